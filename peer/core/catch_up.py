@@ -67,7 +67,7 @@ class RoomArrival:
 
 
 class CatchUp:
-    """Gathers what the registry hands over after the link came up, until mailbox and groups are drained."""
+    """Gathers the mail and lines that the registry sends after the link came up, until all of it is here."""
 
     def __init__(self, outputs: Outputs, arrival: RoomArrival) -> None:
         self._out = outputs
@@ -79,51 +79,51 @@ class CatchUp:
         self.is_mail_drained = True
 
     def begin(self) -> None:
-        """The link is up: the first batch is on its way."""
+        """The link is up: wait for our mail."""
         self.is_mail_drained = False
 
     def await_group(self, name: str) -> None:
-        """So is the first page of a group."""
+        """Wait for the missed lines of this group as well."""
         self._awaited.add(name)
 
     def group_drained(self, name: str) -> None:
-        """All that was missed of a group is here, or never comes."""
+        """Stop waiting for a group: its missed lines are here, or will not come."""
         self._awaited.discard(name)
 
     def give_up(self) -> None:
-        """The link is gone: show what is here."""
+        """The link is gone: stop waiting, so that the next `release` shows what is here."""
         self.is_mail_drained = True
         self._awaited.clear()
         self._to_take.clear()
 
     def gather(self, line: Line) -> None:
-        """A late line; shown with the others."""
+        """Add a late line, to be shown with the others."""
         self._lines.append(line)
 
     def holds_back(self, line: Line) -> bool:
-        """Whether an earlier line of the same stream is still being gathered: this one must not overtake it."""
+        """Return whether an earlier line of the same stream is still gathered: this line must not overtake it."""
         return bool(self._lines) and any(_stream(other) == _stream(line) for other in self._lines)
 
     def awaits(self, name: str) -> bool:
-        """Whether missed lines of a group are still to come."""
+        """Return whether missed lines of a group are still to come."""
         return name in self._awaited
 
     def count(self, room: str) -> int:
-        """How many gathered lines are of this room."""
+        """Return how many gathered lines are of this room."""
         return sum(isinstance(line, RoomReceived) and line.room == room for line in self._lines)
 
     def take_later(self, serial: int) -> None:
-        """A letter that may leave the registry once our own disk has it."""
+        """Tell the registry to drop this piece of mail once our own disk has it."""
         self._to_take.append(serial)
 
     def stored(self) -> None:
-        """Our disk has all letters of the batch: the registry may drop them and send the next."""
+        """Our disk has all mail of the batch: let the registry drop it and send the next batch."""
         if self._to_take:
             self._out.requests.append(TakeMail(serials=self._to_take))
             self._to_take = []
 
     def release(self) -> None:
-        """Show what is gathered, if all of it is here."""
+        """Show the gathered lines if nothing more is awaited."""
         if not self.is_mail_drained or self._awaited:
             return
         self._arrival.announce(self)
@@ -133,7 +133,7 @@ class CatchUp:
 
 
 def in_order(lines: list[Line]) -> list[Line]:
-    """Oldest first, but never against the order of one sender, whose clock may have been set back."""
+    """Return the lines oldest first, but each sender's lines in their own order: a sender's clock may have been set back."""
     newest: dict[tuple[type, bytes, str], float] = {}
     keyed = []
     for line in sorted(lines, key=lambda line: line.number):
@@ -144,5 +144,5 @@ def in_order(lines: list[Line]) -> list[Line]:
 
 
 def _stream(line: Line) -> tuple[type, bytes, str]:
-    """Lines are in order within this."""
+    """Return the key of the line's stream; lines of one stream stay in order."""
     return type(line), line.identity, line.room if isinstance(line, RoomReceived) else ""

@@ -1,4 +1,4 @@
-"""The link to the registry once we are let in: its frames, what its loss means, what goes out on it."""
+"""The connection to the registry: registration, and the link once the registry has let us in."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -30,7 +30,7 @@ from chatapp.wire.messages.rooms import CHANNEL
 
 
 class RegistryConnection:
-    """Our end."""
+    """Our end of the link: frames in, requests out, and what its loss means for the other parts."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class RegistryConnection:
     # --- the link
 
     def frames_arrived(self, frames: Sequence[bytes], *, now: float, wall: float) -> int:
-        """Frames of the link, in order; returns how many were dropped. Raises SealError: close the link."""
+        """Handle frames of the link, in order. Return how many were dropped. Raises SealError: then close the link."""
         dropped = 0
         for data in frames:
             was_up = self._link.is_up
@@ -81,13 +81,13 @@ class RegistryConnection:
         return dropped
 
     def link_closed(self, *, now: float) -> None:
-        """The connection is over: find out at once whether the registry is, too."""
+        """The connection is closed: find out at once whether the registry is gone as well."""
         self.drop_link()
         self._session.note_silence(now=now)
         self._monitor.look(now=now)
 
     def drop_link(self) -> None:
-        """Nothing asked for on the link will be answered, and what it granted is void."""
+        """Forget the link: pending requests stay unanswered, and group keys granted on it are void."""
         self._link.drop()
         self._operator.link_lost()
         self._table.link_lost()
@@ -100,7 +100,7 @@ class RegistryConnection:
         self._catch_up.release()
 
     def flush(self, *, now: float) -> None:
-        """Put all requests of this turn on the link; without one they are void, and asked again when it is back."""
+        """Put all requests of this turn on the link. Without a link they are dropped, and made again when it is back."""
         requests, self._out.requests = self._out.requests, []
         if self._link.is_up:
             for request in requests:
@@ -109,7 +109,7 @@ class RegistryConnection:
     # --- time
 
     def handle_timer(self, *, now: float) -> bool:
-        """True when the shell is to close a connection that came to nothing."""
+        """Do what is due. Return whether the driver is to close a connection that came to nothing."""
         if self._link.is_keepalive_due(now):
             self._link.send(Ping(reference=0), now=now)
             self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
@@ -147,11 +147,12 @@ class RegistryConnection:
 _WANT_CODE: Final = frozenset({RefusalReason.NOT_INVITED, RefusalReason.KEPT_FOR_OPERATOR})
 
 OUTDONE_MAX: Final = 3
-"""Cards that are made to outdo one that the registry knows, until it lets us in: two programs that start together."""
+"""How often we make a newer card than the one the registry knows, until it lets us in. The limit ends a race of two
+programs that start together with the same key."""
 
 
 class Registration:
-    """Heeds the session for everybody else."""
+    """Turns the session's notices into events, and starts and ends the link accordingly."""
 
     def __init__(
         self,
@@ -183,22 +184,22 @@ class Registration:
         self._clock = clock
         self._pinned = session.pinned
         self.newly_pinned: bytes | None = None
-        """The key of a registry that has let us in for the first time, or in the place of another one."""
+        """The key of a registry that let us in for the first time, or in place of another one."""
         self._key_news: happened.RegistryMet | happened.RegistryKeyAccepted | None = None
-        """What to tell of the registry's key once we are in."""
+        """The event about the registry's key that follows `Registered`."""
         self._was_lost = False
         self.outdone = 0
-        """How many cards were made to outdo one that the registry knows, since it last let us in or we last wanted in."""
+        """How many newer cards were made since the registry last let us in, or we last wanted in; see OUTDONE_MAX."""
         self._last_life = 0
         self.has_begun = False
-        """Whether we have been registered since we last wanted to be."""
+        """Whether we have been registered since `start`."""
         self.wants_close = False
-        """Whether the shell is to close the connection that it has."""
+        """Whether the driver is to close its connection."""
         self.not_let_in: happened.NotLetIn | None = None
-        """Why we are not with the registry, since we last wanted to be."""
+        """Why the registry has not let us in since `start`."""
 
     def handle_session(self, *, now: float) -> None:
-        """What the session has to tell, and how far the registry is in reach since."""
+        """Handle the session's notices, then measure whether the registry can be reached."""
         self._session.table_version = self._table.version
         for notice in self._session.notices():
             match notice:
@@ -246,7 +247,7 @@ class Registration:
         self.outdone = 0
         self._transport.stop_hailing()
         if self._session.life != self._last_life:
-            self._link.forgive()  # another life of the registry: what its last one did to links is no sign
+            self._link.forgive()  # the registry was restarted: earlier failures of links say nothing about it
             self._last_life = self._session.life
         self._link.open(self._session.open_link, now=now)
 
@@ -297,8 +298,10 @@ class Registration:
             self._not_let_in(happened.AdmissionRefused(reason=reason, key=key))
 
     def _outdo(self) -> bool:
-        """Whether we have a newer card now than the registry knows. While we come in, that one is of an earlier life: our
-        folder or clock was put back. When we were in, it is another program's, which is not to be put out in turn."""
+        """Make a card newer than the one the registry knows. Return whether we did.
+
+        While we are registering, the registry's card is from an earlier run of ours: our folder or clock was set back.
+        Once we were registered, it is another program's, and two programs must not throw each other out in turn."""
         if self.has_begun or self.outdone >= OUTDONE_MAX or not self._me.outdo(self._session.newer_counter):
             return False
         self.outdone += 1

@@ -1,4 +1,4 @@
-"""What the parts of the core hand out: gathered in lists, drained by the engine."""
+"""What every part of the core shares: the lists of its outputs, and the status of the registry."""
 
 import enum
 
@@ -8,7 +8,7 @@ from chatapp.wire.messages.link import PeerRequest
 
 
 class Outputs:
-    """One a node; every part of the core appends, the engine drains."""
+    """The outputs of one node. Every part appends to the lists; the core drains them after each turn."""
 
     __slots__ = ("events", "has_numbered", "records", "requests")
 
@@ -16,45 +16,45 @@ class Outputs:
         self.events: list[Event] = []
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []
-        """For the link; only while it is up."""
+        """Requests for the link; dropped while it is down."""
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
 
     def drain_events(self) -> list[Event]:
-        """All events so far, in order."""
+        """Return all events so far, in order, and forget them."""
         events, self.events = self.events, []
         return events
 
     def drain_records(self) -> list[Record]:
-        """All records so far, in order."""
+        """Return all records so far, in order, and forget them."""
         records, self.records = self.records, []
         return records
 
 
 class RegistryReach(enum.Enum):
-    """What we know of the registry."""
+    """Whether the registry can be reached."""
 
-    UP = "the link stands: letters and relaying are possible"
-    SEEKING = "not heard of yet, or just lost: wait and see"
+    UP = "the link is up: sealed mail and relaying are possible"
+    SEEKING = "not found yet, or just lost; the next seconds will tell"
     LOST = "it does not answer"
     NONE = "we are offline by our own wish"
 
 
 class RegistryStatus:
-    """What every part of a node may look at before it counts on the registry."""
+    """What a part looks at before it relies on the registry."""
 
     __slots__ = ("clock_ahead", "reach", "silent_since")
 
     def __init__(self) -> None:
         self.reach = RegistryReach.SEEKING
         self.silent_since: float | None = None
-        """Since when the registry is not in reach."""
+        """Since when the registry is out of reach; None while the link is up."""
         self.clock_ahead: float | None = None
         """Seconds by which the registry's clock was ahead of ours when it last let us in; 0 when it was not, None when it
         has not let us in since the start of the program."""
 
     def change(self, reach: RegistryReach, *, now: float) -> None:
-        """It came, went, or is being looked for."""
+        """Note that the registry came, went, or is being looked for."""
         self.reach = reach
         if reach is RegistryReach.UP:
             self.silent_since = None

@@ -1,7 +1,6 @@
-"""One person's node as a whole: the seam between the core's parts and whatever shell drives it.
+"""One person's node: it assembles the parts of the core and is what a driver calls.
 
-It routes: datagrams and link frames to the part that understands them, time to the parts that wait, and what they have
-to say out again. What a message, a table or a letter means stands in the parts.
+Datagrams, link frames and the time come in; datagrams, link bytes, records, events and one deadline go out.
 """
 
 import random
@@ -65,10 +64,10 @@ class PeerCore:
     ) -> None:
         self.me: Final = me
         self.clock: Final = WallClock(wall_offset)
-        """The shell keeps its offset right."""
+        """The driver keeps its offset right."""
         clock, stored = self.clock, dict(loaded.streams)  # `stored`: of streams that were not needed yet
 
-        # What every part shares.
+        # The order below is the order of need: a part is given only parts that exist. What every part shares:
         out = self._out = Outputs()
         status = self._registry_status = RegistryStatus()
         traces = DeliveryTraces(clock)
@@ -347,7 +346,7 @@ class PeerCore:
         rng: random.Random,
         now: float,
     ) -> None:
-        """Take the last table, and what was under way with the people in it."""
+        """Restore the table of the last run, and the messages that were pending with the people in it."""
         contacts = self._contacts
         for identity, number in loaded.openings.items():
             self._transport.sessions.restore(identity, number)
@@ -359,7 +358,7 @@ class PeerCore:
             contacts.also_called(identity, key)
         contacts.ignored.update(loaded.ignored)
         for row in loaded.replaced:
-            # A key that gave way to another: letters that were saved for it may still expire, and nothing else happens.
+            # This key was replaced by another. Mail saved for it may still expire; nothing else happens to it.
             contact = Contact(row.card.identity, row)
             contact.is_blocked = True
             contact.conversation = Conversation(stored.get(contact.identity, StoredStream()), policy, rng)
@@ -371,26 +370,26 @@ class PeerCore:
             self._unresolved.restore(loaded.registry, loaded.unresolved_names, stored)
 
     def take_messages(self, *, has_room: bool) -> None:
-        """Whether to take other people's messages from now on. What is not taken is not acknowledged, and not lost."""
+        """Accept messages of other people, or stop. A message not accepted is not acknowledged, so it is not lost."""
         self._dispatcher.takes_messages = has_room
 
     def read_link(self, *, is_read: bool, now: float) -> None:
-        """Whether the shell reads the link from now on."""
+        """Note whether the driver reads the link from now on."""
         self._link.read_from(is_read=is_read, now=now)
 
     # --- what the user wants
 
     def use_code(self, code: JoinCode) -> None:
-        """Come in with this join code, until we have once been let in."""
+        """Register with this join code until the registry has let us in once."""
         self._session.use_code(code)
 
     def demand_registry(self, digits: str) -> None:
-        """Register with no other registry than the one whose key has this fingerprint, whatever is pinned."""
+        """Register only with the registry whose key has this fingerprint, whatever key is pinned."""
         self._session.demand(digits)
 
     @property
     def demanded_registry(self) -> str | None:
-        """The digits of the fingerprint that the registry must have, by the user's wish."""
+        """The digits of the fingerprint that the user demands of the registry."""
         return self._session.demanded
 
     def start(self, *, now: float) -> None:
@@ -406,7 +405,7 @@ class PeerCore:
         self._registration.handle_session(now=now)
 
     def leave(self, *, now: float) -> None:
-        """Go offline: tell the registry, acknowledge nothing more."""
+        """Go offline: tell the registry, and acknowledge nothing more."""
         self._outbox.stop(now=now)
         self._ladder.set_reach(RegistryReach.NONE, now=now)
         self.rooms.stop(now=now)
@@ -429,54 +428,54 @@ class PeerCore:
         return tuple(sorted(people, key=lambda person: person.name))
 
     def line_shown(self, line: happened.Line) -> None:
-        """Somebody has seen this line; after a restart it is not shown again."""
+        """Note that a line was shown, so that it is not shown again after a restart."""
         if line.identity != self.me.identity.public:
             self._streams.line_shown(line)
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that we said is delivered, saved, kept or refused."""
+        """Whether everything we said is delivered, saved, kept or refused."""
         return self._ladder.is_settled and self._outbox.is_settled and self.operator.is_settled
 
     @property
     def is_ready(self) -> bool:
-        """Whether the registry and we know of each other all that there is to know, or it is not to be had."""
+        """Whether the table and our mail are up to date, or the registry is out of reach."""
         return self._registry_status.reach is not RegistryReach.SEEKING and self._catch_up.is_mail_drained
 
     @property
     def state(self) -> State:
-        """Where our registration stands."""
+        """The state of our registration."""
         return self._session.state
 
     @property
     def is_offline(self) -> bool:
-        """Whether we are not registered by our own wish, or not let in."""
+        """Whether we are offline by our own wish, or the registry refused us."""
         return self.state in (State.OFFLINE, State.LEAVING, State.REFUSED)
 
     @property
     def not_let_in(self) -> happened.NotLetIn | None:
-        """Why we are not with the registry, though something answers at its address."""
+        """Why we are not registered although something answers at the registry's address; None otherwise."""
         return self._registration.not_let_in
 
     @property
     def reach(self) -> RegistryReach:
-        """How far the registry is in reach."""
+        """Whether the registry can be reached."""
         return self._registry_status.reach
 
     def registry_met(self) -> bytes | None:
-        """Drained: the identity key of a registry that has let us in and is not the one that we began with."""
+        """Return, once, the identity key of a registry that let us in and is not the one we started with."""
         met, self._registration.newly_pinned = self._registration.newly_pinned, None
         return met
 
     @property
     def table_version(self) -> int:
-        """How far our copy of the table goes."""
+        """The version of our copy of the table."""
         return self._table.version
 
     # --- what comes in
 
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
-        """Any bytes from anybody: never raises, never answers an error."""
+        """Take a datagram, whatever it is. Never raises, and never answers with an error."""
         is_of_registry = True
         try:
             is_of_registry = self._dispatcher.route(data, sender, now=now)
@@ -486,11 +485,11 @@ class PeerCore:
             self._registration.handle_session(now=now)
 
     def link_connected(self, *, now: float) -> None:
-        """The shell's TCP connection to the registry stands."""
+        """The driver's TCP connection to the registry is open."""
         self._link.connected(now=now)
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
-        """Frames from the link."""
+        """Take frames from the link."""
         try:
             dropped = self._connection.frames_arrived(frames, now=now, wall=now + self.clock.offset)
             self.dropped["frame"] += dropped
@@ -501,12 +500,12 @@ class PeerCore:
         self._registration.handle_session(now=now)
 
     def link_closed(self, *, now: float) -> None:
-        """The connection is over or could not be made."""
+        """The connection was closed, or could not be made."""
         self._connection.link_closed(now=now)
         self._registration.handle_session(now=now)
 
     def records_stored(self, *, now: float) -> bool:
-        """All records drained so far are on disk; True when that may have brought forth datagrams."""
+        """Note that all records drained so far are on disk. Return whether there may be datagrams to send now."""
         if self._notes.written:
             self._notes.stored()
         is_numbered = self._out.has_numbered  # mostly not: no call
@@ -517,10 +516,10 @@ class PeerCore:
         return self._direct_receiver.stored(now=now) or is_numbered
 
     def handle_timer(self, *, now: float) -> None:
-        """Whatever is due; early and late calls are harmless."""
+        """Do what is due. Early and late calls are harmless."""
         self._session.handle_timer(now=now)
-        self._registration.handle_session(now=now)  # that it is lost is said before what follows from that
-        # Before the streams, which let go of what is due without showing it.
+        self._registration.handle_session(now=now)  # first: "the server is lost" comes before its consequences
+        # Before the delivery streams' own timers, which drop messages that are due without showing them.
         self._streams.handle_timer(now=now)
         self._dispatcher.handle_timer(now=now)
         self._ladder.handle_timer(now=now)
@@ -535,7 +534,7 @@ class PeerCore:
     # --- what goes out
 
     def next_timer(self) -> float | None:
-        """One absolute deadline."""
+        """Return when to call `handle_timer` next, in monotonic seconds; None for never."""
         dues = [
             self._session.next_timer(),
             self._ladder.next_timer(),
@@ -549,7 +548,7 @@ class PeerCore:
         return min((due for due in dues if due is not None), default=None)
 
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
-        """Drained, in order."""
+        """Return the datagrams to send, once, in order."""
         self._transport.active.update(self._paths.contacts_begun())
         if self._registry_status.reach is not RegistryReach.NONE:
             self._transport.flush(now=now, can_relay=self._registry_status.reach is RegistryReach.UP)
@@ -557,16 +556,16 @@ class PeerCore:
         return ours + self._transport.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
-        """Drained, in order; ask after `datagrams_to_send`, which may relay."""
+        """Return the bytes for the link, once, in order. Call it after `datagrams_to_send`, which may relay."""
         self._connection.flush(now=now)
         return self._link.bytes_to_send()
 
     def wants_link(self) -> bool:
-        """Drained: whether the shell is to connect to the registry's TCP port now."""
+        """Return, once, whether the driver is to connect to the registry's TCP port now."""
         return self._link.wants_connection()
 
     def wants_link_closed(self) -> bool:
-        """Drained: whether the shell is to close its connection."""
+        """Return, once, whether the driver is to close its connection."""
         wants, self._registration.wants_close = self._registration.wants_close, False
         return wants
 
@@ -576,15 +575,15 @@ class PeerCore:
         return self._session.welcome.link_port if self._session.welcome is not None else 0
 
     def records_to_store(self) -> list[Record]:
-        """Drained: store them, then call `records_stored`."""
+        """Return the records to store, once; call `records_stored` when they are on disk."""
         return self._out.drain_records() + self._streams.marks()
 
     def events(self) -> list[happened.Event]:
-        """Drained, in order."""
+        """Return the events, once, in order."""
         return self._out.drain_events()
 
     def _cut_link(self, now: float) -> None:
-        """The connection is unusable: the shell drops it, we go on as if it had been lost."""
+        """Have the driver close an unusable connection, and go on as if it had been lost."""
         self._registration.wants_close = True
         self._connection.link_closed(now=now)
 

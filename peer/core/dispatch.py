@@ -62,7 +62,7 @@ from chatapp.wire.messages.table import TablePage
 
 
 class Dispatcher:
-    """Where what came goes."""
+    """Gives each datagram, and what was in it, to the part that handles it."""
 
     def __init__(
         self,
@@ -102,8 +102,7 @@ class Dispatcher:
         """Whether there is room for more messages of other people; what is not taken is not acknowledged."""
 
     def route(self, data: bytes, sender: Address, *, now: float) -> bool:
-        """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
-        what is invalid."""
+        """Handle a datagram. Return whether the registry may have sent it. Raises WireError for an invalid one."""
         kind = data[0] if data else 0
         if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
             return self._sealed_arrived(data, sender, now)
@@ -137,7 +136,7 @@ class Dispatcher:
         return False
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
-        """One that came through the registry. Raises WireError."""
+        """Handle a datagram that came through the registry. Raises WireError."""
         came = self._transport.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
         self._opened(came, through_server=True, now=now)
 
@@ -165,7 +164,7 @@ class Dispatcher:
         self._transport.active[contact.identity] = contact
 
     def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
-        """What the stream of a contact has to tell."""
+        """Handle the events of a contact's delivery stream."""
         assert contact.conversation is not None
         is_asked = False
         acknowledged: list[Acknowledged] = []
@@ -198,14 +197,14 @@ class Dispatcher:
             self._settlement.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Streams try again, or give up."""
+        """Let each delivery stream retry what is due, or give up."""
         for contact in list(self._transport.active.values()):
             if contact.conversation is not None:
                 contact.conversation.delivery.handle_timer(now=now)
                 self.take_delivered(contact, through_server=False, now=now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline of a stream."""
+        """Return the earliest deadline of a delivery stream."""
         dues = [
             contact.conversation.delivery.next_timer()
             for contact in self._transport.active.values()
@@ -227,7 +226,7 @@ class Dispatcher:
         self._outbox.numbers_told(contact, number, now=now)
 
     def _look_for(self, contact: Contact, now: float) -> None:
-        """They do not answer: they may be elsewhere, or have been started anew."""
+        """Somebody does not answer: they may have another address, or a new session after a restart. Find out."""
         if self._registry_status.reach is RegistryReach.UP:
             self._table.fetch(now=now)
         self._transport.sessions.doubt(contact.identity, now=now)
@@ -235,8 +234,8 @@ class Dispatcher:
     def _table_arrived(self, data: bytes, now: float) -> None:
         key = self._channel.key(unpack_group(data).epoch)
         if key is None or self._session.pinned is None:
-            return  # before the link came up; the first page brings what we miss
-        # Not held against the replay window: any member could move that, as it has the key. The version tells repeats.
+            return  # the link is not up yet; the first page will bring these rows
+        # No replay window here: every member has the key and could move the window. The version shows what is a repeat.
         signed = signed_table(key.open_stored(data), registry=self._session.pinned)
         if signed is None:
             raise SealError("a table that the registry has not signed")
@@ -248,12 +247,12 @@ class Dispatcher:
         self.catch_up(now=now)
 
     def catch_up(self, *, now: float) -> None:
-        """Rows are missing that the registry has: ask for them."""
+        """Ask for rows if the registry has newer ones."""
         if self._link.is_up and self._session.known_version > self._table.version:
             self._table.fetch(now=now)
 
     def rows_changed(self, changes: list[tuple[Contact, Change]], now: float) -> None:
-        """What new rows mean for what is under way."""
+        """Apply changed rows to pending messages, lines and rooms."""
         for contact, change in changes:
             conversation = contact.conversation
             if change is Change.RESTARTED and conversation is not None:
@@ -271,7 +270,7 @@ class Dispatcher:
 
 
 class PendingBacklog:
-    """What has come and is not taken yet, in order."""
+    """Mail and pages of group logs that wait for the rows of their senders, in order."""
 
     def __init__(
         self, *, table: Table, contacts: Contacts, direct_receiver: DirectReceiver, outbox: GroupOutbox
@@ -282,10 +281,10 @@ class PendingBacklog:
         self._outbox = outbox
         self._waiting: list[MailBatch | GroupPage] = []
         self._known_by = 0
-        """The question for rows whose answer brings those of all senders of what waits."""
+        """The number of the table request whose answer has the rows of all senders that wait."""
 
     def came(self, notice: MailBatch | GroupPage, *, now: float) -> None:
-        """A sender may be newer than the table that came with the link: the broadcast of their row may be lost."""
+        """Take a notice, or hold it back while a sender is unknown: the broadcast of a new sender's row may be lost."""
         self._waiting.append(notice)
         of = notice.letters if isinstance(notice, MailBatch) else notice.lines
         if self._table.is_fresh and any(self._contacts.by_identity(one.sender) is None for one in of):
@@ -294,7 +293,7 @@ class PendingBacklog:
         self.take(now=now)
 
     def take(self, *, now: float) -> None:
-        """Rows have come, perhaps those of all senders."""
+        """Release what waits if the rows of all senders have arrived."""
         if not self._table.is_fresh or self._table.answered < self._known_by:
             return
         self._direct_receiver.table_known(now=now)
@@ -306,17 +305,18 @@ class PendingBacklog:
                 self._outbox.page_arrived(notice, now=now)
 
     def link_lost(self) -> None:
-        """The registry hands them over again on the next link."""
+        """Drop what waits. The registry sends it again on the next link."""
         self._waiting.clear()
         self._known_by = 0
 
 
 SEEKING_SPAN: Final = 5.0
-"""Seconds after which a registry that answers by UDP and has no link for us counts as lost for what needs the link."""
+"""Seconds after which a registry that answers by UDP but accepts no link counts as lost for everything that needs the
+link."""
 
 
 class RegistryMonitor:
-    """Looks after whatever may have changed it."""
+    """Keeps `RegistryStatus` up to date, and tells the parts that wait for the registry."""
 
     def __init__(
         self,
@@ -347,7 +347,7 @@ class RegistryMonitor:
         self._seeking_since: float | None = None
 
     def seek(self, *, now: float) -> None:
-        """There is reason to expect the registry: for a while it counts as being looked for."""
+        """Count the registry as SEEKING for a while: there is reason to expect it."""
         self._seeking_since = now
 
     def clock_known(self, *, now: float) -> None:
@@ -356,7 +356,7 @@ class RegistryMonitor:
         self._ladder.number_all(now=now)
 
     def look(self, *, now: float) -> None:
-        """Tell whoever waits for the registry how far it is in reach."""
+        """Measure whether the registry can be reached, and tell the parts that depend on it."""
         if self._unresolved.waiting:  # mostly not: no call
             self._unresolved.look(wall=now + self._clock.offset, now=now)
         link, watch = self._link, self._watch
@@ -371,12 +371,12 @@ class RegistryMonitor:
             self._ladder.set_reach(reach, now=now)
         if self._registry_status.reach is RegistryReach.LOST:
             self._outbox.registry_lost(now=now)
-            if not self._session.is_wanted:  # else what is asked of it waits for one more attempt
+            if not self._session.is_wanted:  # otherwise one more attempt is under way, and the requests wait for it
                 self._rooms.registry_lost(now=now)
             self._renaming.registry_lost()
 
     def next_timer(self) -> float | None:
-        """When we have been looking for it long enough, or for a link to it."""
+        """Return when the search for the registry, or for a link to it, has taken long enough."""
         due = None if self._link.tried_since is None else self._watch.next_timer()
         if self._seeking_since is None or self._registry_status.reach is not RegistryReach.SEEKING:
             return due
@@ -395,7 +395,7 @@ class RegistryMonitor:
 
 
 class NoticeHandler:
-    """Who heeds what."""
+    """Gives each notice of the registry on the link to the part that handles it."""
 
     def __init__(
         self,
@@ -432,11 +432,11 @@ class NoticeHandler:
         self._out = outputs
 
     def link_lost(self) -> None:
-        """What waits here is void."""
+        """Drop what waits for rows."""
         self._backlog.link_lost()
 
     def handle(self, notice: RegistryNotice, *, now: float, wall: float) -> None:
-        """Any of them. Raises WireError for an invalid one."""
+        """Handle a notice. Raises WireError for an invalid one."""
         match notice:
             case TablePage():
                 self._page_arrived(notice, now, wall)
@@ -480,7 +480,7 @@ class NoticeHandler:
             case MailRefused(reference, reason):
                 self._mail_queue.refused(reference, reason, now=now)
             case MailExpired(recipient, number):
-                # A key that gave way to another is nobody's any more, but what was sealed to it is still ours to be told of.
+                # A replaced key is not in the contacts any more, but mail sealed to it can still expire.
                 contact = self._contacts.by_identity(recipient) or self._settlement.waiting.get(recipient)
                 if contact is not None:
                     self._settlement.expired(contact, number, now=now)
@@ -510,6 +510,6 @@ class NoticeHandler:
                 self._session.receive_left(notice, now=now)
 
     def _desk_notice_arrived(self, notice: DeskNotice, now: float) -> None:
-        """No honest registry says to somebody with a name what is for visitors."""
+        """Handle a notice of the help desk. An honest registry sends no visitor's notice to somebody with a name."""
         if not isinstance(notice, VisitorNotice):
             self._operator.handle(notice, now=now)

@@ -1,6 +1,6 @@
-"""What the user says: to one person, to everybody, to the room, to the visitor at the help desk.
+"""What the user sends: to one person, to everybody, to the room, or to a visitor at the help desk.
 
-It judges whether something can be said at all, and gives it to the part that carries it.
+It checks whether something can be sent at all, and gives it to the part that carries it.
 """
 
 from typing import NamedTuple
@@ -24,14 +24,14 @@ from chatapp.wire.names import is_same_name, peer_name
 
 
 class SentMessage(NamedTuple):
-    """A message of ours: to whom, as they write their name, and its number in our stream to them."""
+    """A message of ours: the recipient's name as its owner writes it, and the number in our stream to the recipient."""
 
     to: str
     number: int
 
 
 class Sending:
-    """Everything of ours, at its beginning."""
+    """Begins every message and line of ours."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Sending:
         self._clock = clock
 
     def look_up(self, name: str, *, now: float) -> LookUp:
-        """Whether a message to `name` can be begun. ASKING: ask again after the next turn."""
+        """Return whether a message to `name` can be begun. ASKING: call again after the next turn."""
         contact = self._contacts.by_name(name)
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
@@ -84,7 +84,7 @@ class Sending:
         return self._resolver.find(name, can_ask=reach is RegistryReach.UP, now=now)
 
     def _can_be(self, name: str) -> bool:
-        """Whether the registry that we know could give somebody this name."""
+        """Return whether the registry could have somebody of this name."""
         try:
             peer_name(name)
         except NameRefused:
@@ -137,7 +137,7 @@ class Sending:
         self._operator.say(text, target, wall=now + self._clock.offset)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
-        """How a message of ours went so far; none when it is not under way to anybody."""
+        """Return the steps of a pending message of ours so far; none when it is not pending."""
         contact = self._contacts.by_identity(stream)
         if contact is None or contact.conversation is None:
             return self._groups.steps_under_way(stream, number)

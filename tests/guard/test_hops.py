@@ -20,8 +20,8 @@ from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
 MESSAGE = (62, 440)
-"""Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; the goal is 45 and
-150."""
+"""Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; see
+`docs/decisions/hops.md`."""
 REGISTER = (32, 170)
 """For HELLO, REGISTER and the link, at the registry\'s core; `docs/decisions/hops.md` says what they are."""
 ROOM_LINE = (19, 69)
