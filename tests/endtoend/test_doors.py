@@ -28,7 +28,7 @@ async def refused(peer: Program, line: str | re.Pattern[str]) -> str:
 
 
 async def operator(stage: Stage, *words: str, status: int = 0) -> list[str]:
-    """What a command of whoever runs the registry shows."""
+    """Return the output of an admin command."""
     program = await stage.run("operator", [*CHATAPP, *words], home="registry")
     assert await program.ends() == status, str(program)
     said = program.complaints.copy() if status else program.shown()

@@ -30,7 +30,7 @@ SLACK = bar(10.0)
 
 
 async def login(port: int, name: str) -> float:
-    """A newcomer comes in, up to the first answer on the link; the seconds that it took."""
+    """Register a newcomer, up to the first answer on the link; returns the seconds it took."""
     newcomer = Visitor(port, name)
     begun = time.monotonic()
     await newcomer.come()

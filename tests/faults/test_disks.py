@@ -95,7 +95,7 @@ async def check_full(stage: Stage, post: Post) -> None:
 
 
 async def newcomers_until_refused(port: int) -> None:
-    """The last small records find room; then new people are told that they cannot come in now."""
+    """The last small records find room; then new people are told that they cannot register now."""
     for number in range(500):
         newcomer = Visitor(port, f"newcomer{number}")
         answer = await newcomer.register()

@@ -28,7 +28,7 @@ machine that has nothing else to do."""
 
 
 async def register(port: int, name: str) -> float:
-    """Somebody comes in out of a program that runs already; the seconds from their first HELLO to their WELCOME."""
+    """Register from a running program; returns the seconds from the first HELLO to the WELCOME."""
     newcomer = Visitor(port, name)
     begun = time.monotonic()
     cookie = decode_cookie((await asked(newcomer, newcomer.hello(), Kind.COOKIE))[1:])

@@ -72,7 +72,7 @@ def test_after_a_partition_of_a_minute_all_is_settled_within_ten_seconds(seed: i
 
 @pytest.mark.parametrize("seed", range(dose(10, 500)))
 def test_the_first_message_after_a_restart_goes_straight(seed: int) -> None:
-    """A new live key, of which the sender hears by the table or by the restarted peer itself."""
+    """A restarted peer: the sender learns of it by the table or from the peer itself."""
     world = calm_world(seed)
     alice, bob = world.people
     chance = world.network.random

@@ -147,7 +147,7 @@ async def bind_names(port: int, life: int, bound: list[str]) -> None:
 
 
 async def check_names(port: int, bound: list[str]) -> None:
-    """Whoever was welcomed still has their name: nobody else gets it."""
+    """Everybody who was welcomed still has their name: nobody else gets it."""
     for name in bound[-5:]:
         impostor = Visitor(port, name, seed=f"not {name}")
         answer = await impostor.register()

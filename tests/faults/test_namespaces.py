@@ -262,7 +262,8 @@ async def test_long_segments_vanish(stage: Stage, lab: Lab, figure: Note) -> Non
 
 @only_whole
 async def test_who_joins_a_room_during_a_partition(stage: Stage, lab: Lab, figure: Note) -> None:
-    """Of three people in a room one is cut off; she does not see who comes, and somebody cut off wants to come in."""
+    """One of three people in a room is cut off: she does not see who enters, and a person who is cut off wants to
+    enter."""
     town = Town(lab, stage)
     await town.registry()
     names = ("alice", "bob", "carol", "dave")

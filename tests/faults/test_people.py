@@ -54,7 +54,7 @@ async def test_a_member_of_a_room_who_is_stopped_and_continued(stage: Stage, fig
 
 
 async def knows_again(carol: Program, *others: Program) -> None:
-    """She is heard in the room, and hears what is said there."""
+    """The others read her lines in the room, and she reads theirs."""
     await carol.type("I am back")
     for other in others:
         await other.sees(re.compile(rf"carol \(in lab\): ({TIME} )?I am back"))

@@ -206,7 +206,7 @@ def opened(home: Path, name: str) -> KeyFolder:
 
 
 def test_a_change_of_name_that_was_cut_short_leaves_both_names_to_one_identity(tmp_path: Path) -> None:
-    """The registry may have heard of it or not: whoever starts next asks under either name."""
+    """The registry may or may not have received it: the next start tries either name."""
     keys = opened(tmp_path, "alice")
     keys.mark("Ada")
     keys.close()

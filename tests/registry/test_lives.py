@@ -67,7 +67,7 @@ def test_no_life_uses_a_version_of_another_whatever_the_clock_says(rig: Rig) -> 
 
 
 def test_no_place_of_the_log_is_used_again_when_the_disk_is_put_back(rig: Rig) -> None:
-    """Else a member whose place in the log is of the lost lives never asks for what is said now."""
+    """Otherwise a member with a cursor from the lost runs never fetches new lines."""
     ann = rig.member("ann")
     rig.restart()
     come_back(ann)
@@ -99,7 +99,7 @@ def test_no_version_is_used_again_when_the_disk_is_put_back(rig: Rig) -> None:
 
 
 def test_two_lives_under_one_epoch_do_not_share_places(rig: Rig) -> None:
-    """The disk was put back and the clock was set back, both at once."""
+    """The disk was restored and the clock set back, both at once."""
     ann = rig.member("ann")
     backup = backup_of(rig)
     rig.restart()

@@ -99,7 +99,7 @@ class TestNews:
 
 
 def names_told(rig: Rig) -> set[str]:
-    """Whose rows whoever reads the whole table gets."""
+    """Return whose rows a reader of the whole table gets."""
     delta = rig.core._service.directory.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
     return {row.card.name for row in rows_of(delta.rows)}  # type: ignore[arg-type]
 

@@ -108,7 +108,7 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
 
 
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names are for ever: nobody uses them up for everybody, and whoever has one comes in as ever."""
+    """Names are permanent: nobody can use them up for everybody, and a person who has a name registers as usual."""
     monkeypatch.setattr("chatapp.registry.directory.registration.NAMES_PER_ADDRESS_BURST", 3.0)
     rig = Rig()
     pending = [rig.hand(f"squatter{number}", host="10.9.9.9") for number in range(4)]

@@ -9,7 +9,7 @@ from chatapp.wire.errors import ChatAppError
 
 
 class Office:
-    """Whoever runs the registry: what they have written, what they are told, and what is in force."""
+    """The owner of the registry: the lists written, the lines read, and the lists in force."""
 
     def __init__(self) -> None:
         self.written: Settings | str = Settings()

@@ -38,7 +38,7 @@ def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tu
 
 
 def fates(world: World, person: Person, text: str, *, within: float) -> list[str]:
-    """What is told of a message within a span."""
+    """Return what is reported for a message within a span."""
     before = len(person.screen.events)
     person.send("bob", text)
     world.network.run_for(within)

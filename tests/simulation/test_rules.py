@@ -53,7 +53,7 @@ class Worlds(RuleBasedStateMachine):
         return operators[number % len(operators)]
 
     def machine(self, number: int) -> Person:
-        """Whoever's, a person's or a visitor's."""
+        """Return a person or a visitor, as the owner of a machine."""
         everybody = [*self.world.people, *self.world.guests]
         return everybody[number % len(everybody)]
 

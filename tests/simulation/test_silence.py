@@ -68,7 +68,7 @@ def test_who_goes_on_is_here_again_and_has_all_of_it_once(world: World) -> None:
 
 
 def test_nobody_who_answers_is_away_in_bad_weather(world: World) -> None:
-    """Messages fail, and are reported; but the one who could not be reached answers the registry."""
+    """Messages fail and are reported, but the unreachable person answers the registry."""
     alice, bob, carol = world.people
     world.network.cut(alice.address.host, bob.address.host)
     world.network.weather = Weather(loss=0.1, delay_most=0.1)

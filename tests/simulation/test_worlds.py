@@ -36,7 +36,7 @@ FOUND_BY_STOPS: Final[dict[int, str]] = {
 
 @pytest.mark.parametrize("seed", FOUND, ids=lambda seed: f"{seed}: {FOUND[seed]}")
 def test_what_a_seed_once_found(seed: int) -> None:
-    """Each is a world in which the promise was broken: what it was stands beside the number."""
+    """Each seed is a world that broke the promise; `FOUND` says how."""
     try_seed(seed, stops=False, disk_fails=False)
 
 

@@ -262,7 +262,8 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node, reaso
 
 
 def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(node: Node) -> None:
-    """Its disk hung first: some may have the line straight, and whoever reads "refused" says it again."""
+    """The registry's disk hung first: some members may have the line directly, and an author who reads "refused" sends
+    it again."""
     node.core.sending.send_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after)
     (told,) = [event for event in node.saw() if isinstance(event, happened.ChannelUnanswered)]
@@ -383,7 +384,7 @@ def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) ->
 
 
 def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node: Node) -> None:
-    """Sender indexes are given anew in each life: the one that was bob's may be carol's now (clause 8.1)."""
+    """Sender indexes are assigned anew at each start of the registry: bob's may be carol's now (clause 8.1)."""
     node.lose_link()
     node.register()
     node.greet()

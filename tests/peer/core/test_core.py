@@ -345,7 +345,7 @@ def test_what_somebody_else_relays_under_a_name_is_dropped(node: Node) -> None:
 
 
 def test_a_hail_sends_what_waits_afresh_under_a_session_of_the_new_start(node: Node) -> None:
-    """Bob has started anew while the registry was away, and says so (clause 6.5)."""
+    """Bob has restarted while the registry was away, and announces it (clause 6.5)."""
     node.core.sending.send("bob", "hi", now=node.now)
     node.pass_time(0.1)
     node.datagrams.clear()

@@ -111,7 +111,7 @@ class Scene:
 
 
 def unsaid(move: happened.ClientMove | None, *, client: str = "") -> happened.HeldBack:
-    """What is told of a line for Asha Rao that nobody gets."""
+    """Return what is reported for a line to Asha Rao that nobody gets."""
     return happened.HeldBack(what=happened.HeldWhat.LINE, former="Asha Rao", move=move, client=client)
 
 

@@ -20,7 +20,7 @@ steps = st.one_of(
 
 
 class Story:
-    """One stream of bob's over the lives of a program, and what is true of it."""
+    """One stream of bob's over several runs of a program, and the facts about it."""
 
     def __init__(self) -> None:
         self.desk = Desk(History(":memory:", server="registry"))

@@ -46,7 +46,7 @@ def log_of(history: Path) -> Path:
 
 
 def opened(history: Path, *, is_new: bool = False) -> tuple[int, HistoryMissing | LinesLost | None]:
-    """How many lines are there, and what is told."""
+    """Return how many lines there are, and what is reported."""
     db, damage = open_history(history, server="here", is_new=is_new)
     try:
         return len(db.lines.latest(100)), damage

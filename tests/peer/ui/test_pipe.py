@@ -73,7 +73,7 @@ async def test_lines_are_cut_where_they_end_however_they_come(pipes: Pipes) -> N
 
 
 async def test_lines_that_nobody_asked_for_can_be_had_at_the_end(pipes: Pipes) -> None:
-    """The program ends with the first of them: the others were typed all the same."""
+    """The program ends with the first line; the others were typed too."""
     terminal = PipeTerminal()
     os.write(pipes.typing, b"quit\none\n")
     async with asyncio.timeout(WITHIN):

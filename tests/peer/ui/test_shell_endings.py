@@ -177,7 +177,7 @@ async def test_what_happened_until_the_end_is_shown() -> None:
 async def test_what_is_read_before_the_terminal_says_that_it_is_out_counts_as_shown_though_the_reader_quits() -> (
     None
 ):
-    """Whoever drives the program through pipes is that quick; the next start must not show it again."""
+    """A script that drives the program through pipes is that fast; the next start must not show the line again."""
     scene = Scene()
     scene.peer.is_settled.set()
     scene.peer.happens(STARTED)
@@ -211,7 +211,7 @@ async def test_a_fault_of_ours_is_not_swallowed() -> None:
 async def test_who_is_not_let_in_fails_though_the_input_has_ended(
     typed: tuple[str | None, ...], event: happened.Event
 ) -> None:
-    """Whoever waits for the peer to be ready goes on before whoever waits for what happened."""
+    """A task that waits for the peer to be ready continues before one that waits for events."""
     scene = Scene(is_ready=False)
     scene.peer.is_settled.set()
     scene.paper.type(*typed)

@@ -200,7 +200,7 @@ def test_who_was_away_when_called_is_before_those_who_joined_since() -> None:
 
 @pytest.mark.parametrize("restarts", [True, False])
 def test_a_place_outlives_the_numbering_anew_of_those_who_wait(*, restarts: bool) -> None:
-    """Moves into one place use up the ranks there; whoever is served then has a rank of their own all the same."""
+    """Moves into one place use up the ranks there; the visitor served next still has a unique rank."""
     queue, visits = desk(1, 2, 3, 4, 5)
     for who in OPERATORS[1:]:
         queue.take_duty(who, "desk")
@@ -499,7 +499,7 @@ def test_a_note_is_for_the_disk() -> None:
 
 
 def test_ranks_that_are_given_anew_are_for_the_disk() -> None:
-    """Whoever is put back stands between the one who came first and all who were put back so far."""
+    """A visitor who is put back stands between the first arrival and all who were put back before."""
     last = 40
     queue, visits = desk(*range(1, last + 1))
     operators = {number: bytes([number]) * 32 for number in visits}

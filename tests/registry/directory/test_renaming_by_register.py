@@ -8,7 +8,7 @@ from tests.registry.rig import Rig
 
 
 class TestByRegister:
-    """Somebody who crashed between two steps comes in under the new name."""
+    """A peer that crashed between two steps registers under the new name."""
 
     def test_it_is_a_change_of_name(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         ann.drop_link()
@@ -57,7 +57,7 @@ class TestByRegister:
         assert answer.reason is RefusalReason.FULL
 
     def test_the_newest_card_wins_whichever_way_it_came(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        """A Rename is on its way to the disk when the peer starts anew under its former name."""
+        """A Rename waits for the disk when the peer restarts under its former name."""
         rig.auto_commit = False
         ann.send(Rename(1, card(ann, "anna")))
         ann.renew()

@@ -172,7 +172,7 @@ class TestKeeping:
 
 
 class TestWhoPaysForAFlood:
-    """A full log drops lines of whoever has most in it."""
+    """A full log drops lines of the sender with most lines in it."""
 
     def spoken(self, made: Group) -> Counter[bytes]:
         return Counter(line.sender for line in made._log)

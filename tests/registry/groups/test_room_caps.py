@@ -140,7 +140,7 @@ class TestCaps:
 
 
 class TestShares:
-    """Whoever holds rooms while they are away has a share of them, and others find room."""
+    """People who hold rooms while they are away have a share of them, and others find room."""
 
     @pytest.fixture
     def rig(self, monkeypatch: pytest.MonkeyPatch) -> Rig:
@@ -246,7 +246,7 @@ class TestErasing:
     def test_the_key_of_a_room_goes_with_its_first_member_whom_the_disk_takes(
         self, rig: Rig, ann: Hand, bob: Hand
     ) -> None:
-        """The disk did not take the one who made the room, and the second one asked meanwhile."""
+        """The disk could not store the room's creator, and a second person asked meanwhile."""
         rig.auto_commit = False
         ann.send(EnterRoom(1, "tea"))
         rig.core.entries_to_store()

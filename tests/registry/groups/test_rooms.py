@@ -233,7 +233,7 @@ class TestAway:
     def test_a_member_who_asks_again_in_between_hears_of_a_return(
         self, rig: Rig, ann: Hand, bob: Hand
     ) -> None:
-        """The list that is given to a member who is here already counts like that of an arrival."""
+        """The list sent to a member who is in the room already counts like that of an arrival."""
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(1.0)

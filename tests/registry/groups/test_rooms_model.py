@@ -62,7 +62,7 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         self.names = {hand.id: name for name, hand in self.hands.items()}
         self.rooms = {room: Room() for room in ROOMS}
         self.views: dict[str, dict[str, RoomPresence]] = {}
-        """What each who is here was told of the other members."""
+        """What each present member was told of the other members."""
         self.heard: dict[str, list[bytes]] = {name: [] for name in NAMES}
         self.to_hear: dict[str, list[bytes]] = {name: [] for name in NAMES}
         self.said = 0
@@ -184,7 +184,7 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 2), is_member=st.integers(0, 4).map(bool))
     def speak(self, place: int, is_member: bool) -> None:
-        """Mostly somebody who is here; now and then somebody who may be a stranger."""
+        """Return mostly a present member, now and then a possible stranger."""
         here = [who for who in NAMES if (member := self.member(who)) is not None and member.is_here]
         self.say(here[place % len(here)] if here and is_member else NAMES[place])
 

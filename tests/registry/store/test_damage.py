@@ -205,7 +205,7 @@ def test_whoever_runs_the_registry_may_go_on_without_it(tmp_path: Path, which: s
 
 
 def test_all_is_gone_where_a_registry_has_been(tmp_path: Path) -> None:
-    """Its key is there, which lies beside the store."""
+    """The registry's key, which is stored beside the store, exists."""
     with pytest.raises(StoreLacking, match="/names: missing"):
         FileStore(tmp_path, has_past=True, disk=WatchedDisk()).load()
 

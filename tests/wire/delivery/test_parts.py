@@ -150,7 +150,7 @@ def test_a_single_part_fits_up_to_the_longest_message() -> None:
 
 
 class TestTheMemoryThatAllShare:
-    """Whoever sends parts alone pays with them; a message that is coming in stays."""
+    """A sender of incomplete messages loses them; a message that is arriving stays."""
 
     POLICY = Policy(message_limit=1_000, assemblies=2, assemblies_in_all=8)
     LIMIT = 8_000

@@ -20,7 +20,7 @@ sizes = st.one_of(st.integers(0, 40), st.integers(500, 3_000), st.sampled_from((
 
 
 class Streams(RuleBasedStateMachine):
-    """The datagrams on the way lie in a bag; a rule takes one out whenever it likes, so they come in any order."""
+    """The datagrams in transit are in a bag; a rule may take out any of them, so they arrive in any order."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ class Recorded:
 
 
 class Side:
-    """One program, over all its lives."""
+    """One program, over all its runs."""
 
     def __init__(self, name: str, rng: random.Random) -> None:
         self.name = name
@@ -143,7 +143,7 @@ class Town:
             self.send(to, side.table.seal(side.other, acknowledgement, now=self.now), loss=loss, delay=delay)
 
     def replay(self) -> None:
-        """An attacker sends everything once more: nothing opens twice in one life, whatever was started anew since."""
+        """An attacker replays everything: nothing opens twice in one run, whatever was restarted since."""
         for to, datagram in self.past:
             side = self.sides[to]
             before = side.heard.copy()

@@ -22,7 +22,7 @@ def asked(stairs: Stairs) -> list[AskMail]:
 
 
 def stairs_with(age: float, *, away_for: float | None) -> Stairs:
-    """We come in with a letter that was saved so long ago; bob is there, or has been away for so long."""
+    """Register with a letter that was saved so long ago; bob is online, or has been away for so long."""
     at_ms = int((WALL - age) * 1_000)
     saved = StoredOutgoing(5, at_ms, "hi", MessageState.SAVED)
     stairs = Stairs(RegistryReach.SEEKING, stored=StoredStream(last_sent=5, outgoing=(saved,)))

@@ -158,7 +158,7 @@ class TestNoRoom:
         assert len(stairs.deposited()) == 1
 
     def test_a_mailbox_is_tried_again_when_nothing_waits_or_the_registry_is_away_too(self) -> None:
-        """Its deadline passes though nothing is sent: whoever asks for the next deadline must not find it for ever."""
+        """Its deadline passes although nothing is sent: the next deadline must not stay in the past."""
         stairs = Stairs(online=False)
         stairs.say()
         full(stairs)

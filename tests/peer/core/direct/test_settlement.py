@@ -67,7 +67,7 @@ def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void()
 
 
 def test_offline_by_our_own_wish_counts_as_settled() -> None:
-    """What waits does so in our outbox until we are back: whoever waits for the end would wait for ever."""
+    """Messages wait in our outbox until we are back; a caller that waits for their end would wait for ever."""
     stairs = Stairs()
     stairs.say()
     assert not stairs.ladder.is_settled

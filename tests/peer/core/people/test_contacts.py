@@ -94,7 +94,7 @@ def test_an_older_row_or_an_older_card_is_refused(bob: Someone) -> None:
 
 
 def test_a_newer_row_with_an_older_card_still_tells_whether_somebody_is_there(bob: Someone) -> None:
-    """The registry was put back, and knows only the start before."""
+    """The registry was restored, and knows only the previous start."""
     home = Home(bob)
     home.contacts.take_row(bob.again().row(1))
     assert home.contacts.take_row(bob.row(2, online=False)) is Change.MOVED

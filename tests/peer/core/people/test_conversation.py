@@ -27,7 +27,7 @@ def test_numbers_side_by_side_that_never_come_are_one_span(order: list[int], ref
 
 
 def test_the_first_number_of_a_life_is_above_the_registrys_clock_too() -> None:
-    """The folder was put back, and the clock with it: these numbers are given already."""
+    """The folder was restored and the clock set back: these numbers were used already."""
     lost = OutgoingStream(StoredStream()).add("lost", wall=WALL)
     outgoing = OutgoingStream(StoredStream())
     first = outgoing.add("again", wall=WALL - 3_600, ahead=3_601.0)

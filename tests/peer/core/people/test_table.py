@@ -103,7 +103,7 @@ def test_pages_are_asked_for_until_there_are_no_more() -> None:
 
 
 def test_a_question_is_answered_by_its_last_page() -> None:
-    """Whoever waits to learn of a name must not be told that nobody has it while half of the answer is to come."""
+    """A caller who looks up a name must not be told that nobody has it while half of the answer is still to come."""
     copy = Copy()
     copy.table.fetch_anew(now=0.0)
     question = copy.table.asked

@@ -53,7 +53,7 @@ def test_who_comes_back_has_missed_what_was_said_since() -> None:
 
 
 def test_a_log_that_ends_before_our_place_is_begun_anew() -> None:
-    """The registry's disk was put back from a backup: what is said now has places below ours."""
+    """The registry's disk was restored from a backup: new lines have positions below ours."""
     out = Outputs()
     channel = Group(CHANNEL, StoredStream(), StoredGroup(30, newest=29), out)
     assert channel.is_beyond(20) and not channel.is_beyond(30)
@@ -82,7 +82,7 @@ def test_a_line_is_sealed_under_the_newest_key_and_our_station(channel: Group) -
 
 
 def test_the_same_key_granted_again_goes_on_counting(channel: Group) -> None:
-    """A new link in the same epoch: a counter that began anew would be used twice."""
+    """A new link in the same epoch: a counter that started again would be used twice."""
     before = unpack_group(channel.seal(channel.add("one", wall=WALL)))
     channel.revoke()
     channel.grant(granted())

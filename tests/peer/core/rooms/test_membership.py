@@ -33,7 +33,7 @@ class Lab:
 
 @pytest.fixture
 def lab() -> Lab:
-    """Bob is here, carol is away; both are told of as such."""
+    """Bob is in the room, carol is away; both are reported as such."""
     lab = Lab(BOB, CAROL)
     lab.members.begin("lab", [RoomMember(BOB.id, HERE), RoomMember(CAROL.id, AWAY)])
     assert lab.members.announce() == ("bob",)

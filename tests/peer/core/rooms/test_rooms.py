@@ -279,7 +279,7 @@ def test_rooms_are_listed(node: Node) -> None:
 
 
 def trouble(why: NoAnswer) -> list[happened.Event]:
-    """What is told when the list is not to be had and we are in no room."""
+    """Return what is reported when no list is available and we are in no room."""
     return [happened.RoomsUnknown(reason=why)]
 
 
