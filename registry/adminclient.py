@@ -1,7 +1,6 @@
-"""Asking a registry from another process: through its spool while it runs, else on its files.
+"""Admin requests from another process: through the registry's spool while it runs, else on its files.
 
-Who holds the store's lock decides which: the registry, or we, and then nobody starts one meanwhile. It knows files and
-time; what an errand does is `admin`'s.
+The store's lock decides which. If we take it, no registry can start meanwhile.
 """
 
 import os
@@ -31,28 +30,28 @@ _ASK: Final = re.compile(r"([0-9a-f]{32})\.ask\Z")
 _SIZE_MAX: Final = 1 << 20
 _AT_ONCE: Final = 16
 
-_errands: Final = msgspec.json.Decoder(AdminRequest)
+_requests: Final = msgspec.json.Decoder(AdminRequest)
 _answers: Final = msgspec.json.Decoder(AdminAnswer)
 
 
 class AdminSpool:
-    """Both ends of it. What raises OSError says so."""
+    """The folder through which requests and answers go; both ends of it."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder`: the registry's."""
+        """`folder`: the registry's own folder."""
         self._folder = folder / FOLDER
 
     # --- the registry's end
 
     def open(self) -> None:
-        """Make it, and forget what was left there: whoever still waits asks again. Raises OSError."""
+        """Make the folder and empty it: whoever still waits asks again. Raises OSError."""
         make_private(self._folder)
         for path in self._folder.iterdir():
             with suppress(OSError):
                 path.unlink()
 
     def asked(self) -> Iterator[tuple[str, AdminRequest]]:
-        """Drained: errands, each with its ticket. What is no errand is taken away, and not answered."""
+        """Remove and yield the requests, each with its ticket. Files that hold no request are removed without an answer."""
         try:
             found = [path for path in self._folder.iterdir() if _ASK.match(path.name)]
         except OSError:
@@ -62,7 +61,7 @@ class AdminSpool:
                 with path.open("rb") as file:
                     content = file.read(_SIZE_MAX)
                 path.unlink()
-                request = _errands.decode(content)
+                request = _requests.decode(content)
             except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
@@ -70,19 +69,19 @@ class AdminSpool:
             yield path.stem, request
 
     def answer(self, ticket: str, answer: AdminAnswer) -> None:
-        """Raises OSError."""
+        """Write an answer. Raises OSError."""
         self._put(f"{ticket}.answer", msgspec.json.encode(answer))
 
     # --- the other end
 
     def ask(self, ticket: str, request: AdminRequest) -> None:
-        """Unless it lies there already. Raises OSError."""
+        """Write a request, unless it is there already. Raises OSError."""
         make_private(self._folder)
         if not (self._folder / f"{ticket}.ask").exists():
             self._put(f"{ticket}.ask", msgspec.json.encode(request))
 
     def answered(self, ticket: str) -> AdminAnswer | None:
-        """Drained: the answer, if it is there. Raises OSError."""
+        """Remove and return the answer, None if there is none yet. Raises OSError."""
         path = self._folder / f"{ticket}.answer"
         try:
             content = path.read_bytes()
@@ -92,7 +91,7 @@ class AdminSpool:
         return _answers.decode(content)
 
     def withdraw(self, ticket: str) -> None:
-        """Ask no more. Raises OSError."""
+        """Withdraw a request. Raises OSError."""
         (self._folder / f"{ticket}.ask").unlink(missing_ok=True)
 
     def _put(self, name: str, content: bytes) -> None:
@@ -103,10 +102,10 @@ class AdminSpool:
 
 
 PATIENCE: Final = 15.0
-"""Seconds until we give up a registry that runs and does not answer."""
+"""Seconds to wait for a registry that runs and does not answer."""
 _LOOK_SPAN: Final = 0.05
 _ASK_AGAIN_SPAN: Final = 2.0
-"""A registry that has just started forgets what lay there before."""
+"""A registry that has just started has emptied the folder."""
 
 
 class AdminRequestFailed(ChatAppError):
@@ -114,7 +113,7 @@ class AdminRequestFailed(ChatAppError):
 
 
 def folders_in(home: Path) -> list[Path]:
-    """Folders of registries there, by their ports."""
+    """Return the folders of the registries in a home folder, by port."""
     try:
         found = [path for path in (home / "registry").iterdir() if path.name.isdecimal() and path.is_dir()]
     except OSError:
@@ -123,20 +122,20 @@ def folders_in(home: Path) -> list[Path]:
 
 
 def ask(folder: Path, request: AdminRequest) -> AdminAnswer:
-    """The answer of the registry with this folder, running or not. Raises Unanswered."""
+    """Return the answer of the registry with this folder, running or not. Raises AdminRequestFailed."""
     with _of_ours(folder):
         return _ask(folder, request)
 
 
 def key_of(folder: Path) -> bytes:
-    """The identity key of the registry with this folder. Raises Unanswered."""
+    """Return the identity key of the registry with this folder. Raises AdminRequestFailed."""
     with _of_ours(folder):
         return public_key(folder)
 
 
 @contextmanager
 def _of_ours(folder: Path) -> Iterator[None]:
-    """For who runs the registry, and nobody else. Raises Unanswered."""
+    """Let only the owner of the folder ask. Raises AdminRequestFailed."""
     try:
         if os.stat(folder).st_uid != os.geteuid():
             raise AdminRequestFailed(f"{folder} is another user's: only who runs a registry may ask it this")
@@ -176,7 +175,7 @@ def _wait(admin_spool: AdminSpool, ticket: str, request: AdminRequest) -> AdminA
 
 
 def _on_files(store: FileStore, request: AdminRequest) -> AdminAnswer:
-    """What a registry would do, without one. Raises StoreError."""
+    """Carry out a request on a registry's files. Raises StoreError."""
     try:
         loaded = store.load()
         now = time.monotonic()
@@ -200,4 +199,4 @@ def _carry_out(effects: list[Effect], store: FileStore) -> AdminAnswer:
             return _carry_out(list(effect.then), store)
         if isinstance(effect, AnswerAdmin):
             return effect.answer
-    raise AssertionError("an errand without an answer")
+    raise AssertionError("an admin request without an answer")

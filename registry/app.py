@@ -1,7 +1,4 @@
-"""One running registry: ports, folder, key and store put together, and taken apart in order.
-
-It pumps nothing itself (shell.py) and knows no signals (server.py).
-"""
+"""One running registry: its ports, folder, key and store put together, and taken apart in order."""
 
 import asyncio
 import logging
@@ -33,17 +30,18 @@ from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.text import sanitize
 
 _DESCRIPTORS_KEPT = 48
-"""Descriptors for sockets that listen, the loop, journals and mailboxes being written."""
+"""Descriptors for listening sockets, the event loop, journals and files being written."""
 _LINKS_MAX = 200_000
 
 
 def folder_of(port: int, data: Path | None) -> Path:
-    """The folder of the registry on this port, in `data`, else in $CHATAPP_HOME, else where the platform keeps data."""
+    """Return the folder of the registry on this port: in `data`, else in $CHATAPP_HOME, else where the platform keeps
+    data."""
     return (data or default_home()) / "registry" / str(port)
 
 
 def raise_descriptor_limit() -> None:
-    """As many descriptors as the system lets us have: each peer takes one."""
+    """Raise the limit of open files as far as the system allows: each peer takes one."""
     try:
         import resource  # not on every platform
     except ImportError:
@@ -56,7 +54,7 @@ def raise_descriptor_limit() -> None:
 
 
 def links_max() -> int:
-    """How many connections there may be, so that files and the next accept still find a descriptor."""
+    """Return how many connections there may be, leaving descriptors for files and for the next accept."""
     try:
         import resource  # not on every platform
     except ImportError:
@@ -70,23 +68,23 @@ def links_max() -> int:
 _log = logging.getLogger(__name__)
 
 DRAINED_A_WAKE_UP: Final = 256
-"""Datagrams read before links and timers get the loop: two milliseconds of what strangers send, since what costs more waits
-for its turn. Fewer, and under a flood the socket would fill while news goes out to everybody."""
+"""Datagrams read before links and timers get the event loop: two milliseconds of what strangers send, since what costs
+more is queued. With fewer, the socket would fill under a flood while a broadcast goes out."""
 
 BACKLOG: Final = 1_024
 _LINE_MAX: Final = 1_000
 _FAULTS_SPAN: Final = 10.0
 _CODES_AT_START: Final = 3
 _FIRST: Final = "first"
-"""The ticket of those."""
+"""The ticket of the first admin request, for the codes made at the start."""
 
 
 class Unable(ChatAppError):
-    """The registry cannot run; the text is the line that says why."""
+    """The registry cannot run; the text is the line to show."""
 
 
 class Registry:
-    """One running registry. `start` raises what `run` turns into a line; `stop` is orderly."""
+    """One running registry. `start` raises Unable if it cannot run."""
 
     def __init__(
         self,
@@ -112,7 +110,7 @@ class Registry:
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        """Ports first: when one is taken, nothing has been made."""
+        """Take the ports first: if one is taken, nothing has been made. Raises Unable."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_Faults().note)
         with ExitStack() as undo:
@@ -143,7 +141,7 @@ class Registry:
         return 0 if self._shell is None else self._shell.change_lists(lists)
 
     def open_console(self, show: Callable[[list[str]], None]) -> None:
-        """Somebody may type at the registry's own terminal, and reads what is shown."""
+        """Open the console. `show` prints its lines."""
         if self._shell is not None:
             self._shell.open_console(show)
 
@@ -158,7 +156,7 @@ class Registry:
             self._shell.close_console()
 
     async def stop(self) -> None:
-        """No new connections, everything promised on the disk, links closed, files at rest."""
+        """Stop in order: no new connections, everything stored, links closed, files at rest."""
         shell, endpoint = self._shell, self._endpoint
         if shell is None or endpoint is None:
             return
@@ -228,7 +226,7 @@ class Registry:
         return admin_spool
 
     def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
-        """Where nobody comes in without one and none is left: whoever looks at a log later finds them used up."""
+        """Draw join codes if newcomers need one and none is left. In a log that is read later they are used up."""
         if not self._access.invite_only or loaded.invites:
             return []
         chance = random.SystemRandom()
@@ -260,7 +258,7 @@ class Registry:
 
 
 def _operator_lines(operators: Operators) -> Iterator[str]:
-    """Whom each listed name means, or with which code it is had."""
+    """Yield a line for each listed operator: whose name it is, or the code to get it."""
     for key, text in operators.names.items():
         shown, bearer, code = sanitize(text, _LINE_MAX), operators.bearer(key), operators.codes.get(key)
         if bearer is not None:
@@ -272,7 +270,7 @@ def _operator_lines(operators: Operators) -> Iterator[str]:
 
 
 def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
-    """A TCP socket that listens; None where the machine has no IPv6. Raises PortInUse, OSError."""
+    """Return a listening TCP socket, None if the machine has no IPv6. Raises PortInUse, OSError."""
     listener: socket.socket | None = None
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -293,14 +291,14 @@ def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.soc
 
 
 class _Faults:
-    """What asyncio would print with a traceback, such as a connection that could not be accepted: a line, seldom."""
+    """Logs faults that asyncio would print with a traceback, such as a connection that could not be accepted."""
 
     def __init__(self) -> None:
         self._silent_until = 0.0
         self._unsaid = 0
 
     def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """The event loop's exception handler. A flood of faults must not become a flood of lines."""
+        """The event loop's exception handler. A flood of faults does not become a flood of lines."""
         self._unsaid += 1
         if loop.time() >= self._silent_until:
             self._silent_until = loop.time() + _FAULTS_SPAN

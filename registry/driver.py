@@ -1,7 +1,6 @@
-"""Pumping: bytes from sockets into the core, bytes from the core into sockets, one timer.
+"""The driver: it carries bytes between sockets and the core, entries to the disk, and rings the core's one timer.
 
-All that comes in one turn of the loop is answered in one go at its end. It knows asyncio; what bytes mean is the
-core's.
+Everything that comes in one turn of the event loop is answered together at its end.
 """
 
 import asyncio
@@ -32,30 +31,30 @@ _STORED_AGAIN: Final = "the disk takes what is to be stored again"
 
 
 QUIET_AFTER: Final = 10.0
-"""Seconds without trouble after which it is over: on a nearly full disk small entries find room now and then."""
+"""Seconds without trouble after which it counts as over: on a nearly full disk small entries find room now and then."""
 
 
 class _Complaints:
-    """What goes wrong with the disk, for whoever runs the registry: one line when it begins, one when it is over."""
+    """Reports trouble with the disk: one line when it begins, one when it is over."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
     def say(self, level: int, what: str, error: BaseException) -> None:
-        """It goes wrong, for the first time or once more."""
+        """Report trouble, unless it was reported before."""
         if what not in self._last:
             _log.log(level, "%s: %s", what, error)
         self._last[what] = time.monotonic()
 
     def went_well(self, what: str, after: str, *, is_sure: bool = False) -> None:
-        """It went well, which ends the trouble when it was the first time for a while, or is sure to stay so."""
+        """Note a success. It ends the trouble if it is the first for a while, or `is_sure` to last."""
         if what in self._last and (is_sure or time.monotonic() - self._last[what] >= QUIET_AFTER):
             del self._last[what]
             _log.warning("%s", after)
 
 
 class Committer:
-    """Brings the core's entries to the disk, and tells it when they are there."""
+    """Brings the core's entries to the disk, and tells the core when they are there."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store, tell: Callable[..., None]
@@ -73,7 +72,7 @@ class Committer:
         self._checkpoint: asyncio.Future[None] | None = None
 
     def commit_now(self) -> None:
-        """At start, before anybody is served: append and sync, here and now."""
+        """Append and sync at once. For the start, before anybody is served."""
         self._append()
         try:
             self._store.sync()
@@ -83,7 +82,7 @@ class Committer:
             self._confirm(self._appended)
 
     def commit(self) -> None:
-        """Append what the core has, and see to it that a sync is on its way."""
+        """Append the core's entries, and make sure that a sync is under way."""
         self._append()
         if self._sync is None and self._appended > self._stored:
             # The future stands before anything can call back, so that two syncs never run at once.
@@ -93,7 +92,7 @@ class Committer:
             running.add_done_callback(lambda done: self._synced(done, covered))
 
     def look_after(self) -> None:
-        """Start a checkpoint when one is due; after a failed sync, see whether the disk can be written to again."""
+        """Start a checkpoint if one is due; after a failed sync, try to recover."""
         now = time.monotonic()
         if self._checkpoint is not None:
             return
@@ -108,14 +107,14 @@ class Committer:
         running.add_done_callback(after)
 
     async def settle(self) -> None:
-        """Until all that was promised so far is on the disk or refused."""
+        """Wait until everything so far is on the disk or refused."""
         self.commit()
         upto = self._appended
         while self._sync is not None and self._stored < upto:
             await self._sync
 
     async def finish(self) -> None:
-        """The last syncs and checkpoints end, the store is closed."""
+        """Wait for the last syncs and checkpoints, and close the store."""
         while self._sync is not None or self._checkpoint is not None:
             await asyncio.gather(*(one for one in (self._sync, self._checkpoint) if one is not None))
         await self._loop.run_in_executor(self._sync_thread, self._store.close)
@@ -180,23 +179,23 @@ class Committer:
 
 
 BROADCAST_SLICE = 256
-"""Datagrams of a broadcast sent before others get the loop: 10,000 at once would hold it for 15 ms."""
+"""Datagrams of a broadcast sent before others get the event loop: 10,000 at once would hold it for 15 ms."""
 
 CARE_SPAN = 5.0
-"""Seconds between two looks at the wall clock and at the journal's length."""
+"""Seconds between two looks at the wall clock and at the store's need of a checkpoint."""
 
-ERRANDS_SPAN = 0.25
-"""Seconds between two looks for errands: a list of an empty folder, some microseconds."""
+ADMIN_SPAN = 0.25
+"""Seconds between two looks for admin requests. Listing an empty folder takes some microseconds."""
 
 LINGER_FOR = 5.0
-"""Seconds that a link we closed may take for its last bytes: a reader that never reads must not keep it."""
+"""Seconds that a closed link may take for its last bytes: a peer that never reads must not keep it."""
 
 FLUSH_FOR = 0.25
 """Seconds that links have for their last bytes when the registry stops."""
 
 
 class RegistryDriver:
-    """Between one core and the world. It is the owner of all links (`wire.aio.link.TcpLinkOwner`)."""
+    """Runs one core with sockets, a clock and a store. It owns all links (`wire.aio.link.TcpLinkOwner`)."""
 
     def __init__(
         self,
@@ -205,7 +204,7 @@ class RegistryDriver:
         store: Store,
         admin_spool: AdminSpool | None = None,
     ) -> None:
-        """`admin_spool`: where whoever runs the registry asks it; None for nowhere."""
+        """`admin_spool`: where admin requests come in; None for nowhere."""
         self._loop = loop
         self._core = core
         self.committer = Committer(loop, core, store, self._tell)
@@ -214,7 +213,7 @@ class RegistryDriver:
         self._links: dict[int, TcpLink] = {}
         self._next_number = 1
         self._behind: set[int] = set()
-        """Links whose readers had left something unread when it was last looked at."""
+        """Links whose readers were behind when last looked at."""
         self._admin_spool = admin_spool
         self._asking: asyncio.TimerHandle | None = None
         self._is_awake = False
@@ -227,29 +226,29 @@ class RegistryDriver:
         self._show: Callable[[list[str]], None] | None = None
 
     def start(self, endpoint: DatagramEndpoint) -> None:
-        """Serve from now on."""
+        """Begin to serve."""
         self._endpoint = endpoint
         self._take_care()
-        self._look_for_errands()
+        self._look_for_admin_requests()
         self._wake()
 
     # --- the registry's own terminal
 
     def open_console(self, show: Callable[[list[str]], None]) -> None:
-        """Somebody may type from now on, and reads what is shown."""
+        """Open the console. `show` prints its lines."""
         self._show = show
         self._tell(self._core.console_opened)
 
     def console_typed(self, line: str) -> None:
-        """They typed a line."""
+        """A line was typed at the console."""
         self._tell(self._core.console_typed, line)
 
     def close_console(self) -> None:
-        """They type no more."""
+        """The console's input has ended."""
         self._tell(self._core.console_closed)
 
     async def stop(self) -> None:
-        """Serve no more: what is promised is kept and said, then links end and the store is closed."""
+        """Stop: store and answer what is under way, then end the links and close the store."""
         await self.committer.settle()
         self._turn()
         for handle in (self._timer, self._care, self._asking):
@@ -272,7 +271,7 @@ class RegistryDriver:
     # --- in
 
     def receive(self, batch: list[tuple[bytes, Address]]) -> None:
-        """Datagrams."""
+        """Hand datagrams to the core."""
         for data, sender in batch:
             self._tell(self._core.receive_datagram, data, sender)
 
@@ -296,7 +295,7 @@ class RegistryDriver:
             self._emptied.set()
 
     def _tell(self, hear: Callable[..., None], *what: object) -> None:
-        """Let the core hear, behind the last fence: it is total, but should it not be, nobody else shall notice."""
+        """Call an input of the core. The core should never raise; if it does, nobody else is affected."""
         try:
             hear(*what, now=time.monotonic())
         except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
@@ -313,7 +312,7 @@ class RegistryDriver:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Let out everything that this turn of the loop brought forth."""
+        """Carry out everything that this turn of the event loop brought forth."""
         self._is_awake = False
         self._widen()
         output = self._core.take_output()
@@ -340,7 +339,7 @@ class RegistryDriver:
         self._arm()
 
     def _note_backlogs(self) -> None:
-        """Tell the core whose reader is behind, and who has caught up."""
+        """Tell the core which links' readers are behind, and which have caught up."""
         for number in list(self._behind):
             link = self._links.get(number)
             waiting = 0 if link is None else link.waiting
@@ -368,7 +367,7 @@ class RegistryDriver:
                 self._loop.call_later(LINGER_FOR, links[number].cut, LINK_ENDS[reason])
 
     def _broadcast(self) -> None:
-        """One slice; the next one when others had their turn."""
+        """Send one slice of a broadcast. The next follows when others had their turn."""
         self._is_broadcasting = False
         if self._endpoint is None or not self._broadcasts:
             self._broadcasts.clear()
@@ -386,10 +385,10 @@ class RegistryDriver:
 
     # --- whoever runs the registry
 
-    def _look_for_errands(self) -> None:
+    def _look_for_admin_requests(self) -> None:
         if self._admin_spool is None:
             return
-        self._asking = self._loop.call_later(ERRANDS_SPAN, self._look_for_errands)
+        self._asking = self._loop.call_later(ADMIN_SPAN, self._look_for_admin_requests)
         for ticket, request in self._admin_spool.asked():
             self._tell(self._core.run_admin_request, request, ticket)
 
@@ -402,7 +401,7 @@ class RegistryDriver:
                 _log.warning("an admin request stays unanswered: %s", error)
 
     def change_lists(self, lists: AccessLists) -> int:
-        """Who may come in has been decided anew; how many of those who are here have to go."""
+        """Put new access lists in force. Return how many people who are here have to go."""
         count = self._core.change_lists(lists, now=time.monotonic())
         self._wake()
         return count
@@ -410,7 +409,7 @@ class RegistryDriver:
     # --- time
 
     def _arm(self) -> None:
-        """One timer. One that comes too early does no harm, so a later deadline leaves it as it is."""
+        """Arm the one timer. One that rings too early does no harm, so a later deadline leaves it as it is."""
         due = self._core.next_timer()
         if due >= self._timer_at or self._endpoint is None:
             return

@@ -1,7 +1,7 @@
-"""The registry's identity key on disk: 32 secret bytes that make it the registry that peers pinned.
+"""The registry's identity key on disk, which peers have pinned.
 
-Written whole under another name, then given its own, so that no crash leaves half a key. A broken key is never
-replaced: that would be another registry, and every peer would warn of it. It knows two files.
+Files are written under another name and then renamed, so no crash leaves half a key. A damaged key is never replaced:
+that would be another registry, and every peer would warn of it.
 """
 
 import os
@@ -32,7 +32,7 @@ class KeyUnusable(ChatAppError):
 
 
 def load_or_make(folder: Path) -> tuple[Identity, bool]:
-    """The key in `folder`, and whether it was made just now. Raises KeyUnusable."""
+    """Return the key in `folder`, made if needed, and whether it was made just now. Raises KeyUnusable."""
     path = folder / KEY_FILE
     try:
         seed = _read(path)
@@ -54,7 +54,7 @@ def load_or_make(folder: Path) -> tuple[Identity, bool]:
 
 
 def _read(path: Path) -> bytes | None:
-    """The key's bytes; None where there is no such file."""
+    """Return the key's bytes, None if the file does not exist."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def public_key(folder: Path) -> bytes:
-    """The identity key of the registry with this folder, which has run at least once. Raises KeyUnusable, OSError."""
+    """Return the public key of the registry with this folder, which must have run once. Raises KeyUnusable, OSError."""
     path = folder / PUBLIC_FILE
     try:
         identity = bytes.fromhex(path.read_text(encoding="ascii"))

@@ -1,7 +1,4 @@
-"""`run`: a registry as a program of its own, with signals, lines for its operator and an exit status.
-
-It knows signals and standard output; what a registry is made of, program.py knows.
-"""
+"""`run`: a registry as a program, with signals, a console and an exit status."""
 
 import asyncio
 import contextlib
@@ -28,16 +25,16 @@ from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
 
 Again = Callable[[], Settings]
-"""Reads what was read at the start once more. Raises ChatAppError, whose text names the culprit."""
+"""Reads the settings once more. Raises ChatAppError, whose text names what is wrong."""
 
 
 class SettingsReload:
-    """Once at a time; what is asked for meanwhile is done behind it."""
+    """Reloads the access lists, one reload at a time."""
 
     def __init__(
         self, again: Again, first: Settings, change: Callable[[AccessLists], int], say: Callable[[str], None]
     ) -> None:
-        """`change`: puts lists in force and says how many who were here have to go."""
+        """`change`: puts lists in force and returns how many people had to go."""
         self._again = again
         self._first: Final = first
         self._change = change
@@ -46,17 +43,17 @@ class SettingsReload:
         self._is_wanted = self._is_open = False
 
     def open(self) -> None:
-        """The registry serves; what was asked for before is done now."""
+        """The registry serves: reload now if that was asked for before."""
         self._is_open = True
         self._begin()
 
     def ask(self) -> None:
-        """Whoever runs the registry wants it."""
+        """Reload, after one that is under way."""
         self._is_wanted = True
         self._begin()
 
     def stop(self) -> None:
-        """The registry ends."""
+        """Cancel a reload that is under way."""
         if self._task is not None:
             self._task.cancel()
 
@@ -88,7 +85,7 @@ class SettingsReload:
 
 
 def _others(settings: Settings) -> set[tuple[str, str]]:
-    """All that is not read again, key by key."""
+    """Return all settings that a reload does not change."""
     return {
         (key, repr(value))
         for table in msgspec.structs.asdict(settings).values()
@@ -98,7 +95,7 @@ def _others(settings: Settings) -> set[tuple[str, str]]:
 
 
 class ControllingTerminal:
-    """The terminal that this program belongs to, if any: closing it ends the program, as it ends all others."""
+    """This program's controlling terminal, if any. Closing it ends the program."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
@@ -107,20 +104,21 @@ class ControllingTerminal:
 
     @property
     def is_hung_up(self) -> bool:
-        """Whether it was there and is no more."""
+        """Whether the terminal was there and is gone."""
         return self._descriptor is not None and not os.isatty(self._descriptor)
 
 
 CHUNK: Final = 65_536
 LINE_MAX: Final = TEXT_MAX + 1_024
-"""Bytes of one typed line that are looked at: a text of full length and a command; the rest is cut off and refused."""
+"""Bytes of a typed line that are read: a text of full length and a command. The rest is cut off and refused."""
 
 FLUSH_FOR: Final = 0.25
 """Seconds that the last lines have when the registry stops."""
 
 
 class Console:
-    """`typed` is told each line, `closed` that the input is over. On a terminal Ctrl-D is `ended` instead."""
+    """Reads typed lines and prints lines. Calls `typed` for each line and `closed` at the end of the input; on a
+    terminal Ctrl-D calls `ended` instead."""
 
     def __init__(
         self, *, typed: Callable[[str], None], closed: Callable[[], None], ended: Callable[[], None]
@@ -137,7 +135,7 @@ class Console:
         self._written = asyncio.Event()
 
     def open(self) -> bool:
-        """Read from now on; whether there is an input at all."""
+        """Begin to read. Return whether there is an input at all."""
         try:
             descriptor = sys.stdin.fileno()
             os.fstat(descriptor)
@@ -152,7 +150,7 @@ class Console:
     # --- out
 
     def show(self, lines: Iterable[str]) -> None:
-        """Handed to the writing thread."""
+        """Print lines, in a thread of their own."""
         for line in lines:
             if self._unwritten >= DESK_CONSOLE_LINES_MAX:
                 self._unshown += 1
@@ -166,7 +164,7 @@ class Console:
             threading.Thread(target=self._write_all, daemon=True).start()
 
     async def finish(self) -> None:
-        """Until the last lines are written, or nobody reads them."""
+        """Wait until the last lines are written, or nobody reads them."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_FOR):
                 while self._unwritten:
@@ -174,7 +172,7 @@ class Console:
                     await self._written.wait()
 
     def _write_all(self) -> None:
-        """In a thread of its own."""
+        """Write lines, in a thread."""
         while True:
             text = self._output.get()
             with contextlib.suppress(OSError):  # nobody reads: no reason to stop
@@ -204,8 +202,8 @@ class Console:
         (self._ended if is_ours else self._closed)()
 
     def _read_all(self, descriptor: int) -> None:
-        """In a thread of its own; waits until the loop has taken what was read before it reads more. Nothing that it waits
-        for is cancelled by the end of the program, which would be told as a fault."""
+        """Read all input, in a thread, which waits until the loop has taken what was read. The end of the program
+        cancels nothing that it waits for: that would be reported as a fault."""
         taken = threading.Semaphore(1)
         with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
             with contextlib.suppress(OSError):  # the input is gone: that is its end
@@ -234,11 +232,13 @@ _STOPPED: Final = 0
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
 _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
-"""Looking for cycles among the rows of thousands of people holds the loop; hardly any are ever made."""
+"""The garbage collector rarely looks for cycles: walking the rows of thousands of people holds the loop, and hardly any
+cycles are made."""
 
 
 def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
-    """Be a registry until a signal comes; the exit status. `again` reads the settings once more, where there are files."""
+    """Run a registry until a signal comes and return the exit status. `again` reads the settings once more, if there are
+    files."""
     logging.basicConfig(
         level=settings.registry.log_level.upper(),
         stream=sys.stderr,
@@ -296,7 +296,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
 def _heed_signals(
     loop: asyncio.AbstractEventLoop, stop: Callable[[int], None], reload: SettingsReload | None
 ) -> None:
-    """SIGHUP reads files again where there are any, and ends the registry where there are none or its terminal is gone."""
+    """Handle signals. SIGHUP reloads if there are files; otherwise, or when the terminal is gone, it ends the registry."""
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # whoever said nohup means it
@@ -326,7 +326,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _say(line: str) -> None:
-    """One line for the operator. Nobody may be reading: that is no reason to stop."""
+    """Print one line. If nobody reads, that is no reason to stop."""
     try:
         print(line, flush=True)
     except (OSError, ValueError):

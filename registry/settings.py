@@ -1,8 +1,8 @@
-"""What whoever runs a registry may decide: every setting, its range and its default.
+"""The registry's settings: every one with its range and default, and where values come from: a file, the environment,
+the command line.
 
-A field's `description` is what a wrong value is answered with. It knows values; where they come from (command line,
-environment, file) is `configuration`'s and the command line's. Numbers that nobody should have to think about stand in
-`policy`.
+A field's `description` is the answer to a wrong value. Numbers that nobody should have to think about are in
+`limits.RegistryPolicy`.
 """
 
 import difflib
@@ -24,10 +24,10 @@ from chatapp.wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_M
 from chatapp.wire.names import name_key, peer_name
 
 ACCESS_LIST_MAX: Final = 10_000
-"""Entries of a list of who may come in, or may not."""
+"""The most entries of a list of keys or bans."""
 
 OPERATORS_MAX: Final = 100
-"""Operators in one configuration."""
+"""The most operators in one configuration."""
 
 FolderPath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
 LogLevel = Annotated[
@@ -89,24 +89,24 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The table `[registry]`."""
 
     data: FolderPath | None = None
-    """Where keys, names and mail are kept; None for the platform's place."""
+    """The folder for keys, names and mail; None for the platform's place."""
     log_level: LogLevel = "warning"
     lease: Lease = RegistryPolicy().lease_span
     """Seconds without a sign of life after which somebody counts as away."""
     letters: Letters = RegistryPolicy().mail_places
     """Places for letters in all mailboxes together."""
     requests: Requests = int(RegistryPolicy().requests_per_second)
-    """Requests a second that one member is served, averaged; a line of a group counts as 20 and more."""
+    """Requests a second of one member, averaged; a line of a group counts as 20 or more."""
     invite_only: InviteOnly = AccessSettings().invite_only
     """Newcomers need a join code."""
     allow: Allow = AccessSettings().allow
-    """Keys of newcomers who need none; once there are any, all others do."""
+    """Keys of newcomers who need no code. Once there are any, all others do."""
     ban: Ban = AccessSettings().ban
-    """Keys, names, addresses and networks that do not come in."""
+    """Banned keys, names, addresses and networks."""
 
 
 class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table `[desk]`: the help desk (`registry.desk.settings` says what each means)."""
+    """The table `[desk]` (`registry.desk.settings` says what each setting means)."""
 
     queues: Queues = DeskSettings().queues
     menu: Menu = DeskSettings().menu
@@ -117,26 +117,26 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of a configuration file, one field a table."""
+    """A whole configuration file, one field for each table."""
 
     registry: RegistryTable = RegistryTable()
     desk: DeskTable = DeskTable()
 
 
 def policy_of(settings: RegistryTable) -> RegistryPolicy:
-    """The numbers by which a registry with these settings runs."""
+    """Return the policy of a registry with these settings."""
     return RegistryPolicy(
         lease_span=settings.lease, mail_places=settings.letters, requests_per_second=settings.requests
     )
 
 
 def access_of(settings: RegistryTable) -> AccessSettings:
-    """What the doors are told."""
+    """Return the settings of access."""
     return AccessSettings(invite_only=settings.invite_only, allow=settings.allow, ban=settings.ban)
 
 
 def desk_of(table: DeskTable, *, utc_offset: int) -> DeskSettings:
-    """What the desk is told. `utc_offset`: seconds that local time is ahead of UTC."""
+    """Return the settings of the desk. `utc_offset`: seconds that local time is ahead of UTC."""
     return DeskSettings(**msgspec.structs.asdict(table), utc_offset=utc_offset)
 
 
@@ -144,7 +144,7 @@ TABLES: Final = get_type_hints(Settings)
 """The tables of a configuration file."""
 
 KEYS: Final = {key: table for table, shape in TABLES.items() for key in get_type_hints(shape)}
-"""Each key, and its table: no key stands in two."""
+"""The table of each key. No key is in two tables."""
 
 _SHAPES: Final = {
     key: shape
@@ -155,7 +155,7 @@ _NEAR: Final = 0.6
 
 
 def check(key: str, value: object) -> None:
-    """Raises ValueError for a value that this key cannot have, whose text says what it can be."""
+    """Check a value. Raises ValueError, whose text says what the key can be."""
     try:
         msgspec.convert(value, _SHAPES[key])
     except msgspec.ValidationError:
@@ -166,7 +166,7 @@ def check(key: str, value: object) -> None:
 
 
 def allowed(key: str) -> str:
-    """What a setting may be, in words."""
+    """Return what a setting may be, in words."""
     return _described(_SHAPES[key])
 
 
@@ -178,7 +178,7 @@ def _described(shape: object) -> str:
 
 
 def _flaw(key: str, value: object) -> str:
-    """What is wrong with a value of the right shape; empty for nothing."""
+    """Return what is wrong with a value of the right shape; empty for nothing."""
     match key, value:
         case "operators", list() | tuple():
             return _names_flaw(fingerprint_from(text) or text for text in value)
@@ -195,12 +195,12 @@ def _flaw(key: str, value: object) -> str:
 
 
 def flaw_of_keys(texts: Iterable[str]) -> str:
-    """What is wrong with a list of keys; empty for nothing."""
+    """Return what is wrong with a list of keys; empty for nothing."""
     return next((f'"{quoted(text)}" is no key' for text in texts if fingerprint_from(text) is None), "")
 
 
 def flaw_of_bans(texts: Iterable[str]) -> str:
-    """What is wrong with a list of who is kept out; empty for nothing."""
+    """Return what is wrong with a list of bans; empty for nothing."""
     try:
         Bans(texts)
     except (ValueError, NameRefused) as wrong:
@@ -222,12 +222,12 @@ def _names_flaw(texts: Iterable[str]) -> str:
 
 
 def unknown_table(word: str) -> str:
-    """What to say of a table that there is not."""
+    """Return what to say about an unknown table."""
     return f"[{quoted(word)}]: unknown table; {_advice(word, tuple(TABLES))}"
 
 
 def unknown_key(table: str, word: str) -> str:
-    """What to say of a key that this table has not."""
+    """Return what to say about a key that this table does not have."""
     if word in KEYS:
         return f"[{table}] {word}: unknown key; it belongs in [{KEYS[word]}]"
     known = tuple(get_type_hints(TABLES[table]))
@@ -240,7 +240,7 @@ def _advice(word: str, known: Sequence[str]) -> str:
 
 
 FILE_MAX: Final = 1_000_000
-"""Bytes of a configuration file: somebody who names a disk image by mistake is told so."""
+"""The most bytes of a configuration file, for somebody who names a disk image by mistake."""
 
 OPTIONS: Final = {
     "data": "--data",
@@ -254,20 +254,20 @@ OPTIONS: Final = {
 """Keys that the command line can set."""
 
 VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "CHATAPP_HOME"}
-"""The variable of the environment for each key."""
+"""The environment variable of each key."""
 
 _BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None}
-"""What stands between the parts of a list in a variable; None for blanks."""
+"""The separator of a list in a variable; None for blanks."""
 
 _TRUTH: Final = {"true": True, "false": False}
 
 
 class Misconfigured(ChatAppError):
-    """Settings that cannot be used; the text names where they stand, the key and what is allowed."""
+    """Settings that cannot be used; the text names the place, the key and what is allowed."""
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings, and where each that is not a default comes from."""
+    """Settings, and the source of each that is not a default."""
 
     settings: Settings
     sources: dict[str, str]
@@ -279,9 +279,10 @@ def configure(
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, object] | None = None,
 ) -> Configuration:
-    """The settings that hold. `options`: what the command line says, by key; None where it is silent.
+    """Return the settings. `options`: values from the command line by key, None for those not given.
 
-    Raises Misconfigured."""
+    Raises Misconfigured.
+    """
     found: dict[str, dict[str, object]] = {table: {} for table in TABLES}
     sources: dict[str, str] = {}
 
@@ -314,7 +315,7 @@ def _from_file(path: Path) -> dict[str, object]:
 
 
 def _checked(table: str, content: object) -> dict[str, object]:
-    """The keys of one table. Raises ValueError."""
+    """Check the keys of one table. Raises ValueError."""
     if table not in TABLES:
         raise ValueError(unknown_table(table))
     if not isinstance(content, dict):
@@ -327,7 +328,7 @@ def _checked(table: str, content: object) -> dict[str, object]:
 
 
 def _tables(path: Path) -> dict[str, object]:
-    """What the file says. Raises ValueError."""
+    """Read a file. Raises ValueError."""
     try:
         with path.open("rb") as file:
             content = file.read(FILE_MAX + 1)
@@ -381,7 +382,7 @@ def _check(place: str, key: str, value: object) -> None:
 
 
 def _written(value: object) -> str:
-    """A value about as it stands in a file."""
+    """Return a value about as it would be written in a file."""
     if isinstance(value, str):
         return f'"{quoted(value)}"'
     if isinstance(value, bool):
@@ -392,7 +393,7 @@ def _written(value: object) -> str:
 
 
 def shown(configuration: Configuration) -> list[str]:
-    """The settings that hold, as lines of a file that says the same, and behind each where it comes from."""
+    """Return the settings as lines of a file, each with its source behind it."""
     lines: list[str] = []
     for table in TABLES:
         lines += [f"[{table}]"]
@@ -404,5 +405,5 @@ def shown(configuration: Configuration) -> list[str]:
 
 
 def _toml(value: object) -> str:
-    """JSON is TOML for numbers, texts and lists of them, but for DEL."""
+    """Return a value as TOML. JSON is TOML for numbers, texts and lists of them, but for DEL."""
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

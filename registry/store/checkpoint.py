@@ -1,13 +1,12 @@
-"""Bringing to rest what the journals say: the middle part of a checkpoint.
+"""Bringing to rest what the journals say: the middle part of a checkpoint (`files.py` has its beginning and end).
 
-It knows the order of the steps and nothing of journals' beginning and end (files.py). Between any two steps the process
-may die, or the power may fail, because
+The process may die, or the power may fail, between any two steps, because
 
 - the journals are on the disk before the first step, and stay until after the last;
-- a file at rest is only appended to, or replaced whole by a rename; either way it ends with AtRest, which says up to
-  which generation it is complete, so that replaying passes over what it holds already;
-- the new file of names, whose first record says the same for all files, is put in place last: it is the moment at which
-  the checkpoint counts, and all before it is synced by then.
+- a file at rest is only appended to, or replaced whole by a rename. Either way it ends with a CheckpointMark, which says
+  up to which generation it is complete, so that replaying skips what it holds already;
+- the new file of names, whose first record says the same for all files, is put in place last. That is the moment at which
+  the checkpoint counts, and everything before it is synced by then.
 """
 
 import logging
@@ -29,7 +28,8 @@ _MOVED_AT_ONCE = 1000
 
 
 class Checkpoint:
-    """Runs in the worker thread. `lock` is held while places are updated, never over a call to the disk."""
+    """Carries out a checkpoint in the worker thread. `lock` is held while places are updated, never over a call to the
+    disk."""
 
     def __init__(
         self, disk: Disk, layout: FileLayout, index: FileIndex, journals: Mapping[int, Journal], lock: Lock
@@ -41,7 +41,7 @@ class Checkpoint:
         self._lock = lock
 
     def bring_to_rest(self, snapshot: Snapshot) -> None:
-        """All of `snapshot`, durably. After an OSError what is left is planned again with the next checkpoint."""
+        """Bring a snapshot to rest, durably. After an OSError the next checkpoint plans what is left."""
         marker = frame(
             encode(CheckpointMark(generation=snapshot.generation, highest_serial=snapshot.highest_serial))
         )
@@ -66,7 +66,7 @@ class Checkpoint:
             self._remove(plan)
 
     def _file(self, plan: Plan, marker: bytes) -> None:
-        """One owner's file: appended to, or written anew."""
+        """Append to one owner's file, or rewrite it."""
         items = [
             Item(place, holder, key)
             for holder, copy in plan.held
@@ -82,7 +82,8 @@ class Checkpoint:
             self._file(replace(plan, rewrite=True), marker)
 
     def _append(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
-        """False when the file is not as it was left: an earlier try failed half-way, or it was another's hand."""
+        """Append to a file. Return False if it is not as it was left: an earlier try failed half-way, or somebody else
+        changed it."""
         copies = _Copies(items)
         offset = plan.status.size
         with closing(self._reader(plan)) as reader:
@@ -99,8 +100,8 @@ class Checkpoint:
         return True
 
     def _write_anew(self, plan: Plan, items: list[Item], marker: bytes) -> None:
-        """All places change in one moment. From then on the new file is read, whatever its name is meanwhile:
-        renaming may have to wait for the disk, and the loop's thread must not wait with it."""
+        """Rewrite a file. All places change at one moment. From then on the new file is read whatever its name is:
+        renaming may have to wait for the disk, and the loop's thread must not."""
         copies = _Copies(items)
         with closing(self._reader(plan)) as reader:
             size, file = self._layout.prepare(plan.owner, chain(copies.taken_by(reader), [marker]))
@@ -123,7 +124,7 @@ class Checkpoint:
             self._disk.close(file)
 
     def _report(self, owner: Owner, lost: list[Item]) -> None:
-        """Records rotted since they were written. The files that held them are kept for whoever can repair them."""
+        """Report records that have rotted since they were written. Their files are kept for repair."""
         for generation in sorted({item.place.generation for item in lost}):
             folder, name = self._layout.locate(owner)
             if generation != AT_REST:
@@ -133,7 +134,7 @@ class Checkpoint:
             _log.warning("%d records cannot be read any more; the file is kept as %s", len(lost), name)
 
     def _remove(self, plan: Plan) -> None:
-        """Whoever has nothing needs no file. One that stays by mishap says AtRest and no more."""
+        """Remove the file of an owner who has nothing left. One that stays by mishap holds a CheckpointMark and no more."""
         if plan.status.size:
             with suppress(OSError):
                 self._layout.remove(plan.owner)
@@ -147,7 +148,7 @@ class Checkpoint:
 
 
 class _Copies:
-    """Records on their way, told apart while they are read."""
+    """Records on their way to a file, told apart into readable and lost ones."""
 
     def __init__(self, items: list[Item]) -> None:
         self._items = items

@@ -1,9 +1,7 @@
-"""The calls to the operating system that the store makes, and there is no other way to it.
+"""The store's calls to the operating system: it reaches the disk in no other way.
 
-It knows modes and flags, no records. It is a seam: tests put a disk in its place that fails, fills up or loses power at
-any one of these steps. POSIX only (the memory store is there for other systems).
-
-Everything is opened relative to its folder with O_NOFOLLOW: a link that somebody left there is never followed.
+This is a seam: tests put a disk in its place that fails, fills up or loses power at any of these steps. POSIX only.
+Everything is opened relative to its folder with O_NOFOLLOW, so a link that somebody left there is never followed.
 """
 
 import contextlib
@@ -22,10 +20,10 @@ class SyncFailed(OSError):
 
 
 class Disk:
-    """One method a step. All raise OSError; `sync` and `sync_folder` raise SyncFailed."""
+    """One method for each step. All raise OSError; `sync` and `sync_folder` raise SyncFailed."""
 
     def open_root(self, path: Path) -> int:
-        """The store's own folder; its last part is made when it is missing. An existing one keeps its mode."""
+        """Open the store's own folder, making its last part if it is missing. An existing one keeps its mode."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir(mode=_FOLDER_MODE)
@@ -47,7 +45,7 @@ class Disk:
         return sorted(os.listdir(folder))
 
     def create(self, folder: int, name: str) -> int:
-        """A new file to append to and read; FileExistsError when there is one."""
+        """Create a file to append to and read. Raises FileExistsError if there is one."""
         return os.open(
             name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _FLAGS, _FILE_MODE, dir_fd=folder
         )
@@ -84,7 +82,7 @@ class Disk:
             raise SyncFailed(wrong.errno, wrong.strerror) from wrong
 
     def sync_folder(self, folder: int) -> None:
-        """Makes names durable: files made, renamed and removed in it."""
+        """Make the names in a folder durable: of files created, renamed and removed."""
         try:
             os.fsync(folder)
         except OSError as wrong:
@@ -100,7 +98,7 @@ class Disk:
         os.unlink(name, dir_fd=folder)
 
     def lock(self, folder: int, name: str) -> int | None:
-        """A lock that ends with its holder's process, or None when somebody else has it."""
+        """Take a lock that ends with this process. Return None if another process has it."""
         file = os.open(name, os.O_RDWR | os.O_CREAT | _FLAGS, _FILE_MODE, dir_fd=folder)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,14 +120,14 @@ def _open_folder(path: Path) -> int:
 
 
 def write_whole(disk: Disk, file: int, data: bytes) -> None:
-    """One write; more only when the system took less than all."""
+    """Write all data: in one call, unless the system takes less."""
     written = disk.write(file, data)
     while written < len(data):
         written += disk.write(file, memoryview(data)[written:])
 
 
 def read_file(disk: Disk, folder: int, name: str) -> bytes:
-    """All of a file."""
+    """Return a file's content."""
     file = disk.open_to_read(folder, name)
     try:
         return disk.read(file, disk.size(file), 0)
@@ -138,10 +136,10 @@ def read_file(disk: Disk, folder: int, name: str) -> bytes:
 
 
 def set_aside(disk: Disk, folder: int, name: str, *, keep: bool) -> str:
-    """Give the file, damaged as it is, a name that the store never touches, and return that name.
+    """Give a damaged file a name that the store never touches, and return that name.
 
-    With `keep` the first name stays too until a sound file takes its place: no copy is made, so it works on a full
-    disk. A file that has such a name already gets no second one.
+    With `keep` it keeps its first name too, until a sound file takes its place. That makes no copy, so it works on a
+    full disk. A file that has such a name already gets no second one.
     """
     taken = set(disk.names(folder))
     number = next(n for n in range(1, len(taken) + 2) if f"{name}.damaged-{n}" not in taken)

@@ -1,7 +1,7 @@
-"""What the journal can say: one closed union of entries, and their bytes. It knows no files.
+"""The journal's entries: one closed union, and its encoding.
 
-The same bytes stand in the journal and in the files at rest, so a checkpoint copies records and encodes nothing again.
-Tags and the order of fields are the format on disk: add at the end, never reuse a number.
+The same bytes stand in the journal and in the files at rest, so a checkpoint copies records without encoding them. Tags
+and the order of fields are the format on disk: add at the end, and never reuse a number.
 """
 
 import enum
@@ -15,7 +15,7 @@ Identity: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=IDENTITY_SIZE, ma
 
 
 class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """`name_key` belongs to `identity`, whose newest card is `card`. The latest one for a name holds."""
+    """`name_key` belongs to `identity`, whose newest card is `card`. The latest entry of a name counts."""
 
     name_key: str
     identity: bytes
@@ -23,9 +23,9 @@ class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     channel_since: int
     at: int
     code: bytes = b""
-    """The public half of the join code that this used up: one record, so a crash keeps both or neither."""
+    """The public half of the join code that it used up. Being one record, a crash keeps both or neither."""
     network: str = ""
-    """From where the first name of this identity was bound: what it holds is counted with what others from there hold."""
+    """The network from which the identity's first name was bound. Quotas count by it."""
 
 
 class MailStored(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -41,14 +41,14 @@ class MailStored(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 
 
 class MailTaken(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """These letters were read and acknowledged, or have expired."""
+    """These letters were taken by their reader, or have expired."""
 
     recipient: Identity
     serials: list[int]
 
 
 class GroupKeyMade(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
-    """A group's key from `epoch` on; epochs rise within their group."""
+    """A group's key from `epoch` on. Epochs rise within a group."""
 
     group: str
     epoch: int
@@ -56,7 +56,7 @@ class GroupKeyMade(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False
 
 
 class GroupLineKept(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
-    """A sealed line; positions rise within their group, from 0 or more."""
+    """A sealed line. Positions rise within a group, from 0."""
 
     group: str
     position: int
@@ -74,9 +74,9 @@ class GroupCut(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
 
 
 class GroupLinesDropped(msgspec.Struct, frozen=True, array_like=True, tag=17):
-    """These lines are dropped from among others that stay; the newest line of a group stays.
+    """These lines are dropped from among others that stay. The newest line of a group always stays.
 
-    `last_uses`: of each epoch of theirs, the position of its last line that stays, or -1 for none.
+    `last_uses`: for each of their epochs, the position of its last line that stays, or -1.
     """
 
     group: str
@@ -85,7 +85,7 @@ class GroupLinesDropped(msgspec.Struct, frozen=True, array_like=True, tag=17):
 
 
 class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
-    """A visit of the help desk as it stands; the latest one of a number holds. Numbers rise over the whole store."""
+    """A visit of the help desk. The latest entry of a visit counts. Numbers rise over the whole store."""
 
     visit: int
     queue: str
@@ -107,7 +107,7 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
 
 
 class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
-    """What was said in a visit; positions rise within it. Lines below `first` are dropped."""
+    """A line of a visit. Positions rise within the visit. Lines below `first` are dropped."""
 
     visit: int
     position: int
@@ -120,9 +120,10 @@ class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=Fals
 
 
 class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
-    """The visit is over, and what was said in it is dropped.
+    """The visit is over, and its lines are dropped.
 
-    The newest that were served are kept for figures, and the newest of which the visitor is still to be told."""
+    The newest visits that were served are kept for figures, and the newest ones whose visitor is still to be told.
+    """
 
     visit: int
     queue: str
@@ -136,16 +137,16 @@ class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=Fal
 
 
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
-    """In files at rest only: this file says all that the journals up to `generation` said about its subject."""
+    """In files at rest only: this file holds everything about its subject from the journals up to `generation`."""
 
     generation: int
     highest_serial: int
 
 
 class RoomMemberKept(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
-    """`identity` is a member of the room `group`, and of no other. Nothing up to `since` is theirs to read.
+    """`identity` is a member of the room `group`, and of no other. Lines up to `since` are not theirs to read.
 
-    They are here, or away since `at` with all lines up to `seen` said to them.
+    They are here, or away since `at`, having been sent all lines up to `seen`.
     """
 
     identity: Identity
@@ -163,13 +164,13 @@ class RoomMemberGone(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=Fal
 
 
 class GroupGone(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):
-    """Of this group nothing is kept, as if it had never been; it may begin anew."""
+    """Nothing of this group is kept, as if it had never existed. It may begin anew."""
 
     group: str
 
 
 class NameReserved(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=False):
-    """`identity` has borne another name since `at`; nobody else gets this one yet."""
+    """`identity` has had another name since `at`; nobody else gets this one yet."""
 
     name_key: str
     identity: bytes
@@ -177,13 +178,13 @@ class NameReserved(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=Fals
 
 
 class NameFreed(msgspec.Struct, frozen=True, array_like=True, tag=12, gc=False):
-    """A reserved name is anybody's again."""
+    """A reserved name is free."""
 
     name_key: str
 
 
 class InviteMade(msgspec.Struct, frozen=True, array_like=True, tag=13, gc=False):
-    """Whoever holds the secret half of this join code may come in once."""
+    """Whoever holds the secret half of this join code may register once."""
 
     code: Identity
     at: int
@@ -196,14 +197,14 @@ class InviteGone(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False)
 
 
 class JournalBegan(msgspec.Struct, frozen=True, array_like=True, tag=15):
-    """The first record of each journal, on the disk before the journal is listed: one without it was emptied by another
-    hand."""
+    """The first record of each journal, on the disk before the journal is listed. A journal without it was emptied by
+    somebody else."""
 
     generation: int
 
 
 class JournalsListed(msgspec.Struct, frozen=True, array_like=True, tag=16):
-    """The one record of the list of journals: each of these is there, unless it has come to rest."""
+    """The one record of the list of journals: each of these must exist, unless a checkpoint has brought it to rest."""
 
     generations: list[int]
 
@@ -229,7 +230,7 @@ Entry: TypeAlias = (
 
 
 class DeskOwner(enum.Enum):
-    """The one subject of all that is kept of the help desk."""
+    """The subject of everything that is kept of the help desk."""
 
     DESK = "desk"
 
@@ -244,7 +245,7 @@ _sign_decoder = msgspec.msgpack.Decoder(JournalBegan | JournalsListed)
 
 
 def owner_of(entry: Entry) -> Owner | None:
-    """The subject of an entry, and so the file in which it comes to rest."""
+    """Return the subject of an entry, whose file it comes to rest in."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
     if isinstance(entry, DeskEntry):
@@ -255,7 +256,7 @@ def owner_of(entry: Entry) -> Owner | None:
 
 
 def encode(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> bytes:
-    """ValueError for an entry that could not be read back: it must never reach the disk."""
+    """Encode an entry. Raises ValueError for one that could not be read back: it must never reach the disk."""
     identity = _identity_in(entry)
     if identity is not None and len(identity) != IDENTITY_SIZE:
         raise ValueError(f"an identity has {IDENTITY_SIZE} bytes, not {len(identity)}")
@@ -266,7 +267,7 @@ def encode(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> byt
 
 
 def _identity_in(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> bytes | None:
-    """What a reader checks the length of."""
+    """Return the identity in an entry, whose length a reader checks."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
     if isinstance(entry, (InviteMade, InviteGone)):
@@ -275,7 +276,7 @@ def _identity_in(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) 
 
 
 def decode(payload: bytes) -> Entry | CheckpointMark | None:
-    """What a whole record says, or None: of another version, or no entry at all."""
+    """Decode a whole record. Return None if it is of another version, or no entry at all."""
     try:
         entry: Entry | CheckpointMark = _decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -284,7 +285,7 @@ def decode(payload: bytes) -> Entry | CheckpointMark | None:
 
 
 def decode_sign(payload: bytes) -> JournalBegan | JournalsListed | None:
-    """What a whole record says about journals, or None."""
+    """Decode a record about journals, None for any other."""
     try:
         sign: JournalBegan | JournalsListed = _sign_decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -1,14 +1,12 @@
-"""The store on a disk: who may write when, and how a checkpoint begins and ends.
+"""The store on a disk: its folder, its locks and threads, and when a checkpoint begins and ends.
 
-It knows the journals, the locks and the threads (protocol.py says who calls what).
-
-<folder>/lock                        held as long as a registry runs
+    <folder>/lock                        held as long as a registry runs
     <folder>/journal-<generation>        everything since the last checkpoint; usually one, two during a checkpoint
-    <folder>/journals                    which journals there must be
-    <folder>/names, mail/, groups/, desk what earlier journals said, at rest (shelf.py)
+    <folder>/journals                    the list of journals that must exist
+    <folder>/names, mail/, groups/, desk what earlier journals said, at rest (segments.py)
 
-`_lock` guards memory and is held for moments: the loop's thread takes it. `_syncing` makes the threads that sync wait
-for each other: a lost write is reported to one of two syncs only, and the other would say yes falsely.
+`_lock` guards memory and is held only for moments, since the event loop's thread takes it. `_syncing` keeps threads from
+syncing at the same time: a lost write is reported to one of two syncs only, and the other would wrongly succeed.
 """
 
 import logging
@@ -53,7 +51,7 @@ _UNCONFIRMED = "the disk did not confirm a write; nothing is promised until it c
 
 
 class FileStore:
-    """A `Store` in a folder of its own. `now` is the clock by which `checkpoint_due` is asked."""
+    """A `Store` in a folder. `now` is the clock by which `checkpoint_due` is asked."""
 
     def __init__(
         self,
@@ -63,8 +61,8 @@ class FileStore:
         now: Callable[[], float] = time.monotonic,
         disk: Disk | None = None,
     ) -> None:
-        """Takes the folder for this process. `has_past`: a registry has been here before, so that its files must be here,
-        too. StoreInUse when another process has it, StoreUnusable when it cannot be used."""
+        """Lock the folder for this process. `has_past`: a registry has run here before, so its files must exist. Raises
+        StoreInUse if another process has the folder, StoreUnusable if it cannot be used."""
         self._where = str(folder)
         self._has_past = has_past
         self._now = now
@@ -111,7 +109,7 @@ class FileStore:
         return loaded
 
     def _go_on_without(self, given_up: Sequence[str], loaded: Loaded) -> None:
-        """What is left is written anew, so that the next start lacks nothing."""
+        """Write what is left anew, so that the next start lacks nothing."""
         try:
             self.checkpoint()
             for name in given_up:
@@ -203,7 +201,7 @@ class FileStore:
             return bool(self._read_only) and now >= self._not_before
 
     def recover(self) -> None:
-        """The folder is read as at a start, and a new journal begun, which shows that the disk can be written to."""
+        """Read the folder as at a start, and begin a new journal: that shows that the disk can be written to."""
         with self._checkpointing, self._syncing:
             with self._lock:
                 if not self._read_only:
@@ -269,11 +267,11 @@ class FileStore:
         return root, held
 
     def _turn(self) -> Snapshot:
-        """Settle what this checkpoint brings to rest: everything until now, and see to it that it is on the disk.
+        """Take a snapshot of what this checkpoint brings to rest, and sync it.
 
-        Mostly a new journal begins here. When an earlier checkpoint failed, its journal is brought to rest first and
-        the present one goes on: on a disk that stays full, journals and open files must not pile up. Entries of the
-        present journal come to rest too then, and are told again in a replay, which changes nothing.
+        Usually a new journal begins here. When an earlier checkpoint failed, its journal is brought to rest first and
+        the current one goes on, so that journals and open files do not pile up on a disk that stays full. Entries of the
+        current journal come to rest too in that case, and replaying them later changes nothing.
         """
         with self._syncing:
             fresh = None if self._journals.is_behind else self._journals.prepare()
@@ -309,7 +307,7 @@ class FileStore:
         return self._journals.length > 0 or bool(self._index.behind) or self._is_urgent
 
     def _is_spent(self) -> bool:
-        """Whether a journal may hold what was said in visits of the help desk that are over."""
+        """Whether a journal may hold lines of help-desk visits that are over."""
         return min(self._journals.by_generation) <= self._index.spent_through
 
     def _check_writable(self) -> None:

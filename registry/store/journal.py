@@ -1,10 +1,8 @@
-"""The journal: one append-only file a generation, and all durability rests on it.
+"""The journal: one append-only file for each generation. All durability rests on it.
 
-It knows records and the disk, not what the records say, and no threads: its callers order the calls.
-
-A generation is written by one process only and never continued by the next. After a failed sync the kernel calls lost
-pages clean, so what a later process reads back need not be on the disk, and nothing durable may be put behind it. A
-torn tail therefore stays where it is until a checkpoint removes the file; replaying ends before it.
+One process writes a generation, and the next never continues it. After a failed sync the kernel calls lost pages clean,
+so what a later process reads back need not be on the disk, and nothing durable may follow it. So a torn tail stays where
+it is until a checkpoint removes the file, and replaying ends before it. Callers order the calls.
 """
 
 import contextlib
@@ -30,12 +28,12 @@ _NAME = re.compile(r"journal-(\d{12,18})\Z")
 
 
 def journal_name(generation: int) -> str:
-    """The file of a generation."""
+    """Return the name of a generation's file."""
     return f"journal-{generation:012d}"
 
 
 def generation_in(name: str) -> int | None:
-    """The generation that a file's name tells, None for another kind of file."""
+    """Return the generation in a file's name, None for another kind of file."""
     found = _NAME.match(name)
     return int(found[1]) if found else None
 
@@ -58,7 +56,7 @@ class Journal:
 
     @classmethod
     def begin(cls, disk: Disk, folder: int, generation: int, first: bytes = b"") -> "Journal":
-        """A new generation, whose `first` record is on the disk. The caller syncs the folder before it relies on it."""
+        """Begin a generation whose `first` record is on the disk. The caller syncs the folder before relying on it."""
         journal = cls(disk, folder, disk.create(folder, journal_name(generation)), generation=generation)
         try:
             write_whole(disk, journal._file, first)
@@ -72,17 +70,17 @@ class Journal:
 
     @classmethod
     def reopen(cls, disk: Disk, folder: int, generation: int, *, start: int, length: int) -> "Journal":
-        """An earlier process's generation, to read `length` bytes of whole records from; never appended to."""
+        """Open an earlier process's generation to read `length` bytes of whole records. It is never appended to."""
         file = disk.open_to_read(folder, journal_name(generation))
         journal = cls(disk, folder, file, generation=generation, length=length)
         journal.start = start
         return journal
 
     def append(self, records: bytes) -> int:
-        """Put whole records at the end and return the offset of the first. All of them count, or none.
+        """Append whole records and return the offset of the first. All of them count, or none.
 
-        Raises StoreFull (a later append may fit), StoreBroken, or StoreReadOnly when the torn end could not be cut off
-        or a sync has failed.
+        Raises StoreFull (a later append may fit), StoreBroken, or StoreReadOnly if a torn end could not be cut off or a
+        sync has failed.
         """
         if self._failed:
             raise StoreReadOnly(self.name, self._failed)
@@ -96,7 +94,7 @@ class Journal:
         return offset
 
     def sync(self, upto: int) -> None:
-        """Bring the first `upto` bytes to the disk. SyncFailed ends all appending: a second sync would say yes falsely."""
+        """Sync the first `upto` bytes. SyncFailed ends all appending: a second sync would wrongly succeed."""
         if upto <= self.synced:
             return
         try:
@@ -107,7 +105,7 @@ class Journal:
         self.synced = upto
 
     def discard_unsynced(self) -> None:
-        """Cut off what this process wrote and no sync has covered: whoever asked for it was told that it is not kept."""
+        """Cut off what this process wrote and no sync has covered: callers were told that it is not stored."""
         if self._is_ours:
             self._disk.cut(self._file, self.synced)
 
@@ -115,7 +113,7 @@ class Journal:
         return self._disk.read(self._file, length, offset)
 
     def retire(self) -> None:
-        """Its records have come to rest elsewhere. A file that cannot be removed is removed at the next start."""
+        """Remove the file: its records have come to rest. One that cannot be removed is removed at the next start."""
         self.close()
         with contextlib.suppress(OSError):
             self._disk.remove(self._folder, self.name)
@@ -142,7 +140,7 @@ LARGEST_PAYLOAD = 1 << 20
 
 
 def frame(payload: bytes) -> bytes:
-    """One whole record. ValueError for an empty or an oversized payload: that is the caller's mistake."""
+    """Return a payload as one whole record. Raises ValueError for an empty or oversized payload."""
     length = len(payload)
     if not 0 < length <= LARGEST_PAYLOAD:
         raise ValueError(f"a record holds 1 to {LARGEST_PAYLOAD} bytes, not {length}")
@@ -150,15 +148,15 @@ def frame(payload: bytes) -> bytes:
 
 
 def unframe(record: bytes) -> bytes | None:
-    """The payload, if `record` is exactly one whole record."""
+    """Return the payload, if `record` is exactly one whole record."""
     payload = _payload_at(record, 0)
     return payload if payload is not None and HEADER_SIZE + len(payload) == len(record) else None
 
 
 def scan(data: bytes) -> tuple[list[bytes], int]:
-    """The payloads of the whole records that `data` begins with, and the length of those records together.
+    """Return the payloads of the whole records that `data` begins with, and their total length.
 
-    Any bytes are fine. It ends at the first record that is torn or damaged: where the next one would begin is unknown.
+    Any bytes may come in. The scan ends at the first torn or damaged record: where the next would begin is unknown.
     """
     payloads: list[bytes] = []
     whole = 0
@@ -184,7 +182,7 @@ _DRAFT = JOURNALS + NEW_SUFFIX
 
 
 class Journals:
-    """By generation, rising. There is a current one after `turn` was called first."""
+    """All journals by generation, rising. There is a current one after the first `turn`."""
 
     def __init__(self, disk: Disk, root: int) -> None:
         self._disk = disk
@@ -201,7 +199,7 @@ class Journals:
 
     @property
     def length(self) -> int:
-        """Bytes of entries that are not at rest."""
+        """Bytes of entries that have not come to rest."""
         return sum(journal.length - journal.start for journal in self.by_generation.values())
 
     @property
@@ -220,17 +218,17 @@ class Journals:
 
     @property
     def is_behind(self) -> bool:
-        """Whether an earlier checkpoint, or an earlier process, has left journals that are not at rest."""
+        """Whether an earlier checkpoint or process has left journals that have not come to rest."""
         return self.count > 1
 
     def adopt(self, earlier: Sequence[Journal], highest_generation: int) -> None:
-        """Journals of earlier processes. New ones are numbered above everything that any file mentions."""
+        """Take over the journals of earlier processes. New ones are numbered above every generation that any file
+        mentions."""
         self.by_generation.update((journal.generation, journal) for journal in earlier)
         self._next_generation = highest_generation + 1
 
     def prepare(self) -> Journal:
-        """A new journal without entries, which is on the disk and listed there. It may be called without the lock, by one
-        thread."""
+        """Return a new journal without entries, on the disk and listed. One thread may call it without the lock."""
         generation = self._next_generation
         self._next_generation += 1
         first = frame(encode(JournalBegan(generation)))
@@ -250,12 +248,12 @@ class Journals:
         return journal
 
     def turn(self, fresh: Journal) -> None:
-        """Append to `fresh` from now on. Under the lock."""
+        """Append to `fresh` from now on. Call it under the lock."""
         self._current = fresh
         self.by_generation[fresh.generation] = fresh
 
     def take_out(self, generation: int) -> list[Journal]:
-        """The journals up to `generation`, which are at rest now. Under the lock."""
+        """Remove and return the journals up to `generation`, which have come to rest. Call it under the lock."""
         done = [journal for number, journal in self.by_generation.items() if number <= generation]
         for journal in done:
             del self.by_generation[journal.generation]
@@ -280,9 +278,9 @@ class Journals:
 
 
 class Reader:
-    """Reads one owner's records. Its file at rest is `at_rest`, or is opened by its name at the first need.
+    """Reads one owner's records. The owner's file at rest is `at_rest`, or is opened by name when first needed.
 
-    To be closed; `at_rest` stays open.
+    Close it after use; `at_rest` stays open.
     """
 
     def __init__(
@@ -301,7 +299,7 @@ class Reader:
         self._opened: int | None = None
 
     def record(self, place: Place) -> bytes | None:
-        """The whole record, header and all, or None when it is damaged or gone. It never raises."""
+        """Return the whole record with its header, None if it is damaged or gone. It never raises."""
         try:
             record = self._bytes(place)
         except (OSError, KeyError):
@@ -309,7 +307,7 @@ class Reader:
         return record if unframe(record) is not None else None
 
     def entry(self, place: Place) -> Entry | CheckpointMark | None:
-        """What the record says."""
+        """Return the entry in a record."""
         record = self.record(place)
         return decode(record[HEADER_SIZE:]) if record else None
 

@@ -1,6 +1,6 @@
-"""The seam between the registry and what keeps its promises. It knows no files.
+"""The seam between the registry and its store.
 
-Rules of threads, the same for every store:
+Rules for threads:
 
 - `load` first, once, before anything else; `close` last, when no other call runs.
 - `append`, `read_letters`, `read_lines`, `checkpoint_due` and `recovery_due` are for the thread of the event loop. They make
@@ -8,7 +8,7 @@ Rules of threads, the same for every store:
 - `sync`, `checkpoint` and `recover` are for worker threads. Each may wait for the disk, and while they do, appending and
   reading go on. One worker that calls them in turn is enough; with two, a sync need not wait for a long checkpoint.
 
-A promise (*saved*) may be spoken when a `sync` has returned that began after the `append` returned.
+An entry may be called stored when a `sync` has returned that began after its `append` returned.
 """
 
 import errno
@@ -52,7 +52,7 @@ class LineHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """A group as it was. `cut` and `highest` are positions, -1 for none; the next line's is above `highest`."""
+    """A group as it was stored. `cut` and `highest` are positions, -1 for none; the next line's is above `highest`."""
 
     keys: dict[int, bytes]  # by epoch, the newest last
     lines: list[LineHead]  # by position
@@ -61,7 +61,7 @@ class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
-    """The help desk as it was."""
+    """The help desk as it was stored."""
 
     visits: list[DeskVisitKept] = []  # by number
     lines: dict[int, list[DeskLineKept]] = {}  # by visit, then by position
@@ -87,43 +87,44 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """What the registry relies on. Every method may raise StoreError; which one, is said where it matters."""
+    """What the registry needs of a store. Every method may raise StoreError."""
 
     def load(self) -> Loaded:
-        """What was kept, also after a crash. Damage is reported in it, not raised."""
+        """Return what was stored, also after a crash. Damage is reported in it, not raised."""
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Keep `entries`, in this order, without waiting for the disk.
+        """Store `entries`, in this order, without waiting for the disk.
 
         Raises StoreFull (none of them counts; a later append may fit), StoreBroken (the same, for another reason) or
         StoreReadOnly; ValueError for an entry that no store can hold.
         """
 
     def sync(self) -> None:
-        """Everything appended before this call is on the disk when it returns. StoreReadOnly: what no earlier call has
+        """Return when everything appended before this call is on the disk. After StoreReadOnly whatever no earlier call
         covered never will be."""
 
     def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
-        """The letters, in the order of `serials`. RecordLost names those that are not there or not readable."""
+        """Return the letters in the order of `serials`. RecordLost names those that are missing or unreadable."""
 
     def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
-        """The frames, in the order of `positions`. RecordLost names those that are not there or not readable."""
+        """Return the frames in the order of `positions`. RecordLost names those that are missing or unreadable."""
 
     def checkpoint_due(self, now: float) -> bool:
-        """Whether it is time to call `checkpoint`; `now` by the clock that the store was made with."""
+        """Return whether it is time to call `checkpoint`; `now` by the clock that the store was made with."""
 
     def checkpoint(self) -> None:
-        """Bring to rest what the journal says, and begin it anew. When it raises, nothing is lost; it is due again later."""
+        """Bring to rest what the journal says, and begin a new one. If it raises, nothing is lost; it is due again
+        later."""
 
     def recovery_due(self, now: float) -> bool:
-        """Whether it is time to call `recover`: the store is read-only, and was not tried just now."""
+        """Return whether it is time to call `recover`: the store is read-only, and no recovery was tried just now."""
 
     def recover(self) -> None:
-        """After StoreReadOnly: hold what the last `sync` that returned had covered, and nothing since, and be written to
-        again. Raises StoreError while the disk does not work; then it is due again later."""
+        """After StoreReadOnly: go back to what the last successful `sync` covered, and accept writes again. Raises
+        StoreError while the disk does not work; then it is due again later."""
 
     def close(self) -> None:
-        """An orderly stop: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""
+        """Stop in order: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""
 
 
 # EFBIG: the process may not make files that large (RLIMIT_FSIZE): to a user as good as a full disk.
@@ -131,7 +132,7 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 LOST_SUFFIX = ".lost"
-"""A file of this name beside one that is gone says that the store is to go on without it."""
+"""A file with this suffix tells the store to go on without the file of the same name."""
 
 
 class StoreError(Exception):
@@ -144,7 +145,7 @@ class StoreError(Exception):
 
 
 class StoreInUse(StoreError):
-    """Two registries never share a folder."""
+    """Another process has the folder."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(folder, "another registry is using this folder")
@@ -155,7 +156,7 @@ class StoreUnusable(StoreError):
 
 
 class StoreLacking(StoreUnusable):
-    """To start without this file would give people's names to anybody: whoever runs the registry has to decide."""
+    """A file is missing without which people's names would be anybody's: the administrator has to decide."""
 
     def __init__(self, folder: str, name: str, what: str) -> None:
         lost = shlex.quote(f"{folder}/{name}{LOST_SUFFIX}")
@@ -168,15 +169,15 @@ class StoreLacking(StoreUnusable):
 
 
 class StoreFull(StoreError):
-    """There is no room now. Nothing of what was being written counts; old records can be read."""
+    """There is no room. Nothing of what was being written counts; old records can be read."""
 
 
 class StoreBroken(StoreError):
-    """A call to the operating system failed, and not for want of room."""
+    """A call to the operating system failed for another reason than want of room."""
 
 
 class StoreReadOnly(StoreError):
-    """After a failed sync or a write that could not be undone: reading goes on, writing when the store has recovered."""
+    """A sync failed, or a write could not be undone: reading goes on, writing when the store has recovered."""
 
 
 class RecordLost(StoreError):
@@ -188,7 +189,7 @@ class RecordLost(StoreError):
 
 
 def from_os_error(where: str, wrong: OSError) -> StoreFull | StoreBroken:
-    """The store's word for what the operating system said."""
+    """Return the store's error for an error of the operating system."""
     reason = wrong.strerror or str(wrong)
     if wrong.errno in _NO_ROOM:
         return StoreFull(where, reason)

@@ -1,12 +1,12 @@
-"""The start: making the image from the files at rest and then from the journals.
+"""Loading: building the state from the files at rest and then from the journals.
 
-Of a damaged file the whole records before the damage count, the file is kept under another name, and one line says so. A
-file that must be there and says nothing stops the start: to go on without it would give people's names away. Whoever runs
-the registry may say that it is to go on all the same, by a file of the same name that ends in `.lost`.
+For a damaged file, the whole records before the damage count, the file is kept under another name, and one line reports
+it. A file that must exist and says nothing stops the start, since going on without it would give people's names away.
+The administrator can order the store to go on by a file of the same name that ends in `.lost`.
 
 Replaying is idempotent. Each file at rest says up to which generation it is complete, and journals of those generations
-are passed over for its owner; so a letter that was taken does not come back, even when of a damaged journal only the
-storing can be read and not the taking.
+are skipped for its owner. So a letter that was taken does not come back, even if only its storing can be read in a
+damaged journal.
 """
 
 import errno
@@ -52,7 +52,7 @@ class Loading:
     def __init__(
         self, disk: Disk, layout: FileLayout, index: FileIndex, *, folder: str, has_past: bool
     ) -> None:
-        """`folder`: its name, for people. `has_past`: whether a registry has been here before, whatever is left."""
+        """`folder`: its name, for messages. `has_past`: whether a registry has run here before."""
         self._folder = folder
         self._has_past = has_past
         self._disk = disk
@@ -66,16 +66,16 @@ class Loading:
         self._endless: list[tuple[int, str, str, int]] = []
         self._files: list[str] = []
         self._listed: list[int] = []
-        """Generations that must be there, unless they are at rest."""
+        """Generations that must exist, unless they have come to rest."""
         self.journals: list[Journal] = []
         self.unused: list[str] = []
-        """Journals that nothing was said in, to be removed when another one is there."""
+        """Journals without entries, to be removed once there is another."""
         self.given_up: list[str] = []
-        """Files that whoever runs the registry has said to be lost, by the names that say so."""
+        """Files that the administrator has declared lost, by the names that say so."""
         self.highest_generation = 0
 
     def run(self) -> Loaded:
-        """Everything in the folder. The journals that a checkpoint has still to bring to rest are in `journals`."""
+        """Read everything in the folder. Journals that a checkpoint has still to bring to rest are in `journals`."""
         self._layout.tidy()
         self._files = self._disk.names(self._layout.root)
         generations = sorted(filter(None, map(generation_in, self._files)))
@@ -83,7 +83,7 @@ class Loading:
         if NAMES in self._files:
             self._read_names()
         for folder, name, shown in self._layout.listing():
-            self._read_drawer(folder, name, shown)
+            self._read_file_at_rest(folder, name, shown)
         self._check_names(is_told_of=any(one not in generations for one in self._listed))
         self._check_journals(generations)
         for generation in generations:
@@ -97,12 +97,12 @@ class Loading:
 
     @property
     def has_names(self) -> bool:
-        """Whether there is a file of names that says up to which generation all is at rest."""
+        """Whether there is a file of names that says up to which generation everything has come to rest."""
         return None in self._through
 
     @property
     def _at_rest(self) -> int:
-        """The generation up to which all is at rest."""
+        """The generation up to which everything has come to rest."""
         return self._through.get(None, 0)
 
     # --- what must be there
@@ -116,8 +116,8 @@ class Loading:
             self._listed = listed.generations
 
     def _check_names(self, *, is_told_of: bool) -> None:
-        """`is_told_of`: whether something tells that there were names. The first start of all makes the file last, before
-        anything is said."""
+        """Check that the names exist. `is_told_of`: whether something shows that there were names. The first start of
+        all writes their file last, before it serves anybody."""
         if not self.has_names and not self.given_up and (is_told_of or self._through or self._has_past):
             self._lack(NAMES, "damaged in its first record" if NAMES in self._files else "missing")
 
@@ -131,7 +131,7 @@ class Loading:
                 self._lack(journal_name(generation), "missing")
 
     def _lack(self, name: str, what: str) -> None:
-        """Raises StoreLacking, unless the file is given up."""
+        """Raise StoreLacking, unless the file is declared lost."""
         lost = name + LOST_SUFFIX
         if lost not in self._files:
             raise StoreLacking(self._folder, name, what)
@@ -155,7 +155,7 @@ class Loading:
         if sound and None not in self._through:
             self._endless.append((self._layout.root, NAMES, NAMES, len(payloads)))
 
-    def _read_drawer(self, folder: int, name: str, shown: str) -> None:
+    def _read_file_at_rest(self, folder: int, name: str, shown: str) -> None:
         payloads, sound = self._recover(folder, name, shown)
         owner: Owner | None = DeskOwner.DESK if name == DESK else mailbox_owner(name)
         marker: CheckpointMark | None = None
@@ -182,8 +182,8 @@ class Loading:
             self._disk.remove(folder, name)  # of a group that is gone; nothing else in it says whose it was
 
     def _settle(self, owner: Owner, size: int, *, trusted: bool) -> None:
-        """Only a file that the last counting checkpoint left like this may be appended to: of what an unfinished one
-        wrote, some may be in the kernel's memory only, with the error already forgotten."""
+        """Let a file be appended to only if the last complete checkpoint left it like this: of an unfinished one, some
+        bytes may be in the kernel's memory only, with the error already forgotten."""
         self._index.status(owner).size = size
         is_hollow = not self._index.state.holders(owner)
         if is_hollow or not trusted or self._through[owner] > self._through.get(None, 0):
@@ -230,7 +230,7 @@ class Loading:
         return owner is not None and self._layout.locate(owner) == (folder, name)
 
     def _recover(self, folder: int, name: str, shown: str) -> tuple[list[bytes], bool]:
-        """The payloads of a file's whole records, and whether there is nothing else in it."""
+        """Return the payloads of a file's whole records, and whether there is nothing else in it."""
         try:
             data = read_file(self._disk, folder, name)
         except OSError as wrong:
@@ -265,7 +265,7 @@ class Loading:
 
 
 def _placed(payloads: list[bytes], generation: int) -> Iterator[tuple[Place, bytes]]:
-    """Each record with its place in the file."""
+    """Yield each record with its place in the file."""
     offset = 0
     for payload in payloads:
         length = HEADER_SIZE + len(payload)

@@ -1,6 +1,6 @@
-"""Where each record lies, and which files at rest are behind the journal. It makes no system calls.
+"""Where each record lies, which files at rest are behind the journal, and how files are laid out.
 
-It is not safe for threads by itself: the file store holds its lock around every call.
+Nothing here is thread-safe by itself: the file store holds its lock around every call.
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ _WORTH_WRITING_ANEW = 64 * 1024
 
 
 class Place(NamedTuple):
-    """A whole record's bytes: in the journal of that generation, or (AT_REST) in its owner's own file.
+    """Where a whole record lies: in the journal of a generation, or (AT_REST) in its owner's file.
 
-    Places sort into the order in which the records were said.
+    Places sort into the order in which the records were written.
     """
 
     generation: int
@@ -43,7 +43,7 @@ Holder: TypeAlias = dict[int, Place]
 
 @dataclass(slots=True)
 class FileStatus:
-    """One file at rest: its length (0: there is none), how much of it is dead, and whether it must be written anew.
+    """A file at rest: its length (0: it does not exist), how much of it is dead, and whether it must be rewritten.
 
     `file` is open while the file that is read has not got its name yet.
     """
@@ -56,7 +56,7 @@ class FileStatus:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a checkpoint is to do for one owner: the live tables, each with a copy of the moment of planning."""
+    """What a checkpoint has to do for one owner: the live tables, each with a copy made when planning."""
 
     owner: Owner
     status: FileStatus
@@ -66,7 +66,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that the journals up to `generation` said and the files at rest don't say yet."""
+    """Everything that the journals up to `generation` said and the files at rest do not say yet."""
 
     generation: int
     plans: list[Plan]
@@ -76,7 +76,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One record on its way to a file: the table that tells its place, its key there, and the place until now."""
+    """A record on its way to a file: the table that holds its place, its key there, and its present place."""
 
     place: Place
     holder: Holder
@@ -84,7 +84,7 @@ class Item:
 
 
 class FileIndex:
-    """The image of the file store, and the state of its files."""
+    """The state of a file store, and of its files at rest."""
 
     def __init__(self) -> None:
         self.state: StoreState[Place] = StoreState()
@@ -100,7 +100,7 @@ class FileIndex:
         return found
 
     def take_in(self, entry: Entry, place: Place) -> None:
-        """Keep what `entry` says; its bytes lie at `place`."""
+        """Take in an entry whose bytes lie at `place`."""
         freed = self.state.apply(entry, place)
         owner = owner_of(entry)
         if owner is None:
@@ -116,17 +116,17 @@ class FileIndex:
                 self.status(owner).dead += old.length
 
     def mark_stale(self, owner: Owner) -> None:
-        """Have the file written anew: nothing may be appended to it as it is."""
+        """Have a file rewritten: nothing may be appended to it."""
         self.status(owner).stale = True
         self.behind[owner] = None
 
     def mark_all_stale(self) -> None:
-        """Have every file written anew."""
+        """Have every file rewritten."""
         for owner in list(self._index):
             self.mark_stale(owner)
 
     def snapshot(self, generation: int) -> Snapshot:
-        """Plan for everything that is behind. Copies tables only, as the store is locked meanwhile."""
+        """Plan a checkpoint of everything that is behind. It copies tables only, since the store is locked meanwhile."""
         plans = [self._plan(owner) for owner in self.behind]
         self.behind = {}
         state = self.state
@@ -134,13 +134,14 @@ class FileIndex:
         return Snapshot(generation, plans, people, self.state.highest_serial)
 
     def give_back(self, plans: Iterable[Plan]) -> None:
-        """These were not carried out."""
+        """Take back plans that were not carried out."""
         plans = list(plans)
         self._to_rewrite.update(plan.owner for plan in plans if plan.rewrite)
         self.behind.update(dict.fromkeys(plan.owner for plan in plans))
 
     def moved(self, plan: Plan, items: list[Item], offset: int) -> int:
-        """The records of `items` now lie one after the other in the owner's file, from `offset` to what is returned."""
+        """Note that the records of `items` lie one after the other in the owner's file from `offset` on. Return their
+        end."""
         for item in items:
             length = item.place.length
             if item.holder.get(item.key) == item.place:
@@ -151,35 +152,35 @@ class FileIndex:
         return offset
 
     def read_from(self, plan: Plan, file: int, size: int) -> int | None:
-        """The owner's file is another one from now on. Returned is the one that was open in its place, to be closed."""
+        """Read an owner's records from another file. Return the one that was open in its place, to be closed."""
         status = plan.status
         before, status.file = status.file, file
         status.size, status.dead, status.stale = size, 0, True
         return before
 
     def read_by_name(self, plan: Plan) -> int | None:
-        """The new file has got its name, and may be appended to. Returned is the file to be closed."""
+        """Note that the new file has its name and may be appended to. Return the file to be closed."""
         plan.status.stale = False
         before, plan.status.file = plan.status.file, None
         return before
 
     def file(self, owner: Owner) -> int | None:
-        """The owner's file, if it has to be read without its name."""
+        """Return the owner's open file, if it has no name yet."""
         status = self._index.get(owner)
         return status.file if status else None
 
     def open_files(self) -> list[int]:
-        """Files that never got their names."""
+        """Return the open files that never got their names."""
         return [status.file for status in self._index.values() if status.file is not None]
 
     def lose(self, items: Iterable[Item]) -> None:
-        """These records cannot be read any more."""
+        """Drop records that cannot be read any more."""
         for item in items:
             if item.holder.get(item.key) == item.place:
                 del item.holder[item.key]
 
     def forget_file(self, plan: Plan) -> None:
-        """The owner's file is gone."""
+        """Forget an owner's file that is gone."""
         if self._index.get(plan.owner) is plan.status:
             del self._index[plan.owner]
 
@@ -206,7 +207,7 @@ _WRITE_SIZE = 1 << 18
 
 
 class FileLayout:
-    """The kinds of files. Every method may raise OSError; SyncFailed among them."""
+    """The names of files, and how they are written. Every method may raise OSError, SyncFailed among them."""
 
     def __init__(self, disk: Disk, root: int) -> None:
         self._disk = disk
@@ -215,7 +216,7 @@ class FileLayout:
         self.groups = disk.open_folder(root, "groups")
 
     def locate(self, owner: Owner | None) -> tuple[int, str]:
-        """The folder and the name of an owner's file."""
+        """Return the folder and the name of an owner's file."""
         if owner is None:
             return self.root, NAMES
         if isinstance(owner, DeskOwner):
@@ -225,7 +226,7 @@ class FileLayout:
         return self.groups, sha256(owner.encode()).hexdigest() + _GROUP_SUFFIX
 
     def listing(self) -> list[tuple[int, str, str]]:
-        """Every file at rest but `names`: folder, name, and the name to show to people."""
+        """Return every file at rest but `names`: folder, name, and the name for messages."""
         mail = filter(_is_mail, self._disk.names(self.mail))
         groups = filter(_is_group, self._disk.names(self.groups))
         return [
@@ -235,20 +236,20 @@ class FileLayout:
         ]
 
     def tidy(self) -> None:
-        """Remove new files that never took their place."""
+        """Remove new files that never got their names."""
         for folder, is_ours in ((self.root, _is_of_root), (self.mail, _is_mail), (self.groups, _is_group)):
             for name in self._disk.names(folder):
                 if name.endswith(NEW_SUFFIX) and is_ours(name.removesuffix(NEW_SUFFIX)):
                     self._disk.remove(folder, name)
 
     def open(self, owner: Owner) -> int:
-        """The owner's file, to read from."""
+        """Open the owner's file for reading."""
         return self._disk.open_to_read(*self.locate(owner))
 
     def append(self, owner: Owner, records: Iterable[bytes], *, size: int) -> int | None:
-        """Put records behind the `size` bytes of the owner's file and sync it. Returned is the new size.
+        """Append records to the `size` bytes of the owner's file and sync it. Return the new size.
 
-        None when the file is not as it should be: then it has to be written anew.
+        Return None if the file is not as expected: it has to be rewritten.
         """
         folder, name = self.locate(owner)
         try:
@@ -263,7 +264,7 @@ class FileLayout:
             self._disk.close(file)
 
     def prepare(self, owner: Owner | None, records: Iterable[bytes]) -> tuple[int, int]:
-        """Write and sync a new file, which `put_in_place` will make the owner's. Returned is its size, and it, open."""
+        """Write and sync a new file, which `put_in_place` makes the owner's. Return its size, and the open file."""
         folder, name = self.locate(owner)
         new = name + NEW_SUFFIX
         try:
@@ -307,7 +308,7 @@ class FileLayout:
 
 
 def mailbox_owner(name: str) -> bytes | None:
-    """Whose mailbox a file is."""
+    """Return whose mailbox a file is, None for another file."""
     stem = name.removesuffix(_MAIL_SUFFIX)
     if stem == name or not _is_hex(stem):
         return None

@@ -1,11 +1,11 @@
-"""What the entries mean, taken together. It knows entries, no files, threads or clocks.
+"""What the entries mean, taken together, without files, threads or clocks.
 
-`apply` is told each entry with a mark of *where* its bytes are: for the file store a place on the disk, for the memory
-store the entry itself. So both stores share every rule, and letters and lines need not be in memory.
+`apply` gets each entry with a mark of *where* its bytes are: for the file store a place on the disk, for the memory store of
+the tests the entry itself. So both share every rule, and letters and lines need not be in memory.
 
-Saying things again changes nothing: a stored serial, a made key and a reached position are known, what was taken or cut
-is not there. Only a letter that was stored *and* taken must not be told again without its taking; the journals'
-generations see to that (loading.py).
+Applying an entry again changes nothing: a stored serial, a made key and a reached position are known, and what was taken
+or cut is not there. Only a letter that was stored *and* taken must not be applied again without its taking; the journals'
+generations see to that (`recovery.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,12 +44,12 @@ _POSITION_BITS = 64
 
 
 def line_key(visit: int, position: int) -> int:
-    """One number for a line of a visit; they sort by visit, then by position."""
+    """Return one number for a line of a visit. They sort by visit, then by position."""
     return visit << _POSITION_BITS | position
 
 
 class DeskState(Generic[Where]):
-    """The desk: visits by number, lines by `line_key`, the newest sessions and ends by visit."""
+    """The help desk: visits by number, lines by `line_key`, the newest sessions and ends by visit."""
 
     def __init__(self) -> None:
         self.visits: dict[int, Where] = {}
@@ -67,7 +67,7 @@ class DeskState(Generic[Where]):
         ] = {}  # of each visit with lines: the first and the last position
 
     def copy(self) -> "DeskState[Where]":
-        """An image of its own, of the same places."""
+        """Return an independent copy, of the same places."""
         twin: DeskState[Where] = DeskState()
         twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
         twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
@@ -75,12 +75,12 @@ class DeskState(Generic[Where]):
         return twin
 
     def holders(self) -> list[dict[int, Where]]:
-        """The live tables: together the whole content of the desk's file."""
+        """Return the live tables: together the whole content of the desk's file."""
         tables = [self.visits, self.lines, self.served, self.last, self.untold]
         return tables if any(tables) else []
 
     def apply(self, entry: DeskEntry, where: Where) -> Sequence[Where]:
-        """Take in `entry`; what is not needed any more."""
+        """Take in an entry. Return the places that are not needed any more."""
         match entry:
             case DeskVisitKept():
                 return self._keep(entry, where)
@@ -149,7 +149,7 @@ NEWEST_KEYS_KEPT = 3
 
 
 class StoredGroup(Generic[Where]):
-    """One group's keys by epoch and lines by position; both rise."""
+    """One group's keys by epoch and lines by position. Both rise."""
 
     __slots__ = ("cuts", "highest", "keys", "last_use", "lines")
 
@@ -187,7 +187,7 @@ class StoredGroup(Generic[Where]):
         return ()
 
     def _drop_unused_key(self) -> Sequence[Where]:
-        """A room may change its key every second for years: the key that ceases to be new goes if no line needs it."""
+        """Drop the oldest of the newest keys if no line needs it: a room may change its key every second for years."""
         old = next(islice(reversed(self.keys), NEWEST_KEYS_KEPT, None), None)
         if old is None or self.last_use.get(old, -1) > self.cut:
             return ()
@@ -239,7 +239,8 @@ class StoreState(Generic[Where]):
         self.highest_serial = 0
 
     def apply(self, entry: Entry, where: Where) -> Sequence[Where]:
-        """Take in `entry`, which lies at `where`. Returned is what is not needed any more (`where` for a repeat)."""
+        """Take in an entry that lies at `where`. Return the places that are not needed any more, `where` itself for a
+        repeat."""
         match entry:
             case MailStored():
                 return self._store(entry, where)
@@ -272,7 +273,7 @@ class StoreState(Generic[Where]):
         | InviteMade
         | InviteGone,
     ) -> None:
-        """What is held as it is, in memory."""
+        """Take in an entry that is held in memory as it is."""
         match entry:
             case NameBound() | NameReserved():
                 self.names.pop(entry.name_key, None)
@@ -293,7 +294,7 @@ class StoreState(Generic[Where]):
                 assert_never(entry)
 
     def copy(self) -> "StoreState[Where]":
-        """An image of its own, of the same places."""
+        """Return an independent copy, of the same places."""
         twin: StoreState[Where] = StoreState()
         twin.names, twin.members = self.names.copy(), self.members.copy()
         twin.invites = self.invites.copy()
@@ -304,7 +305,7 @@ class StoreState(Generic[Where]):
         return twin
 
     def holders(self, owner: Owner) -> list[dict[int, Where]]:
-        """The live tables of what is kept for `owner`; together they are the whole content of its file."""
+        """Return the live tables of `owner`: together the whole content of its file."""
         if isinstance(owner, bytes):
             return [self.mail[owner]] if owner in self.mail else []
         if isinstance(owner, DeskOwner):
@@ -345,7 +346,7 @@ class StoreState(Generic[Where]):
 
 
 class LoadedBuilder:
-    """Heads of all that was ever mentioned; `loaded` leaves out what is gone."""
+    """Collects the heads of all entries; `loaded` leaves out what is gone."""
 
     def __init__(self) -> None:
         self._letters: dict[int, LetterHead] = {}
@@ -387,7 +388,7 @@ class LoadedBuilder:
                 pass
 
     def loaded(self, state: StoreState[Any], *, skipped: int = 0, damage: Sequence[str] = ()) -> Loaded:
-        """What of it is still in `state`."""
+        """Return what is still in `state`."""
         return Loaded(
             names=list(state.names.values()),
             letters={
