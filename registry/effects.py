@@ -1,7 +1,7 @@
-"""What a decision of the registry leads to: effects as values. Whoever decides sends nothing.
+"""Effects: what a decision of the registry leads to, as values. The rule that decides sends nothing itself.
 
-It also names who asks (`Caller`) and what the registry says to itself when the disk has answered (`StoreOutcome`), so
-that a rule can go on where it had to wait. It knows no bytes, sockets or files.
+Here too: who asks (`Caller`), what the log is told (events), and the outcomes by which a rule continues when the disk
+has answered (`StoreOutcome`).
 """
 
 import enum
@@ -88,21 +88,21 @@ class LinkEndReason(enum.Enum):
 
 
 class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody registered."""
+    """A peer or a guest has registered."""
 
     name: str
     address: Address
 
 
 class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody has another name."""
+    """Somebody has taken another name."""
 
     before: str
     name: str
 
 
 class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody was refused."""
+    """A REGISTER was refused."""
 
     name: str
     address: Address
@@ -110,26 +110,26 @@ class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """We ended a link."""
+    """The registry ended a link."""
 
     address: Address
     reason: LinkEndReason
 
 
 class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """The disk did not take what it was given."""
+    """The disk refused entries."""
 
     reason: str
 
 
 class NamesSkipped(msgspec.Struct, frozen=True, kw_only=True):
-    """At the start some names on the disk could not be read: whoever comes first may have them now."""
+    """Some names on the disk could not be read at the start. They are free now."""
 
     count: int
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """An effect could not be carried out, by a fault of the registry's own."""
+    """An effect could not be carried out, by a fault of the registry itself."""
 
     reason: str
     places: tuple[str, ...]
@@ -197,22 +197,22 @@ class AdminAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Who asks, proved by their seal or signature, and by which way: a link, else a datagram from `address`."""
+    """The authenticated author of a request, and the way it came: a link, else a datagram from `address`."""
 
     identity: bytes
     link: int | None = None
     address: Address | None = None
     session: bytes = b""
-    """That of a datagram, under which it is answered."""
+    """The session of a datagram, in which it is answered."""
     is_newest: bool = True
-    """Whether no later datagram of theirs was opened before: only then does it say how things are now."""
+    """Whether no later datagram of the caller was opened before. Only the newest says how things are now."""
 
 
 # --- what the registry says to itself
 
 
 class NameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new name is on the disk, or will not be."""
+    """A new name was stored, or not."""
 
     card: Card
     name_key: str
@@ -220,13 +220,13 @@ class NameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     channel_since: int
     is_stored: bool
     network: str = ""
-    """From where a newcomer asked."""
+    """The newcomer's network."""
     code: bytes = b""
     """The join code that is used up with it."""
 
 
 class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Another name of somebody is on the disk, or will not be."""
+    """Somebody's other name was stored, or not."""
 
     card: Card
     name_key: str
@@ -235,7 +235,7 @@ class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LetterOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A letter is on the disk, or will not be."""
+    """A letter was stored, or not."""
 
     recipient: bytes
     serial: int
@@ -244,7 +244,7 @@ class LetterOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A line of a group is on the disk: now the others may be shown it."""
+    """A group's line was stored: now it may be relayed."""
 
     group: str
     epoch: int
@@ -254,7 +254,7 @@ class LineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A line of a group will not be on the disk."""
+    """A group's line was not stored."""
 
     group: str
     epoch: int
@@ -263,7 +263,7 @@ class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RoomEntryOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """That somebody is a new member of a room is on the disk, or will not be."""
+    """A new member of a room was stored, or not."""
 
     group: str
     reference: int
@@ -272,7 +272,7 @@ class RoomEntryOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class GroupKeyOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new group key is on the disk, or will not be."""
+    """A new group key was stored, or not."""
 
     group: str
     epoch: int
@@ -281,14 +281,14 @@ class GroupKeyOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VisitOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new visit of the help desk is on the disk, or will not be."""
+    """A new visit of the help desk was stored, or not."""
 
     visit: int
     is_stored: bool
 
 
 class DeskLineOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What was said in a visit is on the disk, or will not be."""
+    """A line of a visit was stored, or not."""
 
     visit: int
     position: int
@@ -296,7 +296,7 @@ class DeskLineOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ConsoleNotice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The operator at the registry's own terminal is told this now: the disk has all that it rests on."""
+    """A notice for the operator at the console, released by the disk."""
 
     notice: DeskNotice
 
@@ -313,29 +313,29 @@ StoreOutcome: TypeAlias = (
     | DeskStoreOutcome
 )
 Request: TypeAlias = PeerRequest | StoreOutcome
-"""All that the service is asked to handle."""
+"""Everything that the service handles."""
 
 
 # --- effects
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """To the caller, by the way they asked. Lost when that way is gone."""
+    """Answer the caller, on the way the request came. The answer is lost if that way is gone."""
 
     to: Caller
     message: RegistryNotice | msgspec.Raw
-    """Raw: one that is encoded already."""
+    """Raw: encoded already."""
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """To somebody's link, unasked. Lost when there is none."""
+    """Send a notice on a link. It is lost if the link is gone."""
 
     link: int
     message: RegistryNotice | msgspec.Raw
 
 
 class SendDatagram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """To somebody's address, in a sealed datagram, unasked. Lost when we share no session."""
+    """Send a notice in a sealed datagram. It is lost if there is no session."""
 
     identity: bytes
     address: Address
@@ -343,27 +343,27 @@ class SendDatagram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CheckAlive(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Somebody waits for them: unless they show a sign of life by themselves soon, they are asked for one."""
+    """Probe somebody whom another peer cannot reach, unless they show a sign of life soon."""
 
     identity: bytes
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """To somebody's link, unasked, unless much waits there already. What others send must not fill it."""
+    """Send a notice on a link, unless much waits there already: what others send must not fill it."""
 
     link: int
     message: RegistryNotice
 
 
 class Relay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The same bytes to all attached links but the sender's."""
+    """Send the same bytes to all attached links but the sender's."""
 
     frame: bytes
     sender: int
 
 
 class RelayTo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The same bytes to these links but the sender's."""
+    """Send the same bytes to these links but the sender's."""
 
     frame: bytes
     links: tuple[int, ...]
@@ -371,13 +371,13 @@ class RelayTo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Admit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """This card is let in; answer its REGISTER, signed."""
+    """Answer a REGISTER with a WELCOME."""
 
     to: Caller
     card: Card
     nonce: bytes
     is_new: bool
-    """Whether this is a first coming in and no repeated datagram."""
+    """Whether this is no repeated datagram."""
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -387,55 +387,56 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """It is not."""
+    """Answer a REGISTER with a REFUSED."""
 
     to: Caller
     nonce: bytes
     name: Name
     reason: RefusalReason
     counter: int = 0
-    """That of the card that is known, where this one is older."""
+    """The counter of the known card, if this card is older."""
 
 
 class Disconnect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Close this link after what is queued for it."""
+    """Close a link after what is queued for it."""
 
     link: int
     reason: LinkEndReason
 
 
 class Resume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Hand this back to the service."""
+    """Hand a request or an outcome back to the service."""
 
     request: Request
     to: Caller
 
 
 class Persist(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Keep `entries`; when they (and all before them) are on the disk do `then`, when they cannot be, `otherwise`."""
+    """Store `entries`. Then carry out `then`; if they cannot be stored, `otherwise`. Both wait for all earlier entries
+    too."""
 
     entries: tuple[Entry, ...]
     then: tuple["Effect", ...] = ()
     otherwise: tuple["Effect", ...] = ()
     held: int = 0
-    """Bytes that `then` keeps in memory meanwhile, when they are many."""
+    """Bytes that `then` keeps in memory meanwhile, if many."""
 
 
 class ShowOnConsole(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Lines for the registry's own terminal. Strangers' text in them is clean already."""
+    """Show lines on the console. Strangers' text in them is sanitized already."""
 
     lines: tuple[str, ...]
 
 
 class AnswerAdmin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """To whoever runs the registry, who asked with this ticket."""
+    """Answer the admin request with this ticket."""
 
     ticket: str
     answer: AdminAnswer
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Nothing is done; it is counted under this reason."""
+    """Do nothing, and count it under this reason."""
 
     reason: DropReason
 
@@ -458,4 +459,4 @@ Effect: TypeAlias = (
     | AnswerAdmin
     | Drop
 )
-"""All that can follow from a decision."""
+"""Everything that can follow from a decision."""
