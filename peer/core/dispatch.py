@@ -1,6 +1,6 @@
-"""What comes in: whose a datagram is, what an opened payload means for which part, what new rows change.
+"""Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the table.
 
-It routes. Registering and the link's frames are others' (`session`, `connection`).
+Registration and the link itself are in `connection`.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
-"""Messages to us from where they are stored to where they are shown: each once, in its sender's order.
+"""Incoming messages between the disk and the screen: each is shown once, in its sender's order.
 
-It knows one stream a sender and group; only when a record is on disk is anything acknowledged or shown.
+There is one stream for each sender and group. A message is acknowledged and shown only when its record is on disk.
 """
 
 from collections.abc import Set
@@ -28,14 +28,15 @@ from chatapp.wire.limits import HELD_TEXTS_MAX
 from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
 
 RISES_A_RECORD: Final = 32
-"""The floor is stored each so many rises. A lower one on disk loses nothing: the numbers above it are stored themselves."""
+"""The floor is stored once in so many rises. A floor on disk that lags costs nothing: the numbers above it are stored
+one by one."""
 
 Texts = dict[int, tuple[int, str, bool]]
 
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """One sender's messages to us, or to a group."""
+    """The messages of one sender to us, or to one group."""
 
     key: bytes
     contact: Contact
@@ -48,21 +49,21 @@ class Stream:
     floor: int = 0
     rises: int = 0
     highest: int = 0
-    """The highest number given out to be shown, or shown in an earlier life."""
+    """The highest number handed out to be shown, in this run or an earlier one."""
     shown: int = 0
     """The highest number that was shown."""
     behind: set[int] = field(default_factory=set)
-    """Stored numbers below it, on disk marked as such, that are not known to be shown."""
+    """Stored numbers below `shown` that may not have been shown; they are marked on disk."""
     size: int = 0
-    """The length of all texts together."""
+    """The length of all texts together, in characters."""
     held: int = 0
-    """The same while some of them wait for an earlier one, as it was counted last; else 0."""
+    """`size` as counted last while some texts wait for an earlier number; 0 while none waits."""
 
     doubt: AuthorDoubt | None = None
-    """Of the author of direct messages whose key no row has told us."""
+    """Why the author of direct messages may not be the person of that name."""
 
     def line(self, number: int) -> Line | None:
-        """What to show for a number that is ready."""
+        """Return the line to show for a number that is ready; None when there is none."""
         text = self.texts.pop(number, None)
         if text is None:
             return None
@@ -95,11 +96,12 @@ class Stream:
         )
 
     def overtaken_by(self, number: int) -> list[Record]:
-        """What is to be noted before `number` counts as shown: those below it that are still being stored."""
+        """Return records that mark the numbers below `number` that are still being stored, before `number` counts as
+        shown."""
         return self.overtaken([other for other in self.texts if other < number and other not in self.behind])
 
     def overtaken(self, numbers: list[int]) -> list[Record]:
-        """A later one is shown before these."""
+        """Mark these numbers: a later one is shown before them."""
         self.behind.update(numbers)
         return [Overtaken(self.key, number) for number in numbers]
 
@@ -114,7 +116,7 @@ def restored(
     conversation: Conversation | None = None,
     group: Group | None = None,
 ) -> Stream:
-    """A stream as an earlier life of this program left it."""
+    """Return a stream as an earlier run of this program left it."""
     return Stream(
         key,
         contact,
@@ -131,21 +133,21 @@ def restored(
 
 
 class Streams:
-    """All streams to us that were needed yet."""
+    """All streams to us, each restored from disk when it is first needed."""
 
     def __init__(self, catch_up: CatchUp, outputs: Outputs, ignored: Set[bytes]) -> None:
-        """`ignored`: identities whose lines count as shown and are not shown; it may change at any time."""
+        """`ignored`: identities whose lines count as shown but are not; the set may change at any time."""
         self._catch_up = catch_up
         self._out = outputs
         self._ignored = ignored
         self._streams: dict[bytes, Stream] = {}
         self._holding: dict[bytes, Stream] = {}
-        """Those with messages that wait for an earlier one: only they have deadlines."""
+        """Streams with messages that wait for an earlier one; only these have deadlines."""
         self._held = 0
-        """The length of the texts of those, together."""
+        """The length of the texts of those streams together."""
         self._is_relieving = False
         self._written: list[tuple[Stream, int, bool]] = []
-        """Records handed out but not known to be stored: (stream, number, whether to acknowledge by stream)."""
+        """Records handed out and not yet on disk: (stream, number, whether the delivery stream acknowledges)."""
         self._marks: dict[bytes, int] = {}
         self._marks_behind: list[Record] = []
 
@@ -156,18 +158,18 @@ class Streams:
         return self._streams[key]
 
     def add(self, stream: Stream) -> None:
-        """One that is needed now."""
+        """Add a stream."""
         self._streams[stream.key] = stream
 
     def take(
         self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool, is_direct: bool = False
     ) -> None:
-        """A message that came; one that came before changes nothing."""
+        """Take a message that arrived. A repeat changes nothing."""
         if stream.inbox.admit(number) is not Admission.NEW:
             if is_direct and stream.conversation is not None:
                 stream.conversation.delivery.reject(
                     number
-                )  # settled by what came behind it in the same datagram
+                )  # a later frame of the same datagram has settled it
             return
         if number not in stream.texts:
             stream.texts[number] = (at_ms, text, late)
@@ -181,8 +183,8 @@ class Streams:
         self._written.append((stream, number, is_direct))
 
     def take_silently(self, stream: Stream, number: int) -> bool:
-        """A number of a direct stream behind which is nothing to show there. False: it came before, or there is no
-        room for it."""
+        """Take a number of a direct stream that has nothing to show there, as it carries a group's line. Return False for
+        a repeat, or when there is no room for it."""
         if stream.inbox.admit(number) is not Admission.NEW:
             if stream.conversation is not None:
                 stream.conversation.delivery.reject(number)
@@ -191,7 +193,8 @@ class Streams:
         return True
 
     def stored(self, *, now: float) -> dict[bytes, Stream]:
-        """All records handed out so far are on disk: acknowledge; returns what may have something to show."""
+        """All records handed out so far are on disk: acknowledge them. Return the streams that may have something to
+        show."""
         written, self._written = self._written, []
         touched: dict[bytes, Stream] = {}
         for stream, number, is_direct in written:
@@ -204,7 +207,8 @@ class Streams:
         return touched
 
     def release(self, stream: Stream, now: float) -> None:
-        """Show what is ready. When too much waits for earlier messages, those of the sender of most of it wait no longer."""
+        """Show what is ready. When too much text waits for earlier messages in all, the sender of most of it waits no
+        longer, so a single sender cannot fill our memory."""
         self.remember_floor(stream, stream.inbox.floor)
         for number in stream.inbox.ready(now):
             line = stream.line(number)
@@ -212,7 +216,7 @@ class Streams:
                 continue
             if number > stream.highest:
                 stream.highest = number
-            elif number not in stream.behind:  # overtaken while it was on its way to the disk
+            elif number not in stream.behind:  # a later number was shown while this one was being stored
                 self._out.records += stream.overtaken([number])
             if line.identity in self._ignored:
                 self.line_shown(line)
@@ -237,7 +241,7 @@ class Streams:
             self._is_relieving = False
 
     def remember_floor(self, stream: Stream, floor: int) -> None:
-        """Store it, now and then."""
+        """Raise the floor, and store it once in RISES_A_RECORD rises."""
         if floor <= stream.floor:
             return
         stream.floor = floor
@@ -246,7 +250,7 @@ class Streams:
             self._out.records.append(FloorRaised(stream.key, stream.floor))
 
     def handle_timer(self, *, now: float) -> None:
-        """Show what waited long enough for an earlier message."""
+        """Show messages that have waited long enough for an earlier one."""
         for stream in list(self._holding.values()):
             due = stream.inbox.next_timer()
             if (due is not None and now >= due) or stream.inbox.has_ready:
@@ -254,12 +258,12 @@ class Streams:
         self._catch_up.release()
 
     def next_timer(self) -> float | None:
-        """When the next message has waited long enough."""
+        """Return when the next message will have waited long enough."""
         dues = [due for stream in self._holding.values() if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
     def line_shown(self, line: Line) -> None:
-        """Somebody has seen it; it is not shown again after a restart."""
+        """Note that a line was shown, so that it is not shown again after a restart."""
         key, number = stream_of(line), line.number
         stream = self._streams.get(key)
         if stream is None:
@@ -269,12 +273,12 @@ class Streams:
             self._marks_behind.append(ShownBehind(key, number))
         if number > stream.shown:
             if stream.texts:
-                # Of an earlier one that is on its way to the disk this mark would say that it was shown.
+                # The mark for `number` would also cover earlier numbers that are still being stored.
                 self._marks_behind += stream.overtaken_by(number)
             self._marks[key] = stream.shown = number
 
     def marks(self) -> list[Record]:
-        """Drained: up to where each stream has been shown; one record for however many lines, if none was behind."""
+        """Return records, once, of how far each stream was shown: one record for many lines, unless some were behind."""
         if not self._marks and not self._marks_behind:
             return []
         marks, self._marks = self._marks, {}
@@ -283,7 +287,7 @@ class Streams:
 
 
 def stream_of(line: Line) -> bytes:
-    """The name of the stream in the records."""
+    """Return the key of the line's stream in the records."""
     match line:
         case DirectReceived(identity=identity):
             return identity

@@ -1,6 +1,6 @@
-"""What is wrong with the link to a registry that answers by UDP: TCP does not get through, or the link stands still.
+"""Diagnosis of the link to a registry that answers by UDP: TCP is blocked, or the connection stalled.
 
-A registry that does not answer at all is told otherwise (`peer.core.dispatch`).
+`RegistryMonitor` handles a registry that does not answer at all.
 """
 
 from typing import Final
@@ -10,26 +10,26 @@ from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 
 BLOCKED_AFTER: Final = 3.0
-"""Seconds without a TCP connection to a registry that answers by UDP."""
+"""Seconds without a TCP connection, to a registry that answers by UDP, after which TCP counts as blocked."""
 
 TOLD_AGAIN_AFTER: Final = 600.0
-"""Seconds until it is told again that the link has stalled: where large packets are lost, it does so again and again."""
+"""Seconds until a stalled link is reported again. Where large packets are lost it stalls again and again."""
 
 
 class LinkWatch:
-    """Looks at one link."""
+    """Watches one link."""
 
     def __init__(self, session: RegistrySession, link: RegistryLink) -> None:
         self._session = session
         self._link = link
         self._asked_of: float | None = None
-        """Of which series of failed attempts the registry has been asked by UDP whether it is there."""
+        """The start of the series of failed attempts in which we pinged the registry by UDP."""
         self.is_blocked = False
-        """Whether it is told that no connection comes about."""
+        """Whether the user was told that TCP is blocked."""
         self._stall_told_at = float("-inf")
 
     def look(self, *, now: float) -> LinkTroubled | None:
-        """Return what is to be told."""
+        """Return what to tell the user, if anything."""
         link, session = self._link, self._session
         if session.is_lost:
             link.tried_since = link.stalled_since = None
@@ -53,7 +53,7 @@ class LinkWatch:
         return None
 
     def next_timer(self) -> float | None:
-        """When to ask by UDP why there is no link."""
+        """Return when to ping the registry by UDP, to find out why there is no link."""
         since = self._link.tried_since
         return None if since is None or self.is_blocked or since == self._asked_of else since + BLOCKED_AFTER
 

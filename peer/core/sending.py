@@ -107,7 +107,7 @@ class Sending:
         return SentMessage(contact.name, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> SentMessage:
-        """Begin a message to a name that is UNANSWERED: it waits until the registry says whose it is. Raises TextTooLong,
+        """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the name. Raises TextTooLong,
         UnicodeEncodeError."""
         check_length(text)
         if self._session.is_lost:
@@ -118,12 +118,13 @@ class Sending:
         return SentMessage(peer_name(to), message.number)
 
     def send_all(self, text: str, *, now: float) -> int:
-        """Begin a line for the channel; returns its number. Raises TextTooLong, UnicodeEncodeError."""
+        """Begin a line for the channel and return its number. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         return self._outbox.say(self._groups.channel, text, now=now).number
 
     def say(self, text: str, *, now: float) -> SentMessage | None:
-        """Begin a line for the room where we are; None in none, which is told. Raises TextTooLong, UnicodeEncodeError."""
+        """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none. Raises TextTooLong,
+        UnicodeEncodeError."""
         check_length(text)
         room = self._groups.room
         if room is None:
@@ -132,7 +133,7 @@ class Sending:
         return SentMessage(room.name, self._outbox.say(room, text, now=now).number)
 
     def say_on_duty(self, text: str, target: VisitTarget, *, now: float) -> None:
-        """A line for a visitor whom we serve at the help desk. Raises TextTooLong, UnicodeEncodeError."""
+        """Send a line to a visitor whom we serve at the help desk. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         self._operator.say(text, target, wall=now + self._clock.offset)
 
@@ -146,7 +147,8 @@ class Sending:
 
 
 def check_length(text: str) -> None:
-    """Raises TextTooLong for a text of more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone surrogates."""
+    """Check the length of a text. Raises TextTooLong for more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone
+    surrogates."""
     size = len(text.encode())
     if size > TEXT_MAX:
         raise TextTooLong(size, TEXT_MAX)

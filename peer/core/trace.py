@@ -1,7 +1,4 @@
-"""The trail of one of our messages: which ways it took, when, and what came of it.
-
-It knows what a step is and how steps are packed for the disk.
-"""
+"""The delivery trace of a message of ours: which ways it took, when, and how it ended; and how a trace is stored."""
 
 import enum
 from typing import Final, Protocol
@@ -11,37 +8,38 @@ import msgspec
 from chatapp.peer.core.events import MessageReason
 
 STEPS_MAX: Final = 64
-"""Steps remembered of one message. A kept one is tried again every 30 s for as long as nobody answers: its beginning
-says what happened, its last step is always noted."""
+"""Steps remembered of one message. A kept message is retried every 30 s while nobody answers; the first steps say what
+happened, and a step that changes the state is always recorded."""
 
 
 class TraceEvent(enum.IntEnum):
     """What happened to a message."""
 
     SENT = 1
-    """By UDP; `tries`: for the how manieth time in a row."""
+    """Sent by UDP; `tries` counts from 1 and starts again when the message has waited."""
     RELAYED = 2
-    """By UDP and through the registry, from here on."""
+    """Sent by UDP and through the registry from here on."""
     MAILED = 3
-    """Given up by the straight ways: sealed as a letter for the registry."""
+    """Sealed as mail for the registry: the direct ways failed, or the recipient is away."""
     KEPT = 4
-    """It waits in our outbox; `when`: since when the registry is silent; or `reason`: why else no way is open."""
+    """Waiting in our outbox. `when`: since when the registry is silent; or `reason`: why else no way is open."""
     SAVED = 5
     """On the registry's disk; `when`: until when it is kept there."""
     ACKNOWLEDGED = 6
-    """Stored by the recipient; `tries` and `span` of the sending that got through, `through_server`, `is_late`."""
+    """Stored by the recipient. `tries` and `span` belong to the attempt that got through; see also `through_server` and
+    `is_late`."""
     ACCEPTED = 7
-    """A line of the channel or of a room is on the registry's disk; `span` since it was said."""
+    """A line of the channel or of a room is on the registry's disk. `span`: seconds since it was written."""
     REFUSED = 8
-    """It will not arrive: `reason`."""
+    """The message will not arrive: `reason`."""
     EXPIRED = 9
-    """Saved, never fetched, and gone: `reason`."""
+    """The mail was never fetched and is gone: `reason`."""
     REDIRECTED = 10
-    """The key of its recipient changed; it goes to the one that we have come to trust."""
+    """The recipient's key changed, and the message goes to the key that the user trusts now."""
 
 
 class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One step; which of the fields behind `what` say something stands there. Times are Unix seconds, spans seconds."""
+    """One step. `TraceEvent` says which fields `what` uses. Times are in Unix seconds, spans in seconds."""
 
     at: float
     what: TraceEvent
@@ -55,21 +53,22 @@ class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Raw = tuple[int | str, ...]
-"""A step in memory and on disk: what, milliseconds since the message was written, and what that kind of step has more."""
+"""A step in memory and on disk: the event, milliseconds since the message was written, and the fields of that event."""
 
 AT_ONCE: Final = 100
-"""Milliseconds within which a message that was written has been sent at once."""
+"""A message sent within so many milliseconds counts as sent at once."""
 
 SENT_AT_ONCE: Final[tuple[Raw, ...]] = ((TraceEvent.SENT, 0, 1),)
-"""How nearly every message begins; one value for all of them, so that it costs none of them anything."""
+"""How nearly every trace begins. One shared value, so that it takes no memory for each message."""
 
 Stored = int | bytes | None
-"""A trail on disk: packed steps; or, of a message that was sent at once and acknowledged straight at the first try, only the
-Unix time of that in milliseconds. The same acknowledgement gives all its messages the same, so they are stored at once."""
+"""A trace on disk: packed steps. Of a message that was sent at once and acknowledged directly at the first try, it is only
+the Unix time of the acknowledgement in milliseconds: messages of one acknowledgement share it, and one statement stores
+them all."""
 
 
 class Trailed(Protocol):
-    """One of our messages, as far as its trail goes."""
+    """A message of ours, as far as its trace is concerned."""
 
     steps: tuple[Raw, ...]
 
@@ -94,32 +93,32 @@ class DeliveryTraces:
         self._clock = clock
 
     def sent(self, message: Trailed, now: float, at: int) -> None:
-        """It goes straight, for the first time since it last waited. `at`: `milliseconds` of now, asked once for many."""
+        """Record the first direct attempt since the message last waited. `at`: `milliseconds(now)`, taken once for many."""
         if not message.steps and at - message.at_ms < AT_ONCE:
             message.steps = SENT_AT_ONCE
         else:
             self.note(message, TraceEvent.SENT, now, 1)
 
     def note(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> None:
-        """Another step; too many are left out."""
+        """Record a step, unless there are STEPS_MAX."""
         if len(message.steps) < STEPS_MAX:
             message.steps = (*message.steps, (what, self._since(message, now), *more))
 
     def changed(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> bytes:
-        """A step that changes how far the message got, noted however long the trail is: what to store of it."""
+        """Record a step that changes the message's state, even in a full trace. Return the trace to store."""
         message.steps = message.steps[: STEPS_MAX - 1]
         self.note(message, what, now, *more)
         return packed(message.steps)
 
     def milliseconds(self, now: float) -> int:
-        """Unix milliseconds: alone, the trail to store of messages that were sent at once and acknowledged straight."""
+        """Return Unix milliseconds; see `Stored` for what they mean as a whole trace."""
         return int((now + self._clock.offset) * 1_000)
 
     def _since(self, message: Trailed, now: float) -> int:
         return self.milliseconds(now) - message.at_ms
 
     def seconds(self, now: float) -> int:
-        """Unix seconds, as a step holds a time that is not its own."""
+        """Return Unix seconds, the unit of times inside a step."""
         return int(now + self._clock.offset)
 
 
@@ -128,23 +127,23 @@ _decode: Final = msgspec.msgpack.Decoder(tuple[tuple[int | str, ...], ...]).deco
 
 
 def packed(steps: tuple[Raw, ...]) -> bytes:
-    """For the disk."""
+    """Return the steps as bytes for the disk."""
     return _encode(steps)
 
 
 def unpacked(trace: Stored, at_ms: int) -> tuple[Raw, ...]:
-    """The steps of a stored trail; none of anything else, as a file may be older or broken."""
+    """Return the steps of a stored trace; none if it cannot be read, as a file may be damaged."""
     if isinstance(trace, int):
         span = max(trace - at_ms, 0)
         return (*SENT_AT_ONCE, (TraceEvent.ACKNOWLEDGED, span, 1, span, 0))
     try:
         return _decode(trace) if trace else ()
-    except (msgspec.MsgspecError, ValueError, RecursionError):  # also for text that is no UTF-8
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # ValueError: text that is not UTF-8
         return ()
 
 
 def readable(steps: tuple[Raw, ...], at_ms: int) -> tuple[TraceStep, ...]:
-    """Steps for people and programs. What is no step is left out."""
+    """Return the steps for people and programs. What is not a valid step is left out."""
     read: list[TraceStep] = []
     for raw in steps:
         step = _step(raw, at_ms, is_late=any(one.what in (TraceEvent.KEPT, TraceEvent.SAVED) for one in read))

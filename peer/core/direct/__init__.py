@@ -1,1 +1,1 @@
-"""Direct messages: the ladder that each climbs, its sealed mail, and the datagrams that carry it."""
+"""Direct messages: the delivery ladder, sealed mail, and the datagrams between two people."""

@@ -1,7 +1,7 @@
-"""Letters on their way to the registry: queued, given to the link, and not confirmed yet; and whose mailbox takes no more.
+"""Sealed mail on its way to the registry, and how each message of ours is settled.
 
-A letter for which there is no room is kept, and so is all that follows it to the same person. After a pause one of them is
-tried again, and when it is saved, the others.
+When a mailbox has no room, the letter is kept, and so is everything after it to the same person. After a pause one letter
+probes the mailbox; when it is saved, the others follow.
 """
 
 import enum
@@ -24,21 +24,22 @@ from chatapp.wire.messages.mail import AskMail, DepositMail, LetterBody, MailRef
 from chatapp.wire.sealing import seal_letter
 
 GRACE: Final = 86_400.0
-"""Seconds after a letter's time: two clocks may differ, and the registry looks for old letters now and then."""
+"""Seconds after its expiry until a letter counts as gone: two clocks may differ, and the registry expires mail only now
+and then."""
 
 LOOK_SPAN: Final = 3_600.0
-"""Seconds between looks while we are online."""
+"""Seconds between searches for expired mail while we are online."""
 
 
 def is_overdue(message: Message, *, wall: float) -> bool:
-    """Whether the registry cannot hold this saved message any more: it was fetched, or it is gone."""
+    """Return whether a saved message is past its time: the registry does not have it any more, fetched or expired."""
     return message.state is MessageState.SAVED and wall > _kept_until(message) + GRACE
 
 
 def was_never_fetched(contact: Contact, message: Message, *, wall: float) -> bool:
-    """Whether the registry is to be asked: the reader has not been there since before it was saved, so it is gone when
-    the registry does not have it. Of another nothing is said: an acknowledgement of a letter does not come until
-    something goes straight."""
+    """Return whether the recipient cannot have fetched the message: they have been away since before it was saved.
+
+    If they were online since, they may have fetched it: mail is acknowledged only with the next direct message."""
     row = contact.row
     is_absent = not row.online and row.since <= _kept_until(message) - MAIL_KEPT_FOR
     return is_absent and is_overdue(message, wall=wall)
@@ -52,33 +53,33 @@ def _kept_until(message: Message) -> float:
 
 
 ASKED_AT_ONCE: Final = 256
-"""Letters to one person of which the registry is asked at once; of others, at the next look."""
+"""How many letters to one person the registry is asked about at a time; the others follow at the next search."""
 
 
 class Settlement:
-    """All our unsettled messages to everybody, and how each ends."""
+    """Settles our messages: changes their state, stores it, and reports it."""
 
     def __init__(self, outputs: Outputs, traces: DeliveryTraces, registry_status: RegistryStatus) -> None:
         self._out = outputs
         self._traces = traces
         self._registry_status = registry_status
         self.waiting: Final[dict[bytes, Contact]] = {}
-        """Contacts with a message that is not final."""
+        """Contacts with at least one message that is not final."""
 
     def adopt(self, contact: Contact) -> None:
-        """A contact with messages from an earlier life, or from another key."""
+        """Take up a contact whose messages are from an earlier run, or were redirected from another key."""
         if contact.conversation is not None and contact.conversation.outgoing.messages:
             self.waiting[contact.identity] = contact
 
     def acknowledged(
         self, contact: Contact, answers: Iterable[Acknowledged], *, through_server: bool, now: float
     ) -> None:
-        """The recipient has stored these, and the stream tries them no more."""
+        """Settle messages as delivered: the recipient has stored them."""
         conversation = contact.conversation
         if conversation is None:
             return
         outgoing, out, name = conversation.outgoing, self._out, contact.name
-        at_once = self._traces.milliseconds(now)  # once for all: most are acknowledged so, and many at a time
+        at_once = self._traces.milliseconds(now)  # taken once: most messages need no other trace, and many come at a time
         for answer in answers:
             number = answer.number
             message = outgoing.messages.get(number)
@@ -91,25 +92,25 @@ class Settlement:
                 trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
             outgoing.settle(message, MessageState.DELIVERED)
             out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trace))
-            if not was_saved:  # whoever read "saved" need not hear of it again
+            if not was_saved:  # the user has read "saved", which was final for them
                 out.events.append(Delivered(to=name, number=number, through_server=through_server))
         self._told_of(contact, conversation)
 
     def saved(self, contact: Contact, message: Message, *, now: float) -> None:
-        """The registry has it on its disk, as a letter."""
+        """Settle a message as saved: the registry has it on its disk."""
         until = self._traces.seconds(now + MAIL_KEPT_FOR)
         trace = self._traces.changed(message, TraceEvent.SAVED, now, until)
         self._settle(contact, message, MessageState.SAVED, trace)
         self._out.events.append(Saved(to=contact.name, number=message.number))
 
     def refused(self, contact: Contact, message: Message, reason: MessageReason, *, now: float) -> None:
-        """It will never arrive."""
+        """Settle a message as refused: it will never arrive."""
         trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason.name)
         self._settle(contact, message, MessageState.REFUSED, trace)
         self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
 
     def expired(self, contact: Contact, number: int, *, now: float) -> None:
-        """A saved letter was never fetched."""
+        """Settle a message as expired: its letter was never fetched."""
         conversation = contact.conversation
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is not None:
@@ -118,8 +119,8 @@ class Settlement:
             self._out.events.append(Expired(to=contact.name, number=number, text=message.text))
 
     def ask_for_expired(self, *, now: float) -> None:
-        """Letters whose expiry nobody was there to tell us of: the registry knows whether it has them. It may have been off
-        for as long as we were."""
+        """Ask the registry whether it still has letters that should have expired. It told nobody if we were away, or if it
+        was itself off at the time."""
         wall = self._traces.seconds(now)
         for contact in self.waiting.values():
             messages = contact.conversation.outgoing if contact.conversation is not None else ()
@@ -130,8 +131,7 @@ class Settlement:
     def kept(
         self, contact: Contact, message: Message, reason: MessageReason | None = None, *, now: float
     ) -> None:
-        """No way is open: the message waits in our outbox. This is told once for each `reason`; None: the registry is
-        silent."""
+        """Keep a message in our outbox: no way is open. Each `reason` is reported once; None: the registry is silent."""
         reason = MessageReason.KEY_CHANGED if contact.is_blocked else reason
         is_first = message.state is MessageState.UNSETTLED
         is_other = reason is not None and not any(
@@ -160,7 +160,7 @@ class Settlement:
         self._out.records.append(OutgoingChanged(contact.identity, message.number, state, trace))
 
     def _told_of(self, contact: Contact, conversation: Conversation) -> None:
-        """Something was settled: the other end may learn the floor, and where nothing is left, nothing waits."""
+        """Tell the recipient the new floor, and forget the contact when nothing waits for it any more."""
         conversation.tell_floor()
         if not conversation.outgoing.messages:
             self.waiting.pop(contact.identity, None)
@@ -168,26 +168,26 @@ class Settlement:
 
 LETTERS_IN_FLIGHT: Final = 16
 BYTES_IN_FLIGHT: Final = 64 * 1024
-"""Letters given to the link and not yet confirmed: enough to share one commit, too few to fill a queue."""
+"""Limits for letters given to the link and not yet confirmed: enough to share one commit, too few to fill its queue."""
 
 PAUSE_FIRST: Final = 60.0
 PAUSE_LARGEST: Final = 900.0
-"""Seconds until a letter for which there was no room is tried again; each pause is twice as long as the one before."""
+"""Seconds until a mailbox that had no room is tried again; each pause is twice as long as the one before."""
 
 _OF_THE_DISK: Final = (MessageReason.DISK_FULL, MessageReason.DISK_FAILED)
 
 
 class _Stage(enum.Enum):
-    """How far somebody's mailbox is tried again that had no room."""
+    """Where we are with a mailbox that had no room."""
 
     CLOSED = "no letter goes there until the pause is over"
-    OPEN = "the next letter may go"
-    PROBED = "one letter is on its way; the others wait for the answer to it"
+    OPEN = "the next letter may go, as a probe"
+    PROBED = "one letter is on its way; the others wait for its answer"
 
 
 @dataclass(slots=True)
 class _Pause:
-    """Why nothing goes into somebody's mailbox, and until when."""
+    """Why no mail goes into somebody's mailbox, and until when."""
 
     contact: Contact
     reason: MessageReason
@@ -197,7 +197,7 @@ class _Pause:
 
 
 class MailQueue:
-    """Those of all our contacts, in the order in which they became letters."""
+    """The mail to all our contacts, in order."""
 
     def __init__(self, outputs: Outputs, settlement: Settlement, me: LocalIdentity) -> None:
         self._out = outputs
@@ -209,10 +209,12 @@ class MailQueue:
         self._bytes_deposited = 0
         self._reference = 0
         self.pauses: Final[dict[bytes, _Pause]] = {}
-        """By identity: whose mailbox had no room."""
+        """Mailboxes that had no room, by identity."""
 
     def add(self, contact: Contact, message: Message) -> bool:
-        """Queue a message for the next `deposit` that has room. Return whether it tries a mailbox again that was full."""
+        """Queue a message for `deposit`. Return whether it probes a mailbox that had no room.
+
+        `deposit` skips the message if it is delivered some other way first."""
         self._queue.append((contact, message))
         pause = self.pauses.get(contact.identity)
         if pause is None:
@@ -226,19 +228,19 @@ class MailQueue:
         return None if pause is None or pause.stage is _Stage.OPEN else pause.reason
 
     def due(self, *, now: float) -> list[Contact]:
-        """Drained: those whose mailbox is to be tried again."""
+        """Return, once, the contacts whose mailbox is to be tried again."""
         due = [one for one in self.pauses.values() if one.stage is _Stage.CLOSED and now >= one.until]
         for pause in due:
             pause.stage = _Stage.OPEN
         return [pause.contact for pause in due]
 
     def next_timer(self) -> float | None:
-        """When the first mailbox is to be tried again."""
+        """Return when the first mailbox is to be tried again."""
         closed = (one.until for one in self.pauses.values() if one.stage is _Stage.CLOSED)
         return min(closed, default=None)
 
     def deposit(self, *, now: float) -> None:
-        """Give letters to the link, as many as may be unconfirmed at once."""
+        """Give letters to the link, up to the limits for unconfirmed letters."""
         while self._queue and len(self._deposited) < LETTERS_IN_FLIGHT:
             if self._bytes_deposited >= BYTES_IN_FLIGHT:
                 return
@@ -247,7 +249,7 @@ class MailQueue:
                 self._try_another(contact, now)
 
     def saved(self, reference: int, *, now: float) -> Contact | None:
-        """The registry has a letter on its disk. Returned is a contact whose mailbox has room again."""
+        """The registry has a letter on its disk. Return the contact if its mailbox has room again."""
         contact, message = self._answered(reference)
         if contact is not None and message is not None:
             self._settlement.saved(contact, message, now=now)
@@ -256,7 +258,7 @@ class MailQueue:
         return contact if has_room_again else None
 
     def refused(self, reference: int, reason: MailRefusal, *, now: float) -> None:
-        """The registry did not take a letter: for want of room, or because it never will."""
+        """The registry refused a letter, for now or for good."""
         contact, message = self._answered(reference)
         why = MessageReason[reason.name]
         if contact is not None and why is not MessageReason.NAME_UNKNOWN:
@@ -268,16 +270,17 @@ class MailQueue:
         self.deposit(now=now)
 
     def _try_another(self, contact: Contact, now: float) -> None:
-        """The letter by which a mailbox was to be tried again does not go."""
+        """The letter that was to probe a mailbox was not sent: let another one probe it."""
         pause = self.pauses.get(contact.identity)
         if pause is not None and pause.stage is _Stage.PROBED:
             pause.stage, pause.until = _Stage.CLOSED, now
 
     def _pause(self, contact: Contact, reason: MessageReason, now: float) -> None:
-        """Nothing more goes to this mailbox for a while: what comes behind must not be saved before it."""
+        """Stop mail to this mailbox for a while, the queued letters too: a later message must not be saved before an
+        earlier one."""
         pause = self.pauses.get(contact.identity)
         if pause is not None and pause.stage is _Stage.CLOSED:
-            pause.reason = reason  # refused together with the one that began the pause
+            pause.reason = reason  # this letter was on its way when the pause began
             return
         span = PAUSE_FIRST if pause is None else min(2 * pause.span, PAUSE_LARGEST)
         self.pauses[contact.identity] = _Pause(contact, reason, span, now + span)
@@ -290,8 +293,8 @@ class MailQueue:
                 self._queue.append((other, message))
 
     def recall(self) -> None:
-        """The link is gone: letters without an answer wait again; the registry knows a repeat by its number. Behind the next
-        link may be another disk, or one that works again."""
+        """The link is gone: letters without an answer wait again, and the registry recognises a repeat by its number. Try
+        full or broken disks again as well: the next link may lead to one that works."""
         deposited = [(contact, message) for contact, message, _ in self._deposited.values()]
         for contact, message in [*deposited, *self._queue]:
             if message.path is DeliveryPath.MAIL:
@@ -322,8 +325,8 @@ class MailQueue:
         return True
 
     def _answered(self, reference: int) -> tuple[Contact | None, Message | None]:
-        """Whose letter that was, and which; no message when it was acknowledged on its way: delivered is not also saved, or
-        refused."""
+        """Return the contact and the message of a letter. The message is None when it was delivered directly meanwhile: a
+        delivered message is not saved or refused as well."""
         deposited = self._deposited.pop(reference, None)
         if deposited is None:
             return None, None
