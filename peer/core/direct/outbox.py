@@ -19,7 +19,7 @@ from chatapp.wire.messages.direct import ReportSilence
 
 
 class DeliveryPaths:
-    """The ways that are open to a message of ours."""
+    """Puts messages on the rungs of the ladder."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class DeliveryPaths:
         self._begun: dict[bytes, Contact] = {}
 
     def contacts_begun(self) -> dict[bytes, Contact]:
-        """Drained: whose streams have been given something to send, and the floor to go with it."""
+        """Return, once, the contacts whose streams have been given something to send, with the floor to go with it."""
         begun, self._begun = self._begun, {}
         for contact in begun.values():
             if contact.conversation is not None:
@@ -48,8 +48,10 @@ class DeliveryPaths:
         return begun
 
     def go_straight(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
-        """Rung 1 for all that waits. Saved letters go along when something newer does: the recipient then has the
-        whole stream in order, and drops its second copy."""
+        """Put all waiting messages on rung 1, the direct way.
+
+        Saved messages go along when a newer one goes: the recipient then gets the stream in order, and drops the copy
+        from the mailbox. Alone they stay where they are, unless they are overdue."""
         outgoing = conversation.outgoing
         idle = outgoing.in_order()
         if not idle:
@@ -71,7 +73,7 @@ class DeliveryPaths:
         self._begun[contact.identity] = contact
 
     def relay(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
-        """Rung 2: the same datagrams over both links as well, for two more timeouts."""
+        """Put a message on rung 2: the same datagrams also go through the registry, for two more timeouts."""
         contact.relay_until = now + RELAY_STICKS_FOR
         conversation.outgoing.move(message, DeliveryPath.RELAYED, now + 2 * self._policy.ack_timeout)
         self._traces.note(message, TraceEvent.RELAYED, now)
@@ -79,21 +81,22 @@ class DeliveryPaths:
         self._begun[contact.identity] = contact
 
     def go_by_mail(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
-        """Rung 3 for all that is not settled, when the recipient is away: nobody is there to answer lower rungs."""
+        """Put all unsettled messages on rung 3, mail: the recipient is away, so nobody would answer on a lower rung."""
         for message in conversation.outgoing:
             if message.path not in (DeliveryPath.MAIL, DeliveryPath.LINE):
                 self.withdraw(contact, conversation, message, now=now)
         self._mail_queue.deposit(now=now)
 
     def withdraw(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
-        """The stream lets go of it, and it falls back."""
+        """Take a message out of the delivery stream, and let it fall back."""
         conversation.delivery.withdraw(message.number)
         self.fall_back(contact, conversation, message, now=now)
 
     def fall_back(
         self, contact: Contact, conversation: Conversation, message: Message, *, now: float
     ) -> None:
-        """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
+        """The direct ways failed: send the message by mail, keep it in our outbox, or wait until the registry's state is
+        known."""
         conversation.outgoing.move(message, DeliveryPath.WAITING)
         if message.state is MessageState.SAVED:
             return
@@ -103,12 +106,12 @@ class DeliveryPaths:
             self._settlement.kept(contact, message, now=now)
 
     def keep_tried(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
-        """Rung 4 when the registry is lost, or the recipient's key is in doubt: what is not on a straight way stays."""
+        """Put the waiting messages on rung 4, kept: the registry is lost, or the recipient's key is in doubt."""
         for message in list(conversation.outgoing.idle.values()):
             self._settlement.kept(contact, message, now=now)
 
     def stop(self, conversation: Conversation) -> None:
-        """We go offline: nothing is sent until we are back."""
+        """Stop sending: we go offline."""
         for message in conversation.outgoing:
             if message.path is not DeliveryPath.LINE:
                 conversation.delivery.withdraw(message.number)
@@ -127,14 +130,15 @@ class DeliveryPaths:
 
 
 RETRY_SPAN: Final = 30.0
-"""Seconds between tries of kept messages while the registry is away: the recipient may be back unannounced."""
+"""Seconds between retries of kept messages while the registry is away. Nobody else could tell us that the recipient is
+back."""
 
 FIRST_TOLD: Final = 3
-"""The first try of which a stream tells when it makes it: a second one is too usual."""
+"""The first retry that the stream reports at once; a second attempt is too common to be worth an event."""
 
 
 class Ladder:
-    """All our unsettled messages to everybody, moved from rung to rung."""
+    """Moves all our unsettled messages from rung to rung."""
 
     def __init__(
         self,
@@ -158,14 +162,14 @@ class Ladder:
         self._expiry_at = 0.0
         self._retry_at = 0.0
         self._renumbered: dict[bytes, Contact] = {}
-        """Whose messages have got their numbers, which are not known to be stored."""
+        """Contacts whose messages have just got their numbers, which are not on disk yet."""
 
-    # --- what the engine tells
+    # --- what happens
 
     def begin(
         self, contact: Contact, conversation: Conversation, text: str, *, wall: float, now: float
     ) -> Message:
-        """A new message to somebody else; it is on its way (or kept) when this returns."""
+        """Begin a message to somebody else. It is on its way, or kept, when this returns."""
         message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead)
         self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
         self._waiting[contact.identity] = contact
@@ -173,8 +177,8 @@ class Ladder:
         return message
 
     def number(self, contact: Contact, *, now: float) -> None:
-        """Give the messages that wait for their numbers these, if it is known by now where they begin. They are sent when
-        that is stored: else a crash could make us send them a second time, under other numbers."""
+        """Give numbers to the messages that wait for them, if it is known where our numbers begin. They are sent when the
+        numbers are on disk: after a crash we would otherwise send them again under other numbers."""
         conversation = contact.conversation
         assert conversation is not None
         numbers = conversation.outgoing.number(
@@ -189,7 +193,7 @@ class Ladder:
             self._out.has_numbered = True
 
     def number_all(self, *, now: float) -> None:
-        """The registry's clock is known: whatever waits for its number gets it."""
+        """The registry's clock is known: give numbers to all messages that wait for them."""
         for contact in list(self._waiting.values()):
             self.climb(contact, now=now)
 
@@ -202,8 +206,8 @@ class Ladder:
     def redirect(
         self, old: Contact, new: Contact, conversation: Conversation, *, wall: float, now: float
     ) -> dict[int, int]:
-        """What has not been given away goes to another key: new numbers by the old ones. Saved letters stay as they are,
-        sealed to the old key: the registry has them, and their reader may have had them long ago."""
+        """Send what is still ours to another key. Return the new numbers by the old ones. Saved mail stays sealed to the old
+        key: the registry has it, and its reader may have fetched it long ago."""
         before, numbers = old.conversation, {}
         for message in before.outgoing if before is not None else ():
             assert before is not None
@@ -222,13 +226,13 @@ class Ladder:
             ]
             numbers[message.number] = moved.number
         self._waiting.pop(old.identity, None)
-        self._settlement.adopt(old)  # what is saved may yet expire
+        self._settlement.adopt(old)  # saved mail may still expire
         self._settlement.adopt(new)
         self.climb(new, now=now)
         return numbers
 
     def set_reach(self, reach: RegistryReach, *, now: float) -> None:
-        """The registry came, went, or is being looked for."""
+        """Act on whether the registry can be reached: keep, stop, or try again all that waits."""
         if reach is self._registry_status.reach:
             return
         self._registry_status.change(reach, now=now)
@@ -249,7 +253,7 @@ class Ladder:
             self._ask_for_expired(now)
 
     def climb(self, contact: Contact, *, now: float) -> None:
-        """Something changed for this contact: let every waiting message go as far as it can now."""
+        """Move every waiting message of a contact as far as it can go now. Call this when something changed."""
         conversation, reach = contact.conversation, self._registry_status.reach
         if conversation is None or reach is RegistryReach.NONE or not conversation.outgoing.messages:
             return
@@ -261,10 +265,10 @@ class Ladder:
             self._paths.keep_tried(contact, conversation, now=now)
         elif (
             reach is RegistryReach.UP and not contact.row.online and not contact.may_answer
-        ):  # mostly they are here: no call
+        ):  # mostly the recipient is online, and `may_answer` is not called
             self._paths.go_by_mail(contact, conversation, now=now)
         else:
-            self._mail_queue.pauses.pop(contact.identity, None)  # they are here: their mailbox empties
+            self._mail_queue.pauses.pop(contact.identity, None)  # the recipient is here and empties the mailbox
             self._paths.go_straight(contact, conversation, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
@@ -273,12 +277,12 @@ class Ladder:
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is None or message.path is DeliveryPath.LINE:
             return
-        if tries == FIRST_TOLD:  # the one before was a whole timeout ago, and the stream made no word of it
+        if tries == FIRST_TOLD:  # the stream did not report the attempt before this one, a timeout earlier
             self._traces.note(message, TraceEvent.SENT, now - self._policy.ack_timeout, tries - 1)
         self._traces.note(message, TraceEvent.SENT, now, tries)
 
     def gave_up(self, contact: Contact, number: int, *, now: float) -> None:
-        """All tries of a message went unanswered."""
+        """Handle a message whose attempts all went unanswered: relay it if it was not, else let it fall back."""
         conversation = contact.conversation
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if (
@@ -299,13 +303,13 @@ class Ladder:
         self._mail_queue.deposit(now=now)
 
     def _report(self, contact: Contact) -> None:
-        """The registry says that they are online, and they do not answer: it finds out, once for all that failed now."""
+        """Tell the registry that an online recipient does not answer, once a turn; it probes them."""
         report = ReportSilence(contact.identity)
         if report not in self._out.requests:
             self._out.requests.append(report)
 
     def relay_failed(self, contact: Contact, *, now: float) -> None:
-        """The registry has no link to the recipient: what was relayed becomes mail at once."""
+        """The registry has no link to the recipient: send by mail, at once, what was relayed."""
         contact.relay_until = 0.0
         conversation = contact.conversation
         if conversation is None:
@@ -317,7 +321,7 @@ class Ladder:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Messages that were relayed long enough become mail; kept ones are tried again now and then."""
+        """Send by mail what was relayed long enough, retry kept messages, and probe full mailboxes."""
         reach = self._registry_status.reach
         if reach is RegistryReach.UP and now >= self._expiry_at:
             self._ask_for_expired(now)
@@ -337,7 +341,7 @@ class Ladder:
         self._mail_queue.deposit(now=now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline of a relayed message, or the next try of kept ones."""
+        """Return the earliest deadline: of a relayed message, a retry, a probe, or the search for expired mail."""
         dues = [
             message.deadline
             for contact in self._waiting.values()
@@ -355,7 +359,7 @@ class Ladder:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way: all is delivered, saved, kept or refused; or we are offline, and all waits."""
+        """Whether nothing is on its way: each message is delivered, saved, kept or refused, or we are offline."""
         return self._registry_status.reach is RegistryReach.NONE or (
             not self._renumbered
             and all(

@@ -1,8 +1,7 @@
-"""Direct messages to us: taken once whichever way they come, straight, relayed or as a letter.
+"""Direct messages to us: each is taken once, whether it comes directly, relayed or as mail.
 
-What is taken goes to `streams`, where it is stored, then acknowledged, then shown. The author of a letter is the key that
-has signed it. A letter of somebody who is not in the table, or of another key than the one that we hold for the name, is
-shown as well, with that said.
+`Streams` stores it, acknowledges it, then shows it. The author of a letter is the key that signed it. A letter of an
+author who is not in the table, or whose key is not the one we hold for the name, is shown with a remark.
 """
 
 import random
@@ -30,11 +29,11 @@ from chatapp.wire.names import name_key
 from chatapp.wire.sealing import open_letter
 
 UNKNOWN_AUTHORS_MAX: Final = 1_024
-"""Authors of letters, not in the table, who are remembered at a time. The letters of others stay with the registry."""
+"""Authors outside the table who are remembered at a time. Letters of further ones stay with the registry."""
 
 
 class DirectReceiver:
-    """All messages to us alone, from everybody."""
+    """Receives the messages to us alone, from everybody."""
 
     def __init__(
         self,
@@ -60,9 +59,9 @@ class DirectReceiver:
         self._stored = stored
         self._buffer = buffer
         self._left_over = dict(unknown_authors)
-        """Authors who are not in the table, of letters that an earlier life stored and did not show, and their names."""
+        """Unknown authors of letters that an earlier run stored and did not show, with their names."""
         self._unknown_authors: set[bytes] = set()
-        """Authors of letters who are not in the table."""
+        """Authors of letters of this run who are not in the table."""
         self._policy: Final = policy
         self._rng = rng
         self.reader: Final = reader
@@ -71,7 +70,7 @@ class DirectReceiver:
     # --- streams
 
     def conversation(self, contact: Contact) -> Conversation:
-        """The conversation with somebody, made when it is first needed."""
+        """Return the conversation with somebody, restoring it from disk when it is first needed."""
         if contact.conversation is not None:
             return contact.conversation
         identity = contact.identity
@@ -87,7 +86,7 @@ class DirectReceiver:
             inbox, texts = conversation.delivery.inbox, conversation.texts
             self._streams.add(restored(identity, contact, inbox, texts, stored, conversation=conversation))
         stream = self._streams[identity]
-        # Letters of theirs may have come before their row: they go on where they were.
+        # Their letters may have come before their row: the stream goes on, now with a known author.
         self._unknown_authors.discard(identity)
         stream.contact, stream.doubt = contact, None
         assert stream.conversation is not None
@@ -95,7 +94,7 @@ class DirectReceiver:
         return stream.conversation
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
-        """A contact of whom records may be stored: what was stored and not shown is shown now. False: there is none."""
+        """Show what is stored of a contact and was not shown. Return whether there was anything stored."""
         is_awaited = contact.identity in self._stored
         if is_awaited:
             self.conversation(contact)
@@ -108,7 +107,7 @@ class DirectReceiver:
     # --- what comes
 
     def message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
-        """A whole message by datagrams. One that its sender has garbled is never acknowledged. Raises DecodeError."""
+        """Take a whole message that came by datagrams. A malformed one is never acknowledged. Raises DecodeError."""
         conversation = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
         try:
@@ -122,8 +121,8 @@ class DirectReceiver:
             self._group_receiver.line_straight(contact, said)
 
     def batch_arrived(self, batch: MailBatch) -> None:
-        """Letters. One that does not open is taken all the same, as it never will; the user is told, unless its sender is
-        ignored."""
+        """Take a batch of mail. A letter that does not open leaves the registry as well, since it never will open; the user
+        is told, unless the sender is ignored."""
         for letter in batch.letters:
             is_taken = True
             try:
@@ -138,7 +137,7 @@ class DirectReceiver:
             self._catch_up.is_mail_drained = True
 
     def stored(self, *, now: float) -> bool:
-        """All records handed out so far are on disk: acknowledge, order, show; False when there was nothing to."""
+        """All records handed out so far are on disk: acknowledge and show. Return whether there was anything."""
         touched = self._streams.stored(now=now)
         has_stored = bool(touched)
         touched.update(self._group_receiver.raise_floors())
@@ -149,14 +148,14 @@ class DirectReceiver:
         return has_stored
 
     def frames_read(self, contact: Contact, *, now: float) -> None:
-        """The sender may have told what need not be waited for: show what waited, and remember the floor."""
+        """Show messages that waited for numbers which, as the sender has just said, will not come."""
         stream = self._streams[contact.identity]
         if stream.inbox.floor > stream.floor or stream.inbox.has_ready:
             self._streams.release(stream, now)
             self._catch_up.release()
 
     def table_known(self, *, now: float) -> None:
-        """The whole table is here: show the letters of an earlier life whose authors are not in it."""
+        """The whole table is here: show the letters of an earlier run whose authors are not in it."""
         if self._left_over:
             left_over, self._left_over = self._left_over, {}
             for identity, name in left_over.items():
@@ -172,7 +171,7 @@ class DirectReceiver:
     # --- inside
 
     def _letter_arrived(self, letter: Letter) -> bool:
-        """Whether it may leave the registry once it is stored. Raises WireError."""
+        """Take a letter. Return whether it may leave the registry once it is stored. Raises WireError."""
         identity = letter.sender
         contact = self._contacts.by_identity(identity)
         body = open_letter(letter.letter, reader=self.reader, mail_keys=self.mail_keys, sender=identity)
@@ -190,7 +189,7 @@ class DirectReceiver:
         return True
 
     def _stranger(self, identity: bytes, claimed: str) -> Stream:
-        """The stream of somebody whose key is not in the table, under the name that they give themselves."""
+        """Return the stream of an author outside the table, under the name that the letter claims."""
         try:
             key, name = name_key(claimed), claimed
         except NameRefused:
@@ -211,6 +210,6 @@ class DirectReceiver:
 
 
 def _unseen(identity: bytes, name: str) -> Row:
-    """A row of somebody of whom we have none: it says nothing but what they call themselves."""
+    """Return a stand-in for the row of an unknown author, with nothing but the claimed name."""
     nothing = Card(name, identity, mail=bytes(32), counter=0, signature=bytes(64))
     return Row(nothing, "", 0, Presence.AWAY, 0, 0, 0)

@@ -1,8 +1,4 @@
-"""Datagrams between us and other peers: what streams have to say, sealed, by the ways that are open; and whose a
-datagram is that came.
-
-It knows contacts, sessions and paths; what the frames mean is the streams'.
-"""
+"""Datagrams to and from other peers: sealed and sent, directly or relayed; opened, and matched to their sender."""
 
 import contextlib
 from typing import Final, NamedTuple
@@ -20,25 +16,25 @@ from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import OldOpening, SessionTable
 
 HAILED_AT_ONCE: Final = 64
-"""People hailed in one go when we start without a registry; the rest follows, so that no burst is lost."""
+"""How many people are hailed at a time when we start without a registry. A larger burst would lose datagrams."""
 
 HAIL_SPAN: Final = 0.1
 HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)
-"""Seconds between the rounds of hails while the registry is away; the last one goes on."""
+"""Seconds between rounds of hails while the registry is away; the last value repeats."""
 
 
 class OpenedDatagram(NamedTuple):
-    """What a datagram of somebody's brought."""
+    """An opened datagram and its sender."""
 
     contact: Contact
     payload: bytes
-    """Empty where it only begins a session."""
+    """Empty if the datagram only begins a session."""
     is_return: bool
-    """Whether they open anew: their program was started, or has missed what we said."""
+    """Whether the sender begins a new session: their program was restarted, or has missed what we sent."""
 
 
 class PeerTransport:
-    """Datagrams to and from people."""
+    """Sends and receives the datagrams of direct messages."""
 
     def __init__(
         self,
@@ -49,7 +45,7 @@ class PeerTransport:
         rng: Randomness,
         first_opening: int,
     ) -> None:
-        """`first_opening`: above the numbers of all openings of earlier lives."""
+        """`first_opening`: above the numbers of all session openings of earlier runs."""
         self._identity = identity
         self._contacts = contacts
         self._out = outputs
@@ -65,24 +61,24 @@ class PeerTransport:
             opening_taken=self._opening_taken,
         )
         self.active: dict[bytes, Contact] = {}
-        """Contacts whose stream may have something to say or to wait for."""
+        """Contacts whose delivery stream may have something to send or to wait for."""
 
     def _opening_taken(self, identity: bytes, number: int) -> None:
         self._out.records.append(OpeningTaken(identity, number))
 
     def contact(self, identity: bytes) -> Contact | None:
-        """Whoever holds this key."""
+        """Return the contact with this identity key."""
         return self._contacts.by_identity(identity)
 
     def let_go(self, contact: Contact) -> None:
-        """Nobody knows this person any more."""
+        """Forget a contact whose key was replaced."""
         self.active.pop(contact.identity, None)
         self.sessions.forget(contact.identity)
 
     # --- out
 
     def flush(self, *, now: float, can_relay: bool) -> None:
-        """Seal what every active stream has to say."""
+        """Seal what the active streams have to send."""
         for contact in list(self.active.values()):
             conversation = contact.conversation
             if conversation is None:
@@ -98,17 +94,17 @@ class PeerTransport:
                 del self.active[contact.identity]
 
     def hail_all(self, *, now: float) -> None:
-        """Begin rounds of openings to everybody who has not been heard: nobody else can tell them that we are here."""
+        """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells them that we are here."""
         self._round = 0
         self._hail_at = now
 
     def stop_hailing(self) -> None:
-        """The registry's table does it from here on."""
+        """Stop hailing: the registry's table tells everybody about us from here on."""
         self._hail_at = None
         self._to_hail.clear()
 
     def handle_timer(self, *, now: float) -> None:
-        """The next few hails of a round, or the next round; sessions that are over."""
+        """Send the next hails of a round or begin the next round, and end sessions that are over."""
         self.sessions.handle_timer(now=now)
         if self._hail_at is None or now < self._hail_at:
             return
@@ -118,7 +114,7 @@ class PeerTransport:
                 one for one in self._contacts if not (one.is_heard or one.is_banned or one.identity == ours)
             ]
         for contact in self._to_hail[:HAILED_AT_ONCE]:
-            with contextlib.suppress(SealError):  # an invalid key: nobody has it
+            with contextlib.suppress(SealError):  # the key is invalid, so there is nobody to hail
                 hails = self.sessions.hail(contact.identity, now=now)
                 self._datagrams += [(hail, contact.address) for hail in hails]
         del self._to_hail[:HAILED_AT_ONCE]
@@ -129,14 +125,14 @@ class PeerTransport:
             self._round += 1
 
     def next_timer(self) -> float | None:
-        """When the next hails are due, or a session is over."""
+        """Return when the next hails are due, or a session ends."""
         over = self.sessions.next_timer()
         if over is None or self._hail_at is None:
             return self._hail_at if over is None else over
         return min(over, self._hail_at)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Drained, in order."""
+        """Return the datagrams to send, once, in order."""
         datagrams, self._datagrams = self._datagrams, []
         return datagrams
 
@@ -145,9 +141,9 @@ class PeerTransport:
     def open(
         self, datagram: bytes, *, source: Address | None, now: float, relayed_by: bytes | None = None
     ) -> OpenedDatagram:
-        """What it says and whose it is. `source` None: it came through the registry, from `relayed_by`.
+        """Open a datagram. `source` is None if it came through the registry, from `relayed_by`.
 
-        An opened datagram, and only the newest, tells where somebody is now. Raises DecodeError, SealError."""
+        The newest datagram that opens shows the sender's present address. Raises DecodeError, SealError."""
         author = self.sessions.author_of(datagram)
         contact = None if author is None else self._contacts.by_identity(author)
         if contact is None:
@@ -168,7 +164,7 @@ class PeerTransport:
             if opened.answer is not None:
                 self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=opened.answer))
         else:
-            if opened.is_newest:  # one that was held back on its way says where they were, not where they are
+            if opened.is_newest:  # an older one, delayed or replayed, would show an address of the past
                 contact.address = source
             if opened.answer is not None:
                 self._datagrams.append((opened.answer, source))
@@ -197,4 +193,4 @@ class PeerTransport:
                         for datagram in self.sessions.seal(contact.identity, payload, now=now)
                     ]
         except SealError:
-            return  # an invalid key: nothing is sealed to it, and the message is kept
+            return  # the key is invalid: nothing can be sealed to it, and the message is kept

@@ -1,7 +1,7 @@
-"""Messages to names that are not in our table, kept while the registry cannot be asked whose they are.
+"""Messages to names that are not in our table, kept while the registry cannot be asked whose names they are.
 
-Each name has a stream of its own until its bearer is known; then the messages go on in the stream to that key. The registry
-whose people are meant is part of the stream's key: no other registry gets them.
+Each name has a stream of its own until its owner is known; then the messages move to the stream of that identity. The key
+of the stream covers the registry's identity, so the messages never go to a namesake at another registry.
 """
 
 import random
@@ -24,7 +24,7 @@ from chatapp.wire.names import name_key
 
 
 class UnresolvedOutbox:
-    """All of them, by the key of the name."""
+    """The messages to unresolved names, by the key of the name."""
 
     def __init__(
         self,
@@ -49,19 +49,19 @@ class UnresolvedOutbox:
         self._policy = policy
         self._rng = rng
         self.waiting: dict[str, Contact] = {}
-        """Stand-ins for people whose keys are not known."""
+        """Stand-ins for the people whose identities are not known yet."""
 
     def restore(
         self, registry: bytes, unknown: Mapping[bytes, str], stored: dict[bytes, StoredStream]
     ) -> None:
-        """Take what an earlier life kept for names at this registry; `unknown`: names by streams to keys without a row."""
+        """Restore what an earlier run kept for names at this registry. `unknown`: names by streams that lead to no row."""
         for stream, name in unknown.items():
             key = _key_of(name)
             if key is not None and name_stream(registry, key) == stream:
                 self._add(stream, key, name, stored.pop(stream, StoredStream()))
 
     def keep(self, registry: bytes, name: str, text: str, *, wall: float, now: float) -> Message:
-        """A new message. Raises NameRefused."""
+        """Keep a new message. Raises NameRefused."""
         key = name_key(name)
         contact = self.waiting.get(key)
         if contact is None:
@@ -75,7 +75,7 @@ class UnresolvedOutbox:
         return message
 
     def look(self, *, wall: float, now: float) -> None:
-        """Let go out what can: whoever waits for the registry calls this after each turn."""
+        """Send on the messages whose names are resolved now, and refuse those to names that nobody has."""
         for key, stand_in in list(self.waiting.items()):
             contact = self._contacts.by_name(key)
             if contact is not None:
@@ -86,7 +86,7 @@ class UnresolvedOutbox:
                 self._give_up(key, stand_in, now)
 
     def _is_nobodys(self, key: str, now: float) -> bool:
-        """Whether the registry says so; it is asked while it is in reach."""
+        """Return whether the registry says that nobody has this name. Asks it if it can be reached."""
         if self._registry_status.reach is not RegistryReach.UP:
             return False
         return self._resolver.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
