@@ -518,7 +518,9 @@ class PeerCore:
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
         self._session.handle_timer(now=now)
-        self._registration.handle_session(now=now)  # first: "the server is lost" comes before its consequences
+        self._registration.handle_session(
+            now=now
+        )  # first: "the server is lost" comes before its consequences
         # Before the delivery streams' own timers, which drop messages that are due without showing them.
         self._streams.handle_timer(now=now)
         self._dispatcher.handle_timer(now=now)

@@ -371,7 +371,9 @@ class RegistryMonitor:
             self._ladder.set_reach(reach, now=now)
         if self._registry_status.reach is RegistryReach.LOST:
             self._outbox.registry_lost(now=now)
-            if not self._session.is_wanted:  # otherwise one more attempt is under way, and the requests wait for it
+            if (
+                not self._session.is_wanted
+            ):  # otherwise one more attempt is under way, and the requests wait for it
                 self._rooms.registry_lost(now=now)
             self._renaming.registry_lost()
 

@@ -72,7 +72,7 @@ def test_a_mistake_is_one_line_and_status_2(
     assert complaint in err
 
 
-def test_a_file_that_is_no_history_is_one_line_and_status_1(
+def test_a_file_that_is_not_a_history_is_one_line_and_status_1(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "peers" / "n-alice" / "history.db").write_bytes(b"no history" * 100)
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_history_is_one_line_and_status_1(
     assert "file is not a database" in capsys.readouterr().err
 
 
-def test_whoever_stops_reading_gets_no_traceback(home: Path) -> None:
+def test_a_reader_that_stops_gets_no_traceback(home: Path) -> None:
     command = [sys.executable, str(CHECKOUT / "chatapp.py"), "export", "alice", "--data", str(home)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
@@ -101,7 +101,7 @@ def test_an_output_that_takes_nothing_is_one_line_and_status_1(home: Path, words
     assert (ended.returncode, ended.stderr) == (1, b"ChatApp: standard output: No space left on device\n")
 
 
-def test_a_closed_output_is_no_crash(home: Path) -> None:
+def test_a_closed_output_does_not_crash(home: Path) -> None:
     command = [sys.executable, str(CHECKOUT / "chatapp.py"), "export", "alice"]
     ended = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command],

@@ -98,7 +98,7 @@ def test_a_wheel_installs_one_package(installed: Path) -> None:
         assert theirs == ours
 
 
-def test_an_installed_package_runs_beside_others_of_the_names_of_our_folders(
+def test_the_installed_package_runs_beside_packages_named_like_our_folders(
     installed: Path, tmp_path: Path
 ) -> None:
     for name in (*FOLDERS, "cli"):

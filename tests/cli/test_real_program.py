@@ -37,7 +37,7 @@ def test_the_program_exits_with_2_and_no_traceback() -> None:
         "export a",
     ],
 )
-def test_the_home_of_nobody_is_one_line(words: str) -> None:
+def test_an_unknown_home_is_one_line(words: str) -> None:
     done = run(*words.split(), CHATAPP_HOME="~no-body/x")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "ChatApp: ~no-body/x: there is no such user\n"

@@ -8,7 +8,7 @@ from tests.conformance.house import ELSEWHERE, HERE, THERE, House
 from tests.conformance.stranger import Stranger, unpacked
 
 
-def test_a_program_comes_in() -> None:
+def test_a_program_registers() -> None:
     """Clause 4: "All of them carry the nonce of the HELLO"."""
     house, alice = House(), Stranger("alice", 0x01)
     nonce, host, port, version, lease, link_port, clock, signature = house.let_in(alice, HERE)
@@ -18,7 +18,7 @@ def test_a_program_comes_in() -> None:
     assert signature == by_hand.signed(house.identity.seed, b"chatapp welcome 1\0", said)
 
 
-def test_a_program_that_writes_long_forms_comes_in() -> None:
+def test_a_program_that_writes_long_encodings_registers() -> None:
     """Clause 1.3: "A signature (clause 1.4) over an array of fields is made over the shortest form, whatever form the
     fields came in"."""
     house, alice = House(), Stranger("alice", 0x01)

@@ -44,7 +44,7 @@ def test_a_room_is_made_by_entering_it() -> None:
     assert entered[2:4] == ["#Lobby", [[alice.identity, HERE]]]
 
 
-def test_what_is_no_name_is_refused() -> None:
+def test_invalid_names_are_refused() -> None:
     """Clause 12.1: "The name of a room obeys the rule of people's names"."""
     house, (alice,) = company("alice")
     assert ask(house, alice, 1, [70, 5, "two words"]) == [[74, 5, 1]]

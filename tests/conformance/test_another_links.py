@@ -65,7 +65,7 @@ def test_a_peer_renews_the_keys_of_its_link() -> None:
     assert house.closed == {}
 
 
-def test_what_is_said_before_its_answer_goes_under_the_old_key() -> None:
+def test_frames_sent_before_the_answer_go_under_the_old_key() -> None:
     """Clause 9.6: "the peer goes on under its old key"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)

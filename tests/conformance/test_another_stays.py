@@ -118,7 +118,7 @@ def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
     assert row_of(bob, house, alice)[3] == 2
 
 
-def test_an_open_link_alone_is_no_presence() -> None:
+def test_an_open_link_alone_is_not_a_sign_of_life() -> None:
     """Clause 5.4: "When the lease is over the registry ends the link, and the peer is offline"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     house.let_in(alice, HERE)

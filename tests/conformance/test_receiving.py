@@ -89,7 +89,7 @@ def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> No
     assert ours.texts() == ["hello"]
 
 
-def test_whoever_asks_is_told_which_numbers_are_known(ours: Ours, bob: Stranger) -> None:
+def test_a_peer_that_asks_is_told_which_numbers_are_known(ours: Ours, bob: Stranger) -> None:
     """Clause 6.10: "A receiver neither stores nor acknowledges such a part. It answers the datagram with one **Known**"."""
     clock = int(WALL * 1_000_000)
     ours.receive(bob.seal([1, 2**62, 0, 1, b""], [1, 2**62 + 1, 0, 1, b""]))

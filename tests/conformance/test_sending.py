@@ -112,7 +112,7 @@ def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> Non
     assert [frame[1] for frame in parts_of(bob, ours)] == [int(WALL * 1_000_000)]
 
 
-def test_an_acknowledgement_of_what_was_never_sent_is_no_receipt(bob: Stranger) -> None:
+def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> None:
     """Clause 6.10: "a **provisional number**, 2^62 or above, which is the sender's own affair"."""
     ours = Ours(bob, has_been_in=False)
     number = ours.core.sending.send("bob", "hello", now=ours.now).number

@@ -67,7 +67,7 @@ def test_an_opening_without_the_proof_is_dropped(ours: Ours, bob: Stranger) -> N
     assert ours.texts() == ["hello"]
 
 
-def test_somebody_who_was_started_anew_is_told_afresh_what_is_under_way(ours: Ours, bob: Stranger) -> None:
+def test_a_restarted_peer_gets_pending_messages_again(ours: Ours, bob: Stranger) -> None:
     """Clause 6.5: "tries messages under way to them afresh"."""
     ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()

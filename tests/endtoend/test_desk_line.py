@@ -71,7 +71,7 @@ async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage:
     assert len(ben.shown(LOST)) == len(ben.shown(BACK)) == 1
 
 
-async def test_one_who_waits_and_one_who_is_active(stage: Stage) -> None:
+async def test_a_waiting_and_an_active_visitor(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
     await bob.type("anybody?")
@@ -95,7 +95,7 @@ async def test_one_who_waits_and_one_who_is_active(stage: Stage) -> None:
     assert ben.shown(beginning("bob: ")) == []
 
 
-async def test_calls_while_nobody_is_in_reach_take_nobody_who_comes_later(stage: Stage) -> None:
+async def test_calls_while_everybody_is_away_take_no_later_visitor(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
     await served(stage, "Ana", by=bob)

@@ -39,7 +39,7 @@ async def test_what_lies_typed_when_the_visitor_changes_is_for_the_former_one(st
     assert ben.shown(beginning("bob: ")) == ben.shown(ENDED) == []
 
 
-async def test_whoever_sits_at_the_registry_may_type_on_as_the_visitor_leaves(stage: Stage) -> None:
+async def test_the_registry_s_own_terminal_may_type_on_as_the_visitor_leaves(stage: Stage) -> None:
     registry = await stage.registry()
     ana = await visitor(stage, "Ana")
     await ana.sees(CONNECTED)

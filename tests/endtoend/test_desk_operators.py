@@ -71,7 +71,7 @@ async def test_an_operator_whose_program_dies_in_a_session_reads_all_of_it_again
     assert bob.shown()[-3:] == ["Ana: which book?", "bob: the red one", "Ana: thank you"]
 
 
-async def test_who_is_no_operator(stage: Stage) -> None:
+async def test_people_who_are_not_operators(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     eve = await stage.peer("eve")
     await eve.sees(WELCOME)
@@ -179,7 +179,7 @@ async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
     }
 
 
-async def test_whoever_sits_at_the_registry_serves(stage: Stage) -> None:
+async def test_the_registry_s_own_terminal_serves(stage: Stage) -> None:
     registry = await stage.registry()
     ana = await visitor(stage, "Ana")
     await ana.sees(CONNECTED)

@@ -71,9 +71,7 @@ async def test_codes_let_one_newcomer_in_each(stage: Stage) -> None:
     assert alice.complaints == [CODE_SHOWN]
 
 
-async def test_who_is_listed_needs_no_code_and_who_is_banned_gets_not_in(
-    stage: Stage, tmp_path: Path
-) -> None:
+async def test_listed_keys_need_no_code_and_banned_ones_are_refused(stage: Stage, tmp_path: Path) -> None:
     allow, ban = tmp_path / "allow", tmp_path / "ban"
     allow.write_text("# nobody yet\n" + "0" * 32 + "\n")
     ban.write_text("mallory\n\n127.9.0.0/16\n")
@@ -195,7 +193,7 @@ async def test_a_registry_whose_terminal_is_closed_ends_whatever_it_could_read(
         await terminal.clear_away()
 
 
-async def test_a_script_comes_in_by_a_code(stage: Stage) -> None:
+async def test_a_script_registers_with_a_code(stage: Stage) -> None:
     registry = await stage.registry("--invite-only")
     codes = [CODE.match(line) for line in await registry.sees_times(2, CODE)]
     bob = await stage.peer("bob", "--code", codes[0][1] if codes[0] else "")

@@ -45,7 +45,7 @@ def temporary_folders(one: str) -> list[str]:
     return [str(folder) for folder in Path(one).parent.iterdir()]
 
 
-async def test_the_echo_bot_answers_what_is_said_to_it(stage: Stage) -> None:
+async def test_the_echo_bot_answers_messages(stage: Stage) -> None:
     await stage.registry()
     command = [sys.executable, "-m", "examples.echo_bot", "echo", "127.0.0.1", str(stage.port)]
     (alice,) = await stage.welcome("alice")

@@ -71,7 +71,7 @@ async def test_a_registry_that_is_believed_away_is_asked_before_that_is_told(sta
     assert alice.shown(EXITING) == []
 
 
-async def test_who_is_offline_can_only_return_ask_for_help_or_quit(stage: Stage) -> None:
+async def test_an_offline_user_can_only_return_ask_for_help_or_quit(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await alice.type("dereg alice")

@@ -85,7 +85,7 @@ async def test_nothing_shown_gives_orders_to_a_terminal(stage: Stage) -> None:
         assert all(line.replace("\t", " ").isprintable() for line in peer.shown()), peer.name
 
 
-async def test_input_that_is_no_utf8_and_lines_without_end(stage: Stage) -> None:
+async def test_input_that_is_not_utf8_and_endless_lines(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await alice.type_bytes(b"send bob caf\xe9 \xff\xfe\n\xff\xfe\xfd\n")

@@ -7,7 +7,7 @@ from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Open
 from tests.support.stage import Stage, knows
 
 
-async def test_a_line_being_typed_survives_what_comes_in(stage: Stage, at_terminal: Open) -> None:
+async def test_a_line_being_typed_survives_incoming_lines(stage: Stage, at_terminal: Open) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")

@@ -73,7 +73,7 @@ async def test_a_frozen_peer_gets_mail(stage: Stage) -> None:
     assert len(bob.shown(lambda line: line.endswith("wake up"))) == 1
 
 
-async def test_who_is_out_of_reach_is_reached_through_the_server(stage: Stage) -> None:
+async def test_people_out_of_reach_are_reached_through_the_server(stage: Stage) -> None:
     await stage.registry()
     here, there = free_port(), free_port()
     alice, bob = await asyncio.gather(

@@ -121,7 +121,7 @@ async def test_length_bombs_and_deep_nesting(stage: Stage, figure: Note) -> None
     assert await login(stage.port, "late") < LOGIN_WITHIN
 
 
-async def test_length_bombs_of_somebody_who_is_in(stage: Stage) -> None:
+async def test_length_bombs_from_a_member(stage: Stage) -> None:
     registry = await stage.registry()
     for length in (0, LINK_FRAME_MAX + 1, 0xFFFFFFFF):
         person = Visitor(stage.port, f"person{length}")

@@ -118,7 +118,7 @@ class Listener:
 
 
 @pytest.mark.parametrize("plays", PLAYED, ids=" ".join)
-async def test_a_hostile_client_beside_two_who_talk(
+async def test_two_people_who_talk_do_not_notice_a_hostile_client(
     stage: Stage, figure: Note, plays: tuple[str, ...]
 ) -> None:
     registry = await stage.registry("--operator", OPERATOR)

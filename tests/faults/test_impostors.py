@@ -14,7 +14,7 @@ from tests.support.stage import Stage, knows, who
 LIVES = dose(2, 10)
 
 
-async def test_a_name_is_its_owners_through_all_lives_of_the_registry(stage: Stage, figure: Note) -> None:
+async def test_a_name_stays_its_owners_over_restarts_of_the_registry(stage: Stage, figure: Note) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     for life in range(LIVES):

@@ -29,7 +29,7 @@ SETTLES = 120.0
 
 
 @only_whole
-async def test_a_member_of_a_room_who_is_stopped_and_continued(stage: Stage, figure: Note) -> None:
+async def test_a_member_of_a_room_is_stopped_and_continued(stage: Stage, figure: Note) -> None:
     await stage.registry()
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
     await enter("lab", alice, bob, carol)

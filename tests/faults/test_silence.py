@@ -42,7 +42,7 @@ async def test_a_frozen_peer_is_away(stage: Stage, figure: Note) -> None:
     assert took < bar(AWAY_WITHIN)
 
 
-async def test_a_frozen_peer_who_is_written_to_is_away(stage: Stage, figure: Note) -> None:
+async def test_a_frozen_peer_is_away_after_a_message_to_it(stage: Stage, figure: Note) -> None:
     await stage.registry()
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
     bob.signal(signal.SIGSTOP)

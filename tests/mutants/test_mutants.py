@@ -51,7 +51,7 @@ def test_each_kind_of_fault_is_put_in(line: str, change: str) -> None:
         "return zip(a, b, strict=True)",
     ],
 )
-def test_what_is_no_fault_is_left_alone(line: str) -> None:
+def test_code_without_a_fault_is_left_alone(line: str) -> None:
     assert list(mutants_of(f"def f(a, b, c):\n    {line}\n", "f.py")) == []
 
 

@@ -100,7 +100,7 @@ def test_a_broken_key_file_is_said_and_left_as_it_is(folder: Path, name: str, co
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()  # and the lock was let go
 
 
-def test_a_key_that_was_made_anew_outlives_a_crash_before_its_public_half_is_written(
+def test_a_new_key_survives_a_crash_before_its_public_half_is_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()
@@ -261,7 +261,7 @@ def test_keys_of_somebody_else_are_not_written_over(tmp_path: Path) -> None:
     keys.close()
 
 
-def test_a_note_that_is_no_good_is_no_note(tmp_path: Path) -> None:
+def test_an_invalid_note_is_ignored(tmp_path: Path) -> None:
     keys = opened(tmp_path, "alice")
     keys.close()
     for nonsense in ("", "7", "[3]", '["../../etc", "x y"]', '["alice"'):

@@ -59,7 +59,7 @@ async def test_to_oneself_and_to_nobody(village: Village) -> None:
         assert refused.reason
 
 
-async def test_mail_waits_for_who_is_away(village: Village) -> None:
+async def test_mail_waits_for_absent_people(village: Village) -> None:
     async with village.peer("bob"):
         pass
     async with village.peer("alice") as alice:
@@ -192,7 +192,7 @@ async def test_a_name_that_another_holds(village: Village, tmp_path: Path) -> No
         await impostor.close()
 
 
-async def test_who_is_not_admitted_and_then_is(village: Village) -> None:
+async def test_a_refused_peer_is_admitted_later(village: Village) -> None:
     await village.close_registry()
     await village.open_registry(access=AccessSettings(invite_only=True))
     alice = village.peer("alice")

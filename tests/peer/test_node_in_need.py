@@ -52,7 +52,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
         assert (await next_of(bob, happened.DirectReceived)).text == "hi"
 
 
-async def test_a_full_disk_is_why_a_name_is_not_changed_whoever_bears_it(
+async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ourselves, in another case, among them."""

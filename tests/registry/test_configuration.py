@@ -99,7 +99,7 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
         (b"x = " + b"[" * 100_000, "it is not TOML: "),
     ],
 )
-def test_what_is_no_configuration_is_said_in_one_line(tmp_path: Path, text: str | bytes, why: str) -> None:
+def test_an_invalid_configuration_is_one_line(tmp_path: Path, text: str | bytes, why: str) -> None:
     path = written(tmp_path, text)
     assert refusal(path).startswith(f"{path}: {why}")
 
@@ -158,7 +158,7 @@ def test_the_data_folder_is_found_from_where_the_file_is(tmp_path: Path) -> None
     assert configure(path, environment={"CHATAPP_HOME": "there"}).settings.registry.data == "there"
 
 
-def test_the_home_of_nobody_is_named(tmp_path: Path) -> None:
+def test_an_unknown_home_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, '[registry]\ndata = "~no-body/x"')
     with pytest.raises(Misconfigured, match=r'\[registry\] data = "~no-body/x": there is no such user'):
         configure(path)

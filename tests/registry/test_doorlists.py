@@ -26,13 +26,13 @@ def test_a_key_is_the_same_in_full_and_as_its_fingerprint(identity: bytes) -> No
 
 
 @pytest.mark.parametrize("text", ["", "bob", "12", "g" * 32, "0" * 33])
-def test_what_is_no_key_is_named(text: str) -> None:
+def test_an_invalid_key_is_named(text: str) -> None:
     assert fingerprint_from(text) is None
     assert "is no key" in flaw_of_keys([fingerprint(IDENTITY), text])
 
 
 @pytest.mark.parametrize("text", ["a b", "10.0.0", "10.0.0.0/33", "fe80::/129", "", "server/"])
-def test_what_is_nothing_that_can_be_banned_is_refused(text: str) -> None:
+def test_entries_that_cannot_be_banned_are_refused(text: str) -> None:
     assert flaw_of_bans([text])
 
 

@@ -66,7 +66,7 @@ def test_who_has_a_name_needs_none_over_restarts_too(rig: Rig) -> None:
     assert refusal(rig.hand("carol"), CODE) is RefusalReason.BAD_CODE
 
 
-def test_who_is_not_invited_learns_of_no_name(rig: Rig) -> None:
+def test_people_without_an_invitation_learn_of_no_name(rig: Rig) -> None:
     assert refusal(rig.hand("bob"), CODE) is None
     assert refusal(rig.hand("bob")) is RefusalReason.NOT_INVITED
 
@@ -152,7 +152,7 @@ def test_there_are_no_more_codes_than_a_registry_takes() -> None:
     assert len(store.load().invites) == INVITES_MAX
 
 
-def test_who_is_listed_needs_no_code_and_all_others_do() -> None:
+def test_listed_keys_need_no_code_and_all_others_do() -> None:
     rig = Rig()
     bob, carol, dave = rig.hand("bob"), rig.hand("carol"), rig.hand("dave")
     rig.access = AccessSettings(allow=(fingerprint(bob.id).upper(), carol.id.hex()))
@@ -164,7 +164,7 @@ def test_who_is_listed_needs_no_code_and_all_others_do() -> None:
 
 
 @pytest.mark.parametrize("what", ["key", "name", "address", "network"])
-def test_who_is_banned_does_not_come_in_whatever_they_had(what: str) -> None:
+def test_banned_people_are_refused_whatever_they_had(what: str) -> None:
     rig = Rig()
     bob = rig.hand("bob", host="10.7.0.5")
     assert refusal(bob) is None

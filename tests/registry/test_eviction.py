@@ -29,7 +29,7 @@ def presence(rig: Rig, hand: Hand) -> Presence:
 
 
 @pytest.mark.parametrize("what", ["key", "name", "address", "network"])
-def test_who_is_kept_out_loses_their_link_and_is_told_when_they_come_back(what: str) -> None:
+def test_banned_people_lose_their_link_and_are_told_when_they_come_back(what: str) -> None:
     rig = Rig()
     bob, carol = rig.hand("bob", host="10.7.0.5"), rig.member("carol")
     bob.register()
@@ -45,7 +45,7 @@ def test_who_is_kept_out_loses_their_link_and_is_told_when_they_come_back(what: 
     assert refusal(bob) is None
 
 
-def test_who_is_here_by_signs_of_life_alone_has_to_go_too() -> None:
+def test_people_online_by_signs_of_life_alone_have_to_go_too() -> None:
     rig = Rig()
     bob = rig.hand("bob")
     bob.register()
@@ -53,7 +53,7 @@ def test_who_is_here_by_signs_of_life_alone_has_to_go_too() -> None:
     assert presence(rig, bob) is Presence.LOST
 
 
-def test_the_session_of_before_is_of_no_use() -> None:
+def test_the_previous_session_is_useless() -> None:
     rig = Rig()
     bob = rig.member("bob")
     change(rig, ban=("bob",))
@@ -68,7 +68,7 @@ def test_the_session_of_before_is_of_no_use() -> None:
     assert presence(rig, bob) is Presence.ONLINE
 
 
-def test_a_visitor_who_is_kept_out_gives_up_their_place() -> None:
+def test_a_banned_visitor_loses_the_place() -> None:
     hall = Hall()
     first, second = hall.joined(host="10.9.0.1"), hall.joined(host="10.9.0.2")
     assert second.last(PlaceTold).position == 2
@@ -81,7 +81,7 @@ def test_a_visitor_who_is_kept_out_gives_up_their_place() -> None:
 
 
 @pytest.mark.parametrize("what", ["key", "name", "address"])
-def test_the_row_of_whoever_is_kept_out_says_so_over_restarts_and_until_they_may_come_again(
+def test_the_row_of_a_banned_person_says_so_over_restarts_until_the_ban_ends(
     what: str,
 ) -> None:
     rig = Rig(access=AccessSettings())

@@ -98,7 +98,7 @@ def test_no_version_is_used_again_when_the_disk_is_put_back(rig: Rig) -> None:
     assert min(row.version for row in table_of(ann).values()) > version
 
 
-def test_two_lives_under_one_epoch_do_not_share_places(rig: Rig) -> None:
+def test_two_runs_under_one_epoch_do_not_share_positions(rig: Rig) -> None:
     """The disk was restored and the clock set back, both at once."""
     ann = rig.member("ann")
     backup = backup_of(rig)

@@ -235,7 +235,7 @@ def test_who_moves_is_counted_with_the_network_of_their_first_name(rig: Rig, ann
     assert ann.ask(letter(bob, 999)) == [MailRefused(1, MailRefusal.SHARE_USED_UP)]
 
 
-def test_the_longest_letter_passes_and_a_longer_one_is_no_message(rig: Rig, ann: Hand, bob: Hand) -> None:
+def test_the_longest_letter_passes_and_a_longer_one_is_refused(rig: Rig, ann: Hand, bob: Hand) -> None:
     assert ann.ask(letter(bob, 1, text=bytes(LETTER_MAX))) == [MailSaved(1)]
     assert ann.ask(letter(bob, 2, text=bytes(LETTER_MAX + 1))) == []
     assert rig.core.dropped[DropReason.MALFORMED_FRAME] == 1
@@ -269,7 +269,7 @@ class TestAge:
         rig.restart()
         assert come_back(bob).letters == []
 
-    def test_whoever_was_away_asks_which_letters_are_gone(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_returning_sender_asks_which_letters_are_gone(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         """The registry was off for 22 days too, and gives its letters a day more."""
         ann.ask(letter(bob, 7))
         rig.wall_offset += MAIL_KEPT_FOR + 86_400

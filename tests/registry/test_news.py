@@ -130,7 +130,7 @@ class TestPace:
             bob.ping()
         assert rig.core._service.directory.version <= told + int(20 / ROW_CHANGES_SPAN) + 1
 
-    def test_whoever_stands_as_was_told_when_it_is_due_is_not_told_again(self, rig: Rig) -> None:
+    def test_an_unchanged_row_is_not_sent_again_when_due(self, rig: Rig) -> None:
         bob = rig.hand("bob")
         bob.register()
         for _ in range(50):
@@ -184,7 +184,7 @@ class TestPace:
         rig.advance(60.0)
         assert len(rig.core._service.directory) == 599
 
-    def test_lives_before_are_told_at_once(self, rig: Rig) -> None:
+    def test_changes_of_earlier_runs_are_sent_at_once(self, rig: Rig) -> None:
         for number in range(600):
             rig.hand(f"user{number}", host="10.9.9.9").register()
         rig.restart()

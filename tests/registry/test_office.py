@@ -33,7 +33,7 @@ def gone(rig: Rig, name: str) -> Hand:
     return hand
 
 
-def test_the_list_says_whose_each_name_is_and_who_is_here(rig: Rig) -> None:
+def test_the_list_shows_the_key_and_presence_of_each_name(rig: Rig) -> None:
     bob, alice = gone(rig, "bob"), rig.member("alice")
     shown = asked(rig, ListNames()).names
     assert [(one.name, one.identity, one.state) for one in shown] == [

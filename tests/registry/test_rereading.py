@@ -39,7 +39,7 @@ async def test_what_is_asked_for_before_the_registry_serves_is_done_then() -> No
     assert await office.said.get() == "[Lists read again: 1 allowed, 2 kept out; 1 put out]"
 
 
-async def test_what_is_no_good_changes_nothing() -> None:
+async def test_an_invalid_list_changes_nothing() -> None:
     office = Office()
     office.reload.open()
     office.written = "--ban: what there is no reading"

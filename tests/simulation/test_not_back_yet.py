@@ -46,7 +46,7 @@ def fates(world: World, person: Person, text: str, *, within: float) -> list[str
     return [type(event).__name__ for event in person.screen.events[before:] if isinstance(event, kinds)]
 
 
-def test_whoever_was_there_is_written_to_straight(world: World) -> None:
+def test_people_who_were_online_get_direct_messages(world: World) -> None:
     alice, bob = restart(world)
     assert fates(world, alice, "are you there?", within=AT_ONCE) == ["Delivered"]
     assert bob.screen.texts() == ["are you there?"]
@@ -64,7 +64,7 @@ def test_what_was_kept_for_them_goes_straight_too(world: World) -> None:
     assert alice.screen.count(happened.Saved) == 0
 
 
-def test_whoever_died_meanwhile_is_waited_for_once(world: World) -> None:
+def test_people_who_died_meanwhile_are_waited_for_once(world: World) -> None:
     alice, bob = world.people
     restart(world, meanwhile=bob.crash)
     assert fates(world, alice, "one", within=POLICY.give_up_after - 0.1) == []
@@ -73,7 +73,7 @@ def test_whoever_died_meanwhile_is_waited_for_once(world: World) -> None:
     assert fates(world, alice, "two", within=AT_ONCE) == ["Unacknowledged", "Saved"]
 
 
-def test_whoever_left_before_is_not_waited_for(world: World) -> None:
+def test_people_who_left_before_are_not_waited_for(world: World) -> None:
     alice, bob = world.people
     bob.quit()
     world.network.run_for(1.0)
@@ -81,7 +81,7 @@ def test_whoever_left_before_is_not_waited_for(world: World) -> None:
     assert fates(world, alice, "one", within=AT_ONCE) == ["Unacknowledged", "Saved"]
 
 
-def test_so_it_is_for_whoever_starts_with_the_table_of_the_life_before(world: World) -> None:
+def test_a_start_with_the_previous_table_behaves_the_same(world: World) -> None:
     alice, _ = world.people
 
     def again() -> None:
@@ -92,7 +92,7 @@ def test_so_it_is_for_whoever_starts_with_the_table_of_the_life_before(world: Wo
     assert fates(world, alice, "are you there?", within=AT_ONCE) == ["Delivered"]
 
 
-def test_whoever_the_registry_has_lost_and_who_writes_is_answered_straight(world: World) -> None:
+def test_people_whom_the_registry_has_lost_are_answered_directly(world: World) -> None:
     alice, bob = world.people
     world.network.cut(bob.address.host, world.house.address.host)
     assert world.network.run_until(lambda: not alice.core.people()[1].online, within=60.0)
@@ -103,7 +103,7 @@ def test_whoever_the_registry_has_lost_and_who_writes_is_answered_straight(world
     assert bob.screen.texts() == ["one", "I read you"]
 
 
-def test_whoever_left_on_purpose_gets_mail_whatever_still_comes_of_them(world: World) -> None:
+def test_people_who_left_on_purpose_get_mail_whatever_still_arrives(world: World) -> None:
     alice, bob = world.people
     bob.send("alice", "bye")
     world.network.run_until(lambda: alice.screen.texts() == ["bye"], within=1.0)

@@ -106,7 +106,7 @@ class TestTheDesk:
         assert operator.client is not None
         return not operator._is_client_away
 
-    def test_a_frozen_visitor_who_is_served_is_away_six_seconds_after_a_line(
+    def test_a_frozen_served_visitor_is_away_six_seconds_after_a_line(
         self, world: World, guests: list[Guest]
     ) -> None:
         guests[0].fall_asleep()
@@ -114,7 +114,7 @@ class TestTheDesk:
         world.network.run_for(KNOWN_WITHIN)
         assert not self.client_is_here(world)
 
-    def test_a_frozen_visitor_who_is_served_is_away_within_the_lease(
+    def test_a_frozen_served_visitor_is_away_within_the_lease(
         self, world: World, guests: list[Guest]
     ) -> None:
         guests[0].fall_asleep()

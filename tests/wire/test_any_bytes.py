@@ -94,7 +94,7 @@ def test_deep_nesting(opening: bytes, depth: int) -> None:
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xc0\x80"])
-def test_text_that_is_no_utf_8_is_refused_like_anything_else(bad: bytes) -> None:
+def test_text_that_is_not_utf_8_is_refused_like_anything_else(bad: bytes) -> None:
     text = bytes([0xA0 | len(bad)]) + bad
     assert is_taken_or_refused(decode_direct_body, b"\x92\x00\xa2ok")
     assert not is_taken_or_refused(decode_direct_body, b"\x92\x00" + text)

@@ -77,7 +77,7 @@ async def test_an_answer_comes_from_the_ipv6_address_that_was_asked(echo: Echo) 
 
 
 @linux_only
-async def test_what_is_said_unasked_goes_from_the_address_that_was_asked(
+async def test_unsolicited_datagrams_go_from_the_address_that_was_asked(
     echo: Echo, asker: socket.socket
 ) -> None:
     await ask(asker, "127.0.0.1", echo.port)

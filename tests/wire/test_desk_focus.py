@@ -39,7 +39,7 @@ class Screen:
         return self.focus.meant(typed, entered_at=self.now - ago)
 
 
-def test_a_line_is_for_the_visitor_who_is_shown() -> None:
+def test_a_line_is_for_the_visitor_on_the_screen() -> None:
     screen = Screen()
     assert screen.types() is None
     screen.comes(ASHA)
@@ -126,7 +126,7 @@ def test_somebody_who_comes_to_a_free_operator_gets_what_can_only_be_for_them() 
     assert screen.types(Typed.MAYBE_LINE) == BELA, "the operator has noticed who came"
 
 
-def test_a_visitor_who_is_told_again_is_no_change() -> None:
+def test_a_repeated_notice_of_a_visitor_changes_nothing() -> None:
     screen = Screen()
     screen.comes(ASHA, is_asked=True)
     screen.focus.came(told(ASHA, cause=ClientCause.RETURNED), now=screen.now)
@@ -191,7 +191,7 @@ def room(*visits: int, total: int | None = None) -> RoomShown:
     return RoomShown(1, "desk", 1, [], waiting, len(visits) if total is None else total)
 
 
-def test_a_number_is_whoever_was_shown_there() -> None:
+def test_a_number_means_the_visitor_shown_there() -> None:
     line = ShownRoom()
     assert line.at(1) == NOT_SHOWN
     line.shown(room(4, 5, 6))

@@ -27,7 +27,7 @@ def test_names(typed: str, made: str) -> None:
 @pytest.mark.parametrize(
     "typed", ["", "  ", "R2D2", "a.b", "a-b", "\u0301", "a\x1bb", "é" * (DESK_FORM_NAME_MAX + 1)]
 )
-def test_what_is_no_name(typed: str) -> None:
+def test_invalid_names(typed: str) -> None:
     with pytest.raises(FormRefused, match=r"^name: "):
         full_name(typed)
 
@@ -95,7 +95,7 @@ def test_numbers(typed: str, region: str, made: str) -> None:
         "9876543210 x5",
     ],
 )
-def test_what_is_no_number(typed: str) -> None:
+def test_invalid_numbers(typed: str) -> None:
     with pytest.raises(FormRefused, match=r"^number: .*10 digits"):
         mobile_number(typed, "IN")
 

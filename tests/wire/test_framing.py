@@ -49,7 +49,7 @@ def test_byte_by_byte_and_all_at_once_are_the_same(sent: list[bytes]) -> None:
 
 
 @given(bodies, st.integers(1, 200))
-def test_what_is_not_whole_is_not_given(sent: list[bytes], missing: int) -> None:
+def test_an_incomplete_frame_is_not_returned(sent: list[bytes], missing: int) -> None:
     stream = b"".join(map(frame, sent))
     missing = min(missing, len(stream))
     reader = FrameReader()

@@ -172,6 +172,6 @@ def test_a_fingerprint_is_read_as_it_is_shown_or_typed(identity: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "12ab", "x" * 32, "0" * 31, "0" * 33, "0" * 63])
-def test_what_is_no_fingerprint_is_named_with_what_one_looks_like(text: str) -> None:
+def test_an_invalid_fingerprint_is_reported_with_an_example(text: str) -> None:
     with pytest.raises(KeyRefused, match=f'"{text}" is no key: a key is 32 hexadecimal digits'):
         require_fingerprint(text)

@@ -41,7 +41,7 @@ def test_different_codes_have_different_keys(one: bytes, other: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", CODE.text[:-1], CODE.text + "0", "U" + CODE.text[1:], "é" * 25])
-def test_what_is_no_code_is_refused(text: str) -> None:
+def test_an_invalid_code_is_refused(text: str) -> None:
     with pytest.raises(CodeRefused, match="a join code has 25 letters and digits"):
         JoinCode(text)
 

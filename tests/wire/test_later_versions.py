@@ -120,7 +120,7 @@ def test_a_frame_of_another_kind_is_skipped_and_its_neighbours_count(
     assert [frame for frame in decode_frames(join_frames(sent)) if frame in frames] == frames
 
 
-def test_an_acknowledgement_and_a_message_beside_what_we_do_not_know() -> None:
+def test_an_acknowledgement_and_a_message_beside_an_unknown_frame() -> None:
     ack, part = Ack(first=7, ranges=[1]), Part(number=9, index=0, count=1, body=b"text")
     assert decode_frames(encode([ack, [99, "typing"], part])) == [ack, part]
     assert decode_frames(encode([ack, [1, "no number"], part])) == [ack, part]
@@ -134,7 +134,7 @@ def test_a_datagram_of_too_many_frames_is_refused(frame: bytes) -> None:
         decode_frames(join_frames([frame] * (DATAGRAM_FRAMES_MAX + 1)))
 
 
-def test_what_is_no_array_of_frames_is_refused_as_a_whole() -> None:
+def test_a_payload_that_is_not_an_array_is_refused_as_a_whole() -> None:
     ping = encode(Ping(reference=1))
     for payload in (b"\x92" + ping, b"\x91" + ping + ping, b"\x81\x01" + ping, b"\xc0", b"\x91\xc1"):
         with pytest.raises(DecodeError):

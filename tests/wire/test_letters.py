@@ -105,7 +105,7 @@ def test_a_letter_cannot_be_tampered_with(changed: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_noise_is_no_letter(noise: bytes) -> None:
+def test_noise_is_not_a_letter(noise: bytes) -> None:
     with pytest.raises(SealError):
         read_by_bob(BOBS.public[:4] + noise)
     with pytest.raises((SealError, DecodeError)):

@@ -60,7 +60,7 @@ def answered(node: Node, who: Someone) -> list[bytes]:
 
 
 @pytest.mark.parametrize("placed", [True, False], ids=["here before", "unseen in this life of the registry"])
-def test_who_is_banned_is_not_heard_nor_answered_until_they_may_come_again(node: Node, placed: bool) -> None:
+def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(node: Node, placed: bool) -> None:
     shows(node, banned(200, placed=placed), version=200)
     assert happened.PersonBanned(name="bob") in node.saw()
     assert [(one.name, one.is_banned) for one in node.core.people() if one.name != "alice"] == [
@@ -83,7 +83,7 @@ def test_who_is_banned_is_not_heard_nor_answered_until_they_may_come_again(node:
     assert heard(node) == ["number 4"]
 
 
-def test_no_line_of_a_room_goes_straight_to_who_is_banned(node: Node) -> None:
+def test_no_room_line_goes_directly_to_banned_people(node: Node) -> None:
     enter(node, who=(BOB, CAROL))
     shows(node, banned(200), version=200)
     lose_registry(node)

@@ -125,7 +125,7 @@ def test_a_lost_link_means_seeking_and_then_lost(node: Node) -> None:
     assert node.saw() == []
 
 
-def test_what_was_asked_on_a_lost_link_is_asked_anew_on_the_next_and_not_before_it_is_up(node: Node) -> None:
+def test_requests_on_a_lost_link_are_repeated_on_the_next_once_it_is_up(node: Node) -> None:
     node.core.sending.send("bob", "hi", now=node.now)
     node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
     (before,) = [request for request in node.asked() if isinstance(request, DepositMail)]
@@ -210,7 +210,7 @@ class TestSignsOfLife:
         node.pass_time(POLICY.give_up_after)
         assert ReportSilence(BOB.id) in node.asked()
 
-    def test_nobody_is_reported_who_is_away_as_all_know(self, node: Node) -> None:
+    def test_people_who_are_away_are_not_reported_as_silent(self, node: Node) -> None:
         node.core.sending.send("bob", "one", now=node.now)
         node.pass_time(1.0)
         node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
@@ -235,7 +235,7 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
     assert node.disk.load().groups[CHANNEL] == StoredGroup(1, 1)
 
 
-def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
+def test_a_line_in_an_old_epoch_is_sealed_again(node: Node) -> None:
     node.core.sending.send_all("hi", now=node.now)
     node.pump()
     (line,) = node.lines()
@@ -312,7 +312,7 @@ def test_without_a_registry_a_line_is_given_up_at_once() -> None:
     assert kinds(node.saw()) == [happened.ChannelUnanswered]
 
 
-def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Node) -> None:
+def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(node: Node) -> None:
     """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
     before = node.core.sending.send_all("one", now=node.now)
     node.pump()

@@ -91,7 +91,7 @@ def test_a_member_cannot_silence_the_table_of_others(node: Node) -> None:
     assert node.core.table_version == 101
 
 
-def test_a_batch_that_another_signed_is_no_batch(node: Node) -> None:
+def test_a_batch_signed_by_another_key_is_ignored(node: Node) -> None:
     batch = encode(TableBatch(100, 101, raw(Someone("carol").row(101))))
     node.hears(node.key.seal(0, sign_table(BOB.identity, batch)))
     node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)), STRANGE)
@@ -128,7 +128,7 @@ class TestARegistryThatWasPutBack:
         later.come_in(BOB.row(40, online=False), version=60)
         assert ("bob", False) in [(one.name, one.online) for one in later.core.people()]
 
-    def test_a_batch_that_overtakes_the_welcome_is_no_sign_of_it(self, node: Node) -> None:
+    def test_a_batch_that_overtakes_the_welcome_does_not_replace_it(self, node: Node) -> None:
         node.lose_link()
         while not (hellos := node.sent(Kind.HELLO)):
             node.pass_time(0.1)
@@ -374,7 +374,7 @@ def test_a_person_whose_card_is_forged_is_nobody(node: Node) -> None:
     assert not [record for record in node.records if isinstance(record, RowsSaved) and record.rows]
 
 
-def test_somebody_whose_mail_key_is_no_good_gets_nothing_and_the_sender_is_told(node: Node) -> None:
+def test_nothing_is_sent_to_an_invalid_mail_key_and_the_sender_is_told(node: Node) -> None:
     row = Someone("carol").row(101, online=False, mail=bytes(32))
     node.told(TablePage(100, 101, more=False, rows=raw(row)))
     node.saw()

@@ -78,7 +78,7 @@ def test_it_is_told_when_the_link_stands_after_all(node: Node) -> None:
     assert troubles(node) == [LinkTrouble.BLOCKED, LinkTrouble.OVER]
 
 
-def test_a_link_that_stood_still_is_told_and_made_anew() -> None:
+def test_a_stalled_link_is_reported_and_replaced() -> None:
     node = Node()
     node.come_in(BOB.row(1))
     for stalls in range(2):

@@ -233,7 +233,7 @@ def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -
     assert scene.operator.client is None
 
 
-def test_a_visitor_who_is_not_ours_any_more() -> None:
+def test_a_request_about_a_former_visitor() -> None:
     scene = Scene()
     scene.serve()
     scene.told()

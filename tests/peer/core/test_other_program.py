@@ -46,7 +46,7 @@ def test_a_folder_that_was_put_back_is_let_in_with_a_newer_card(node: Node) -> N
     assert refusals(node) == []
 
 
-def test_whoever_was_in_reads_that_another_program_has_the_key_and_can_come_in_again(node: Node) -> None:
+def test_a_registered_user_reads_that_another_program_has_the_key_and_can_register_again(node: Node) -> None:
     known = node.core.me.card.counter + 5
     node.lose_link()
     meets(node, known)

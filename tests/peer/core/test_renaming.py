@@ -99,7 +99,7 @@ def test_a_question_that_was_read_after_all_gives_us_the_new_name(node: Node, re
     assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
 
 
-def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: Node) -> None:
+def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: Node) -> None:
     """The registry had taken it, and knows a newer card than ours."""
     ask(node)
     node.lose_link()

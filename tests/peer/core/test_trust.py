@@ -73,7 +73,7 @@ def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: N
 
 
 @pytest.mark.parametrize("name", ["carol", "alice", "no name!", ""])
-def test_who_is_not_known_has_no_number_and_cannot_be_trusted_or_ignored(node: Node, name: str) -> None:
+def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(node: Node, name: str) -> None:
     trust, nobody = node.core.trust, happened.NobodyKnown(name=name)
     assert trust.number(name) == nobody
     assert trust.accept(name, "", now=node.now) == (nobody, {})
@@ -209,7 +209,7 @@ def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_com
 # --- what was under way
 
 
-def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> None:
+def test_waiting_messages_go_to_the_trusted_key(node: Node) -> None:
     saved = node.core.sending.send("bob", "saved for the old key", now=node.now)
     node.pump()
     node.told(MailSaved(letters(node)[0].reference))
@@ -381,7 +381,7 @@ def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
 # --- who is ignored
 
 
-def test_an_ignored_person_is_acknowledged_and_stored_and_not_shown_over_lives_until_heard_again() -> None:
+def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_unignored() -> None:
     world = World(7, people=2, weather=Weather())
     world.start()
     assert world.network.run_until(world.is_calm, within=10.0)

@@ -56,7 +56,7 @@ def test_a_start_names_what_no_program_of_ours_wrote(path: Path, statement: str,
         "UPDATE lines SET standing = NULL",
     ],
 )
-def test_so_does_whoever_reads_lines(path: Path, statement: str) -> None:
+def test_reading_lines_does_so_too(path: Path, statement: str) -> None:
     spoil(path, statement)
     history = History(path, server="registry")
     for read in (
@@ -71,7 +71,7 @@ def test_so_does_whoever_reads_lines(path: Path, statement: str) -> None:
     history.close()
 
 
-def test_so_does_whoever_reads_the_names_of_people(path: Path) -> None:
+def test_reading_the_names_of_people_does_so_too(path: Path) -> None:
     spoil(path, "INSERT INTO names VALUES (?, x'ff', 0)", b"b" * 32)
     history = History(path, server="registry")
     with pytest.raises(Damaged):
@@ -81,7 +81,7 @@ def test_so_does_whoever_reads_the_names_of_people(path: Path) -> None:
     history.close()
 
 
-def test_a_mark_of_the_index_that_is_no_number_is_named_too(path: Path) -> None:
+def test_an_index_mark_that_is_not_a_number_is_reported_too(path: Path) -> None:
     spoil(path, "UPDATE marks SET indexed = ?", b"")
     history = History(path, server="registry")
     with pytest.raises(Damaged):

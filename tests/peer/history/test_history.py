@@ -302,7 +302,7 @@ def test_each_registry_has_its_own_table_and_people_their_one_stream(tmp_path: P
     assert len(loaded.streams[BOB.id].outgoing) == 1
 
 
-def test_a_broken_row_is_left_out_and_the_table_asked_for_anew(history: History) -> None:
+def test_a_broken_row_is_left_out_and_the_table_requested_again(history: History) -> None:
     history.apply([RowsSaved((BOB.row(3), CAROL.row(4)), 4, 1.0)])
     history._db.execute("UPDATE people SET row = x'c1' WHERE identity = ?", (BOB.id,))
     loaded = history.load()
@@ -335,7 +335,7 @@ def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) 
     assert len(history.lines.latest(9)) == 1
 
 
-def test_what_has_no_number_yet_is_no_last_number_and_opens_no_gap(history: History) -> None:
+def test_a_message_without_a_number_opens_no_gap(history: History) -> None:
     """Clause 6.10."""
     history.apply([OutgoingAdded(BOB.id, 7, 5, "seven"), OutgoingChanged(BOB.id, 7, MessageState.KEPT)])
     history.apply([OutgoingAdded(BOB.id, PROVISIONAL + at, 5, "") for at in (1, 2)])

@@ -76,7 +76,7 @@ def test_nothing_is_done_while_lines_come_and_all_of_it_bit_by_bit_in_quiet() ->
     assert [span for span, _ in clock.armed] == [LOOK_SPAN]
 
 
-def test_whoever_talks_all_the_time_does_not_keep_it_from_being_tidied() -> None:
+def test_constant_messages_do_not_prevent_maintenance() -> None:
     chores = Chores(steps=5)
     clock, _ = house(chores)
     done = []

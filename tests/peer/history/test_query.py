@@ -66,7 +66,7 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
         assert again.history.why(said[0].id) == trace
 
 
-async def test_who_is_trusted_and_ignored_through_the_sdk(village: Village) -> None:
+async def test_people_are_trusted_and_ignored_through_the_sdk(village: Village) -> None:
     async with asyncio.timeout(WITHIN), village.peer("alice") as alice, village.peer("bob") as bob:
         await (await alice.send("bob", "hi")).settled()
         ours, theirs = alice.trust.number("bob"), bob.trust.number("alice")

@@ -101,7 +101,7 @@ def test_lines_that_were_said_before_the_first_contact_go_to_the_registry_that_i
     history.close()
 
 
-def test_a_registry_whose_new_key_the_user_accepts_keeps_the_pins_and_asks_for_all_else_anew(
+def test_an_accepted_new_key_of_a_registry_keeps_the_pins_and_fetches_all_else_again(
     path: Path,
 ) -> None:
     visit(

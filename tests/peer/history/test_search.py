@@ -109,7 +109,7 @@ def test_the_index_grows_a_little_at_a_time() -> None:
     assert found(history, f"line {INDEXED_AT_ONCE}") == [f"line {INDEXED_AT_ONCE}"]
 
 
-def test_who_is_ignored_is_not_in_history_nor_found_until_they_are_heard_again() -> None:
+def test_lines_of_ignored_people_are_hidden_until_they_are_unignored() -> None:
     history = history_of("ours to bob")
     history.apply(
         [

@@ -29,7 +29,7 @@ def test_an_empty_answer_or_quit_gives_up(answers: list[str]) -> None:
     assert dialogue.is_over
 
 
-def test_what_is_no_name_is_asked_again() -> None:
+def test_an_invalid_name_is_asked_again() -> None:
     dialogue = Dialogue()
     refused = dialogue.answer("b@b\x1b")
     assert refused == Mistake('["b@b\\x1b" is not a name: only letters, digits, _ and - are allowed.]')

@@ -139,7 +139,7 @@ def test_no_kind_of_step_is_forgotten() -> None:
     assert {step.what for step, _ in STEPS} == set(TraceEvent)
 
 
-def test_what_there_is_no_trail_of() -> None:
+def test_messages_without_a_trace() -> None:
     assert trace_lines(None) == [NO_SUCH_MESSAGE]
     assert trace_lines(DeliveryTrace(line=said(sender="bob", to="alice"), steps=()))[1:] == [
         "[Only bob knows how it was delivered.]"

@@ -55,7 +55,7 @@ def test_a_terminal_that_another_program_has_is_left_alone(ends: tuple[int, int]
     assert termios.tcgetattr(slave) == held
 
 
-def test_a_terminal_that_is_gone_is_no_error() -> None:
+def test_a_vanished_terminal_is_not_an_error() -> None:
     master, slave = pty.openpty()
     with RawTerminal(slave):
         os.close(master)

@@ -138,7 +138,7 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
 @pytest.mark.parametrize(
     ("word", "asked"), [("quit", ["settled?"]), ("dereg alice", ["settled?", "leave", "left?"])]
 )
-async def test_nobody_is_kept_by_what_does_not_come_to_rest(
+async def test_the_end_does_not_wait_for_ever(
     word: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(actions, "FAREWELL_WITHIN", 0.0)
@@ -208,7 +208,7 @@ async def test_a_fault_of_ours_is_not_swallowed() -> None:
 
 @pytest.mark.parametrize("typed", [(None,), ("send bob hi", None), ("quit", None)])
 @pytest.mark.parametrize("event", [TAKEN, happened.NoServerAtStart(table_time=None)])
-async def test_who_is_not_let_in_fails_though_the_input_has_ended(
+async def test_a_refused_peer_fails_even_after_the_end_of_its_input(
     typed: tuple[str | None, ...], event: happened.Event
 ) -> None:
     """A task that waits for the peer to be ready continues before one that waits for events."""

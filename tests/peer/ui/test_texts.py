@@ -115,7 +115,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def test_who_is_banned_is_shown_so() -> None:
+def test_banned_people_are_shown_as_banned() -> None:
     people = (
         Person(name="bob", online=False, since=NOON, is_banned=True),
         Person(name="eve", online=True, since=NOON),

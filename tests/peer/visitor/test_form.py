@@ -42,7 +42,7 @@ def test_an_interview_asks_for_name_number_and_issue() -> None:
     assert asked(interview) is None
 
 
-def test_an_interview_begins_anew() -> None:
+def test_an_interview_starts_again() -> None:
     interview = Interview(region="IN", menu=MENU)
     assert interview.answer("Ana")
     for _ in range(TRIES - 1):

@@ -22,7 +22,7 @@ from tests.peer.visitor.scene import DESK, Scene
 TICKET = b"t" * 16
 
 
-def test_a_program_that_starts_anew_goes_on_with_its_ticket() -> None:
+def test_a_restarted_program_goes_on_with_its_ticket() -> None:
     scene = Scene(ticket=TICKET, heard=4)
     scene.visit.handle(DESK)
     (back,) = scene.said()
@@ -60,7 +60,7 @@ def test_an_answer_that_was_lost_is_asked_for_with_the_same_ticket() -> None:
     assert scene.visit.events() == [happened.Placed(position=1, operators=1)]
 
 
-def test_a_place_that_is_gone_is_taken_anew_with_the_form_in_hand() -> None:
+def test_a_lost_place_is_taken_again_with_the_same_form() -> None:
     scene = Scene()
     first = scene.join()
     scene.wait()
@@ -88,7 +88,7 @@ def test_a_session_that_ended_while_we_were_away_is_over() -> None:
     assert scene.said() == []
 
 
-def test_a_place_that_is_gone_is_asked_for_anew_without_one() -> None:
+def test_a_lost_place_without_a_form_is_asked_for_again() -> None:
     scene = Scene(ticket=TICKET)
     scene.visit.handle(DESK)
     scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))

@@ -148,7 +148,7 @@ def test_who_was_away_when_the_session_was_ended_is_told_on_return(hall: Hall, c
     assert bela.last(VisitOver) == VisitOver(2, OverCause.DROPPED), "the answer may have been lost"
 
 
-def test_a_form_that_is_sent_again_after_the_session_was_ended_is_no_second_visit(hall: Hall) -> None:
+def test_a_form_sent_again_after_the_end_makes_no_second_visit(hall: Hall) -> None:
     asha = hall.joined("Asha")
     asha.drop()
     hall.type(".end")
@@ -236,7 +236,7 @@ class TestAProgramThatHangs:
         bela.come_back()
         assert bela.last(PlaceTold).cause is PlaceCause.RETURNED
 
-    def test_of_a_visitor_who_is_called_is_noticed_within_four_seconds(self, hall: Hall) -> None:
+    def test_of_a_called_visitor_is_noticed_within_four_seconds(self, hall: Hall) -> None:
         _, bela = hall.line_of("Asha", "Bela")
         bela.hand.is_frozen = True
         hall.type(".end")
@@ -244,7 +244,7 @@ class TestAProgramThatHangs:
         hall.advance(4.0)
         assert hall.rig.closed[bela.hand.link or 0] == LinkEndReason.SILENT
 
-    def test_of_a_visitor_who_is_called_keeps_the_place_and_the_next_is_called(self, hall: Hall) -> None:
+    def test_of_a_called_visitor_keeps_the_place_and_the_next_is_called(self, hall: Hall) -> None:
         _, bela, cem = hall.line_of("Asha", "Bela", "Cem")
         bela.hand.is_frozen = True
         hall.advance(10.0)
@@ -268,7 +268,7 @@ class TestAProgramThatHangs:
         served = hall.rig.store.load().desk.served
         assert [over.visit for over in served] == [1, 3], "a call that was missed is no session"
 
-    def test_of_a_visitor_who_is_spoken_to_is_noticed_within_four_seconds(self, hall: Hall) -> None:
+    def test_of_a_served_visitor_is_noticed_within_four_seconds_of_a_line(self, hall: Hall) -> None:
         asha = hall.joined()
         hall.advance(5.0)
         asha.hand.is_frozen = True
@@ -276,7 +276,7 @@ class TestAProgramThatHangs:
         hall.advance(4.0)
         assert hall.rig.closed[asha.hand.link or 0] == LinkEndReason.SILENT
 
-    def test_of_an_operator_who_is_spoken_to_is_noticed_within_four_seconds(self) -> None:
+    def test_of_an_operator_is_noticed_within_four_seconds_of_a_line(self) -> None:
         hall = Hall(PEERS)
         ann, asha = hall.operator("ann"), hall.joined()
         ann.ask(CallNext(1, "", 0))

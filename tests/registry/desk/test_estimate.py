@@ -51,7 +51,7 @@ def test_most_visitors_wait_as_long_as_they_were_told(operators: int, ahead: int
     assert held >= 330
 
 
-def test_figures_begin_anew_at_local_midnight() -> None:
+def test_figures_start_again_at_local_midnight() -> None:
     figures = Figures(utc_offset=3_600)
     assert figures.note(ServedSession(NOON, NOON + 1_000, NOON + 2_000)) == 1
     assert figures.note(ServedSession(NOON, NOON + 3_000, NOON + 9_000)) == 2

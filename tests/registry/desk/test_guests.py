@@ -8,7 +8,7 @@ from chatapp.wire.messages.table import FetchTable
 from tests.registry.desk.hall import Hall
 
 
-def test_a_guest_is_no_row_and_is_served_nothing_else(hall: Hall) -> None:
+def test_a_guest_has_no_row_and_is_served_nothing_else(hall: Hall) -> None:
     alice = hall.rig.member("alice")
     asha = hall.visitor()
     alice.notices()

@@ -22,7 +22,7 @@ def test_the_free_operator_gets_the_first_and_the_others_wait(hall: Hall) -> Non
     assert bela.last(PlaceTold) == PlaceTold(5, 2, PlaceCause.JOINED, 1, 1, 0, 0)
 
 
-def test_nobody_is_told_a_place_before_the_disk_has_it(hall: Hall) -> None:
+def test_no_place_is_told_before_it_is_on_disk(hall: Hall) -> None:
     hall.rig.auto_commit = False
     asha = hall.joined()
     assert not any(isinstance(one, PlaceTold | TurnTold) for one in asha.hear())
@@ -31,7 +31,7 @@ def test_nobody_is_told_a_place_before_the_disk_has_it(hall: Hall) -> None:
     assert asha.last(TurnTold).cause is TurnCause.CONNECTED
 
 
-def test_on_a_full_disk_nobody_is_let_in(hall: Hall) -> None:
+def test_a_full_disk_admits_nobody(hall: Hall) -> None:
     hall.rig.store.full = True
     asha = hall.joined()
     assert asha.last(DeskRefused) == DeskRefused(5, DeskRefusal.NOT_SERVING)

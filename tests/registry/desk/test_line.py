@@ -28,7 +28,7 @@ def test_a_move_changes_one_rank_where_there_is_room() -> None:
         assert order(line) == expected
 
 
-def test_the_last_rank_between_two_is_used_before_all_are_given_anew() -> None:
+def test_the_last_rank_between_two_is_used_before_all_are_renumbered() -> None:
     line, visits = line_of(1, 2, 3, v1=0, v2=2, v3=9)
     assert line.move(visits[3], 2) == [visits[3]]
     assert order(line) == [1, 3, 2]
@@ -38,7 +38,7 @@ def test_the_last_rank_between_two_is_used_before_all_are_given_anew() -> None:
     assert [one.rank for one in line] == [0, GAP, 2 * GAP]
 
 
-def test_whoever_is_moved_stands_right_behind_the_one_before_and_so_before_whoever_is_served() -> None:
+def test_a_moved_visitor_stands_right_behind_the_previous_one() -> None:
     line, visits = line_of(1, 2, 3, 4, v1=0, v2=50, v3=100, v4=150)
     line.call(visits[2])
     line.move(visits[4], 2)
@@ -58,7 +58,7 @@ def test_at_the_head_one_stands_before_those_who_are_served() -> None:
     assert order(line) == [4, 1, 2, 3]
 
 
-def test_ranks_are_given_anew_to_those_who_are_served_as_well() -> None:
+def test_served_visitors_are_renumbered_too() -> None:
     line, visits = line_of(1, 2, 3, 4, v1=0, v2=1, v3=100, v4=150)
     line.call(visits[2])
     assert {one.number for one in line.move(visits[4], 2)} == {1, 2, 3, 4}
@@ -66,7 +66,7 @@ def test_ranks_are_given_anew_to_those_who_are_served_as_well() -> None:
     assert order(line) == [1, 4, 2, 3]
 
 
-def test_whoever_is_put_back_stands_by_arrival_among_those_who_were_put_back() -> None:
+def test_visitors_put_back_stand_in_order_of_arrival() -> None:
     line, visits = line_of(1, 2, 3, 4)
     for number in (1, 2, 3):
         line.call(visits[number])
@@ -75,7 +75,7 @@ def test_whoever_is_put_back_stands_by_arrival_among_those_who_were_put_back() -
     assert order(line) == [1, 2, 3, 4]
 
 
-def test_whoever_missed_a_call_stands_behind_those_put_back_who_came_earlier() -> None:
+def test_a_visitor_who_missed_a_call_stands_behind_earlier_ones_put_back() -> None:
     line, visits = line_of(1, 2, v1=0, v2=5)
     for number in (1, 2):
         line.call(visits[number])
@@ -85,7 +85,7 @@ def test_whoever_missed_a_call_stands_behind_those_put_back_who_came_earlier() -
     assert order(line) == [1, 2]
 
 
-def test_whoever_is_called_again_counts_as_put_back_no_more() -> None:
+def test_a_visitor_called_again_no_longer_counts_as_put_back() -> None:
     line, visits = line_of(5, 9, 10)
     line.call(visits[9])
     line.put_back(visits[9])
@@ -98,7 +98,7 @@ def test_whoever_is_called_again_counts_as_put_back_no_more() -> None:
     assert not visits[9].is_put_back
 
 
-def test_newcomers_stand_behind_whoever_is_served_and_misses_the_call() -> None:
+def test_newcomers_stand_behind_a_visitor_who_misses_the_call() -> None:
     line, visits = line_of(1)
     line.call(visits[1])
     line.append(newcomer := visit(2))

@@ -78,7 +78,7 @@ def test_what_is_typed_as_the_last_one_leaves_is_said_to_nobody(hall: Hall) -> N
     assert hall.type("hello?") == ["[No active client.]"]
 
 
-def test_whoever_comes_to_a_free_operator_may_be_greeted_at_once(hall: Hall) -> None:
+def test_a_visitor_of_a_free_operator_may_be_greeted_at_once(hall: Hall) -> None:
     asha = hall.joined()
     hall.type("how can I help?")
     assert asha.texts == ["how can I help?"]

@@ -28,7 +28,7 @@ def test_a_queue_is_found_in_whatever_case(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["prufung", "desk2", "two words", "x" * 100])
-def test_another_name_is_no_queue(name: str) -> None:
+def test_another_name_is_not_a_queue(name: str) -> None:
     assert SETTINGS.queue_named(name) is None
 
 

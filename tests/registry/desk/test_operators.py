@@ -46,7 +46,7 @@ def test_a_peer_gets_nobody_before_it_asks() -> None:
     assert asha.last(TurnTold) == TurnTold(0, 1, TurnCause.CALLED, "ann")
 
 
-def test_who_was_not_named_is_no_operator(hall: Hall) -> None:
+def test_unnamed_people_are_not_operators(hall: Hall) -> None:
     eve = hall.operator("eve")
     eve.ask(CallNext(3, "", eve.client))
     assert eve.last(CommandDone).result is CommandResult.NOT_AN_OPERATOR

@@ -128,7 +128,7 @@ def test_two_operators_who_vanish_do_not_reverse_the_order_of_their_visitors() -
     assert [one.number for one in queue.line("desk")] == [2, 3]
 
 
-def test_whom_an_operator_has_moved_stays_there_beside_those_who_are_put_back() -> None:
+def test_a_moved_visitor_stays_there_when_others_are_put_back() -> None:
     queue, visits = desk(1, 2, 3, 4)
     x, y = OPERATORS[1:]
     queue.take_duty(x, "desk")
@@ -199,7 +199,7 @@ def test_who_was_away_when_called_is_before_those_who_joined_since() -> None:
 
 
 @pytest.mark.parametrize("restarts", [True, False])
-def test_a_place_outlives_the_numbering_anew_of_those_who_wait(*, restarts: bool) -> None:
+def test_a_place_survives_the_renumbering_of_the_line(*, restarts: bool) -> None:
     """Moves into one place use up the ranks there; the visitor served next still has a unique rank."""
     queue, visits = desk(1, 2, 3, 4, 5)
     for who in OPERATORS[1:]:
@@ -230,7 +230,7 @@ def test_who_has_answered_a_call_has_the_session_kept() -> None:
     assert called(queue) == [1]
 
 
-def test_who_is_handed_to_a_busy_operator_waits_for_that_one_alone() -> None:
+def test_a_visitor_handed_to_a_busy_operator_waits_for_that_one_alone() -> None:
     queue, visits = desk(1, 2, 3)
     x, y = OPERATORS[1:]
     queue.take_duty(x, "desk")
@@ -278,7 +278,7 @@ def test_who_waits_for_an_operator_who_takes_duty_of_another_queue_is_anybodys()
     assert not any(isinstance(one, DutyChanged) for one in queue.happened())
 
 
-def test_an_operator_s_visitor_and_whoever_waited_for_that_operator_are_called_as_they_came() -> None:
+def test_visitors_of_a_vanished_operator_are_called_in_order_of_arrival() -> None:
     queue, visits = desk(1, 2)
     x, y = OPERATORS[1:]
     queue.take_duty(x, "desk")
@@ -313,7 +313,7 @@ def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> 
     assert called(again) == [1]
 
 
-def test_moves_into_one_place_rank_everybody_anew_when_the_gap_is_used_up() -> None:
+def test_moves_into_one_place_renumber_everybody_when_the_gap_is_used_up() -> None:
     line = WaitingLine()
     visits = [visit(number) for number in range(1, 5)]
     for one in visits:
@@ -357,7 +357,7 @@ def test_after_a_restart_an_operator_has_a_while_to_come_back() -> None:
 
 
 @pytest.mark.parametrize("how", ["take_duty", "operator_returned"])
-def test_an_operator_who_is_back_in_time_goes_on(how: str) -> None:
+def test_an_operator_back_in_time_goes_on(how: str) -> None:
     queue, visits = desk(1)
     queue.take_duty(CONSOLE, "desk")
     visits[1].has_answered = True
@@ -371,7 +371,7 @@ def test_an_operator_who_is_back_in_time_goes_on(how: str) -> None:
     assert queue.next_timer() is None
 
 
-def test_nothing_is_waited_for_any_more_of_whoever_has_gone() -> None:
+def test_nothing_more_is_awaited_from_a_visitor_who_has_gone() -> None:
     queue, visits = desk(1)
     queue.take_duty(CONSOLE, "desk")
     queue.operator_lost(CONSOLE, now=10.0)
@@ -398,7 +398,7 @@ def test_a_call_counts_as_answered_by_a_new_link_and_each_call_needs_an_answer_o
     assert [one.state for one in visits.values()] == [VisitState.MISSED]
 
 
-def test_whoever_is_put_back_while_away_holds_the_line_for_a_moment() -> None:
+def test_a_visitor_put_back_while_away_holds_the_line_for_a_moment() -> None:
     queue, visits = desk(1, 2)
     x, y = OPERATORS[1:]
     queue.take_duty(x, "desk")
@@ -423,7 +423,7 @@ def test_a_missed_call_frees_the_operator_for_somebody_who_was_put_back_meanwhil
     assert called(queue) == [1, 2, 1]
 
 
-def test_whoever_is_moved_before_one_who_holds_the_line_is_called() -> None:
+def test_a_visitor_moved_before_one_who_holds_the_line_is_called() -> None:
     queue, visits = desk(1, 2)
     queue.lost(visits[1], now=10.0)
     queue.take_duty(CONSOLE, "desk")
@@ -454,7 +454,7 @@ def test_the_end_of_a_duty_is_told_and_an_idle_operator_forgotten(*, goes: bool)
 
 
 @pytest.mark.parametrize("how", ["operator_lost", "operator_gone", "end_duty"])
-def test_whoever_waited_for_an_operator_who_vanishes_is_told_and_for_one_who_ends_their_duty_is_not(
+def test_a_visitor_waiting_for_an_operator_is_told_if_that_one_vanishes_but_not_if_off_duty(
     how: str,
 ) -> None:
     queue, visits = desk(1, 2, 3)
@@ -475,7 +475,7 @@ def test_whoever_waited_for_an_operator_who_vanishes_is_told_and_for_one_who_end
     assert told == [(VisitUpdated if how == "end_duty" else HandoverReleased)(visit=visits[1])]
 
 
-def test_only_whoever_is_served_is_handed_over_and_to_another_one_on_duty_for_the_same_queue() -> None:
+def test_only_a_served_visitor_is_handed_over_and_only_within_a_queue() -> None:
     queue, visits = desk(1, 2, 3)
     x, y = OPERATORS[1:]
     for who in (x, y):
@@ -498,7 +498,7 @@ def test_a_note_is_for_the_disk() -> None:
     assert queue.happened() == [VisitUpdated(visit=visits[1])]
 
 
-def test_ranks_that_are_given_anew_are_for_the_disk() -> None:
+def test_new_ranks_are_stored() -> None:
     """A visitor who is put back stands between the first arrival and all who were put back before."""
     last = 40
     queue, visits = desk(*range(1, last + 1))
@@ -514,7 +514,7 @@ def test_ranks_that_are_given_anew_are_for_the_disk() -> None:
     assert ranks == {number: one.rank for number, one in visits.items()}
 
 
-def test_ranks_that_are_given_anew_for_a_missed_call_are_for_the_disk() -> None:
+def test_new_ranks_for_a_missed_call_are_stored() -> None:
     queue, visits = desk(1, 2, 3)
     for who in OPERATORS:
         queue.take_duty(who, "desk")

@@ -104,7 +104,7 @@ def test_what_the_disk_refused_was_not_said() -> None:
     assert transcript.due(VISITOR) == [later]
 
 
-def test_nobody_confirms_what_is_not_on_the_disk() -> None:
+def test_nothing_is_confirmed_that_is_not_on_disk() -> None:
     transcript = Transcript()
     transcript.take(ANN, name="", number=1, at=0, text="x")
     transcript.confirm(VISITOR, 2**40)

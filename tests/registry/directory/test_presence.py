@@ -96,7 +96,7 @@ class TestReports:
         assert bob.notices() == [Probe()] * 5
 
     @pytest.mark.parametrize("way", ["link", "udp"])
-    def test_nobody_is_made_away_who_answers_by_either_way(self, rig: Rig, way: str) -> None:
+    def test_people_who_answer_by_either_way_stay_online(self, rig: Rig, way: str) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
         bob.is_frozen = True
         for _ in range(100):

@@ -41,7 +41,7 @@ class TestSpeaking:
         assert len(first) == 1, "all frames of the turn are one piece"
         assert first[0] is second[0]
 
-    def test_nobody_is_shown_a_line_before_it_is_on_the_disk(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_no_line_is_shown_before_it_is_on_disk(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         rig.auto_commit = False
         ann.send_raw(ann.line("hello"))
         assert bob.relayed() == []
@@ -59,7 +59,7 @@ class TestSpeaking:
         assert ann.relayed() == []
         assert len(bob.relayed()) == 1
 
-    def test_a_full_disk_refuses_a_line_which_nobody_is_shown(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_line_refused_by_a_full_disk_is_shown_to_nobody(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         rig.store.full = True
         ann.send_raw(ann.line("hello"))
         assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 0, GroupRefusal.DISK_FULL)]
@@ -133,7 +133,7 @@ class TestRelaying:
         ann.send(RelayDatagram(bob.id, b"talk"))
         assert len(bob.notices()) == 1
 
-    def test_nothing_is_added_for_a_reader_who_is_behind(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_nothing_is_added_for_a_slow_reader(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         assert bob.link is not None
         rig.core.link_backlog(bob.link, LINK_QUEUE_MAX // 2 + 1)
         ann.send(RelayDatagram(bob.id, b"talk"))
@@ -150,7 +150,7 @@ class TestRelaying:
         assert LINK_QUEUE_MAX - 4_000 <= size <= LINK_QUEUE_MAX
         assert bob.link not in rig.closed
 
-    def test_what_is_no_datagram_is_not_passed_on(self, ann: Hand, bob: Hand) -> None:
+    def test_an_invalid_datagram_is_not_relayed(self, ann: Hand, bob: Hand) -> None:
         assert ann.ask(RelayDatagram(bob.id, bytes(DATAGRAM_MAX + 1))) == [RelayFailed(bob.id)]
         assert bob.notices() == []
 

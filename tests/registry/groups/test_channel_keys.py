@@ -100,14 +100,14 @@ class TestKeys:
         assert len(keys) == 3
         assert epochs == [epochs[0], epochs[0] + 1, epochs[0] + 2]
 
-    def test_stations_of_two_lives_differ(self, rig: Rig, ann: Hand) -> None:
+    def test_sender_indexes_of_two_starts_differ(self, rig: Rig, ann: Hand) -> None:
         before = ann.sender_index
         rig.restart()
         ann.register()
         ann.attach()
         assert ann.sender_index > before
 
-    def test_stations_of_two_short_lives_differ(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_sender_indexes_of_two_short_runs_differ(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         """Who still has a row of the first must not take a line of the second for its owner's."""
         before = max(ann.sender_index, bob.sender_index)
         rig.restart(downtime=0.1)

@@ -28,7 +28,7 @@ class TestPast:
         assert b"line 2" in texts(answer)[2]
         assert page(ann, CHANNEL, start).lines == [], "one's own lines are not among them"
 
-    def test_lines_under_keys_of_earlier_epochs_and_lives_come_with_their_keys(
+    def test_lines_of_earlier_epochs_and_runs_come_with_their_keys(
         self, rig: Rig, ann: Hand, bob: Hand
     ) -> None:
         epochs = [ann.epoch]
@@ -111,7 +111,7 @@ class TestPast:
         assert ann.ask(FetchGroup("#room", 0)) == []
 
 
-def test_positions_rise_over_lives_though_the_clock_is_set_back_and_nothing_was_said(rig: Rig) -> None:
+def test_positions_rise_over_restarts_with_the_clock_set_back_and_no_lines(rig: Rig) -> None:
     """Clause 8.4. Members keep the place that they heard of; a line below it would never be shown to them."""
     before = rig.core._service.channel.group.position
     rig.wall_offset -= 3_600

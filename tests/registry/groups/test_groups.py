@@ -72,7 +72,7 @@ class TestSpeaking:
         assert say(made, BOB, epoch=1, size=90, now=0.0).position == 104
         assert [line.position for line in made.page(0, reader=EVE).lines] == [101, 103, 104]
 
-    def test_nobody_is_shown_what_is_on_its_way_to_the_disk(self) -> None:
+    def test_lines_on_their_way_to_the_disk_are_not_shown(self) -> None:
         made = group()
         say(made)
         first, second, third = (made.add(BOB, 1, 90, now=0.0).position for _ in range(3))

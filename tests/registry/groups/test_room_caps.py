@@ -117,7 +117,7 @@ class TestCaps:
         assert 10 <= len(kept) <= 11
         assert kept[-1] == b"\xa3029"
 
-    def test_whoever_floods_a_room_takes_nothing_from_those_who_are_away(
+    def test_flooding_a_room_takes_nothing_from_absent_members(
         self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.room.ROOM_LINES_MAX", 10)
@@ -232,7 +232,7 @@ class TestErasing:
         rig.advance(200.0)
         assert list(rig.store.load().groups) == ["channel"]
 
-    def test_made_anew_it_is_another(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_room_created_again_is_another_room(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         before = entered(ann, "tea")
         key = ann.room_key
         ann.ask(LeaveRoom(1))

@@ -48,7 +48,7 @@ class TestSpeaking:
         )
         assert first is second
 
-    def test_what_is_said_in_one_turn_comes_in_order(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_lines_of_one_turn_come_in_order(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         """Being let in, the key, lines of the room and of the channel: a reader needs them in the order of their making."""
         entered(ann, "tea")
         core, now = rig.core, rig.now
@@ -69,7 +69,7 @@ class TestSpeaking:
         assert [frame for frame in said if frame in lines] == lines
         assert len(said) == 4
 
-    def test_who_is_new_is_known_before_their_first_line(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_newcomer_is_known_before_their_first_line(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.say("hello")

@@ -44,7 +44,7 @@ class TestEntering:
         assert answer.members == [RoomMember(ann.id, HERE)]
 
     @pytest.mark.parametrize("name", ["", "two words", "#lobby", "a/b", "server", "x\n"])
-    def test_what_is_no_name_is_no_room(self, ann: Hand, name: str) -> None:
+    def test_an_invalid_name_is_not_a_room(self, ann: Hand, name: str) -> None:
         assert ann.ask(EnterRoom(1, name)) == [RoomRefused(1, RoomRefusal.BAD_NAME)]
 
     def test_others_hear_of_it_and_the_newcomer_does_not(self, rig: Rig, ann: Hand, bob: Hand) -> None:
@@ -206,7 +206,7 @@ class TestAway:
         assert ann.changes() == {bob.id: AWAY}
         assert entered(bob, "tea").missed == 1
 
-    def test_a_newer_link_that_says_so_at_once_is_no_news(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_newer_link_that_announces_itself_changes_nothing(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -258,7 +258,7 @@ class TestAway:
         rig.restart()
         assert [member.identity for member in rig.store.load().members] == [ann.id]
 
-    def test_a_line_is_refused_to_who_is_away_from_the_room(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_line_of_an_absent_member_is_refused(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.attach()

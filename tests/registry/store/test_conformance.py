@@ -140,7 +140,7 @@ def test_what_was_appended_can_be_read_at_once_and_in_the_order_asked(world: Wor
     assert world.store.read_letters(BOB, []) == world.store.read_lines("none", []) == []
 
 
-def test_what_is_not_there_is_named(world: World) -> None:
+def test_missing_files_are_named(world: World) -> None:
     world.store.append([stored(1), stored(2), taken(2), line(1), cut(1), line(2)])
     with pytest.raises(RecordLost, match="cannot be read: 2, 9") as caught:
         world.store.read_letters(BOB, [2, 1, 9])

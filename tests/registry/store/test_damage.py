@@ -112,7 +112,7 @@ def check(kind: str, seen: View, whole: int, data: bytes) -> None:
     assert seen == expected
 
 
-def test_damaged_mail_is_kept_reported_once_and_written_anew(tmp_path: Path) -> None:
+def test_damaged_mail_is_kept_reported_once_and_rewritten(tmp_path: Path) -> None:
     store, _ = opened(tmp_path, WatchedDisk())
     store.append([stored(1), stored(2), stored(3)])
     store.close()
@@ -191,7 +191,7 @@ def test_a_start_without_a_file_that_must_be_there_is_refused(
 
 
 @pytest.mark.parametrize("which", ["journal-*", "names", "journals"])
-def test_whoever_runs_the_registry_may_go_on_without_it(tmp_path: Path, which: str) -> None:
+def test_the_owner_of_the_registry_may_go_on_without_it(tmp_path: Path, which: str) -> None:
     lived_in(tmp_path, ended="killed")
     (file,) = tmp_path.glob(which)
     file.unlink()

@@ -138,7 +138,7 @@ def test_entries_of_a_later_version_are_counted_and_kept_aside(tmp_path: Path) -
     assert (tmp_path / "journal-000000000007.damaged-1").read_bytes().startswith(later)
 
 
-def test_a_mailbox_changed_by_another_hand_is_written_anew(tmp_path: Path) -> None:
+def test_a_mailbox_changed_from_outside_is_rewritten(tmp_path: Path) -> None:
     store, _ = opened(tmp_path, WatchedDisk())
     store.append([stored(1)])
     store.checkpoint()

@@ -7,7 +7,7 @@ from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import cut, dropped, gone, key, line, opened
 
 
-def test_a_group_is_written_anew_when_most_of_it_is_dead(tmp_path: Path) -> None:
+def test_a_group_is_rewritten_when_most_of_it_is_obsolete(tmp_path: Path) -> None:
     store, _ = opened(tmp_path, WatchedDisk())
     sizes = []
     for position in range(1, 60):

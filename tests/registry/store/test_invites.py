@@ -44,7 +44,7 @@ def test_codes_come_back_until_they_are_used_up_or_gone(tmp_path: Path) -> None:
     assert loaded(tmp_path).names == [USED]
 
 
-def test_a_name_of_before_there_were_codes_is_read(tmp_path: Path) -> None:
+def test_an_entry_of_a_name_without_a_code_is_read(tmp_path: Path) -> None:
     kept(tmp_path, NameBound("bob", b"B" * 32, b"card", 7, 9))
     assert loaded(tmp_path).names == [NameBound("bob", b"B" * 32, b"card", 7, 9, b"")]
 

@@ -54,7 +54,7 @@ def test_a_mailbox_that_only_grows_is_appended_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cause", ["taking", "damage"])
-def test_a_mailbox_written_anew_is_appended_to_again(tmp_path: Path, cause: str) -> None:
+def test_a_rewritten_mailbox_is_appended_to_again(tmp_path: Path, cause: str) -> None:
     store, _ = opened(tmp_path, WatchedDisk())
     store.append([stored(1), stored(2)])
     store.checkpoint()

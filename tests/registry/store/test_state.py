@@ -90,7 +90,7 @@ def test_keys_that_no_line_needs_go_when_newer_ones_come() -> None:
     assert list(image_of(*said).groups["tea"].last_use) == [1]
 
 
-def test_a_group_that_is_gone_may_begin_anew() -> None:
+def test_a_removed_group_may_start_again() -> None:
     said: list[Entry] = [key(7), line(8, epoch=7), cut(8), gone(), key(2), line(3, epoch=2)]
     group = image_of(*said).groups["tea"]
     assert (list(group.keys), list(group.lines), group.cut, group.highest) == ([2], [3], -1, 3)

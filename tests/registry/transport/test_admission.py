@@ -162,7 +162,7 @@ def test_refusals_are_no_longer_than_what_asked_for_them(rig: Rig, bob: Hand) ->
 @pytest.mark.parametrize(
     "name", ["bob\n", "a b", "server", "x" * 31 + "/", "..", "\u202ebob", "B\u00f6b ", "a,b"]
 )
-def test_what_is_no_name_is_refused(rig: Rig, name: str) -> None:
+def test_invalid_names_are_refused(rig: Rig, name: str) -> None:
     answer = rig.hand(name).register()
     assert isinstance(answer, Refused)
     assert answer.reason is RefusalReason.BAD_NAME

@@ -43,7 +43,7 @@ class TestFloods:
             hand.open_session()
         assert not rig.closed
 
-    def test_a_real_peer_gets_in_beside_a_flood_of_its_own_address(self, rig: Rig) -> None:
+    def test_a_real_peer_gets_in_during_a_flood_from_its_own_address(self, rig: Rig) -> None:
         ann = newcomer(rig)
         for _ in range(100):
             rig.open_link(ann.address.host)

@@ -51,7 +51,7 @@ class TestProving:
             assert rig.frames[link] == []
         assert not rig.widened
 
-    def test_a_first_frame_that_is_no_attach_ends_it(self, rig: Rig) -> None:
+    def test_a_first_frame_other_than_attach_ends_it(self, rig: Rig) -> None:
         ann = newcomer(rig)
         for said in (encode(Ping(1)), b"\xc1", encode([127]), b""):
             ann.connect()
@@ -173,7 +173,7 @@ class TestRenewal:
             assert [type(notice) for notice in bob.ask(Ping(1))] == [Pong]
         assert not rig.core.dropped
 
-    def test_what_is_said_and_heard_meanwhile_opens(self, rig: Rig, bob: Hand) -> None:
+    def test_frames_sent_meanwhile_open(self, rig: Rig, bob: Hand) -> None:
         bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))
         assert bob.link is not None
         answer = rig.frames[bob.link].pop(0)

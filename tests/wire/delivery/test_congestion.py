@@ -150,7 +150,7 @@ def test_silence_halves_the_window_down_to_its_floor(rounds: int) -> None:
     assert congestion.count == 0
 
 
-def test_a_slow_answer_among_others_is_no_silence() -> None:
+def test_a_slow_answer_among_others_does_not_count_as_silence() -> None:
     congestion = make_congestion()
     slow, quick = depart(congestion, 2, now=0.0)
     congestion.on_acked([quick], 0.4)

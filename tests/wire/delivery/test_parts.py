@@ -167,7 +167,7 @@ class TestTheMemoryThatAllShare:
         assert self.LIMIT - 1_000 < buffer.bytes_held <= self.LIMIT
         assert sum(sender.bytes_held for sender in senders) == buffer.bytes_held
 
-    def test_a_message_that_is_coming_in_stays_beside_a_crowd_of_its_own_network(self) -> None:
+    def test_an_arriving_message_survives_a_crowd_of_its_own_network(self) -> None:
         buffer = PartBuffer(self.POLICY)
         friend = self.sender(buffer, "10.0.0.1")
         body = bytes(range(100)) * 10
@@ -179,7 +179,7 @@ class TestTheMemoryThatAllShare:
             whole.append(friend.add(part, 0.0))
         assert whole == [None] * 9 + [body]
 
-    def test_a_message_waits_beside_a_crowd_of_another_network(self) -> None:
+    def test_a_message_survives_a_crowd_of_another_network(self) -> None:
         buffer = PartBuffer(self.POLICY)
         friend = self.sender(buffer, "10.0.0.1")
         friend.add(Part(5, 0, 2, b"first, "), 0.0)

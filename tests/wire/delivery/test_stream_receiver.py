@@ -52,7 +52,7 @@ def test_a_message_is_new_until_confirmed_and_a_repeat_for_ever() -> None:
     assert receiver.events == [Arrived(5, b"hello")]
 
 
-def test_what_could_not_be_stored_arrives_anew() -> None:
+def test_a_message_that_could_not_be_stored_arrives_again() -> None:
     receiver = ReceivingEnd()
     for _ in range(2):
         receiver.stream_receiver.receive_part(Part(5, 0, 1, b"hello"), 0.0)

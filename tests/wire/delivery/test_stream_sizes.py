@@ -181,7 +181,7 @@ def test_a_body_is_cut_into_parts_of_one_size(size: int, sizes: list[int]) -> No
     assert [len(part.body) for part in parts] == sizes
 
 
-def test_a_floor_is_no_nonsense() -> None:
+def test_a_floor_is_valid() -> None:
     delivery = make_stream()
     delivery.receive(Floor(5), now=0.0)
     delivery.receive(Floor(4), now=0.0)

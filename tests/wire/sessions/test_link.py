@@ -228,7 +228,7 @@ def test_the_last_frame_under_an_old_key_cannot_be_withheld_unnoticed() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, MESSAGE_OVERHEAD - 1, MESSAGE_OVERHEAD, MESSAGE_OVERHEAD + 1])
-def test_what_is_no_handshake_message_ends_a_link(size: int) -> None:
+def test_an_invalid_handshake_message_ends_a_link(size: int) -> None:
     peer, registry = linked()
     with pytest.raises(SealError):
         registry.renewal_came(peer.seal(bytes(size), RENEWAL))
@@ -253,7 +253,7 @@ def test_a_renewal_cannot_begin_before_the_last_one_is_over() -> None:
         registry.renewal_came(peer.seal(message, RENEWAL))
 
 
-def test_whoever_has_the_keys_of_a_link_but_no_identity_key_cannot_renew_it() -> None:
+def test_the_keys_of_a_link_without_an_identity_key_cannot_renew_it() -> None:
     peer, registry = linked()
     thief = copy.copy(peer)
     thief._parties = linked(peer=EVE)[0]._parties
@@ -273,7 +273,7 @@ def test_a_renewal_belongs_to_the_handshake_before_it() -> None:
         registry.renewal_came(peer.renew())
 
 
-def test_keys_of_one_time_open_nothing_of_before_and_nothing_of_after_a_renewal() -> None:
+def test_keys_open_nothing_from_before_or_after_their_renewals() -> None:
     peer, registry = linked()
     before = peer.seal(b"before")
     early = copy.copy(registry)

@@ -235,7 +235,7 @@ def test_a_key_of_small_order_is_refused() -> None:
         )
 
 
-def test_an_exported_key_is_known_to_both_and_is_no_other_key_of_the_handshake() -> None:
+def test_an_exported_key_is_the_same_on_both_sides_and_no_other_key_of_the_handshake() -> None:
     initiator, responder = sides(VECTORS[0])
     responder.read_first(initiator.write_first(b""))
     early = initiator.export(b"early")

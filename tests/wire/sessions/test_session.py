@@ -173,7 +173,7 @@ def test_any_bytes_are_refused_without_a_fault(data: bytes) -> None:
     assert len(bob) == 0 and bob.next_timer() is None
 
 
-def test_a_key_that_is_no_good_is_refused() -> None:
+def test_an_invalid_key_is_refused() -> None:
     for bad in (bytes(32), b"\1" + bytes(31), b"\xff" * 32, b"short"):
         with pytest.raises(SealError):
             agreement_half(bad)
@@ -182,7 +182,7 @@ def test_a_key_that_is_no_good_is_refused() -> None:
 # --- repeats
 
 
-def test_an_opening_of_before_is_none(alice: SessionTable, bob: SessionTable) -> None:
+def test_an_old_opening_is_refused(alice: SessionTable, bob: SessionTable) -> None:
     first = sent(alice, BOB, b"1")
     bob.open(first, now=0.0)
     later = sent(alice, BOB, b"2", now=OPENING_LASTS_FOR)
@@ -206,7 +206,7 @@ def test_an_opening_that_was_taken_is_none_after_a_restart_either(alice: Session
     assert bob.open(sent(restarted, BOB, b"2"), now=0.0).payload == b"2"
 
 
-def test_whoever_was_put_back_is_told_above_which_number_to_open(bob: SessionTable) -> None:
+def test_a_restored_side_is_told_above_which_number_to_open(bob: SessionTable) -> None:
     """Clause 5.2: "sends an opening of its own to where that one came from. It says **LastOpening**"."""
     lost = table(ALICE, first_number=500)
     bob.open(sent(lost, BOB, b"lost"), now=0.0)
@@ -278,7 +278,7 @@ def test_only_the_newest_datagram_says_how_things_are_now(alice: SessionTable, b
 # --- restarts
 
 
-def test_a_side_that_was_started_anew_goes_on_at_once(alice: SessionTable, bob: SessionTable) -> None:
+def test_a_restarted_side_goes_on_at_once(alice: SessionTable, bob: SessionTable) -> None:
     meet(alice, bob)
     anew = table(ALICE, first_number=100)
     opened = bob.open(sent(anew, BOB, b"I am back"), now=10.0)
@@ -286,7 +286,7 @@ def test_a_side_that_was_started_anew_goes_on_at_once(alice: SessionTable, bob: 
     assert anew.open(sent(bob, ALICE, b"welcome", now=10.0), now=10.0).payload == b"welcome"
 
 
-def test_who_gets_no_answer_opens_anew(alice: SessionTable, bob: SessionTable) -> None:
+def test_a_side_without_an_answer_opens_again(alice: SessionTable, bob: SessionTable) -> None:
     meet(alice, bob)
     anew = table(BOB)
     lost = sent(alice, BOB, b"x", now=10.0)
@@ -367,7 +367,7 @@ def test_a_session_is_renewed_after_so_many_datagrams(
     assert counts == [1, 1, 1, 1, 1, 2, 1]
 
 
-def test_what_is_not_renewed_is_erased(alice: SessionTable, bob: SessionTable) -> None:
+def test_a_session_that_is_not_renewed_is_erased(alice: SessionTable, bob: SessionTable) -> None:
     meet(alice, bob)
     late = sent(alice, BOB, b"late")
     assert alice.next_timer() is not None
@@ -426,7 +426,7 @@ def test_ciphers_are_bounded_and_made_again() -> None:
     assert ciphers.get(bytes(32)).encrypt(bytes(12), b"x", b"")
 
 
-def test_who_is_forgotten_shares_nothing_more(alice: SessionTable, bob: SessionTable) -> None:
+def test_a_forgotten_party_shares_nothing_more(alice: SessionTable, bob: SessionTable) -> None:
     meet(alice, bob)
     held = sent(alice, BOB, b"x")
     bob.forget(ALICE.public)
@@ -435,7 +435,7 @@ def test_who_is_forgotten_shares_nothing_more(alice: SessionTable, bob: SessionT
         bob.open(held, now=0.0)
 
 
-def test_whoever_is_met_anew_is_heard_a_while_under_the_session_of_before(bob: SessionTable) -> None:
+def test_after_a_new_registration_the_previous_session_is_read_for_a_while(bob: SessionTable) -> None:
     contexts = {ALICE.public: b"1", BOB.public: b"1"}
     alice, bob = (table(one, context_of=lambda key: contexts.get(key)) for one in (ALICE, BOB))
     meet(alice, bob)

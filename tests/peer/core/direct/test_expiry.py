@@ -86,7 +86,7 @@ def test_a_saved_one_in_its_time_waits_for_something_newer() -> None:
     assert stairs_with(60.0, away_for=None).sent() == []
 
 
-def test_whoever_stays_online_looks_again_now_and_then() -> None:
+def test_a_peer_that_stays_online_looks_again_now_and_then() -> None:
     stairs = stairs_with(LONG - 20.0, away_for=LONG + 60.0)
     assert asked(stairs) == []
     due = stairs.ladder.next_timer()

@@ -49,7 +49,7 @@ def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(nod
     assert again.saw() == [happened.LinesAbandoned(room="lab", count=1)]
 
 
-def test_lines_of_two_lives_are_said_one_life_after_the_other(node: Node) -> None:
+def test_lines_of_two_runs_are_sent_in_order(node: Node) -> None:
     """Between them are numbers that were never given. A line in the log tells of no gap: whoever heard one of the later
     life while one of the earlier is not settled would hold it back for what is in between."""
     enter(node)

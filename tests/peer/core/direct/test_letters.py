@@ -180,7 +180,7 @@ class TestNoRoom:
         stairs.ladder.climb(stairs.bob, now=stairs.now)
         assert [probe.number, *(letter.number for letter in stairs.deposited())] == numbers
 
-    def test_a_reader_who_is_back_gets_them_straight_and_the_pause_is_over(self) -> None:
+    def test_a_returning_reader_gets_them_directly_and_the_pause_ends(self) -> None:
         stairs = Stairs(online=False)
         message = stairs.say()
         full(stairs)

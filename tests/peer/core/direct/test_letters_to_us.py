@@ -100,7 +100,7 @@ def doubts(desk: Desk) -> list[tuple[str, str, AuthorDoubt | None]]:
         ("", SOMEBODY, AuthorDoubt.NOT_IN_TABLE),
     ],
 )
-def test_a_letter_of_somebody_who_is_not_in_the_table_is_shown_with_that_said(
+def test_a_letter_whose_author_is_not_in_the_table_is_shown_with_a_warning(
     name: str, shown: str, doubt: AuthorDoubt
 ) -> None:
     desk = Desk()
@@ -160,7 +160,7 @@ def test_whose_row_comes_after_their_letter_goes_on_as_the_same_person(again: bo
     assert doubts(desk) == [("dave", "in the table", None), ("dave", "straight", None)]
 
 
-def test_whose_row_comes_before_the_whole_table_is_no_stranger() -> None:
+def test_an_author_whose_row_comes_before_the_whole_table_is_known() -> None:
     first = Desk()
     first.gets(called("dave", by=DAVE))
     first.store()  # and then the program is killed

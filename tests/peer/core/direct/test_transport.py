@@ -72,7 +72,7 @@ def test_who_was_heard_need_not_be_hailed() -> None:
     assert crier.rounds(0.5) == [(0.0, 2)]
 
 
-def test_nobody_is_hailed_any_more_when_the_registry_is_back() -> None:
+def test_hails_end_when_the_registry_is_back() -> None:
     crier = Crier(CROWD)
     crier.transport.hail_all(now=crier.now)
     crier.rounds(0.05)
@@ -110,7 +110,7 @@ def test_what_somebody_else_hands_on_is_not_even_opened() -> None:
     )
 
 
-def test_who_is_let_go_shares_nothing_with_us_any_more() -> None:
+def test_a_dropped_contact_shares_nothing_with_us() -> None:
     crier = Crier(CROWD[:1])
     bob = CROWD[0].session_with(crier.alice)
     contact = crier.transport.open(bob.seal(b"\x90"), source=CROWD[0].home, now=crier.now).contact

@@ -48,7 +48,7 @@ def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
     return asked
 
 
-def test_a_message_is_kept_and_goes_to_whoever_bears_the_name(node: Node) -> None:
+def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: Node) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
         happened.Kept(to="bob", number=first),

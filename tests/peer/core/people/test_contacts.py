@@ -139,9 +139,7 @@ def test_a_card_that_its_owner_has_not_signed_makes_nobody_known(
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: next(iter(lie)))
-def test_a_forged_row_changes_nothing_about_somebody_who_is_known(
-    bob: Someone, lie: dict[str, object]
-) -> None:
+def test_a_forged_row_changes_nothing_about_a_known_person(bob: Someone, lie: dict[str, object]) -> None:
     """Clause 3.2: whether or not we talk with them, or a registry could take a pinned person's keys and name away."""
     home = Home(bob)
     known = home.know(bob)
@@ -212,7 +210,7 @@ def test_what_the_registry_relays_is_not_an_address_and_must_be_by_whom_it_says(
     assert home.know(bob).relay_until == 65.0
 
 
-def test_whoever_shows_a_key_of_somebody_else_cuts_nobody_off(bob: Someone) -> None:
+def test_showing_a_key_of_another_person_cuts_nobody_off(bob: Someone) -> None:
     """Mallory, who is known, brings two datagrams, a card with what is bob's in it
     and an opening in his name. He and alice go on hearing each other."""
     mallory = Someone("mallory")
@@ -250,7 +248,7 @@ def test_no_card_that_flips_and_comes_back_makes_a_counter_come_twice(bob: Someo
     assert len(ephemerals_and_counters) == len(sealed)
 
 
-def test_a_program_that_was_started_anew_is_known_by_its_card(bob: Someone) -> None:
+def test_a_restarted_program_is_known_by_its_card(bob: Someone) -> None:
     home = Home(bob)
     assert home.opens(said(bob, home.alice))
     assert home.contacts.take_row(bob.again().row(2)) is Change.RESTARTED

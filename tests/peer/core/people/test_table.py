@@ -142,7 +142,7 @@ def test_a_lost_link_answers_nothing_any_more() -> None:
     assert (copy.table.asked, copy.table.answered) == (1, 0)
 
 
-def test_a_page_with_one_broken_row_is_no_page() -> None:
+def test_a_page_with_a_broken_row_is_refused() -> None:
     copy = Copy()
     copy.table.fetch(now=0.0)
     page = TablePage(0, 5, more=False, rows=[*raw(BOB.row(4)), msgspec.Raw(b"\xc0")])

@@ -344,7 +344,7 @@ class TestRenewal:
         self.idle_until(wire, wire.now + 10 * RENEW_AFTER)
         assert not wire.renews()
 
-    def test_what_is_said_while_it_is_not_answered_goes_on(self, wire: Wire) -> None:
+    def test_messages_sent_before_the_answer_go_on(self, wire: Wire) -> None:
         wire.end.send(FetchTable(1), now=wire.now)
         wire.now += RENEW_AFTER
         wire.end.handle_timer(now=wire.now)

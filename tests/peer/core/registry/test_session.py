@@ -360,7 +360,7 @@ def test_an_answer_to_another_ping_does_not_count() -> None:
     assert scene.told() == [Notice.SILENT]
 
 
-def test_a_registry_that_answers_no_ping_is_asked_who_is_there_before_it_counts_as_lost() -> None:
+def test_a_registry_that_answers_no_ping_gets_a_hello_before_it_counts_as_lost() -> None:
     """It may have forgotten our session, and answer a HELLO at once."""
     scene = Scene()
     scene.register()
@@ -466,7 +466,7 @@ def test_a_lost_registry_that_somebody_waits_for_is_looked_for_at_once() -> None
     assert not scene.session.is_wanted
 
 
-def test_whoever_was_never_let_in_need_not_leave() -> None:
+def test_a_peer_that_was_never_registered_need_not_leave() -> None:
     scene = Scene()
     scene.start()
     scene.session.leave(now=scene.now)

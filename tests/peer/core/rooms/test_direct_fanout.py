@@ -76,7 +76,7 @@ def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -
     assert node.core.rooms.recipients.in_reach == 1
 
 
-def test_a_line_of_somebody_who_is_no_member_is_acknowledged_and_not_shown(node: Node) -> None:
+def test_a_line_from_a_non_member_is_acknowledged_and_not_shown(node: Node) -> None:
     enter(node)
     node.saw()
     for one in (BOB, CAROL):
@@ -174,7 +174,7 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
     assert Floor(line + 1) in again
 
 
-def test_who_is_offline_tells_nothing_straight_and_all_of_it_later(node: Node) -> None:
+def test_an_offline_peer_sends_nothing_directly_and_everything_later(node: Node) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("hi", now=node.now)

@@ -52,7 +52,7 @@ def test_who_comes_back_has_missed_what_was_said_since() -> None:
     assert channel.cursor == 30
 
 
-def test_a_log_that_ends_before_our_place_is_begun_anew() -> None:
+def test_a_log_that_ends_before_our_cursor_is_read_from_its_start() -> None:
     """The registry's disk was restored from a backup: new lines have positions below ours."""
     out = Outputs()
     channel = Group(CHANNEL, StoredStream(), StoredGroup(30, newest=29), out)
@@ -95,7 +95,7 @@ def test_without_a_station_nothing_can_be_sealed(channel: Group) -> None:
     assert not channel.can_seal
 
 
-def test_numbers_rise_over_lives_even_if_the_clock_is_set_back(channel: Group) -> None:
+def test_numbers_rise_over_restarts_even_if_the_clock_is_set_back(channel: Group) -> None:
     """Clause 6.2."""
     before = channel.add("one", wall=WALL).number
     reborn = Group(CHANNEL, StoredStream(last_sent=before), StoredGroup(0), Outputs())

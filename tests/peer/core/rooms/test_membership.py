@@ -47,7 +47,7 @@ def test_who_comes_and_goes_is_told_once(lab: Lab) -> None:
     assert lab.changed(CAROL, GONE) == []
 
 
-def test_who_is_ignored_comes_and_goes_without_a_word_and_is_there_all_the_same(lab: Lab) -> None:
+def test_ignored_people_come_and_go_silently_and_are_listed(lab: Lab) -> None:
     lab.contacts.ignored.add(CAROL.id)
     assert lab.changed(CAROL, HERE) == []
     assert CAROL.id in {contact.identity for contact in lab.members.here()}
@@ -56,7 +56,7 @@ def test_who_is_ignored_comes_and_goes_without_a_word_and_is_there_all_the_same(
     assert lab.changed(CAROL, HERE) == [MemberJoined(room="lab", name="carol")]
 
 
-def test_who_is_gone_by_the_table_has_left_the_room_first_and_once(lab: Lab) -> None:
+def test_a_member_who_left_by_the_table_has_left_the_room_first_and_once(lab: Lab) -> None:
     lab.members.gone(BOB.id)
     assert lab.saw() == [MemberLeft(room="lab", name="bob")]
     assert lab.changed(BOB, AWAY) == []
@@ -71,7 +71,7 @@ def test_we_ourselves_are_no_news(lab: Lab) -> None:
     assert ALICE.id not in lab.members.members
 
 
-def test_before_the_user_knows_of_the_room_nobody_is_announced() -> None:
+def test_nobody_is_announced_before_the_user_knows_of_the_room() -> None:
     lab = Lab(BOB)
     lab.members.begin("lab", [])
     lab.members.changed([RoomMember(BOB.id, HERE)])
@@ -79,7 +79,7 @@ def test_before_the_user_knows_of_the_room_nobody_is_announced() -> None:
     assert lab.members.announce() == ("bob",)
 
 
-def test_who_is_back_soon_after_the_registry_has_not_left(lab: Lab) -> None:
+def test_a_member_who_is_back_soon_after_the_registry_has_not_left(lab: Lab) -> None:
     lab.members.returned([RoomMember(BOB.id, AWAY)], now=10.0)
     assert lab.changed(BOB, AWAY) == []
     assert lab.changed(BOB, HERE) == []

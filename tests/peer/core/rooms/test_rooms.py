@@ -48,7 +48,7 @@ ROOM_NEWS = happened.RoomEntered | happened.MemberLeft | happened.MemberJoined
 # --- in and out
 
 
-def test_whoever_is_let_in_hears_who_is_there_and_nothing_else(node: Node) -> None:
+def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: Node) -> None:
     enter(node, who=(CAROL, BOB))
     assert node.saw() == [happened.RoomEntered(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
@@ -65,7 +65,7 @@ def test_a_name_that_is_none_is_refused_here(node: Node) -> None:
 
 
 @pytest.mark.parametrize("reason", RoomRefusal)
-def test_who_is_refused_stays_where_they_were(node: Node, reason: RoomRefusal) -> None:
+def test_a_refused_person_stays_in_the_previous_room(node: Node, reason: RoomRefusal) -> None:
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
     node.pump()
@@ -229,7 +229,7 @@ def test_after_a_quit_the_next_start_is_in_no_room(node: Node) -> None:
     assert again.disk.load().groups["#lab"].cursor == 10  # a later return brings what was missed
 
 
-def test_a_lost_link_is_no_news_of_the_room(node: Node) -> None:
+def test_a_lost_link_changes_nothing_about_the_room(node: Node) -> None:
     enter(node)
     node.saw()
     node.lose_link()
@@ -257,7 +257,7 @@ def test_members_come_and_go(node: Node) -> None:
     ]
 
 
-def test_who_is_gone_by_the_table_leaves_the_room_before_that_is_said(node: Node) -> None:
+def test_a_member_who_left_by_the_table_leaves_the_room_first(node: Node) -> None:
     enter(node)
     node.saw()
     row = BOB.row(101, sender_index=7)
@@ -391,7 +391,7 @@ def test_references_of_questions_fit_the_wire(node: Node) -> None:
     assert len(requests(node, ListRooms)) == 20  # each decodes
 
 
-def test_who_is_offline_is_told_so_instead_of_a_list(node: Node) -> None:
+def test_an_offline_user_reads_that_instead_of_a_list(node: Node) -> None:
     node.core.rooms.room_list.ask(now=node.now)
     node.core.leave(now=node.now)
     node.pump()
