@@ -1,8 +1,8 @@
-"""The ladder: when each of our direct messages goes up a rung, or begins again at the first.
+"""The delivery ladder: how each of our direct messages climbs from one way to the next.
 
-A message goes up when the present rung failed or cannot work, and begins again when something changed: the table, the
-link, a sign of life. Every copy carries the same number, so the recipient shows it once whichever came first. What it
-takes to stand on a rung is `paths`'.
+A message climbs when its rung failed or cannot work, and starts again at the first when something changes: the table, the
+link, a sign of life. Every copy has the same number, so the recipient shows the message once, whichever copy comes first.
+`Ladder` decides when to move, `DeliveryPaths` carries it out.
 """
 
 from typing import Final

@@ -1,1 +1,1 @@
-"""The people that a node knows: the table of the registry, contacts, and the conversation with each."""
+"""The people whom a node knows: the registry's table, contacts, and the conversation with each of them."""

@@ -1,7 +1,4 @@
-"""What is under way with one person: our unsettled messages, theirs, and who is owed what.
-
-It ties a stream (reliable delivery over datagrams) to the two streams; paths and lines are others' business.
-"""
+"""The conversation with one person: our unsettled messages, their messages, and the delivery stream between us."""
 
 import enum
 import random
@@ -20,37 +17,37 @@ from chatapp.wire.delivery.stream import ReliableStream
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
 
 CLOCKS_DIFFER: Final = 1.0
-"""Seconds by which the registry's clock has to be further ahead than before to be taken notice of."""
+"""The registry's clock counts anew when it is further ahead of ours than before by more than so many seconds."""
 
 
 class DeliveryPath(enum.Enum):
-    """Where on the ladder one of our messages stands now."""
+    """The rung of the ladder on which a message of ours stands."""
 
     WAITING = "no way was open, or none was tried yet"
     STRAIGHT = "being sent by UDP"
     RELAYED = "being sent by UDP and through the registry"
-    MAIL = "to be left with the registry as a letter"
+    MAIL = "queued as sealed mail for the registry"
     LINE = (
         "a group's line on its way to one member, which is on no ladder: see `peer.core.rooms.direct_fanout`"
     )
 
 
 class Message(msgspec.Struct, eq=False):
-    """One of our own messages that is not settled for ever."""
+    """A message of ours that is not final yet."""
 
     number: int
     at_ms: int
     text: str
     since: int
-    """The first of the numbers right before this one that were never given."""
+    """The first of the numbers right before this one that were never used; its own number if there are none."""
     state: MessageState = MessageState.UNSETTLED
     path: DeliveryPath = DeliveryPath.WAITING
     deadline: float | None = None
-    """When the present rung gives up by itself, for rungs that have no stream behind them."""
+    """When the present rung gives up, for rungs whose timeout is not the delivery stream's."""
     reference: int | None = None
-    """Of the letter on its way to the registry."""
+    """The reference of its letter on the way to the registry."""
     steps: tuple[Raw, ...] = ()
-    """How it went so far."""
+    """Its delivery trace so far."""
 
     @property
     def is_numbered(self) -> bool:
@@ -64,7 +61,7 @@ class Message(msgspec.Struct, eq=False):
 
 
 class ControlMessage(Message, eq=False):
-    """A number of our stream to somebody that goes to a group's line: settled without a word, never mail."""
+    """A group's line that uses a number of our direct stream: never mail, and settled without an event."""
 
     carried: bytes = b""
 
@@ -75,7 +72,7 @@ class ControlMessage(Message, eq=False):
 
 
 class OutgoingStream:
-    """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order.
+    """Our stream to one recipient: numbers that only rise, and the messages that are not final, in order.
 
     Until a clock other than ours, or the recipient, has shown that our numbers are above all that an earlier life used,
     messages have provisional numbers, which are above all others and never sent.
@@ -98,7 +95,7 @@ class OutgoingStream:
         self._known: int | None = None
         """What the recipient told: all numbers of ours that it knows are below this one."""
         self._ahead: float | None = None
-        """How far the registry's clock was ahead when a number of this life was last taken from the clock; None: never."""
+        """How far the registry's clock was ahead when a number of this run was last taken from the clock; None: never."""
         self._gaps = list(stored.gaps)
         skipped = {end: start for start, end in stored.gaps}
         self.messages: dict[int, Message] = {
@@ -112,20 +109,20 @@ class OutgoingStream:
         self.has_provisional = any(not message.is_numbered for message in self.messages.values())
         """Whether messages wait for their numbers."""
         self.idle: dict[int, Message] = dict(self.messages)
-        """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
+        """The messages on the rung WAITING, so that nobody searches all messages for those to begin."""
 
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self.messages.values()))
 
     def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
-        """The next message. `ahead`: seconds by which the registry's clock is ahead of ours, None while it is not known."""
+        """Begin the next message. `ahead`: seconds by which the registry's clock is ahead of ours; None: not known yet."""
         since, number = self._next(wall, ahead)
         message = Message(number, int(wall * 1_000), text, since)
         self.messages[number] = self.idle[number] = message
         return message
 
     def carry(self, body: bytes, *, wall: float, ahead: float | None = 0.0) -> Message:
-        """The next number, for what is no message of ours to this recipient alone."""
+        """Use the next number for a group's line."""
         since, number = self._next(wall, ahead)
         message = self.messages[number] = ControlMessage(
             number, 0, "", since, path=DeliveryPath.LINE, carried=body
@@ -133,7 +130,7 @@ class OutgoingStream:
         return message
 
     def learn(self, known: int) -> None:
-        """Somebody who takes this stream has told that the numbers known there are below this one."""
+        """Note that the recipient knows no number of ours from this one on."""
         if self._known is None:
             self._known = known
 
@@ -175,12 +172,12 @@ class OutgoingStream:
         return since, number
 
     def in_order(self) -> list[Message]:
-        """Those on the rung WAITING, by their numbers."""
+        """Return the messages on the rung WAITING, by number."""
         idle = self.idle
         return list(idle.values()) if len(idle) < 2 else [idle[number] for number in sorted(idle)]
 
     def move(self, message: Message, path: DeliveryPath, deadline: float | None = None) -> None:
-        """The message stands on another rung now."""
+        """Put the message on another rung."""
         message.path, message.deadline = path, deadline
         if path is not DeliveryPath.WAITING:
             self.idle.pop(message.number, None)
@@ -188,7 +185,7 @@ class OutgoingStream:
             self.idle[message.number] = message
 
     def settle(self, message: Message, state: MessageState) -> None:
-        """The message got further; a final one is forgotten here."""
+        """Change the message's state, and forget it if the state is final."""
         message.state = state
         if state in FINAL:
             message.path, message.deadline = DeliveryPath.WAITING, None
@@ -199,14 +196,14 @@ class OutgoingStream:
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
-        """Spans above the floor that nobody need wait for: skipped at a start, or refused (clause 6.3)."""
+        """Spans of numbers above the floor that will never come: skipped at a start, or refused (clause 6.3)."""
         if self._gaps:
             floor = self.floor
             self._gaps = [span for span in self._gaps if span[1] > floor]
         return self._gaps
 
     def since(self, message: Message) -> int:
-        """The first number after the last unsettled one before `message`."""
+        """Return the number after the last unsettled one before `message`; the floor if there is none."""
         earlier = [number for number in self.messages if number < message.number]
         return max(earlier) + 1 if earlier else self.floor
 
@@ -216,13 +213,13 @@ class OutgoingStream:
 
     @property
     def floor(self) -> int:
-        """The lowest number not settled for ever (clause 6.3)."""
+        """The lowest number that is not final (clause 6.3)."""
         first = next(iter(self.messages), PROVISIONAL)
         return first if first < PROVISIONAL else self._last + 1
 
 
 class Conversation:
-    """Both streams with one person."""
+    """Our stream to one person, and theirs to us."""
 
     __slots__ = ("delivery", "outgoing", "texts")
 
@@ -243,16 +240,16 @@ class Conversation:
         self.texts: dict[int, tuple[int, str, bool]] = {
             one.number: (one.at_ms, one.text, True) for one in stored.unshown
         }
-        """Of messages to us that are not shown yet: (time in ms, text, whether it came late)."""
+        """Messages to us that are not shown yet, by number: (time in ms, text, whether it came late)."""
 
     def tell_floor(self) -> None:
-        """The stream says from now on what the recipient need not wait for (clause 6.3)."""
+        """Let the delivery stream tell the recipient which numbers not to wait for (clause 6.3)."""
         self.delivery.set_floor(self.outgoing.floor)
         self.delivery.set_gaps(self.outgoing.gaps)
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same numbers in as few spans as can be, as a datagram names few of them; spans are [start, end)."""
+    """Return the same numbers in as few spans [start, end) as possible: a datagram has room for few."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -263,7 +260,7 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:
-    """The inbox as it was when the records were stored."""
+    """Return the inbox as the stored records describe it."""
     unshown = [one.number for one in stored.unshown]
     return Inbox(
         policy, floor=stored.floor, seen=stored.seen, gone=stored.gone, shown=stored.shown, unshown=unshown

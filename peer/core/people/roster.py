@@ -1,7 +1,4 @@
-"""Everybody whom we know: by key, name and sender index, and whose name is in doubt.
-
-It finds people and takes what the registry or they themselves say of them; what one of them is stands in `contact`.
-"""
+"""The contacts: everybody in the table, found by key, name or sender index; and the names whose keys are in doubt."""
 
 import enum
 from collections.abc import Iterator
@@ -17,13 +14,13 @@ from chatapp.wire.names import name_key
 
 
 class Change(enum.Enum):
-    """What a row did to the table."""
+    """What a row changed in the table."""
 
-    REFUSED = "nothing: an older row, a forged card, no name, or a full table"
+    REFUSED = "nothing: an older row, a forged card, an invalid name, or a full table"
     TAKEN = "nothing that matters to a conversation"
-    MOVED = "another address, or another state"
-    RESTARTED = "a newer card: their program was started anew"
-    KEY_CHANGED = "another identity under a name that we have pinned"
+    MOVED = "the address or the presence"
+    RESTARTED = "the card is newer: their program was restarted"
+    KEY_CHANGED = "nothing: it shows another identity under a name that we have pinned"
 
 
 class Contacts:
@@ -34,7 +31,7 @@ class Contacts:
         self._by_name: dict[str, Contact] = {}
         self._by_sender_index: dict[int, Contact] = {}
         self.blocked: dict[str, Row] = {}
-        """By name key: the newest row with another identity than the one that we hold. Nothing is sent to the name."""
+        """By name key: the newest row with another identity than the pinned one. Nothing is sent to these names."""
         self.ignored: set[bytes] = set()
         """Identities whose lines are not shown."""
 
@@ -45,29 +42,29 @@ class Contacts:
         return len(self._by_identity)
 
     def by_identity(self, identity: bytes) -> Contact | None:
-        """Whoever holds this key."""
+        """Return the contact with this identity key."""
         return self._by_identity.get(identity)
 
     def by_name(self, name: str) -> Contact | None:
-        """Whoever goes by this name, in whatever case it is typed."""
+        """Return the contact with this name, in whatever case it is typed."""
         try:
             return self._by_name.get(name_key(name))
         except NameRefused:
             return None
 
     def by_sender_index(self, sender_index: int) -> Contact | None:
-        """Whoever seals group frames under this number."""
+        """Return the contact who seals group frames under this index."""
         return self._by_sender_index.get(sender_index)
 
     def is_blocked(self, name: str) -> bool:
-        """Whether the key shown for this name is not the one that we hold."""
+        """Return whether the registry shows another key for this name than the one that we hold."""
         try:
             return name_key(name) in self.blocked
         except NameRefused:
             return False
 
     def shown_instead(self, name: str) -> bytes | None:
-        """The identity that is shown for a name whose key we hold is another one; None when the name is not blocked."""
+        """Return the identity that the registry shows for a blocked name; None when the name is not blocked."""
         try:
             row = self.blocked.get(name_key(name))
         except NameRefused:
@@ -75,15 +72,15 @@ class Contacts:
         return None if row is None else row.card.identity
 
     def take_row(self, row: Row, *, is_checked: bool = False) -> Change:
-        """Take a row of the table. Its card counts only with its owner's signature, whoever shows it; `is_checked`: this
-        row was taken in an earlier life, from which our own disk has kept it."""
+        """Take a row of the table. Its card must have its owner's signature, unless `is_checked`: then the row is from our
+        own disk, where an earlier run has checked it."""
         card = row.card
         contact = self._by_identity.get(card.identity)
         if contact is not None:
             if row.version < contact.row.version:
                 return Change.REFUSED
             if card.counter < contact.row.card.counter:
-                # Of a registry that was put back. The card is old news, whether they are there is not.
+                # The registry was restored from a backup: the card is outdated, the presence is not.
                 return self._update_in_place(contact, msgspec.structs.replace(row, card=contact.row.card))
             is_checked = is_checked or card == contact.row.card
         try:
@@ -97,11 +94,11 @@ class Contacts:
             if name_key(holder.name) == key:
                 self._block(holder, key, row)
                 return Change.KEY_CHANGED
-            del self._by_name[key]  # the name by which somebody went before: it is somebody else's now
+            del self._by_name[key]  # a former name of its holder, which somebody else has now
         return self._add(key, row) if contact is None else self._update(contact, row)
 
     def clears(self, row: Row) -> bool:
-        """Whether a row that was taken ends a block: the name is shown with the key that we hold again."""
+        """Unblock the name of a row that was taken, if it shows the key that we hold again. Return whether it did."""
         if not self.blocked:
             return False
         key = name_key(row.card.name)
@@ -113,7 +110,7 @@ class Contacts:
         return True
 
     def given_up(self, before: Row, contact: Contact) -> Row | None:
-        """Whether somebody gave up a name that was blocked, going by another one now: the row to which it is free."""
+        """Unblock a name that its holder gave up for another one. Return the row that may have the name now."""
         if not self.blocked or before.card.name == contact.name:
             return None
         key = name_key(before.card.name)
@@ -125,26 +122,26 @@ class Contacts:
         return row
 
     def forget_versions(self) -> None:
-        """Any row of the registry is newer than those that we hold."""
+        """Count every row from now on as newer than those that we hold."""
         for contact in self:
             contact.row = msgspec.structs.replace(contact.row, version=0)
         self.blocked = {key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()}
 
     def block(self, row: Row) -> None:
-        """As in an earlier life: a row under a name that somebody else holds."""
+        """Restore a block: a row under a name that somebody else holds."""
         key = name_key(row.card.name)
         holder = self._by_name.get(key)
         if holder is not None and holder.identity != row.card.identity and name_key(holder.name) == key:
             self._block(holder, key, row)
 
     def also_called(self, identity: bytes, key: str) -> None:
-        """As in an earlier life: somebody goes by another name now, and is found by the former as long as it is nobody's."""
+        """Restore a former name: its bearer is found by it while nobody else has it."""
         contact = self._by_identity.get(identity)
         if contact is not None:
             self._by_name.setdefault(key, contact)
 
     def let_go(self, contact: Contact) -> None:
-        """Nobody knows this person any more: another holds their name."""
+        """Forget a contact whose key was replaced by another."""
         del self._by_identity[contact.identity]
         for key in [key for key, holder in self._by_name.items() if holder is contact]:
             del self._by_name[key]
@@ -158,7 +155,7 @@ class Contacts:
         holder.is_blocked = True
 
     def _update_in_place(self, contact: Contact, row: Row) -> Change:
-        """What a row says, but for the address."""
+        """Take a row, but keep the address."""
         where = contact.address
         change = self._update(contact, row)
         contact.address = where
@@ -190,8 +187,8 @@ class Contacts:
         return change
 
     def _rename(self, contact: Contact, old: str, new: str) -> None:
-        """They go by another name. By the old one they are still found, until somebody else holds it."""
+        """Note a new name. The old one still finds them until somebody else has it."""
         for key, holder in list(self._by_name.items()):
             if holder is contact and key not in (old, new):
-                del self._by_name[key]  # one former name each: a registry shall not grow this further
+                del self._by_name[key]  # one former name each, so that a registry cannot grow this without bound
         self._by_name[new] = contact

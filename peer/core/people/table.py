@@ -1,6 +1,6 @@
-"""Our copy of the table: batches in order, gaps asked for, rows saved for a start without registry.
+"""Our copy of the registry's table, kept current by version, and saved for a start without the registry.
 
-It knows versions; what a changed row means for messages is the ladder's.
+`NameResolver` asks the registry about names that are not in it.
 """
 
 import enum
@@ -27,11 +27,11 @@ from chatapp.wire.messages.table import FetchTable, Presence, Row, TableBatch, T
 from chatapp.wire.names import name_key
 
 FETCH_TIMEOUT = 2.0
-"""Seconds after which an unanswered question for rows is asked again."""
+"""Seconds after which an unanswered request for rows is made again."""
 
 
 class Table:
-    """Our copy, and how far it goes."""
+    """Our copy of the table, and its version."""
 
     def __init__(
         self,
@@ -50,39 +50,39 @@ class Table:
         self._fetching_since: float | None = None
         self.asked = 0
         self.answered = 0
-        """Questions for rows sent and answered on this link; answers come in the order of the questions."""
+        """How many requests for rows were sent and answered on this link; answers come in the order of the requests."""
         self.version = version
         self.saved_at = saved_at
         self.is_fresh = False
-        """Whether we have heard all that the registry knew when the present link came up."""
+        """Whether we have all rows that the registry had when the present link came up."""
 
     def link_lost(self) -> None:
-        """Nothing asked for will be answered."""
+        """Forget pending requests: the link is gone."""
         self._fetching_since = None
         self.asked = self.answered = 0
         self.is_fresh = False
 
     def begin_anew(self) -> None:
-        """The registry's versions have gone back: whatever it tells from now on is newer than what we hold."""
+        """Start again at version 0: the registry was restored from a backup, and its versions have gone back."""
         self.version = 0
         self._contacts.forget_versions()
         self._out.records.append(RowsSaved(rows=(), version=0, at=self.saved_at))
 
     def fetch(self, *, now: float) -> None:
-        """Ask for what we miss, unless that is being answered right now. Only while the link is up."""
+        """Ask for the rows that we miss, unless a request is pending. Call this only while the link is up."""
         if self._fetching_since is None or now >= self._fetching_since + FETCH_TIMEOUT:
             self.fetch_anew(now=now)
 
     def fetch_anew(self, *, now: float) -> None:
-        """Ask for what changed up to this very moment. Only while the link is up."""
+        """Ask for all changes up to this moment, even if a request is pending. Call this only while the link is up."""
         self.asked += 1
         self._ask(now)
 
     def take_page(self, page: TablePage, *, now: float, wall: float) -> list[tuple[Contact, Change]]:
-        """An answer over the link, or the first part of one: the next is asked for. Raises DecodeError; the question
+        """Take a page of rows from the link, and ask for the next one if there is more. Raises DecodeError; the request
         then counts as not answered."""
         changes: list[tuple[Contact, Change]] = []
-        if page.since <= self.version <= page.version:  # else a batch has overtaken the question
+        if page.since <= self.version <= page.version:  # otherwise a broadcast has overtaken the request
             changes = self._take_rows(page.rows, page.version, wall)
         if page.more:
             self._ask(now)
@@ -93,7 +93,7 @@ class Table:
         return changes
 
     def take_batch(self, batch: TableBatch, *, wall: float) -> list[tuple[Contact, Change]] | None:
-        """A broadcast. None when rows before it are missing: fetch. Raises DecodeError."""
+        """Take a broadcast batch. Return None when rows before it are missing: then fetch. Raises DecodeError."""
         if batch.version <= self.version:
             return []
         if batch.since > self.version or not batch.rows:
@@ -137,7 +137,7 @@ class Table:
         return changes
 
     def _note_block(self, row: Row, shown_before: bytes | None) -> None:
-        """The block outlives the program, and so does the row: it may come to be trusted. Each new key is told."""
+        """Store a block with its row, which the user may come to trust, and report each new key once."""
         shown = self._contacts.shown_instead(row.card.name)
         if shown != row.card.identity:
             return  # an older row than the one that blocks the name
@@ -146,7 +146,7 @@ class Table:
             self._out.events.append(KeyChanged(name=row.card.name, is_again=shown_before is not None))
 
     def _tell(self, before: Row, contact: Contact) -> None:
-        """What people want to know of somebody. What changed while we were away ourselves is not told, but for names."""
+        """Report a change about somebody. Of what changed while we were away, only new names are reported."""
         row = contact.row
         if before.card.name != row.card.name:
             former = name_key(before.card.name)
@@ -167,7 +167,7 @@ class Table:
 
 
 class NameSearch:
-    """One name that is being looked for."""
+    """The search for one name."""
 
     __slots__ = ("deadline", "has_rung", "question")
 
@@ -175,21 +175,21 @@ class NameSearch:
         self.deadline = deadline
         self.has_rung = False
         self.question = 0
-        """The question for rows whose answer settles it; 0 while there is no link to ask on."""
+        """The number of the table request whose answer settles the search; 0 while there is no link to ask on."""
 
 
 class LookUp(enum.Enum):
     """What is known of a name."""
 
     KNOWN = "it is in the table"
-    BLOCKED = "its key is not the one that we hold"
-    UNKNOWN = "nobody has it: the registry says so, or we are not to ask it"
-    UNANSWERED = "it is not in the table, and the registry does not say whose it is"
+    BLOCKED = "the registry shows another key for it than the one that we hold"
+    UNKNOWN = "nobody has it, or we are offline and cannot ask"
+    UNANSWERED = "it is not in the table, and the registry does not answer"
     ASKING = "the registry is being asked"
 
 
 class NameResolver:
-    """All names that are being looked for."""
+    """Asks the registry whether somebody has a name that is not in our table."""
 
     def __init__(self, table: Table, policy: Policy) -> None:
         self._table = table
@@ -197,9 +197,9 @@ class NameResolver:
         self.searches: dict[str, NameSearch] = {}
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
-        """What is known of a name that is not in the table: the registry is asked as long as it is ASKING."""
+        """Return what is known of a name that is not in the table. ASKING: call again after the next turn."""
         one = self.searches.get(name)
-        # One that is long over was asked by somebody who has gone since.
+        # A search that is long over belongs to a caller that never came back for the answer.
         if one is None or now >= one.deadline + self._span:
             one = self.searches[name] = NameSearch(now + self._span)
         if not one.question and can_ask:
@@ -213,16 +213,16 @@ class NameResolver:
         return LookUp.UNKNOWN if is_answered else LookUp.UNANSWERED
 
     def forget(self, name: str) -> None:
-        """It is found, or not looked for any more."""
+        """End the search for a name."""
         self.searches.pop(name, None)
 
     def handle_timer(self, *, now: float) -> None:
-        """Ring once for each deadline; what nobody asks about after that is forgotten."""
+        """Mark each deadline that has passed, and drop searches that nobody asks about any more."""
         for name, one in list(self.searches.items()):
             one.has_rung = now >= one.deadline
             if now >= one.deadline + self._span:
                 del self.searches[name]
 
     def next_timer(self) -> float | None:
-        """The earliest deadline that has not rung."""
+        """Return the earliest deadline that has not passed."""
         return min((one.deadline for one in self.searches.values() if not one.has_rung), default=None)
