@@ -1,7 +1,7 @@
-"""Lines of groups that go straight from us to each member, while the registry does not answer.
+"""Direct fan-out: group lines that go from us to each member while the registry does not answer (clause 6.9).
 
-Each is one number of our direct stream to that member: sealed, cut, tried and acknowledged as any message, but settled
-without a word and never mail. It knows who has which line; when a line goes this way is `lines`' to say (clause 6.9).
+Each copy uses a number of our direct stream to that member: it is cut, retried and acknowledged like a message, but it is
+never mail, and it is settled without an event. `GroupOutbox` decides when a line goes this way.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from chatapp.wire.messages.direct import PROVISIONAL
 
 
 class DirectFanout:
-    """Our lines on their way to members, one by one."""
+    """Sends our lines to members one by one, and knows who has which."""
 
     def __init__(
         self,
@@ -32,23 +32,23 @@ class DirectFanout:
         self._out = outputs
         self._conversation = conversation
         self.carried: Final[dict[bytes, dict[int, tuple[Group, Message]]]] = {}
-        """Under way: of each member, by the number in our direct stream to them."""
+        """The lines on their way to each member, by their numbers in our direct stream to that member."""
         self._asked: dict[bytes, list[tuple[Group, Message]]] = {}
-        """Of members who have told where our numbers begin: what goes to them when the lines' numbers are stored."""
+        """Lines to send to each member as soon as the numbers of the lines are on disk."""
         self._has: dict[Message, set[bytes]] = {}
-        """Who has a line, or will when what is under way arrives."""
+        """The members who have a line, or to whom it is on its way."""
         self.silent: Final[set[bytes]] = set()
-        """Members that did not answer the last line: they are told of the newest only, until they do."""
+        """Members who did not answer the last line. Until they do, they are sent only the newest."""
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no line is on its way."""
         return not self.carried and not self._asked
 
     def say(
         self, group: Group, message: Message, members: Iterable[Contact], *, wall: float, now: float
     ) -> None:
-        """A line to each of these; whoever misses earlier ones gets those before it, so that none waits for them."""
+        """Send a line to each of these members, with earlier lines that they miss, so that it need not wait for those."""
         for contact in members:
             if contact.identity in self.silent:
                 self._carry(group, message, contact, wall=wall, now=now)
@@ -56,24 +56,24 @@ class DirectFanout:
                 self.catch_up(group, contact, wall=wall, now=now)
 
     def catch_up(self, group: Group, contact: Contact, *, wall: float, now: float) -> None:
-        """All lines that the registry has not taken, as far as this member has not got them."""
+        """Send a member the lines that neither the registry nor the member has."""
         for message in group.unsettled:
             if message.state is MessageState.KEPT:
                 self._carry(group, message, contact, wall=wall, now=now)
 
     def forget(self, group: Group, message: Message) -> None:
-        """The line needs this way no more: the registry has it, or nobody is to have it."""
+        """Stop tracking a line: the registry has it, or nobody is to have it."""
         self._has.pop(message, None)
 
     def acknowledged(self, contact: Contact, number: int) -> bool:
-        """The member has stored it. False: it is none of these. True as well when they had been silent before."""
+        """Note that a member has stored a line. Return False if the number is not a line's."""
         message = self._settle(contact, number, MessageState.DELIVERED)
         if message is not None:
             self.silent.discard(contact.identity)
         return message is not None
 
     def gave_up(self, contact: Contact, number: int) -> bool:
-        """The member did not answer. False: it is none of these."""
+        """Note that a member did not answer. Return False if the number is not a line's."""
         message = self._settle(contact, number, MessageState.REFUSED)
         if message is not None:
             self.silent.add(contact.identity)
@@ -81,7 +81,7 @@ class DirectFanout:
         return message is not None
 
     def withdraw(self, name: str | None = None) -> None:
-        """Stop telling the lines of a group; of all without a name."""
+        """Stop sending the lines of a group, or of all groups without a name."""
         for identity, under_way in list(self.carried.items()):
             contact = self._transport.contact(identity)
             for number, (group, message) in list(under_way.items()):
@@ -91,14 +91,14 @@ class DirectFanout:
             self._asked[identity] = [line for line in lines if name not in (None, line[0].name)]
 
     def let_go(self, contact: Contact) -> None:
-        """Nobody goes by this key any more: nothing more is told to it."""
+        """Stop sending lines to a contact whose key was replaced."""
         for number, (_, message) in list(self.carried.get(contact.identity, {}).items()):
             self._take_back(contact, number, message)
         self._asked.pop(contact.identity, None)
         self.silent.discard(contact.identity)
 
     def number(self, contact: Contact) -> None:
-        """What is under way to this member under provisional numbers goes under others, when those are stored."""
+        """Send a member's lines again that have provisional numbers, once their final numbers are on disk."""
         for number, (group, message) in list(self.carried.get(contact.identity, {}).items()):
             if number >= PROVISIONAL:
                 self._take_back(contact, number, message)
@@ -106,14 +106,14 @@ class DirectFanout:
                 self._out.has_numbered = True
 
     def number_all(self) -> None:
-        """The same for all members."""
+        """Do the same for all members."""
         for identity in list(self.carried):
             contact = self._transport.contact(identity)
             if contact is not None:
                 self.number(contact)
 
     def numbers_stored(self, *, wall: float, now: float) -> None:
-        """Say to members the lines that waited for their numbers to be on disk."""
+        """Send the lines that waited for their numbers to be on disk."""
         asked, self._asked = self._asked, {}
         for identity, lines in asked.items():
             contact = self._transport.contact(identity)

@@ -1,8 +1,4 @@
-"""A group at our end, the channel or a room: our lines until the registry has them, and the place in the registry's log
-up to which we have all.
-
-It knows group keys and positions.
-"""
+"""A group as one member sees it, the channel or a room: its keys, our unsettled lines, and how much of its log we have."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -28,17 +24,17 @@ from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGrant
 from chatapp.wire.sealing import GroupKey, group_tag
 
 KEYS_KEPT: Final = 8
-"""Epochs whose keys are held: frames of the one before are still under way when a new one begins."""
+"""How many epochs' keys are held: frames of the last epoch are still on their way when a new one begins."""
 
 CLOCK_MAX: Final = 3 * 2**30 * 1_000_000
 """Microseconds: no member can make us take its clock for later than the year 2072, as the numbers are for all members."""
 
 GAP_TIMEOUT: Final = 1.0
-"""Seconds after which a hole in the positions is asked for: our own line's answer may come behind others' lines."""
+"""Seconds after which we ask for a gap in the positions. It may be our own line, whose answer can come after later lines."""
 
 
 class Group:
-    """One group as one member sees it."""
+    """The channel, or a room."""
 
     def __init__(self, name: str, stored: StoredStream, place: StoredGroup, outputs: Outputs) -> None:
         self._out = outputs
@@ -48,14 +44,14 @@ class Group:
         self._in_flight: dict[tuple[int, int], Message] = {}
         self.name: Final = name
         self.mark: Final = group_mark(name)
-        """Before the identity in the names of its members' streams; alone, the name of ours."""
+        """The key of our stream to the group; with an identity behind it, the key of that member's stream."""
         self.tag: Final = group_tag(name)
         self.cursor = place.cursor
         self.sender_index = 0
         self.gap_since: float | None = None
         self._newest = place.newest
         self._highest = -1
-        """The newest position that we heard of; whatever lies between it and the cursor is missing."""
+        """The newest position that we know of; positions between it and the cursor may be missing."""
 
     @property
     def room(self) -> str:
@@ -64,48 +60,48 @@ class Group:
 
     @property
     def can_seal(self) -> bool:
-        """Whether the registry has given us a key and a number in it."""
+        """Whether the registry has given us a key and a sender index."""
         return self.sender_index > 0
 
     def grant(self, granted: GroupGranted) -> bool:
-        """A key to seal with. True when there are lines that we have missed."""
+        """Take a key to seal with. Return whether there are lines that we missed."""
         self.sender_index = granted.sender_index
         self._add_key(EpochKey(epoch=granted.epoch, key=granted.key))
         if self.cursor is None:
             self.cursor = (
-                0  # the registry gives nobody what was said before they came: what was since, is ours
+                0  # the registry gives nobody lines from before they came, so all that it has for us is ours to read
             )
         return granted.position > self.cursor
 
     def is_beyond(self, position: int) -> bool:
-        """Whether our place in the log lies behind its newest line: the registry's disk was put back from a backup."""
+        """Return whether our cursor is past the log's newest line: the registry was restored from a backup."""
         return self.cursor is not None and self.cursor > position
 
     def begin_log_anew(self) -> None:
-        """Ask for the whole log from now on: its places are not those that we know. Lines that we have are recognised by
+        """Read the log from the start: its positions are not those that we knew. Lines that we have are recognised by
         their numbers."""
         self.cursor, self._newest, self._highest = 0, 0, -1
         self._beyond.clear()
         self._out.records += [CursorMoved(0, self.name), LineAccepted(0, self.name)]
 
     def begin_at(self, position: int, *, now: float) -> bool:
-        """Lines up to this place of the log are not ours to read. True when the cursor moved."""
+        """Skip the log up to this position: it is from before we came. Return whether the cursor moved."""
         if self.cursor is None:
             self.cursor = position
             return True
         return self.note_page(position, now=now)
 
     def revoke(self) -> None:
-        """The link is gone: the number is no longer ours. Keys stay, they open what is still on its way."""
+        """The link is gone, and our sender index with it. Keys stay: they open frames that are still on their way."""
         self.sender_index = 0
         self.gap_since = None
 
     def key(self, epoch: int) -> GroupKey | None:
-        """The key of an epoch, if we hold it."""
+        """Return the key of an epoch, if we hold it."""
         return self._keys.get(epoch)
 
     def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
-        """Begin a line. It is stored so that numbers rise though the clock is set back (clause 6.2)."""
+        """Begin a line and store it, so that numbers rise even if the clock is set back (clause 6.2)."""
         message = self._outgoing.add(text, wall=wall, ahead=ahead)
         self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text))
         return message
@@ -123,7 +119,7 @@ class Group:
         return numbers
 
     def seal(self, message: Message) -> bytes:
-        """The line as a group frame under the newest key."""
+        """Return the line as a group frame under the newest key."""
         key = next(reversed(self._keys.values()))
         body = GroupBody(
             number=message.number, floor=self._outgoing.floor, at=message.at_ms, text=message.text
@@ -133,16 +129,16 @@ class Group:
         return key.seal(self.sender_index, encode(body))
 
     def is_behind_a_gap(self, message: Message) -> bool:
-        """Whether numbers between our oldest line that the registry has not taken and this one were never given. A line
-        in the log tells of no such gap, only of the floor: hearers of both would wait in vain for what is in between."""
+        """Return whether there is a gap of unused numbers between our oldest unsettled line and this one. A line in the log
+        states its floor but no gaps, so members with both lines would wait in vain for the numbers between them."""
         return any(start < message.number for start, _ in self._outgoing.gaps)
 
     def answered(self, epoch: int, counter: int) -> Message | None:
-        """The registry spoke of this line; None when it is none of ours."""
+        """Return the line of ours that the registry answered; None when it is not ours."""
         return self._in_flight.pop((epoch, counter), None)
 
     def fanout(self, message: Message) -> bytes:
-        """The line as one member is told of it without the registry (clause 6.9)."""
+        """Return the line as it goes directly to one member (clause 6.9)."""
         line = DirectGroupLine(
             group=self.name,
             number=message.number,
@@ -155,39 +151,39 @@ class Group:
         return encode(line)
 
     def accepted(self, message: Message, position: int, trace: Stored = None) -> None:
-        """The registry has the line in its log."""
+        """Settle a line as delivered: the registry has it in its log."""
         if position > self._newest:
             self._newest = position
             self._out.records.append(LineAccepted(position, self.name))
         self._close(message, MessageState.DELIVERED, trace)
 
     def keep(self, message: Message, trace: Stored = None) -> None:
-        """The registry does not answer: the line waits for its return, on disk."""
+        """Keep a line on disk until the registry is back."""
         self._outgoing.settle(message, MessageState.KEPT)
         self._out.records.append(OutgoingChanged(self.mark, message.number, MessageState.KEPT, trace))
 
     def refuse(self, message: Message, trace: Stored = None) -> None:
-        """This line will not be in the log."""
+        """Settle a line as refused: it will not be in the log."""
         self._close(message, MessageState.REFUSED, trace)
 
     def _close(self, message: Message, state: MessageState, trace: Stored) -> None:
-        # As far as the stream goes all are alike: members that hear of a higher floor wait for none of them.
+        # In the stream a refused line counts as delivered: members learn a higher floor and do not wait for it.
         self._outgoing.settle(message, MessageState.DELIVERED)
         self._out.records.append(OutgoingChanged(self.mark, message.number, state, trace))
         self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
 
     @property
     def unsettled(self) -> list[Message]:
-        """Lines that the registry has not taken yet, in order."""
+        """Our lines that the registry has not taken yet, in order."""
         return list(self._outgoing.messages.values())
 
     def steps_of(self, number: int) -> tuple[Raw, ...]:
-        """How a line that the registry has not taken yet went so far."""
+        """Return the delivery trace so far of a line that the registry has not taken yet."""
         message = self._outgoing.messages.get(number)
         return message.steps if message is not None else ()
 
     def note_position(self, position: int, *, now: float) -> bool:
-        """A line stands at this place of the log and we have it. True when the cursor moved."""
+        """Note that we have the line at this position. Return whether the cursor moved."""
         if self.cursor is None or position <= self.cursor:
             return False
         self._beyond.add(position)
@@ -195,7 +191,7 @@ class Group:
         return self._advance(now)
 
     def note_missing(self, position: int, *, now: float) -> None:
-        """A line stands there that we cannot read as it came: the log says whose it is."""
+        """Note a line that we could not read as it came; a page of the log will say whose it is."""
         if self.cursor is None or position <= self.cursor:
             return
         self._highest = max(self._highest, position)
@@ -203,7 +199,7 @@ class Group:
             self.gap_since = now
 
     def note_page(self, position: int, *, now: float) -> bool:
-        """The registry sent all up to `position`. True when the cursor moved."""
+        """Note that we have all lines up to `position`. Return whether the cursor moved."""
         if self.cursor is None or position <= self.cursor:
             return False
         self.cursor = position
@@ -213,15 +209,15 @@ class Group:
 
     @property
     def gap_due(self) -> float | None:
-        """When a hole in the positions is to be asked for."""
+        """When to ask for a gap in the positions."""
         return None if self.gap_since is None else self.gap_since + GAP_TIMEOUT
 
     def is_gap_due(self, now: float) -> bool:
-        """Whether a hole has been there for so long that it is to be asked for."""
+        """Return whether a gap has been there long enough to ask for it."""
         return self.gap_due is not None and now >= self.gap_due
 
     def keys_of(self, keys: list[EpochKey]) -> dict[int, GroupKey]:
-        """Keys of a page of the log, for its lines only."""
+        """Return the keys of a page of the log, which are for its lines only."""
         return {one.epoch: GroupKey(self.name, epoch=one.epoch, key=one.key) for one in keys}
 
     def _advance(self, now: float) -> bool:
@@ -246,52 +242,52 @@ class Group:
 
 
 class Groups:
-    """The channel, and the room where we are."""
+    """The groups that we are in: the channel, and at most one room."""
 
     def __init__(self, channel: Group) -> None:
         self.channel: Final = channel
         self.room: Group | None = None
         self.known: Final[dict[str, Group]] = {}
-        """Rooms of this life: their streams go on when we come again."""
+        """All rooms that we were in since our start. Our stream to a room goes on when we enter it again."""
         self._former: dict[str, Group] = {}
 
     def __iter__(self) -> Iterator[Group]:
-        """Those that we are in."""
+        """Iterate over the groups that we are in."""
         yield self.channel
         if self.room is not None:
             yield self.room
 
     def by_name(self, name: str) -> Group | None:
-        """One that we are in."""
+        """Return the group of this name, if we are in it."""
         return next((group for group in self if group.name == name), None)
 
     def by_tag(self, tag: bytes) -> Group | None:
-        """The one that we are in whose frames bear this tag."""
+        """Return the group whose frames have this tag, if we are in it."""
         return next((group for group in self if group.tag == tag), None)
 
     def answering(self, name: str) -> Group | None:
-        """One that we are in, or that we have left while lines of ours were on their way to it."""
+        """Return a group that we are in, or have just left while lines of ours were on their way to it."""
         return self.by_name(name) or self._former.get(name)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
-        """How a line of ours to a group that we are in, or were in this life, went so far."""
+        """Return the delivery trace of a pending line to a group that we have been in since our start."""
         groups = (self.channel, *self.known.values())
         return next((group.steps_of(number) for group in groups if group.mark == stream), ())
 
     def enter(self, group: Group) -> None:
-        """We are in this room now, and in no other."""
+        """Enter this room, and leave any other."""
         self.leave()
         self._former.pop(group.name, None)
         self.room = group
 
     def leave(self) -> None:
-        """We are in no room; the one that we were in may still answer."""
+        """Leave the room; its answers to our lines may still come."""
         if self.room is not None:
             self._former = {self.room.name: self.room}
             self.room = None
 
     def revoke(self) -> None:
-        """The link is gone, and what it granted."""
+        """Forget what the link granted."""
         self._former.clear()
         for group in self:
             group.revoke()

@@ -1,6 +1,6 @@
-"""Lines of groups, the channel and rooms: as they are said, out of the log, or straight from a member.
+"""Incoming lines of the channel and of rooms: relayed by the registry, from the group's log, or directly from a member.
 
-Each ends in its sender's stream to the group. It knows keys, positions and floors.
+Each line goes into its sender's stream to the group, so a line that comes two ways is shown once.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from chatapp.wire.sealing import GroupKey
 
 
 class GroupReceiver:
-    """All lines of all groups."""
+    """Receives the lines of all groups."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class GroupReceiver:
         self._policy = policy
         self._held_frames: list[tuple[int, bytes]] = []
         self._floors: dict[bytes, tuple[int, int]] = {}
-        """Of streams to groups, by the newest line: (a position in the log, the floor that counts from there on)."""
+        """By stream: (position, floor) of its newest line. The floor counts when we have the log up to the position."""
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
-        """Show what is stored of somebody's lines and was not shown. False: nothing is stored."""
+        """Show the lines of a contact that are stored and were not shown. Return whether there were any."""
         awaited = [group for group in self._groups if group.mark + contact.identity in self._stored]
         for group in awaited:
             self._streams.release(self._stream(group, contact), now)
@@ -84,45 +84,45 @@ class GroupReceiver:
             default=0,
         )
 
-    # --- as they are said
+    # --- relayed, and directly from members
 
     def line_relayed(self, position: int, frame: bytes, *, now: float) -> bool:
-        """A line as it is said. False: its sender's row is missing, fetch it. Raises WireError."""
+        """Take a relayed line. Return False when its sender's row is missing: then fetch rows. Raises WireError."""
         header = unpack_group(frame)
         group = self._groups.by_tag(header.tag)
         if group is None:
             raise SealError("a line of a group that we are not in")
         key = group.key(header.epoch)
         if key is None:
-            group.note_missing(position, now=now)  # of an epoch whose key we missed; the log has both
+            group.note_missing(position, now=now)  # we missed the epoch's key; a page of the log brings both
             return True
         # An index counts only with a fresh table: another life of the registry may have given it to somebody else.
         contact = self._contacts.by_sender_index(header.sender_index) if self._table.is_fresh else None
         if contact is None:
             if len(self._held_frames) < GROUP_HELD_MAX:
                 self._held_frames.append((position, frame))
-            group.note_missing(position, now=now)  # they may have left again before we learn of them
+            group.note_missing(position, now=now)  # the sender may leave before we get their row
             return False
         self._line_arrived(group, contact, key.open(frame), position, late=False)
         self.position_known(group, position, now=now)
         return True
 
     def rows_arrived(self, *, now: float) -> None:
-        """Frames of unknown senders get another look. An invalid one stays a hole, which the log fills or not;
-        it does not keep the others from theirs."""
+        """Try the held frames again, now that rows have arrived. An invalid frame leaves a gap and does not stop the
+        others."""
         held, self._held_frames = self._held_frames, []
         for position, frame in held:
             with contextlib.suppress(WireError):
                 self.line_relayed(position, frame, now=now)
 
     def link_lost(self) -> None:
-        """Drop held frames: sender indexes are given anew after this, so a held frame would be taken for somebody
-        else's. The log has it, or its sender says it again."""
+        """Drop the held frames: sender indexes change with the next link, so a frame could be taken for somebody else's.
+        The log has the line, or its sender sends it again."""
         self._held_frames.clear()
 
     def line_straight(self, contact: Contact, line: DirectGroupLine) -> None:
-        """One that a member said to us while the registry is away (clause 6.9). Not a member's, or of a group that we
-        are not in: dropped; if it is for us all the same, the log has it later."""
+        """Take a line that a member sent us directly while the registry is away (clause 6.9). It is dropped if the sender
+        is not a member, or we are not in the group; if it was for us after all, the log will have it."""
         group = self._groups.by_name(line.group)
         if group is None or (group.room and contact.identity not in self._members.members):
             return
@@ -134,7 +134,7 @@ class GroupReceiver:
     # --- out of the log
 
     def page_arrived(self, group: Group, page: GroupPage, *, now: float) -> None:
-        """Lines that were said while we were away."""
+        """Take a page of the log: lines that were sent while we were away."""
         keys = group.keys_of(page.keys)
         for line in page.lines:
             try:
@@ -149,20 +149,22 @@ class GroupReceiver:
             self._catch_up.group_drained(group.name)
 
     def position_known(self, group: Group, position: int, *, now: float) -> None:
-        """The line at this place of the log is here, or is our own."""
+        """Note that we have the line at this position of the log, or that it is ours."""
         if group.note_position(position, now=now):
             self.move_cursor(group)
 
     def move_cursor(self, group: Group) -> None:
-        """The group's cursor stands elsewhere: for the disk, with the floors that count from there on."""
+        """Store the group's cursor, and the floors that count from there on."""
         assert group.cursor is not None
         self._out.records.append(CursorMoved(group.cursor, group.name))
         for stream, floor in self._due_floors():
             self._streams.remember_floor(stream, floor)
 
     def raise_floors(self) -> dict[bytes, Stream]:
-        """What is below the floor of a line is settled for its sender, but we may still have to take it out of the
-        log: a floor counts when we have all up to that line, and have it on disk."""
+        """Raise the floors that count now, and return their streams.
+
+        What is below the floor of a line is settled for its sender, but we may still have to fetch it from the log. So a
+        floor counts only when we have the log up to that line on disk."""
         if not self._floors:
             return {}
         due = self._due_floors()
@@ -172,7 +174,7 @@ class GroupReceiver:
         return {stream.key: stream for stream, _ in due}
 
     def forget_floors(self, group: Group) -> None:
-        """The group's log is another one: what was due at a place of the former one is due at none of this."""
+        """Forget the group's floors: its log was replaced, and their positions mean nothing in the new one."""
         self._floors = {
             key: due for key, due in self._floors.items() if self._streams[key].group is not group
         }

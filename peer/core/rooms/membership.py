@@ -1,7 +1,7 @@
-"""Who is in the room where we are, and who of them the user has been told is there.
+"""The members of our room, and which of them the user knows to be there.
 
-Only real changes are told: after the registry's return members come back one after the other, and nobody who was there
-before and is there again soon is said to have left or joined.
+Only real changes are reported. When the registry comes back, members return one after the other; whoever was there before
+and is back soon has neither left nor joined.
 """
 
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.wire.messages.rooms import RoomMember, RoomPresence
 
 RETURN_SPAN: Final = 30.0
-"""Seconds after our own return for which a member may take to come back before they are said to have left."""
+"""Seconds after our own return until a member who is not back counts as gone."""
 
 
 class Membership:
-    """The members of one room but for ourselves."""
+    """The members of our room other than ourselves."""
 
     def __init__(self, contacts: Contacts, outputs: Outputs, *, me: bytes) -> None:
         self._contacts = contacts
@@ -33,12 +33,12 @@ class Membership:
         """Whether the user knows that we are in this room; also true when we are in none."""
         self._told: set[bytes] = set()
         self.missing: dict[bytes, float] = {}
-        """Told to be there and not back yet: until when they are waited for."""
+        """Members whom the user knows to be there and who are not back yet: until when we wait for each."""
         self._unnamed: set[bytes] = set()
-        """Told of as soon as their row has come."""
+        """Members without a row, to be reported when it arrives."""
 
     def begin(self, room: str, members: Iterable[RoomMember]) -> None:
-        """We are in this room now, and nobody of it has been told of."""
+        """Enter a room; nothing was reported of it yet."""
         self.room = room
         self.is_announced = False
         self._told.clear()
@@ -47,7 +47,7 @@ class Membership:
         self._replace(members)
 
     def end(self) -> None:
-        """We are in no room."""
+        """Leave the room."""
         self.begin("", ())
         self.is_announced = True
 
@@ -63,7 +63,7 @@ class Membership:
         return tuple(sorted(names, key=str.casefold))
 
     def returned(self, members: Iterable[RoomMember], *, now: float) -> None:
-        """We are in the same room again, on a new link."""
+        """Take the members of the same room on a new link, and report who joined or left meanwhile."""
         self._replace(members)
         for identity in list(self.members):
             if self._is_here(identity):
@@ -91,12 +91,12 @@ class Membership:
                 self._went(member.identity)
 
     def gone(self, identity: bytes) -> None:
-        """The table says that somebody is gone, before the room does: they have left the room first, and once."""
+        """Report that somebody left the room, when the table shows first that they went offline."""
         if self.is_announced and self._is_here(identity):
             self._went(identity)
 
     def rows_arrived(self) -> None:
-        """Some who had no name may have one now."""
+        """Report members whose rows have arrived."""
         for identity in list(self._unnamed) if self.is_announced else ():
             contact = self._contacts.by_identity(identity)
             if contact is not None:
@@ -106,22 +106,22 @@ class Membership:
 
     @property
     def lacks_rows(self) -> bool:
-        """Whether somebody is here of whom we have no row."""
+        """Whether a present member has no row."""
         return any(self._contacts.by_identity(one) is None for one in self.members if self._is_here(one))
 
     def here(self) -> list[Contact]:
-        """Those who are here, as far as we know."""
+        """Return the present members whose rows we have."""
         found = (self._contacts.by_identity(one) for one in self.members if self._is_here(one))
         return [contact for contact in found if contact is not None]
 
     def handle_timer(self, *, now: float) -> None:
-        """Who was waited for long enough has left."""
+        """Report the members who did not come back in time."""
         for identity, deadline in list(self.missing.items()):
             if now >= deadline:
                 self._went(identity)
 
     def next_timer(self) -> float | None:
-        """When somebody will have been waited for long enough."""
+        """Return when the wait for a member ends."""
         return min(self.missing.values(), default=None)
 
     def _replace(self, members: Iterable[RoomMember]) -> None:
@@ -158,7 +158,7 @@ class Membership:
 
 
 class RoomRecipients:
-    """Of the channel, and of the room where we are."""
+    """Who gets a line of the channel or of our room."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class RoomRecipients:
         self._registry_status = registry_status
 
     def members_of(self, group: Group) -> list[Contact]:
-        """To whom a line goes straight."""
+        """Return the members to whom a line goes directly while the registry is away."""
         if group.room:
             here = self._members.here() if group is self._groups.room else []
             return [contact for contact in here if not contact.is_banned]
@@ -186,7 +186,7 @@ class RoomRecipients:
         return [contact for contact in self._contacts if contact.may_answer and contact.identity != me]
 
     def people(self) -> tuple[Person, ...]:
-        """Everybody in the room where we are, ourselves among them, by name."""
+        """Return everybody in our room, ourselves included, by name."""
         if self._groups.room is None:
             return ()
         own = self._contacts.by_identity(self._me.identity.public)
@@ -202,7 +202,7 @@ class RoomRecipients:
 
     @property
     def in_reach(self) -> int:
-        """How many others of the room a line of ours gets to now."""
+        """How many other members a line of ours would reach now."""
         is_alone = self._registry_status.reach is not RegistryReach.UP
         silent = self._fanout.silent if is_alone else ()
         return sum(contact.identity not in silent for contact in self._members.here())

@@ -1,7 +1,6 @@
-"""Our lines to groups: to the registry, and again to it until it has them; straight to the members while it does not
-answer.
+"""Our lines to groups: sent to the registry until it has them, and directly to the members while it does not answer.
 
-A line keeps its number on every way. It knows deadlines and what the user is told.
+A line keeps its number on both ways, so members show it once.
 """
 
 from dataclasses import dataclass
@@ -40,7 +39,8 @@ from chatapp.wire.messages.rooms import (
 )
 
 SAID_AGAIN_AFTER: Final = 10.0
-"""Seconds after which a line that a registry in reach has not answered is said again: we may not have been in the room."""
+"""Seconds after which an unanswered line is sent again although the registry answers: it may have reached the registry
+before we were in the room."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,13 +50,13 @@ class PendingGroupMessage:
     group: Group
     message: Message
     deadline: float | None
-    """When the user is told that it is not answered; None when that is told."""
+    """When to tell the user that the registry does not answer; None after that."""
     again_at: float = 0.0
-    """When it is said again to a registry in reach."""
+    """When to send it again if the registry can be reached."""
 
 
 class GroupOutbox:
-    """Our side of all groups."""
+    """Sends our lines to all groups, and settles them."""
 
     def __init__(
         self,
@@ -89,13 +89,13 @@ class GroupOutbox:
         self._clock = clock
         self.pending: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
-        """Those to be said as soon as earlier ones are answered."""
+        """Lines to send as soon as earlier ones are answered."""
         self._known: int | None = None
-        """What the first member who told so knows of our numbers: all are below this one."""
+        """The numbers that a member knows of us are all below this one; the first answer counts."""
         self.adopt(groups.channel, now=now)
 
     def adopt(self, group: Group, *, now: float) -> None:
-        """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
+        """Take up lines of an earlier run that the registry never got. They are sent when we are granted a key."""
         self._number(group, now)
         for message in group.unsettled:
             self._keep(group, message, now)
@@ -103,7 +103,7 @@ class GroupOutbox:
             self.pending.setdefault((group.name, message.number), pending)
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
-        """A line: sent now, or as soon as there is a key for it, or given to the members."""
+        """Begin a line: it is sent now, or when there is a key for it, or directly to the members."""
         message = group.add(text, wall=now + self._clock.offset, ahead=self._registry_status.clock_ahead)
         deadline = now + self._policy.give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
@@ -117,34 +117,34 @@ class GroupOutbox:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every line was answered, or is told to wait for the registry with nothing under way to members."""
+        """Whether each line was answered, or the user knows that it waits and no copy is on its way to a member."""
         return self._fanout.is_settled and all(one.deadline is None for one in self.pending.values())
 
     def clock_known(self, *, now: float) -> None:
-        """Give all lines their numbers: the registry's clock is known."""
+        """Give all lines their numbers, now that the registry's clock is known."""
         self._number_all(now)
         self._fanout.number_all()
 
     def numbers_told(self, contact: Contact, known: int, *, now: float) -> None:
-        """Give all lines their numbers, and say them to this member, who has told which numbers it knows."""
+        """Give all lines their numbers, now that a member told which it knows, and send them to that member."""
         if self._known is None:
             self._known = known
         self._number_all(now)
         self._fanout.number(contact)
 
     def numbers_stored(self, *, now: float) -> None:
-        """Say to members the lines that waited for their numbers to be on disk."""
+        """Send members the lines that waited for their numbers to be on disk."""
         self._fanout.numbers_stored(wall=now + self._clock.offset, now=now)
 
     def registry_lost(self, *, now: float) -> None:
-        """It will not answer what waits for it."""
+        """Send every line that waits for the registry's answer directly to the members."""
         for pending in list(self.pending.values()):
             if pending.deadline is not None:
                 self._unanswered(pending, now)
 
     def drop(self, group: Group, *, now: float) -> None:
-        """We are out of the group: what waits for the registry's return reaches nobody else. What was said to it just now
-        may still be answered."""
+        """Give up the lines that wait for the registry: we have left the group. Lines that the registry may still answer
+        stay."""
         lost = [one for one in self.pending.values() if one.group is group and one.deadline is None]
         for pending in lost:
             self._refuse(pending, MessageReason.LEFT_ROOM, now)
@@ -155,7 +155,7 @@ class GroupOutbox:
     # --- what the registry says
 
     def granted(self, granted: GroupGranted, group: Group, *, now: float) -> None:
-        """We may speak: what was not answered is said again, and what we missed is asked for."""
+        """We got a key: send again what was not answered, and ask for the lines that we missed."""
         is_first = not group.can_seal
         if is_first and group.is_beyond(granted.position):
             group.begin_log_anew()
@@ -164,7 +164,7 @@ class GroupOutbox:
         is_behind = group.grant(granted)
         if not is_first and not self._catch_up.awaits(group.name):
             return
-        # Not the first and still awaited: what we asked for then was for a room that we were just being led out of.
+        # A second grant while we still wait: the first belonged to a room that we were just leaving.
         if is_behind:
             self._catch_up.await_group(group.name)
             self._fetch(group)
@@ -177,7 +177,7 @@ class GroupOutbox:
             self._say_in_order(sorted(unanswered, key=lambda one: one.message.number), now)
 
     def page_arrived(self, page: GroupPage, *, now: float) -> None:
-        """Lines out of the log; the next page is asked for."""
+        """Take a page of a group's log, and ask for the next one if there is more."""
         group = self._groups.by_name(page.group)
         if group is None:
             return
@@ -186,7 +186,7 @@ class GroupOutbox:
             self._fetch(group)
 
     def answered(self, answer: GroupAccepted | GroupRefused, *, now: float) -> None:
-        """The registry has a line of ours, or has not taken it."""
+        """Settle a line of ours that the registry has accepted or refused."""
         group = self._groups.answering(answer.group)
         message = group.answered(answer.epoch, answer.counter) if group is not None else None
         pending = self.pending.get((answer.group, message.number)) if message is not None else None
@@ -204,7 +204,7 @@ class GroupOutbox:
                 if group.can_seal:
                     self._link.send_group_frame(group.seal(pending.message), now=now)
             case GroupRefused() if pending.deadline is None:
-                pass  # the user was told that it is kept, and some may have it straight: it is said again
+                pass  # the user knows that it is kept, and some members may have it: it is sent again later
             case GroupRefused(reason=reason):
                 why, number = MessageReason[reason.name], pending.message.number
                 self._refuse(pending, why, now)
@@ -214,7 +214,7 @@ class GroupOutbox:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Tell of lines that were not answered; ask for holes in the logs."""
+        """Report lines that were not answered in time, send others again, and ask for gaps in the logs."""
         for pending in list(self.pending.values()):
             if pending.deadline is not None and now >= pending.deadline:
                 self._unanswered(pending, now)
@@ -227,9 +227,9 @@ class GroupOutbox:
                 self._fetch(group)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         dues = [one.deadline for one in self.pending.values() if one.deadline is not None]
-        if self._link.is_up:  # without a link nobody can be asked
+        if self._link.is_up:  # the others need the link
             dues += [group.gap_due for group in self._groups if group.gap_due is not None]
             dues += [one.again_at for one in self.pending.values() if one.group.can_seal]
         return min(dues, default=None)
@@ -237,7 +237,7 @@ class GroupOutbox:
     # --- straight
 
     def line_acknowledged(self, contact: Contact, number: int, *, now: float) -> bool:
-        """Somebody has stored what we sent straight. False: it was no line."""
+        """Note that a member has stored a line. Return False if the number is not a line's."""
         was_silent = contact.identity in self._fanout.silent
         if not self._fanout.acknowledged(contact, number):
             return False
@@ -246,11 +246,11 @@ class GroupOutbox:
         return True
 
     def line_given_up(self, contact: Contact, number: int) -> bool:
-        """Somebody did not answer. False: it was no line."""
+        """Note that a member did not answer. Return False if the number is not a line's."""
         return self._fanout.gave_up(contact, number)
 
     def catch_up(self, contact: Contact, *, now: float) -> None:
-        """Somebody is in reach again while the registry is not: what they missed of ours."""
+        """Send a member the lines that they missed: they are back while the registry is not."""
         if self._registry_status.reach is not RegistryReach.LOST:
             return
         for group in self._groups:
@@ -259,7 +259,7 @@ class GroupOutbox:
                 self._fanout.catch_up(group, contact, wall=wall, now=now)
 
     def stop(self, *, now: float) -> None:
-        """We go offline: nothing is said straight, and nothing more is waited for."""
+        """Stop sending: we go offline."""
         self._fanout.withdraw()
         for pending in self.pending.values():
             if pending.deadline is not None:
@@ -285,7 +285,7 @@ class GroupOutbox:
         return self._link.is_up and group.can_seal
 
     def _say_in_order(self, lines: list[PendingGroupMessage], now: float) -> None:
-        """To a registry that lets us speak; behind a gap in the numbers only when all before it is answered."""
+        """Send lines to the registry. A line behind a gap in the numbers waits until all before it are answered."""
         for pending in lines:
             pending.again_at = now + SAID_AGAIN_AFTER
             if not pending.group.is_behind_a_gap(pending.message):
