@@ -78,8 +78,8 @@ def test_one_room_at_a_time() -> None:
 
 
 def test_lines_go_to_those_who_are_here() -> None:
-    """Clause 12.5: "Only who is here may speak, and it goes to all others who are here; a frame of anybody else is
-    dropped"."""
+    """Clause 12.5: "Only a member who is here may send a line, which goes to all others who are
+    here; a frame of anybody else is dropped"."""
     house, (alice, bob, carol) = company("alice", "bob", "carol")
     ask(house, alice, 1, [70, 1, "tea"])
     ask(house, bob, 2, [70, 1, "tea"])
@@ -112,7 +112,7 @@ def test_only_a_member_may_fetch_and_nothing_from_before() -> None:
 
 
 def test_what_was_missed_is_counted() -> None:
-    """Clause 12.2: "and `missed`: how many lines of others were said while they were away"."""
+    """Clause 12.2: "and `missed`: how many lines of others were sent while they were away"."""
     house, (alice, bob) = company("alice", "bob")
     ask(house, alice, 1, [70, 1, "tea"])
     since = ask(house, bob, 2, [70, 1, "tea"])[0][4]
@@ -125,7 +125,7 @@ def test_what_was_missed_is_counted() -> None:
 
 
 def test_a_new_member_means_a_new_epoch_of_the_room() -> None:
-    """Clause 12.5: "A new epoch begins when somebody becomes a member or is one no more, at most every second"."""
+    """Clause 12.5: "A new epoch begins when somebody joins or leaves for good, at most every second"."""
     house, (alice, bob) = company("alice", "bob")
     ask(house, alice, 1, [70, 1, "tea"])
     epoch, key = alice.group[2:4]

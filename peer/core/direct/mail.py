@@ -79,7 +79,9 @@ class Settlement:
         if conversation is None:
             return
         outgoing, out, name = conversation.outgoing, self._out, contact.name
-        at_once = self._traces.milliseconds(now)  # taken once: most messages need no other trace, and many come at a time
+        at_once = self._traces.milliseconds(
+            now
+        )  # taken once: most messages need no other trace, and many come at a time
         for answer in answers:
             number = answer.number
             message = outgoing.messages.get(number)

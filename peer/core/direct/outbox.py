@@ -268,7 +268,9 @@ class Ladder:
         ):  # mostly the recipient is online, and `may_answer` is not called
             self._paths.go_by_mail(contact, conversation, now=now)
         else:
-            self._mail_queue.pauses.pop(contact.identity, None)  # the recipient is here and empties the mailbox
+            self._mail_queue.pauses.pop(
+                contact.identity, None
+            )  # the recipient is here and empties the mailbox
             self._paths.go_straight(contact, conversation, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
