@@ -9,7 +9,6 @@ from typing import Final, assert_never
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.ui import texts
 from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.help import help_lines
 from chatapp.peer.ui.intents import (
@@ -39,6 +38,7 @@ from chatapp.peer.ui.intents import (
     Unignore,
     VerifyKey,
 )
+from chatapp.peer.ui.texts import history
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import OperatorRequest
 
@@ -77,7 +77,7 @@ class Actions:
                 try:
                     self._show_past(intent)
                 except sqlite3.Error as error:
-                    self._show([AnswerLine(texts.history_unreadable(error))])
+                    self._show([AnswerLine(history.history_unreadable(error))])
             case ShowHelp(command):
                 self._show(map(AnswerLine, help_lines(command)))
             case SayToClient() | AskMessage() | Quit() | Empty():
@@ -180,10 +180,10 @@ class Actions:
         past = self._peer.history
         match intent:
             case ShowTrace(which):
-                self._show(texts.trace_lines(past.why(which)))
+                self._show(history.trace_lines(past.why(which)))
             case ShowHistory(count):
-                self._show(texts.history_lines(past.latest(count)) or [texts.NOTHING_YET])
+                self._show(history.history_lines(past.latest(count)) or [history.NOTHING_YET])
             case SearchHistory(words):
-                self._show(texts.history_lines(past.search(words)) or [texts.NOTHING_FOUND])
+                self._show(history.history_lines(past.search(words)) or [history.NOTHING_FOUND])
             case _:
                 assert_never(intent)

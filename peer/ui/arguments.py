@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui import texts
 from chatapp.peer.ui.intents import (
     SERVER,
     Context,
@@ -19,6 +18,7 @@ from chatapp.peer.ui.intents import (
     TrustKey,
     VerifyKey,
 )
+from chatapp.peer.ui.texts import answers
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
@@ -117,7 +117,7 @@ def named(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], I
         try:
             return to_intent(peer_name(name))
         except NameRefused as refusal:
-            return Mistake(texts.name_refused(refusal))
+            return Mistake(answers.name_refused(refusal))
 
     return read
 
@@ -126,7 +126,7 @@ def other_person(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, 
     """A reader of the name of a person who is not the user."""
 
     def read(context: Context, name: str) -> Intent | Mistake:
-        return Mistake(texts.IS_YOU) if is_same_name(name, context.me) else named(to_intent)(context, name)
+        return Mistake(answers.IS_YOU) if is_same_name(name, context.me) else named(to_intent)(context, name)
 
     return read
 
@@ -136,7 +136,7 @@ def own_name(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str]
 
     def read(context: Context, name: str) -> Intent | Mistake:
         is_own = is_same_name(name, context.me)
-        return to_intent(context.me) if is_own else Mistake(texts.not_you(context.me, name))
+        return to_intent(context.me) if is_own else Mistake(answers.not_you(context.me, name))
 
     return read
 
@@ -153,7 +153,7 @@ def join(context: Context, room: str) -> Intent | Mistake:
 
 def say(context: Context, text: str) -> Intent | Mistake:
     """Read a text to say in the current room."""
-    return SayInRoom(text) if context.room is not None else Mistake(texts.NOT_IN_ROOM)
+    return SayInRoom(text) if context.room is not None else Mistake(answers.NOT_IN_ROOM)
 
 
 def verify(context: Context, name: str) -> Intent | Mistake:
@@ -175,5 +175,5 @@ def show_history(context: Context, *words: str) -> Intent | Mistake:
         return ShowHistory(HISTORY_SHOWN)
     count = number(words[0])
     if count is None or count > HISTORY_MAX:
-        return Mistake(texts.not_in_range(words[0], HISTORY_MAX))
+        return Mistake(answers.not_in_range(words[0], HISTORY_MAX))
     return ShowHistory(count)

@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from chatapp.peer.ui import texts
 from chatapp.peer.ui.arguments import (
     HISTORY_SHOWN,
     MAYBE_COMMAND,
@@ -61,6 +60,7 @@ from chatapp.peer.ui.intents import (
     Unignore,
     VerifyKey,
 )
+from chatapp.peer.ui.texts import answers
 from chatapp.wire.messages.desk import (
     CallNext,
     DropVisitor,
@@ -91,18 +91,18 @@ def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent
 
 def _drop(context: Context, place: str) -> Intent | Mistake:
     dropped = number(place)
-    return Mistake(texts.not_a_place(place)) if dropped is None else DropVisitor(0, 0, dropped)
+    return Mistake(answers.not_a_place(place)) if dropped is None else DropVisitor(0, 0, dropped)
 
 
 def _move(context: Context, place: str, to: str) -> Intent | Mistake:
     before, after = number(place), number(to)
     if before is None or after is None:
-        return Mistake(texts.not_a_place(place if before is None else to))
+        return Mistake(answers.not_a_place(place if before is None else to))
     return MoveVisitor(0, 0, before, after)
 
 
 def _say(context: Context, text: str) -> Intent | Mistake:
-    return SayToClient(text) if context.serves else Mistake(texts.NO_CLIENT)
+    return SayToClient(text) if context.serves else Mistake(answers.NO_CLIENT)
 
 
 DESK_COMMANDS: Final = (
@@ -365,7 +365,7 @@ BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for w
 def unknown(word: str) -> Mistake:
     """A mistake that suggests the nearest command, if one is near."""
     near = difflib.get_close_matches(word.lower(), BY_SPELLING, n=1, cutoff=_NEAR)
-    return Mistake(texts.unknown_command(word, near[0] if near else None))
+    return Mistake(answers.unknown_command(word, near[0] if near else None))
 
 
 def _spelling_of(word: str) -> str | None:

@@ -14,7 +14,7 @@ from chatapp.peer.core.trace import TraceStep, readable, unpacked
 from chatapp.peer.history import schema
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
 from chatapp.peer.ui.formatting import shown_time
-from chatapp.peer.ui.texts import NEVER_IN_TABLE
+from chatapp.peer.ui.texts.history import NEVER_IN_TABLE
 from chatapp.wire.names import file_name_of, name_key
 from chatapp.wire.text import sanitize
 

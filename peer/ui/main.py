@@ -12,12 +12,12 @@ from typing import Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.keystore import FolderInUse
-from chatapp.peer.ui import texts
 from chatapp.peer.ui.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import PipeTerminal
 from chatapp.peer.ui.terminals.raw import RawTerminal
+from chatapp.peer.ui.texts import answers
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import ChatAppError, PortInUse
@@ -118,11 +118,11 @@ async def open_peer(peer: Peer) -> str | None:
     except PortInUse as error:
         return f"[{error}]"
     except FolderInUse:
-        return texts.name_taken(peer.name)
+        return answers.name_taken(peer.name)
     except sqlite3.Error as error:
         # SQLite reports damage as this very class; its subclasses mean something else, such as a full disk.
         is_damaged = type(error) is sqlite3.DatabaseError
-        return texts.history_failed(str(peer.folder / "history.db"), error, is_damaged=is_damaged)
+        return answers.history_failed(str(peer.folder / "history.db"), error, is_damaged=is_damaged)
     except OSError as error:
         # When a new file cannot take an old one's place, filename2 is the old one, which is the one that the user knows.
         where = error.filename2 or error.filename or peer.folder

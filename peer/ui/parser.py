@@ -8,10 +8,10 @@ the help desk, any line without a sign is said to that visitor, in a room and ou
 import re
 from typing import Final
 
-from chatapp.peer.ui import texts
 from chatapp.peer.ui.arguments import SIGNS, Command, Cut, usage
 from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, unknown
 from chatapp.peer.ui.intents import Context, Empty, Intent, Mistake, SayInRoom, SayToClient, SendDirect
+from chatapp.peer.ui.texts import answers
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, peer_name
 
@@ -35,7 +35,7 @@ def parse(line: str, context: Context) -> Intent | Mistake:
     if context.serves and (words.startswith(_ESCAPE) or not words.lower().startswith(SIGNS)):
         return SayToClient(words[1:] if words.startswith(_ESCAPE) else line)
     if words.startswith(_ESCAPE):
-        return SayInRoom(words[1:]) if context.room is not None else Mistake(texts.NOT_IN_ROOM)
+        return SayInRoom(words[1:]) if context.room is not None else Mistake(answers.NOT_IN_ROOM)
     is_chat = context.room is not None and not words.lower().startswith(SIGNS)
     if is_chat and words.strip(_BLANKS).lower() not in _IN_ROOM:
         return SayInRoom(line)
@@ -60,16 +60,16 @@ def _command(line: str, context: Context) -> Intent | Mistake:
         return _read(_BY_COLON, _BY_COLON.bare, context, _some(name, text))
     if context.on_duty and not spelling.startswith(SIGNS):
         return Mistake(
-            texts.NO_CLIENT
+            answers.NO_CLIENT
         )  # an operator who types on after the visitor left is not told of a typo
     return unknown(word)
 
 
 def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intent | Mistake:
     if context.offline and not row.offline:
-        return Mistake(texts.OFFLINE)
+        return Mistake(answers.OFFLINE)
     if arguments is None:
-        return Mistake(texts.usage_line(how))
+        return Mistake(answers.usage_line(how))
     return row.to_intent(context, *arguments)
 
 
@@ -136,7 +136,7 @@ class Dialogue:
     @property
     def question(self) -> str:
         """The question to be answered next."""
-        return texts.ASK_TO if self._to is None else texts.ASK_TEXT
+        return answers.ASK_TO if self._to is None else answers.ASK_TEXT
 
     def answer(self, line: str) -> SendDirect | Mistake | Empty:
         """Take the user's answer. Returns the message once it is complete, else a line to show, or nothing. Unless it
@@ -144,12 +144,12 @@ class Dialogue:
         line = whole(line)
         if line.strip().lower() in _GIVES_UP:
             self.is_over = True
-            return Mistake(texts.NOTHING_SENT)
+            return Mistake(answers.NOTHING_SENT)
         if self._to is not None:
             self.is_over = True
             return SendDirect(self._to, line)
         try:
             self._to = peer_name(line.strip())
         except NameRefused as refusal:
-            return Mistake(texts.name_refused(refusal))
+            return Mistake(answers.name_refused(refusal))
         return Empty()

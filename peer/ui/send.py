@@ -12,11 +12,11 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.receipts import Outcome, Receipt
-from chatapp.peer.ui import texts
 from chatapp.peer.ui.main import open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts import lines_of
+from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE
+from chatapp.peer.ui.texts.events import lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 
@@ -55,7 +55,7 @@ def run(
     try:
         text = _standard_input() if text is None else text
         if not text.strip():
-            return _failed(to, texts.EMPTY_MESSAGE, as_json=as_json)
+            return _failed(to, EMPTY_MESSAGE, as_json=as_json)
         peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
         return asyncio.run(_say(peer, to, text, as_json=as_json))
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.ui import parser, texts
+from chatapp.peer.ui import parser
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import AnswerLine, MessageLine, TypedLine, View
@@ -20,7 +20,8 @@ from chatapp.peer.ui.intents import AskMessage, Context, Empty, GoOffline, Inten
 from chatapp.peer.ui.parser import Dialogue
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts import lines_of, not_sent_lines
+from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, not_sent_lines
+from chatapp.peer.ui.texts.events import lines_of
 
 
 class SessionState:
@@ -227,7 +228,7 @@ class LineFace:
                     return
                 self._state.mark_read()
                 if len(line) > LINE_MAX:
-                    self._terminal.show([texts.LINE_TOO_LONG])
+                    self._terminal.show([LINE_TOO_LONG])
                     self._current_line = ""
                     continue
                 await self._carry_out(self._parse(line), line)

@@ -14,7 +14,8 @@ from chatapp.peer.core.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.main import open_peer, start_logging
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
-from chatapp.peer.ui.texts import SERVER_SILENT, lines_of
+from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.ui.texts.reasons import SERVER_SILENT
 from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import ShowFigures
 

@@ -52,7 +52,7 @@ from chatapp.peer.ui.formatting import (
     status_pieces,
 )
 from chatapp.peer.ui.terminals.raw import RawTerminal
-from chatapp.peer.ui.texts import ASK_TO, paste_question
+from chatapp.peer.ui.texts.answers import ASK_TO, paste_question
 from chatapp.wire.text import sanitize
 
 OFFERED_AT_ONCE: Final = 8

@@ -26,7 +26,7 @@ from chatapp.peer.core.events import (
     WaitingRoom,
 )
 from chatapp.peer.ui.formatting import shown_time
-from chatapp.peer.ui.texts import lines_of
+from chatapp.peer.ui.texts.events import lines_of
 from chatapp.wire.text import sanitize
 
 SINCE = 1_800_000_000.0

@@ -11,7 +11,7 @@ from chatapp.peer.core.events import MessageReason
 from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine
-from chatapp.peer.ui.texts import NO_SUCH_MESSAGE, history_lines, trace_lines
+from chatapp.peer.ui.texts.history import NO_SUCH_MESSAGE, history_lines, trace_lines
 from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0

@@ -97,7 +97,7 @@ from chatapp.peer.ui.formatting import (
     shown_time,
     status_pieces,
 )
-from chatapp.peer.ui.texts import lines_of
+from chatapp.peer.ui.texts.events import lines_of
 from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
@@ -416,10 +416,13 @@ LINES: list[tuple[Event, list[str]]] = [
     (Addressed(name="bob", to="Bob", numbers={1: 7}), []),
     (Renumbered(to="bob", numbers={1: 7}), []),
     (Trouble(text="The disk is full"), ["[The disk is full.]"]),
-    (HistoryMissing(path="/a/history.db", kept_as=None), ["[/a/history.db is missing: it begins anew.]"]),
+    (
+        HistoryMissing(path="/a/history.db", kept_as=None),
+        ["[/a/history.db is missing: a new one was begun.]"],
+    ),
     (
         HistoryMissing(path="/a/history.db", kept_as="x"),
-        ["[/a/history.db is missing: it begins anew; its newest part is kept as x.]"],
+        ["[/a/history.db is missing: a new one was begun; its newest part was kept as x.]"],
     ),
     (
         LinesLost(path="/a/history.db", count=1, kept_as=None),
@@ -431,9 +434,9 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         StorageFailed(error="disk I/O error"),
-        ["[Nothing can be stored (disk I/O error); messages are not acknowledged until it can.]"],
+        ["[Nothing can be stored (disk I/O error); messages are not acknowledged until that works again.]"],
     ),
-    (ReadersBehind(), ["[Too much waits to be shown: nobody's messages are taken until it is.]"]),
+    (ReadersBehind(), ["[Too many messages wait to be shown: no more are taken until then.]"]),
     (
         FolderNotMoved(name="bob", error="no room"),
         ["[The folder of bob could not be moved (no room); the next start tries again.]"],

@@ -1,0 +1,79 @@
+"""Answers to what a user types, and to a start that fails."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from chatapp.peer.ui.formatting import counted, name
+from chatapp.peer.ui.texts.reasons import QUOTED_MAX
+from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.text import sanitize
+
+NOT_IN_ROOM: Final = "[You are not in any room.]"
+IS_YOU: Final = "[That is you.]"
+OFFLINE: Final = "[You are offline.]"
+NO_CLIENT: Final = "[No active client.]"
+NOTHING_SENT: Final = "[Nothing was sent.]"
+EMPTY_MESSAGE: Final = "[The message is empty.]"
+LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
+ASK_TO: Final = "To: "
+ASK_TEXT: Final = "Text: "
+
+
+def paste_question(count: int) -> str:
+    """Ask before a paste of several lines is sent."""
+    return f"Send {count} lines as one message? (y/n)"
+
+
+def usage_line(how: str) -> str:
+    """Answer a command whose arguments do not fit. `how`: how it is typed."""
+    return f"[Usage: {how}]"
+
+
+def unknown_command(word: str, near: str | None) -> str:
+    """Answer a command that does not exist. `near`: the nearest one that does."""
+    advice = f'Did you mean "{near}"?' if near else "Type help for the commands."
+    return f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]'
+
+
+def name_refused(refusal: NameRefused) -> str:
+    """Answer a name that nobody can have."""
+    return f"[{refusal}.]"
+
+
+def not_you(me: str, typed: str) -> str:
+    """Answer a name that should have been the user's own."""
+    return f"[You are {me}, not {quoted(typed)}.]"
+
+
+def not_in_range(typed: str, most: int) -> str:
+    """Answer a number that is none, or too large."""
+    return f'[Give a number from 1 to {most:,}, not "{quoted(typed)}".]'
+
+
+def not_a_place(typed: str) -> str:
+    """Answer a place in the waiting room that cannot be."""
+    return f'[Give a number of the waiting room, 1 or above, not "{quoted(typed)}".]'
+
+
+_NOT_SENT_SHOWN: Final = 20
+"""Lines quoted when the program ends; the rest are counted."""
+
+
+def not_sent_lines(typed: Sequence[str]) -> list[str]:
+    """Return the lines that quote what was typed and not carried out before the program ended; of many, the first ones
+    and a count."""
+    shown = [f"[Not sent: {sanitize(line.strip(), QUOTED_MAX)}]" for line in typed[:_NOT_SENT_SHOWN]]
+    more = len(typed) - len(shown)
+    return [*shown, f"[Not sent either: {counted(more, 'more line', 'more lines')}]"] if more else shown
+
+
+def name_taken(taken: str) -> str:
+    """Say that somebody else has this name, or that a program of the user's own runs with it."""
+    return f"[Name {name(taken)} is taken.]"
+
+
+def history_failed(path: str, error: Exception, *, is_damaged: bool) -> str:
+    """Say that the history cannot be opened. `error`: as SQLite words it."""
+    advice = "; restore it from a copy, or move it away to begin a new one" if is_damaged else ""
+    return f"ChatApp: {path}: {error}{advice}"

@@ -1,0 +1,288 @@
+"""The lines for an event of the SDK: `lines_of`.
+
+Lines about people and rooms stand in `people`, those of the help desk in `desk`.
+"""
+
+from typing import Final, assert_never
+
+from chatapp.peer.core.events import (
+    Addressed,
+    AdmissionRefused,
+    AuthorDoubt,
+    ChannelAccepted,
+    ChannelReceived,
+    ChannelUnanswered,
+    Delivered,
+    DirectReceived,
+    DutyEvent,
+    Event,
+    Expired,
+    FolderNotMoved,
+    GroupLineRefused,
+    HistoryMissing,
+    Kept,
+    LeaveUnanswered,
+    Left,
+    Line,
+    LinesAbandoned,
+    LinesLost,
+    LineUnreadable,
+    LinkTroubled,
+    MailHeldBack,
+    MailReturned,
+    MailUnreadable,
+    MessageReason,
+    NameUnavailable,
+    NoServerAtStart,
+    ReadersBehind,
+    Refused,
+    Registered,
+    RegistryKeyAccepted,
+    RegistryKeyChanged,
+    RegistryMet,
+    RegistryRecognized,
+    Renumbered,
+    RoomAccepted,
+    RoomReceived,
+    RoomUnanswered,
+    Saved,
+    ServerBack,
+    ServerLost,
+    StorageEvent,
+    StorageFailed,
+    TableChanged,
+    TooLong,
+    Trouble,
+    Unacknowledged,
+)
+from chatapp.peer.ui.formatting import (
+    MessageLine,
+    admission_refusal,
+    counted,
+    key_accepted,
+    key_changed,
+    key_met,
+    link_trouble,
+    name,
+    names,
+    reason,
+    shown_time,
+)
+from chatapp.peer.ui.texts.answers import name_taken
+from chatapp.peer.ui.texts.desk import duty_lines
+from chatapp.peer.ui.texts.people import IdentityEvent, identity_lines, presence_lines
+from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, kept
+from chatapp.wire.text import sanitize
+
+FateEvent = (
+    Delivered
+    | Unacknowledged
+    | Saved
+    | Refused
+    | Kept
+    | Addressed
+    | Renumbered
+    | TooLong
+    | Expired
+    | ChannelAccepted
+    | ChannelUnanswered
+    | RoomAccepted
+    | RoomUnanswered
+    | GroupLineRefused
+    | LinesAbandoned
+)
+UnreadEvent = MailUnreadable | MailHeldBack | LineUnreadable
+ConnectionEvent = (
+    Registered
+    | TableChanged
+    | NameUnavailable
+    | AdmissionRefused
+    | Left
+    | LeaveUnanswered
+    | ServerLost
+    | ServerBack
+    | NoServerAtStart
+    | LinkTroubled
+    | RegistryMet
+    | RegistryRecognized
+    | RegistryKeyAccepted
+    | RegistryKeyChanged
+    | Trouble
+)
+
+_MAIL_HELD_BACK: Final = (
+    "[There are letters from too many people who are not in the table; those not shown wait at the server.]"
+)
+
+
+def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
+    """Return the lines to show for `event`, without the prompt; none holds a line end. A message is a `MessageLine`.
+
+    `in_reach`: how many members of the room can be reached while the registry is away."""
+    if isinstance(event, Line):
+        return [_received(event)]
+    if isinstance(event, MailReturned):
+        return ["[You have messages]", *map(_received, event.lines)]
+    if isinstance(event, FateEvent):
+        return _fate(event, in_reach)
+    if isinstance(event, IdentityEvent):
+        return identity_lines(event)
+    if isinstance(event, ConnectionEvent):
+        return _connection(event)
+    if isinstance(event, DutyEvent):
+        return duty_lines(event)
+    if isinstance(event, StorageEvent):
+        return [f"[{sanitize(_storage(event))}.]"]
+    if isinstance(event, UnreadEvent):
+        return _unread(event)
+    return presence_lines(event)
+
+
+def _unread(event: UnreadEvent) -> list[str]:
+    """Return the lines about messages to us that cannot be shown."""
+    match event:
+        case MailUnreadable(sender=sender, detail=detail):
+            return [f"[A letter from {name(sender)} could not be opened: {reason(detail)}.]"]
+        case MailHeldBack():
+            return [_MAIL_HELD_BACK]
+        case LineUnreadable(room=room, sender=sender, detail=detail):
+            where = f"the room {name(room)}" if room else "the channel"
+            return [f"[A line of {where} from {name(sender)} is lost: {reason(detail)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _unheard(event: GroupLineRefused | LinesAbandoned) -> str:
+    """Return the line about lines of ours that a group does not get."""
+    if isinstance(event, GroupLineRefused):
+        what = f"Line to {name(event.room)}" if event.room else "Channel message"
+        return f"[{what} refused: {UNSENT[event.reason]}.]"
+    lines = "A line" if event.count == 1 else f"{event.count} lines"
+    return f"[{lines} to {name(event.room)} did not reach everybody: {UNSENT[MessageReason.LEFT_ROOM]}.]"
+
+
+def _received(line: Line) -> MessageLine:
+    sender, text = name(line.sender), sanitize(line.text)
+    when = "" if line.late is None else f"{shown_time(line.late)} "
+    match line:
+        case DirectReceived(doubt=None):
+            return MessageLine(sender, f": {when}", text)
+        case DirectReceived(doubt=AuthorDoubt.NOT_IN_TABLE):
+            return MessageLine(sender, f" (not in the table): {when}", text)
+        case DirectReceived():
+            return MessageLine(sender, f" (not the key that you know): {when}", text)
+        case RoomReceived(room=room):
+            return MessageLine(sender, f" (in {name(room)}): {when}", text)
+        case ChannelReceived():
+            return MessageLine(sender, f": {when}", f"{text}]", before="[Channel_Message ")
+        case _:
+            assert_never(line)
+
+
+def _fate(event: FateEvent, in_reach: int) -> list[str]:
+    """Return the lines that say what became of a message of ours."""
+    match event:
+        case Delivered(to=to, through_server=through_server):
+            return [f"[Message received by {name(to)}{' through the server' if through_server else ''}.]"]
+        case Unacknowledged(to=to):
+            return [f"[No ACK from {name(to)}, message sent to server.]"]
+        case Saved():
+            return ["[Messages received by the server and saved]"]
+        case Refused(to=to, reason=why):
+            return [f"[Message to {name(to)} refused: {UNSENT[why]}.]"]
+        case Kept(to=to, reason=why) if why is not None:
+            return [f"[Message to {name(to)} kept: {kept(why)}.]"]
+        case Kept(to=to):
+            return [f"{SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
+        case Addressed() | Renumbered():
+            return []  # another event says what becomes of the messages
+        case TooLong(to=to, size=size, limit=limit):
+            return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
+        case Expired(to=to, text=text):
+            gone = sanitize(text, limit=QUOTED_MAX)
+            return [f"[Message to {name(to)} was never fetched and is gone from the server: {gone}]"]
+        case ChannelAccepted():
+            return ["[Message received by Server.]"]
+        case ChannelUnanswered():
+            return ["[Server not responding.]"]
+        case RoomAccepted():
+            return []  # a receipt after each line would break up the conversation
+        case RoomUnanswered():
+            if not in_reach:
+                return [f"{SERVER_SILENT} Your line goes out when the server is back."]
+            members = counted(in_reach, "member", "members")
+            return [f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
+        case GroupLineRefused() | LinesAbandoned():
+            return [_unheard(event)]
+        case _:
+            assert_never(event)
+
+
+def _connection(event: ConnectionEvent) -> list[str]:
+    """Return the lines for an event between this peer and the registry, or its own disk."""
+    match event:
+        case Registered():
+            return ["[Welcome, You are registered.]"]
+        case TableChanged():
+            return ["[Client table updated.]"]
+        case NameUnavailable(name=taken):
+            return [name_taken(taken)]
+        case AdmissionRefused(reason=why, key=key):
+            return [f"[Not registered: {admission_refusal(why, key)}.]"]
+        case Left():
+            return ["[You are Offline. Bye.]"]
+        case LeaveUnanswered():
+            return [SERVER_SILENT, "[Exiting]"]
+        case NoServerAtStart(table_time=table_time):
+            if table_time is None:
+                return [SERVER_SILENT, "[Exiting]"]
+            return [f"{SERVER_SILENT} Working with the table of {shown_time(table_time)}; still trying."]
+        case ServerLost():
+            return [f"{SERVER_SILENT} Direct chat goes on."]
+        case ServerBack():
+            return ["[Server is back.]"]
+        case LinkTroubled(port=port, trouble=trouble):
+            return [link_trouble(port, trouble)]
+        case RegistryMet() | RegistryRecognized() | RegistryKeyAccepted() | RegistryKeyChanged():
+            return [_registry_key_lines(event)]
+        case Trouble(text=text):
+            return [f"[{reason(text)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _storage(event: StorageEvent) -> str:
+    """Say what is wrong with our own disk, or with the program that should read our events."""
+    match event:
+        case HistoryMissing(path=path, kept_as=None):
+            return f"{path} is missing: a new one was begun"
+        case HistoryMissing(path=path, kept_as=kept_as):
+            return f"{path} is missing: a new one was begun; its newest part was kept as {kept_as}"
+        case LinesLost(path=path, count=count, kept_as=kept_as):
+            lost = f"{path} was damaged: its newest {counted(count, 'message is', 'messages are')} lost"
+            return lost if kept_as is None else f"{lost}; the damaged file is kept as {kept_as}"
+        case StorageFailed(error=error):
+            return f"Nothing can be stored ({error}); messages are not acknowledged until that works again"
+        case ReadersBehind():
+            return "Too many messages wait to be shown: no more are taken until then"
+        case FolderNotMoved(name=wanted, error=error):
+            return f"The folder of {wanted} could not be moved ({error}); the next start tries again"
+        case _:
+            assert_never(event)
+
+
+def _registry_key_lines(
+    event: RegistryMet | RegistryRecognized | RegistryKeyAccepted | RegistryKeyChanged,
+) -> str:
+    """Say which registry this is."""
+    match event:
+        case RegistryMet(key=key, is_verified=is_verified):
+            return key_met(key, is_verified=is_verified)
+        case RegistryRecognized(servers=servers):
+            return f"[This is the server that you know as {names(servers)}.]"
+        case RegistryKeyAccepted(key=key):
+            return key_accepted(key)
+        case RegistryKeyChanged(expected=expected, got=got):
+            return key_changed(expected, got)
+        case _:
+            assert_never(event)

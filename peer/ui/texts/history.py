@@ -1,0 +1,108 @@
+"""Lines about the past: stored messages, and how each was delivered."""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from chatapp.peer.core.trace import TraceEvent, TraceStep
+from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
+from chatapp.peer.ui.formatting import (
+    AnswerLine,
+    MessageLine,
+    counted,
+    name,
+    reason,
+    shown_instant,
+    shown_time,
+)
+from chatapp.peer.ui.texts.reasons import UNSENT, kept
+from chatapp.wire.text import sanitize
+
+NEVER_IN_TABLE: Final = "(never in the table)"
+"""Stands behind a name that only its bearer claims: no table ever had it."""
+NOTHING_FOUND: Final = "[No messages were found.]"
+NOTHING_YET: Final = "[There are no messages yet.]"
+NO_SUCH_MESSAGE: Final = "[No such message: /history shows each message with its id.]"
+
+
+def history_unreadable(error: Exception) -> str:
+    """Say why the history cannot be shown. `error`: as SQLite words it."""
+    return f"[The history cannot be read: {reason(str(error))}.]"
+
+
+def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
+    """Return messages as `<id>  <time>  <sender> to <target>: <text>`, with the ids aligned."""
+    width = max((len(line.id) for line in lines), default=0)
+    return [_past(line, width) for line in lines]
+
+
+def trace_lines(trace: DeliveryTrace | None) -> list[str]:
+    """Return the message, and below it each step of its delivery."""
+    if trace is None:
+        return [NO_SUCH_MESSAGE]
+    lines: list[str] = [_past(trace.line, 0)]
+    if not trace.line.outgoing:
+        return [*lines, f"[Only {name(trace.line.sender)} knows how it was delivered.]"]
+    target = name(trace.line.to) if trace.line.to is not None else "the server"
+    sent = [step.at for step in trace.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
+    steps = [
+        AnswerLine(f"[{_step(step, target, was_sent=min(sent, default=step.at) < step.at)}]")
+        for step in trace.steps
+    ]
+    return [*lines, *(steps or [AnswerLine("[None of its steps is on record.]")])]
+
+
+def _past(line: HistoryLine, width: int) -> MessageLine:
+    sender = name(line.sender)
+    match line.kind:
+        case LineKind.DIRECT:
+            target = name(line.to or "")
+        case LineKind.CHANNEL:
+            target = "everybody"
+        case LineKind.ROOM:
+            target = name(line.room or "")
+        case _:
+            assert_never(line.kind)
+    before = f"{sanitize(line.id):>{width}}  {shown_time(line.at)}  "
+    claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
+    return MessageLine(sender, f"{claim} to {target}: ", sanitize(line.text), before=before)
+
+
+def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:
+    at = shown_instant(step.at)
+    match step.what:
+        case TraceEvent.SENT:
+            return f"sent {at} try {step.tries}"
+        case TraceEvent.RELAYED:
+            return f"sent {at} through the server as well"
+        case TraceEvent.MAILED:
+            why = "no direct answer" if was_sent else f"{target} is away"
+            return f"{why}: sealed as a letter for the registry ({at})"
+        case _:
+            return f"{_outcome(step, target)} ({at})"
+
+
+def _outcome(step: TraceStep, target: str) -> str:
+    match step.what:
+        case TraceEvent.KEPT if step.reason is not None:
+            return f"kept: {kept(step.reason)}"
+        case TraceEvent.KEPT:
+            return "kept: registry silent" + ("" if step.when is None else f" since {shown_time(step.when)}")
+        case TraceEvent.SAVED:
+            return "saved at the registry" + ("" if step.when is None else f" until {shown_time(step.when)}")
+        case TraceEvent.ACKNOWLEDGED:
+            way = " through the server" if step.through_server else ""
+            if step.is_late:
+                return f"delivered late: acknowledged by {target}{way}"
+            return f"acknowledged by {target}{way} after {counted(step.tries, 'try', 'tries')}, {step.span:.2f} s"
+        case TraceEvent.ACCEPTED:
+            return f"received by the server after {step.span:.2f} s"
+        case TraceEvent.REFUSED:
+            return "refused" if step.reason is None else f"refused: {UNSENT[step.reason]}"
+        case TraceEvent.EXPIRED:
+            return "gone" if step.reason is None else f"gone: {UNSENT[step.reason]}"
+        case TraceEvent.REDIRECTED:
+            return f"sent on to the key of {target} that you trust now"
+        case TraceEvent.SENT | TraceEvent.RELAYED | TraceEvent.MAILED:
+            return "on its way"
+        case _:
+            assert_never(step.what)

@@ -1,0 +1,262 @@
+"""Lines about people, rooms, names and keys."""
+
+from typing import Final, assert_never
+
+from chatapp.peer.core.events import (
+    Doubt,
+    Ignored,
+    KeyChanged,
+    KeyRestored,
+    MemberJoined,
+    MemberLeft,
+    MembersListed,
+    NobodyKnown,
+    NotInRoom,
+    NotTrusted,
+    PeopleListed,
+    Person,
+    PersonBanned,
+    PersonLeft,
+    PersonLost,
+    RegistryKey,
+    Renamed,
+    RenameRefusal,
+    RenameRefused,
+    Room,
+    RoomEntered,
+    RoomEntryRefusal,
+    RoomLeft,
+    RoomRefused,
+    RoomsListed,
+    RoomsUnknown,
+    SafetyNumber,
+    Trusted,
+)
+from chatapp.peer.ui.formatting import AnswerLine, counted, name, names, reason, shown_time
+from chatapp.peer.ui.texts.answers import NOT_IN_ROOM
+from chatapp.peer.ui.texts.reasons import NO_ANSWER
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.names import peer_name
+from chatapp.wire.text import sanitize
+
+_DIGITS_TOGETHER: Final = 5
+
+PresenceEvent = (
+    RoomEntered
+    | RoomLeft
+    | RoomRefused
+    | NotInRoom
+    | MemberJoined
+    | MemberLeft
+    | RoomsListed
+    | RoomsUnknown
+    | MembersListed
+    | PersonLeft
+    | PersonLost
+    | PersonBanned
+    | PeopleListed
+)
+KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
+IdentityEvent = Renamed | RenameRefused | Ignored | NobodyKnown | KeyEvent
+
+_NO_ENTRY: Final = {
+    RoomEntryRefusal.BAD_NAME: "the server does not accept this name",
+    RoomEntryRefusal.ROOM_FULL: "it is full",
+    RoomEntryRefusal.TOO_MANY_ROOMS: "there are too many rooms",
+    RoomEntryRefusal.SHARE_USED_UP: "there are too many rooms of people at your address",
+    RoomEntryRefusal.NOT_SERVING: "the server's disk is full or read-only",
+    RoomEntryRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
+    RoomEntryRefusal.OFFLINE: "you are offline",
+    RoomEntryRefusal.UNREACHABLE: "the server is away",
+    RoomEntryRefusal.UNANSWERED: "the server is not responding",
+}
+_NO_RENAME: Final = {
+    RenameRefusal.SAME_NAME: "it is your name already",
+    RenameRefusal.PENDING: "another change of your name is under way",
+    RenameRefusal.UNREACHABLE: "the server is away",
+    RenameRefusal.NOT_TAKEN: "the server has not taken it",
+    RenameRefusal.BAD_NAME: "the server does not accept it",
+    RenameRefusal.KEPT_FOR_OPERATOR: "the server keeps it for an operator of the help desk",
+    RenameRefusal.BANNED: "the server allows nobody to use it",
+    RenameRefusal.OLD_CARD: "the server knows a newer card of yours",
+    RenameRefusal.FULL: "the server is full, or you change your name too often",
+    RenameRefusal.NOT_SERVING: "the server's disk is full or read-only",
+}
+
+
+def _no_rename(event: RenameRefused) -> str:
+    """Say why the user cannot take a name."""
+    match event.reason:
+        case RenameRefusal.INVALID_NAME:
+            return _invalid(event.name)
+        case RenameRefusal.KEYS_EXIST:
+            return f"{reason(event.detail)} holds keys of another {name(event.name)}"
+        case RenameRefusal.OWN_DISK:
+            return reason(event.detail)
+        case _:
+            return _NO_RENAME[event.reason]
+
+
+def _invalid(text: str) -> str:
+    """Say why `text` is not a valid name."""
+    try:
+        peer_name(text)
+    except NameRefused as refusal:
+        return reason(refusal.reason)
+    return _NO_ENTRY[RoomEntryRefusal.BAD_NAME]
+
+
+def presence_lines(event: PresenceEvent) -> list[str]:
+    """Return the lines for an event about who is where."""
+    match event:
+        case RoomEntered():
+            return _entered(event)
+        case RoomLeft(room=room):
+            return [f"[You left {name(room)}.]"]
+        case RoomRefused(room=room, reason=why):
+            invalid = why is RoomEntryRefusal.INVALID_NAME
+            return [f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"]
+        case NotInRoom():
+            return [NOT_IN_ROOM]
+        case MemberJoined(room=room, name=who):
+            return [f"{name(who)} joined {name(room)}."]
+        case MemberLeft(room=room, name=who):
+            return [f"{name(who)} left {name(room)}."]
+        case RoomsListed(rooms=rooms):
+            return _rooms(rooms)
+        case RoomsUnknown(reason=why):
+            return [f"[Which rooms there are is not known: {NO_ANSWER[why]}.]"]
+        case MembersListed(room=room, members=members):
+            return [f"[{counted(len(members), 'person', 'people')} in {name(room)}:]", *_people(members)]
+        case PersonLeft(name=who):
+            return [f"{name(who)} has left."]
+        case PersonLost(name=who):
+            return [f"{name(who)} lost the connection."]
+        case PersonBanned(name=who):
+            return [f"[{name(who)} is banned from this server.]"]
+        case PeopleListed(people=people):
+            # Every table holds ourselves, so an empty list means that the table has not come yet.
+            return _people(people) or ["[The list of people has not come from the server yet.]"]
+        case _:
+            assert_never(event)
+
+
+def identity_lines(event: IdentityEvent) -> list[str]:
+    """Return the lines for an event about who is who."""
+    match event:
+        case Renamed(old=old, new=new, is_me=is_me):
+            return [f"[You are {name(new)} now.]" if is_me else f"{name(old)} is now {name(new)}"]
+        case RenameRefused():
+            return [f"[You cannot be called {name(event.name)}: {_no_rename(event)}.]"]
+        case Ignored(name=who, is_ignored=is_ignored):
+            shown = (
+                f"no longer see what {name(who)} says" if is_ignored else f"see what {name(who)} says again"
+            )
+            return [f"[You {shown}.]"]
+        case NobodyKnown(name=who):
+            return [f"[Nobody called {name(who)} is known here.]"]
+        case _:
+            return key_lines(event)
+
+
+def key_lines(event: KeyEvent) -> list[str]:
+    """Return the lines for an event about keys."""
+    match event:
+        case SafetyNumber():
+            return _safety_number(event)
+        case RegistryKey():
+            return _registry_key(event)
+        case KeyChanged(name=who, is_again=is_again):
+            what = f"The key of {name(who)} has changed{' again' if is_again else ''}"
+            cure = f"compare it (/verify {name(who)}) and type /trust {name(who)} <digits>"
+            return [f"[{what}: nothing is sent to that name until you {cure}.]"]
+        case KeyRestored(name=who):
+            return [f"[{name(who)} is back with the key that you know: messages go out again.]"]
+        case Trusted(name="server", is_new=True):
+            return ["[The server's new key is accepted; registering there.]"]
+        case Trusted(name=who, is_new=True):
+            return [f"[The new key of {name(who)} is trusted from now on.]"]
+        case Trusted(name=who):
+            return [f"[The key of {_whose(who)} is verified.]"]
+        case NotTrusted():
+            return [f"[{_doubt(event)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _whose(who: str) -> str:
+    return "the server" if who == "server" else name(who)
+
+
+def _doubt(event: NotTrusted) -> str:
+    verify, trust = f"/verify {name(event.name)}", f"/trust {name(event.name)}"
+    match event.why:
+        case Doubt.NO_DIGITS:
+            return f"Which key? {verify} shows its digits: compare them, then type {trust} <digits>"
+        case Doubt.OTHER_DIGITS:
+            return f"Those are not the digits of the key of {_whose(event.name)}; {verify} shows them"
+        case Doubt.CHANGED:
+            what = f"The key of {_whose(event.name)} has changed since {verify} showed these digits"
+            return f"{what}: compare again"
+        case _:
+            assert_never(event.why)
+
+
+def _entered(event: RoomEntered) -> list[str]:
+    where = name(event.room)
+    with_whom = f" with {names(event.members)}." if event.members else ", alone so far."
+    lines = [f"[You are in {where}{with_whom}]"]
+    if event.missed:
+        missed = counted(event.missed, "missed line follows", "missed lines follow")
+        lines.append(f"[{missed}.]")
+    return lines
+
+
+def _rooms(rooms: tuple[Room, ...]) -> list[str]:
+    if not rooms:
+        return ["[There are no rooms yet: join one to create it.]"]
+    fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
+    return [AnswerLine(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
+
+
+def _people(people: tuple[Person, ...]) -> list[str]:
+    online_first = sorted(people, key=lambda person: (not person.online, person.name.casefold()))
+    return [
+        f"[{name(one.name)} is {_presence(one)}{'; verified' if one.is_verified else ''}.]"
+        for one in online_first
+    ]
+
+
+def _presence(one: Person) -> str:
+    if one.is_banned:
+        return "banned from this server"
+    return "online" if one.online else f"away since {shown_time(one.since)}"
+
+
+def _safety_number(event: SafetyNumber) -> list[str]:
+    digits, who = event.digits, name(event.name)
+    groups = (digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER))
+    changed = f"[The key of {who} has changed; these are the digits of the new key.]"
+    return [
+        *([changed] if event.is_changed else []),
+        f"[Compare with {who}, face to face or by voice: if they match, nobody sits between you.]",
+        f"[{sanitize(' '.join(groups))}]",
+        f"[You have verified the key of {who}.]"
+        if event.is_verified
+        else f"[If they match: /trust {who} <digits>]",
+    ]
+
+
+def _registry_key(event: RegistryKey) -> list[str]:
+    if event.other:
+        shown = f"[The server shows a different key from the one that you know: {name(event.other)}]"
+    elif event.held:
+        shown = f"[The server's key: {name(event.held)}]"
+    else:
+        return ["[No server has answered yet.]"]
+    if event.is_verified and not event.other:
+        return [shown, "[You have verified it.]"]
+    return [
+        shown,
+        "[Compare it with the key that the server printed when it started; if they match: /trust server <key>]",
+    ]
