@@ -213,7 +213,7 @@ class Operators:
         """Return the identity that the listed name with this key stands for."""
         return self._directory.names.bearer_of_kept(key)
 
-    def is_one(self, identity: bytes) -> bool:
+    def includes(self, identity: bytes) -> bool:
         """Return whether the member with this identity is an operator."""
         if self._directory.person(identity) is None:
             return False
@@ -224,4 +224,4 @@ class Operators:
     def named(self, key: str) -> bytes | None:
         """Return the operator who has the name with this key, or whom it stands for in the list."""
         holder = self._directory.names.holder(key) or self.bearer(key)
-        return holder if holder is not None and self.is_one(holder) else None
+        return holder if holder is not None and self.includes(holder) else None

@@ -161,7 +161,7 @@ class RegistryCore:
             return
         caller = Caller(identity=link.identity, link=link.number)
         if kind == _GROUP:
-            self._carry_out(self._service.speak(frame, unpack_group(frame), caller, now=now), now)
+            self._carry_out(self._service.receive_frame(frame, unpack_group(frame), caller, now=now), now)
             return
         assert link.session is not None
         payload = link.session.open(frame)

@@ -34,7 +34,7 @@ QUIET_AFTER: Final = 10.0
 """Seconds without trouble after which it counts as over: on a nearly full disk small entries find room now and then."""
 
 
-class _Complaints:
+class _DiskTrouble:
     """Reports trouble with the disk: one line when it begins, one when it is over."""
 
     def __init__(self) -> None:
@@ -57,17 +57,21 @@ class Committer:
     """Brings the core's entries to the disk, and tells the core when they are there."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store, tell: Callable[..., None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        core: RegistryCore,
+        store: Store,
+        call_guarded: Callable[..., None],
     ) -> None:
         self._loop = loop
         self._core = core
         self._store = store
-        self._tell = tell
+        self._call_guarded = call_guarded
         self._sync_thread = ThreadPoolExecutor(1, "sync")
         self._checkpoint_thread = ThreadPoolExecutor(1, "checkpoint")
         self._appended = 0
         self._stored = 0
-        self._complaints = _Complaints()
+        self._trouble = _DiskTrouble()
         self._sync: asyncio.Future[None] | None = None
         self._checkpoint: asyncio.Future[None] | None = None
 
@@ -91,7 +95,7 @@ class Committer:
             covered = self._appended
             running.add_done_callback(lambda done: self._synced(done, covered))
 
-    def look_after(self) -> None:
+    def maintain(self) -> None:
         """Start a checkpoint if one is due; after a failed sync, try to recover."""
         now = time.monotonic()
         if self._checkpoint is not None:
@@ -138,7 +142,7 @@ class Committer:
             error = done.exception()
             if error is None:
                 self._confirm(covered)
-                self.look_after()  # it may be the end of a visit, whose words are to leave the disk
+                self.maintain()  # it may be the end of a visit, whose words are to leave the disk
             else:
                 self._failed(error, newest=None)
         finally:
@@ -148,28 +152,28 @@ class Committer:
     def _confirm(self, covered: int) -> None:
         count, self._stored = covered - self._stored, covered
         if count:
-            self._complaints.went_well("not stored", _STORED_AGAIN)
-        self._tell(self._core.entries_stored, count)
+            self._trouble.went_well("not stored", _STORED_AGAIN)
+        self._call_guarded(self._core.entries_stored, count)
 
     def _failed(self, error: BaseException, *, newest: int | None) -> None:
         if newest is None:
             self._stored = self._appended
-        self._complaints.say(logging.ERROR, "not stored", error)
-        self._tell(
+        self._trouble.say(logging.ERROR, "not stored", error)
+        self._call_guarded(
             partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)), str(error)
         )
 
     def _recovered(self, done: asyncio.Future[None]) -> None:
         if done.exception() is None:
-            self._complaints.went_well("not stored", _STORED_AGAIN, is_sure=True)
+            self._trouble.went_well("not stored", _STORED_AGAIN, is_sure=True)
         self._end_checkpoint()  # of what goes on being wrong somebody was told
 
     def _checkpointed(self, done: asyncio.Future[None]) -> None:
         error = done.exception()
         if error is not None:
-            self._complaints.say(logging.WARNING, "checkpoint put off", error)
+            self._trouble.say(logging.WARNING, "checkpoint put off", error)
         else:
-            self._complaints.went_well("checkpoint put off", "the checkpoint is made up for", is_sure=True)
+            self._trouble.went_well("checkpoint put off", "the checkpoint is made up for", is_sure=True)
         self._end_checkpoint()
 
     def _end_checkpoint(self) -> None:
@@ -181,7 +185,7 @@ class Committer:
 BROADCAST_SLICE = 256
 """Datagrams of a broadcast sent before others get the event loop: 10,000 at once would hold it for 15 ms."""
 
-CARE_SPAN = 5.0
+MAINTENANCE_SPAN = 5.0
 """Seconds between two looks at the wall clock and at the store's need of a checkpoint."""
 
 ADMIN_SPAN = 0.25
@@ -207,7 +211,7 @@ class RegistryDriver:
         """`admin_spool`: where admin requests come in; None for nowhere."""
         self._loop = loop
         self._core = core
-        self.committer = Committer(loop, core, store, self._tell)
+        self.committer = Committer(loop, core, store, self._call_guarded)
         self._endpoint: DatagramEndpoint | None = None
         self._numbers: dict[TcpLink, int] = {}
         self._links: dict[int, TcpLink] = {}
@@ -219,7 +223,7 @@ class RegistryDriver:
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
-        self._care: asyncio.TimerHandle | None = None
+        self._maintenance: asyncio.TimerHandle | None = None
         self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
         self._is_broadcasting = False
         self._emptied = asyncio.Event()
@@ -228,7 +232,7 @@ class RegistryDriver:
     def start(self, endpoint: DatagramEndpoint) -> None:
         """Begin to serve."""
         self._endpoint = endpoint
-        self._take_care()
+        self._maintain()
         self._look_for_admin_requests()
         self._wake()
 
@@ -237,21 +241,21 @@ class RegistryDriver:
     def open_console(self, show: Callable[[list[str]], None]) -> None:
         """Open the console. `show` prints its lines."""
         self._show = show
-        self._tell(self._core.console_opened)
+        self._call_guarded(self._core.console_opened)
 
     def console_typed(self, line: str) -> None:
         """A line was typed at the console."""
-        self._tell(self._core.console_typed, line)
+        self._call_guarded(self._core.console_typed, line)
 
     def close_console(self) -> None:
         """The console's input has ended."""
-        self._tell(self._core.console_closed)
+        self._call_guarded(self._core.console_closed)
 
     async def stop(self) -> None:
         """Stop: store and answer what is under way, then end the links and close the store."""
         await self.committer.settle()
         self._turn()
-        for handle in (self._timer, self._care, self._asking):
+        for handle in (self._timer, self._maintenance, self._asking):
             if handle is not None:
                 handle.cancel()
         self._endpoint = None
@@ -273,16 +277,16 @@ class RegistryDriver:
     def receive(self, batch: list[tuple[bytes, Address]]) -> None:
         """Hand datagrams to the core."""
         for data, sender in batch:
-            self._tell(self._core.receive_datagram, data, sender)
+            self._call_guarded(self._core.receive_datagram, data, sender)
 
     def link_opened(self, link: TcpLink) -> None:
         number = self._numbers[link] = self._next_number
         self._next_number += 1
         self._links[number] = link
-        self._tell(self._core.link_opened, number, link.remote)
+        self._call_guarded(self._core.link_opened, number, link.remote)
 
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
-        self._tell(self._core.receive_frames, self._numbers[link], frames)
+        self._call_guarded(self._core.receive_frames, self._numbers[link], frames)
         self._widen()
 
     def link_closed(self, link: TcpLink, reason: str) -> None:
@@ -290,11 +294,11 @@ class RegistryDriver:
         if number is not None:
             del self._links[number]
             _log.debug("link of %s is over: %s", link.remote, reason)
-            self._tell(self._core.link_closed, number)
+            self._call_guarded(self._core.link_closed, number)
         if not self._links:
             self._emptied.set()
 
-    def _tell(self, hear: Callable[..., None], *what: object) -> None:
+    def _call_guarded(self, hear: Callable[..., None], *what: object) -> None:
         """Call an input of the core. The core should never raise; if it does, nobody else is affected."""
         try:
             hear(*what, now=time.monotonic())
@@ -390,7 +394,7 @@ class RegistryDriver:
             return
         self._asking = self._loop.call_later(ADMIN_SPAN, self._look_for_admin_requests)
         for ticket, request in self._admin_spool.asked():
-            self._tell(self._core.run_admin_request, request, ticket)
+            self._call_guarded(self._core.run_admin_request, request, ticket)
 
     def _answer_admin(self) -> None:
         for ticket, answer in self._core.take_admin_answers():
@@ -420,9 +424,9 @@ class RegistryDriver:
 
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")
-        self._tell(self._core.handle_timer)
+        self._call_guarded(self._core.handle_timer)
 
-    def _take_care(self) -> None:
-        self._care = self._loop.call_later(CARE_SPAN, self._take_care)
+    def _maintain(self) -> None:
+        self._maintenance = self._loop.call_later(MAINTENANCE_SPAN, self._maintain)
         self._core.set_wall(time.time(), now=time.monotonic())
-        self.committer.look_after()
+        self.committer.maintain()

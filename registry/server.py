@@ -273,7 +273,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         access=access_of(settings.registry),
     )
     reload = None if again is None else SettingsReload(again, settings, registry.change_lists, _say)
-    _heed_signals(loop, stop, reload)
+    _handle_signals(loop, stop, reload)
     await registry.start()
     if reload is not None:
         reload.open()
@@ -293,7 +293,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         await console.finish()
 
 
-def _heed_signals(
+def _handle_signals(
     loop: asyncio.AbstractEventLoop, stop: Callable[[int], None], reload: SettingsReload | None
 ) -> None:
     """Handle signals. SIGHUP reloads if there are files; otherwise, or when the terminal is gone, it ends the registry."""
@@ -302,14 +302,14 @@ def _heed_signals(
     stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # whoever said nohup means it
     terminal = ControllingTerminal()
 
-    def heed_hangup() -> None:
+    def handle_hangup() -> None:
         if reload is not None and not (stops and terminal.is_hung_up):
             reload.ask()
         elif stops:
             stop(_STOPPED)
 
     if stops or reload is not None:
-        loop.add_signal_handler(signal.SIGHUP, heed_hangup)
+        loop.add_signal_handler(signal.SIGHUP, handle_hangup)
 
 
 def _data_of(settings: Settings) -> Path | None:

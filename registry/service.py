@@ -429,14 +429,14 @@ class Service:
     def _group(self, name: str) -> GroupRules | None:
         return self.channel if name == CHANNEL else self.rooms.index.by_group(name)
 
-    def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+    def receive_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """Handle a group frame that came on a link."""
         if caller.identity in self.desk.guests:
             return [Drop(reason=DropReason.NOT_FOR_GUESTS)]
         rules = self.channel if header.tag == self.channel.tag else self.rooms.index.by_tag(header.tag)
         if rules is None:
             return [Drop(reason=DropReason.FOREIGN_GROUP_FRAME)]
-        return rules.speak(frame, header, caller, now=now)
+        return rules.receive_frame(frame, header, caller, now=now)
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
         """A link is over, a member's or a guest's."""

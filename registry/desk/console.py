@@ -304,12 +304,12 @@ class DeskConsole:
 
     # --- what the operator is told
 
-    def told(self, notice: DeskNotice, *, now: float) -> list[Effect]:
+    def show_notice(self, notice: DeskNotice, *, now: float) -> list[Effect]:
         """Show a notice, then carry out the lines that waited for it."""
-        lines = self._heed(notice, now)
+        lines = self._handle_notice(notice, now)
         return [*([ShowOnConsole(lines=lines)] if lines else []), *self._carry_out_all(now)]
 
-    def _heed(self, notice: DeskNotice, now: float) -> tuple[str, ...]:
+    def _handle_notice(self, notice: DeskNotice, now: float) -> tuple[str, ...]:
         match notice:
             case CommandDone():
                 return self._answered(notice)

@@ -165,7 +165,7 @@ class Desk:
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """A member has a new link: an operator continues where they were."""
         identity = caller.identity
-        if not self._listed.is_one(identity) and identity not in self._queue.operators:
+        if not self._listed.includes(identity) and identity not in self._queue.operators:
             return []
         return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
 
@@ -205,7 +205,7 @@ class Desk:
             case DeskLineOutcome():
                 return self._conversation.stored(note)
             case ConsoleNotice(notice=notice):
-                return self.console.told(notice, now=now)
+                return self.console.show_notice(notice, now=now)
         assert_never(note)
 
     def handle_timer(self, *, now: float) -> list[Effect]:

@@ -20,8 +20,8 @@ from chatapp.registry.desk.visit import (
     VisitEvent,
     VisitState,
     VisitUpdated,
-    kept_record,
-    over_record,
+    end_record_of,
+    record_of,
 )
 from chatapp.registry.effects import Effect, Persist
 from chatapp.registry.limits import WallClock
@@ -61,9 +61,9 @@ class EventBatch(NamedTuple):
     """The operator who asked for the change of visitor; NOBODY if no operator did."""
 
     @classmethod
-    def of(cls, happened: list[QueueEvent], asker: OperatorId) -> "EventBatch":
+    def of(cls, events: list[QueueEvent], asker: OperatorId) -> "EventBatch":
         """Summarize the events of a turn. Call it before the times are stamped."""
-        changes = [one for one in happened if isinstance(one, Change)]
+        changes = [one for one in events if isinstance(one, Change)]
 
         def those(event: VisitEvent) -> frozenset[int]:
             return frozenset(one.visit.number for one in changes if one.event is event)
@@ -157,7 +157,7 @@ class Notices:
         """Prepare the transcript for an operator. Lines follow when the operator's program asks; the console shows all
         at once."""
         transcript = self._visits.transcript(visit)
-        transcript.expect(visit.operator)
+        transcript.add_reader(visit.operator)
         if visit.operator != CONSOLE:
             return []
         transcript.resume(CONSOLE, with_own=True)
@@ -242,21 +242,21 @@ class Notices:
 
     def _tell_unanswered(self, one: Change) -> list[Effect]:
         self.moved[one.visit.queue] = None
-        self._cease(one.visit, one.operator)
+        self._remove_reader(one.visit, one.operator)
         return self._tell_reach(one, ClientReach.UNANSWERED)
 
     def _tell_put_back(self, one: Change) -> list[Effect]:
         visit = one.visit
         self.moved[visit.queue] = None
         is_given = one.cause is PlaceCause.HANDED_OVER
-        self._cease(visit, one.operator)
+        self._remove_reader(visit, one.operator)
         cause = PlaceCause.HANDED_OVER if is_given else PlaceCause.OPERATOR_LOST
         told = self._tell_place(visit, cause) if visit.state is VisitState.WAITING else []
         return told + self._tell_reach(one, ClientReach.GIVEN if is_given else ClientReach.TAKEN_BACK)
 
     def _tell_hand_over(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
-        self._cease(visit, one.former)
+        self._remove_reader(visit, one.former)
         given = ClientChanged(visit.number, ClientReach.GIVEN, visit.form.name)
         told = self._sender.tell_operator(one.former, given)
         told += self._tell_turn(visit, TurnCause.HANDED_OVER)
@@ -285,9 +285,9 @@ class Notices:
         self._visits.forget(visit)
         return told
 
-    def _cease(self, visit: Visit, operator: OperatorId) -> None:
+    def _remove_reader(self, visit: Visit, operator: OperatorId) -> None:
         if visit.number in self._visits.transcripts:
-            self._visits.transcripts[visit.number].cease(operator)
+            self._visits.transcripts[visit.number].remove_reader(operator)
 
 
 MOVES_SPAN: Final = 0.1
@@ -329,12 +329,12 @@ class Publisher:
         """
         wall_ms = self._clock.millis(now)
         effects = list(first)
-        happened = self._queue.happened()
-        batch = EventBatch.of(happened, asker)
-        for one in happened:
+        events = self._queue.take_events()
+        batch = EventBatch.of(events, asker)
+        for one in events:
             self._stamp(one, wall_ms)
-        entries: list[Entry] = [kept_record(visit) for visit in _changed(happened)]
-        for one in happened:
+        entries: list[Entry] = [record_of(visit) for visit in _changed(events)]
+        for one in events:
             entries += self._end_record(one, wall_ms)
             effects += self.notices.of(one, batch)
         effects += self._tell_moves(now)
@@ -394,13 +394,13 @@ class Publisher:
         if visit.called_at:
             session = ServedSession(visit.joined_at, visit.called_at, wall_ms)
             of_day = self._statistics.note(visit.queue, session, served_for=visit.served_for)
-        return [over_record(visit, cause=one.cause, ended_at=wall_ms, of_day=of_day)]
+        return [end_record_of(visit, cause=one.cause, ended_at=wall_ms, of_day=of_day)]
 
 
-def _changed(happened: list[QueueEvent]) -> list[Visit]:
+def _changed(events: list[QueueEvent]) -> list[Visit]:
     """Return the visits whose record has changed, in order, each once, without those that are over."""
     visits: dict[int, Visit] = {}
-    for one in happened:
+    for one in events:
         if isinstance(one, VisitUpdated | HandoverReleased) or (
             isinstance(one, Change) and one.event not in _UNRECORDED
         ):

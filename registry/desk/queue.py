@@ -268,7 +268,7 @@ class DeskQueue:
         self.operators = OperatorPool()
         self._lines = {queue: WaitingLine() for queue in settings.queues}
         self._absences = GraceTimers(settings)
-        self._happened: list[QueueEvent] = []
+        self._events: list[QueueEvent] = []
 
     def load(self, visits: Iterable[Visit], *, now: float) -> None:
         """Restore the visits of earlier lives: everybody is out of reach, and has time to come back."""
@@ -294,10 +294,10 @@ class DeskQueue:
                 if visit.wanted not in self.operators:  # they are on duty no more
                     visit.wanted = NOBODY
 
-    def happened(self) -> list[QueueEvent]:
+    def take_events(self) -> list[QueueEvent]:
         """Drain the events, in order."""
-        happened, self._happened = self._happened, []
-        return happened
+        events, self._events = self._events, []
+        return events
 
     def line(self, queue: str) -> WaitingLine:
         """Return the waiting line of a queue."""
@@ -345,13 +345,13 @@ class DeskQueue:
 
     def move(self, visit: Visit, to: int) -> None:
         """Move a visit to another position in its line."""
-        self._happened += [VisitUpdated(visit=one) for one in self.line(visit.queue).move(visit, to)]
+        self._events += [VisitUpdated(visit=one) for one in self.line(visit.queue).move(visit, to)]
         self._fill(visit.queue)
 
     def note(self, visit: Visit, text: str) -> None:
         """Set the operators' note about a visitor."""
         visit.note = text
-        self._happened.append(VisitUpdated(visit=visit))
+        self._events.append(VisitUpdated(visit=visit))
 
     # --- operators
 
@@ -366,7 +366,7 @@ class DeskQueue:
             self._free_wanted(operator)
         operator.is_on, operator.is_here, operator.queue = True, True, queue
         if is_other:
-            self._happened.append(DutyChanged(operator=who, queue=queue, is_on=True))
+            self._events.append(DutyChanged(operator=who, queue=queue, is_on=True))
         self._fill(queue)
 
     def end_duty(self, who: OperatorId) -> None:
@@ -375,7 +375,7 @@ class DeskQueue:
         if operator is None or not operator.is_on:
             return
         operator.is_on = False
-        self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
+        self._events.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
         self._free_wanted(operator)
         self.operators.forget_idle(operator)
 
@@ -407,7 +407,7 @@ class DeskQueue:
         self._absences.operator_settled(who)
         if operator.is_on:
             operator.is_on = False
-            self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
+            self._events.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
         if operator.visit is not None:  # first, so that nobody behind them is called before them
             self._put_back(operator.visit, PlaceCause.OPERATOR_LOST, now=now)
         self._free_wanted(operator, is_lost=True)
@@ -468,7 +468,7 @@ class DeskQueue:
         if after is None:
             raise ValueError(f"{event.name} does not happen to a visit that is {before.name}")
         visit.state = after
-        self._happened.append(
+        self._events.append(
             Change(visit=visit, event=event, before=before, operator=operator, former=former, cause=cause)
         )
 
@@ -495,7 +495,7 @@ class DeskQueue:
         former = self.operators.release(visit)
         ranked = self.line(visit.queue).put_back(visit)
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
-        self._happened += [VisitUpdated(visit=one) for one in ranked if one is not visit]
+        self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
         if visit.state is VisitState.MISSED:
             self._absences.hold_line(visit.number, now=now)
 
@@ -505,7 +505,7 @@ class DeskQueue:
         visit.has_missed_call = True
         self._absences.hold_line(visit.number, now=now)
         self._step(visit, VisitEvent.UNANSWERED, operator=operator)
-        self._happened += [VisitUpdated(visit=one) for one in ranked if one is not visit]
+        self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
         self._fill(visit.queue)
 
     def _free_wanted(self, operator: Operator, *, is_lost: bool = False) -> None:
@@ -513,5 +513,5 @@ class DeskQueue:
         for visit in self.line(operator.queue):
             if visit.wanted == operator.id:
                 visit.wanted = NOBODY
-                self._happened.append(HandoverReleased(visit=visit) if is_lost else VisitUpdated(visit=visit))
+                self._events.append(HandoverReleased(visit=visit) if is_lost else VisitUpdated(visit=visit))
         self._fill(operator.queue)

@@ -93,7 +93,7 @@ class DeskOperators:
 
     def is_operator(self, identity: OperatorId) -> bool:
         """Return whether this identity may serve visitors."""
-        return identity == CONSOLE or self._operators.is_one(identity)
+        return identity == CONSOLE or self._operators.includes(identity)
 
     def named(self, name: str) -> OperatorId | None:
         """Return the operator with this name. Raises NameRefused."""

@@ -75,7 +75,7 @@ def _rank(count: int, percent: int) -> int:
 SESSIONS_NEEDED: Final = 3
 """With fewer sessions there is no estimate."""
 
-SESSIONS_HEEDED: Final = 20
+SESSIONS_COUNTED: Final = 20
 """How many of the last sessions count: a desk in the afternoon is not the desk of the morning."""
 
 
@@ -83,7 +83,7 @@ class Estimates:
     """Estimates waits from the last sessions of one queue."""
 
     def __init__(self) -> None:
-        self._spans: deque[float] = deque(maxlen=SESSIONS_HEEDED)
+        self._spans: deque[float] = deque(maxlen=SESSIONS_COUNTED)
         self._known: tuple[float, float] | None = None
 
     def note(self, span: float) -> None:

@@ -113,7 +113,7 @@ class Transcript:
 
     # --- reading
 
-    def expect(self, reader: Party) -> None:
+    def add_reader(self, reader: Party) -> None:
         """Add a reader. Until `resume` nothing is sent to them, and nothing is dropped that they have not got."""
         self._heard.setdefault(reader, 0)
         self._sent.pop(reader, None)
@@ -126,7 +126,7 @@ class Transcript:
         self.confirm(reader, heard)
         self._sent[reader] = self._heard.setdefault(reader, 0)
 
-    def cease(self, reader: Party) -> None:
+    def remove_reader(self, reader: Party) -> None:
         """Remove a reader."""
         for places in (self._heard, self._sent, self._own):
             places.pop(reader, None)

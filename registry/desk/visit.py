@@ -228,7 +228,7 @@ BY_OPERATOR: Final = frozenset({OverCause.ENDED, OverCause.DROPPED})
 """Ends that a visitor who was away at the time is told on return."""
 
 
-def kept_record(visit: Visit) -> DeskVisitKept:
+def record_of(visit: Visit) -> DeskVisitKept:
     """Return the record of a visit."""
     form = visit.form
     return DeskVisitKept(
@@ -268,7 +268,7 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
     return visit
 
 
-def over_record(visit: Visit, *, cause: OverCause, ended_at: int, of_day: int) -> DeskVisitOver:
+def end_record_of(visit: Visit, *, cause: OverCause, ended_at: int, of_day: int) -> DeskVisitOver:
     """Return the record of a visit that is over."""
     return DeskVisitOver(
         visit=visit.number,

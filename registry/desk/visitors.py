@@ -8,7 +8,7 @@ from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
-from chatapp.registry.desk.visit import Form, Visit, VisitState, digest, kept_record
+from chatapp.registry.desk.visit import Form, Visit, VisitState, digest, record_of
 from chatapp.registry.effects import Caller, Effect, Persist, Reply, Resume, VisitOutcome
 from chatapp.registry.limits import WallClock
 from chatapp.wire.desk import full_name, mobile_number
@@ -122,7 +122,7 @@ class VisitorRules:
         then = Resume(request=VisitOutcome(visit=visit.number, is_stored=True), to=caller)
         lost = Resume(request=VisitOutcome(visit=visit.number, is_stored=False), to=caller)
         refused = _refused(request.reference, DeskRefusal.NOT_SERVING, caller)
-        return [Persist(entries=(kept_record(visit),), then=(then,), otherwise=(*refused, lost))]
+        return [Persist(entries=(record_of(visit),), then=(then,), otherwise=(*refused, lost))]
 
     def _form(self, request: JoinDesk) -> Form | None:
         """Return the form in its canonical spelling, None if it is not valid. The visitor's program checked it, but may

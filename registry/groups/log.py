@@ -66,7 +66,7 @@ class Cut(NamedTuple):
     """For each epoch of the latter, the position of its last line that stays, or -1."""
 
 
-class _Speaker:
+class _Sender:
     """The lines of one sender."""
 
     def __init__(self) -> None:
@@ -80,28 +80,30 @@ class _Network:
     def __init__(self) -> None:
         self.cost = 0.0
         self.lines = 0
-        self._speakers: dict[bytes, _Speaker] = {}
+        self._senders: dict[bytes, _Sender] = {}
         self._heaviest: list[tuple[float, bytes]] = []
 
     def add(self, line: LogLine, cost: float) -> None:
-        speaker = self._speakers.setdefault(line.sender, _Speaker())
-        speaker.lines.append(line)
-        speaker.cost += cost
+        sender_lines = self._senders.setdefault(line.sender, _Sender())
+        sender_lines.lines.append(line)
+        sender_lines.cost += cost
         self.cost += cost
         self.lines += 1
 
     def drop_oldest(self, cost_of: Callable[[LogLine], float]) -> LogLine:
         """Remove and return the oldest line of the sender who has most."""
         if not self._heaviest:
-            self._heaviest = [(-speaker.cost, identity) for identity, speaker in self._speakers.items()]
+            self._heaviest = [
+                (-sender_lines.cost, identity) for identity, sender_lines in self._senders.items()
+            ]
             heapify(self._heaviest)
-        speaker = self._speakers[self._heaviest[0][1]]
-        line = speaker.lines.popleft()
+        sender_lines = self._senders[self._heaviest[0][1]]
+        line = sender_lines.lines.popleft()
         cost = cost_of(line)
-        speaker.cost -= cost
+        sender_lines.cost -= cost
         self.cost -= cost
         self.lines -= 1
-        heapreplace(self._heaviest, (-speaker.cost, line.sender))
+        heapreplace(self._heaviest, (-sender_lines.cost, line.sender))
         return line
 
 

@@ -151,7 +151,7 @@ class Room(GroupRules):
         )
         return (connection for connection in connections if connection.link is not None)
 
-    def may_speak(self, caller: Caller) -> bool:
+    def may_send(self, caller: Caller) -> bool:
         """Return whether the sender is here."""
         member = self.members.get(caller.identity)
         return member is not None and member.is_here

@@ -90,7 +90,7 @@ class GroupRules(ABC):
         """Return the connections that get the keys."""
 
     @abstractmethod
-    def may_speak(self, caller: Caller) -> bool:
+    def may_send(self, caller: Caller) -> bool:
         """Return whether this caller may send lines to the group."""
 
     @abstractmethod
@@ -197,12 +197,12 @@ class GroupRules(ABC):
 
     # --- speaking
 
-    def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+    def receive_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """Store a line. When the disk has it, it is relayed and its sender is told."""
         connection = self._context.connections.of(caller.identity)
         if caller.link is None or connection.link != caller.link:
             return [Drop(reason=DropReason.GROUP_FRAME_FROM_OLD_LINK)]
-        if not self.may_speak(caller):
+        if not self.may_send(caller):
             return [Drop(reason=DropReason.GROUP_FRAME_FROM_NON_MEMBER)]
         verdict = self.group.judge(header, len(frame), sender_index=connection.sender_index, now=now)
         if verdict is Verdict.FOREIGN:
@@ -297,7 +297,7 @@ class ChannelRules(GroupRules):
         """Return all connections with a link."""
         return self._context.connections.attached()
 
-    def may_speak(self, caller: Caller) -> bool:
+    def may_send(self, caller: Caller) -> bool:
         """Return True: everybody may."""
         return True
 

@@ -91,7 +91,7 @@ BURST: Final = 100.0
 """REGISTERs a second, and at once, that are handled as they come, from everybody together: a tenth of a core, and 20 ms
 in which nothing else is done. Further ones are queued."""
 
-A_TIMER: Final = 4
+SERVED_IN_ONE_TURN: Final = 4
 """REGISTERs handled in one turn of the queue, half a millisecond, before the event loop goes on, above all to the
 datagrams that wait in the socket."""
 
@@ -102,7 +102,7 @@ class FairQueue(Generic[Waiting]):
     def __init__(self, *, most: int, now: float) -> None:
         self._most: Final = most
         self._shared: Final = most - most // 4
-        self._at_once: Final[Buckets[None]] = Buckets(rate=RATE, burst=BURST)
+        self._immediate: Final[Buckets[None]] = Buckets(rate=RATE, burst=BURST)
         self._lines: OrderedDict[str, deque[Waiting]] = OrderedDict()
         self._count = 0
         self.due = float("inf")
@@ -113,7 +113,7 @@ class FairQueue(Generic[Waiting]):
 
     def is_free(self, *, now: float) -> bool:
         """Return whether one more may be handled as it comes."""
-        return not self._count and self._at_once.take(None, now=now)
+        return not self._count and self._immediate.take(None, now=now)
 
     def join(self, network: str, one: Waiting, *, now: float) -> bool:
         """Queue behind others of the network. Return False if too many wait."""
@@ -130,7 +130,7 @@ class FairQueue(Generic[Waiting]):
     def taken(self, *, now: float) -> list[Waiting]:
         """Remove and return those whose turn it is."""
         taken: list[Waiting] = []
-        while self._lines and len(taken) < A_TIMER:
+        while self._lines and len(taken) < SERVED_IN_ONE_TURN:
             network, line = self._lines.popitem(last=False)
             taken.append(line.popleft())
             if line:

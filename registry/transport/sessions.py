@@ -14,7 +14,7 @@ from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import SessionTable
 
 _KEY_SIZE: Final = 32
-_LOOKED_AT: Final = 16
+_OLDEST_TRIED: Final = 16
 """How many of the oldest registrations are tried to find one without a live session."""
 
 
@@ -38,11 +38,11 @@ class Sessions:
             self.table.meet_anew(identity, now=now)
         self._contexts[identity] = nonce
         if len(self._contexts) > self._most:
-            self._let_one_go(identity)
+            self._forget_oldest(identity)
 
-    def _let_one_go(self, newest: bytes) -> None:
+    def _forget_oldest(self, newest: bytes) -> None:
         """Forget the oldest registration that has no live session: that peer has to register again."""
-        for identity in list(itertools.islice(self._contexts, _LOOKED_AT)):
+        for identity in list(itertools.islice(self._contexts, _OLDEST_TRIED)):
             if identity != newest and not self.table.is_in_use(identity):
                 del self._contexts[identity]
                 self.table.forget(identity)
@@ -50,7 +50,7 @@ class Sessions:
             self._contexts[identity] = self._contexts.pop(identity)
 
 
-_STATION_LAST: Final = 2**32 - 1
+_SENDER_INDEX_MAX: Final = 2**32 - 1
 
 
 class Connection:
@@ -72,7 +72,7 @@ class Connections:
 
     def __init__(self, *, first_sender_index: int) -> None:
         self._connections: dict[bytes, Connection] = {}
-        self._next_sender_index = max(first_sender_index % _STATION_LAST, 1)
+        self._next_sender_index = max(first_sender_index % _SENDER_INDEX_MAX, 1)
 
     def of(self, identity: bytes) -> Connection:
         """Return an identity's connection, making it if needed."""
@@ -89,7 +89,7 @@ class Connections:
     def attach(self, connection: Connection, link: int) -> None:
         """Note a new link and give it a sender index of its own."""
         connection.link, connection.sender_index = link, self._next_sender_index
-        self._next_sender_index = self._next_sender_index % _STATION_LAST + 1
+        self._next_sender_index = self._next_sender_index % _SENDER_INDEX_MAX + 1
 
     def detach(self, connection: Connection) -> None:
         """Note that the link has gone."""

@@ -101,7 +101,7 @@ async def test_a_disk_that_fails_is_told_in_one_line_and_the_registry_goes_on_wh
     for number in range(3):
         alice.send_raw(alice.line("lost"))
         await settled(committer, rig)
-        committer.look_after()
+        committer.maintain()
         assert alice.notices() == [
             GroupRefused(CHANNEL, alice.epoch, number, GroupRefusal.DISK_FAILED),
         ]
@@ -110,7 +110,7 @@ async def test_a_disk_that_fails_is_told_in_one_line_and_the_registry_goes_on_wh
     assert caplog.records[0].message.startswith("not stored: ")
     store.sync_fails = False
     while store.recovery_due(0.0):
-        committer.look_after()
+        committer.maintain()
         await asyncio.sleep(0)
     alice.send_raw(alice.line("kept"))
     await settled(committer, rig)

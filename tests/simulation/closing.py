@@ -89,7 +89,7 @@ def serve_everybody(world: World) -> None:
 def go_on_duty(world: World) -> None:
     """Put everybody who may serve on duty, under whatever name they have."""
     those, listed = deskdeeds.operators_of(world), world.house.core.operators
-    operators = [person for person in those if listed.is_one(person.identity.public)]
+    operators = [person for person in those if listed.includes(person.identity.public)]
     assert those[0] in operators
     for operator in operators:
         deskdeeds.take_duty(world, operator)

@@ -17,7 +17,7 @@ from chatapp.registry.desk.visit import (
     VisitEvent,
     VisitState,
     VisitUpdated,
-    kept_record,
+    record_of,
     visit_of,
 )
 from chatapp.wire.messages.desk import OverCause, PlaceCause
@@ -30,14 +30,14 @@ def desk(*numbers: int, patience: float = 1.0) -> tuple[DeskQueue, dict[int, Vis
     for one in visits.values():
         queue.join(one)
         queue.kept(one)
-    queue.happened()
+    queue.take_events()
     return queue, visits
 
 
 def called(queue: DeskQueue) -> list[int]:
     return [
         one.visit.number
-        for one in queue.happened()
+        for one in queue.take_events()
         if isinstance(one, Change) and one.event is VisitEvent.CALLED
     ]
 
@@ -104,11 +104,11 @@ def test_an_operator_who_vanishes_puts_the_visitor_back_at_the_head() -> None:
     queue, visits = desk(1, 2)
     queue.take_duty(CONSOLE, "desk")
     queue.operator_lost(CONSOLE, now=10.0)
-    queue.happened()
+    queue.take_events()
     queue.handle_timer(now=24.9)
     assert visits[1].state is VisitState.SERVED
     queue.handle_timer(now=25.0)
-    (back,) = [one for one in queue.happened() if isinstance(one, Change)]
+    (back,) = [one for one in queue.take_events() if isinstance(one, Change)]
     assert (back.visit.number, back.event, back.cause) == (1, VisitEvent.PUT_BACK, PlaceCause.OPERATOR_LOST)
     assert [one.number for one in queue.line("desk")] == [1, 2]
 
@@ -122,7 +122,7 @@ def test_two_operators_who_vanish_do_not_reverse_the_order_of_their_visitors() -
     queue.operator_gone(y, now=11.0)
     assert [one.number for one in queue.line("desk")] == [1, 2, 3]
     queue.take_duty(y, "desk")
-    queue.happened()
+    queue.take_events()
     queue.end(visits[1], OverCause.ENDED)
     queue.operator_gone(y, now=12.0)
     assert [one.number for one in queue.line("desk")] == [2, 3]
@@ -152,7 +152,7 @@ def test_the_order_of_those_who_were_put_back_outlives_a_restart() -> None:
     queue.take_duty(y, "desk")
     queue.operator_gone(x, now=10.0)
     again = DeskQueue(DeskSettings())
-    again.load([visit_of(kept_record(one), "desk") for one in visits.values()], now=20.0)
+    again.load([visit_of(record_of(one), "desk") for one in visits.values()], now=20.0)
     again.operator_gone(y, now=30.0)
     assert [one.number for one in again.line("desk")] == [1, 2]
 
@@ -208,7 +208,7 @@ def test_a_place_survives_the_renumbering_of_the_line(*, restarts: bool) -> None
     for turn in range(80):
         queue.move(visits[4 + turn % 2], 2)
     if restarts:
-        records = [visit_of(kept_record(one), "desk") for one in visits.values()]
+        records = [visit_of(record_of(one), "desk") for one in visits.values()]
         queue = DeskQueue(DeskSettings())
         queue.load(records, now=0.0)
         visits = queue.visits
@@ -269,13 +269,13 @@ def test_who_waits_for_an_operator_who_takes_duty_of_another_queue_is_anybodys()
     queue.handle_timer(now=11.0)
     queue.end(visits[2], OverCause.ENDED)
     assert (visits[1].wanted, visits[1].state) == (y, VisitState.AWAY)
-    queue.happened()
+    queue.take_events()
     queue.take_duty(y, "other")
-    assert DutyChanged(operator=y, queue="other", is_on=True) in queue.happened()
+    assert DutyChanged(operator=y, queue="other", is_on=True) in queue.take_events()
     queue.returned(visits[1])
     assert visits[1].operator == x
     queue.take_duty(y, "other")
-    assert not any(isinstance(one, DutyChanged) for one in queue.happened())
+    assert not any(isinstance(one, DutyChanged) for one in queue.take_events())
 
 
 def test_visitors_of_a_vanished_operator_are_called_in_order_of_arrival() -> None:
@@ -294,7 +294,7 @@ def test_an_operator_who_serves_two_by_damaged_records_serves_one() -> None:
     for one in visits.values():
         one.operator = CONSOLE
     again = DeskQueue(DeskSettings())
-    again.load([visit_of(kept_record(one), "desk") for one in visits.values()], now=0.0)
+    again.load([visit_of(record_of(one), "desk") for one in visits.values()], now=0.0)
     for one in again.visits.values():
         again.returned(one)
     again.operator_returned(CONSOLE)
@@ -307,7 +307,7 @@ def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> 
     _, visits = desk(1)
     visits[1].wanted = OPERATORS[1]
     again = DeskQueue(DeskSettings())
-    again.load([visit_of(kept_record(visits[1]), "desk")], now=0.0)
+    again.load([visit_of(record_of(visits[1]), "desk")], now=0.0)
     again.returned(again.visits[1])
     again.take_duty(CONSOLE, "desk")
     assert called(again) == [1]
@@ -330,7 +330,7 @@ def test_moves_into_one_place_renumber_everybody_when_the_gap_is_used_up() -> No
 
 def after_a_restart(*visits: Visit) -> DeskQueue:
     queue = DeskQueue(DeskSettings())
-    queue.load([visit_of(kept_record(one), "desk") for one in visits], now=0.0)
+    queue.load([visit_of(record_of(one), "desk") for one in visits], now=0.0)
     return queue
 
 
@@ -436,20 +436,20 @@ def test_a_visitor_moved_before_one_who_holds_the_line_is_called() -> None:
 
 def altered(queue: DeskQueue) -> list[Change | VisitUpdated | HandoverReleased]:
     """Drained: what goes to the disk."""
-    return [one for one in queue.happened() if isinstance(one, Change | VisitUpdated | HandoverReleased)]
+    return [one for one in queue.take_events() if isinstance(one, Change | VisitUpdated | HandoverReleased)]
 
 
 @pytest.mark.parametrize("goes", [True, False])
 def test_the_end_of_a_duty_is_told_and_an_idle_operator_forgotten(*, goes: bool) -> None:
     queue, _ = desk()
     queue.take_duty(CONSOLE, "desk")
-    queue.happened()
+    queue.take_events()
     for _ in range(2):
         if goes:
             queue.operator_gone(CONSOLE, now=10.0)
         else:
             queue.end_duty(CONSOLE)
-    assert queue.happened() == [DutyChanged(operator=CONSOLE, queue="desk", is_on=False)]
+    assert queue.take_events() == [DutyChanged(operator=CONSOLE, queue="desk", is_on=False)]
     assert CONSOLE not in queue.operators
 
 
@@ -464,7 +464,7 @@ def test_a_visitor_waiting_for_an_operator_is_told_if_that_one_vanishes_but_not_
     queue.hand_over(visits[1], y, now=10.0)
     assert (visits[1].wanted, visits[3].operator) == (y, x)
     visits[2].has_answered = True
-    queue.happened()
+    queue.take_events()
     if how == "end_duty":
         queue.end_duty(y)
     elif how == "operator_lost":
@@ -495,7 +495,7 @@ def test_only_a_served_visitor_is_handed_over_and_only_within_a_queue() -> None:
 def test_a_note_is_for_the_disk() -> None:
     queue, visits = desk(1)
     queue.note(visits[1], "speaks Hindi")
-    assert queue.happened() == [VisitUpdated(visit=visits[1])]
+    assert queue.take_events() == [VisitUpdated(visit=visits[1])]
 
 
 def test_new_ranks_are_stored() -> None:
@@ -523,7 +523,7 @@ def test_new_ranks_for_a_missed_call_are_stored() -> None:
         queue.operator_gone(OPERATORS[number - 1], now=10.0)
     visits[1].rank, visits[3].rank = 10, 11
     queue.end_duty(OPERATORS[1])
-    queue.happened()
+    queue.take_events()
     queue.lost(visits[2], now=11.0)
     assert [one.number for one in queue.line("desk")] == [1, 2, 3]
     assert {one.visit.number for one in altered(queue)} == {1, 2, 3}

@@ -20,7 +20,7 @@ from chatapp.registry.desk.visit import (
     VisitState,
     VisitUpdated,
     is_in_line,
-    kept_record,
+    record_of,
     visit_of,
 )
 from chatapp.wire.messages.desk import OverCause
@@ -47,7 +47,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Take in what happened: as records for the disk, and as facts for the witness."""
-        for one in self.queue.happened():
+        for one in self.queue.take_events():
             self.witness.hear(one)
             if (
                 isinstance(one, VisitUpdated | HandoverReleased | Change)
@@ -61,7 +61,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.keep(one.visit)
 
     def keep(self, one: Visit) -> None:
-        self.records[one.number] = visit_of(kept_record(one), one.queue)
+        self.records[one.number] = visit_of(record_of(one), one.queue)
 
     def order(self) -> dict[str, list[int]]:
         return {queue: [one.number for one in self.queue.line(queue)] for queue in SETTINGS.queues}
@@ -204,7 +204,7 @@ class QueueMachine(RuleBasedStateMachine):
         kept = {number: record for number, record in self.records.items() if number in promised}
         self.queue = DeskQueue(SETTINGS)
         self.records = {}
-        fresh = [visit_of(kept_record(record), record.queue) for record in kept.values()]
+        fresh = [visit_of(record_of(record), record.queue) for record in kept.values()]
         self.queue.load(fresh, now=self.now)
         for one in self.queue.visits.values():
             self.keep(one)

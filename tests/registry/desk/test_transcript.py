@@ -48,7 +48,7 @@ def test_each_line_is_read_once_and_in_order(steps: list[tuple[str, bytes, int]]
         elif what == "read":
             read(who, confirms=bool(how))
         elif what == "break":
-            transcript.expect(who) if how else None
+            transcript.add_reader(who) if how else None
             transcript.resume(who)
     for reader, author in ((VISITOR, ANN), (ANN, VISITOR)):
         transcript.resume(reader)
@@ -121,7 +121,7 @@ def test_numbers_are_known_after_a_restart() -> None:
 
 def test_nothing_is_sent_or_dropped_before_a_reader_says_where_they_are() -> None:
     transcript = Transcript()
-    transcript.expect(ANN)
+    transcript.add_reader(ANN)
     for number in range(1, DESK_LINES_MAX + 1):
         say(transcript, VISITOR, number)
     assert transcript.due(ANN) == []
@@ -136,7 +136,7 @@ def test_a_reader_who_knows_nothing_is_sent_their_own_lines_too_but_no_later_one
     say(transcript, ANN, 1)
     transcript.resume(ANN)
     assert [one.position for one in transcript.due(ANN)] == [1]
-    transcript.expect(ANN)
+    transcript.add_reader(ANN)
     transcript.resume(ANN, with_own=True)
     say(transcript, ANN, 2)
     say(transcript, VISITOR, 2)

@@ -36,8 +36,8 @@ def code_of(rig: Rig, key: str = "bob") -> JoinCode:
     return rig.core.operators.codes[key]
 
 
-def is_one(rig: Rig, hand: Hand) -> bool:
-    return rig.core.operators.is_one(hand.id)
+def includes(rig: Rig, hand: Hand) -> bool:
+    return rig.core.operators.includes(hand.id)
 
 
 @pytest.mark.parametrize("invite_only", [False, True])
@@ -51,7 +51,7 @@ def test_a_listed_name_that_nobody_bears_is_had_with_its_code_and_once(invite_on
     code = code_of(rig)
     bob = rig.hand("bob")
     bob.register(code=code)
-    assert is_one(rig, bob)
+    assert includes(rig, bob)
     assert tries(rig, "bob", code) is (RefusalReason.BAD_CODE if invite_only else RefusalReason.NAME_TAKEN)
 
 
@@ -89,10 +89,10 @@ def test_a_name_that_is_borne_means_its_bearer_over_restarts_and_under_other_nam
     bob.renew()
     bob.send(Rename(1, bob.card))
     rig.turn()
-    assert is_one(rig, bob)
+    assert includes(rig, bob)
     assert rig.core.operators.named("robert") == rig.core.operators.named("bob") == bob.id
     rig.restart()
-    assert is_one(rig, bob)
+    assert includes(rig, bob)
     assert tries(rig, "bob") is RefusalReason.NAME_TAKEN
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
     assert rig.core._service.directory.names.holder("bob") is None
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
     assert tries(rig, "bob", code) is RefusalReason.BAD_CODE, "it was used"
-    assert is_one(rig, bob), "in this life of the registry"
+    assert includes(rig, bob), "in this life of the registry"
     for name in ("bob", "robert"):
         bob.name = name
         bob.renew()
@@ -118,7 +118,7 @@ def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
     rig.advance(NAME_KEPT_FOR + 3_600.0)
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
     rig.restart()
-    assert not is_one(rig, bob)
+    assert not includes(rig, bob)
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
     assert tries(rig, "bob", code_of(rig)) is None
 
@@ -130,7 +130,7 @@ def test_nobody_takes_a_kept_name_by_a_rename() -> None:
     carol.renew()
     carol.send(Rename(1, carol.card))
     assert RenameRefused(1, RefusalReason.KEPT_FOR_OPERATOR) in carol.notices()
-    assert not is_one(rig, carol)
+    assert not includes(rig, carol)
 
 
 def test_a_code_is_of_one_life_of_the_registry() -> None:
@@ -156,9 +156,9 @@ def test_an_operator_is_listed_by_key() -> None:
     nameless = rig.hand("dave")
     rig.desk = DeskSettings(operators=(fingerprint(bob.id), fingerprint(nameless.id)))
     rig.restart()
-    assert is_one(rig, bob)
-    assert not is_one(rig, carol)
-    assert not is_one(rig, nameless)
+    assert includes(rig, bob)
+    assert not includes(rig, carol)
+    assert not includes(rig, nameless)
     assert rig.core.operators.codes == {}
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.effects import DropReason
-from chatapp.registry.transport.admission import A_TIMER, BURST, FairQueue
+from chatapp.registry.transport.admission import BURST, SERVED_IN_ONE_TURN, FairQueue
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_cookie
 from chatapp.wire.messages.registration import Welcome
@@ -51,7 +51,7 @@ def test_a_newcomer_finds_a_place_whatever_others_do(crowds: list[tuple[str, int
 def test_one_network_has_half_of_what_is_shared_and_gets_them_back() -> None:
     turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
     assert [turns.join("one", ("one", n), now=0.0) for n in range(MOST)].count(True) == MOST * 3 // 8 + 1
-    assert len(turns.taken(now=0.0)) == A_TIMER
+    assert len(turns.taken(now=0.0)) == SERVED_IN_ONE_TURN
     assert turns.join("one", ("one", 0), now=0.0)
 
 
@@ -79,6 +79,6 @@ def test_a_newcomer_passes_a_flood_of_forged_registers() -> None:
     assert rig.core.next_timer() <= rig.now
     rig.core.handle_timer(now=rig.now)
     answered = rig.core.dropped[DropReason.BAD_REGISTER_SIGNATURE] - looked_at
-    assert answered == A_TIMER - 1
+    assert answered == SERVED_IN_ONE_TURN - 1
     rig.turn()
     assert isinstance(bob.answer(), Welcome)

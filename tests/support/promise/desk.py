@@ -155,14 +155,14 @@ class DeskPromise:
         return bool(later) and later[0] >= self._world.house.kept_until
 
     def _tap(self, queue: DeskQueue) -> None:
-        drain = queue.happened
+        drain = queue.take_events
 
         def tapped() -> list[QueueEvent]:
             found = drain()
             self._tapped += found
             return found
 
-        queue.happened = tapped  # type: ignore[method-assign]
+        queue.take_events = tapped  # type: ignore[method-assign]
 
     # --- within one
 
