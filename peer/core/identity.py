@@ -1,4 +1,4 @@
-"""Ourselves: our keys, the card that shows them, and messages that we write to ourselves."""
+"""Our own identity: keys, name and card; and the notes that we send to ourselves."""
 
 from typing import Final
 
@@ -10,11 +10,12 @@ from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.table import Card
 
 _OPENINGS_BITS: Final = 9
-"""Bits of an opening's number below the counter of a card, which grows by a thousand a second of the clock."""
+"""How far a card's counter is shifted to get a number for openings: each counter leaves room for so many bits of them. The
+counter follows the clock in milliseconds."""
 
 
 COUNTER_MAX: Final = 2**62
-"""A registry that names a higher counter is not believed: cards must be able to rise for ever."""
+"""A higher counter from a registry is ignored, so that there is always a counter left for a newer card."""
 
 
 class LocalIdentity:
@@ -29,8 +30,8 @@ class LocalIdentity:
         counter: int,
         other_name: str | None = None,
     ) -> None:
-        """`counter`: above every counter of an earlier card. `mail_keys`: newest first.
-        `other_name`: under which the registry may know us instead: a change of our name was cut short."""
+        """`counter`: above the counters of all earlier cards. `mail_keys`: newest first. `other_name`: the name by which the
+        registry may know us instead, if a rename was cut short."""
         self.name = name
         self.other_name = other_name
         self.identity: Final = identity
@@ -40,16 +41,17 @@ class LocalIdentity:
 
     @property
     def first_opening(self) -> int:
-        """A number above those of all openings of earlier lives, as the counter of our card is."""
+        """A number above those of all session openings of earlier runs; it is derived from the card's counter."""
         return min(self._counter, 2**53) << _OPENINGS_BITS
 
     def card_as(self, name: str) -> Card:
-        """A newer card, under another name; not ours yet."""
+        """Return a newer card under another name. It is not our card yet."""
         self._counter += 1
         return self._make_card(name)
 
     def outdo(self, counter: int) -> bool:
-        """A card that is newer than one of ours that an earlier life or another program has made. False: there is none."""
+        """Make our card newer than this counter, which an earlier run or another program has used. Return False if our card
+        is newer already, or no counter is left."""
         if not self._counter <= counter < COUNTER_MAX:
             return False
         self._counter = counter + 1
@@ -57,7 +59,7 @@ class LocalIdentity:
         return True
 
     def rename(self, name: str) -> None:
-        """We go by this name; the card that says so is newer than all before."""
+        """Take this name, with a card newer than all before."""
         self.name = name
         self._counter += 1
         self.card = self._make_card(name)
@@ -72,7 +74,7 @@ class LocalIdentity:
 
 
 class NotesToSelf:
-    """Messages to oneself: nothing travels, but they are stored, delivered and shown like all others."""
+    """Messages to ourselves: nothing is sent, but they are stored, delivered and shown like any message."""
 
     def __init__(self, me: LocalIdentity, stored: StoredStream, outputs: Outputs) -> None:
         self._me = me
@@ -83,7 +85,7 @@ class NotesToSelf:
         self.written: list[Message] = []
 
     def write(self, text: str, *, wall: float) -> Message:
-        """Note something; it is delivered when it is stored."""
+        """Write a note. It is delivered when it is stored."""
         message = self._outgoing.add(text, wall=wall)
         key = self._me.identity.public
         if not self._numbered:
@@ -97,7 +99,7 @@ class NotesToSelf:
         return message
 
     def stored(self) -> None:
-        """What was written is on disk."""
+        """Deliver the notes that are on disk now."""
         written, self.written = self.written, []
         for message in written:
             name, key, at = self._me.name, self._me.identity.public, message.at_ms / 1_000

@@ -1,6 +1,6 @@
-"""An operator of the help desk: whether on duty, and the one visitor whom the operator serves (clause 13).
+"""Our side of the help desk as an operator: duty, commands, and the one visitor whom we serve (clause 13).
 
-Whether we are an operator is the registry's to say.
+The registry decides who is an operator.
 """
 
 import random
@@ -53,7 +53,7 @@ class _Asked(NamedTuple):
 
 
 class OperatorCommands:
-    """Ours, by reference."""
+    """Our commands that the registry has not answered, by reference."""
 
     def __init__(self, outputs: Outputs, rng: random.Random, focus: Focus) -> None:
         self._out = outputs
@@ -61,9 +61,9 @@ class OperatorCommands:
         self._focus = focus
         self._room = ShownRoom()
         self._asked: dict[int, _Asked] = {}
-        """What is not answered yet."""
+        """Commands without an answer."""
         self.is_up = False
-        """Whether there is a link to ask on."""
+        """Whether the link is up."""
 
     def ask(self, request: OperatorRequest, subject: str = "") -> None:
         """Send a request under a fresh reference. `subject`: the visitor meant by a number of the waiting room."""
@@ -88,17 +88,17 @@ class OperatorCommands:
 
     @property
     def is_answered(self) -> bool:
-        """Whether all that we asked is answered. What follows from it was told before."""
+        """Whether every command was answered. Events that follow from a command come before its answer."""
         return not self._asked
 
     # --- what happens to the link
 
     def link_up(self) -> None:
-        """Requests can be made."""
+        """The link is up."""
         self.is_up = True
 
     def link_lost(self) -> None:
-        """Nothing asked for will be answered."""
+        """The link is gone: pending commands fail."""
         self.is_up = False
         if self._asked:
             self._asked.clear()
@@ -107,7 +107,7 @@ class OperatorCommands:
     # --- what the registry says
 
     def answered(self, done: CommandDone) -> None:
-        """A command is done, or will not be."""
+        """Handle the answer to a command."""
         asked = self._asked.pop(done.reference, None)
         if asked is None:
             return
@@ -134,7 +134,7 @@ class OperatorCommands:
                 pass  # a notice tells of it
 
     def shown(self, notice: RoomShown | FiguresShown) -> None:
-        """A queue, or its figures."""
+        """Report a queue, or its figures."""
         if self._asked.pop(notice.reference, None) is None:
             return
         if isinstance(notice, RoomShown):
@@ -148,7 +148,7 @@ class OperatorCommands:
         self._out.events.append(happened.CommandFailed(reason=reason, name=name))
 
     def hold_back(self, what: happened.HeldWhat, held: Held) -> None:
-        """What the operator wanted may have been meant for another visitor."""
+        """Report that nothing was done: the command or line may have been meant for another visitor."""
         former, client = held.former, held.client
         if former is None and client is None:
             self.fail(CommandFailure.NO_CLIENT)
@@ -209,7 +209,7 @@ def _visitor(shown: RoomVisitor) -> happened.RoomVisitor:
 
 
 class DeskConversation:
-    """One end. `heard`: the highest position that was shown, in an earlier life of the program too."""
+    """One end of a visit's conversation. `heard`: the highest position that was shown, in earlier runs as well."""
 
     def __init__(self, visit: int, *, heard: int = 0) -> None:
         self.visit: Final = visit
@@ -219,13 +219,13 @@ class DeskConversation:
         self._lines: dict[int, str] = {}
 
     def say(self, text: str, *, wall: float) -> SayAtDesk:
-        """A line of ours; its number is above every earlier one, of an earlier life too (the clock in microseconds)."""
+        """Return a line of ours. Its number follows the clock, so it is above all earlier ones, also of earlier runs."""
         self._last = max(self._last + 1, int(wall * 1_000_000))
         self._lines[self._last] = text
         return SayAtDesk(self.visit, self._last, text)
 
     def unanswered(self) -> list[SayAtDesk]:
-        """Lines of ours that are to be sent (again) on a new link, in order."""
+        """Return our lines to send again on a new link, in order."""
         return [SayAtDesk(self.visit, number, text) for number, text in self._lines.items()]
 
     @property
@@ -234,8 +234,10 @@ class DeskConversation:
         return not self._lines
 
     def taken(self, number: int) -> list[SayAtDesk]:
-        """The registry has all lines up to this number. One above all of ours was given in an earlier life, by a clock that
-        has been set back since: ours were taken for repeats, and are to be said again under higher numbers."""
+        """The registry has all lines up to this number. Return lines to send again.
+
+        A number above all of ours is from an earlier run, before the clock was set back: the registry took our lines for
+        repeats, and they need higher numbers."""
         if number > self._last:
             texts, self._lines, self._last = list(self._lines.values()), {}, number
             for text in texts:
@@ -247,17 +249,17 @@ class DeskConversation:
         return []
 
     def refused(self, number: int) -> bool:
-        """This line will not arrive; false when it was none of ours, or answered before."""
+        """Forget a refused line. Return False when it was not ours, or was answered before."""
         return self._lines.pop(number, None) is not None
 
     def take(self, line: DeskLine) -> bool:
-        """A line of the other end; false for one that came before."""
+        """Take a line of the other end. Return False for a repeat."""
         is_new = line.position > self._came
         self._came = max(self._came, line.position)
         return is_new
 
     def shown(self, position: int) -> None:
-        """All lines up to this one have been shown."""
+        """Note that all lines up to this one were shown."""
         self.heard = max(self.heard, position)
 
 
@@ -270,12 +272,12 @@ LINE_FAILURES: Final = {
 
 
 class VisitTarget(NamedTuple):
-    """Which visitor is meant: a visit by its number, else the one whom an operator means who types at this time."""
+    """The visitor that is meant: by the number of the visit, or else by the time at which the operator typed."""
 
     visit: int | None
     entered_at: float
     is_maybe: bool = False
-    """Whether a typed line would mean something else if nobody were served."""
+    """Whether the typed line would mean something else if we served nobody."""
 
 
 class Operator:
@@ -285,10 +287,10 @@ class Operator:
         self._out = outputs
         self._focus = Focus()
         self.commands: Final = OperatorCommands(outputs, rng, self._focus)
-        """What we ask for."""
+        """Our requests."""
         self._conversation: DeskConversation | None = None
         self._ended: dict[int, DeskConversation] = {}
-        """Visits that are not ours any more, and lines that we said there without an answer so far."""
+        """Conversations of visits that are not ours any more, with lines of ours that are not answered yet."""
         self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
@@ -306,7 +308,7 @@ class Operator:
         return 0 if self._focus.client is None else self._focus.client.visit
 
     def takes_lines(self, *, entered_at: float) -> bool:
-        """Whether text that is typed at this time is for a visitor, be it for one who has just left."""
+        """Return whether text typed at this time is for a visitor, including one who has just left."""
         return self._focus.takes_lines(entered_at=entered_at)
 
     # --- what we want
@@ -330,7 +332,7 @@ class Operator:
                 assert_never(request)
 
     def say(self, text: str, target: VisitTarget, *, wall: float) -> None:
-        """A line for our visitor; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
+        """Send a line to our visitor. It waits here while the registry is away. The caller has checked its length."""
         visit = self._meant(happened.HeldWhat.LINE, target)
         if visit is None:
             return
@@ -340,7 +342,7 @@ class Operator:
             self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(visit))
 
     def _meant(self, what: happened.HeldWhat, target: VisitTarget) -> int | None:
-        """The visit that is meant, 0 for none; None when that is not clear, which is told."""
+        """Return the visit that is meant, 0 for none. Return None, and report it, when that is not clear."""
         if target.visit is not None:
             return target.visit
         typed = Typed.COMMAND
@@ -353,19 +355,19 @@ class Operator:
         return 0 if client is None else client.visit
 
     def lines_shown(self, visit: int, position: int) -> None:
-        """The visit's lines up to this one have been shown."""
+        """Note that the visit's lines up to this one were shown, and tell the registry."""
         if self._conversation is not None and self._conversation.visit == visit:
             self._conversation.shown(position)
             self._out.requests.append(HeardAtDesk(visit, position))
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that we asked and said is answered."""
+        """Whether every command and line of ours was answered."""
         return self.commands.is_answered and self._are_lines_answered
 
     @property
     def is_said(self) -> bool:
-        """Whether every line of ours was taken or refused, or nobody can be told just now."""
+        """Whether every line of ours was taken or refused, or there is no link."""
         return not self.commands.is_up or self._are_lines_answered
 
     @property
@@ -375,7 +377,7 @@ class Operator:
     # --- the link
 
     def link_up(self) -> None:
-        """Requests can be made."""
+        """The link is up."""
         self.commands.link_up()
         self._is_new_link = True
         for conversation in (
@@ -385,13 +387,13 @@ class Operator:
             self._out.requests += conversation.unanswered()
 
     def link_lost(self) -> None:
-        """Nothing asked for will be answered; what we said is said again on the next link."""
+        """The link is gone: pending commands fail, and unanswered lines are sent again on the next link."""
         self.commands.link_lost()
 
     # --- what the registry says
 
     def handle(self, notice: OperatorNotice | ConversationNotice, *, now: float) -> None:
-        """A notice of the desk."""
+        """Handle a notice of the help desk."""
         match notice:
             case DutyTold():
                 self._duty_told(notice, now)
@@ -413,7 +415,7 @@ class Operator:
                 assert_never(notice)
 
     def _duty_told(self, told: DutyTold, now: float) -> None:
-        """Also on each new link: a registry that was started anew has forgotten who was on duty."""
+        """Take our duty as the registry sees it. It comes on each new link too: a restarted registry has forgotten it."""
         was_first, self._is_new_link = self._is_new_link, False
         if was_first and self._conversation is not None and told.visit != self._conversation.visit:
             self._taken_back(self._conversation, now)
@@ -426,7 +428,7 @@ class Operator:
         self.is_on, self.queue = told.is_on, told.queue
 
     def _taken_back(self, conversation: DeskConversation, now: float) -> None:
-        """Whom we served was taken back while we had no link; what we said to them meanwhile reaches nobody."""
+        """Our visitor was taken back while we had no link; lines that we typed meanwhile reach nobody."""
         move = happened.ClientMove.TAKEN_BACK
         self._out.events.append(happened.ClientChanged(name=self.client or "", move=move))
         self._focus.lost(ClientReach.TAKEN_BACK, now=now)
@@ -445,7 +447,7 @@ class Operator:
         self._focus.came(told, now=now)
         self._is_client_away = not told.is_here
         if told.cause is ClientCause.RETURNED and is_same:
-            return  # the link broke, and nobody noticed
+            return  # only the link broke; for the operator nothing has changed
         self._out.events.append(
             happened.ClientCame(
                 visit=told.visit,
@@ -469,12 +471,12 @@ class Operator:
             self._part()
         was_away, self._is_client_away = self._is_client_away, changed.change is ClientReach.AWAY
         if changed.change is ClientReach.BACK and not was_away:
-            return  # a registry that was started anew takes everybody for away
+            return  # a restarted registry takes everybody to be away at first
         move = happened.ClientMove[changed.change.name]
         self._out.events.append(happened.ClientChanged(name=changed.name, move=move))
 
     def _part(self) -> None:
-        """The visitor is not ours any more; lines on their way are still answered."""
+        """End the conversation: the visitor is not ours any more. Lines on their way are still answered."""
         if self._conversation is not None and not self._conversation.is_settled:
             self._ended[self._conversation.visit] = self._conversation
         self._conversation = None

@@ -1,7 +1,7 @@
-"""Records: what the core hands out to be stored.
+"""Records: what the core hands out to be stored, and what it gets back at the next start (`Loaded`).
 
-The core says what is to be stored and waits to hear that it is; `peer.history.database` puts it on disk. `stream` is
-the name of a stream (`peer.core.records`). What is left of the records at the next start stands in `peer.core.records`.
+`peer.history.database` stores the records; the core acknowledges and shows nothing before they are on disk. `stream` is the
+key of a stream: see `parties_of`.
 """
 
 import contextlib
@@ -21,25 +21,25 @@ class MessageState(enum.IntEnum):
     """How far one of our own messages got."""
 
     UNSETTLED = 1
-    """On its way, or not begun."""
+    """On its way, or not begun yet."""
     KEPT = 2
-    """No way was open; it waits here."""
+    """In our outbox: no way was open."""
     SAVED = 3
-    """A letter at the registry; sent again straight before a newer message, so that order holds."""
+    """In the recipient's mailbox at the registry. Sent directly again ahead of a newer message, to keep the order."""
     DELIVERED = 4
     REFUSED = 5
     EXPIRED = 6
 
 
 FINAL: Final = frozenset({MessageState.DELIVERED, MessageState.REFUSED, MessageState.EXPIRED})
-"""From here a message goes nowhere."""
+"""States that never change again."""
 
 DEAD: Final = frozenset({MessageState.REFUSED, MessageState.EXPIRED})
-"""These never arrive: whoever waits for a later one need not wait for them."""
+"""States of messages that never arrive; the recipient need not wait for them."""
 
 
 class OutgoingAdded(msgspec.Struct, frozen=True):
-    """We have begun a message."""
+    """A message of ours was begun."""
 
     stream: bytes
     number: int
@@ -48,13 +48,13 @@ class OutgoingAdded(msgspec.Struct, frozen=True):
 
 
 class OutgoingChanged(msgspec.Struct, frozen=True):
-    """It got further."""
+    """A message of ours changed its state."""
 
     stream: bytes
     number: int
     state: MessageState
     trace: Stored = None
-    """How it got there."""
+    """Its delivery trace."""
 
 
 class OutgoingMoved(msgspec.Struct, frozen=True):
@@ -67,8 +67,8 @@ class OutgoingMoved(msgspec.Struct, frozen=True):
 
 
 class IncomingAdded(msgspec.Struct, frozen=True):
-    """A message for us, to be acknowledged once this is stored. `late`: it did not come straight. `behind`: it came
-    after a later one of its stream was to be shown, so a `Shown` of that one says nothing of it."""
+    """A message to us, which is acknowledged when this is stored. `late`: it came as mail or from a log. `behind`: a later
+    one of its stream is shown before it, so the `Shown` of that one does not cover it."""
 
     stream: bytes
     number: int
@@ -79,58 +79,58 @@ class IncomingAdded(msgspec.Struct, frozen=True):
 
 
 class Overtaken(msgspec.Struct, frozen=True):
-    """A stored message that turned out to be `behind`."""
+    """A stored message turned out to be `behind`."""
 
     stream: bytes
     number: int
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """Every message of the stream up to `number` that is stored has been shown, but for those `behind`."""
+    """All stored messages of the stream up to `number` were shown, except those `behind`."""
 
     stream: bytes
     number: int
 
 
 class ShownBehind(msgspec.Struct, frozen=True):
-    """A message that was `behind` has been shown."""
+    """A message that was `behind` was shown."""
 
     stream: bytes
     number: int
 
 
 class FloorRaised(msgspec.Struct, frozen=True):
-    """The sender said: nothing below `floor` is to come any more."""
+    """The sender told that nothing below `floor` will come any more."""
 
     stream: bytes
     floor: int
 
 
 class CursorMoved(msgspec.Struct, frozen=True):
-    """All lines of a group's log up to `position` have been taken."""
+    """We have all lines of a group's log up to `position`."""
 
     position: int
     group: str = CHANNEL
 
 
 class LineAccepted(msgspec.Struct, frozen=True):
-    """The newest of our own lines that a group's log has stands at `position`."""
+    """Our newest line in a group's log is at `position`."""
 
     position: int
     group: str = CHANNEL
 
 
 class NumberUsed(msgspec.Struct, frozen=True):
-    """A number of our stream to somebody went to what is no message: no message ever bears it."""
+    """A number of our stream to somebody was used for a group's line, so no message may have it."""
 
     stream: bytes
     number: int
 
 
 class RoomKept(msgspec.Struct, frozen=True):
-    """The room where we are (None: in none) and who was in it when we last heard: identity and presence.
+    """The room that we are in (None: in none), and its members with their presence as last heard.
 
-    `owes_leave`: we have left one, and the registry has not heard of it."""
+    `owes_leave`: we left a room, and the registry does not know it yet."""
 
     group: str | None
     members: tuple[tuple[bytes, int], ...] = ()
@@ -138,7 +138,7 @@ class RoomKept(msgspec.Struct, frozen=True):
 
 
 class RowsSaved(msgspec.Struct, frozen=True):
-    """Rows of the table, and the version up to which the table is whole (Unix time `at`)."""
+    """Rows of the table, and the version up to which our copy is complete since Unix time `at`."""
 
     rows: tuple[Row, ...]
     version: int
@@ -146,8 +146,8 @@ class RowsSaved(msgspec.Struct, frozen=True):
 
 
 class RegistryPinned(msgspec.Struct, frozen=True):
-    """Our server leads to the registry with this identity key: trusted on first use, or accepted by the user after a
-    change. `is_verified`: the user has named the key."""
+    """Our server is the registry with this identity key: trusted on first use, or accepted by the user after a change.
+    `is_verified`: the user has named the key."""
 
     identity: bytes
     is_verified: bool = False
@@ -158,9 +158,9 @@ class RegistryVerified(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What somebody calls themself, for lines of theirs that outlive their row.
+    """Somebody's name, for lines that outlive the row of their author.
 
-    `is_claimed`: only the author of a letter says so; it does not replace what a table has shown."""
+    `is_claimed`: only the author of a letter says so, and a name from the table is not replaced by it."""
 
     identity: bytes
     name: str
@@ -168,21 +168,21 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class FormerName(msgspec.Struct, frozen=True):
-    """By which somebody went before: they are found by it until somebody else bears it."""
+    """A name that somebody had before. It finds them until somebody else has it."""
 
     identity: bytes
     name_key: str
 
 
 class NameBlocked(msgspec.Struct, frozen=True):
-    """A row under a pinned name with another key than the pinned one; what is stored of the name stays as it is."""
+    """The registry showed this row under a pinned name with another key. What is stored of the name stays as it is."""
 
     name_key: str
     row: Row
 
 
 class NameCleared(msgspec.Struct, frozen=True):
-    """The name is blocked no more. `replaced`: the identity that gave way to the new one, if it did."""
+    """A name is not blocked any more. `replaced`: the old identity, if the user trusted the new one."""
 
     name_key: str
     replaced: bytes | None = None
@@ -195,14 +195,14 @@ class PersonVerified(msgspec.Struct, frozen=True):
 
 
 class OpeningTaken(msgspec.Struct, frozen=True):
-    """This person has begun a session with us by the opening of this number: none of before counts, in no later life."""
+    """This person began a session with us by the opening of this number. Earlier openings are void, after a restart too."""
 
     identity: bytes
     number: int
 
 
 class IgnoreChanged(msgspec.Struct, frozen=True):
-    """What this person says is not to be shown, or is again."""
+    """The user ignores this person, or does not any more."""
 
     identity: bytes
     is_ignored: bool
@@ -236,14 +236,15 @@ Record = (
 
 
 def can_wait(record: Record) -> bool:
-    """Whether nothing that is promised or told rests on this record: lost in a crash, it costs a repeat that is
-    recognised, such as a line of the log that is fetched again. What was shown or told to be delivered cannot wait:
-    lost, it would be shown or told twice."""
+    """Return whether this record may wait for the next commit, because no promise and no event depends on it.
+
+    Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again. A record of
+    what was shown, or reported as delivered, cannot wait: lost, the same would be shown or reported twice."""
     return isinstance(record, FloorRaised | CursorMoved)
 
 
 class StoredOutgoing(msgspec.Struct, frozen=True):
-    """One of our messages that is not final yet."""
+    """A message of ours that is not final yet."""
 
     number: Number
     at_ms: int
@@ -253,7 +254,7 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
 
 
 class StoredIncoming(msgspec.Struct, frozen=True):
-    """A message that was stored and, as far as we know, not shown; `behind` as in `IncomingAdded`."""
+    """A message to us that is stored and, as far as we know, was not shown. `behind`: as in `IncomingAdded`."""
 
     number: Number
     at_ms: int
@@ -269,18 +270,18 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     """The highest provisional number that a message ever had (clause 6.10); 0 for none."""
     outgoing: tuple[StoredOutgoing, ...] = ()
     gaps: tuple[tuple[Number, Number], ...] = ()
-    """Spans [start, end) of our numbers between unsettled ones that were never given, or never arrive."""
+    """Spans [start, end) of our numbers between unsettled ones that were never used, or will never arrive."""
     floor: Number = 0
     shown: Number = 0
     seen: tuple[Number, ...] = ()
     """Numbers at or above the floor that are stored."""
     gone: tuple[tuple[Number, Number], ...] = ()
-    """Spans [start, end) of numbers that were stored and shown, and whose texts are not kept any more."""
+    """Spans [start, end) of numbers that were stored and shown, and whose texts were deleted since."""
     unshown: tuple[StoredIncoming, ...] = ()
 
 
 class StoredGroup(msgspec.Struct, frozen=True):
-    """Where we stand in a group's log: all up to `cursor` is here; our own newest line in it is at `newest`."""
+    """Our position in a group's log: we have all lines up to `cursor`, and our own newest line is at `newest`."""
 
     cursor: Number | None = None
     newest: Number = 0
@@ -290,7 +291,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """All that a node starts with."""
 
     registry: bytes | None = None
-    """The identity key of the registry to which the server led the last time; None before the first contact."""
+    """The identity key of the registry that the server was the last time; None before the first contact."""
     is_registry_verified: bool = False
     """Whether the user has compared that key."""
     rows: tuple[Row, ...] = ()
@@ -300,20 +301,20 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomKept = RoomKept(None)
     streams: dict[bytes, StoredStream] = {}
     blocked: tuple[Row, ...] = ()
-    """Rows whose key is not the one that we hold for their name."""
+    """Rows with another key for their name than the one that we hold."""
     verified: frozenset[bytes] = frozenset()
     """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
     unresolved_names: dict[bytes, str] = {}
-    """Names by streams of ours that are not at rest, and lead to no key in the table."""
+    """Names by streams of ours with pending messages that lead to no row of the table."""
     former_names: dict[bytes, str] = {}
-    """The keys of names by which people went before."""
+    """Former names (their name keys) by identity."""
     openings: dict[bytes, Number] = {}
     """The number of the last opening that each person began a session with."""
     unknown_authors: dict[bytes, str] = {}
-    """Authors of letters that were not shown, who are not in the table, and what they are called, or call themselves."""
+    """Authors outside the table of letters that were not shown, with the names that they have or claim."""
     replaced: tuple[Row, ...] = ()
-    """Last rows of keys that gave way to others, and to which letters are saved."""
+    """Last rows of keys that were replaced by others while mail was saved for them."""
 
 
 CHANNEL_MARK: Final = b"#"
@@ -325,31 +326,33 @@ Key: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE, max_length=K
 
 
 class StreamParties(NamedTuple):
-    """Whose the lines of a stream are."""
+    """Whose stream it is."""
 
     room: str | None
     """None for direct messages, empty for the channel."""
     person: bytes | None
-    """The other one; None where we speak to a group."""
+    """The other person; None for our own stream to a group."""
 
 
 def parties_of(stream: bytes, *, is_ours: bool) -> StreamParties:
-    """What a stream's key says. Of a room it is the mark, the name of its group (one sign, then the room's name) and a zero
-    byte; of the channel the mark alone; and behind either, unless it is our own stream, the identity of who speaks."""
+    """Return whose stream has this key.
+
+    The key of a direct stream is the other's identity. The key of our stream to the channel is the mark alone; to a room it
+    is the mark, the group's name and a zero byte. Behind either, a member's stream has the member's identity."""
     group, person = (stream, None) if is_ours else (stream[:-KEY_SIZE], stream[-KEY_SIZE:])
     if group == CHANNEL_MARK:
         return StreamParties("", person)
     if group.startswith(CHANNEL_MARK) and group.endswith(b"\0"):
-        with contextlib.suppress(UnicodeDecodeError):  # a person's key may begin and end so
+        with contextlib.suppress(UnicodeDecodeError):  # an identity key may happen to look like this
             return StreamParties(group[1:-1].decode()[1:], person)
     return StreamParties(None, stream)
 
 
 def name_stream(registry: bytes, key: str) -> bytes:
-    """Our stream to a name (its key) whose bearer at this registry is not known yet: of the size of an identity key."""
+    """Return the key of our stream to an unresolved name at this registry; it has the size of an identity key."""
     return hashlib.sha256(b"chatapp name 1\0" + registry + key.encode()).digest()
 
 
 def group_mark(group: str) -> bytes:
-    """What stands before the identity in the names of a group's streams."""
+    """Return the beginning of the keys of a group's streams; alone it is the key of ours."""
     return CHANNEL_MARK if group == CHANNEL else CHANNEL_MARK + group.encode() + b"\0"

@@ -1,7 +1,7 @@
-"""Changing our own name: the identity stays, the card shows another name (clause 4.6).
+"""Changing our own name: the identity stays, the card gets another name (clause 4.6).
 
-Between the question and its answer anything may die, so both names are ours until the registry has welcomed us under
-one of them.
+Any program may die between the request and its answer, so we hold both names until the registry has welcomed us under one
+of them.
 """
 
 import random
@@ -23,7 +23,7 @@ _REFUSALS: Final = {
 _OF_THE_NAME: Final = frozenset(
     {RefusalReason.BAD_NAME, RefusalReason.NAME_TAKEN, RefusalReason.OLD_CARD, RefusalReason.FULL}
 )
-"""Why we are not let in under one of two names, and may be under the other."""
+"""Refusals of one of our two names after which the registry may still accept the other."""
 
 
 class Renaming:
@@ -49,14 +49,14 @@ class Renaming:
         self.deadline: float | None = None
         self._tried_other = False
         self._may_yet_be_heard = False
-        """Whether a question of ours may still lie at the registry, unread, after we gave it up."""
+        """Whether the registry may yet read a request that we have given up."""
         self._asked: str | None = None
-        """What the user waits to hear of."""
+        """The name that the user asked for, until the outcome is reported."""
         self.confirmed: str | None = None
         """The name that the registry has for us, once that is certain after a change was begun."""
 
     def refusal_of(self, new: str) -> RenameRefusal | None:
-        """Why our name cannot be changed to this one; None when the registry is to be asked."""
+        """Return why our name cannot be changed to this one; None when the registry has to decide."""
         try:
             name = peer_name(new)
         except NameRefused:
@@ -68,7 +68,7 @@ class Renaming:
         return None if self._registry_status.reach is RegistryReach.UP else RenameRefusal.UNREACHABLE
 
     def request(self, new: str, *, now: float) -> None:
-        """Another name, please; `Renamed`, `NameUnavailable` or `RenameRefused` follows."""
+        """Ask for another name; `Renamed`, `NameUnavailable` or `RenameRefused` follows."""
         reason = self.refusal_of(new)
         if reason is None:
             self._ask(new, now)
@@ -89,7 +89,7 @@ class Renaming:
         self._out.requests.append(wire.Rename(reference=self._reference, card=card))
 
     def answered(self, answer: wire.RenameAccepted | wire.RenameRefused) -> None:
-        """The registry has decided."""
+        """Handle the registry's answer."""
         if answer.reference != self._reference or self._me.other_name is None:
             return
         new = self._me.other_name
@@ -99,7 +99,7 @@ class Renaming:
             self._refuse(new, answer.reason)
 
     def link_lost(self) -> None:
-        """The answer does not come. Which name holds is known at the next welcome."""
+        """The answer will not come; the next WELCOME shows which name is ours."""
         self._reference = self.deadline = None
 
     def registry_lost(self) -> None:
@@ -108,16 +108,16 @@ class Renaming:
         self._tell_refused(RenameRefusal.UNREACHABLE)
 
     def handle_timer(self, *, now: float) -> None:
-        """The answer does not come in time: register anew, that tells."""
+        """Register again if the answer is late: the WELCOME shows which name is ours."""
         if self.deadline is not None and now >= self.deadline:
             self.link_lost()
             self._session.note_silence(now=now)
 
-    # --- at the door
+    # --- registration
 
     def welcomed(self) -> bool:
-        """The registry has let us in under the name that our card shows: that is our name. True when it is to be asked once
-        more, with a newer card: a question that it reads only now must find one, or we would bear a name unknown to us."""
+        """The registry let us in under the name on our card, so that name is ours. Return whether to register once more with
+        a newer card: an old request that the registry reads later must find one, or it would still rename us."""
         if self._reference is not None or self._me.other_name is None:
             return False
         if self._may_yet_be_heard:
@@ -128,7 +128,7 @@ class Renaming:
         return False
 
     def denied(self, reason: RefusalReason) -> bool:
-        """We are not let in. True when that may be because our other name holds: try that one."""
+        """The registry refused us. Return whether to try our other name, because that one may be ours."""
         if self._me.other_name is None or self._tried_other:
             return False
         if reason not in _OF_THE_NAME:
@@ -148,7 +148,7 @@ class Renaming:
             self._settle()
 
     def _show(self, name: str) -> None:
-        """A card with this name that is newer than all before."""
+        """Register with a newer card under this name."""
         self._me.rename(name)
         self._may_yet_be_heard = False
         self._session.use_card(self._me.card, first_opening=self._me.first_opening)

@@ -1,7 +1,7 @@
-"""What the user decides about people and the registry: whose keys are theirs, and who is not to be heard.
+"""The user's decisions about keys of people and of the registry, and about whom to ignore.
 
-A name whose key has changed is blocked until its new key is trusted; from then on the old one is nobody's. The user names
-the key that they mean by its digits, so that no other key is trusted, whatever is shown meanwhile.
+A name whose key has changed is blocked until the user trusts the new key, which then replaces the old one. The user states
+the digits of the key, so that no other key is trusted if the registry shows yet another one meanwhile.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from chatapp.wire.messages.table import Row
 from chatapp.wire.names import name_key
 
 ROUNDS: Final = 5_200
-"""Hashes for each half. Who wants a key of their own that shows the same half has to pay them for each key they try."""
+"""Hashes for each half. An attacker who searches a key with the same half pays them for every key tried."""
 
 _PURPOSE: Final = b"chatapp safety 1\0"
 _GROUPS: Final = 6
@@ -37,7 +37,7 @@ _GROUP_DIGITS: Final = 5
 
 
 def safety_number(one: bytes, other: bytes) -> str:
-    """60 digits of two identity keys, in whichever order they are given."""
+    """Return the 60 digits of two identity keys, the same in either order."""
     return "".join(sorted((_half(one), _half(other))))
 
 
@@ -51,11 +51,11 @@ def _half(identity: bytes) -> str:
 
 
 SERVER: Final = "server"
-"""The registry, where a name is asked for: nobody can bear this name."""
+"""Stands for the registry where a name is expected; nobody can have this name."""
 
 
 class TrustDecisions:
-    """Our decisions at this registry."""
+    """The user's decisions at this registry."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class TrustDecisions:
         verified: Set[bytes],
         is_registry_verified: bool,
     ) -> None:
-        """`verified`: the identities whose keys the user has compared in an earlier life."""
+        """`verified`: the identities whose keys the user has compared before."""
         self._me = me
         self._contacts = contacts
         self._table = table
@@ -96,7 +96,7 @@ class TrustDecisions:
         return identity in self._verified
 
     def number(self, name: str) -> happened.SafetyNumber | happened.NobodyKnown:
-        """Return the digits to compare with theirs. Of a blocked name they are those of the key shown now."""
+        """Return the digits to compare. For a blocked name they are those of the key that the registry shows now."""
         row, is_changed = self._in_question(name)
         if row is None:
             return happened.NobodyKnown(name=name)
@@ -112,8 +112,8 @@ class TrustDecisions:
     def accept(
         self, name: str, digits: str | None, *, now: float
     ) -> tuple[happened.Trusted | happened.NotTrusted | happened.NobodyKnown, dict[int, int]]:
-        """Hold the key with these digits for a name, if it is the one that is shown now. What was under way to the old one
-        and not given away as mail goes to the new one: also returned are the new numbers of those messages by the old."""
+        """Trust the key with these digits for a name, if the registry shows it now. Pending messages to the old key,
+        except saved mail, go to the new one. Also return their new numbers by the old ones."""
         row, is_changed = self._in_question(name)
         contact = self._contacts.by_name(name)
         if row is None or contact is None:
@@ -140,8 +140,8 @@ class TrustDecisions:
         )
 
     def accept_registry(self, digits: str | None, *, now: float) -> happened.Trusted | happened.NotTrusted:
-        """Take the key with this fingerprint for our registry's: the one that we hold, which counts as compared from now
-        on, or the one that answers in its place, which is held once its registry lets us in."""
+        """Trust the key with this fingerprint for our registry: the one that we hold, which then counts as compared, or the
+        one that answers in its place, which we hold as soon as that registry lets us in."""
         typed = None if digits is None else fingerprint_from(digits) or digits
         held = self._session.pinned
         if held is not None and typed == fingerprint_digits(held):
@@ -158,14 +158,15 @@ class TrustDecisions:
         return happened.Trusted(name=SERVER, is_new=True)
 
     def _registry_digits(self) -> str:
-        """Those of the key to be compared: of one that answers in the place of ours, else of ours; empty for none."""
+        """Return the digits to compare: of the key that answers in place of ours, else of ours; empty without a key."""
         key = self._session.stranger or self._session.pinned
         return "" if key is None else fingerprint_digits(key)
 
-    # --- not to be heard
+    # --- ignoring
 
     def ignore(self, name: str, *, is_ignored: bool) -> happened.Ignored | happened.NobodyKnown:
-        """By key: another name changes nothing, nor does a restart. What they say is acknowledged and stored."""
+        """Ignore somebody, or stop. It goes by identity, so a new name changes nothing. Their messages are still
+        acknowledged and stored."""
         contact = self._contacts.by_name(name)
         if contact is None or self._is_own(contact.row):
             return happened.NobodyKnown(name=name)
@@ -196,7 +197,7 @@ class TrustDecisions:
         return self._ladder.redirect(old, new, conversation, wall=now + self._clock.offset, now=now)
 
     def _doubt(self, key: str, typed: str | None, digits: str) -> happened.Doubt | None:
-        """Why these digits are not those of the key that is shown now; None when they are."""
+        """Return why these digits are not those of the key shown now; None when they are."""
         if typed is None:
             return happened.Doubt.NO_DIGITS
         if typed == digits:
@@ -207,8 +208,8 @@ class TrustDecisions:
         return safety_number(self._me.identity.public, identity)
 
     def _in_question(self, name: str) -> tuple[Row | None, bool]:
-        """The row whose key is to be compared for a name, and whether it is not the key that we hold. None for nobody
-        known, and for ourselves."""
+        """Return the row whose key is to be compared for a name, and whether that key differs from the one that we hold. The
+        row is None for an unknown name and for our own."""
         contact, blocked = self._contacts.by_name(name), self._blocked(name)
         row = blocked or (contact.row if contact is not None else None)
         return (None if row is None or self._is_own(row) else row), blocked is not None

@@ -190,5 +190,7 @@ class Contacts:
         """Note a new name. The old one still finds them until somebody else has it."""
         for key, holder in list(self._by_name.items()):
             if holder is contact and key not in (old, new):
-                del self._by_name[key]  # one former name each, so that a registry cannot grow this without bound
+                del self._by_name[
+                    key
+                ]  # one former name each, so that a registry cannot grow this without bound
         self._by_name[new] = contact

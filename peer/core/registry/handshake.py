@@ -1,7 +1,7 @@
-"""The handshake with a registry: how each end proves to the other who it is (clauses 4.1 to 4.5).
+"""The handshake with a registry, in which each end proves its identity to the other (clauses 4.1 to 4.5).
 
-Which registry we expect is decided here: the one whose key the user named, else the one that is pinned, else the one
-that made our join code, else the first.
+The registry that we accept is the one whose key the user named; otherwise the pinned one; otherwise the one that made our
+join code; otherwise the first that answers.
 """
 
 import random
@@ -15,7 +15,7 @@ from chatapp.wire.messages.table import Card
 
 
 class Handshake:
-    """Our end: one attempt after the other, each under a nonce of its own."""
+    """Our end of the handshake. Each attempt has its own nonce."""
 
     def __init__(self, *, identity: Identity, pinned: bytes | None, rng: random.Random) -> None:
         self._identity = identity
@@ -28,41 +28,41 @@ class Handshake:
         self.demanded: str | None = None
         """The digits of the fingerprint that the registry must have, whatever is pinned."""
         self.is_key_named = False
-        """Whether the user or a join code named the key of the registry that let us in last."""
+        """Whether the user, or a join code, named the key of the registry that let us in last."""
         self.stranger: bytes | None = None
-        """The key that answers this attempt instead of the one that we expect."""
+        """The key that answered this attempt instead of the expected one."""
 
     @property
     def is_code_foreign(self) -> bool:
-        """Whether the join code was made by another registry than the one that answers: it is not shown there."""
+        """Whether our join code is of another registry than the one that answers; it is not shown to that one."""
         met = self.stranger or (self._cookie.card.identity if self._cookie is not None else None)
         return self._code is not None and met is not None and not self._code.is_made_by(met)
 
     @property
     def expected(self) -> str:
-        """The fingerprint of the key that we expect; empty while any key will do."""
+        """The fingerprint of the expected key; empty if any key is accepted."""
         if self.demanded is not None:
             return in_groups_of_four(self.demanded)
         return "" if self.pinned is None else fingerprint(self.pinned)
 
     def use_card(self, card: Card) -> None:
-        """What to register with from now on."""
+        """Register with this card from now on."""
         self._card = card
 
     def use_code(self, code: JoinCode | None) -> None:
-        """The join code to show from now on."""
+        """Show this join code from now on."""
         self._code = code
 
     def begin(self) -> None:
-        """A new attempt."""
+        """Begin a new attempt."""
         self._nonce, self.stranger = self._rng.randbytes(16), None
 
     def hello(self) -> bytes:
-        """The datagram that asks who is there."""
+        """Return a HELLO."""
         return bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=self._nonce))
 
     def takes_cookie(self, cookie: Cookie) -> bool:
-        """Whether it answers our HELLO and is by the registry that we expect."""
+        """Take a COOKIE. Return whether it answers our HELLO and is from the expected registry."""
         if cookie.nonce != self._nonce or not is_authentic(cookie.card):
             return False
         if not self._is_expected(cookie.card.identity):
@@ -79,7 +79,7 @@ class Handshake:
         return self._code is None or self._code.is_made_by(registry)
 
     def register(self) -> bytes:
-        """The datagram that asks to be let in."""
+        """Return a REGISTER."""
         assert self._cookie is not None and self._card is not None
         return bytes((Kind.REGISTER,)) + encode(
             make_register(
@@ -93,7 +93,7 @@ class Handshake:
         )
 
     def takes_welcome(self, welcome: Welcome) -> Card | None:
-        """The card of the registry that has let us in herewith; it is pinned from now on."""
+        """Take a WELCOME. Return the card of the registry, which is pinned from now on; None if the WELCOME is invalid."""
         if welcome.nonce != self._nonce or self._cookie is None:
             return None
         card = self._cookie.card
@@ -105,8 +105,8 @@ class Handshake:
         return card
 
     def takes_refused(self, refused: Refused, *, is_registering: bool) -> bool:
-        """Whether it is by the registry that we asked. Who has pinned nobody yet believes whoever knows the nonce, as it
-        would believe their COOKIE."""
+        """Return whether a REFUSED is from the registry that we asked. Without a pinned key we believe anybody who knows the
+        nonce, as we would believe that sender's COOKIE."""
         if refused.nonce != self._nonce:
             return False
         registry = self._cookie.card.identity if is_registering and self._cookie else self._known

@@ -1,7 +1,4 @@
-"""Our end of the link to the registry: opening, session and its renewal, frames in and out, taking it up again.
-
-It knows seals and when to try again.
-"""
+"""Our end of the link to the registry: its session and the renewal of its keys, its frames, and when to connect again."""
 
 import enum
 import random
@@ -22,35 +19,35 @@ _RENEWAL: Final = bytes((Kind.RENEWAL,))
 _PONG: Final = encode(Pong(0, 0))[:2]
 """What a Pong begins with: its length and its tag."""
 STABLE_AFTER: Final = 2.0
-"""Seconds after which a link counts as good, so that the next loss is answered at once and not after a pause."""
+"""Seconds after which a link counts as stable: when it breaks after that, we reconnect without a pause."""
 
 
 ASKED_AFTER: Final = 2.5
-"""Seconds without an answer after which a Ping, which has one in any case, shows whether the link still carries anything."""
+"""Seconds without hearing the registry after which we send a Ping, which it always answers, to test the link."""
 
 LATE_AFTER: Final = 2.5
-"""Seconds by which a timer is so late that the program was stopped: what came meanwhile is still to be read."""
+"""Seconds by which a late timer shows that the program itself was suspended: then what came meanwhile is still unread."""
 
 
 class OpenLink(Protocol):
     """Begins the session of a link with our registry."""
 
     def __call__(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """The first frame, which carries this, and what understands the answer. Raises SealError."""
+        """Return the first frame, which carries `payload`, and the object that opens the answer. Raises SealError."""
 
 
 class LinkState(enum.Enum):
-    """Where our link stands."""
+    """The state of our link."""
 
-    DOWN = "no connection, none wanted right now"
-    WAITING = "none, the next attempt is a moment away"
-    OPENING = "the shell is to connect"
-    ATTACHED = "our first frame is sent; the answer of the registry is awaited"
-    UP = "frames went both ways"
+    DOWN = "no connection, and none is wanted now"
+    WAITING = "no connection; the next attempt is a moment away"
+    OPENING = "the driver is to connect"
+    ATTACHED = "our first frame is sent; the registry's answer is awaited"
+    UP = "the registry has answered"
 
 
 class RegistryLink:
-    """The link of one node. The shell connects when `wants_connection` says so, and reports what became of it."""
+    """The link of one node. The driver connects when `wants_connection` returns true, and reports the result."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -68,28 +65,28 @@ class RegistryLink:
         self._asked_to_connect = False
         self._spoke_at = 0.0
         self._unheard_since: float | None = None
-        """When we said the first thing after the registry was last heard; None: nothing since."""
+        """When we first sent something after we last heard the registry; None: nothing since then."""
         self._is_asked = False
-        """Whether a Ping was among it."""
+        """Whether we have sent a Ping since then."""
         self._is_read = True
         self.state = LinkState.DOWN
         self.tried_since: float | None = None
-        """Since when attempts to connect have failed, or the first one is under way; None: the last one succeeded."""
+        """Since when attempts to connect fail, or the first one is pending; None: the last one succeeded."""
         self.stalled_since: float | None = None
-        """Since when a link carried nothing that we have closed for that; whoever tells of it forgets it."""
+        """When the link that we closed as stalled went silent; `LinkWatch` takes and clears it."""
 
     @property
     def is_up(self) -> bool:
-        """Whether requests can be made."""
+        """Whether requests can be sent."""
         return self.state is LinkState.UP
 
     def wants_connection(self) -> bool:
-        """Drained: whether the shell is to connect now."""
+        """Return, once, whether the driver is to connect now."""
         asked, self._asked_to_connect = self._asked_to_connect, False
         return asked
 
     def open(self, open_link: OpenLink, *, now: float) -> None:
-        """We are registered: have a link, at once or so long after the last attempt as those that failed have earned."""
+        """Want a link, as we are registered: at once, or after the backoff that failed attempts have earned."""
         self._open_link = open_link
         if self.state is LinkState.DOWN:
             earliest = now
@@ -99,7 +96,7 @@ class RegistryLink:
             self.handle_timer(now=now)
 
     def drop(self) -> None:
-        """No link is wanted any more; the shell closes what it has."""
+        """Want no link any more; the driver closes its connection."""
         self.state, self._deadline, self._begun = LinkState.DOWN, None, None
         self._unheard_since = None
         if self._session is not None:
@@ -108,20 +105,20 @@ class RegistryLink:
         self._out.clear()
 
     def forgive(self) -> None:
-        """We ended the link by our own wish: the next one need not wait."""
+        """Reset the backoff: earlier failures say nothing about the next attempt."""
         self._opened_at = 0.0
         self._backoff.reset()
         self.tried_since = None
 
     def connected(self, *, now: float) -> None:
-        """TCP stands: our first frame begins the link's session and says what we want (clause 9.1)."""
+        """TCP is connected: send the first frame, which begins the link's session and attaches us (clause 9.1)."""
         self.tried_since = None
         if self.state is not LinkState.OPENING or self._open_link is None:
             return
         try:
             first, self._begun = self._open_link(encode(Attach()), now=now)
         except SealError:
-            return  # we are at another registry by now: the time to answer runs out
+            return  # we have another registry by now; the attempt will time out
         self._out.append(frame(first))
         self._spoke_at = now
         self.state = LinkState.ATTACHED
@@ -136,7 +133,7 @@ class RegistryLink:
             self._is_of_use = True
 
     def send_group_frame(self, group_frame: bytes, *, now: float) -> None:
-        """Queue a group frame: it carries its own seal."""
+        """Queue a group frame, which is sealed already."""
         self._say(group_frame, now)
 
     def opened(self, data: bytes, *, now: float) -> bytes | None:
@@ -167,14 +164,14 @@ class RegistryLink:
         return payload
 
     def read_from(self, *, is_read: bool, now: float) -> None:
-        """Whether the shell reads what comes. While it does not, nothing is heard, and the link is as good as before."""
+        """Note whether the driver reads the link. While it does not, silence says nothing about the link."""
         if is_read is not self._is_read:
             self._is_read = is_read
             if self._unheard_since is not None:
                 self._unheard_since, self._is_asked = now, False
 
     def is_keepalive_due(self, now: float) -> bool:
-        """Whether to say Ping: we have been silent for long, or wait for an answer."""
+        """Return whether to send a Ping: we have been silent for long, or have waited for an answer."""
         if self.state is not LinkState.UP:
             return False
         return now >= self._spoke_at + LINK_KEEPALIVE_SPAN or (
@@ -185,8 +182,8 @@ class RegistryLink:
         )
 
     def handle_timer(self, *, now: float) -> bool:
-        """Connect when the pause is over, renew the keys when they are old. True when a connection is to be closed: it took
-        too long, or stands still."""
+        """Connect when the pause is over, and renew old keys. Return whether to close the connection: it took too long, or
+        it stalled."""
         if self.state is LinkState.UP:
             if (due := self._renewal_due()) is not None and now >= due:
                 self._renew(now)
@@ -203,7 +200,7 @@ class RegistryLink:
         return True
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         if self.state is not LinkState.UP:
             return self._deadline
         due = self._spoke_at + LINK_KEEPALIVE_SPAN
@@ -214,7 +211,7 @@ class RegistryLink:
         return min(due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER))
 
     def bytes_to_send(self) -> list[bytes]:
-        """Drained: pieces for the connection, in order."""
+        """Return the bytes for the connection, once, in order."""
         out, self._out = self._out, []
         return out
 

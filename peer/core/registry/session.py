@@ -1,7 +1,6 @@
-"""Our registration: coming in, staying in, being lost, leaving (clauses 4 and 5.4).
+"""The registration: a state machine from HELLO to LEAVE, with its retries and timeouts (clauses 4 and 5.4).
 
-What can happen in which state stands in `states`, who is believed in `handshake`; here is when something is asked, and
-when it counts as unanswered.
+TRANSITIONS says which input is possible in which state. `handshake` decides which registry is believed.
 """
 
 import enum
@@ -21,15 +20,15 @@ from chatapp.wire.sessions.session import SessionTable
 
 
 class State(enum.Enum):
-    """Where our registration stands."""
+    """The state of our registration."""
 
     OFFLINE = "not registered, and not trying to be"
     GREETING = "HELLO sent, the COOKIE is awaited"
     REGISTERING = "REGISTER sent, WELCOME or REFUSED is awaited"
     REGISTERED = "the registry knows us and answers"
-    PAUSING = "the registry does not answer; the next search is a moment away"
+    PAUSING = "the registry does not answer; the next attempt is a moment away"
     LEAVING = "LEAVE sent, its answer is awaited"
-    REFUSED = "the registry lets us not in"
+    REFUSED = "the registry has refused us"
 
 
 class Input(enum.Enum):
@@ -39,12 +38,12 @@ class Input(enum.Enum):
     COOKIE = "an authentic COOKIE came"
     WELCOME = "an authentic WELCOME came"
     REFUSED = "an authentic REFUSED came"
-    UNANSWERED = "all tries of a question are over"
-    PAUSED = "the pause between two searches is over"
-    SILENCE = "the link broke or a ping stayed unanswered"
-    LEAVE = "we want to be offline, and have been let in before: the registry may have us online"
-    STOP = "we want to be offline, and were never let in"
-    LEFT = "the registry confirmed that we left, or knows nothing of us any more"
+    UNANSWERED = "all attempts of a question went unanswered"
+    PAUSED = "the pause between two attempts is over"
+    SILENCE = "the link broke, or a ping went unanswered"
+    LEAVE = "we want to be offline, and were registered before, so the registry may show us online"
+    STOP = "we want to be offline, and were never registered"
+    LEFT = "the registry confirmed that we left, or was restarted and does not know us"
 
 
 TRANSITIONS: Final = {
@@ -75,11 +74,11 @@ TRANSITIONS: Final = {
 
 
 class Notice(enum.Enum):
-    """What the session tells its owner, in order."""
+    """What happened to the registration, for `Registration` to act on."""
 
     WELCOMED = "we are registered (again)"
-    DENIED = "we are refused; `denied` says why"
-    SILENT = "the registry answers no ping, by UDP or on the link: it is asked anew who is there before it counts as lost"
+    DENIED = "the registry refused us; `denied` says why"
+    SILENT = "the registry answers no ping, by UDP or on the link; one more HELLO decides whether it is lost"
     LOST = "the registry does not answer"
     LEFT = "we left"
     LEAVE_UNANSWERED = "we left without an answer"
@@ -88,7 +87,7 @@ class Notice(enum.Enum):
 
 
 class Question:
-    """One question on its way: sent at once, again after each `ack_timeout`, given up after `tries` of them."""
+    """A question to the registry: sent at once, again after each `ack_timeout`, and given up after `tries` attempts."""
 
     __slots__ = ("_next_at", "_policy", "_tries", "asked_at", "reference")
 
@@ -101,11 +100,11 @@ class Question:
 
     @property
     def next_timer(self) -> float:
-        """When the next try, or the giving up, is due."""
+        """When the next attempt, or the end of the question, is due."""
         return self._next_at
 
     def is_due(self, now: float) -> bool:
-        """Whether to send it (again) now; counts the try. Ask until `is_over`."""
+        """Return whether to send the question now, and count the attempt. Call it until `is_over`."""
         if self.is_over(now) or now < self._next_at:
             return False
         self._tries += 1
@@ -165,46 +164,46 @@ class RegistrySession:
         self._search = Backoff(first=SEARCH_FIRST, largest=SEARCH_LARGEST)
         self._handshake = Handshake(identity=identity, pinned=pinned, rng=rng)
         self._registry = b""
-        """The key of the registry that let us in,"""
+        """The key of the registry that let us in."""
         self._context = b""
-        """and the nonce with which we came in: openings of before are none."""
+        """The nonce of that registration. It is part of each session opening, so older openings are void."""
         self.sessions: Final = SessionTable(
             identity, rng=rng, context_of=self._context_of, first_number=first_opening
         )
         self.life = 0
-        """The counter of the registry's card, which it makes anew in each of its lives."""
+        """The counter of the registry's card, which rises with each start of the registry."""
         self._out: list[bytes] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
         self._warned_of: bytes | None = None
         self._is_leave_doubtful = False
-        """Whether we are leaving a registry that may have forgotten our session: it is asked by HELLO, too."""
+        """Whether we are leaving a registry that may have forgotten our session: then we also send it HELLO."""
         self.address: Final = address
         self.state = State.OFFLINE
         self.is_lost = False
         self.is_wanted = False
-        """Whether it is lost, and looked for because somebody waits for it."""
+        """Whether the registry is lost and an early attempt is under way, because a request waits for it."""
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
         self.newer_counter = 0
-        """That of a card of ours which the registry knows, when it refused an older one."""
+        """The counter of the newer card that the registry has of us, after it refused an older one."""
         self.table_version = 0
-        """How far our table goes now."""
+        """The version of our table."""
         self._version_at_register = 0
-        """How far it went when the present attempt to register began."""
+        """The version of our table when the present attempt to register began."""
         self.known_version = 0
-        """The newest table version that the registry spoke of."""
+        """The newest table version that the registry has mentioned."""
         self.heard_at = float("-inf")
         """When the registry last answered a question of ours."""
 
     @property
     def pinned(self) -> bytes | None:
-        """The identity key of the registry at this address, once we know it."""
+        """The identity key of the registry that we hold; None before the first contact."""
         return self._handshake.pinned
 
     @property
     def expected(self) -> str:
-        """The fingerprint of the key that the registry must have; empty while any will do."""
+        """The fingerprint of the key that the registry must have; empty if any key is accepted."""
         return self._handshake.expected
 
     @property
@@ -224,28 +223,28 @@ class RegistrySession:
 
     @property
     def stranger(self) -> bytes | None:
-        """The key that answers instead of that one, as was last told; None once the right one has answered."""
+        """The key that answers instead of the expected one, as last reported; None once the right one has answered."""
         return self._warned_of
 
     @property
     def is_registry_behind(self) -> bool:
-        """Whether the registry that welcomed us had told us of a later table than it has now: its folder is a backup. A
-        batch that came behind our question does not count."""
+        """Whether our table was newer than the registry's when we registered: the registry was restored from a backup.
+        Batches that arrived after our REGISTER do not count."""
         return self.welcome is not None and self.welcome.table_version < self._version_at_register
 
     # --- what we want
 
     def use_card(self, card: Card, *, first_opening: int) -> None:
-        """What to register with from now on, and above which numbers to open sessions."""
+        """Register with this card from now on. Numbers of session openings are above `first_opening`."""
         self._handshake.use_card(card)
         self.sessions.number_from(first_opening)
 
     def use_code(self, code: JoinCode) -> None:
-        """Come in with this join code, until we have once been let in."""
+        """Register with this join code until the registry has let us in once."""
         self._handshake.use_code(code)
 
     def demand(self, digits: str) -> None:
-        """Let nobody be our registry but the one whose key has this fingerprint, whatever is pinned."""
+        """Accept only the registry whose key has this fingerprint, whatever is pinned."""
         self._handshake.demanded = digits
 
     def start(self, *, table_version: int, now: float) -> None:
@@ -254,20 +253,20 @@ class RegistrySession:
         self._step(Input.START, now)
 
     def leave(self, *, now: float) -> None:
-        """Go offline and tell the registry, also one that did not answer lately: it may be back."""
+        """Go offline and tell the registry, even if it did not answer lately: it may be back."""
         self._step(Input.STOP if self.welcome is None else Input.LEAVE, now)
 
     def note_silence(self, *, now: float) -> None:
-        """The link broke: see at once whether the registry is still there."""
+        """The link broke: find out at once whether the registry still answers."""
         self._step(Input.SILENCE, now)
 
     def ping(self, *, now: float) -> None:
-        """Ask for a sign of life now; silence is noticed `give_up_after` later."""
+        """Ping the registry now; its silence is noticed after `give_up_after`."""
         if self.state is State.REGISTERED and self._question is None:
             self._ask(now)
 
     def search(self, *, now: float) -> bool:
-        """Look for a lost registry at once: somebody waits for it. Whether an attempt is under way."""
+        """Look for a lost registry at once, because a request waits for it. Return whether an attempt is under way."""
         if self.is_lost:
             self._step(Input.PAUSED, now)
             self.is_wanted = self.state in (State.GREETING, State.REGISTERING)
@@ -285,7 +284,7 @@ class RegistrySession:
             and self._handshake.takes_cookie(cookie)
             and cookie.card.counter != self.life
         ):
-            self._step(Input.LEFT, now)  # it was started anew, and has nobody online who has not come back
+            self._step(Input.LEFT, now)  # it was restarted, so it shows us online no more
 
     def receive_welcome(self, data: bytes, *, now: float) -> None:
         """A WELCOME. Raises DecodeError, SealError."""
@@ -312,14 +311,14 @@ class RegistrySession:
             self._step(Input.REFUSED, now)
 
     def _may_refuse(self, reason: RefusalReason) -> bool:
-        """A REGISTER may be refused for any reason; a HELLO for its version, unless we were welcome here in this life:
-        then the registry is as good as away, and direct chat goes on."""
+        """Return whether a refusal counts: of a REGISTER for any reason, of a HELLO only for its version. If we were
+        registered since our start, a wrong version counts as an absent registry, and direct chat goes on."""
         if self.state is State.REGISTERING:
             return True
         return self.state is State.GREETING and reason is RefusalReason.VERSION and self.welcome is None
 
     def receive_pong(self, pong: Pong, *, now: float) -> None:
-        """The registry lives."""
+        """Take a PONG, the answer to a ping."""
         self.known_version = max(self.known_version, pong.table_version)
         question = self._question
         if self.state is State.REGISTERED and question is not None and pong.reference == question.reference:
@@ -328,29 +327,29 @@ class RegistrySession:
             self._next_ping = now + self._ping_span()
 
     def receive_probe(self, *, now: float) -> None:
-        """The registry asks for a sign of life by UDP: somebody could not reach us."""
+        """Answer the registry's probe with a ping: somebody could not reach us."""
         self.ping(now=now)
 
     def receive_left(self, left: Left, *, now: float) -> None:
-        """The registry has taken our leave."""
+        """The registry has confirmed that we left."""
         if self._question is not None and left.reference == self._question.reference:
             self._step(Input.LEFT, now)
 
     # --- what is sealed for the registry alone
 
     def is_ours(self, datagram: bytes) -> bool:
-        """Whether a datagram is of a session with the registry."""
+        """Return whether a datagram belongs to our session with the registry."""
         return self.sessions.author_of(datagram) == self._registry != b""
 
     def open(self, datagram: bytes, *, now: float) -> bytes:
-        """What the registry says by UDP; empty for nothing. Raises DecodeError, SealError."""
+        """Return the payload of a datagram of the registry, which may be empty. Raises DecodeError, SealError."""
         opened = self.sessions.open(datagram, now=now)
         if opened.answer is not None:
             self._out.append(opened.answer)
         return opened.payload
 
     def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """The first frame of a link, which carries this. Raises SealError."""
+        """Begin the session of a link. Return the first frame, which carries `payload`. Raises SealError."""
         return self.sessions.open_link(self._registry, payload, now=now)
 
     def _context_of(self, identity: bytes) -> bytes | None:
@@ -359,7 +358,7 @@ class RegistrySession:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Ask again, give up, search again or ping, as far as each is due."""
+        """Retry or give up a question, end a pause, or ping, as each is due."""
         self.sessions.handle_timer(now=now)
         if self._pause_until is not None and now >= self._pause_until:
             self._step(Input.PAUSED, now)
@@ -374,10 +373,10 @@ class RegistrySession:
                     self.sessions.doubt(self._registry, now=now)
                 self._say(now)
                 if self.state is State.REGISTERED:
-                    self._sealed.append(self._sealed_wording(question))  # UDP seems not to get through
+                    self._sealed.append(self._sealed_wording(question))  # on the link too: UDP may be blocked
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         if self._question is not None:
             due: float | None = self._question.next_timer
         else:
@@ -386,18 +385,18 @@ class RegistrySession:
         return due if over is None else over if due is None else min(due, over)
 
     def datagrams_to_send(self) -> list[bytes]:
-        """Drained: datagrams for the registry's address."""
+        """Return the datagrams for the registry's address, once."""
         out, self._out = self._out, []
         return out
 
     def sealed_questions(self) -> list[Ping | Leave]:
-        """Drained: questions that the link is to carry as well, since nothing gets lost there: a Leave at once, a Ping while
-        it goes unanswered."""
+        """Return, once, questions that go on the link as well, where nothing gets lost: a Leave at once, a Ping while it is
+        unanswered."""
         sealed, self._sealed = self._sealed, []
         return sealed
 
     def notices(self) -> list[Notice]:
-        """Drained: what the owner should know."""
+        """Return the notices, once, in order."""
         notices, self._notices = self._notices, []
         return notices
 
@@ -442,7 +441,7 @@ class RegistrySession:
             self._notices.append(Notice.LEAVE_UNANSWERED)
 
     def _tell_lost(self) -> None:
-        """Once that the registry is lost; or, once, that somebody else is in its place."""
+        """Report, once, that the registry is lost, or that another one is in its place."""
         stranger = self._handshake.stranger
         if stranger is not None and stranger != self._warned_of:
             self._warned_of = stranger
@@ -465,7 +464,7 @@ class RegistrySession:
             self._out.append(self._handshake.hello())
 
     def _wording(self, now: float) -> list[bytes]:
-        """The datagrams of the present question; sealed ones are sealed anew for each try (replay window)."""
+        """Return the datagrams of the present question. Each attempt is sealed again, or the replay window would drop it."""
         assert self._question is not None
         if self.state is State.GREETING:
             return [self._handshake.hello()]
@@ -479,5 +478,5 @@ class RegistrySession:
         return shape(reference=question.reference)
 
     def _ping_span(self) -> float:
-        """A third of the lease: three pings may fail before the registry holds us to be away."""
+        """Return a third of the lease, so that three pings have to fail before the registry shows us as away."""
         return self.welcome.lease / 3 if self.welcome is not None else 10.0

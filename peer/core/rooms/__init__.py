@@ -1,1 +1,1 @@
-"""Rooms and the channel: groups, what is said in them, and who is in them."""
+"""Rooms and the channel: the groups, their lines in both directions, and their members."""

@@ -69,7 +69,7 @@ class Group:
         self._add_key(EpochKey(epoch=granted.epoch, key=granted.key))
         if self.cursor is None:
             self.cursor = (
-                0  # the registry gives nobody lines from before they came, so all that it has for us is ours to read
+                0  # the registry gives nobody lines from before they came: we may read all it has for us
             )
         return granted.position > self.cursor
 

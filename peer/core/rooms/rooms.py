@@ -1,7 +1,7 @@
-"""Getting into rooms and out of them: asked of the registry, and again on each new link.
+"""Entering and leaving rooms: requests to the registry, repeated on each new link.
 
-The registry says who is let in; leaving is our own affair and takes effect at once, whether the registry has heard of
-it or not. Being in a room is `whereabouts`', what is said there `lines`' and `group_receiver`'s.
+The registry decides who enters. Leaving is our own decision and takes effect at once, whether or not the registry has
+heard of it. `CurrentRoom` is the room that we are in, `RoomList` the request for all rooms.
 """
 
 import random
@@ -36,7 +36,7 @@ from chatapp.wire.names import is_same_name, peer_name
 
 
 class CurrentRoom:
-    """In one room, or in none."""
+    """The room that we are in, if any, and what is stored of it."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class CurrentRoom:
         positions: Mapping[str, StoredGroup],
         now: float,
     ) -> None:
-        """`stored`: what is on disk of streams that were not needed yet. `positions`: our place in each group's log."""
+        """`stored`: streams on disk that were not needed yet. `positions`: our position in each group's log."""
         self._groups = groups
         self._members = members
         self._outbox = outbox
@@ -64,7 +64,7 @@ class CurrentRoom:
         self._stored = stored
         self._positions = positions
         self.owes_leave = kept.owes_leave
-        """Whether the registry has yet to hear that we left a room."""
+        """Whether we have yet to tell the registry that we left a room."""
         if kept.group is not None and kept.group.startswith(wire.ROOM_SIGN):
             self._take_up(kept.group, now)
             presences = (wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members)
@@ -73,11 +73,11 @@ class CurrentRoom:
 
     @property
     def room(self) -> Group | None:
-        """Where we are."""
+        """The room that we are in."""
         return self._groups.room
 
     def go_in(self, notice: wire.RoomEntered, *, now: float) -> None:
-        """Into a room where we were not before, as far as this program knows."""
+        """Enter a room that we were not in, as far as this program knows."""
         self.go_out(now=now)
         self.owes_leave = False
         group = self._take_up(notice.group, now)
@@ -90,7 +90,7 @@ class CurrentRoom:
         self.keep()
 
     def return_to(self, room: Group, notice: wire.RoomEntered, *, now: float) -> None:
-        """Into the one where we are, on a new link."""
+        """Enter the same room again, on a new link."""
         if room.begin_at(notice.since, now=now):
             self._group_receiver.move_cursor(room)
         if self._members.is_announced:
@@ -100,7 +100,7 @@ class CurrentRoom:
         self.keep()
 
     def go_out(self, *, now: float) -> None:
-        """Into none."""
+        """Leave the room."""
         room = self.room
         if room is None:
             return
@@ -110,7 +110,7 @@ class CurrentRoom:
         self._members.end()
 
     def changed(self, notice: wire.RoomChanged, *, now: float) -> None:
-        """Members stand otherwise."""
+        """Take changes of the members."""
         if self.room is None or notice.group != self.room.name:
             return
         self._members.changed(notice.members)
@@ -119,13 +119,13 @@ class CurrentRoom:
         self.keep()
 
     def keep(self) -> None:
-        """For the next start."""
+        """Store where we are, for the next start."""
         members = tuple((identity, int(presence)) for identity, presence in self._members.members.items())
         name = self.room.name if self.room is not None else None
         self._out.records.append(RoomKept(name, members, self.owes_leave))
 
     def _take_up(self, name: str, now: float) -> Group:
-        """The group of a room, with what we know of it from before."""
+        """Enter the group of a room, with what we know of it from before."""
         group = self._group(name)
         group.revoke()
         self._groups.enter(group)
@@ -141,7 +141,7 @@ class CurrentRoom:
         return group
 
     def _drop_what_was_left(self, now: float) -> None:
-        """An earlier life ended before it knew what became of lines to a room that it had left."""
+        """Give up lines to a room that an earlier run had left, and whose fate it did not learn."""
         stored = self._stored.items()
         rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
         for room in filter(None, rooms):
@@ -151,7 +151,7 @@ class CurrentRoom:
 
 
 class RoomList:
-    """At most one question, the newest. It waits for the link while the registry is being looked for."""
+    """The request for the list of rooms: at most one, the newest. It waits for the link while the registry is sought."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class RoomList:
         self.pending: PendingRequest | None = None
 
     def ask(self, *, now: float) -> None:
-        """Ask which rooms there are; `RoomsListed` follows."""
+        """Ask which rooms there are; `RoomsListed` or `RoomsUnknown` follows."""
         self.pending = PendingRequest(self._rng.getrandbits(32), "", None)
         if self._registry_status.reach is RegistryReach.LOST:
             if not self._session.search(now=now):
@@ -187,13 +187,13 @@ class RoomList:
             self.link_up(now=now)
 
     def link_up(self, *, now: float) -> None:
-        """Ask what waits for an answer, or for a link to be asked on."""
+        """Send the pending request on the new link."""
         if self.pending is not None:
             self.pending.deadline = now + self._policy.give_up_after
             self._out.requests.append(wire.ListRooms(reference=self.pending.reference))
 
     def listed(self, notice: wire.RoomsListed) -> None:
-        """The rooms with somebody in them."""
+        """Report the rooms that somebody is in."""
         if self.pending is not None and notice.reference == self.pending.reference:
             self.pending = None
             rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
@@ -201,12 +201,12 @@ class RoomList:
             self._out.events.append(RoomsListed(rooms=tuple(rooms)))
 
     def link_lost(self) -> None:
-        """Ask again on the next link."""
+        """Wait for the next link."""
         if self.pending is not None:
             self.pending.deadline = None
 
     def give_up(self, reason: NoAnswer) -> None:
-        """Tell of the room where we are instead, if the question is unanswered."""
+        """Report that the rooms are unknown, if a request is pending, and our own room."""
         if self.pending is not None:
             self.pending = None
             self._list_own(reason)
@@ -225,7 +225,7 @@ class RoomList:
 
 
 class Rooms:
-    """Our side of rooms."""
+    """Enters and leaves rooms for the user."""
 
     def __init__(
         self,
@@ -260,18 +260,18 @@ class Rooms:
         self._policy = policy
         self._rng = rng
         self._may_be_elsewhere = False
-        """Whether the registry may hold us to be where we asked to be, and not where we are."""
+        """Whether the registry may have let us into a room that we asked for and have given up on."""
         self._leave_reference = 0
 
     # --- what the user wants
 
     @property
     def room(self) -> Group | None:
-        """Where we are."""
+        """The room that we are in."""
         return self._groups.room
 
     def enter(self, room: str, *, now: float) -> None:
-        """Ask to be let into a room, and out of the one where we are."""
+        """Ask to enter a room, which also leaves the present one."""
         try:
             name = peer_name(room)
         except NameRefused:
@@ -295,7 +295,7 @@ class Rooms:
             self._ask(self._arrival.entry, now)
 
     def leave(self, *, now: float) -> None:
-        """Be in no room, at once; the registry hears of it now or on the next link."""
+        """Leave the room at once; the registry is told now or on the next link."""
         asked, self._arrival.entry = self._arrival.entry, None
         room = self.room
         if room is None:
@@ -311,14 +311,14 @@ class Rooms:
             self._out.events.append(happened.RoomLeft(room=room.room))
 
     def forget(self) -> None:
-        """The program ends: its next start is in no room, unless a line of ours has yet to be told there. The registry
+        """The program ends: start in no room next time, unless a line of ours still waits to be sent there. The registry
         keeps our place for a while."""
         if self.room is not None and not self.room.unsettled:
             self._out.records.append(RoomKept(None))
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known, and told, in which room we are."""
+        """Whether the user knows which room we are in, and no request to enter one is pending."""
         return self._arrival.entry is None and (
             self._members.is_announced or self._registry_status.reach is RegistryReach.NONE
         )
@@ -326,7 +326,7 @@ class Rooms:
     # --- what happens to the link
 
     def link_up(self, *, now: float) -> None:
-        """A new link knows nothing of where we are."""
+        """Tell the registry on a new link which room we are in, or want to enter."""
         if self.current.owes_leave:
             self._say_leave()
         if self.room is not None:
@@ -338,20 +338,20 @@ class Rooms:
         self.room_list.link_up(now=now)
 
     def link_lost(self) -> None:
-        """Nothing asked will be answered; a question to be let in is put again on the next link."""
+        """The link is gone: a request to enter a room is made again on the next one."""
         self._arrival.reentry = None
         if self._arrival.entry is not None:
             self._arrival.entry.deadline = None
         self.room_list.link_lost()
 
     def registry_lost(self, *, now: float) -> None:
-        """Nobody is there to let us in; where we are, we are."""
+        """Refuse a pending request, as there is no registry; we stay in the present room."""
         self._give_up(RoomEntryRefusal.UNREACHABLE, now)
         self._arrival.announce(self._catch_up)
         self.room_list.give_up(NoAnswer.UNREACHABLE)
 
     def stop(self, *, now: float) -> None:
-        """We go offline by our own wish, and come back to the room."""
+        """Give up pending requests: we go offline by our own wish. Going online brings us back to the room."""
         self._give_up(RoomEntryRefusal.OFFLINE, now)
         self.room_list.give_up(NoAnswer.OFFLINE)
         self._members.is_announced = self.room is None
@@ -359,7 +359,7 @@ class Rooms:
     # --- what the registry says
 
     def entered(self, notice: RoomEntered, *, now: float) -> None:
-        """We are let in."""
+        """The registry let us into a room."""
         asked, again = self._arrival.entry, self._arrival.reentry
         if again is not None and notice.reference == again.reference:
             self._arrival.reentry, room = None, self.room
@@ -376,7 +376,7 @@ class Rooms:
                 self._stay(now)
 
     def refused(self, notice: RoomRefused, *, now: float) -> None:
-        """We are not let in."""
+        """The registry refused a request to enter a room."""
         if self._arrival.entry is not None and notice.reference == self._arrival.entry.reference:
             asked, self._arrival.entry = self._arrival.entry, None
             self._refuse(asked.room, RoomEntryRefusal[notice.reason.name])
@@ -396,13 +396,13 @@ class Rooms:
                 self._out.events.append(happened.RoomLeft(room=room.room))
 
     def left(self, notice: RoomLeft) -> None:
-        """The registry knows that we are in no room."""
+        """The registry has confirmed that we left."""
         if self.current.owes_leave and notice.reference == self._leave_reference:
             self.current.owes_leave = False
             self.current.keep()
 
     def granted(self, granted: GroupGranted, *, now: float) -> None:
-        """We may speak in a group."""
+        """Take the key of a group."""
         group = self._groups.by_name(granted.group)
         if group is not None:
             self.outbox.granted(granted, group, now=now)
@@ -410,11 +410,11 @@ class Rooms:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Give up what was not answered; tell who was waited for in vain."""
+        """Give up requests that were not answered in time, and let the members and the outbox do what is due."""
         if self._arrival.entry is not None and self._arrival.entry.is_due(now):
             self._give_up(RoomEntryRefusal.UNANSWERED, now)
         if self._arrival.reentry is not None and self._arrival.reentry.is_due(now):
-            self._arrival.reentry.deadline = None  # an answer that comes late is taken all the same
+            self._arrival.reentry.deadline = None  # a late answer still counts
             if self.room is not None:
                 self._catch_up.group_drained(self.room.name)
             self._arrival.announce(self._catch_up)
@@ -426,7 +426,7 @@ class Rooms:
             self.outbox.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         requests = (self._arrival.entry, self._arrival.reentry, self.room_list.pending)
         dues = [request.deadline for request in requests if request is not None]
         if self._members.missing:
@@ -446,15 +446,15 @@ class Rooms:
         return has_gap or bool(self.outbox.pending)
 
     def _give_up(self, reason: RoomEntryRefusal, now: float) -> None:
-        """A question that is not answered in time; the registry may have heard it all the same."""
+        """Refuse a request that was not answered; the registry may have received it, so say where we are again."""
         if self._arrival.entry is not None:
             asked, self._arrival.entry = self._arrival.entry, None
             self._refuse(asked.room, reason)
             self._stay(now)
 
     def _stay(self, now: float) -> None:
-        """Where we are is where we want to be, whatever we asked: said right behind that question, so that a registry which
-        reads both at once moves us nowhere, and any other only until it reads on."""
+        """Tell the registry that we stay where we are, whatever we asked before. It follows the request at once, so a
+        registry that reads both moves us nowhere, and any other only until it reads on."""
         self._may_be_elsewhere = False
         if self.room is None:
             self.current.owes_leave = True
