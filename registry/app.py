@@ -50,7 +50,7 @@ def raise_descriptor_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError):
-        return  # what we have must do
+        return  # the present limit has to do
 
 
 def links_max() -> int:
@@ -166,7 +166,7 @@ class Registry:
         endpoint.close()
 
     def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
-        if self._shell is not None:  # else it is too early: a lost datagram, as any may be
+        if self._shell is not None:  # otherwise it came too early, and is lost as any datagram may be
             self._shell.receive(batch)
 
     # --- putting together
@@ -198,7 +198,7 @@ class Registry:
             has_key = (self.folder / KEY_FILE).exists()
             found = load_or_make(self.folder) if has_key else None
             loaded = store.load()
-            # A new key comes last: where there is one, the store's files must be there, too.
+            # A new key is made last: once it exists, the store's files must exist too.
             identity, is_new = found or load_or_make(self.folder)
         except (KeyUnusable, StoreError) as error:
             raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None

@@ -263,7 +263,7 @@ class RegistryCore:
         caller = Caller(
             identity=opened.identity, address=sender, session=opened.session, is_newest=opened.is_newest
         )
-        # Only the last frame is served: one answer a datagram, so that nobody makes us send more than they do.
+        # Only the last frame is served: one answer a datagram, so that nobody can make us send more than they do.
         self._carry_out(self._service.handle(frames[-1], caller, now=now), now)
         self._settle(now)
 
@@ -365,7 +365,7 @@ class RegistryCore:
         """Carry out each effect by itself: a fault of ours in one must not cost the effects behind it, which may be of other
         people."""
         outputs = self._outputs
-        for effect in effects:  # the most frequent first: each case costs a look at the class
+        for effect in effects:  # the most frequent first: each case costs an isinstance check
             try:
                 match effect:
                     case Reply():

@@ -142,12 +142,12 @@ class Committer:
             error = done.exception()
             if error is None:
                 self._confirm(covered)
-                self.maintain()  # it may be the end of a visit, whose words are to leave the disk
+                self.maintain()  # a visit may have ended, whose lines have to leave the disk
             else:
                 self._failed(error, newest=None)
         finally:
             if running is not None:
-                running.set_result(None)  # whoever stops the registry waits for it
+                running.set_result(None)  # `stop` waits for it
 
     def _confirm(self, covered: int) -> None:
         count, self._stored = covered - self._stored, covered
@@ -166,7 +166,7 @@ class Committer:
     def _recovered(self, done: asyncio.Future[None]) -> None:
         if done.exception() is None:
             self._trouble.went_well("not stored", _STORED_AGAIN, is_sure=True)
-        self._end_checkpoint()  # of what goes on being wrong somebody was told
+        self._end_checkpoint()  # a failure was reported when it began
 
     def _checkpointed(self, done: asyncio.Future[None]) -> None:
         error = done.exception()
@@ -326,7 +326,7 @@ class RegistryDriver:
                 self._behind.add(number)
         if self._behind:
             self._note_backlogs()
-        # Not before the writes: the sync's thread wants the interpreter too, and would hold up a thousand of them.
+        # Not before the writes: the sync's thread needs the interpreter too, and would delay a thousand of them.
         self.committer.commit()
         self._pause_and_close(output)
         if self._endpoint is not None:

@@ -377,7 +377,7 @@ class Admit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     card: Card
     nonce: bytes
     is_new: bool
-    """Whether this is no repeated datagram."""
+    """Whether this is the first answer, and not one to a repeated datagram."""
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):

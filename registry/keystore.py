@@ -38,7 +38,7 @@ def load_or_make(folder: Path) -> tuple[Identity, bool]:
         seed = _read(path)
         is_new = seed is None
         if seed is None:
-            # That of a key which is gone must not outlive a crash right here.
+            # If we crashed after making the new key, the public half of a lost one would not fit it.
             (folder / PUBLIC_FILE).unlink(missing_ok=True)
             seed = secrets.token_bytes(_SEED_SIZE)
             write_whole(path, seed)

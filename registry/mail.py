@@ -265,7 +265,7 @@ class MailService:
         known = None if box is None else box.find(identity, request.number)
         if known is not None and known.is_stored:
             return [Reply(to=caller, message=MailSaved(request.reference))]
-        if known is not None:  # on its way to the disk, whose answer is that to the newest repeat too
+        if known is not None:  # on its way to the disk; the newest repeat is answered too
             known.repeat = request.reference, caller
             return []
         network, size = author.network, len(request.letter)
@@ -356,7 +356,7 @@ class MailService:
         if not any(isinstance(effect, Persist) for effect in effects):
             return [
                 Drop(reason=DropReason.MAIL_UNREADABLE)
-            ]  # it lost what we did not ask for: no second try can help
+            ]  # it lost letters that we did not ask for: a second try cannot help
         return [Drop(reason=DropReason.LETTERS_LOST_ON_DISK), *effects, *self.hand_over(reader)]
 
     # --- age

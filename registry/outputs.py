@@ -109,7 +109,7 @@ class Outputs:
 
     def send_datagram(self, effect: SendDatagram, *, now: float) -> None:
         """Send an unasked notice in a sealed datagram."""
-        with contextlib.suppress(SealError):  # too long ago: the session has expired
+        with contextlib.suppress(SealError):  # the session has expired
             payload = join_frames([encode(effect.message)])
             datagrams = self._sessions.table.seal(effect.identity, payload, now=now)
             self.datagrams += [(datagram, effect.address) for datagram in datagrams]

@@ -192,7 +192,7 @@ class Console:
     def _read_terminal(self, descriptor: int) -> None:
         is_ours, data = False, b""
         with contextlib.suppress(OSError):
-            # In the background what is typed is somebody else's, and reading it would stop us.
+            # In the background the input belongs to another program, and reading it would stop us.
             is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
             data = os.read(descriptor, CHUNK) if is_ours else b""
         if data:
@@ -249,7 +249,7 @@ def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_until_signal(port, settings, again))
-    except KeyboardInterrupt:  # before our own handler stood
+    except KeyboardInterrupt:  # before our own handler was installed
         return _INTERRUPTED
     except Unable as error:
         _say(str(error))
@@ -281,7 +281,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
     console = Console(
         typed=registry.console_typed, closed=registry.close_console, ended=lambda: stop(_STOPPED)
     )
-    gc.freeze()  # what was loaded stays: it need not be walked again and again
+    gc.freeze()  # what was loaded stays, so the collector need not walk it again
     try:
         if console.open():
             registry.open_console(console.show)
@@ -299,7 +299,7 @@ def _handle_signals(
     """Handle signals. SIGHUP reloads if there are files; otherwise, or when the terminal is gone, it ends the registry."""
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
-    stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # whoever said nohup means it
+    stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # started by nohup
     terminal = ControllingTerminal()
 
     def handle_hangup() -> None:

@@ -196,7 +196,7 @@ def _flaw(key: str, value: object) -> str:
 
 def flaw_of_keys(texts: Iterable[str]) -> str:
     """Return what is wrong with a list of keys; empty for nothing."""
-    return next((f'"{quoted(text)}" is no key' for text in texts if fingerprint_from(text) is None), "")
+    return next((f'"{quoted(text)}" is not a key' for text in texts if fingerprint_from(text) is None), "")
 
 
 def flaw_of_bans(texts: Iterable[str]) -> str:
@@ -216,7 +216,7 @@ def _names_flaw(texts: Iterable[str]) -> str:
         except NameRefused as refusal:
             return str(refusal)
         if key in keys:
-            return f'"{quoted(text)}" stands there twice'
+            return f'"{quoted(text)}" is listed twice'
         keys.add(key)
     return ""
 
@@ -333,7 +333,7 @@ def _tables(path: Path) -> dict[str, object]:
         with path.open("rb") as file:
             content = file.read(FILE_MAX + 1)
         if len(content) > FILE_MAX:
-            raise ValueError(f"more than {FILE_MAX:,} bytes are no configuration")
+            raise ValueError(f"a configuration has at most {FILE_MAX:,} bytes")
         return tomllib.loads(content.decode())
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None

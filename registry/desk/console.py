@@ -208,7 +208,7 @@ class DeskConsole:
         queue = self._queue
         operator = queue.operators.get(CONSOLE)
         effects: list[Effect] = []
-        if operator is not None and operator.visit is not None:  # from before a restart
+        if operator is not None and operator.visit is not None:  # served since before a restart
             queue.operator_returned(CONSOLE)
             effects += self._publisher.notices.client_again(operator.visit)
         elif not self._operators:

@@ -49,7 +49,7 @@ class ConversationRules:
             return self._refused(request, refusal or LineRefusal.NO_CLIENT, caller)
         transcript = self._visits.transcript(visit)
         if request.number <= transcript.taken(author):
-            # Not before the disk has those that are on their way.
+            # The answer waits for lines that are on their way to the disk.
             taken = LinesTaken(visit.number, transcript.taken(author))
             return [Persist(entries=(), then=(Reply(to=caller, message=taken),))]
         if not transcript.has_room(request.text):

@@ -130,9 +130,7 @@ class Desk:
     def _guest_attaches(self, caller: Caller, now: float) -> list[Effect]:
         if caller.link is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
-        self._visitor_rules.lost(
-            caller.identity, now=now
-        )  # their visit is at no link until the ticket is shown
+        self._visitor_rules.lost(caller.identity, now=now)  # the visit has no link until the ticket is shown
         effects = self.guests.attach(caller, caller.link, now=now)
         return [*effects, Push(link=caller.link, message=self._shown), *self._publisher.conclude(now=now)]
 

@@ -168,7 +168,9 @@ class Notices:
     def of(self, one: QueueEvent, batch: EventBatch) -> list[Effect]:
         match one:
             case DutyChanged():
-                self.moved[one.queue] = None  # the estimate is another one, though only who moves is told
+                self.moved[one.queue] = (
+                    None  # estimates change too, but only visitors whose position changes are told
+                )
                 return self._sender.tell_operator(
                     one.operator, self.duty(one.operator, one.queue, is_on=one.is_on)
                 )
@@ -226,7 +228,7 @@ class Notices:
             cause = PlaceCause.MISSED_CALL if visit.has_missed_call else PlaceCause.RETURNED
             visit.has_missed_call = False
             told = self._tell_place(visit, cause)
-            # What an operator said before the visit was put back.
+            # Lines of an operator from before the visit was put back.
             return told + self._sender.deliver(visit, VISITOR)
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_turn(visit, TurnCause.RETURNED)
@@ -272,11 +274,13 @@ class Notices:
         visit = one.visit
         assert isinstance(one.cause, OverCause)
         self.moved[visit.queue] = None
-        told = self._sender.deliver_rest(visit, VISITOR)  # last words may be on their way to the disk
+        told = self._sender.deliver_rest(visit, VISITOR)  # the last lines may be on their way to the disk
         over = VisitOver(visit.number, one.cause)
         told += self._sender.tell_visitor(visit, over)
         if one.cause in BY_OPERATOR:
-            self._visits.note_end(visit.ticket, over)  # they may be away, or be lost before they read it
+            self._visits.note_end(
+                visit.ticket, over
+            )  # the visitor may be away, or lose the link before reading it
         if one.operator != NOBODY:
             told += self._sender.deliver_rest(visit, one.operator)
         told += self._tell_reach(one, _REACH[one.cause])

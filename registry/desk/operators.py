@@ -116,7 +116,7 @@ class OperatorRules:
         if not is_on and sum(one.is_on for one in self._queue.operators) >= self._settings.operators_max:
             return self._done(request, CommandResult.TOO_MANY, caller)
         if visit is not None and is_next:
-            # Off for a moment, so that nobody of the former queue comes between.
+            # Off duty for a moment, so that nobody of the former queue is called in between.
             if visit.queue != queue:
                 self._queue.end_duty(who)
             self._queue.end(visit, OverCause.ENDED)

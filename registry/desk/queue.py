@@ -250,7 +250,7 @@ class OperatorPool:
         operator = self._operators.pop(who, None)
         if operator is not None:
             operator.visit = None
-            self._operators[who] = operator  # behind those who are free already
+            self._operators[who] = operator  # behind operators who are free already
             self.forget_idle(operator)
         return who
 
@@ -276,7 +276,7 @@ class DeskQueue:
         served: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         for visit in visits:
             self.visits[visit.number] = visit
-            if visit.operator in self.operators:  # of two, where a record was damaged
+            if visit.operator in self.operators:  # two visits with one operator: a record was damaged
                 visit.operator = NOBODY
             if visit.operator == NOBODY:
                 visit.state = VisitState.MISSED
@@ -291,7 +291,7 @@ class DeskQueue:
         for queue, those in waiting.items():
             self.line(queue).load(those, served[queue])
             for visit in those:
-                if visit.wanted not in self.operators:  # they are on duty no more
+                if visit.wanted not in self.operators:  # that operator is no longer on duty
                     visit.wanted = NOBODY
 
     def take_events(self) -> list[QueueEvent]:
@@ -408,7 +408,7 @@ class DeskQueue:
         if operator.is_on:
             operator.is_on = False
             self._events.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
-        if operator.visit is not None:  # first, so that nobody behind them is called before them
+        if operator.visit is not None:  # first, so that nobody behind this visit is called before it
             self._put_back(operator.visit, PlaceCause.OPERATOR_LOST, now=now)
         self._free_wanted(operator, is_lost=True)
         self.operators.forget_idle(operator)

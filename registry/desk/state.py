@@ -144,7 +144,7 @@ class DeskSender:
             effects += self._tell_lines(visit, reader, due)
             if reader != CONSOLE:
                 break
-            transcript.confirm(CONSOLE, due[-1].position)  # what is shown there is read
+            transcript.confirm(CONSOLE, due[-1].position)  # whatever is shown on the console counts as read
         return effects
 
     def deliver_rest(self, visit: Visit, reader: Party) -> list[Effect]:

@@ -95,7 +95,7 @@ class Estimates:
         """Return the shortest and longest wait expected, in whole seconds, the second at least 1; None for no estimate."""
         if len(self._spans) < SESSIONS_NEEDED or operators < 1:
             return None
-        if self._known is None:  # asked for once a visitor whenever the line moves
+        if self._known is None:  # cached: asked for once a visitor whenever the line moves
             self._known = fmean(self._spans), pstdev(self._spans)
         mean, deviation = self._known
         count = ahead + 1

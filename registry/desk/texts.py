@@ -99,7 +99,7 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
         case ClientChanged():
             return (_CHANGES[notice.change].format(name=sanitize(notice.name)),)
         case DutyTold():
-            return ()  # said where it was asked for; a registry that starts is no news
+            return ()  # confirmed as the answer to `.on` or `.off`
         case RoomShown():
             return _room(notice)
         case FiguresShown():
@@ -107,7 +107,7 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
         case CommandDone():
             return (_REFUSALS.get(notice.result, "[Done.]").format(subject=sanitize(notice.subject)),)
         case _:
-            return ()  # a visitor's
+            return ()  # for visitors only
 
 
 def done_lines(request: OperatorRequest, result: CommandResult, subject: str) -> tuple[str, ...]:

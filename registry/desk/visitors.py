@@ -180,7 +180,7 @@ class VisitorRules:
         if visit is None:
             return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
         if visit.state is VisitState.JOINING:
-            return []  # the answer to the request before this one is on its way, and says the same
+            return []  # the answer to JoinDesk is on its way, and says the same
         reference = request.reference
         if visit.state is VisitState.SERVED:
             return [

@@ -364,7 +364,7 @@ class Directory:
         if not any(waits):
             person.told_at = now
             return True
-        person.row()  # made now, as it was told
+        person.row()  # encoded now, as it was announced
         due = self._untold[identity] = now + max(waits)
         heapq.heappush(self._timers, (due, identity))
         return False
@@ -385,7 +385,7 @@ class Directory:
         while self._timers and self._timers[0][0] <= now:
             due, identity = heapq.heappop(self._timers)
             if self._untold.get(identity) != due:
-                continue  # their name was released meanwhile
+                continue  # the name was released meanwhile
             del self._untold[identity]
             person = self._people[identity]
             person.told_at = now

@@ -67,7 +67,7 @@ class Liveness:
         if due is None or now < due:
             return [], []
         if now > due + self._late_after:
-            # We were stopped ourselves, and what was said meanwhile is still to be read: it would be unjust to judge now.
+            # The registry itself was stopped, and signs of life from meanwhile are still to be read: wait before judging.
             self._patient_until = now + self._patience
             return [], []
         to_ask: list[bytes] = []
@@ -146,7 +146,7 @@ class PresenceTracker:
         if person is None:
             return [Drop(reason=DropReason.LEAVE_FROM_STRANGER)]
         effects = _answer(Left(leave.reference), caller, person)
-        if caller.is_newest:  # an older one was sent before something that shows them here
+        if caller.is_newest:  # an older Leave was sent before another sign of life
             link = self._connections.link_of(caller.identity)
             if link is not None:
                 effects.append(Disconnect(link=link, reason=LinkEndReason.LEFT))

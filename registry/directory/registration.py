@@ -64,7 +64,7 @@ class Registration:
         person = self._directory.person(card.identity)
         if self._access.has_bans and self._access.bans_name(key):
             return self._denial(card, nonce, caller, RefusalReason.BANNED)
-        # Before anything is said of names: who is not invited learns of none.
+        # Before any answer about names: a peer that is not invited must learn of none.
         names, shown = self._directory.names, public_half(register.invitation)
         is_operator = names.is_operator_name(key) and names.is_open(key, card.identity, shown)
         is_newcomer = person is None and not is_operator
@@ -78,7 +78,7 @@ class Registration:
             return self._rename(person, card, key, nonce, caller, now)
         code = self._access.code_for(register) or b""
         if names.is_claimed(key) or (code and self._access.invites.is_claimed(code)):
-            return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
+            return []  # on its way to the disk; the answer follows, to this REGISTER or to its repeat
         network = "" if caller.address is None else network_of(caller.address.host)
         if not self._newcomers.take(network, now=now):
             return self._denial(card, nonce, caller, RefusalReason.FULL)
@@ -168,7 +168,7 @@ class Registration:
         return effects + self._let_in(person, nonce, caller, now)
 
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
-        if person.is_banned:  # by the address of an earlier visit
+        if person.is_banned:  # by the address of an earlier registration
             self._directory.ban(person, is_banned=False)
         self._connections.of(caller.identity).nonce = nonce
         self._presence.arrive(person, caller, now=now)

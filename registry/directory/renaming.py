@@ -103,7 +103,7 @@ class Renaming:
         if key == person.name_key:
             return (bound,)
         self._directory.names.claim(card.name, identity)
-        # In this order: were the second lost in a crash, the newer card would still say whose name is which.
+        # In this order: if a crash loses the second, the newer card still says which name is current.
         return (bound, NameReserved(person.name_key, identity, at))
 
     def give_up(self, key: str, identity: bytes) -> list[Resume]:

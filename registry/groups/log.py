@@ -254,7 +254,7 @@ class Group:
         if len(self._log) <= self._lines_max and self._bytes <= self._bytes_max:
             return excess
         networks: dict[str, _Network] = {}
-        for line in self._log[:-1]:  # the newest one stays: it says how far the positions go
+        for line in self._log[:-1]:  # the newest line stays: it says how far positions go
             network = network_of(line.sender)
             networks.setdefault(network, _Network()).add(line, self._cost(line))
         heaviest = [(-network.cost, name) for name, network in networks.items()]

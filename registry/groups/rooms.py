@@ -240,7 +240,7 @@ class Rooms:
             key = room_key(name.removeprefix(ROOM_SIGN))
             if key is not None and self.index.find(key) is None:
                 entries.append(self.index.open(key, name, now=now).load(loaded.groups[name], now=now))
-            else:  # it was erased, and made anew in another spelling, while the disk was full
+            else:  # erased and made again in another spelling while the disk was full
                 entries.append(GroupGone(name))
         for kept in sorted(loaded.members, key=lambda member: member.since):
             room = self.index.by_group(kept.group)
@@ -260,7 +260,7 @@ class Rooms:
         seen = max(highest if kept.is_here else kept.seen, kept.since)
         room.restore(kept.identity, Member(since=kept.since, seen=seen, expires_at=now + left))
         self._room_of[kept.identity] = room
-        # The next life must not take them for somebody who was here in this one.
+        # The next life must not assume that they were here in this one.
         return [self._away_entry(room, kept.identity, now)] if kept.is_here else []
 
     # --- entering

@@ -217,7 +217,7 @@ class GroupRules(ABC):
         """Relay a stored line and tell its sender."""
         self.group.settle(outcome.position)
         self.first_key_stored()
-        # The link may be another one by now.
+        # The sender may have another link by now.
         sender = self._context.connections.link_of(caller.identity) or caller.link or 0
         accepted = GroupAccepted(self.group.name, outcome.epoch, outcome.counter, outcome.position)
         frame = pack_relayed(outcome.position, outcome.frame)

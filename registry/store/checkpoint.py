@@ -23,7 +23,7 @@ from chatapp.registry.store.segments import AT_REST, FileIndex, FileLayout, Item
 
 _log = logging.getLogger(__name__)
 
-# So many records get their new places in one go: a fraction of a millisecond in which the loop's thread may wait.
+# Records that get their new places at once: a fraction of a millisecond in which the event loop's thread may wait.
 _MOVED_AT_ONCE = 1000
 
 

@@ -115,7 +115,7 @@ class Disk:
 
 
 def _open_folder(path: Path) -> int:
-    # The person who starts the registry may have put a link here; below it nothing is followed.
+    # The administrator may have put a link here; below it no link is followed.
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 

@@ -89,21 +89,21 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
 
     visit: int
     queue: str
-    ticket: bytes  # a digest of it
+    ticket: bytes  # its digest
     host: str
     name: str
     number: str
     issue: str
     joined_at: int
     rank: int
-    operator: bytes  # who serves; empty: in line
-    wanted: bytes  # whom it waits for; empty: anybody
+    operator: bytes  # who serves it; empty: it is in line
+    wanted: bytes  # the only operator who may call it; empty: anybody
     called_at: int  # 0: never
     since: int
     served_for: int
     note: str
-    given_by: bytes = b""  # who handed over, while it waits for that; empty: nobody
-    is_put_back: bool = False  # whether it is in line again, at its head, after a call
+    given_by: bytes = b""  # who handed it over, while it waits for that; empty: nobody
+    is_put_back: bool = False  # whether it was put back at the head of the line after a call
 
 
 class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
@@ -132,8 +132,8 @@ class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=Fal
     ended_at: int
     served_for: int
     of_day: int  # how many of its queue were served that day, with this one
-    ticket: bytes = b""  # a digest of it, if whoever shows it is to be told of the end
-    cause: int = 0  # why it is over, to tell them
+    ticket: bytes = b""  # its digest, if the visitor is still to be told of the end
+    cause: int = 0  # why it is over, for the same notice
 
 
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
@@ -235,8 +235,8 @@ class DeskOwner(enum.Enum):
     DESK = "desk"
 
 
-# Whose file an entry belongs to: an identity has a mailbox, a text is a group, the desk has one, None is the file of names
-# (and of who is in which room, and of join codes: all are one short record each).
+# The file an entry belongs to: an identity's mailbox, a group's log, the desk's file, or (None) the file of names, which
+# also holds room members and join codes.
 Owner: TypeAlias = bytes | str | DeskOwner
 
 _encoder = msgspec.msgpack.Encoder()

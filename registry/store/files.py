@@ -35,16 +35,15 @@ from chatapp.registry.store.segments import FileIndex, FileLayout, Place, Snapsh
 
 _log = logging.getLogger(__name__)
 
-# A checkpoint is due at this length of journal, after this time, or with this many journals of runs cut short.
+# A checkpoint is due at this length of the journal, after this time, or with this many journals of interrupted runs.
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 CHECKPOINT_SPAN = 60.0
 CHECKPOINT_JOURNALS = 8
-# What was said at the help desk leaves the disk with a checkpoint after the visit: soon, but a desk where many come and go
-# must not write all files all the time. So between two such checkpoints there is this much time, and at least so many times
-# as long as the last one took.
+# A checkpoint soon after a visit erases its lines from the disk, but a busy desk must not write all files all the time. So
+# two such checkpoints are at least this far apart, and this many times as long as the last one took.
 ERASE_SPAN = 5.0
 ERASE_SHARE = 20
-# After a failed one the next try waits: a full disk does not empty by itself.
+# Pause after a failed checkpoint: a full disk does not empty by itself.
 RETRY_SPAN = 5.0
 
 _UNCONFIRMED = "the disk did not confirm a write; nothing is promised until it can be written to again"
@@ -70,11 +69,11 @@ class FileStore:
         self._lock = Lock()
         self._syncing = Lock()
         self._checkpointing = Lock()
-        self._read_only = ""  # the reason, once there is one
+        self._read_only = ""  # why the store is read-only; empty while it is not
         self._index = FileIndex()
         self._checkpoint_at = self._not_before = now()
         self._is_urgent = False
-        self._took = 0.0  # seconds, the last checkpoint
+        self._took = 0.0  # seconds that the last checkpoint took
         try:
             self._root, self._held = self._take(folder)
             self._layout = FileLayout(self._disk, self._root)
@@ -91,13 +90,13 @@ class FileStore:
             loaded = loading.run()
             self._journals.adopt(loading.journals, loading.highest_generation)
             self._journals.turn(self._journals.prepare())
-            # The core will call what it was told here saved; the process before may have died before it synced that.
+            # The core will confirm what it is told here, and the process before may have died before it synced that.
             for journal in loading.journals:
                 journal.sync(journal.length)
             for name in loading.unused:
                 self._disk.remove(self._root, name)
             if not loading.has_names and not loading.given_up:
-                # From now on a start without names is one that lost them.
+                # From now on a start without this file is one that lost the names.
                 self._checkpointer.bring_to_rest(self._index.snapshot(self._journals.current.generation - 1))
         except SyncFailed as wrong:
             loaded.damage.append(str(self._give_up(wrong)))
@@ -130,7 +129,7 @@ class FileStore:
                 self._read_only = wrong.reason
                 raise
             except StoreFull:
-                self._is_urgent = True  # what was taken meanwhile may be let go, and make room
+                self._is_urgent = True  # a checkpoint drops what was taken meanwhile, and makes room
                 raise
             for entry, record in zip(entries, records, strict=True):
                 length = len(record)
@@ -228,7 +227,7 @@ class FileStore:
             for journal in loading.journals:
                 journal.close()
             raise
-        # Of what was written before, some may be in the kernel's memory only, with the error already forgotten.
+        # Some of what was written before may be in the kernel's memory only, with the error already forgotten.
         index.mark_all_stale()
         with self._lock:
             old_journals, self._journals = self._journals, journals

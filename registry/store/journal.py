@@ -135,7 +135,7 @@ _HEADER = struct.Struct(">II")
 _LENGTH = struct.Struct(">I")
 HEADER_SIZE = _HEADER.size
 
-# The largest payload. A mailbox holds 256 KiB and a frame 64 KiB; a longer claim is damage, seen before any work on it.
+# The largest payload. A mailbox holds 256 KiB and a frame 64 KiB, so a longer claim is damage.
 LARGEST_PAYLOAD = 1 << 20
 
 
@@ -267,7 +267,7 @@ class Journals:
         disk = self._disk
         try:
             file = disk.create(self._root, _DRAFT)
-        except FileExistsError:  # of a try that failed
+        except FileExistsError:  # left by a try that failed
             disk.remove(self._root, _DRAFT)
             file = disk.create(self._root, _DRAFT)
         try:

@@ -66,23 +66,21 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
     visits: list[DeskVisitKept] = []  # by number
     lines: dict[int, list[DeskLineKept]] = {}  # by visit, then by position
     served: list[DeskVisitOver] = []  # the newest sessions that are over, the oldest first
-    untold: list[DeskVisitOver] = []  # of those over unserved, whose visitor may be still to be told
+    untold: list[DeskVisitOver] = []  # ended unserved, and the visitor may still have to be told
     highest_visit: int = 0  # ever used; 0 for none
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the core needs at its start."""
 
-    names: list[
-        NameBound | NameReserved
-    ]  # the latest word on each name, in the order in which they were said
+    names: list[NameBound | NameReserved]  # the latest entry of each name, in the order of the entries
     letters: dict[bytes, list[LetterHead]]  # by recipient, the lowest serial first
     groups: dict[str, LoadedGroup]
-    members: list[RoomMemberKept] = []  # one a person
+    members: list[RoomMemberKept] = []  # one for each person
     invites: list[InviteMade] = []  # join codes that are not used up
     highest_serial: int  # ever used; 0 for none
-    skipped: int  # whole records that mean nothing to this version
-    damage: list[str]  # a line for a person about each file that was torn or damaged
+    skipped: int  # records of an unknown kind
+    damage: list[str]  # a line for people about each torn or damaged file
     desk: LoadedDesk = LoadedDesk()
 
 
@@ -127,7 +125,7 @@ class Store(Protocol):
         """Stop in order: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""
 
 
-# EFBIG: the process may not make files that large (RLIMIT_FSIZE): to a user as good as a full disk.
+# EFBIG: the process may not make files that large (RLIMIT_FSIZE), which is like a full disk.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 

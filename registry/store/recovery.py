@@ -42,7 +42,7 @@ from chatapp.registry.store.segments import (
 )
 from chatapp.registry.store.state import LoadedBuilder
 
-# What an entry of the folder that is no readable file gives: a link, a folder, a pipe, a bad sector.
+# Errors of what is no readable file: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
 
 
@@ -62,7 +62,7 @@ class Loading:
         self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
         self._skipped = 0
         self._damage: list[str] = []
-        # Files without the record that every one at rest has.
+        # Files without the mark that every file at rest ends with.
         self._endless: list[tuple[int, str, str, int]] = []
         self._files: list[str] = []
         self._listed: list[int] = []
@@ -90,7 +90,7 @@ class Loading:
             self._read_journal(generation)
         self._check_names(is_told_of=bool(self.journals))
         if not self.journals:
-            # Else an unfinished checkpoint may have left them so, and the journal has what they lack.
+            # Otherwise an unfinished checkpoint may have left them like this, and the journal has what they lack.
             self._report_endless()
         self.highest_generation = max(self.highest_generation, *self._listed, *self._through.values(), 0)
         return self._builder.loaded(self._index.state, skipped=self._skipped, damage=self._damage)
@@ -125,7 +125,7 @@ class Loading:
         if not self._listed and (self._through or self._has_past):
             self._lack(JOURNALS, "damaged" if JOURNALS in self._files else "missing")
         if not self.has_names:
-            return  # whoever gave the names up cannot know which journals had come to rest
+            return  # without the names nothing says which journals had come to rest
         for generation in self._listed:
             if generation > self._at_rest and generation not in generations:
                 self._lack(journal_name(generation), "missing")
@@ -179,7 +179,9 @@ class Loading:
         if owner is not None and size:
             self._settle(owner, size, trusted=sound and marker is not None)
         elif marker is not None and sound and not odd:
-            self._disk.remove(folder, name)  # of a group that is gone; nothing else in it says whose it was
+            self._disk.remove(
+                folder, name
+            )  # the file of a group that is gone: nothing in it says whose it was
 
     def _settle(self, owner: Owner, size: int, *, trusted: bool) -> None:
         """Let a file be appended to only if the last complete checkpoint left it like this: of an unfinished one, some
@@ -193,7 +195,7 @@ class Loading:
         self.highest_generation = generation
         root, name = self._layout.root, journal_name(generation)
         if generation <= self._at_rest:
-            self._disk.remove(root, name)  # a checkpoint had counted and was not tidied up
+            self._disk.remove(root, name)  # left over from a complete checkpoint
             return
         payloads, sound = self._recover(root, name, name)
         is_begun = bool(payloads) and isinstance(decode_sign(payloads[0]), JournalBegan)

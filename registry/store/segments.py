@@ -23,7 +23,7 @@ from chatapp.registry.store.state import StoreState
 
 AT_REST = 0
 
-# A group's file is written anew when more of it is dead than alive, and enough to be worth the writing.
+# A group's file is rewritten when more of it is dead than alive, and at least this much.
 _WORTH_WRITING_ANEW = 64 * 1024
 
 
@@ -70,7 +70,7 @@ class Snapshot:
 
     generation: int
     plans: list[Plan]
-    people: list[Entry]  # names, who is in which room, and join codes
+    people: list[Entry]  # names, room members and join codes
     highest_serial: int
 
 
@@ -88,10 +88,10 @@ class FileIndex:
 
     def __init__(self) -> None:
         self.state: StoreState[Place] = StoreState()
-        self.behind: dict[Owner, None] = {}  # whose file a checkpoint has to write, in order
+        self.behind: dict[Owner, None] = {}  # owners whose file a checkpoint has to write, in order
         self._index: dict[Owner, FileStatus] = {}
-        self._to_rewrite: set[Owner] = set()  # whose file says what does not count any more
-        self.spent_through = AT_REST  # journals up to this one may hold what was said in visits that are over
+        self._to_rewrite: set[Owner] = set()  # owners whose file holds something that no longer counts
+        self.spent_through = AT_REST  # journals up to this one may hold lines of visits that are over
 
     def status(self, owner: Owner) -> FileStatus:
         found = self._index.get(owner)
@@ -187,8 +187,7 @@ class FileIndex:
     def _plan(self, owner: Owner) -> Plan:
         status = self.status(owner)
         held = [(holder, holder.copy()) for holder in self.state.holders(owner)]
-        # A letter that was taken, or what was said at the desk, leaves the disk with the next checkpoint; a group's lines
-        # when they are many.
+        # Taken letters and lines of the desk leave the disk with the next checkpoint, a group's lines when they are many.
         bearable = 0 if isinstance(owner, bytes | DeskOwner) else max(_WORTH_WRITING_ANEW, status.size // 2)
         rewrite = status.stale or status.dead > bearable or owner in self._to_rewrite
         self._to_rewrite.discard(owner)
@@ -329,5 +328,5 @@ def _is_group(name: str) -> bool:
 
 
 def _is_hex(stem: str) -> bool:
-    # Lower case only: a file that this store did not name is not its own.
+    # Lower case only: this store names no file otherwise.
     return len(stem) == 2 * IDENTITY_SIZE and all(letter in "0123456789abcdef" for letter in stem)

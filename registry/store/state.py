@@ -60,7 +60,7 @@ class DeskState(Generic[Where]):
         ] = {}  # the highest visit that ended unserved: its number is not given again
         self.untold: dict[
             int, Where
-        ] = {}  # those that ended unserved, and whose visitor may be still to be told, in the order of their ends
+        ] = {}  # visits that ended unserved whose visitor may still have to be told, in the order of their ends
         self.highest_visit = 0
         self._spans: dict[
             int, tuple[int, int]
@@ -143,8 +143,8 @@ class DeskState(Generic[Where]):
         return visit in self.served or visit in self.last or visit in self.untold
 
 
-# A line on its way may still use the key in force or the one before it while a newer one is on its way: these many keys
-# are kept whether or not a line needs them.
+# A line on its way may still use the current key or the one before while a newer key is on its way, so this many keys are
+# kept whether or not a line needs them.
 NEWEST_KEYS_KEPT = 3
 
 
@@ -172,7 +172,7 @@ class StoredGroup(Generic[Where]):
         return twin
 
     def add_key(self, entry: GroupKeyMade, where: Where) -> Sequence[Where]:
-        # The newest key is never dropped; an epoch below it is known, or was known and dropped.
+        # The newest key is never dropped, so a lower epoch is known, or was dropped.
         if self.keys and entry.epoch <= next(reversed(self.keys)):
             return (where,)
         self.keys[entry.epoch] = where
@@ -334,7 +334,7 @@ class StoreState(Generic[Where]):
         holders = self.holders(name)
         freed = [where for holder in holders for where in holder.values()]
         for holder in holders:
-            holder.clear()  # a checkpoint that is under way finds its copies out of date
+            holder.clear()  # a checkpoint under way finds that its copies are out of date
         self.groups.pop(name, None)
         return freed
 

@@ -59,7 +59,7 @@ from tests.cli.starting import PORTS, Started
         ),
         (
             "-s 5000 --operator a --operator A",
-            '--operator ["a", "A"]: "A" stands there twice; must be at most 100 different names of people or keys',
+            '--operator ["a", "A"]: "A" is listed twice; must be at most 100 different names of people or keys',
         ),
         (
             "-s 5000 --region india",

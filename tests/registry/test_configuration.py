@@ -95,7 +95,7 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
         ("[[desk]]", "desk is a table: write [desk] on a line of its own"),
         ("[desk]\nregion =", "it is not TOML: Invalid value (at end of document)"),
         (b"[desk]\nregion = '\xff'", "it is not UTF-8"),
-        (b"#" * (FILE_MAX + 1), f"more than {FILE_MAX:,} bytes are no configuration"),
+        (b"#" * (FILE_MAX + 1), f"a configuration has at most {FILE_MAX:,} bytes"),
         (b"x = " + b"[" * 100_000, "it is not TOML: "),
     ],
 )
@@ -173,7 +173,7 @@ def test_an_unknown_home_is_named(tmp_path: Path) -> None:
             "CHATAPP_REGION=de: must be two capital letters of a country, such as IN or DE",
         ),
         ({"CHATAPP_MENU": "a||b"}, "CHATAPP_MENU=a||b: must be 1 to 32 texts of 1 to 100 characters"),
-        ({"CHATAPP_OPERATORS": "a a"}, 'CHATAPP_OPERATORS=a a: "a" stands there twice; must be at most 100'),
+        ({"CHATAPP_OPERATORS": "a a"}, 'CHATAPP_OPERATORS=a a: "a" is listed twice; must be at most 100'),
     ],
 )
 def test_a_wrong_variable_is_named(environment: dict[str, str], why: str) -> None:

@@ -28,7 +28,7 @@ def test_a_key_is_the_same_in_full_and_as_its_fingerprint(identity: bytes) -> No
 @pytest.mark.parametrize("text", ["", "bob", "12", "g" * 32, "0" * 33])
 def test_an_invalid_key_is_named(text: str) -> None:
     assert fingerprint_from(text) is None
-    assert "is no key" in flaw_of_keys([fingerprint(IDENTITY), text])
+    assert "is not a key" in flaw_of_keys([fingerprint(IDENTITY), text])
 
 
 @pytest.mark.parametrize("text", ["a b", "10.0.0", "10.0.0.0/33", "fe80::/129", "", "server/"])
