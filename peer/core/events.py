@@ -844,13 +844,5 @@ class FolderNotMoved(msgspec.Struct, frozen=True, kw_only=True):
 StorageEvent = HistoryMissing | LinesLost | StorageFailed | ReadersBehind | FolderNotMoved
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that the user should know, in one line."""
-
-    text: str
-
-
-Event = (
-    ReceivedEvent | SentEvent | RoomsEvent | PeopleEvent | RegistryEvent | DutyEvent | StorageEvent | Trouble
-)
+Event = ReceivedEvent | SentEvent | RoomsEvent | PeopleEvent | RegistryEvent | DutyEvent | StorageEvent
 """All that can happen."""

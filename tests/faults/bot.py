@@ -66,9 +66,21 @@ class Bot:
                         self._see(line)
                 case happened.RenameRefused() | happened.RoomRefused() | happened.NameUnavailable():
                     self._note(What.FATE, type(event).__name__)
-                case happened.Trouble(text=text) if "you left before the server was back" in text:
+                case happened.LinesAbandoned():
                     self._note(What.FATE, "told that a room line did not reach everybody")
-                case happened.KeyChanged() | happened.RegistryKeyChanged() | happened.Trouble():
+                case (
+                    happened.KeyChanged()
+                    | happened.RegistryKeyChanged()
+                    | happened.GroupLineRefused()
+                    | happened.MailUnreadable()
+                    | happened.MailHeldBack()
+                    | happened.LineUnreadable()
+                    | happened.HistoryMissing()
+                    | happened.LinesLost()
+                    | happened.StorageFailed()
+                    | happened.ReadersBehind()
+                    | happened.FolderNotMoved()
+                ):
                     self._note(What.BROKEN, str(event))
                 case _:
                     pass

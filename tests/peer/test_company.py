@@ -71,7 +71,7 @@ async def test_rooms_listed_before_there_is_a_link(village: Village) -> None:
         await bob.open()
         bob.list_rooms()
         assert (await next_of(bob, happened.RoomsListed)).rooms == (happened.Room(name="lab", here=1),)
-        assert not [one for one in bob.take_events() if isinstance(one, happened.Trouble)]
+        assert not [one for one in bob.take_events() if isinstance(one, happened.RoomsUnknown)]
 
 
 # --- names

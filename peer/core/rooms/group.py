@@ -68,9 +68,8 @@ class Group:
         self.sender_index = granted.sender_index
         self._add_key(EpochKey(epoch=granted.epoch, key=granted.key))
         if self.cursor is None:
-            self.cursor = (
-                0  # the registry gives nobody lines from before they came: we may read all it has for us
-            )
+            # The registry gives nobody lines from before they came, so we may read all that it has for us.
+            self.cursor = 0
         return granted.position > self.cursor
 
     def is_beyond(self, position: int) -> bool:

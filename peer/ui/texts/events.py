@@ -52,7 +52,6 @@ from chatapp.peer.core.events import (
     StorageFailed,
     TableChanged,
     TooLong,
-    Trouble,
     Unacknowledged,
 )
 from chatapp.peer.ui.formatting import (
@@ -107,7 +106,6 @@ ConnectionEvent = (
     | RegistryRecognized
     | RegistryKeyAccepted
     | RegistryKeyChanged
-    | Trouble
 )
 
 _MAIL_HELD_BACK: Final = (
@@ -245,8 +243,6 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return [link_trouble(port, trouble)]
         case RegistryMet() | RegistryRecognized() | RegistryKeyAccepted() | RegistryKeyChanged():
             return [_registry_key_lines(event)]
-        case Trouble(text=text):
-            return [f"[{reason(text)}.]"]
         case _:
             assert_never(event)
 

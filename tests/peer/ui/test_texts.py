@@ -84,7 +84,6 @@ from chatapp.peer.core.events import (
     StorageFailed,
     TableChanged,
     TooLong,
-    Trouble,
     Trusted,
     Unacknowledged,
 )
@@ -415,7 +414,6 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Addressed(name="bob", to="Bob", numbers={1: 7}), []),
     (Renumbered(to="bob", numbers={1: 7}), []),
-    (Trouble(text="The disk is full"), ["[The disk is full.]"]),
     (
         HistoryMissing(path="/a/history.db", kept_as=None),
         ["[/a/history.db is missing: a new one was begun.]"],
