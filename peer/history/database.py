@@ -51,14 +51,14 @@ from chatapp.wire.codec import encode
 from chatapp.wire.limits import RECORDS_WAITING_MAX, TEXTS_WAITING_MAX
 
 _ADD_OURS: Final = (
-    "INSERT INTO lines (stream, number, at_ms, text, standing) "
+    "INSERT INTO lines (stream, number, at_ms, text, state) "
     f"VALUES (?, ?, ?, ?, {int(MessageState.UNSETTLED)})"
 )
 _ADD_THEIRS: Final = (
     "INSERT OR IGNORE INTO lines (stream, number, at_ms, text, late, behind) VALUES (?, ?, ?, ?, ?, ?)"
 )
 _CHANGE: Final = (
-    "UPDATE lines SET standing = ?, trail = coalesce(?, trail) WHERE stream = ? AND number BETWEEN ? AND ?"
+    "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 )
 _MOVE: Final = "UPDATE lines SET stream = ?, number = ? WHERE stream = ? AND number = ?"
 _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"

@@ -162,8 +162,8 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
         outgoing = tuple(
             StoredOutgoing(number, at_ms, text, MessageState(state), trace)
             for number, at_ms, text, state, trace in db.execute(
-                "SELECT number, at_ms, text, standing, trail FROM lines WHERE stream = ? AND number >= ? "
-                f"AND standing NOT IN ({_FINAL}) ORDER BY number",
+                "SELECT number, at_ms, text, state, trace FROM lines WHERE stream = ? AND number >= ? "
+                f"AND state NOT IN ({_FINAL}) ORDER BY number",
                 (id_, settled),
             )
         )
@@ -192,7 +192,7 @@ def _gaps(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tupl
     arrive."""
     found = db.execute(
         "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
-        f"AND standing NOT IN ({_DEAD}) ORDER BY number",
+        f"AND state NOT IN ({_DEAD}) ORDER BY number",
         (stream, floor, PROVISIONAL),
     )
     alive = [*(number for (number,) in found), last + 1]

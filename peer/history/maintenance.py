@@ -48,13 +48,13 @@ _FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
 _SETTLE: Final = f"""
 UPDATE streams SET settled = coalesce(
     (SELECT min(number) FROM lines
-        WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL} AND standing NOT IN ({_FINAL})),
+        WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL} AND state NOT IN ({_FINAL})),
     (SELECT max(number) + 1 FROM lines
         WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL}), settled) WHERE ours"""
 _UNNEEDED: Final = 'DELETE FROM gone WHERE "end" <= (SELECT floor FROM streams WHERE id = stream)'
 _DROPPABLE: Final = f"""
 SELECT lines.id, stream, number, NOT ours AND number >= floor, length(text) FROM lines JOIN streams ON streams.id = stream
-    WHERE stream = ? AND number > ? AND lines.id < (SELECT max(id) FROM lines) AND CASE WHEN ours THEN standing IN ({_FINAL})
+    WHERE stream = ? AND number > ? AND lines.id < (SELECT max(id) FROM lines) AND CASE WHEN ours THEN state IN ({_FINAL})
         ELSE number <= shown AND coalesce(behind, 0) = 0 END
     ORDER BY number LIMIT ?"""
 """A line that is not settled or not shown stays, however old it is. Where a line may come a second time (its number is

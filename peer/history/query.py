@@ -18,7 +18,7 @@ from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.search import SearchIndex, query
 
 _LINE: Final = (
-    "SELECT lines.id, key, ours, number, at_ms, standing, text, trail "
+    "SELECT lines.id, key, ours, number, at_ms, state, text, trace "
     "FROM lines JOIN streams ON streams.id = stream"
 )
 _NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
@@ -123,7 +123,7 @@ class MessageQueries:
         row = msgspec.convert(found, _Row)
         is_ours, state = bool(row.ours), row.state
         if is_ours and state is None:
-            raise ValueError(f"line {row.id} has no standing")
+            raise ValueError(f"line {row.id} has no state")
         room, person = parties_of(row.key, is_ours=is_ours)
         if person is not None and person not in names:
             found = self._db.execute(_NAME, (person,)).fetchone()

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 6
+VERSION: Final = 7
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -56,7 +56,7 @@ CREATE TABLE streams (
     settled INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, UNIQUE (key, ours, registry));
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    standing INTEGER, late INTEGER, behind INTEGER, text TEXT NOT NULL, trail BLOB);
+    state INTEGER, late INTEGER, behind INTEGER, text TEXT NOT NULL, trace BLOB);
 CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);
 CREATE INDEX lines_behind ON lines (stream) WHERE behind = 1;
 CREATE TABLE gone (

@@ -90,7 +90,7 @@ class TestDirectMessages:
 
         monkeypatch.setattr(History, "__init__", traced)
         _, sizes = self.burst(None)
-        updates = [statement for statement in statements if statement.startswith("UPDATE lines SET standing")]
+        updates = [statement for statement in statements if statement.startswith("UPDATE lines SET state")]
         assert 0 < len(updates) <= len(sizes) / 2 + 8  # as many as there are acknowledgements
         assert len(statements) <= 3.3 * MESSAGES  # a row at each end, and what a turn shares
 

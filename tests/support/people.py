@@ -96,13 +96,15 @@ class Person(Machine):
         return self.history._db.execute(query, (is_note, stream, number)).fetchone() is not None
 
     def sent(self) -> list[tuple[bytes, int, MessageState]]:
-        """All messages of this person: (recipient, number, standing)."""
-        query = "SELECT key, number, standing FROM lines JOIN streams ON streams.id = stream WHERE ours"
+        """All messages of this person: (recipient, number, state)."""
+        query = "SELECT key, number, state FROM lines JOIN streams ON streams.id = stream WHERE ours"
         return [(stream, number, MessageState(it)) for stream, number, it in self.history._db.execute(query)]
 
     def state_of(self, stream: bytes, text: str) -> MessageState | None:
         """Return the state of this person's message with this text."""
-        query = "SELECT standing FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
+        query = (
+            "SELECT state FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
+        )
         row = self.history._db.execute(query, (stream, text)).fetchone()
         return None if row is None else MessageState(row[0])
 

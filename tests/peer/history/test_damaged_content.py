@@ -32,7 +32,7 @@ def spoil(path: Path, statement: str, *values: object) -> None:
         ("UPDATE streams SET shown = ?", -1),
         ("UPDATE lines SET number = ? WHERE id = 2", "four"),
         ("UPDATE lines SET text = ?", b"\xff"),
-        ("UPDATE lines SET standing = ? WHERE id = 2", 99),
+        ("UPDATE lines SET state = ? WHERE id = 2", 99),
         ("UPDATE registries SET version = ?", "new"),
         ("UPDATE registries SET identity = ?", b"short"),
         ("UPDATE places SET cursor = ?", 0.5),
@@ -52,8 +52,8 @@ def test_a_start_names_what_no_program_of_ours_wrote(path: Path, statement: str,
     "statement",
     [
         "UPDATE lines SET number = 'no. ' || id",
-        "UPDATE lines SET standing = 99",
-        "UPDATE lines SET standing = NULL",
+        "UPDATE lines SET state = 99",
+        "UPDATE lines SET state = NULL",
     ],
 )
 def test_reading_lines_does_so_too(path: Path, statement: str) -> None:
