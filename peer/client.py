@@ -328,6 +328,13 @@ class Peer:
         node.driver.schedule()
         return node.receipts.open(begun.to, begun.number)
 
+    def typing(self, to: str) -> None:
+        """Tell a person that a message to them is being written. Call it whenever the text changes: it is sent at most every
+        3 seconds, only to a person with whom we share a session, and nothing is stored. Raises NotOpen."""
+        node = self._open_node()
+        node.core.send_typing(to, now=node.driver.now())
+        node.driver.schedule()
+
     async def send_all(self, text: str) -> Receipt:
         """Send a line to the channel. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
         node = self._open_node()

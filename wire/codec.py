@@ -12,7 +12,7 @@ import msgspec
 
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE
-from chatapp.wire.messages.direct import DeliveryFrame, DirectBody, DirectGroupLine, LastOpening
+from chatapp.wire.messages.direct import DeliveryFrame, DirectBody, DirectGroupLine, LastOpening, Typing
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import (
@@ -32,7 +32,7 @@ from chatapp.wire.messages.table import Card, Row, TableBatch
 
 Decoded = TypeVar("Decoded")
 
-DatagramFrame = DeliveryFrame | LastOpening | Ping | Pong | Probe | Leave | Left
+DatagramFrame = DeliveryFrame | LastOpening | Typing | Ping | Pong | Probe | Leave | Left
 """The frames that a sealed datagram may contain (clause 5.3)."""
 
 _encoder: Final = msgspec.msgpack.Encoder()

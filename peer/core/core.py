@@ -392,6 +392,11 @@ class PeerCore:
         """The digits of the fingerprint that the user demands of the registry."""
         return self._session.demanded
 
+    def send_typing(self, to: str, *, now: float) -> None:
+        """Tell a person that the user is writing to them, if that person is in reach."""
+        if self._registry_status.reach is not RegistryReach.NONE:
+            self._transport.send_typing(to, now=now)
+
     def start(self, *, now: float) -> None:
         """Register; also after `leave`."""
         if self._registry_status.reach is RegistryReach.NONE:

@@ -42,6 +42,7 @@ from chatapp.wire.messages.direct import (
     LastOpening,
     Part,
     RelayFailed,
+    Typing,
     encode_frame,
 )
 from chatapp.wire.messages.link import RegistryNotice
@@ -158,6 +159,8 @@ class Dispatcher:
                 conversation.delivery.receive(frame, now=now)
             elif isinstance(frame, LastOpening):
                 self._transport.sessions.open_above(contact.identity, frame.number)
+            elif isinstance(frame, Typing):
+                self._transport.typing_arrived(contact, now=now)
         self.take_delivered(contact, through_server=through_server, now=now)
         self._direct_receiver.frames_read(contact, now=now)
         self._ladder.climb(contact, now=now)

@@ -222,6 +222,12 @@ class PersonLost(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class PersonTyping(msgspec.Struct, frozen=True, kw_only=True):
+    """A person is writing a message to us. Repeated every few seconds; nothing says that they stopped."""
+
+    name: str
+
+
 class PersonBanned(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who was online is kept out by whoever runs the registry."""
 
@@ -309,6 +315,7 @@ PeopleEvent = (
     | TableChanged
     | PersonLeft
     | PersonLost
+    | PersonTyping
     | PersonBanned
     | Renamed
     | KeyChanged

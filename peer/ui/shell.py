@@ -16,12 +16,23 @@ from chatapp.peer.ui import parser
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import AnswerLine, MessageLine, TypedLine, View
-from chatapp.peer.ui.intents import AskMessage, Context, Empty, GoOffline, Intent, Mistake, Quit, SayToClient
+from chatapp.peer.ui.intents import (
+    AskMessage,
+    Context,
+    Empty,
+    GoOffline,
+    Intent,
+    Mistake,
+    Quit,
+    SayToClient,
+    SendDirect,
+)
 from chatapp.peer.ui.parser import Dialogue
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, not_sent_lines
 from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.ui.texts.people import typing_note
 
 
 class SessionState:
@@ -33,12 +44,15 @@ class SessionState:
         self._completions = completions
         self._online = 0
         self._unread = 0
+        self._typing: dict[str, float] = {}
+        """Until when each person counts as typing to the user, by the loop's clock."""
         self._last_room_notice: list[str] = []
         """The lines that last said how our room lines travel without the registry; shown again only when they change."""
 
     def view(self) -> View:
         """Return the present state."""
-        peer = self._peer
+        peer, now = self._peer, asyncio.get_running_loop().time()
+        self._typing = {name: until for name, until in self._typing.items() if until > now}
         return View(
             me=peer.name,
             room=peer.room,
@@ -49,6 +63,7 @@ class SessionState:
             in_reach=peer.in_reach,
             online=self._online,
             unread=self._unread,
+            notes=(typing_note(list(self._typing)),) if self._typing else (),
         )
 
     def mark_read(self) -> None:
@@ -74,7 +89,13 @@ class SessionState:
         return lines
 
     def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
-        """Count what a batch of events and its lines change: unread lines, people online, names for completion."""
+        """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for
+        completion."""
+        for event in batch:
+            if isinstance(event, happened.PersonTyping):
+                self._typing[event.name] = asyncio.get_running_loop().time() + TYPING_SHOWN_FOR
+            elif isinstance(event, happened.DirectReceived):
+                self._typing.pop(event.sender, None)
         if self._completions is None:
             return
         for line in lines:
@@ -103,6 +124,10 @@ LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the terminal gets for the last lines when the program ends."""
 
 
+TYPING_SHOWN_FOR: Final = 6.0
+"""Seconds for which a person counts as typing after having said so: two of the spans in which it is said again."""
+
+
 class Terminal(Protocol):
     """A place that shows lines and reads them: a pipe, or a real terminal."""
 
@@ -120,6 +145,9 @@ class Terminal(Protocol):
 
     def typed(self) -> AsyncGenerator[TypedLine, None]:
         """Yield lines as they are typed, until the end of input. Raises KeyboardInterrupt for Ctrl-C."""
+
+    def drafts(self) -> AsyncGenerator[str, None]:
+        """Yield what is typed so far whenever it changes, for as long as the terminal can tell."""
 
     def unread(self) -> list[str]:
         """Take the lines that were typed and that `typed` has not yielded yet."""
@@ -157,7 +185,9 @@ class LineFace:
         """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
         self._update_view()
         try:
-            return await self._running.until_over(self._show_events(), self._read_lines())
+            return await self._running.until_over(
+                self._show_events(), self._read_lines(), self._report_typing()
+            )
         finally:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_WITHIN):
@@ -202,9 +232,16 @@ class LineFace:
     def _update_view(self) -> None:
         self._terminal.set_view(self._state.view())
 
+    def _stop_typing(self) -> None:
+        """Redraw the status line without those who have stopped typing."""
+        if not self._running.is_over:
+            self._update_view()
+
     def _handle(self, event: happened.Event) -> None:
-        """End the program on the events that say so."""
+        """End the program on the events that say so, and see that nobody is shown as typing for too long."""
         match event:
+            case happened.PersonTyping():
+                asyncio.get_running_loop().call_later(TYPING_SHOWN_FOR, self._stop_typing)
             case happened.Registered():
                 self._has_started = True
             case happened.NoServerAtStart(table_time=None) | happened.LeaveUnanswered():
@@ -218,6 +255,14 @@ class LineFace:
                 pass
 
     # --- what is typed
+
+    async def _report_typing(self) -> None:
+        """Tell the recipient of the message that is being typed that it is."""
+        async with contextlib.aclosing(self._terminal.drafts()) as drafts:
+            async for draft in drafts:
+                intent = parser.parse(draft, self._context(is_for_client=self._peer.desk.client is not None))
+                if isinstance(intent, SendDirect):
+                    self._peer.typing(intent.to)
 
     async def _read_lines(self) -> None:
         async with contextlib.aclosing(self._terminal.typed()) as lines:

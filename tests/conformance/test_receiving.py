@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chatapp.peer.core.events import PersonTyping
 from chatapp.peer.core.records import IncomingAdded
 from tests.conformance import by_hand
 from tests.conformance.ours import WALL, Ours, acked, frames_for, part
@@ -83,9 +84,9 @@ def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.3: "Between peers, tags 1 to 7 count and the others are ignored"."""
+    """Clause 5.3: "Between peers, tags 1 to 8 count and the others are ignored"."""
     ours.receive(bob.seal([10, 1], [12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
-    assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 8))
+    assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 9))
     assert ours.texts() == ["hello"]
 
 
@@ -98,6 +99,22 @@ def test_a_peer_that_asks_is_told_which_numbers_are_known(ours: Ours, bob: Stran
     ours.receive(bob.seal([4, clock + 7], part(clock + 9, "nine"), [1, 2**62, 0, 1, b""]))
     assert [6, clock + 10] in frames_for(bob, ours.take())
     assert ours.texts() == []
+
+
+def test_who_is_typing_is_told_once_a_second_and_answered_nothing(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.11: "It is neither stored, nor acknowledged, nor sent again"."""
+    ours.receive(bob.seal([4, 0]))
+    ours.take()
+    stored = len(ours.disk)
+    for _ in range(4):
+        ours.receive(bob.seal([8], [8]))
+        ours.wait(0.5)
+    assert [event for event in ours.seen if isinstance(event, PersonTyping)] == [PersonTyping(name="bob")] * 2
+    assert (frames_for(bob, ours.take()), len(ours.disk)) == ([], stored)
+    ours.core.trust.ignore("bob", is_ignored=True)
+    ours.wait(2.0)
+    ours.receive(bob.seal([8]))
+    assert sum(isinstance(event, PersonTyping) for event in ours.seen) == 2, "ignored"
 
 
 @pytest.mark.parametrize(

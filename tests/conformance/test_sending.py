@@ -123,3 +123,30 @@ def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> No
     assert not any(isinstance(event, happened.Renumbered) for event in ours.seen), (
         "more than anybody may know"
     )
+
+
+def test_typing_is_said_now_and_then_and_only_in_a_session(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.11: "sent at most every 3 seconds, and only in a session that is
+    there already"."""
+    ours.core.send_typing("bob", now=ours.now)
+    ours.core.send_typing("nobody", now=ours.now)
+    ours.settle()
+    ours.wait(0.5)
+    assert [8] not in frames_for(bob, ours.take())
+    ours.receive(bob.seal([4, 0]))
+    ours.take()
+    stored, said = len(ours.disk), []
+    for _ in range(8):
+        ours.core.send_typing("bob", now=ours.now)
+        ours.settle()
+        said.append(frames_for(bob, ours.take()).count([8]))
+        ours.wait(1.0)
+    assert said == [1, 0, 0, 1, 0, 0, 1, 0]
+    assert len(ours.disk) == stored
+    ours.core.leave(now=ours.now)
+    ours.settle()
+    ours.take()
+    ours.wait(3.0)
+    ours.core.send_typing("bob", now=ours.now)
+    ours.settle()
+    assert ours.take() == [], "we are offline"

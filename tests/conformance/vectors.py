@@ -15,7 +15,17 @@ from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, make_regi
 from chatapp.wire.codec import encode, encode_hello, join_frames
 from chatapp.wire.framing import Kind, frame, pack_relayed
 from chatapp.wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
-from chatapp.wire.messages.direct import Ack, DirectBody, Floor, Gap, Known, LastOpening, Part, PartAck
+from chatapp.wire.messages.direct import (
+    Ack,
+    DirectBody,
+    Floor,
+    Gap,
+    Known,
+    LastOpening,
+    Part,
+    PartAck,
+    Typing,
+)
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import LetterBody
 from chatapp.wire.messages.registration import Cookie, Hello, Ping, RefusalReason
@@ -179,6 +189,7 @@ def _direct() -> Iterator[tuple[str, Value]]:
         Floor(number=NUMBER - 4),
         Known(number=NUMBER + 1),
         LastOpening(number=NUMBER - 5),
+        Typing(),
         Part(number=NUMBER, index=0, count=1, body=body),
     ]
     yield "text", TEXT

@@ -42,6 +42,20 @@ async def test_the_screen_stays_whole_while_lines_come_in(stage: Stage, at_termi
     await bob.sees("alice: typed in between ✓ 你好")
 
 
+async def test_who_is_typing_stands_in_the_status_line(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    alice, bob = await at_terminal("alice"), await at_terminal("bob")
+    await alice.shows(WELCOME)
+    await bob.shows(WELCOME)
+    await alice.stands(">>>", "alice · 2 online")
+    alice.press("send bob hi\r")
+    await alice.shows(received("bob"))
+    alice.press("send bob how are")
+    await bob.stands("alice: hi", ">>>", "bob · 2 online · 1 new line · alice is typing")
+    alice.press(" you?\r")
+    await bob.stands("alice: hi", "alice: how are you?", ">>>", "bob · 2 online · 2 new lines")
+
+
 async def test_nobody_gives_orders_to_the_terminal(stage: Stage, at_terminal: Open) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")

@@ -134,6 +134,10 @@ class LastOpening(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7)
     number: Number
 
 
+class Typing(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
+    """The sender's user is writing a message to the recipient (clause 6.11)."""
+
+
 DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap | Known
 
 encode_frame: Final = msgspec.msgpack.Encoder().encode

@@ -4,6 +4,7 @@ import contextlib
 from typing import Final, NamedTuple
 
 from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import PersonTyping
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import OpeningTaken
@@ -11,7 +12,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.codec import join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.identity import Identity
-from chatapp.wire.messages.direct import LastOpening, RelayDatagram, encode_frame
+from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
 from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import OldOpening, SessionTable
 
@@ -21,6 +22,12 @@ HAILED_AT_ONCE: Final = 64
 HAIL_SPAN: Final = 0.1
 HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)
 """Seconds between rounds of hails while the registry is away; the last value repeats."""
+
+
+TYPING_SPAN: Final = 3.0
+"""Seconds in which at most one Typing is sent to a person,"""
+TYPING_TAKEN_SPAN: Final = 1.0
+"""and in which at most one of a person's is reported."""
 
 
 class OpenedDatagram(NamedTuple):
@@ -50,6 +57,9 @@ class PeerTransport:
         self._contacts = contacts
         self._out = outputs
         self._datagrams: list[tuple[bytes, Address]] = []
+        self._typing_sent: dict[bytes, float] = {}
+        self._typing_taken: dict[bytes, float] = {}
+        """When the last Typing was sent to each person, and the last one of each person was reported."""
         self._to_hail: list[Contact] = []
         self._hail_at: float | None = None
         self._round = 0
@@ -73,6 +83,8 @@ class PeerTransport:
     def let_go(self, contact: Contact) -> None:
         """Forget a contact whose key was replaced."""
         self.active.pop(contact.identity, None)
+        self._typing_sent.pop(contact.identity, None)
+        self._typing_taken.pop(contact.identity, None)
         self.sessions.forget(contact.identity)
 
     # --- out
@@ -92,6 +104,20 @@ class PeerTransport:
                 )
             if conversation.delivery.is_idle and conversation.delivery.next_timer() is None:
                 del self.active[contact.identity]
+
+    def send_typing(self, to: str, *, now: float) -> None:
+        """Tell a person that the user is writing to them. This begins no session and is not repeated: whoever is not there
+        need not know."""
+        contact = self._contacts.by_name(to)
+        if contact is None or contact.conversation is None or contact.is_blocked:
+            return
+        identity = contact.identity
+        if identity in self._contacts.ignored or not self.sessions.is_in_use(identity):
+            return
+        if now >= self._typing_sent.get(identity, -TYPING_SPAN) + TYPING_SPAN:
+            self._typing_sent[identity] = now
+            contact.conversation.delivery.queue_frame(encode_frame(Typing()))
+            self.active[identity] = contact
 
     def hail_all(self, *, now: float) -> None:
         """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells them that we are here."""
@@ -169,6 +195,14 @@ class PeerTransport:
             if opened.answer is not None:
                 self._datagrams.append((opened.answer, source))
         return OpenedDatagram(contact, opened.payload, opened.is_return)
+
+    def typing_arrived(self, contact: Contact, *, now: float) -> None:
+        """Report that a person is writing to the user, unless that person is ignored."""
+        identity = contact.identity
+        is_early = now < self._typing_taken.get(identity, -TYPING_TAKEN_SPAN) + TYPING_TAKEN_SPAN
+        if not is_early and identity not in self._contacts.ignored:
+            self._typing_taken[identity] = now
+            self._out.events.append(PersonTyping(name=contact.name))
 
     # --- inside
 

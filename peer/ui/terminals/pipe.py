@@ -65,6 +65,11 @@ class PipeTerminal:
         if question:
             self.show([question])
 
+    async def drafts(self) -> AsyncGenerator[str, None]:
+        """Yield nothing: a pipe gives whole lines only."""
+        for draft in tuple[str, ...]():
+            yield draft
+
     async def typed(self) -> AsyncGenerator[TypedLine, None]:
         """Yield the lines of standard input. A thread reads them: an event loop cannot wait for a file."""
         batches = self._batches

@@ -86,10 +86,12 @@ class PromptApp:
         offering: CandidateSource,
         *,
         entered: Callable[[str], None],
+        drafted: Callable[[str], None],
         ended: Callable[[BaseException], None],
         suspend: Callable[[], None],
     ) -> None:
-        """`entered` takes each whole line; `ended` takes EOFError for Ctrl-D and KeyboardInterrupt for Ctrl-C."""
+        """`entered` takes each whole line, and `drafted` what is typed so far whenever that changes. `ended` takes EOFError
+        for Ctrl-D and KeyboardInterrupt for Ctrl-C."""
         self.view = View()
         self.question = ""
         """Shown instead of the prompt, if not empty."""
@@ -103,6 +105,7 @@ class PromptApp:
             history=InMemoryHistory(),
             multiline=False,
             accept_handler=self._accept,
+            on_text_changed=lambda buffer: drafted("" if self.question else buffer.text),
         )
         self.layout: Final = self._layout()
         self.keys: Final = self._keys()
@@ -231,7 +234,11 @@ class ScreenTerminal:
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._raw = raw
         self._prompt_app = PromptApp(
-            offering, entered=self._line_entered, ended=self._end, suspend=self._suspend
+            offering,
+            entered=self._line_entered,
+            drafted=self._draft_changed,
+            ended=self._end,
+            suspend=self._suspend,
         )
         self._output = create_output(stdout=sys.stdout)
         self._depth = _depth(self._output)
@@ -248,6 +255,8 @@ class ScreenTerminal:
         self._unshown: list[Fragments] = []
         self._showing: asyncio.Task[None] | None = None
         self._typed: asyncio.Queue[TypedLine | BaseException] = asyncio.Queue()
+        self._draft = ""
+        self._has_drafted = asyncio.Event()
         self._heard: deque[float] = deque(maxlen=BUSY_LINES)
         self._rings = False
         self._suspension: asyncio.Future[None] | None = None
@@ -332,6 +341,13 @@ class ScreenTerminal:
             with contextlib.suppress(EOFError, OSError):
                 await drawing
 
+    async def drafts(self) -> AsyncGenerator[str, None]:
+        """Yield what is typed so far whenever it has changed; of several changes, the last."""
+        while True:
+            await self._has_drafted.wait()
+            self._has_drafted.clear()
+            yield self._draft
+
     def unread(self) -> list[str]:
         """Take the lines that were entered and not yielded yet."""
         unread: list[str] = []
@@ -340,6 +356,10 @@ class ScreenTerminal:
             if isinstance(typed, str):
                 unread.append(typed)
         return unread
+
+    def _draft_changed(self, draft: str) -> None:
+        self._draft = draft
+        self._has_drafted.set()
 
     def _line_entered(self, line: str) -> None:
         if line.strip():

@@ -1,5 +1,6 @@
 """Lines about people, rooms, names and keys."""
 
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.peer.core.events import (
@@ -18,6 +19,7 @@ from chatapp.peer.core.events import (
     PersonBanned,
     PersonLeft,
     PersonLost,
+    PersonTyping,
     RegistryKey,
     Renamed,
     RenameRefusal,
@@ -53,6 +55,7 @@ PresenceEvent = (
     | MembersListed
     | PersonLeft
     | PersonLost
+    | PersonTyping
     | PersonBanned
     | PeopleListed
 )
@@ -106,6 +109,11 @@ def _invalid(text: str) -> str:
     return _NO_ENTRY[RoomEntryRefusal.BAD_NAME]
 
 
+def typing_note(people: Sequence[str]) -> str:
+    """Return the piece of the status line that says who is writing to the user."""
+    return f"{names(people)} {'is' if len(people) == 1 else 'are'} typing"
+
+
 def presence_lines(event: PresenceEvent) -> list[str]:
     """Return the lines for an event about who is where."""
     match event:
@@ -132,6 +140,8 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [f"{name(who)} has left."]
         case PersonLost(name=who):
             return [f"{name(who)} lost the connection."]
+        case PersonTyping():
+            return []  # the status line shows it
         case PersonBanned(name=who):
             return [f"[{name(who)} is banned from this server.]"]
         case PeopleListed(people=people):

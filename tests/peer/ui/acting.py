@@ -33,6 +33,7 @@ class Paper:
         """Whether it reports that lines were shown."""
         self.says_out.set()
         self._typed: asyncio.Queue[TypedLine | None] = asyncio.Queue()
+        self._drafts: asyncio.Queue[str] = asyncio.Queue()
 
     def type(self, *lines: str | None, at: float = 0.0) -> None:
         """Type a line; None is the end of input."""
@@ -52,6 +53,14 @@ class Paper:
 
     def ask(self, question: str) -> None:
         self.questions.append(question)
+
+    def draft(self, text: str) -> None:
+        """Type, and do not press Enter yet."""
+        self._drafts.put_nowait(text)
+
+    async def drafts(self) -> AsyncGenerator[str, None]:
+        while True:
+            yield await self._drafts.get()
 
     async def typed(self) -> AsyncGenerator[TypedLine, None]:
         while (line := await self._typed.get()) is not None:
@@ -160,6 +169,9 @@ class Actor:
         await self.is_ready.wait()
         if self.refusal is not None:
             raise self.refusal
+
+    def typing(self, to: str) -> None:
+        self.asked.append(f"typing to {to}")
 
     async def settled(self) -> None:
         self.asked.append("settled?")

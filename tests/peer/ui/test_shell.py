@@ -253,3 +253,37 @@ async def test_text_for_a_visitor_who_has_just_left_is_not_said_in_the_room() ->
         "say hello, all",
     ]
     await scene.ends()
+
+
+async def test_the_recipient_of_the_message_being_typed_is_told() -> None:
+    scene = Scene()
+    for draft in ("sen", "send bo", "send bob ", "send bob h", "bob:hi", "/search hi", ""):
+        scene.paper.draft(draft)
+    await scene.all_done()
+    assert scene.peer.asked == ["typing to bob"] * 2
+    scene.peer.room = "lab"
+    scene.paper.draft("send bob h")
+    await scene.all_done()
+    assert scene.peer.asked == ["typing to bob"] * 2, "in a room that is said to all"
+    await scene.ends()
+
+
+async def test_who_is_typing_stands_in_the_status_line_until_their_message_comes() -> None:
+    scene = Scene()
+    scene.peer.happens(happened.PersonTyping(name="bob"), happened.PersonTyping(name="c\x1b"))
+    await scene.all_done()
+    assert scene.paper.view.notes == ("bob and c\\x1b are typing",)
+    assert scene.paper.lines == []
+    scene.peer.happens(line("done"))
+    await scene.all_done()
+    assert scene.paper.view.notes == ("c\\x1b is typing",)
+    await scene.ends()
+
+
+async def test_who_stops_typing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatapp.peer.ui.shell.TYPING_SHOWN_FOR", 0.0)
+    scene = Scene()
+    scene.peer.happens(happened.PersonTyping(name="bob"))
+    await scene.all_done()
+    assert scene.paper.view.notes == ()
+    await scene.ends()

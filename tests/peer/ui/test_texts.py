@@ -55,6 +55,7 @@ from chatapp.peer.core.events import (
     PersonBanned,
     PersonLeft,
     PersonLost,
+    PersonTyping,
     ReadersBehind,
     Refused,
     Registered,
@@ -414,6 +415,7 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Addressed(name="bob", to="Bob", numbers={1: 7}), []),
     (Renumbered(to="bob", numbers={1: 7}), []),
+    (PersonTyping(name="bob"), []),
     (
         HistoryMissing(path="/a/history.db", kept_as=None),
         ["[/a/history.db is missing: a new one was begun.]"],
