@@ -6,12 +6,12 @@ from pathlib import Path
 from bench.machine import CHECKOUT, Process, free_port
 
 _SETTINGS = {"CHATAPP_LEASE": "3600", "CHATAPP_REQUESTS": "10000000"}
-"""The members of a load show no signs of life, and must not be away for that within a measurement; and one of them asks for
-as much as a crowd would."""
+"""Members of a load send no signs of life and must not count as away during a measurement; and one of them requests as
+much as a crowd would."""
 
 
 class RegistryProcess(Process):
-    """A running registry that listens. `start_seconds` is how long that took it."""
+    """A running registry that listens."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.port = port or free_port()
