@@ -364,7 +364,7 @@ class Peer:
     def _refuse(self, to: str, reason: happened.MessageReason) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(Outcome.REFUSED, reason)
-        self._open_node().tell([happened.Refused(to=to, number=0, reason=reason)])
+        self._open_node().tell([happened.MessageRefused(to=to, number=0, reason=reason)])
         return receipt
 
     @property
@@ -381,13 +381,13 @@ class Peer:
         return room.room if room is not None else None
 
     def enter_room(self, room: str) -> None:
-        """Ask to be in this room and in no other; `RoomEntered` or `RoomRefused` follows. Raises NotOpen."""
+        """Ask to be in this room and in no other; `EnteredRoom` or `RoomEntryDenied` follows. Raises NotOpen."""
         node = self._open_node()
         node.core.rooms.enter(room, now=node.driver.now())
         node.driver.schedule()
 
     def leave_room(self) -> None:
-        """Leave the room; `RoomLeft` follows, or `NotInRoom`. Raises NotOpen."""
+        """Leave the room; `LeftRoom` follows, or `NotInRoom`. Raises NotOpen."""
         node = self._open_node()
         node.core.rooms.leave(now=node.driver.now())
         node.driver.schedule()
@@ -398,7 +398,7 @@ class Peer:
         await self._open_node().until(lambda core: core.rooms.is_settled or core.state is State.REFUSED)
 
     def list_rooms(self) -> None:
-        """Ask which rooms there are; `RoomsListed` follows, at the latest when the registry is found or known to be away.
+        """Ask which rooms there are; `RoomsKnown` follows, at the latest when the registry is found or known to be away.
         Raises NotOpen."""
         node = self._open_node()
         node.core.rooms.room_list.ask(now=node.driver.now())
@@ -420,7 +420,7 @@ class Peer:
         return self._open_node().core.people()
 
     def rename(self, new: str) -> None:
-        """Ask for another name; `Renamed`, `NameUnavailable` or `RenameRefused` follows. Raises NotOpen."""
+        """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows. Raises NotOpen."""
         node = self._open_node()
         refused = self._mark(node, new) if node.core.renaming.refusal_of(new) is None else None
         if refused is not None:
@@ -430,7 +430,7 @@ class Peer:
         node.driver.schedule()
 
     @staticmethod
-    def _mark(node: PeerNode, new: str) -> happened.NameUnavailable | happened.RenameRefused | None:
+    def _mark(node: PeerNode, new: str) -> happened.NameUnavailable | happened.RenameFailed | None:
         """Note on disk that we are about to ask for this name. Return why we cannot, if so."""
         try:
             node.keys.mark(new)
@@ -438,16 +438,16 @@ class Peer:
             # Several people may share a machine. That a name is taken tells the user more than where its keys are.
             if any(is_same_name(person.name, new) for person in node.core.people()):
                 return happened.NameUnavailable(name=new)
-            return happened.RenameRefused(
+            return happened.RenameFailed(
                 name=new, reason=happened.RenameRefusal.KEYS_EXIST, detail=str(node.keys.folder)
             )
         except OSError as error:
             detail = f"{error.filename or node.keys.folder}: {error.strerror or error}"
-            return happened.RenameRefused(name=new, reason=happened.RenameRefusal.OWN_DISK, detail=detail)
+            return happened.RenameFailed(name=new, reason=happened.RenameRefusal.OWN_DISK, detail=detail)
         return None
 
     def leave(self) -> None:
-        """Go offline but stay open; `Left` or `LeaveUnanswered` follows. Raises NotOpen."""
+        """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows. Raises NotOpen."""
         node = self._open_node()
         node.core.leave(now=node.driver.now())
         node.driver.schedule()

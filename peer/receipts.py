@@ -15,7 +15,7 @@ from chatapp.peer.core.events import (
     GroupLineRefused,
     Kept,
     MessageReason,
-    Refused,
+    MessageRefused,
     Renamed,
     Renumbered,
     RoomAccepted,
@@ -100,7 +100,7 @@ _ABOUT_OURS: Final = frozenset(
         Addressed,
         Delivered,
         Saved,
-        Refused,
+        MessageRefused,
         Expired,
         Kept,
         Renamed,
@@ -144,7 +144,7 @@ class Receipts:
                 self._close(to, number, Outcome.RELAYED if relayed else Outcome.DELIVERED)
             case Saved(to=to, number=number):
                 self._close(to, number, Outcome.SAVED)
-            case Refused(to=to, number=number, reason=reason):
+            case MessageRefused(to=to, number=number, reason=reason):
                 self._close(to, number, Outcome.REFUSED, reason)
             case Expired(to=to, number=number):
                 self._close(to, number, Outcome.REFUSED, MessageReason.NEVER_FETCHED)

@@ -6,7 +6,7 @@ The room is announced first, then the missed lines, oldest first.
 from dataclasses import dataclass
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import Line, MailReturned, RoomEntered, RoomReceived
+from chatapp.peer.core.events import EnteredRoom, Line, MailReturned, RoomReceived
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.membership import Membership
@@ -63,7 +63,7 @@ class RoomArrival:
                 return
         missed = catch_up.count(room.room)
         members = self._members.announce()
-        self._out.events.append(RoomEntered(room=room.room, members=members, missed=missed))
+        self._out.events.append(EnteredRoom(room=room.room, members=members, missed=missed))
 
 
 class CatchUp:

@@ -212,7 +212,7 @@ class Registration:
                 case Notice.DENIED:
                     self._denied(now)
                 case Notice.LEFT:
-                    self._gone(happened.Left(), now)
+                    self._gone(happened.SignedOff(), now)
                 case Notice.LEAVE_UNANSWERED:
                     self._gone(happened.LeaveUnanswered(), now)
                 case Notice.WRONG_KEY:

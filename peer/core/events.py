@@ -1,6 +1,6 @@
-"""What happens at a node that somebody should see: events, past tense, one closed union.
+"""Events: what happens at a node that a user or a program should know of, as one closed union, grouped by topic.
 
-Faces turn them into lines (`peer.ui.texts`), programs into whatever they like. Each topic is a file; all are here.
+Faces word them (`peer.ui.texts`). Programs match the classes and the enums; the enums' values are explanations, not texts.
 """
 
 import enum
@@ -10,17 +10,17 @@ import msgspec
 
 
 class DutyChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """We are on duty for a queue now, or not any more."""
+    """We went on duty for a queue, or off duty."""
 
     is_on: bool
     queue: str
 
 
 class ClientCame(msgspec.Struct, frozen=True, kw_only=True):
-    """We serve this visitor from now on: their form, and what an earlier operator says."""
+    """We serve this visitor from now on. It has the visitor's form, and the note of an earlier operator."""
 
     visit: int
-    """The number by which requests name this visitor."""
+    """The number of the visit, by which requests name the visitor."""
     name: str
     number: str
     issue: str
@@ -30,17 +30,17 @@ class ClientCame(msgspec.Struct, frozen=True, kw_only=True):
     is_here: bool
     note: str
     handed_over_by: str
-    """Empty: nobody."""
+    """The operator's name; empty if nobody handed the visitor over."""
     is_back: bool
-    """Whether it is we who are back, and this is whom we served."""
+    """Whether we ourselves are back, and served this visitor before."""
 
 
 class ClientMove(enum.Enum):
-    """What became of our visitor."""
+    """What happened to our visitor."""
 
-    AWAY = "their link is lost; their place is kept for a while"
+    AWAY = "their link is lost, and their place is kept for a while"
     BACK = "they are back"
-    LEFT = "they have left"
+    LEFT = "they left"
     LOST = "they did not come back"
     ENDED = "we ended the session"
     GIVEN = "we handed them over"
@@ -48,15 +48,15 @@ class ClientMove(enum.Enum):
     UNANSWERED = "they were away when they were called"
 
 
-class ClientChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """This became of our visitor."""
+class ClientMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """Something happened to our visitor."""
 
     name: str
     move: ClientMove
 
 
 class ClientSaid(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the visit, by the visitor or an earlier operator. Say `operator.lines_shown` when it was shown."""
+    """A line of the visit, by the visitor or an earlier operator. Call `operator.lines_shown` when it was shown."""
 
     sender: str
     text: str
@@ -72,7 +72,7 @@ class DeskAction(enum.Enum):
     NOTED = "a note was kept"
 
 
-class CommandDone(msgspec.Struct, frozen=True, kw_only=True):
+class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True):
     """A command of ours is done, and no other event tells of it."""
 
     action: DeskAction
@@ -121,43 +121,43 @@ class HeldWhat(enum.Enum):
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
-    """What we typed was not carried out: it may have been meant for another visitor than the one we serve now."""
+    """What we typed was not carried out, because it may have been meant for another visitor than our present one."""
 
     what: HeldWhat
     former: str
-    """The visitor for whom it may have been meant; empty: it was typed while we served nobody."""
+    """The visitor for whom it may have been meant; empty if it was typed while we served nobody."""
     move: ClientMove | None
-    """What became of that visitor, if it is known."""
+    """What happened to that visitor, if known."""
     client: str
-    """The visitor whom we serve now; empty: nobody."""
+    """The visitor whom we serve now; empty for nobody."""
 
 
 class NumberMoved(msgspec.Struct, frozen=True, kw_only=True):
-    """A number of the waiting room was not clear: by our own commands it is another visitor's than the one we saw there."""
+    """A number of the waiting room was ambiguous: our own commands gave it to another visitor than the list shows."""
 
     place: int
     was: str
     is_now: str
 
 
-class RoomVisitor(msgspec.Struct, frozen=True, kw_only=True):
-    """One visitor, as operators see them. `since`: Unix time."""
+class ListedVisitor(msgspec.Struct, frozen=True, kw_only=True):
+    """A visitor as operators see them. `since`: Unix time."""
 
     name: str
     issue: str
     since: float
     is_here: bool
     operator: str
-    """Who serves them, or for whom they wait; empty: nobody."""
+    """The operator who serves them, or for whom they wait; empty for none."""
 
 
 class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `.room`. `total`: how many wait, more than are listed where there are very many."""
+    """The answer to `.room`. `total`: how many wait; a very long line is not listed in full."""
 
     queue: str
     operators: int
-    served: tuple[RoomVisitor, ...]
-    waiting: tuple[RoomVisitor, ...]
+    served: tuple[ListedVisitor, ...]
+    waiting: tuple[ListedVisitor, ...]
     total: int
 
 
@@ -176,20 +176,20 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 DutyEvent = (
     DutyChanged
     | ClientCame
-    | ClientChanged
+    | ClientMoved
     | ClientSaid
-    | CommandDone
+    | CommandSucceeded
     | CommandFailed
     | HeldBack
     | NumberMoved
     | WaitingRoom
     | Figures
 )
-"""All that can happen to an operator."""
+"""The events of an operator."""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the table for people to read."""
+    """A person in the table."""
 
     name: str
     online: bool
@@ -197,7 +197,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     is_verified: bool = False
     """Whether the user has compared their key."""
     is_banned: bool = False
-    """Whether whoever runs the registry keeps them out."""
+    """Whether they are banned from the registry."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,17 +207,17 @@ class PeopleListed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch of rows was taken into the table."""
+    """Rows of our table changed."""
 
 
 class PersonLeft(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who was online has left on purpose."""
+    """Somebody who was online signed off."""
 
     name: str
 
 
 class PersonLost(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who was online has vanished."""
+    """Somebody who was online does not answer any more."""
 
     name: str
 
@@ -229,13 +229,13 @@ class PersonTyping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonBanned(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who was online is kept out by whoever runs the registry."""
+    """Somebody who was online was banned from the registry."""
 
     name: str
 
 
 class Renamed(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody has another name now; `is_me`: we ourselves."""
+    """Somebody has another name now. `is_me`: it is our own."""
 
     old: str
     new: str
@@ -243,22 +243,22 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry shows another key for somebody whose key we hold: nothing is sent to that name. `is_again`: it showed
-    another one for them before."""
+    """The registry shows another key for a name than the one we hold, so nothing is sent to that name. `is_again`: it is not
+    the first other key."""
 
     name: str
     is_again: bool = False
 
 
 class KeyRestored(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry shows the key that we hold again: messages to that name go out."""
+    """The registry shows the key that we hold again, and messages to that name go out."""
 
     name: str
 
 
 class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `/verify`: 60 digits that both sides read the same when nobody stands between them. `is_verified`: the
-    user has compared this key. `is_changed`: it is not the key that we hold."""
+    """The answer to `/verify`: 60 digits that are the same at both ends unless somebody has swapped a key. `is_verified`:
+    the user has compared this key. `is_changed`: it is not the key that we hold."""
 
     name: str
     digits: str
@@ -267,7 +267,7 @@ class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trusted(msgspec.Struct, frozen=True, kw_only=True):
-    """The user has compared the key of a name. `is_new`: it takes the place of the one that we held."""
+    """The user has compared the key of a name. `is_new`: it replaces the one that we held."""
 
     name: str
     is_new: bool
@@ -276,21 +276,21 @@ class Trusted(msgspec.Struct, frozen=True, kw_only=True):
 class Doubt(enum.Enum):
     """Why a key is not trusted."""
 
-    NO_DIGITS = "the user did not say which key is meant"
+    NO_DIGITS = "the user gave no digits"
     OTHER_DIGITS = "the digits are not those of the key that is shown now"
-    CHANGED = "the digits are of the key that was shown before; another one is shown now"
+    CHANGED = "the digits are of a key that was shown before; another one is shown now"
 
 
 class NotTrusted(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing changes: the key that is shown for a name now is not the one that the user means. `server`: our registry."""
+    """Nothing changed: the key shown for a name is not the one that the user means. The name `server` is our registry."""
 
     name: str
     why: Doubt
 
 
 class RegistryKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `/verify server`: fingerprints. `held`: of the key that we hold, empty for none. `other`: of the key
-    that answers in its place, empty for none. `is_verified`: the user has compared the one that we hold."""
+    """The answer to `/verify server`: fingerprints of the key that we hold and of the key that answers in its place, each
+    empty for none. `is_verified`: the user has compared the one that we hold."""
 
     held: str
     other: str
@@ -298,14 +298,14 @@ class RegistryKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ignored(msgspec.Struct, frozen=True, kw_only=True):
-    """What they say is not shown from now on (`is_ignored`), or is again."""
+    """Their messages are not shown from now on (`is_ignored`), or are shown again."""
 
     name: str
     is_ignored: bool
 
 
 class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for needs somebody whom we know; this is no such name."""
+    """A command named somebody who is not in the table."""
 
     name: str
 
@@ -330,20 +330,20 @@ PeopleEvent = (
 
 
 SOMEBODY: Final = "somebody unknown"
-"""Where a name would stand: of somebody whose name no table has shown, and who gives none. No name has a blank."""
+"""Stands for the name of an author without one. It is no valid name, as it has a blank."""
 
 
 class AuthorDoubt(enum.Enum):
-    """Why the author of a line, who has signed it, may not be the person whom the user knows by the name."""
+    """Why the author, who signed the message, may not be the person whom the user knows by that name."""
 
-    NOT_IN_TABLE = "the name is what the author says; the registry has told no row with that name and key"
-    OTHER_KEY = "the name is somebody's whom we know by another key"
+    NOT_IN_TABLE = "the author claims the name; the table has no row with that name and key"
+    OTHER_KEY = "somebody in the table has the name, with another key"
 
 
 class DirectReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to us. `late` is the time at which it was written, when it did not come straight.
+    """A message to us. `late`: the Unix time at which it was written, if it came as mail; None if it came directly.
 
-    `doubt`: why `sender` is only what the author of a letter says of themself; None for somebody whom we know."""
+    `doubt`: why the author may not be `sender`; None for somebody in the table."""
 
     sender: str
     identity: bytes
@@ -355,7 +355,7 @@ class DirectReceived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChannelReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the channel; `late` as above."""
+    """A line of the channel. `late`: as in `DirectReceived`, for a line from the log."""
 
     sender: str
     identity: bytes
@@ -366,7 +366,7 @@ class ChannelReceived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoomReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the room where we are; `late` as above."""
+    """A line of our room. `late`: as in `DirectReceived`, for a line from the log."""
 
     room: str
     sender: str
@@ -381,7 +381,7 @@ Line = DirectReceived | ChannelReceived | RoomReceived
 
 
 class MailReturned(msgspec.Struct, frozen=True, kw_only=True):
-    """What came while we were away, oldest first."""
+    """The messages and lines that were sent while we were away, oldest first."""
 
     lines: tuple[Line, ...]
 
@@ -417,11 +417,11 @@ ReceivedEvent = (
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry has let us in, for the first time or after `dereg`."""
+    """The registry has registered us, for the first time or after `dereg`."""
 
 
 class NameUnavailable(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody else holds the name that we asked for, to register or instead of ours."""
+    """Somebody else has the name that we asked for."""
 
     name: str
 
@@ -469,7 +469,7 @@ class RenameRefusal(enum.Enum):
     OWN_DISK = "our own disk does not take the new name"
 
 
-class RenameRefused(msgspec.Struct, frozen=True, kw_only=True):
+class RenameFailed(msgspec.Struct, frozen=True, kw_only=True):
     """We keep our name. A name that is taken is told by `NameUnavailable`."""
 
     name: str
@@ -478,8 +478,8 @@ class RenameRefused(msgspec.Struct, frozen=True, kw_only=True):
     """What the operating system said, and of which file; for logs and people, not to be matched."""
 
 
-class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """We are offline, and the registry knows."""
+class SignedOff(msgspec.Struct, frozen=True, kw_only=True):
+    """We are offline, and the registry has confirmed it."""
 
 
 class LeaveUnanswered(msgspec.Struct, frozen=True, kw_only=True):
@@ -487,36 +487,36 @@ class LeaveUnanswered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerLost(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry does not answer any more."""
+    """The registry does not answer any more. Direct chat goes on."""
 
 
 class ServerBack(msgspec.Struct, frozen=True, kw_only=True):
-    """It does again."""
+    """The registry answers again."""
 
 
 class LinkTrouble(enum.Enum):
     """What can be wrong with the TCP connection to a registry that answers by UDP."""
 
-    BLOCKED = "no connection comes about"
-    STALLED = "it carried nothing any more, and is made anew"
-    OVER = "it was blocked, and stands now"
+    BLOCKED = "no connection can be made"
+    STALLED = "it carried nothing any more, and is being made again"
+    OVER = "it was blocked, and is connected now"
 
 
 class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True):
-    """What needs the link to TCP port `port` of the registry waits, though the registry answers by UDP; or not any more."""
+    """The link to TCP port `port` of the registry has trouble, or not any more, while the registry answers by UDP."""
 
     port: int
     trouble: LinkTrouble
 
 
 class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry did not answer at start. `table_time`: when the table in hand was saved; None without one."""
+    """The registry did not answer at start. `table_time`: when our copy of the table was saved; None without one."""
 
     table_time: float | None
 
 
 class RegistryMet(msgspec.Struct, frozen=True, kw_only=True):
-    """A registry has let us in that we did not know. `key`: its fingerprint; `is_verified`: the user, or a join code, had
+    """A registry that we did not know has let us in. `key`: its fingerprint. `is_verified`: the user, or a join code, had
     named it."""
 
     key: str
@@ -524,33 +524,33 @@ class RegistryMet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegistryRecognized(msgspec.Struct, frozen=True, kw_only=True):
-    """This server leads to a registry that we know under other servers; its people and their keys are those known there."""
+    """This server is a registry that we know by other addresses; we hold the same people and keys as there."""
 
     servers: tuple[str, ...]
 
 
 class RegistryKeyAccepted(msgspec.Struct, frozen=True, kw_only=True):
-    """A registry with another key than before has let us in, with the user's consent (its fingerprint)."""
+    """A registry with another key than before has let us in, as the user has agreed to. `key`: its fingerprint."""
 
     key: str
 
 
 class RegistryKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Another registry answers than the one that we know, or whose key the user named (fingerprints)."""
+    """Another registry answers than the expected one. `expected`, `got`: fingerprints."""
 
     expected: str
     got: str
 
 
 NotLetIn = NameUnavailable | AdmissionRefused | RegistryKeyChanged
-"""Why we are not with the registry, though something answers at its address."""
+"""Why we are not registered although something answers at the registry's address."""
 
 RegistryEvent = (
     Registered
     | NameUnavailable
     | AdmissionRefused
-    | RenameRefused
-    | Left
+    | RenameFailed
+    | SignedOff
     | LeaveUnanswered
     | ServerLost
     | ServerBack
@@ -563,16 +563,16 @@ RegistryEvent = (
 )
 
 
-class RoomEntered(msgspec.Struct, frozen=True, kw_only=True):
-    """We are in a room. `members`: the others, by name. `missed`: lines said while we were away, which follow."""
+class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True):
+    """We entered a room. `members`: the others, by name. `missed`: how many lines from before follow."""
 
     room: str
     members: tuple[str, ...]
     missed: int
 
 
-class RoomLeft(msgspec.Struct, frozen=True, kw_only=True):
-    """We have left it."""
+class LeftRoom(msgspec.Struct, frozen=True, kw_only=True):
+    """We left the room."""
 
     room: str
 
@@ -592,39 +592,39 @@ class RoomEntryRefusal(enum.Enum):
     UNANSWERED = "the registry did not answer in time"
 
 
-class RoomRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """We are not let in; where we were before, we still are."""
+class RoomEntryDenied(msgspec.Struct, frozen=True, kw_only=True):
+    """We may not enter a room. We are still in the room where we were."""
 
     room: str
     reason: RoomEntryRefusal
 
 
 class NotInRoom(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for needs a room, and we are in none."""
+    """A command needs a room, and we are in none."""
 
 
 class MemberJoined(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody entered the room where we are, or came back into reach."""
+    """Somebody entered our room, or came back."""
 
     room: str
     name: str
 
 
 class MemberLeft(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody left the room where we are, quit, or vanished."""
+    """Somebody left our room, quit, or vanished."""
 
     room: str
     name: str
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """A room that one could enter, and how many are in it now."""
+    """A room, and how many people are in it now."""
 
     name: str
     here: int
 
 
-class RoomsListed(msgspec.Struct, frozen=True, kw_only=True):
+class RoomsKnown(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `/rooms`."""
 
     rooms: tuple[Room, ...]
@@ -639,26 +639,26 @@ class NoAnswer(enum.Enum):
 
 
 class RoomsUnknown(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry did not say which rooms there are. `RoomsListed` with our own room follows, if we are in one."""
+    """The registry did not say which rooms there are. `RoomsKnown` with our own room follows, if we are in one."""
 
     reason: NoAnswer
 
 
 class MembersListed(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `/names`: everybody in the room where we are, ourselves among them."""
+    """The answer to `/names`: everybody in our room, ourselves included."""
 
     room: str
     members: tuple[Person, ...]
 
 
 RoomsEvent = (
-    RoomEntered
-    | RoomLeft
-    | RoomRefused
+    EnteredRoom
+    | LeftRoom
+    | RoomEntryDenied
     | NotInRoom
     | MemberJoined
     | MemberLeft
-    | RoomsListed
+    | RoomsKnown
     | RoomsUnknown
     | MembersListed
 )
@@ -691,20 +691,20 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True):
-    """The recipient did not answer or is away: the message goes to the registry as mail."""
+    """The recipient did not answer, or is away, so the message goes to the registry as mail."""
 
     to: str
     number: int
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """The letter is on the registry's disk."""
+    """The mail is on the registry's disk."""
 
     to: str
     number: int
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
+class MessageRefused(msgspec.Struct, frozen=True, kw_only=True):
     """The message will never arrive. `number` is 0 when it was never begun."""
 
     to: str
@@ -713,7 +713,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """No way is open now: the message waits in our own outbox, on disk. `reason` is None when the registry is away."""
+    """No way is open now, so the message waits in our outbox, on disk. `reason` is None when the registry is away."""
 
     to: str
     number: int
@@ -721,8 +721,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Addressed(msgspec.Struct, frozen=True, kw_only=True):
-    """The bearer of a name for which messages were kept is known now: `to`. `numbers`: the new numbers of those messages by
-    the old."""
+    """The name of kept messages is resolved: it belongs to `to`. `numbers`: the messages' new numbers by the old ones."""
 
     name: str
     to: str
@@ -738,7 +737,7 @@ class Renumbered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Expired(msgspec.Struct, frozen=True, kw_only=True):
-    """Our letter was never fetched and is gone from the registry."""
+    """Our mail was never fetched and is gone from the registry."""
 
     to: str
     number: int
@@ -746,7 +745,7 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TooLong(msgspec.Struct, frozen=True, kw_only=True):
-    """The text is over the limit (bytes of UTF-8); nothing was sent."""
+    """The text is longer than the limit (bytes of UTF-8), and nothing was sent."""
 
     to: str
     size: int
@@ -766,14 +765,14 @@ class ChannelUnanswered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoomAccepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry has our line on its disk: every member gets it."""
+    """The registry has our line on its disk, so every member gets it."""
 
     room: str
     number: int
 
 
 class RoomUnanswered(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry did not answer: the line goes straight to the members in reach, and to the others when it is back."""
+    """The registry did not answer: the line goes directly to the members in reach, and to the others when it is back."""
 
     room: str
     number: int
@@ -798,7 +797,7 @@ SentEvent = (
     Delivered
     | Unacknowledged
     | Saved
-    | Refused
+    | MessageRefused
     | Kept
     | Addressed
     | Renumbered
@@ -852,4 +851,4 @@ StorageEvent = HistoryMissing | LinesLost | StorageFailed | ReadersBehind | Fold
 
 
 Event = ReceivedEvent | SentEvent | RoomsEvent | PeopleEvent | RegistryEvent | DutyEvent | StorageEvent
-"""All that can happen."""
+"""All events."""

@@ -163,7 +163,7 @@ class OperatorCommands:
         )
 
     def _tell_done(self, action: DeskAction, name: str, *, place: int = 0) -> None:
-        self._out.events.append(happened.CommandDone(action=action, name=name, place=place))
+        self._out.events.append(happened.CommandSucceeded(action=action, name=name, place=place))
 
 
 def _held_what(request: OperatorRequest) -> happened.HeldWhat:
@@ -198,8 +198,8 @@ def _figures(shown: FiguresShown) -> happened.Figures:
     )
 
 
-def _visitor(shown: RoomVisitor) -> happened.RoomVisitor:
-    return happened.RoomVisitor(
+def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
+    return happened.ListedVisitor(
         name=shown.name,
         issue=shown.issue,
         since=float(shown.since),
@@ -430,7 +430,7 @@ class Operator:
     def _taken_back(self, conversation: DeskConversation, now: float) -> None:
         """Our visitor was taken back while we had no link; lines that we typed meanwhile reach nobody."""
         move = happened.ClientMove.TAKEN_BACK
-        self._out.events.append(happened.ClientChanged(name=self.client or "", move=move))
+        self._out.events.append(happened.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientReach.TAKEN_BACK, now=now)
         self._conversation = None
         for _ in conversation.unanswered():
@@ -473,7 +473,7 @@ class Operator:
         if changed.change is ClientReach.BACK and not was_away:
             return  # a restarted registry takes everybody to be away at first
         move = happened.ClientMove[changed.change.name]
-        self._out.events.append(happened.ClientChanged(name=changed.name, move=move))
+        self._out.events.append(happened.ClientMoved(name=changed.name, move=move))
 
     def _part(self) -> None:
         """End the conversation: the visitor is not ours any more. Lines on their way are still answered."""

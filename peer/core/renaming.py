@@ -8,7 +8,7 @@ import random
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NameUnavailable, Renamed, RenameRefusal, RenameRefused
+from chatapp.peer.core.events import NameUnavailable, Renamed, RenameFailed, RenameRefusal
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.wire.delivery.policy import Policy
@@ -68,12 +68,12 @@ class Renaming:
         return None if self._registry_status.reach is RegistryReach.UP else RenameRefusal.UNREACHABLE
 
     def request(self, new: str, *, now: float) -> None:
-        """Ask for another name; `Renamed`, `NameUnavailable` or `RenameRefused` follows."""
+        """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows."""
         reason = self.refusal_of(new)
         if reason is None:
             self._ask(new, now)
         else:
-            self._out.events.append(RenameRefused(name=new, reason=reason))
+            self._out.events.append(RenameFailed(name=new, reason=reason))
 
     def take_confirmed(self) -> str | None:
         """Return `confirmed`, once."""
@@ -163,7 +163,7 @@ class Renaming:
 
     def _tell_refused(self, reason: RenameRefusal) -> None:
         if self._asked is not None:
-            self._out.events.append(RenameRefused(name=self._asked, reason=reason))
+            self._out.events.append(RenameFailed(name=self._asked, reason=reason))
             self._asked = None
 
     def _settle(self) -> None:

@@ -79,7 +79,7 @@ class SessionState:
                 return lines if lines != before else []
             case (
                 happened.RoomAccepted()
-                | happened.RoomEntered()
+                | happened.EnteredRoom()
                 | happened.ServerLost()
                 | happened.ServerBack()
             ):
@@ -106,9 +106,9 @@ class SessionState:
             match event:
                 case happened.Delivered(to=to) | happened.Unacknowledged(to=to) | happened.Kept(to=to):
                     self._completions.add_recent(to)
-                case happened.RoomEntered(room=room):
+                case happened.EnteredRoom(room=room):
                     self._completions.add_room(room)
-                case happened.RoomsListed(rooms=rooms):
+                case happened.RoomsKnown(rooms=rooms):
                     for one in rooms:
                         self._completions.add_room(one.name)
                 case _:

@@ -64,7 +64,7 @@ class Bot:
                 case happened.MailReturned(lines=lines):
                     for line in lines:
                         self._see(line)
-                case happened.RenameRefused() | happened.RoomRefused() | happened.NameUnavailable():
+                case happened.RenameFailed() | happened.RoomEntryDenied() | happened.NameUnavailable():
                     self._note(What.FATE, type(event).__name__)
                 case happened.LinesAbandoned():
                     self._note(What.FATE, "told that a room line did not reach everybody")

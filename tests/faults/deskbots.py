@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import ClientCame, ClientChanged, ClientSaid
+from chatapp.peer.core.events import ClientCame, ClientMoved, ClientSaid
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
@@ -57,7 +57,7 @@ class Operator:
                 case ClientSaid(text=text, sender=sender):
                     self._note(What.SHOWN, self.name, text)
                     self._answered.add(sender)
-                case ClientChanged(move=move):
+                case ClientMoved(move=move):
                     self._note(What.FATE, self.name, f"visitor {move.name.lower()}")
                 case _:
                     pass

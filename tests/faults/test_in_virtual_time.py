@@ -87,7 +87,7 @@ def test_the_first_message_after_a_restart_goes_straight(seed: int) -> None:
     assert world.network.run_until(lambda: "after" in bob.screen.texts(), within=2.5)
     assert world.network.run_until(lambda: not alice.count_standing(MessageState.UNSETTLED), within=2.5)
     assert not any(
-        isinstance(event, happened.Refused | happened.MailUnreadable) for event in alice.screen.events
+        isinstance(event, happened.MessageRefused | happened.MailUnreadable) for event in alice.screen.events
     )
 
 

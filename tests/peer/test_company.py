@@ -23,9 +23,9 @@ async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> No
         line = await next_of(alice, happened.RoomReceived)
         assert (line.room, line.sender, line.text, line.late) == ("Lab", "bob", "hi", None)
         bob.list_rooms()
-        assert (await next_of(bob, happened.RoomsListed)).rooms == (happened.Room(name="Lab", here=2),)
+        assert (await next_of(bob, happened.RoomsKnown)).rooms == (happened.Room(name="Lab", here=2),)
         bob.leave_room()
-        assert (await next_of(bob, happened.RoomLeft)).room == "Lab"
+        assert (await next_of(bob, happened.LeftRoom)).room == "Lab"
         assert (await next_of(alice, happened.MemberLeft)).name == "bob"
         assert await outcome_of(await bob.say("to nobody")) is Outcome.REFUSED
 
@@ -60,7 +60,7 @@ async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: 
         async with village.peer("bob") as bob:
             assert bob.room is None
             bob.enter_room("lab")
-            assert (await next_of(bob, happened.RoomEntered)).missed == 1
+            assert (await next_of(bob, happened.EnteredRoom)).missed == 1
             (line,) = (await next_of(bob, happened.MailReturned)).lines
             assert line.text == "missed"
 
@@ -70,7 +70,7 @@ async def test_rooms_listed_before_there_is_a_link(village: Village) -> None:
         bob = village.peer("bob")
         await bob.open()
         bob.list_rooms()
-        assert (await next_of(bob, happened.RoomsListed)).rooms == (happened.Room(name="lab", here=1),)
+        assert (await next_of(bob, happened.RoomsKnown)).rooms == (happened.Room(name="lab", here=1),)
         assert not [one for one in bob.take_events() if isinstance(one, happened.RoomsUnknown)]
 
 

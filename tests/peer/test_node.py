@@ -423,7 +423,7 @@ async def test_a_peer_opened_again_has_its_new_name_and_gives_what_was_not_seen_
 async def test_leaving_and_coming_back(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         alice.leave()
-        await next_of(alice, happened.Left)
+        await next_of(alice, happened.SignedOff)
         assert alice.is_offline
         assert await outcome_of(await bob.send("alice", "hi")) is Outcome.SAVED
         alice.come_back()

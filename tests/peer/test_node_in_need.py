@@ -63,7 +63,7 @@ async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
     monkeypatch.setattr(KeyFolder, "mark", fails)
     async with village.peer("alice") as alice:
         alice.rename("ALICE")
-        refused = await next_of(alice, happened.RenameRefused)
+        refused = await next_of(alice, happened.RenameFailed)
         assert refused.reason is happened.RenameRefusal.OWN_DISK
         assert refused.detail == "/there/renaming.new: No space left on device"
         assert alice.name == "alice"

@@ -14,7 +14,10 @@ FATES: list[tuple[happened.Event, Outcome]] = [
     (happened.Delivered(to="bob", number=5, through_server=True), Outcome.RELAYED),
     (happened.Saved(to="bob", number=5), Outcome.SAVED),
     (happened.Kept(to="bob", number=5), Outcome.KEPT),
-    (happened.Refused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN), Outcome.REFUSED),
+    (
+        happened.MessageRefused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN),
+        Outcome.REFUSED,
+    ),
 ]
 
 
@@ -40,7 +43,7 @@ async def test_who_waits_is_woken() -> None:
 async def test_the_reason_of_a_refusal_is_kept() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
-    receipts.note(happened.Refused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN))
+    receipts.note(happened.MessageRefused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN))
     assert receipt.reason is happened.MessageReason.NAME_UNKNOWN
 
 
@@ -143,7 +146,7 @@ def test_a_receipt_shows_what_it_is_about() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
     shown = [repr(receipt)]
-    receipts.note(happened.Refused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN))
+    receipts.note(happened.MessageRefused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN))
     shown.append(repr(receipt))
     assert shown == [
         "<Receipt of 5 to 'bob': under way>",

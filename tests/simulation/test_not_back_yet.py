@@ -42,7 +42,13 @@ def fates(world: World, person: Person, text: str, *, within: float) -> list[str
     before = len(person.screen.events)
     person.send("bob", text)
     world.network.run_for(within)
-    kinds = (happened.Delivered, happened.Unacknowledged, happened.Saved, happened.Kept, happened.Refused)
+    kinds = (
+        happened.Delivered,
+        happened.Unacknowledged,
+        happened.Saved,
+        happened.Kept,
+        happened.MessageRefused,
+    )
     return [type(event).__name__ for event in person.screen.events[before:] if isinstance(event, kinds)]
 
 

@@ -135,7 +135,7 @@ class TestTheDesk:
         unanswered = [
             event.name
             for event in alice.screen.events
-            if isinstance(event, told.ClientChanged) and event.move is told.ClientMove.UNANSWERED
+            if isinstance(event, told.ClientMoved) and event.move is told.ClientMove.UNANSWERED
         ]
         assert unanswered == [guests[1].name]
         assert alice.core.operator.client == third.name

@@ -68,7 +68,7 @@ def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(n
     assert pending is not None
     assert pending.deadline == node.core.next_timer()
     node.pass_time(POLICY.give_up_after - 0.99)
-    assert [type(event) for event in node.saw()[-2:]] == [happened.RoomsUnknown, happened.RoomsListed]
+    assert [type(event) for event in node.saw()[-2:]] == [happened.RoomsUnknown, happened.RoomsKnown]
 
 
 def test_what_waits_for_an_earlier_line_of_one_is_not_held_back_by_that_of_another(node: Node) -> None:

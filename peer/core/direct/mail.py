@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryStatus
-from chatapp.peer.core.events import Delivered, Expired, Kept, MessageReason, Refused, Saved
+from chatapp.peer.core.events import Delivered, Expired, Kept, MessageReason, MessageRefused, Saved
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
@@ -109,7 +109,7 @@ class Settlement:
         """Settle a message as refused: it will never arrive."""
         trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason.name)
         self._settle(contact, message, MessageState.REFUSED, trace)
-        self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
+        self._out.events.append(MessageRefused(to=contact.name, number=message.number, reason=reason))
 
     def expired(self, contact: Contact, number: int, *, now: float) -> None:
         """Settle a message as expired: its letter was never fetched."""

@@ -11,7 +11,7 @@ from typing import Final
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NoAnswer, Room, RoomEntryRefusal, RoomsListed, RoomsUnknown
+from chatapp.peer.core.events import NoAnswer, Room, RoomEntryRefusal, RoomsKnown, RoomsUnknown
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
 from chatapp.peer.core.registry.link import RegistryLink
@@ -176,7 +176,7 @@ class RoomList:
         self.pending: PendingRequest | None = None
 
     def ask(self, *, now: float) -> None:
-        """Ask which rooms there are; `RoomsListed` or `RoomsUnknown` follows."""
+        """Ask which rooms there are; `RoomsKnown` or `RoomsUnknown` follows."""
         self.pending = PendingRequest(self._rng.getrandbits(32), "", None)
         if self._registry_status.reach is RegistryReach.LOST:
             if not self._session.search(now=now):
@@ -198,7 +198,7 @@ class RoomList:
             self.pending = None
             rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
             rooms.sort(key=lambda room: room.name)
-            self._out.events.append(RoomsListed(rooms=tuple(rooms)))
+            self._out.events.append(RoomsKnown(rooms=tuple(rooms)))
 
     def link_lost(self) -> None:
         """Wait for the next link."""
@@ -221,7 +221,7 @@ class RoomList:
         room = self._groups.room
         if room is not None:
             here = len(self._members.here()) + 1
-            self._out.events.append(RoomsListed(rooms=(Room(name=room.room, here=here),)))
+            self._out.events.append(RoomsKnown(rooms=(Room(name=room.room, here=here),)))
 
 
 class Rooms:
@@ -308,7 +308,7 @@ class Rooms:
         if self._link.is_up:
             self._say_leave()
         if room is not None:
-            self._out.events.append(happened.RoomLeft(room=room.room))
+            self._out.events.append(happened.LeftRoom(room=room.room))
 
     def forget(self) -> None:
         """The program ends: start in no room next time, unless a line of ours still waits to be sent there. The registry
@@ -393,7 +393,7 @@ class Rooms:
             if notice.reason is not RoomRefusal.NOT_SERVING:
                 self._go_out(now)
                 self.current.keep()
-                self._out.events.append(happened.RoomLeft(room=room.room))
+                self._out.events.append(happened.LeftRoom(room=room.room))
 
     def left(self, notice: RoomLeft) -> None:
         """The registry has confirmed that we left."""
@@ -485,4 +485,4 @@ class Rooms:
         return self._rng.getrandbits(32)
 
     def _refuse(self, room: str, reason: RoomEntryRefusal) -> None:
-        self._out.events.append(happened.RoomRefused(room=room, reason=reason))
+        self._out.events.append(happened.RoomEntryDenied(room=room, reason=reason))

@@ -4,20 +4,20 @@ from typing import Final, assert_never
 
 from chatapp.peer.core.events import (
     ClientCame,
-    ClientChanged,
     ClientMove,
+    ClientMoved,
     ClientSaid,
-    CommandDone,
     CommandFailed,
     CommandFailure,
+    CommandSucceeded,
     DeskAction,
     DutyChanged,
     DutyEvent,
     Figures,
     HeldBack,
     HeldWhat,
+    ListedVisitor,
     NumberMoved,
-    RoomVisitor,
     WaitingRoom,
 )
 from chatapp.peer.ui.formatting import AnswerLine, MessageLine, name, shown_time
@@ -75,11 +75,11 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return [f"[You are on duty at {name(queue)}.]" if is_on else "[You are off duty.]"]
         case ClientCame():
             return _form(event)
-        case ClientChanged(name=who, move=move):
+        case ClientMoved(name=who, move=move):
             return [_MOVES[move].format(name=name(who))]
         case ClientSaid(sender=sender, text=text):
             return [MessageLine(name(sender), ": ", sanitize(text))]
-        case CommandDone(action=action, name=who, place=place):
+        case CommandSucceeded(action=action, name=who, place=place):
             return [f"[{_DONE[action].format(name=name(who), place=place)}.]"]
         case CommandFailed(reason=why, name=who):
             return [f"[{_FAILED[why].format(name=name(who))}.]"]
@@ -149,7 +149,7 @@ def _room(room: WaitingRoom) -> list[str]:
     return lines
 
 
-def _visitor(one: RoomVisitor, since: str, by: str) -> str:
+def _visitor(one: ListedVisitor, since: str, by: str) -> str:
     operator = f", {by} {name(one.operator)}" if one.operator else ""
     away = "" if one.is_here else ", away"
     issue = sanitize(one.issue, limit=_TEXT_SHOWN)

@@ -22,7 +22,6 @@ from chatapp.peer.core.events import (
     HistoryMissing,
     Kept,
     LeaveUnanswered,
-    Left,
     Line,
     LinesAbandoned,
     LinesLost,
@@ -32,10 +31,10 @@ from chatapp.peer.core.events import (
     MailReturned,
     MailUnreadable,
     MessageReason,
+    MessageRefused,
     NameUnavailable,
     NoServerAtStart,
     ReadersBehind,
-    Refused,
     Registered,
     RegistryKeyAccepted,
     RegistryKeyChanged,
@@ -48,6 +47,7 @@ from chatapp.peer.core.events import (
     Saved,
     ServerBack,
     ServerLost,
+    SignedOff,
     StorageEvent,
     StorageFailed,
     TableChanged,
@@ -77,7 +77,7 @@ FateEvent = (
     Delivered
     | Unacknowledged
     | Saved
-    | Refused
+    | MessageRefused
     | Kept
     | Addressed
     | Renumbered
@@ -96,7 +96,7 @@ ConnectionEvent = (
     | TableChanged
     | NameUnavailable
     | AdmissionRefused
-    | Left
+    | SignedOff
     | LeaveUnanswered
     | ServerLost
     | ServerBack
@@ -186,7 +186,7 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
             return [f"[No ACK from {name(to)}, message sent to server.]"]
         case Saved():
             return ["[Messages received by the server and saved]"]
-        case Refused(to=to, reason=why):
+        case MessageRefused(to=to, reason=why):
             return [f"[Message to {name(to)} refused: {UNSENT[why]}.]"]
         case Kept(to=to, reason=why) if why is not None:
             return [f"[Message to {name(to)} kept: {kept(why)}.]"]
@@ -227,7 +227,7 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return [name_taken(taken)]
         case AdmissionRefused(reason=why, key=key):
             return [f"[Not registered: {admission_refusal(why, key)}.]"]
-        case Left():
+        case SignedOff():
             return ["[You are Offline. Bye.]"]
         case LeaveUnanswered():
             return [SERVER_SILENT, "[Exiting]"]

@@ -5,9 +5,11 @@ from typing import Final, assert_never
 
 from chatapp.peer.core.events import (
     Doubt,
+    EnteredRoom,
     Ignored,
     KeyChanged,
     KeyRestored,
+    LeftRoom,
     MemberJoined,
     MemberLeft,
     MembersListed,
@@ -22,14 +24,12 @@ from chatapp.peer.core.events import (
     PersonTyping,
     RegistryKey,
     Renamed,
+    RenameFailed,
     RenameRefusal,
-    RenameRefused,
     Room,
-    RoomEntered,
+    RoomEntryDenied,
     RoomEntryRefusal,
-    RoomLeft,
-    RoomRefused,
-    RoomsListed,
+    RoomsKnown,
     RoomsUnknown,
     SafetyNumber,
     Trusted,
@@ -44,13 +44,13 @@ from chatapp.wire.text import sanitize
 _DIGITS_TOGETHER: Final = 5
 
 PresenceEvent = (
-    RoomEntered
-    | RoomLeft
-    | RoomRefused
+    EnteredRoom
+    | LeftRoom
+    | RoomEntryDenied
     | NotInRoom
     | MemberJoined
     | MemberLeft
-    | RoomsListed
+    | RoomsKnown
     | RoomsUnknown
     | MembersListed
     | PersonLeft
@@ -60,7 +60,7 @@ PresenceEvent = (
     | PeopleListed
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
-IdentityEvent = Renamed | RenameRefused | Ignored | NobodyKnown | KeyEvent
+IdentityEvent = Renamed | RenameFailed | Ignored | NobodyKnown | KeyEvent
 
 _NO_ENTRY: Final = {
     RoomEntryRefusal.BAD_NAME: "the server does not accept this name",
@@ -87,7 +87,7 @@ _NO_RENAME: Final = {
 }
 
 
-def _no_rename(event: RenameRefused) -> str:
+def _no_rename(event: RenameFailed) -> str:
     """Say why the user cannot take a name."""
     match event.reason:
         case RenameRefusal.INVALID_NAME:
@@ -117,11 +117,11 @@ def typing_note(people: Sequence[str]) -> str:
 def presence_lines(event: PresenceEvent) -> list[str]:
     """Return the lines for an event about who is where."""
     match event:
-        case RoomEntered():
+        case EnteredRoom():
             return _entered(event)
-        case RoomLeft(room=room):
+        case LeftRoom(room=room):
             return [f"[You left {name(room)}.]"]
-        case RoomRefused(room=room, reason=why):
+        case RoomEntryDenied(room=room, reason=why):
             invalid = why is RoomEntryRefusal.INVALID_NAME
             return [f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"]
         case NotInRoom():
@@ -130,7 +130,7 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [f"{name(who)} joined {name(room)}."]
         case MemberLeft(room=room, name=who):
             return [f"{name(who)} left {name(room)}."]
-        case RoomsListed(rooms=rooms):
+        case RoomsKnown(rooms=rooms):
             return _rooms(rooms)
         case RoomsUnknown(reason=why):
             return [f"[Which rooms there are is not known: {NO_ANSWER[why]}.]"]
@@ -156,7 +156,7 @@ def identity_lines(event: IdentityEvent) -> list[str]:
     match event:
         case Renamed(old=old, new=new, is_me=is_me):
             return [f"[You are {name(new)} now.]" if is_me else f"{name(old)} is now {name(new)}"]
-        case RenameRefused():
+        case RenameFailed():
             return [f"[You cannot be called {name(event.name)}: {_no_rename(event)}.]"]
         case Ignored(name=who, is_ignored=is_ignored):
             shown = (
@@ -212,7 +212,7 @@ def _doubt(event: NotTrusted) -> str:
             assert_never(event.why)
 
 
-def _entered(event: RoomEntered) -> list[str]:
+def _entered(event: EnteredRoom) -> list[str]:
     where = name(event.room)
     with_whom = f" with {names(event.members)}." if event.members else ", alone so far."
     lines = [f"[You are in {where}{with_whom}]"]

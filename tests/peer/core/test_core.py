@@ -216,7 +216,7 @@ def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: Node) ->
     (sealed,) = node.sealed()
     assert node.porter.opened(sealed) == [leave]
     node.hears(node.porter.sealed(Left(leave.reference)))
-    assert kinds(node.saw()) == [happened.Left]
+    assert kinds(node.saw()) == [happened.SignedOff]
     assert node.core.wants_link_closed()
     assert node.core.is_offline
     assert node.core.is_settled
@@ -380,5 +380,5 @@ def test_nothing_is_sent_to_an_invalid_mail_key_and_the_sender_is_told(node: Nod
     node.saw()
     node.core.sending.send("carol", "hi", now=node.now)
     node.pump()
-    assert kinds(node.saw()) == [happened.Unacknowledged, happened.Refused]
+    assert kinds(node.saw()) == [happened.Unacknowledged, happened.MessageRefused]
     assert not [request for request in node.asked() if isinstance(request, DepositMail)]

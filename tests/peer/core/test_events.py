@@ -16,5 +16,5 @@ def test_all_that_can_happen_is_in_the_one_module() -> None:
 
 
 def test_so_is_what_events_consist_of() -> None:
-    for name in ("ClientMove", "Line", "Person", "Room", "RoomVisitor"):
+    for name in ("ClientMove", "Line", "Person", "Room", "ListedVisitor"):
         assert hasattr(events, name)

@@ -158,7 +158,7 @@ def test_what_nothing_else_tells_of(typed: OperatorRequest, action: happened.Des
     scene = Scene()
     scene.ask(typed)
     scene.answer(CommandResult.DONE, "Ravi {x}")
-    assert scene.told() == [happened.CommandDone(action=action, name="Ravi {x}", place=place)]
+    assert scene.told() == [happened.CommandSucceeded(action=action, name="Ravi {x}", place=place)]
 
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
@@ -210,7 +210,7 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
     scene.told()
     scene.relink(is_on=is_on)
     told = [event for event in scene.told() if not isinstance(event, happened.DutyChanged)]
-    taken = happened.ClientChanged(name="Asha Rao", move=happened.ClientMove.TAKEN_BACK)
+    taken = happened.ClientMoved(name="Asha Rao", move=happened.ClientMove.TAKEN_BACK)
     assert told == [taken, unsaid(happened.ClientMove.TAKEN_BACK)]
     assert scene.answered()
     assert scene.is_said()
@@ -278,7 +278,7 @@ def test_what_becomes_of_a_visitor(change: ClientReach) -> None:
         scene.handle(ClientChanged(7, ClientReach.AWAY, "Asha Rao"))
         scene.told()
     scene.handle(ClientChanged(7, change, "Asha Rao"))
-    assert scene.told() == [happened.ClientChanged(name="Asha Rao", move=happened.ClientMove[change.name])]
+    assert scene.told() == [happened.ClientMoved(name="Asha Rao", move=happened.ClientMove[change.name])]
     assert (scene.operator.client is None) is (change not in (ClientReach.AWAY, ClientReach.BACK))
 
 
@@ -317,7 +317,7 @@ def test_room_and_figures_are_values_for_people() -> None:
     scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))  # asked once, told once
-    shown = happened.RoomVisitor(name="Asha Rao", issue="Other", since=99.0, is_here=True, operator="bob")
+    shown = happened.ListedVisitor(name="Asha Rao", issue="Other", since=99.0, is_here=True, operator="bob")
     assert scene.told() == [
         happened.WaitingRoom(queue="desk", operators=1, served=(shown,), waiting=(shown,), total=1),
         happened.Figures(

@@ -47,7 +47,7 @@ def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReaso
     node.told(RenameRefused(ask(node).reference, reason))
     (event,) = node.saw()
     assert isinstance(
-        event, happened.NameUnavailable if reason is RefusalReason.NAME_TAKEN else happened.RenameRefused
+        event, happened.NameUnavailable if reason is RefusalReason.NAME_TAKEN else happened.RenameFailed
     )
     assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("alice", "alice")
 
@@ -56,7 +56,7 @@ def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReaso
 def test_what_can_be_no_name_is_not_asked_for(node: Node, new: str) -> None:
     node.core.renaming.request(new, now=node.now)
     node.pump()
-    assert [type(event) for event in node.saw()] == [happened.RenameRefused]
+    assert [type(event) for event in node.saw()] == [happened.RenameFailed]
     assert not any(isinstance(request, Rename) for request in node.asked())
 
 
@@ -66,7 +66,7 @@ def test_without_the_registry_nobody_is_renamed(node: Node) -> None:
     node.saw()
     node.core.renaming.request("ada", now=node.now)
     node.pump()
-    assert node.saw() == [happened.RenameRefused(name="ada", reason=happened.RenameRefusal.UNREACHABLE)]
+    assert node.saw() == [happened.RenameFailed(name="ada", reason=happened.RenameRefusal.UNREACHABLE)]
 
 
 def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) -> None:
@@ -80,7 +80,7 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) 
     node.register()
     assert node.core.me.card.name == "alice"
     assert node.core.me.card.counter > request.card.counter
-    assert happened.RenameRefused(name="ada", reason=happened.RenameRefusal.NOT_TAKEN) in node.saw()
+    assert happened.RenameFailed(name="ada", reason=happened.RenameRefusal.NOT_TAKEN) in node.saw()
     assert node.core.renaming.take_confirmed() == "alice"
 
 

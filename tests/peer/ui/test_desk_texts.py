@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 
 from chatapp.peer.core.events import (
     ClientCame,
-    ClientChanged,
     ClientMove,
+    ClientMoved,
     ClientSaid,
-    CommandDone,
     CommandFailed,
     CommandFailure,
+    CommandSucceeded,
     DeskAction,
     DutyChanged,
     DutyEvent,
     Figures,
     HeldBack,
     HeldWhat,
+    ListedVisitor,
     NumberMoved,
-    RoomVisitor,
     WaitingRoom,
 )
 from chatapp.peer.ui.formatting import shown_time
@@ -43,8 +43,8 @@ ASHA = ClientCame(
     is_back=False,
 )
 FORM = ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
-SERVED = RoomVisitor(name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob")
-WAITING = RoomVisitor(name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
+SERVED = ListedVisitor(name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob")
+WAITING = ListedVisitor(name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
 ROOM = WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1)
 AT = shown_time(SINCE)
 FIGURES = Figures(
@@ -82,12 +82,12 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
         ],
     ),
     (msgspec.structs.replace(ASHA, is_back=True, waited=0), ["[Your client; waited 0 s.]", *FORM]),
-    (ClientChanged(name="Asha Rao", move=ClientMove.LEFT), ["[Asha Rao has left.]"]),
-    (ClientChanged(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
+    (ClientMoved(name="Asha Rao", move=ClientMove.LEFT), ["[Asha Rao has left.]"]),
+    (ClientMoved(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
     (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
-    (CommandDone(action=DeskAction.NOTED, name="Ravi {x}"), ["[Note about Ravi {x} kept.]"]),
-    (CommandDone(action=DeskAction.MOVED, name="Ravi", place=1), ["[Ravi is number 1 now.]"]),
-    (CommandDone(action=DeskAction.DROPPED, name="Ravi"), ["[Ravi was taken out of the waiting room.]"]),
+    (CommandSucceeded(action=DeskAction.NOTED, name="Ravi {x}"), ["[Note about Ravi {x} kept.]"]),
+    (CommandSucceeded(action=DeskAction.MOVED, name="Ravi", place=1), ["[Ravi is number 1 now.]"]),
+    (CommandSucceeded(action=DeskAction.DROPPED, name="Ravi"), ["[Ravi was taken out of the waiting room.]"]),
     (
         CommandFailed(reason=CommandFailure.NOT_IN_LINE, name="V4"),
         ["[V4 is not in the waiting room any more.]"],
@@ -148,7 +148,7 @@ def test_each_event_has_its_lines_to_the_letter(event: DutyEvent, lines: list[st
 def test_no_kind_of_event_and_no_move_is_forgotten() -> None:
     assert {type(event) for event, _ in LINES} == set(get_args(DutyEvent))
     for move in ClientMove:
-        assert lines_of(ClientChanged(name="Ana", move=move))
+        assert lines_of(ClientMoved(name="Ana", move=move))
 
 
 @given(st.sampled_from(LINES), st.text())

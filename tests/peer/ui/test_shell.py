@@ -93,7 +93,7 @@ async def test_after_leaving_only_a_few_commands_work() -> None:
 async def test_in_a_room_a_line_is_said_there_and_the_prompt_shows_it() -> None:
     scene = Scene()
     scene.paper.type("join lab", "hello: all", "/names", "leave", "send bob hi")
-    scene.peer.happens(happened.RoomEntered(room="lab", members=("bob",), missed=0))
+    scene.peer.happens(happened.EnteredRoom(room="lab", members=("bob",), missed=0))
     await scene.all_done()
     assert scene.peer.asked == [
         "enter lab",
@@ -177,7 +177,7 @@ UNANSWERED: Final = happened.RoomUnanswered(room="lab", number=1)
     [
         happened.ServerBack(),
         happened.RoomAccepted(room="lab", number=1),
-        happened.RoomEntered(room="lab", members=(), missed=0),
+        happened.EnteredRoom(room="lab", members=(), missed=0),
     ],
 )
 async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(change: happened.Event) -> None:

@@ -42,7 +42,7 @@ TAKEN: Final = happened.NameUnavailable(name="alice")
         [happened.AdmissionRefused(reason=happened.AdmissionRefusal.FULL)],
         [happened.RegistryKeyChanged(expected="a", got="b")],
         [STARTED, happened.LeaveUnanswered()],
-        [STARTED, happened.Left(), happened.NoServerAtStart(table_time=None)],
+        [STARTED, happened.SignedOff(), happened.NoServerAtStart(table_time=None)],
     ],
 )
 async def test_what_ends_the_program_with_status_1(events: list[happened.Event]) -> None:
@@ -66,7 +66,7 @@ async def test_a_peer_that_is_not_let_in_obeys_nothing() -> None:
 @pytest.mark.parametrize(
     "events",
     [
-        [STARTED, happened.Left()],
+        [STARTED, happened.SignedOff()],
         [STARTED, TAKEN],
         [WITH_TABLE, TAKEN],
         [STARTED, happened.AdmissionRefused(reason=happened.AdmissionRefusal.FULL)],

@@ -7,7 +7,7 @@ Checked in the registry's queue after every step, against a record of what opera
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core.events import ClientCame, ClientChanged, ClientMove
+from chatapp.peer.core.events import ClientCame, ClientMove, ClientMoved
 from chatapp.peer.visitor.events import LineCame
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DEFAULT_QUEUE
@@ -110,7 +110,7 @@ class DeskPromise:
         for event in one.screen.events[seen:]:
             if isinstance(event, ClientCame):
                 visit = event.visit
-            elif isinstance(event, ClientChanged) and event.move not in (ClientMove.AWAY, ClientMove.BACK):
+            elif isinstance(event, ClientMoved) and event.move not in (ClientMove.AWAY, ClientMove.BACK):
                 visit = 0
         self._screens[one.name] = (one.lives, len(one.screen.events), visit)
         return visit

@@ -99,7 +99,7 @@ class RoomsPromise:
         match event:
             case happened.RoomAccepted(room=room, number=number):
                 self._accepted[(person.identity.public, room, number)] = self._world.network.now
-            case happened.RoomEntered(members=members):
+            case happened.EnteredRoom(members=members):
                 self._here[person.name] = set(members)
             case happened.MemberJoined(name=name):
                 assert name not in here, f"{person.name} was told that {name} joined twice"

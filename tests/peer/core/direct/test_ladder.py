@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import Delivered, Event, Kept, Refused, Saved, Unacknowledged
+from chatapp.peer.core.events import Delivered, Event, Kept, MessageRefused, Saved, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR
 from chatapp.peer.core.people.conversation import DeliveryPath
 from chatapp.peer.core.records import MessageState, StoredOutgoing, StoredStream
@@ -44,7 +44,7 @@ WAYS: dict[str, Way] = {
     "mail when nobody can relay": (up, [tried, relay_fails], DeliveryPath.MAIL, [Unacknowledged]),
     "mail at once to one who is away": (away, [], DeliveryPath.MAIL, [Unacknowledged]),
     "mail at once when they go": (up, [goes], DeliveryPath.MAIL, [Unacknowledged]),
-    "refused": (away, [refused], DeliveryPath.WAITING, [Unacknowledged, Refused]),
+    "refused": (away, [refused], DeliveryPath.WAITING, [Unacknowledged, MessageRefused]),
     "kept after five tries": (alone, [tried], DeliveryPath.WAITING, [Kept]),
     "straight without a registry": (alone, [acked], DeliveryPath.WAITING, [Delivered]),
     "kept when the registry is lost in between": (seeking, [tried, lost], DeliveryPath.WAITING, [Kept]),

@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.mail import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, PAUSE_FIRST, PAUSE_LARGEST
-from chatapp.peer.core.events import Delivered, Kept, MessageReason, Refused, Unacknowledged
+from chatapp.peer.core.events import Delivered, Kept, MessageReason, MessageRefused, Unacknowledged
 from chatapp.peer.core.people.conversation import DeliveryPath
 from chatapp.peer.core.records import MessageState
 from chatapp.wire.messages.mail import MailRefusal
@@ -80,7 +80,7 @@ def test_a_recipient_whose_card_is_forged_gets_no_letter_and_the_sender_is_told(
     stairs = Stairs(online=False)
     stairs.shows_mail_key(INVALID_KEY)
     stairs.say()
-    assert stairs.told() == [Unacknowledged, Refused]
+    assert stairs.told() == [Unacknowledged, MessageRefused]
     assert stairs.state() == [MessageState.REFUSED]
     assert stairs.ladder.is_settled
 

@@ -65,9 +65,11 @@ def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: Node) -> Non
 def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
     number = send(node, "carol", "hello?")
     node.pass_time(60.0)
-    assert not any(isinstance(event, happened.Refused) for event in node.saw())
+    assert not any(isinstance(event, happened.MessageRefused) for event in node.saw())
     come_back(node, BOB)
-    assert happened.Refused(to="carol", number=number, reason=happened.MessageReason.NOBODY) in node.saw()
+    assert (
+        happened.MessageRefused(to="carol", number=number, reason=happened.MessageReason.NOBODY) in node.saw()
+    )
     assert not node.core._unresolved.waiting
 
 

@@ -42,7 +42,7 @@ from tests.peer.core.lab import (
 
 __all__ = ["node"]
 
-ROOM_NEWS = happened.RoomEntered | happened.MemberLeft | happened.MemberJoined
+ROOM_NEWS = happened.EnteredRoom | happened.MemberLeft | happened.MemberJoined
 
 
 # --- in and out
@@ -50,7 +50,7 @@ ROOM_NEWS = happened.RoomEntered | happened.MemberLeft | happened.MemberJoined
 
 def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: Node) -> None:
     enter(node, who=(CAROL, BOB))
-    assert node.saw() == [happened.RoomEntered(room="lab", members=("bob", "carol"), missed=0)]
+    assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
     assert [one.name for one in node.core.rooms.recipients.people()] == ["alice", "bob", "carol"]
     assert node.core.rooms.recipients.in_reach == 2
@@ -60,7 +60,7 @@ def test_a_name_that_is_none_is_refused_here(node: Node) -> None:
     node.core.rooms.enter("no blanks", now=node.now)
     node.pump()
     (refused,) = node.saw()
-    assert isinstance(refused, happened.RoomRefused)
+    assert isinstance(refused, happened.RoomEntryDenied)
     assert requests(node, EnterRoom) == []
 
 
@@ -73,7 +73,7 @@ def test_a_refused_person_stays_in_the_previous_room(node: Node, reason: RoomRef
     assert isinstance(asked, EnterRoom)
     node.saw()
     node.told(RoomRefused(asked.reference, reason))
-    assert [type(event) for event in node.saw()] == [happened.RoomRefused]
+    assert [type(event) for event in node.saw()] == [happened.RoomEntryDenied]
     assert node.core.rooms.room is not None
     assert node.core.rooms.room.room == "lab"
 
@@ -84,7 +84,7 @@ def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node:
     (asked,) = requests(node, EnterRoom)
     assert isinstance(asked, EnterRoom)
     node.pass_time(2.5)
-    assert node.saw() == [happened.RoomRefused(room="lab", reason=RoomEntryRefusal.UNANSWERED)]
+    assert node.saw() == [happened.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNANSWERED)]
     node.told(RoomEntered(asked.reference, "#lab", [], 10, 0))
     assert len(requests(node, LeaveRoom)) == 1
     assert node.core.rooms.room is None
@@ -134,14 +134,14 @@ def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(nod
     node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
     assert node.saw() == []
     node.told(RoomEntered(lab.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
-    assert node.saw() == [happened.RoomEntered(room="lab", members=("bob",), missed=0)]
+    assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob",), missed=0)]
 
 
 def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(node: Node) -> None:
     node.core.rooms.enter("lab", now=node.now)
     node.pump()
     lose_registry(node)
-    assert happened.RoomRefused(room="lab", reason=RoomEntryRefusal.UNREACHABLE) in node.saw()
+    assert happened.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNREACHABLE) in node.saw()
     node.register()
     node.greet()
     node.told(MailBatch([], more=False))
@@ -153,7 +153,7 @@ def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node:
     node.saw()
     node.core.rooms.leave(now=node.now)
     node.pump()
-    assert node.saw() == [happened.RoomLeft(room="lab")]
+    assert node.saw() == [happened.LeftRoom(room="lab")]
     assert len(requests(node, LeaveRoom)) == 1
     node.core.rooms.leave(now=node.now)
     node.pump()
@@ -199,7 +199,7 @@ def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node:
     assert requests(again, FetchGroup) == [FetchGroup("#lab", since=10)]
     assert not again.core.rooms.is_settled
     again.told(GroupPage("#lab", [], [], 11, more=False))
-    assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in again.saw()
+    assert happened.EnteredRoom(room="lab", members=("bob",), missed=0) in again.saw()
 
 
 def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: Node) -> None:
@@ -208,7 +208,7 @@ def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: Node
     again.start()
     again.pass_time(6.0)
     told = [type(event) for event in again.saw()]
-    assert told == [happened.NoServerAtStart, happened.RoomEntered]
+    assert told == [happened.NoServerAtStart, happened.EnteredRoom]
 
 
 def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: Node) -> None:
@@ -275,7 +275,7 @@ def test_rooms_are_listed(node: Node) -> None:
     assert isinstance(asked, ListRooms)
     node.told(RoomsListed(asked.reference, [RoomInfo("#yard", 2), RoomInfo("#lab", 1)]))
     rooms = (happened.Room(name="lab", here=1), happened.Room(name="yard", here=2))
-    assert node.saw() == [happened.RoomsListed(rooms=rooms)]
+    assert node.saw() == [happened.RoomsKnown(rooms=rooms)]
 
 
 def trouble(why: NoAnswer) -> list[happened.Event]:
@@ -294,7 +294,7 @@ def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node)
     (asked,) = requests(newcomer, ListRooms)
     assert isinstance(asked, ListRooms)
     newcomer.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
-    assert newcomer.saw() == [happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),))]
+    assert newcomer.saw() == [happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),))]
 
 
 def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(node: Node) -> None:
@@ -344,7 +344,7 @@ def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) ->
     for _ in range(2):
         node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
     node.pass_time(POLICY.give_up_after + 0.1)
-    assert node.saw() == [happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),))]
+    assert node.saw() == [happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),))]
 
 
 def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(node: Node) -> None:
@@ -370,7 +370,7 @@ def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node:
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
     node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
-    assert happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),)) in node.saw()
+    assert happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),)) in node.saw()
 
 
 def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(node: Node) -> None:
@@ -410,13 +410,13 @@ def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_a
     node.saw()
     node.core.rooms.enter("LAB", now=node.now)
     node.pump()
-    assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in node.saw()
+    assert happened.EnteredRoom(room="lab", members=("bob",), missed=0) in node.saw()
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(POLICY.give_up_after)
     seen = node.saw()
-    assert happened.RoomRefused(room="yard", reason=RoomEntryRefusal.UNREACHABLE) in seen
-    assert happened.RoomsListed(rooms=(happened.Room(name="lab", here=2),)) in seen
+    assert happened.RoomEntryDenied(room="yard", reason=RoomEntryRefusal.UNREACHABLE) in seen
+    assert happened.RoomsKnown(rooms=(happened.Room(name="lab", here=2),)) in seen
 
 
 def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_it_is(node: Node) -> None:
@@ -429,5 +429,5 @@ def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_i
     node.pump()
     asked = link_again(node)
     assert asked is not None and asked.room == "yard"
-    assert not any(isinstance(event, happened.RoomRefused) for event in node.saw())
+    assert not any(isinstance(event, happened.RoomEntryDenied) for event in node.saw())
     assert node.core.reach is RegistryReach.UP
