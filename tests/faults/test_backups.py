@@ -91,6 +91,7 @@ async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note
     await copy.ends()
     await alice.type("reg alice")
     await alice.sees(WELCOME)
+    await knows(bob, "alice", "bob")  # until the news of her return has come, bob's answer would go by mail
     await alice.type("send bob from the first one")
     await bob.sees("alice: from the first one")
     await bob.type("send alice heard")
