@@ -392,6 +392,19 @@ class Peer:
         node.core.rooms.leave(now=node.driver.now())
         node.driver.schedule()
 
+    def set_topic(self, text: str) -> None:
+        """Set the topic of the room where we are; an empty text clears it. `TopicKnown` follows, or `TopicNotSet`, or
+        `NotInRoom`. Raises NotOpen."""
+        node = self._open_node()
+        node.core.rooms.topic.ask(text, now=node.driver.now())
+        node.driver.schedule()
+
+    def show_topic(self) -> None:
+        """Have the topic of the room told; `TopicKnown` follows, or `TopicUnknown`, or `NotInRoom`. Raises NotOpen."""
+        node = self._open_node()
+        node.core.rooms.topic.show()
+        node.driver.schedule()
+
     async def room_settled(self) -> None:
         """Wait until it is known and told in which room we are: the registry has answered, or is not waited for any more.
         Raises NotOpen."""

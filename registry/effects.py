@@ -15,6 +15,7 @@ from chatapp.wire.limits import INVITES_MAX
 from chatapp.wire.messages.desk import DeskNotice
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.rooms import SetTopic, Topic
 from chatapp.wire.messages.table import Card, Name
 
 
@@ -271,6 +272,15 @@ class RoomEntryOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_stored: bool
 
 
+class TopicOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A room's topic was stored, or not."""
+
+    request: SetTopic
+    topic: Topic
+    number: int
+    is_stored: bool
+
+
 class GroupKeyOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new group key was stored, or not."""
 
@@ -309,6 +319,7 @@ StoreOutcome: TypeAlias = (
     | LineLost
     | GroupKeyOutcome
     | RoomEntryOutcome
+    | TopicOutcome
     | RenameOutcome
     | DeskStoreOutcome
 )

@@ -40,6 +40,7 @@ from chatapp.registry.effects import (
     RoomEntryOutcome,
     SendDatagram,
     StoreOutcome,
+    TopicOutcome,
     VisitOutcome,
 )
 from chatapp.registry.groups.rooms import Rooms
@@ -72,7 +73,7 @@ from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFa
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
 from chatapp.wire.messages.registration import Leave, Ping, Probe, RefusalReason, Register, Rename
-from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, FetchGroup, LeaveRoom, ListRooms
+from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, FetchGroup, LeaveRoom, ListRooms, SetTopic
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.opening import Randomness
 
@@ -378,6 +379,8 @@ class Service:
                 return self.rooms.leave(request, caller, now=now)
             case ListRooms():
                 return self.rooms.list_rooms(request, caller)
+            case SetTopic():
+                return self.rooms.set_topic(request, caller, now=now)
             case Rename():
                 return self._renaming.rename(request, caller, now=now)
             case _:
@@ -413,6 +416,8 @@ class Service:
                 return self._renaming.rename_settled(outcome, caller, now=now)
             case RoomEntryOutcome():
                 return self.rooms.entry_settled(outcome, caller, now=now)
+            case TopicOutcome():
+                return self.rooms.topic_settled(outcome, caller)
             case LineStored():
                 group = self._group(outcome.group)
                 return [] if group is None else group.line_stored(outcome, caller)

@@ -166,6 +166,18 @@ ROOM_ENTRIES_SPAN: Final = 0.5
 ROOM_LIST_MAX: Final = 48 * 1024
 """Bytes of rooms in one list."""
 
+TOPIC_MAX: Final = 200
+"""Characters of a room's topic: a line on most screens."""
+
+TOPIC_BYTES_MAX: Final = 800
+"""Bytes of a topic in UTF-8. It stands in one frame with all members of a full room."""
+
+TOPICS_BURST: Final = 8
+"""Topics that one identity may set at once: each goes to the disk and to all members."""
+
+TOPICS_SPAN: Final = 5.0
+"""Seconds until it may set one more."""
+
 SILENCE_REPORTS_PER_SECOND: Final = 5.0
 """Reports a second, averaged, by which one member may have others probed for a sign of life. Each leads to at most one
 probe on each path, unless the other member does not answer."""

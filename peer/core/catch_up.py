@@ -63,7 +63,9 @@ class RoomArrival:
                 return
         missed = catch_up.count(room.room)
         members = self._members.announce()
-        self._out.events.append(EnteredRoom(room=room.room, members=members, missed=missed))
+        topic = self._members.topic
+        shown = "" if topic is None or self._members.hides(topic) else topic.text
+        self._out.events.append(EnteredRoom(room=room.room, members=members, missed=missed, topic=shown))
 
 
 class CatchUp:

@@ -58,6 +58,8 @@ from chatapp.wire.messages.rooms import (
     RoomLeft,
     RoomRefused,
     RoomsListed,
+    TopicRefused,
+    TopicTold,
 )
 from chatapp.wire.messages.table import TablePage
 
@@ -461,6 +463,8 @@ class NoticeHandler:
                 self._outbox.answered(notice, now=now)
             case RoomEntered() | RoomRefused() | RoomLeft() | RoomChanged() | RoomsListed():
                 self._room_notice_arrived(notice, now)
+            case TopicTold() | TopicRefused():
+                self._rooms.topic.answered(notice)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)
             case Pong() | Probe() | Left():

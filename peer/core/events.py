@@ -564,11 +564,13 @@ RegistryEvent = (
 
 
 class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True):
-    """We entered a room. `members`: the others, by name. `missed`: how many lines from before follow."""
+    """We entered a room. `members`: the others, by name. `missed`: how many lines from before follow. `topic`: empty for
+    none."""
 
     room: str
     members: tuple[str, ...]
     missed: int
+    topic: str = ""
 
 
 class LeftRoom(msgspec.Struct, frozen=True, kw_only=True):
@@ -651,6 +653,43 @@ class MembersListed(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Person, ...]
 
 
+class TopicKnown(msgspec.Struct, frozen=True, kw_only=True):
+    """The topic of our room: the answer to `/topic`, or `is_change`, somebody has set or cleared it."""
+
+    room: str
+    text: str
+    """Empty: the room has none."""
+    author: str
+    """Who set it; empty if that is not known."""
+    at: float
+    is_change: bool = False
+
+
+class TopicUnknown(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry has not told us the topic of our room yet."""
+
+    room: str
+
+
+class TopicFailure(enum.Enum):
+    """Why a topic of ours is not set."""
+
+    TOO_LONG = "it has too many characters"
+    NOT_HERE = "the registry does not see us in the room"
+    NOT_SERVING = "the registry cannot write to its disk"
+    TOO_OFTEN = "we set topics too often"
+    OFFLINE = "we are offline by our own wish"
+    UNREACHABLE = "there is no link to the registry"
+    UNANSWERED = "the registry did not answer in time"
+
+
+class TopicNotSet(msgspec.Struct, frozen=True, kw_only=True):
+    """The topic of our room was not set."""
+
+    room: str
+    reason: TopicFailure
+
+
 RoomsEvent = (
     EnteredRoom
     | LeftRoom
@@ -661,6 +700,9 @@ RoomsEvent = (
     | RoomsKnown
     | RoomsUnknown
     | MembersListed
+    | TopicKnown
+    | TopicUnknown
+    | TopicNotSet
 )
 
 

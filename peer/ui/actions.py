@@ -15,6 +15,7 @@ from chatapp.peer.ui.intents import (
     SERVER,
     AskMessage,
     ChangeName,
+    ChangeTopic,
     Empty,
     ExitRoom,
     GoOffline,
@@ -33,6 +34,7 @@ from chatapp.peer.ui.intents import (
     ShowMembers,
     ShowPeople,
     ShowRooms,
+    ShowTopic,
     ShowTrace,
     TrustKey,
     Unignore,
@@ -67,7 +69,7 @@ class Actions:
         match intent:
             case SendDirect() | SendAll() | SayInRoom():
                 await self._send_message(intent)
-            case JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers():
+            case JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers() | ShowTopic() | ChangeTopic():
                 await self._use_rooms(intent)
             case GoOffline() | GoOnline() | ChangeName() | ShowPeople():
                 await self._change_presence(intent)
@@ -122,7 +124,9 @@ class Actions:
         except TextTooLong as error:
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
-    async def _use_rooms(self, intent: JoinRoom | ExitRoom | ShowRooms | ShowMembers) -> None:
+    async def _use_rooms(
+        self, intent: JoinRoom | ExitRoom | ShowRooms | ShowMembers | ShowTopic | ChangeTopic
+    ) -> None:
         peer = self._peer
         match intent:
             case JoinRoom(room):
@@ -133,6 +137,10 @@ class Actions:
                 await peer.room_settled()
             case ShowRooms():
                 peer.list_rooms()
+            case ShowTopic():
+                peer.show_topic()
+            case ChangeTopic(text):
+                peer.set_topic(text)
             case ShowMembers() if peer.room is None:
                 self._tell(happened.NotInRoom())
             case ShowMembers():

@@ -8,6 +8,7 @@ import msgspec
 
 from chatapp.peer.ui.intents import (
     SERVER,
+    ChangeTopic,
     Context,
     Intent,
     JoinRoom,
@@ -15,6 +16,7 @@ from chatapp.peer.ui.intents import (
     SayInRoom,
     SendDirect,
     ShowHistory,
+    ShowTopic,
     TrustKey,
     VerifyKey,
 )
@@ -34,6 +36,7 @@ class Cut(enum.Enum):
     MAYBE_WORD = "one word or nothing"
     TWO_WORDS = "two words"
     TEXT = "the whole rest, as typed"
+    MAYBE_TEXT = "the whole rest or nothing"
     WORD_AND_TEXT = "one word, then the whole rest, as typed"
     WORD_AND_MAYBE_TEXT = "one word, then the whole rest or nothing"
 
@@ -50,6 +53,7 @@ NAME: Final = Shape("<name>", Cut.WORD)
 NEW_NAME: Final = Shape("<new name>", Cut.WORD)
 ROOM: Final = Shape("<room>", Cut.WORD)
 TEXT: Final = Shape("<text>", Cut.TEXT)
+MAYBE_TEXT: Final = Shape("[text]", Cut.MAYBE_TEXT)
 WORDS: Final = Shape("<words>", Cut.TEXT)
 NAME_AND_TEXT: Final = Shape("<name> <text>", Cut.WORD_AND_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
@@ -154,6 +158,15 @@ def join(context: Context, room: str) -> Intent | Mistake:
 def say(context: Context, text: str) -> Intent | Mistake:
     """Read a text to say in the current room."""
     return SayInRoom(text) if context.room is not None else Mistake(answers.NOT_IN_ROOM)
+
+
+def topic(context: Context, text: str = "") -> Intent | Mistake:
+    """Read the topic of the current room: none shows it, `-` clears it."""
+    if context.room is None:
+        return Mistake(answers.NOT_IN_ROOM)
+    if not text:
+        return ShowTopic()
+    return ChangeTopic("" if text.strip() == "-" else text)
 
 
 def verify(context: Context, name: str) -> Intent | Mistake:

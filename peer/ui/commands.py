@@ -9,6 +9,7 @@ from chatapp.peer.ui.arguments import (
     MAYBE_COMMAND,
     MAYBE_NUMBER,
     MAYBE_QUEUE,
+    MAYBE_TEXT,
     MAYBE_WHICH,
     NAME,
     NAME_AND_KEY,
@@ -30,12 +31,14 @@ from chatapp.peer.ui.arguments import (
     say,
     send_direct,
     show_history,
+    topic,
     trust,
     verify,
 )
 from chatapp.peer.ui.intents import (
     AskMessage,
     ChangeName,
+    ChangeTopic,
     Context,
     ExitRoom,
     GoOffline,
@@ -260,6 +263,13 @@ COMMANDS: Final = (
         summary="list the people in your room",
         example=ShowMembers(),
         to_intent=lambda context: ShowMembers(),
+    ),
+    Command(
+        spellings=("/topic",),
+        shape=MAYBE_TEXT,
+        summary="set your room's topic (- clears it), or show it",
+        example=ChangeTopic("Exam on Friday"),
+        to_intent=topic,
     ),
     Command(
         spellings=("who", "/who", "/users", "server:who"),

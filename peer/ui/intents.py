@@ -53,6 +53,16 @@ class ShowMembers(msgspec.Struct, frozen=True):
     """List the people in the current room."""
 
 
+class ShowTopic(msgspec.Struct, frozen=True):
+    """Show the topic of the current room."""
+
+
+class ChangeTopic(msgspec.Struct, frozen=True):
+    """Set the topic of the current room. An empty text clears it."""
+
+    text: str
+
+
 class GoOffline(msgspec.Struct, frozen=True):
     """Go offline and keep the program running. `name` is the user's own."""
 
@@ -157,6 +167,8 @@ Intent = (
     | ExitRoom
     | ShowRooms
     | ShowMembers
+    | ShowTopic
+    | ChangeTopic
     | GoOffline
     | GoOnline
     | ChangeName

@@ -88,6 +88,8 @@ def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None
             return None if more.strip(_BLANKS) else _some(word, second)
         case Cut.TEXT:
             return _some(_unquoted(rest) if spelling in row.unquoted else rest)
+        case Cut.MAYBE_TEXT:
+            return _some(rest) if rest.strip(_BLANKS) else ()
         case Cut.WORD_AND_MAYBE_TEXT:
             return _some(word, after) if after.strip(_BLANKS) else _some(word)
         case Cut.WORD_AND_TEXT:

@@ -15,7 +15,15 @@ from chatapp.registry.groups.rules import GroupContext, GroupRules
 from chatapp.registry.transport.sessions import Connection
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
-from chatapp.wire.messages.rooms import RoomChanged, RoomInfo, RoomMember, RoomPresence
+from chatapp.wire.messages.rooms import (
+    NO_TOPIC,
+    RoomChanged,
+    RoomInfo,
+    RoomMember,
+    RoomPresence,
+    Topic,
+    TopicTold,
+)
 
 _NEWS_AT_ONCE: Final = 64
 """How many changes are gathered at most."""
@@ -55,6 +63,7 @@ class Room(GroupRules):
         """How many members are here."""
         self.watched_at: float | None = None
         """The deadline that `RoomIndex` has queued."""
+        self.topic: Topic = NO_TOPIC
         self._links: tuple[int, ...] | None = None
         self._changes = 0
         self._untold: dict[bytes, tuple[int, int, RoomPresence]] = {}
@@ -168,6 +177,12 @@ class Room(GroupRules):
                 connection.link for connection in self.listeners() if connection.link is not None
             )
         return [*self._tell(), RelayTo(frame=frame, links=self._links, sender=sender)]
+
+    def tell_topic(self, told: TopicTold, *, author: int | None) -> list[Effect]:
+        """Tell everybody who is here of a topic, except on the author's link, where it is the answer."""
+        message = msgspec.Raw(encode(told))
+        links = (connection.link for connection in self.listeners())
+        return [Push(link=link, message=message) for link in links if link is not None and link != author]
 
     # --- news
 

@@ -17,12 +17,13 @@ from chatapp.registry.effects import (
     Reply,
     Resume,
     RoomEntryOutcome,
+    TopicOutcome,
 )
 from chatapp.registry.groups.room import Member, Room
 from chatapp.registry.groups.rules import GroupContext
 from chatapp.registry.limits import Buckets, PendingRequests, Shares, remaining
-from chatapp.registry.store.entries import Entry, GroupGone, RoomMemberGone, RoomMemberKept
-from chatapp.registry.store.protocol import Loaded
+from chatapp.registry.store.entries import Entry, GroupGone, RoomMemberGone, RoomMemberKept, RoomTopicKept
+from chatapp.registry.store.protocol import Loaded, LoadedGroup
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import (
     BUCKETS_MAX,
@@ -36,6 +37,9 @@ from chatapp.wire.limits import (
     ROOMS_MADE_PER_ADDRESS_SPAN,
     ROOMS_MADE_SPAN,
     ROOMS_MAX,
+    TOPIC_BYTES_MAX,
+    TOPICS_BURST,
+    TOPICS_SPAN,
 )
 from chatapp.wire.messages.rooms import (
     ROOM_SIGN,
@@ -49,6 +53,11 @@ from chatapp.wire.messages.rooms import (
     RoomRefusal,
     RoomRefused,
     RoomsListed,
+    SetTopic,
+    Topic,
+    TopicRefusal,
+    TopicRefused,
+    TopicTold,
 )
 from chatapp.wire.names import name_key, peer_name
 
@@ -227,6 +236,10 @@ class Rooms:
         self._room_of: dict[bytes, Room] = {}
         self._entering: PendingRequests[Resume] = PendingRequests()
         """New members on their way to the disk."""
+        self._topics: Buckets[bytes] = Buckets(rate=1 / TOPICS_SPAN, burst=TOPICS_BURST, most=BUCKETS_MAX)
+        self._setting: dict[int, Room] = {}
+        """The rooms of topics on their way to the disk. Another room may have taken the name when the disk answers."""
+        self._topics_set = 0
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
         """Restore the rooms of earlier lives. Everybody is away; those who were here had read everything."""
@@ -239,7 +252,7 @@ class Rooms:
         for _, name in sorted(groups, reverse=True):
             key = room_key(name.removeprefix(ROOM_SIGN))
             if key is not None and self.index.find(key) is None:
-                entries.append(self.index.open(key, name, now=now).load(loaded.groups[name], now=now))
+                entries.append(self._load_room(key, loaded.groups[name], name, now))
             else:  # erased and made again in another spelling while the disk was full
                 entries.append(GroupGone(name))
         for kept in sorted(loaded.members, key=lambda member: member.since):
@@ -251,6 +264,12 @@ class Rooms:
         for room in self.index:
             self._check_keeper(room)
         return entries
+
+    def _load_room(self, key: str, kept: LoadedGroup, group: str, now: float) -> Entry:
+        room = self.index.open(key, group, now=now)
+        if kept.topic is not None:
+            room.topic = Topic(kept.topic.text, kept.topic.author, kept.topic.at)
+        return room.load(kept, now=now)
 
     def _load_member(self, room: Room, kept: RoomMemberKept, highest: int, now: float) -> list[Entry]:
         wall, grace = self._context.clock.seconds(now), self._context.policy.restart_grace
@@ -386,7 +405,8 @@ class Rooms:
     def _welcome(self, room: Room, reference: int, caller: Caller, *, missed: int) -> list[Effect]:
         identity = caller.identity
         since = room.members[identity].since
-        entered = RoomEntered(reference, room.group.name, room.others(identity), since, missed)
+        others = room.others(identity)
+        entered = RoomEntered(reference, room.group.name, others, since, missed, room.topic)
         return [Reply(to=caller, message=entered), room.grant(self._context.connections.of(identity))]
 
     # --- going
@@ -431,6 +451,49 @@ class Rooms:
         keeper = room.keeper
         if keeper is None or not (keeper in room.members or (room.expected and keeper in self._entering)):
             self._caps.count(room, next(iter(room.members), None))
+
+    # --- the topic
+
+    def set_topic(self, request: SetTopic, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a SetTopic: answered, and told to all who are here, when the disk has it."""
+        if not self._is_at(caller):
+            return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
+        if caller.identity in self._entering:
+            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            return [] if is_queued else _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
+        room = self._room_of.get(caller.identity)
+        if room is None or room.group.name != request.group or not room.members[caller.identity].is_here:
+            return _no_topic(request, caller, TopicRefusal.NOT_HERE)
+        if len(request.text.encode()) > TOPIC_BYTES_MAX:
+            return _no_topic(request, caller, TopicRefusal.TOO_LONG)
+        if not self._topics.take(caller.identity, now=now):
+            return _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
+        topic = Topic(request.text, caller.identity, self._context.clock.millis(now))
+        self._topics_set += 1
+        self._setting[self._topics_set] = room
+        stored, lost = (
+            TopicOutcome(request=request, topic=topic, number=self._topics_set, is_stored=is_stored)
+            for is_stored in (True, False)
+        )
+        return [
+            Persist(
+                entries=(RoomTopicKept(request.group, topic.text, topic.author, topic.at),),
+                then=(Resume(request=stored, to=caller),),
+                otherwise=(Resume(request=lost, to=caller),),
+            )
+        ]
+
+    def topic_settled(self, outcome: TopicOutcome, caller: Caller) -> list[Effect]:
+        """Finish a SetTopic: the disk has answered."""
+        room, request = self._setting.pop(outcome.number), outcome.request
+        if not outcome.is_stored:
+            return _no_topic(request, caller, TopicRefusal.NOT_SERVING)
+        answer = Reply(to=caller, message=TopicTold(request.reference, request.group, outcome.topic))
+        if self.index.by_group(request.group) is not room:
+            return [answer]  # the room has ended meanwhile
+        room.topic = outcome.topic
+        told = TopicTold(0, request.group, outcome.topic)
+        return [answer, *room.tell_topic(told, author=caller.link)]
 
     # --- looking for one
 
@@ -482,3 +545,7 @@ class Rooms:
 
 def _refusal(reference: int, caller: Caller, reason: RoomRefusal) -> list[Effect]:
     return [Reply(to=caller, message=RoomRefused(reference, reason))]
+
+
+def _no_topic(request: SetTopic, caller: Caller, reason: TopicRefusal) -> list[Effect]:
+    return [Reply(to=caller, message=TopicRefused(request.reference, reason))]

@@ -169,6 +169,15 @@ class GroupGone(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):
     group: str
 
 
+class RoomTopicKept(msgspec.Struct, frozen=True, array_like=True, tag=18, gc=False):
+    """The topic of the room `group`, which ends with it. The latest entry counts; an empty text: it has none."""
+
+    group: str
+    text: str
+    author: bytes
+    at: int
+
+
 class NameReserved(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=False):
     """`identity` has had another name since `at`; nobody else gets this one yet."""
 
@@ -221,6 +230,7 @@ Entry: TypeAlias = (
     | RoomMemberKept
     | RoomMemberGone
     | GroupGone
+    | RoomTopicKept
     | NameReserved
     | NameFreed
     | InviteMade
@@ -250,7 +260,9 @@ def owner_of(entry: Entry) -> Owner | None:
         return entry.recipient
     if isinstance(entry, DeskEntry):
         return DeskOwner.DESK
-    if isinstance(entry, (GroupKeyMade, GroupLineKept, GroupCut, GroupLinesDropped, GroupGone)):
+    if isinstance(
+        entry, (GroupKeyMade, GroupLineKept, GroupCut, GroupLinesDropped, GroupGone, RoomTopicKept)
+    ):
         return entry.group
     return None
 

@@ -27,6 +27,7 @@ from chatapp.registry.store.entries import (
     NameBound,
     NameReserved,
     RoomMemberKept,
+    RoomTopicKept,
 )
 
 
@@ -58,6 +59,7 @@ class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[LineHead]  # by position
     cut: int
     highest: int
+    topic: RoomTopicKept | None = None
 
 
 class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):

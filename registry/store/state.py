@@ -34,6 +34,7 @@ from chatapp.registry.store.entries import (
     Owner,
     RoomMemberGone,
     RoomMemberKept,
+    RoomTopicKept,
 )
 from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, LoadedDesk, LoadedGroup
 from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
@@ -151,12 +152,13 @@ NEWEST_KEYS_KEPT = 3
 class StoredGroup(Generic[Where]):
     """One group's keys by epoch and lines by position. Both rise."""
 
-    __slots__ = ("cuts", "highest", "keys", "last_use", "lines")
+    __slots__ = ("cuts", "highest", "keys", "last_use", "lines", "topics")
 
     def __init__(self) -> None:
         self.keys: dict[int, Where] = {}
         self.lines: dict[int, Where] = {}
         self.cuts: dict[int, Where] = {}  # the latest only
+        self.topics: dict[int, Where] = {}  # the latest only, under 0
         self.last_use: dict[int, int] = {}  # epoch -> the last position sealed with its key
         self.highest = -1  # the highest position ever used or cut
 
@@ -169,6 +171,7 @@ class StoredGroup(Generic[Where]):
         twin: StoredGroup[Where] = StoredGroup()
         twin.keys, twin.lines, twin.cuts = self.keys.copy(), self.lines.copy(), self.cuts.copy()
         twin.last_use, twin.highest = self.last_use.copy(), self.highest
+        twin.topics = self.topics.copy()
         return twin
 
     def add_key(self, entry: GroupKeyMade, where: Where) -> Sequence[Where]:
@@ -202,6 +205,11 @@ class StoredGroup(Generic[Where]):
         self.cuts[position] = where
         self.highest = max(self.highest, position)
         return freed
+
+    def set_topic(self, where: Where) -> Sequence[Where]:
+        former = tuple(self.topics.values())
+        self.topics[0] = where
+        return former
 
     def drop_lines(self, entry: GroupLinesDropped) -> Sequence[Where]:
         freed = [self.lines.pop(position) for position in entry.positions if position in self.lines]
@@ -255,6 +263,8 @@ class StoreState(Generic[Where]):
             case GroupLinesDropped():
                 group = self.groups.get(entry.group)
                 return () if group is None else group.drop_lines(entry)
+            case RoomTopicKept():
+                return self._group(entry.group).set_topic(where)
             case GroupGone():
                 return self._erase(entry.group)
             case DeskVisitKept() | DeskLineKept() | DeskVisitOver():
@@ -311,7 +321,7 @@ class StoreState(Generic[Where]):
         if isinstance(owner, DeskOwner):
             return self.desk.holders()
         group = self.groups.get(owner)
-        return [group.keys, group.lines, group.cuts] if group else []
+        return [group.keys, group.lines, group.cuts, group.topics] if group else []
 
     def _store(self, entry: MailStored, where: Where) -> Sequence[Where]:
         self.highest_serial = max(self.highest_serial, entry.serial)
@@ -352,6 +362,7 @@ class LoadedBuilder:
         self._letters: dict[int, LetterHead] = {}
         self._lines: dict[tuple[str, int], LineHead] = {}
         self._keys: dict[tuple[str, int], bytes] = {}
+        self._topics: dict[str, RoomTopicKept] = {}
         self._visits: dict[int, DeskVisitKept] = {}
         self._said: dict[int, DeskLineKept] = {}
         self._over: dict[int, DeskVisitOver] = {}
@@ -377,6 +388,8 @@ class LoadedBuilder:
                 )
             case GroupKeyMade():
                 self._keys[entry.group, entry.epoch] = entry.key
+            case RoomTopicKept():
+                self._topics[entry.group] = entry
             case DeskVisitKept():
                 self._visits[entry.visit] = entry
             case DeskLineKept():
@@ -422,4 +435,5 @@ class LoadedBuilder:
             lines=[self._lines[name, position] for position in group.lines],
             cut=group.cut,
             highest=group.highest,
+            topic=self._topics[name] if group.topics else None,
         )

@@ -147,6 +147,28 @@ def test_rooms_are_listed() -> None:
     assert ask(house, carol, 3, [72, 9]) == [[77, 9, [["#b", 1], ["#C", 1]]]]
 
 
+def test_a_topic_is_told_to_all_who_are_here_and_to_newcomers() -> None:
+    """Clause 12.7: "When the topic is on the registry's disk, the author is answered with **TopicTold** and all others who
+    are here are sent it, with the reference 0"."""
+    house, (alice, bob, carol) = company("alice", "bob", "carol")
+    ask(house, alice, 1, [70, 1, "tea"])
+    ask(house, bob, 2, [70, 1, "tea"])
+    ask(house, alice, 1, [72, 2])
+    (told,) = [notice for notice in ask(house, alice, 1, [78, 7, "#tea", "Exam"]) if notice[0] == 79]
+    text, author, at = told[3]
+    assert told[:3] == [79, 7, "#tea"]
+    assert (text, author) == ("Exam", alice.identity)
+    assert [79, 0, "#tea", [text, author, at]] in ask(house, bob, 2, [72, 3])
+    assert ask(house, carol, 3, [70, 1, "tea"])[0][6] == [text, author, at]
+
+
+def test_a_topic_of_a_room_where_one_is_not() -> None:
+    """Clause 12.7: "A request that is not granted is answered with **TopicRefused**, and the former topic stays"."""
+    house, (alice, bob) = company("alice", "bob")
+    ask(house, alice, 1, [70, 1, "tea"])
+    assert ask(house, bob, 2, [78, 4, "#tea", "mine"]) == [[83, 4, 1]]
+
+
 def renamed(who: Stranger, name: str, counter: int) -> Fields:
     """The next card of somebody, under another name."""
     return by_hand.card(who.seed, name, by_hand.public_of(who.mail), counter)

@@ -32,6 +32,8 @@ from chatapp.wire.messages.rooms import (
     RoomMember,
     RoomPresence,
     RoomRefusal,
+    Topic,
+    TopicRefusal,
 )
 from chatapp.wire.messages.table import Presence
 from tests.conformance import vectors
@@ -118,7 +120,7 @@ def test_fields_of_what_stands_inside_notices() -> None:
     table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
     assert table == {
         one.__name__: list(one.__struct_fields__)
-        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo, RoomVisitor)
+        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo, Topic, RoomVisitor)
     }
 
 
@@ -154,6 +156,7 @@ def test_fields_of_messages_without_a_tag(number: str, shape: str) -> None:
         ("8.4", GroupRefusal),
         ("12.2", RoomRefusal),
         ("12.4", RoomPresence),
+        ("12.7", TopicRefusal),
     ],
 )
 def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:

@@ -30,7 +30,7 @@ from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
 from chatapp.wire.messages.registration import Hello, Ping
-from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember
+from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember, Topic
 from chatapp.wire.messages.table import Row, TableBatch
 from tests.support.strategies import (
     ALONE,
@@ -46,7 +46,7 @@ from tests.support.strategies import (
 )
 from tests.wire.decoding import is_taken_or_refused
 
-INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember, RoomVisitor})
+INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember, RoomVisitor, Topic})
 """Shapes that stand in other messages only."""
 
 

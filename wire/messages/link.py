@@ -37,6 +37,9 @@ from chatapp.wire.messages.rooms import (
     RoomLeft,
     RoomRefused,
     RoomsListed,
+    SetTopic,
+    TopicRefused,
+    TopicTold,
 )
 from chatapp.wire.messages.table import FetchTable, TablePage
 
@@ -57,6 +60,7 @@ PeerRequest = (
     | EnterRoom
     | LeaveRoom
     | ListRooms
+    | SetTopic
     | Rename
     | DeskRequest
     | Ping
@@ -81,6 +85,8 @@ RegistryNotice = (
     | RoomLeft
     | RoomChanged
     | RoomsListed
+    | TopicTold
+    | TopicRefused
     | RenameAccepted
     | RenameRefused
     | DeskNotice

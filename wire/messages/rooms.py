@@ -4,11 +4,11 @@ The sender seals a line once with the group's key, and the registry relays the s
 """
 
 import enum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
-from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.limits import TEXT_MAX, TOPIC_MAX
 from chatapp.wire.messages.registration import Reference
 from chatapp.wire.messages.table import Count, Key, Name
 
@@ -155,6 +155,29 @@ class ListRooms(msgspec.Struct, frozen=True, array_like=True, tag=72):
     reference: Reference
 
 
+TopicText = Annotated[str, msgspec.Meta(max_length=TOPIC_MAX)]
+
+
+class SetTopic(msgspec.Struct, frozen=True, array_like=True, tag=78):
+    """Peer to registry: set the topic of the room where I am. An empty text clears it."""
+
+    reference: Reference
+    group: GroupName
+    text: TopicText
+
+
+class Topic(msgspec.Struct, frozen=True, array_like=True):
+    """The topic of a room, who set it, and when (Unix milliseconds). An empty text: it has none."""
+
+    text: TopicText
+    author: Key
+    at: Count
+
+
+NO_TOPIC: Final = Topic("", bytes(32), 0)
+"""The topic of a room for which none was set."""
+
+
 class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
     """Registry to peer: you are in the room. A `GroupGranted` for `group` follows before any of its lines."""
 
@@ -165,6 +188,7 @@ class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
     """Lines up to this position are not for you."""
     missed: Count
     """How many lines of others were sent while you were away; 0 for a newcomer."""
+    topic: Topic = NO_TOPIC
 
 
 class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
@@ -200,3 +224,31 @@ class RoomsListed(msgspec.Struct, frozen=True, array_like=True, tag=77):
 
     reference: Reference
     rooms: Annotated[list[RoomInfo], msgspec.Meta(max_length=ROOMS_LISTED_MAX)]
+
+
+class TopicTold(msgspec.Struct, frozen=True, array_like=True, tag=79):
+    """Registry to the members in the room: the topic was set or cleared. `reference` is that of the request to its
+    author, and 0 to the others."""
+
+    reference: Reference
+    group: GroupName
+    topic: Topic
+
+
+class TopicRefusal(enum.IntEnum):
+    """Why a topic is not set."""
+
+    NOT_HERE = 1
+    """The author is not in that room."""
+    NOT_SERVING = 2
+    """The registry's disk is full or read-only."""
+    TOO_OFTEN = 3
+    TOO_LONG = 4
+    """The text has more bytes than are allowed."""
+
+
+class TopicRefused(msgspec.Struct, frozen=True, array_like=True, tag=83):
+    """Registry to peer: your topic is not set; the former one stays."""
+
+    reference: Reference
+    reason: TopicRefusal

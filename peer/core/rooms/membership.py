@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import MemberJoined, MemberLeft, Person
+from chatapp.peer.core.events import MemberJoined, MemberLeft, Person, TopicKnown
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.wire.messages.rooms import RoomMember, RoomPresence
+from chatapp.wire.messages.rooms import RoomMember, RoomPresence, Topic
 
 RETURN_SPAN: Final = 30.0
 """Seconds after our own return until a member who is not back counts as gone."""
@@ -28,6 +28,8 @@ class Membership:
         self._out = outputs
         self._me = me
         self.room = ""
+        self.topic: Topic | None = None
+        """The topic of our room. An empty text: it has none. None: not known."""
         self.members: dict[bytes, RoomPresence] = {}
         self.is_announced = True
         """Whether the user knows that we are in this room; also true when we are in none."""
@@ -40,6 +42,7 @@ class Membership:
     def begin(self, room: str, members: Iterable[RoomMember]) -> None:
         """Enter a room; nothing was reported of it yet."""
         self.room = room
+        self.topic = None
         self.is_announced = False
         self._told.clear()
         self.missing.clear()
@@ -61,6 +64,21 @@ class Membership:
         self._unnamed = {identity for identity, contact in contacts.items() if contact is None}
         names = (contact.name for contact in contacts.values() if contact is not None)
         return tuple(sorted(names, key=str.casefold))
+
+    def topic_of(self, topic: Topic, *, is_change: bool = False) -> TopicKnown:
+        """Return the event that tells the user of a topic of our room."""
+        author = self._contacts.by_identity(topic.author)
+        return TopicKnown(
+            room=self.room,
+            text=topic.text,
+            author=author.name if author is not None else "",
+            at=topic.at / 1000,
+            is_change=is_change,
+        )
+
+    def hides(self, topic: Topic) -> bool:
+        """Return whether the user ignores the author of a topic."""
+        return topic.author in self._contacts.ignored
 
     def returned(self, members: Iterable[RoomMember], *, now: float) -> None:
         """Take the members of the same room on a new link, and report who joined or left meanwhile."""

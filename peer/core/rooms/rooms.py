@@ -11,7 +11,7 @@ from typing import Final
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NoAnswer, Room, RoomEntryRefusal, RoomsKnown, RoomsUnknown
+from chatapp.peer.core.events import NoAnswer, Room, RoomEntryRefusal, RoomsKnown, RoomsUnknown, TopicFailure
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
 from chatapp.peer.core.registry.link import RegistryLink
@@ -22,6 +22,7 @@ from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import TOPIC_BYTES_MAX, TOPIC_MAX
 from chatapp.wire.messages import rooms as wire
 from chatapp.wire.messages.rooms import (
     EnterRoom,
@@ -33,6 +34,7 @@ from chatapp.wire.messages.rooms import (
     RoomRefused,
 )
 from chatapp.wire.names import is_same_name, peer_name
+from chatapp.wire.text import sanitize
 
 
 class CurrentRoom:
@@ -84,6 +86,7 @@ class CurrentRoom:
         if group.begin_at(notice.since, now=now):
             self._group_receiver.move_cursor(group)
         self._members.begin(group.room, notice.members)
+        self._members.topic = notice.topic
         self._catch_up.await_group(group.name)
         if self._members.lacks_rows:
             self._table.fetch_anew(now=now)
@@ -97,7 +100,16 @@ class CurrentRoom:
             self._members.returned(notice.members, now=now)
         else:
             self._members.begin(room.room, notice.members)
+        self.take_topic(notice.topic)
         self.keep()
+
+    def take_topic(self, topic: wire.Topic) -> None:
+        """Take the topic of our room. Tell the user of a change, unless the announcement of the room will."""
+        former, self._members.topic = self._members.topic, topic
+        if former == topic or not self._members.is_announced or self._members.hides(topic):
+            return
+        if topic.text or (former is not None and former.text):
+            self._out.events.append(self._members.topic_of(topic, is_change=True))
 
     def go_out(self, *, now: float) -> None:
         """Leave the room."""
@@ -224,6 +236,102 @@ class RoomList:
             self._out.events.append(RoomsKnown(rooms=(Room(name=room.room, here=here),)))
 
 
+class TopicRequest:
+    """The user's request to set the topic of our room: at most one, the newest. It waits for the link while the registry
+    is sought."""
+
+    def __init__(
+        self,
+        *,
+        current: CurrentRoom,
+        members: Membership,
+        session: RegistrySession,
+        link: RegistryLink,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        policy: Policy,
+        rng: random.Random,
+    ) -> None:
+        self._current = current
+        self._members = members
+        self._session = session
+        self._link = link
+        self._registry_status = registry_status
+        self._out = outputs
+        self._policy = policy
+        self._rng = rng
+        self.pending: PendingRequest | None = None
+        self._text = ""
+
+    def show(self) -> None:
+        """Report the topic as far as we know it."""
+        room, topic = self._current.room, self._members.topic
+        if room is None:
+            self._out.events.append(happened.NotInRoom())
+        elif topic is None:
+            self._out.events.append(happened.TopicUnknown(room=room.room))
+        else:
+            self._out.events.append(self._members.topic_of(topic))
+
+    def ask(self, text: str, *, now: float) -> None:
+        """Ask to set the topic; `TopicKnown` or `TopicNotSet` follows."""
+        room = self._current.room
+        if room is None:
+            self._out.events.append(happened.NotInRoom())
+            return
+        self._text = sanitize(text.strip())
+        self.pending = PendingRequest(self._rng.getrandbits(32) or 1, room.room, None)
+        if len(self._text) > TOPIC_MAX or len(self._text.encode()) > TOPIC_BYTES_MAX:
+            self.give_up(TopicFailure.TOO_LONG)
+        elif self._registry_status.reach is RegistryReach.LOST:
+            if not self._session.search(now=now):
+                self.give_up(TopicFailure.UNREACHABLE)
+        elif self._registry_status.reach is RegistryReach.NONE:
+            self.give_up(TopicFailure.OFFLINE)
+        elif self._link.is_up:
+            self.link_up(now=now)
+
+    def link_up(self, *, now: float) -> None:
+        """Send the pending request on the new link, behind the one that enters the room."""
+        room = self._current.room
+        if self.pending is None:
+            return
+        if room is None or room.room != self.pending.room:
+            self.give_up(TopicFailure.NOT_HERE)
+            return
+        self.pending.deadline = now + self._policy.give_up_after
+        self._out.requests.append(wire.SetTopic(self.pending.reference, room.name, self._text))
+
+    def answered(self, notice: wire.TopicTold | wire.TopicRefused) -> None:
+        """Take the registry's answer, or its news that somebody else set the topic."""
+        is_ours = self.pending is not None and notice.reference == self.pending.reference
+        if isinstance(notice, wire.TopicRefused):
+            if is_ours:
+                self.give_up(TopicFailure[notice.reason.name])
+            return
+        if is_ours:
+            self.pending = None
+        room = self._current.room
+        if room is not None and notice.group == room.name:
+            self._current.take_topic(notice.topic)
+
+    def link_lost(self) -> None:
+        """Wait for the next link."""
+        if self.pending is not None:
+            self.pending.deadline = None
+
+    def give_up(self, reason: TopicFailure) -> None:
+        """Report that a pending topic is not set."""
+        if self.pending is not None:
+            asked, self.pending = self.pending, None
+            self._out.events.append(happened.TopicNotSet(room=asked.room, reason=reason))
+
+    def handle_timer(self, *, now: float) -> None:
+        """Give up when the answer takes too long."""
+        if self.pending is not None and self.pending.is_due(now):
+            self.give_up(TopicFailure.UNANSWERED)
+
+
 class Rooms:
     """Enters and leaves rooms for the user."""
 
@@ -249,6 +357,16 @@ class Rooms:
         self.outbox: Final = outbox
         self.current: Final = current
         self.room_list: Final = room_list
+        self.topic: Final = TopicRequest(
+            current=current,
+            members=members,
+            session=session,
+            link=link,
+            registry_status=registry_status,
+            outputs=outputs,
+            policy=policy,
+            rng=rng,
+        )
         self._groups = groups
         self._members = members
         self._arrival = arrival
@@ -336,6 +454,7 @@ class Rooms:
         if self._arrival.entry is not None:
             self._ask(self._arrival.entry, now)
         self.room_list.link_up(now=now)
+        self.topic.link_up(now=now)
 
     def link_lost(self) -> None:
         """The link is gone: a request to enter a room is made again on the next one."""
@@ -343,17 +462,20 @@ class Rooms:
         if self._arrival.entry is not None:
             self._arrival.entry.deadline = None
         self.room_list.link_lost()
+        self.topic.link_lost()
 
     def registry_lost(self, *, now: float) -> None:
         """Refuse a pending request, as there is no registry; we stay in the present room."""
         self._give_up(RoomEntryRefusal.UNREACHABLE, now)
         self._arrival.announce(self._catch_up)
         self.room_list.give_up(NoAnswer.UNREACHABLE)
+        self.topic.give_up(TopicFailure.UNREACHABLE)
 
     def stop(self, *, now: float) -> None:
         """Give up pending requests: we go offline by our own wish. Going online brings us back to the room."""
         self._give_up(RoomEntryRefusal.OFFLINE, now)
         self.room_list.give_up(NoAnswer.OFFLINE)
+        self.topic.give_up(TopicFailure.OFFLINE)
         self._members.is_announced = self.room is None
 
     # --- what the registry says
@@ -420,6 +542,8 @@ class Rooms:
             self._arrival.announce(self._catch_up)
         if self.room_list.pending is not None:
             self.room_list.handle_timer(now=now)
+        if self.topic.pending is not None:
+            self.topic.handle_timer(now=now)
         if self._members.missing:
             self._members.handle_timer(now=now)
         if self._is_outbox_waiting():
@@ -427,7 +551,7 @@ class Rooms:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
-        requests = (self._arrival.entry, self._arrival.reentry, self.room_list.pending)
+        requests = (self._arrival.entry, self._arrival.reentry, self.room_list.pending, self.topic.pending)
         dues = [request.deadline for request in requests if request is not None]
         if self._members.missing:
             dues.append(self._members.next_timer())

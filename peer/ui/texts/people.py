@@ -32,12 +32,17 @@ from chatapp.peer.core.events import (
     RoomsKnown,
     RoomsUnknown,
     SafetyNumber,
+    TopicFailure,
+    TopicKnown,
+    TopicNotSet,
+    TopicUnknown,
     Trusted,
 )
 from chatapp.peer.ui.formatting import AnswerLine, counted, name, names, reason, shown_time
 from chatapp.peer.ui.texts.answers import NOT_IN_ROOM
 from chatapp.peer.ui.texts.reasons import NO_ANSWER
 from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.names import peer_name
 from chatapp.wire.text import sanitize
 
@@ -53,6 +58,9 @@ PresenceEvent = (
     | RoomsKnown
     | RoomsUnknown
     | MembersListed
+    | TopicKnown
+    | TopicUnknown
+    | TopicNotSet
     | PersonLeft
     | PersonLost
     | PersonTyping
@@ -72,6 +80,15 @@ _NO_ENTRY: Final = {
     RoomEntryRefusal.OFFLINE: "you are offline",
     RoomEntryRefusal.UNREACHABLE: "the server is away",
     RoomEntryRefusal.UNANSWERED: "the server is not responding",
+}
+_NO_TOPIC: Final = {
+    TopicFailure.TOO_LONG: f"a topic has at most {TOPIC_MAX} characters",
+    TopicFailure.NOT_HERE: "you are not in the room any more",
+    TopicFailure.NOT_SERVING: "the server's disk is full or read-only",
+    TopicFailure.TOO_OFTEN: "you set topics too often",
+    TopicFailure.OFFLINE: "you are offline",
+    TopicFailure.UNREACHABLE: "the server is away",
+    TopicFailure.UNANSWERED: "the server is not responding",
 }
 _NO_RENAME: Final = {
     RenameRefusal.SAME_NAME: "it is your name already",
@@ -136,6 +153,8 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [f"[Which rooms there are is not known: {NO_ANSWER[why]}.]"]
         case MembersListed(room=room, members=members):
             return [f"[{counted(len(members), 'person', 'people')} in {name(room)}:]", *_people(members)]
+        case TopicKnown() | TopicUnknown() | TopicNotSet():
+            return [_topic(event)]
         case PersonLeft(name=who):
             return [f"{name(who)} has left."]
         case PersonLost(name=who):
@@ -216,6 +235,8 @@ def _entered(event: EnteredRoom) -> list[str]:
     where = name(event.room)
     with_whom = f" with {names(event.members)}." if event.members else ", alone so far."
     lines = [f"[You are in {where}{with_whom}]"]
+    if event.topic:
+        lines.append(f"[Topic: {sanitize(event.topic, TOPIC_MAX)}]")
     if event.missed:
         missed = counted(event.missed, "missed line follows", "missed lines follow")
         lines.append(f"[{missed}.]")
@@ -227,6 +248,21 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
         return ["[There are no rooms yet: join one to create it.]"]
     fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
     return [AnswerLine(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
+
+
+def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
+    where = name(event.room)
+    if isinstance(event, TopicUnknown):
+        return f"[The topic of {where} has not come from the server yet.]"
+    if isinstance(event, TopicNotSet):
+        return f"[The topic of {where} is not changed: {_NO_TOPIC[event.reason]}.]"
+    text = sanitize(event.text, TOPIC_MAX)
+    author = name(event.author) if event.author else "somebody"
+    if not text:
+        return f"[{author} cleared the topic of {where}.]" if event.is_change else f"[{where} has no topic.]"
+    if event.is_change:
+        return f"[{author} set the topic of {where}: {text}]"
+    return f"[The topic of {where}, set by {author} {shown_time(event.at)}: {text}]"
 
 
 def _people(people: tuple[Person, ...]) -> list[str]:

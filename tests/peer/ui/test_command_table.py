@@ -10,6 +10,7 @@ from chatapp.peer.ui.help import as_typed, help_lines
 from chatapp.peer.ui.intents import (
     AskMessage,
     ChangeName,
+    ChangeTopic,
     Context,
     ExitRoom,
     GoOffline,
@@ -114,7 +115,7 @@ def test_help_knows_every_spelling_and_examples_are_commands(spelling: str) -> N
     assert all(one in spellings for one in row.spellings)
     context = Context(
         me=peer_name("alice"),
-        room="lab" if isinstance(row.example, SayInRoom) else None,
+        room="lab" if isinstance(row.example, SayInRoom | ChangeTopic) else None,
         serves=isinstance(row.example, SayToClient),
     )
     assert parse(example.removeprefix("Example: "), context) == row.example

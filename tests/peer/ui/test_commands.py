@@ -6,6 +6,7 @@ from chatapp.peer.ui.intents import (
     SERVER,
     AskMessage,
     ChangeName,
+    ChangeTopic,
     Empty,
     ExitRoom,
     GoOffline,
@@ -19,6 +20,7 @@ from chatapp.peer.ui.intents import (
     ShowMembers,
     ShowPeople,
     ShowRooms,
+    ShowTopic,
     ShowTrace,
     TrustKey,
     Unignore,
@@ -132,6 +134,8 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("/nick server", '["server" is not a name: it is kept for the server itself.]'),
         ("/say hi", "[You are not in any room.]"),
         ("//text", "[You are not in any room.]"),
+        ("/topic", "[You are not in any room.]"),
+        ("/topic Exam", "[You are not in any room.]"),
         ("dereg bob", "[You are Alice, not bob.]"),
         ("reg bob", "[You are Alice, not bob.]"),
         ("dereg b@b\x1b", "[You are Alice, not b@b\\x1b.]"),
@@ -170,3 +174,17 @@ def test_an_unknown_command_says_so_and_suggests_the_nearest(line: str, word: st
 @pytest.mark.parametrize("line", ["foo", "xyzzy", "lunch at noon?"])
 def test_nothing_is_suggested_where_no_command_is_near(line: str) -> None:
     assert said(line).endswith(": nothing was sent. Type help for the commands.]")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("/topic", ShowTopic()),
+        ("/topic  ", ShowTopic()),
+        ("/topic -", ChangeTopic("")),
+        ("/topic Exam on Friday", ChangeTopic("Exam on Friday")),
+        ("/TOPIC - or not", ChangeTopic("- or not")),
+    ],
+)
+def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | ChangeTopic) -> None:
+    assert parse(typed, IN_LAB) == meant

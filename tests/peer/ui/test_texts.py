@@ -85,6 +85,10 @@ from chatapp.peer.core.events import (
     StorageFailed,
     TableChanged,
     TooLong,
+    TopicFailure,
+    TopicKnown,
+    TopicNotSet,
+    TopicUnknown,
     Trusted,
     Unacknowledged,
 )
@@ -270,6 +274,32 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         EnteredRoom(room="lab", members=(), missed=1_200),
         ["[You are in lab, alone so far.]", "[1,200 missed lines follow.]"],
+    ),
+    (
+        EnteredRoom(room="lab", members=(), missed=0, topic="Exam\x1b[2J"),
+        ["[You are in lab, alone so far.]", "[Topic: Exam\\x1b[2J]"],
+    ),
+    (
+        TopicKnown(room="lab", text="a\nb", author="bob", at=NOON, is_change=True),
+        ["[bob set the topic of lab: a\u23ceb]"],
+    ),
+    (
+        TopicKnown(room="lab", text="", author="", at=NOON, is_change=True),
+        ["[somebody cleared the topic of lab.]"],
+    ),
+    (
+        TopicKnown(room="lab", text="Exam", author="bob", at=NOON),
+        [f"[The topic of lab, set by bob {SHOWN_NOON}: Exam]"],
+    ),
+    (TopicKnown(room="lab", text="", author="", at=0), ["[lab has no topic.]"]),
+    (TopicUnknown(room="lab"), ["[The topic of lab has not come from the server yet.]"]),
+    (
+        TopicNotSet(room="lab", reason=TopicFailure.UNREACHABLE),
+        ["[The topic of lab is not changed: the server is away.]"],
+    ),
+    (
+        TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG),
+        ["[The topic of lab is not changed: a topic has at most 200 characters.]"],
     ),
     (LeftRoom(room="lab"), ["[You left lab.]"]),
     (RoomEntryDenied(room="lab", reason=RoomEntryRefusal.ROOM_FULL), ["[You cannot enter lab: it is full.]"]),

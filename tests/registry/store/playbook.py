@@ -26,6 +26,7 @@ from chatapp.registry.store.entries import (
     NameReserved,
     RoomMemberGone,
     RoomMemberKept,
+    RoomTopicKept,
 )
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
@@ -92,6 +93,10 @@ def gone(group: str = "tea") -> GroupGone:
     return GroupGone(group)
 
 
+def topic(text: str, group: str = "tea") -> RoomTopicKept:
+    return RoomTopicKept(group, text, ALICE, 80)
+
+
 def member(identity: bytes, group: str = "tea", *, seen: int = 5, is_here: bool = True) -> RoomMemberKept:
     return RoomMemberKept(identity, group, 3, seen, is_here, 90)
 
@@ -106,6 +111,7 @@ class Model:
     keys: dict[str, dict[int, bytes]] = field(default_factory=dict)
     lines: dict[str, list[GroupLineKept]] = field(default_factory=dict)
     cuts: dict[str, int] = field(default_factory=dict)
+    topics: dict[str, RoomTopicKept] = field(default_factory=dict)
     tops: dict[str, int] = field(default_factory=dict)
     last_use: dict[tuple[str, int], int] = field(default_factory=dict)
     highest_serial: int = 0
@@ -147,8 +153,10 @@ class Model:
                 self._cut(entry.group, entry.position)
             case GroupLinesDropped():
                 self._drop_lines(entry)
+            case RoomTopicKept():
+                self.topics[entry.group] = entry
             case GroupGone():
-                for table in (self.keys, self.lines, self.cuts, self.tops):
+                for table in (self.keys, self.lines, self.cuts, self.tops, self.topics):
                     table.pop(entry.group, None)
                 self.last_use = {use: at for use, at in self.last_use.items() if use[0] != entry.group}
             case DeskVisitKept():
@@ -189,7 +197,7 @@ class Model:
                 del keys[epoch]
 
     def view(self) -> View:
-        groups = {*self.keys, *self.lines, *self.cuts}
+        groups = {*self.keys, *self.lines, *self.cuts, *self.topics}
         return {
             "names": list(self.names.values()),
             "members": self.members,
@@ -198,6 +206,7 @@ class Model:
             "lines": {name: self.lines.get(name, []) for name in groups},
             "cuts": {name: self.cuts.get(name, -1) for name in groups},
             "tops": {name: self.tops.get(name, -1) for name in groups},
+            "topics": {name: self.topics.get(name) for name in groups},
             "highest_serial": self.highest_serial,
             "visits": [self.visits[number] for number in sorted(self.visits)],
             "said": self.said,
@@ -232,6 +241,7 @@ def view(store: Store, loaded: Loaded) -> View:
         "lines": lines,
         "cuts": {name: group.cut for name, group in loaded.groups.items()},
         "tops": {name: group.highest for name, group in loaded.groups.items()},
+        "topics": {name: group.topic for name, group in loaded.groups.items()},
         "highest_serial": loaded.highest_serial,
         "visits": loaded.desk.visits,
         "said": loaded.desk.lines,

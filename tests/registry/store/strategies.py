@@ -18,12 +18,27 @@ from tests.registry.store.playbook import (
     said,
     stored,
     taken,
+    topic,
     visiting,
 )
 
 PEOPLE = (ALICE, BOB, CAROL)
 GROUPS = ("tea", "a/b")
-KINDS = ("mail", "mail", "take", "line", "line", "key", "key", "cut", "drop", "gone", "name", "person")
+KINDS = (
+    "mail",
+    "mail",
+    "take",
+    "line",
+    "line",
+    "key",
+    "key",
+    "cut",
+    "drop",
+    "gone",
+    "topic",
+    "name",
+    "person",
+)
 
 
 class Author:
@@ -66,6 +81,8 @@ class Author:
             return cut(at, group)
         if kind == "drop":
             return self._drop(data, group)
+        if kind == "topic":
+            return topic(data.draw(st.text(max_size=9)), group)
         if kind == "gone":
             self.said[group] = {}
             return gone(group)

@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 from tests.registry.store.disks import FailingDisk, WatchedDisk
-from tests.registry.store.playbook import cut, dropped, gone, key, line, opened
+from tests.registry.store.playbook import cut, dropped, gone, key, line, opened, topic
 
 
 def test_a_group_is_rewritten_when_most_of_it_is_obsolete(tmp_path: Path) -> None:
@@ -108,3 +108,29 @@ def test_a_group_that_goes_while_its_file_is_written_does_not_come_back(tmp_path
     _, loaded = opened(tmp_path, WatchedDisk())
     assert [head.position for head in loaded.groups["#a"].lines] == [8]
     assert list(loaded.groups["#a"].keys) == [5]
+
+
+def test_a_topic_comes_to_rest_in_the_groups_file_and_goes_with_it(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path, WatchedDisk())
+    store.append([key(1, "#a"), topic("first", "#a")])
+    store.checkpoint()
+    store.append([topic("Exam", "#a"), topic("", "#b")])
+    store.checkpoint()
+    store.close()
+    store, loaded = opened(tmp_path, WatchedDisk())
+    assert (loaded.groups["#a"].topic, loaded.groups["#b"].topic) == (topic("Exam", "#a"), topic("", "#b"))
+    store.append([gone("#a"), gone("#b")])
+    store.checkpoint()
+    assert list((tmp_path / "groups").iterdir()) == []
+    store.close()
+
+
+def test_topics_that_were_replaced_do_not_fill_the_file(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path, WatchedDisk())
+    for number in range(1_000):
+        store.append([topic(f"{number:0200}", "#a")])
+        if number % 10 == 0:
+            store.checkpoint()
+    store.checkpoint()
+    assert sum(path.stat().st_size for path in (tmp_path / "groups").iterdir()) < 50_000
+    store.close()

@@ -12,6 +12,7 @@ from chatapp.registry.store.entries import (
     GroupLineKept,
     MailStored,
     Owner,
+    RoomTopicKept,
 )
 from chatapp.registry.store.state import StoreState
 from tests.registry.store.playbook import BOB, bound, cut, gone, key, line, stored, taken
@@ -48,7 +49,9 @@ def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
     kept = set()
     for where, entry in enumerate(author.batch(data) + author.batch(data) + author.batch(data)):
         freed.extend(state.apply(entry, where))
-        if isinstance(entry, MailStored | GroupLineKept | GroupKeyMade | GroupCut | DeskEntry):
+        if isinstance(
+            entry, MailStored | GroupLineKept | GroupKeyMade | GroupCut | RoomTopicKept | DeskEntry
+        ):
             kept.add(where)
     owners: list[Owner] = [*state.mail, *state.groups, DeskOwner.DESK]
     held = [where for owner in owners for holder in state.holders(owner) for where in holder.values()]

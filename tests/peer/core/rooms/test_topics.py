@@ -1,0 +1,178 @@
+"""The topic of our room: setting it, and what the user is told of it."""
+
+import pytest
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import TopicFailure
+from chatapp.wire.limits import TOPIC_MAX
+from chatapp.wire.messages.rooms import (
+    NO_TOPIC,
+    EnterRoom,
+    GroupGranted,
+    RoomEntered,
+    RoomMember,
+    SetTopic,
+    Topic,
+    TopicRefusal,
+    TopicRefused,
+    TopicTold,
+)
+from tests.peer.core.cast import POLICY
+from tests.peer.core.hall import SENDER_INDEX, Node
+from tests.peer.core.lab import BOB, CAROL, HERE, LAB_KEY, enter, link_again, lose_registry, node, requests
+
+__all__ = ["node"]
+
+EXAM = Topic("Exam", BOB.id, 5_000)
+TopicEvent = happened.TopicKnown | happened.TopicUnknown | happened.TopicNotSet | happened.NotInRoom
+
+
+def known(text: str, author: str = "bob", at: float = 5.0, *, is_change: bool = False) -> happened.TopicKnown:
+    return happened.TopicKnown(room="lab", text=text, author=author, at=at, is_change=is_change)
+
+
+def let_in(node: Node, asked: object, topic: Topic) -> None:
+    assert isinstance(asked, EnterRoom)
+    node.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0, topic),
+        GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 10),
+    )
+
+
+def ask(node: Node, text: str) -> SetTopic:
+    node.core.rooms.topic.ask(text, now=node.now)
+    node.pump()
+    (asked,) = requests(node, SetTopic)
+    assert isinstance(asked, SetTopic)
+    return asked
+
+
+def shown(node: Node) -> list[happened.Event]:
+    return [event for event in node.saw() if isinstance(event, TopicEvent)]
+
+
+def shown_on_request(node: Node) -> list[happened.Event]:
+    node.core.rooms.topic.show()
+    node.pump()
+    return shown(node)
+
+
+def test_a_newcomer_reads_it(node: Node) -> None:
+    node.core.rooms.enter("lab", now=node.now)
+    node.pump()
+    let_in(node, requests(node, EnterRoom)[0], EXAM)
+    assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob",), missed=0, topic="Exam")]
+    assert shown_on_request(node) == [known("Exam")]
+
+
+def test_set_and_told_once(node: Node) -> None:
+    enter(node)
+    node.saw()
+    asked = ask(node, "  No\x1b food ")
+    assert (asked.group, asked.text) == ("#lab", "No\\x1b food")
+    assert shown(node) == []
+    topic = Topic(asked.text, BOB.id, 9_000)
+    node.told(TopicTold(asked.reference, "#lab", topic))
+    assert shown(node) == [known(asked.text, at=9.0, is_change=True)]
+    node.pass_time(POLICY.give_up_after + 0.1)
+    assert shown(node) == []
+
+
+def test_news_of_others_and_of_another_room(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.told(TopicTold(0, "#yard", EXAM), TopicTold(0, "#lab", EXAM))
+    node.told(TopicTold(0, "#lab", Topic("", CAROL.id, 9_000)))
+    assert shown(node) == [known("Exam", is_change=True), known("", "carol", 9.0, is_change=True)]
+    assert shown_on_request(node) == [known("", "carol", 9.0)]
+
+
+def test_an_ignored_persons_topic_is_not_told(node: Node) -> None:
+    enter(node)
+    node.core.trust.ignore("bob", is_ignored=True)
+    node.saw()
+    node.told(TopicTold(0, "#lab", EXAM))
+    assert shown(node) == []
+
+
+def test_somebody_whose_row_has_not_come(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.told(TopicTold(0, "#lab", Topic("Exam", b"x" * 32, 5_000)))
+    assert shown(node) == [known("Exam", "", is_change=True)]
+
+
+@pytest.mark.parametrize("reason", TopicRefusal)
+def test_refused(node: Node, reason: TopicRefusal) -> None:
+    enter(node)
+    node.saw()
+    asked = ask(node, "Exam")
+    node.told(TopicRefused(asked.reference ^ 1, reason))
+    assert shown(node) == []
+    node.told(TopicRefused(asked.reference, reason))
+    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure[reason.name])]
+
+
+def test_too_long(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.core.rooms.topic.ask("x" * (TOPIC_MAX + 1), now=node.now)
+    node.pump()
+    assert requests(node, SetTopic) == []
+    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
+    assert len(ask(node, "\U0001f600" * TOPIC_MAX).text) == TOPIC_MAX
+
+
+def test_outside_of_rooms(node: Node) -> None:
+    node.core.rooms.topic.ask("Exam", now=node.now)
+    node.pump()
+    assert requests(node, SetTopic) == []
+    assert shown(node) == [happened.NotInRoom()]
+    assert shown_on_request(node) == [happened.NotInRoom()]
+
+
+def test_a_registry_that_does_not_answer(node: Node) -> None:
+    enter(node)
+    node.saw()
+    ask(node, "Exam")
+    node.pass_time(POLICY.give_up_after + 0.1)
+    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.UNANSWERED)]
+
+
+def test_a_registry_that_is_away(node: Node) -> None:
+    enter(node)
+    node.told(TopicTold(0, "#lab", EXAM))
+    lose_registry(node)
+    node.saw()
+    node.core.rooms.topic.ask("Later", now=node.now)
+    node.pass_time(10.0)
+    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.UNREACHABLE)]
+    assert shown_on_request(node) == [known("Exam")]
+
+
+@pytest.mark.parametrize("reach", ["new", "same", "none"])
+def test_on_a_new_link_only_a_change_is_told(node: Node, reach: str) -> None:
+    enter(node)
+    node.told(TopicTold(0, "#lab", EXAM))
+    node.lose_link()
+    node.saw()
+    again = link_again(node, BOB.row(1, sender_index=7), CAROL.row(2, sender_index=8))
+    topic = {"new": Topic("New", CAROL.id, 9_000), "same": EXAM, "none": NO_TOPIC}[reach]
+    let_in(node, again, topic)
+    told = {
+        "new": [known("New", "carol", 9.0, is_change=True)],
+        "same": [],
+        "none": [known("", "", 0.0, is_change=True)],
+    }
+    assert shown(node) == told[reach]
+
+
+def test_it_is_asked_again_behind_the_entry_on_the_next_link(node: Node) -> None:
+    enter(node)
+    first = ask(node, "Exam")
+    node.lose_link()
+    node.register()
+    node.greet()
+    asked = [one for one in node.asked() if isinstance(one, EnterRoom | SetTopic)]
+    assert [type(one) for one in asked] == [EnterRoom, SetTopic]
+    assert asked[1] == first
