@@ -167,10 +167,7 @@ ROOM_LIST_MAX: Final = 48 * 1024
 """Bytes of rooms in one list."""
 
 TOPIC_MAX: Final = 200
-"""Characters of a room's topic: a line on most screens."""
-
-TOPIC_BYTES_MAX: Final = 800
-"""Bytes of a topic in UTF-8. It stands in one frame with all members of a full room."""
+"""Characters of a room's topic: two lines on most screens, and at most 800 bytes in the frame that lists a full room."""
 
 TOPICS_BURST: Final = 8
 """Topics that one identity may set at once: each goes to the disk and to all members."""

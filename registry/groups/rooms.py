@@ -37,7 +37,6 @@ from chatapp.wire.limits import (
     ROOMS_MADE_PER_ADDRESS_SPAN,
     ROOMS_MADE_SPAN,
     ROOMS_MAX,
-    TOPIC_BYTES_MAX,
     TOPICS_BURST,
     TOPICS_SPAN,
 )
@@ -464,8 +463,6 @@ class Rooms:
         room = self._room_of.get(caller.identity)
         if room is None or room.group.name != request.group or not room.members[caller.identity].is_here:
             return _no_topic(request, caller, TopicRefusal.NOT_HERE)
-        if len(request.text.encode()) > TOPIC_BYTES_MAX:
-            return _no_topic(request, caller, TopicRefusal.TOO_LONG)
         if not self._topics.take(caller.identity, now=now):
             return _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
         topic = Topic(request.text, caller.identity, self._context.clock.millis(now))

@@ -76,7 +76,7 @@ def test_no_limit_is_missing() -> None:
         ("12.4", f"stays one for {limits.GROUP_KEPT_FOR / 86_400:.0f} days"),
         ("12.5", f"at most {limits.ROOM_LINES_MAX:,} lines or {limits.ROOM_BYTES_MAX >> 20} MiB"),
         ("12.6", f"at most {ROOMS_LISTED_MAX:,} of them or {limits.ROOM_LIST_MAX >> 10} KiB"),
-        ("12.7", f"at most {limits.TOPIC_MAX} characters and {limits.TOPIC_BYTES_MAX} bytes"),
+        ("12.7", f"at most {limits.TOPIC_MAX} characters"),
         ("12.7", f"set {limits.TOPICS_BURST} topics at once, or one within {limits.TOPICS_SPAN:.0f} s"),
         ("13.1", f"forgotten after {limits.GUEST_KEPT_FOR:.0f} s"),
         ("13.1", f"at most {limits.GUESTS_PER_ADDRESS} guests of one host and {limits.GUESTS_MAX:,} in all"),

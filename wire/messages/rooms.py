@@ -243,8 +243,6 @@ class TopicRefusal(enum.IntEnum):
     NOT_SERVING = 2
     """The registry's disk is full or read-only."""
     TOO_OFTEN = 3
-    TOO_LONG = 4
-    """The text has more bytes than are allowed."""
 
 
 class TopicRefused(msgspec.Struct, frozen=True, array_like=True, tag=83):

@@ -22,7 +22,7 @@ from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import TOPIC_BYTES_MAX, TOPIC_MAX
+from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.messages import rooms as wire
 from chatapp.wire.messages.rooms import (
     EnterRoom,
@@ -281,7 +281,7 @@ class TopicRequest:
             return
         self._text = sanitize(text.strip())
         self.pending = PendingRequest(self._rng.getrandbits(32) or 1, room.room, None)
-        if len(self._text) > TOPIC_MAX or len(self._text.encode()) > TOPIC_BYTES_MAX:
+        if len(self._text) > TOPIC_MAX:
             self.give_up(TopicFailure.TOO_LONG)
         elif self._registry_status.reach is RegistryReach.LOST:
             if not self._session.search(now=now):
