@@ -175,7 +175,7 @@ def keepsakes() -> list[bytes]:
     """Small JSON files: tickets, keys, renames, admin requests."""
     errands = [MakeInvites(codes=[b"c" * 32]), ListNames(), ReleaseName(name="bob")]
     texts = [
-        msgspec.json.encode(one) for one in (StoredVisit(ticket=b"t" * 16, heard=3), StoredVisit(), *errands)
+        msgspec.json.encode(one) for one in (StoredVisit(ticket=b"t" * 16, shown=3), StoredVisit(), *errands)
     ]
     keys = [[1_700_000_000.5, "ab" * 32], [1_600_000_000.0, "cd" * 32]]
     return [

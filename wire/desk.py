@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import DESK_FORM_NAME_MAX
-from chatapp.wire.messages.desk import ClientChanged, ClientReach, ClientTold, RoomShown, RoomVisitor
+from chatapp.wire.messages.desk import ClientAssigned, ClientChange, ClientChanged, RoomShown, RoomVisitor
 
 _NUMBER_TYPED_MAX: Final = 64
 """Characters of a number as typed, with blanks, brackets and dashes."""
@@ -90,9 +90,9 @@ def _example(region: str) -> str:
 HOLD_BACK_FOR: Final = 2.0
 """Seconds that a person needs to notice a new visitor and to stop typing for the previous one."""
 
-STILL_SERVED: Final = frozenset({ClientReach.AWAY, ClientReach.BACK})
+STILL_SERVED: Final = frozenset({ClientChange.AWAY, ClientChange.BACK})
 """Changes after which the operator still serves the visitor."""
-_ASKED: Final = frozenset({ClientReach.ENDED, ClientReach.GIVEN})
+_ASKED: Final = frozenset({ClientChange.ENDED, ClientChange.GIVEN})
 """Ends of a session that the operator asked for."""
 _NEVER: Final = float("-inf")
 
@@ -117,7 +117,7 @@ class Held(NamedTuple):
 
     former: Client | None
     """The visitor for whom it may have been meant; None if nobody was served."""
-    change: ClientReach | None
+    change: ClientChange | None
     """What happened to that visitor, if known."""
     client: Client | None
     """The visitor who is served now."""
@@ -133,18 +133,18 @@ class Focus:
         self.client: Client | None = None
         self._came_at = _NEVER
         """When the operator was shown that visitor, unless a command of the operator brought the visitor."""
-        self._gone: tuple[Client, ClientReach | None] | None = None
+        self._gone: tuple[Client, ClientChange | None] | None = None
         """The visitor served last, and how that session ended."""
         self._gone_until = _NEVER
         """Lines entered before this time may be meant for that visitor."""
 
     # --- what the operator is shown
 
-    def came(self, told: ClientTold, *, now: float) -> None:
+    def came(self, told: ClientAssigned, *, now: float) -> None:
         """The operator is shown that they serve this visitor."""
         if self.client is not None and self.client.visit == told.visit:
             return
-        self.lost(ClientReach.TAKEN_BACK, now=now)
+        self.lost(ClientChange.TAKEN_BACK, now=now)
         self.client = Client(told.visit, told.name)
         if told.is_asked:
             self._settle()
@@ -159,7 +159,7 @@ class Focus:
         if is_served and changed.change not in STILL_SERVED:
             self.lost(changed.change, now=now)
 
-    def lost(self, change: ClientReach | None, *, now: float) -> None:
+    def lost(self, change: ClientChange | None, *, now: float) -> None:
         """The operator no longer serves the visitor; `change` says why, if known."""
         if self.client is None:
             return

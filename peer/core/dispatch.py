@@ -30,7 +30,14 @@ from chatapp.peer.core.trace import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.admission import signed_table
 from chatapp.wire.codec import decode_frames, decode_table_batch
-from chatapp.wire.delivery.parts import Acknowledged, Arrived, Asked, GaveUp, Told, Unanswered
+from chatapp.wire.delivery.parts import (
+    Acknowledged,
+    Arrived,
+    GaveUp,
+    NumbersReported,
+    NumbersRequested,
+    Unanswered,
+)
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.messages.desk import DeskNotice, VisitorNotice
@@ -58,8 +65,8 @@ from chatapp.wire.messages.rooms import (
     RoomLeft,
     RoomRefused,
     RoomsListed,
+    TopicChanged,
     TopicRefused,
-    TopicTold,
 )
 from chatapp.wire.messages.table import TablePage
 
@@ -192,10 +199,10 @@ class Dispatcher:
                 case Unanswered(number, tries):
                     self._ladder.tried_again(contact, number, tries + 1, now=now)
                     self._look_for(contact, now)
-                case Asked():
+                case NumbersRequested():
                     is_asked = True
-                case Told(number):
-                    self._numbers_told(contact, number, now)
+                case NumbersReported(number):
+                    self._numbers_reported(contact, number, now)
         if is_asked:
             self._tell_numbers(contact, now)
         if acknowledged:
@@ -224,11 +231,11 @@ class Dispatcher:
         assert contact.conversation is not None
         contact.conversation.delivery.queue_frame(encode_frame(Known(known)))
 
-    def _numbers_told(self, contact: Contact, number: int, now: float) -> None:
+    def _numbers_reported(self, contact: Contact, number: int, now: float) -> None:
         """Our numbers begin above what this reader knows."""
         assert contact.conversation is not None
         contact.conversation.outgoing.learn(number)
-        self._outbox.numbers_told(contact, number, now=now)
+        self._outbox.numbers_reported(contact, number, now=now)
 
     def _look_for(self, contact: Contact, now: float) -> None:
         """Somebody does not answer: they may have another address, or a new session after a restart. Find out."""
@@ -463,7 +470,7 @@ class NoticeHandler:
                 self._outbox.answered(notice, now=now)
             case RoomEntered() | RoomRefused() | RoomLeft() | RoomChanged() | RoomsListed():
                 self._room_notice_arrived(notice, now)
-            case TopicTold() | TopicRefused():
+            case TopicChanged() | TopicRefused():
                 self._rooms.topic.answered(notice)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)

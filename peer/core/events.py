@@ -111,7 +111,7 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True):
     """The visitor, for NOT_IN_LINE."""
 
 
-class HeldWhat(enum.Enum):
+class HeldInput(enum.Enum):
     """What was not carried out."""
 
     LINE = "a line for the visitor"
@@ -123,7 +123,7 @@ class HeldWhat(enum.Enum):
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
     """What we typed was not carried out, because it may have been meant for another visitor than our present one."""
 
-    what: HeldWhat
+    what: HeldInput
     former: str
     """The visitor for whom it may have been meant; empty if it was typed while we served nobody."""
     move: ClientMove | None

@@ -13,33 +13,33 @@ from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import CommandFailure, DeskAction
 from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.messages.desk import (
+    AckDeskLines,
     CallNext,
+    ClientAssigned,
     ClientCause,
+    ClientChange,
     ClientChanged,
-    ClientReach,
-    ClientTold,
     CommandDone,
     CommandResult,
     ConversationNotice,
     DeskLine,
     DropVisitor,
-    DutyTold,
+    DutyStatus,
     EndDuty,
     EndSession,
+    FetchDeskLines,
     FiguresShown,
     HandOver,
-    HeardAtDesk,
     LineRefusal,
     LineRefused,
-    LinesTaken,
+    LinesSaved,
     MoveVisitor,
     NoteVisitor,
     OperatorNotice,
     OperatorRequest,
-    ReadAtDesk,
     RoomShown,
     RoomVisitor,
-    SayAtDesk,
+    SendDeskLine,
     ShowFigures,
     ShowRoom,
     TakeDuty,
@@ -147,7 +147,7 @@ class OperatorCommands:
         """Tell the operator why a command came to nothing."""
         self._out.events.append(happened.CommandFailed(reason=reason, name=name))
 
-    def hold_back(self, what: happened.HeldWhat, held: Held) -> None:
+    def hold_back(self, what: happened.HeldInput, held: Held) -> None:
         """Report that nothing was done: the command or line may have been meant for another visitor."""
         former, client = held.former, held.client
         if former is None and client is None:
@@ -166,14 +166,14 @@ class OperatorCommands:
         self._out.events.append(happened.CommandSucceeded(action=action, name=name, place=place))
 
 
-def _held_what(request: OperatorRequest) -> happened.HeldWhat:
+def _held_what(request: OperatorRequest) -> happened.HeldInput:
     match request:
         case HandOver():
-            return happened.HeldWhat.HAND_OVER
+            return happened.HeldInput.HAND_OVER
         case NoteVisitor():
-            return happened.HeldWhat.NOTE
+            return happened.HeldInput.NOTE
         case _:
-            return happened.HeldWhat.END
+            return happened.HeldInput.END
 
 
 def _room(shown: RoomShown) -> happened.WaitingRoom:
@@ -209,31 +209,31 @@ def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
 
 
 class DeskConversation:
-    """One end of a visit's conversation. `heard`: the highest position that was shown, in earlier runs as well."""
+    """One end of a visit's conversation. `shown`: the highest position that was shown, in earlier runs as well."""
 
-    def __init__(self, visit: int, *, heard: int = 0) -> None:
+    def __init__(self, visit: int, *, shown: int = 0) -> None:
         self.visit: Final = visit
-        self.heard = heard
-        self._came = heard
+        self.shown = shown
+        self._came = shown
         self._last = 0
         self._lines: dict[int, str] = {}
 
-    def say(self, text: str, *, wall: float) -> SayAtDesk:
+    def say(self, text: str, *, wall: float) -> SendDeskLine:
         """Return a line of ours. Its number follows the clock, so it is above all earlier ones, also of earlier runs."""
         self._last = max(self._last + 1, int(wall * 1_000_000))
         self._lines[self._last] = text
-        return SayAtDesk(self.visit, self._last, text)
+        return SendDeskLine(self.visit, self._last, text)
 
-    def unanswered(self) -> list[SayAtDesk]:
+    def unanswered(self) -> list[SendDeskLine]:
         """Return our lines to send again on a new link, in order."""
-        return [SayAtDesk(self.visit, number, text) for number, text in self._lines.items()]
+        return [SendDeskLine(self.visit, number, text) for number, text in self._lines.items()]
 
     @property
     def is_settled(self) -> bool:
         """Whether every line of ours was taken or refused."""
         return not self._lines
 
-    def taken(self, number: int) -> list[SayAtDesk]:
+    def taken(self, number: int) -> list[SendDeskLine]:
         """The registry has all lines up to this number. Return lines to send again.
 
         A number above all of ours is from an earlier run, before the clock was set back: the registry took our lines for
@@ -258,9 +258,9 @@ class DeskConversation:
         self._came = max(self._came, line.position)
         return is_new
 
-    def shown(self, position: int) -> None:
+    def note_shown(self, position: int) -> None:
         """Note that all lines up to this one were shown."""
-        self.heard = max(self.heard, position)
+        self.shown = max(self.shown, position)
 
 
 LINE_FAILURES: Final = {
@@ -333,20 +333,20 @@ class Operator:
 
     def say(self, text: str, target: VisitTarget, *, wall: float) -> None:
         """Send a line to our visitor. It waits here while the registry is away. The caller has checked its length."""
-        visit = self._meant(happened.HeldWhat.LINE, target)
+        visit = self._meant(happened.HeldInput.LINE, target)
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
             self._out.requests.append(self._conversation.say(text, wall=wall))
         else:
-            self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(visit))
+            self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(visit))
 
-    def _meant(self, what: happened.HeldWhat, target: VisitTarget) -> int | None:
+    def _meant(self, what: happened.HeldInput, target: VisitTarget) -> int | None:
         """Return the visit that is meant, 0 for none. Return None, and report it, when that is not clear."""
         if target.visit is not None:
             return target.visit
         typed = Typed.COMMAND
-        if what is happened.HeldWhat.LINE:
+        if what is happened.HeldInput.LINE:
             typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
         client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
@@ -357,8 +357,8 @@ class Operator:
     def lines_shown(self, visit: int, position: int) -> None:
         """Note that the visit's lines up to this one were shown, and tell the registry."""
         if self._conversation is not None and self._conversation.visit == visit:
-            self._conversation.shown(position)
-            self._out.requests.append(HeardAtDesk(visit, position))
+            self._conversation.note_shown(position)
+            self._out.requests.append(AckDeskLines(visit, position))
 
     @property
     def is_settled(self) -> bool:
@@ -395,15 +395,15 @@ class Operator:
     def handle(self, notice: OperatorNotice | ConversationNotice, *, now: float) -> None:
         """Handle a notice of the help desk."""
         match notice:
-            case DutyTold():
-                self._duty_told(notice, now)
-            case ClientTold():
-                self._client_told(notice, now)
+            case DutyStatus():
+                self._duty_reported(notice, now)
+            case ClientAssigned():
+                self._client_assigned(notice, now)
             case ClientChanged():
                 self._client_changed(notice, now)
             case DeskLine():
                 self._line_came(notice)
-            case LinesTaken():
+            case LinesSaved():
                 self._lines_taken(notice)
             case LineRefused():
                 self._line_refused(notice, now)
@@ -414,52 +414,52 @@ class Operator:
             case _:
                 assert_never(notice)
 
-    def _duty_told(self, told: DutyTold, now: float) -> None:
+    def _duty_reported(self, notice: DutyStatus, now: float) -> None:
         """Take our duty as the registry sees it. It comes on each new link too: a restarted registry has forgotten it."""
         was_first, self._is_new_link = self._is_new_link, False
-        if was_first and self._conversation is not None and told.visit != self._conversation.visit:
+        if was_first and self._conversation is not None and notice.visit != self._conversation.visit:
             self._taken_back(self._conversation, now)
-        if was_first and self._wants_duty and not told.is_on:
+        if was_first and self._wants_duty and not notice.is_on:
             self.commands.ask(TakeDuty(0, self.queue))
             return
-        self._wants_duty = self._wants_duty or told.is_on
-        if (told.is_on, told.queue) != (self.is_on, self.queue):
-            self._out.events.append(happened.DutyChanged(is_on=told.is_on, queue=told.queue))
-        self.is_on, self.queue = told.is_on, told.queue
+        self._wants_duty = self._wants_duty or notice.is_on
+        if (notice.is_on, notice.queue) != (self.is_on, self.queue):
+            self._out.events.append(happened.DutyChanged(is_on=notice.is_on, queue=notice.queue))
+        self.is_on, self.queue = notice.is_on, notice.queue
 
     def _taken_back(self, conversation: DeskConversation, now: float) -> None:
         """Our visitor was taken back while we had no link; lines that we typed meanwhile reach nobody."""
         move = happened.ClientMove.TAKEN_BACK
         self._out.events.append(happened.ClientMoved(name=self.client or "", move=move))
-        self._focus.lost(ClientReach.TAKEN_BACK, now=now)
+        self._focus.lost(ClientChange.TAKEN_BACK, now=now)
         self._conversation = None
         for _ in conversation.unanswered():
-            self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(conversation.visit))
+            self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(conversation.visit))
 
-    def _client_told(self, told: ClientTold, now: float) -> None:
-        is_same = self._conversation is not None and self._conversation.visit == told.visit
-        known = self._conversation if is_same else self._ended.pop(told.visit, None)
+    def _client_assigned(self, notice: ClientAssigned, now: float) -> None:
+        is_same = self._conversation is not None and self._conversation.visit == notice.visit
+        known = self._conversation if is_same else self._ended.pop(notice.visit, None)
         if not is_same:
             self._part()
-            self._conversation = known or DeskConversation(told.visit)
-        heard = 0 if known is None else known.heard
-        self._out.requests.append(ReadAtDesk(told.visit, heard, with_own=known is None))
-        self._focus.came(told, now=now)
-        self._is_client_away = not told.is_here
-        if told.cause is ClientCause.RETURNED and is_same:
+            self._conversation = known or DeskConversation(notice.visit)
+        shown = 0 if known is None else known.shown
+        self._out.requests.append(FetchDeskLines(notice.visit, shown, with_own=known is None))
+        self._focus.came(notice, now=now)
+        self._is_client_away = not notice.is_here
+        if notice.cause is ClientCause.RETURNED and is_same:
             return  # only the link broke; for the operator nothing has changed
         self._out.events.append(
             happened.ClientCame(
-                visit=told.visit,
-                name=told.name,
-                number=told.number,
-                issue=told.issue,
-                queue=told.queue,
-                waited=told.waited,
-                is_here=told.is_here,
-                note=told.note,
-                handed_over_by=told.operator,
-                is_back=told.cause is ClientCause.RETURNED,
+                visit=notice.visit,
+                name=notice.name,
+                number=notice.number,
+                issue=notice.issue,
+                queue=notice.queue,
+                waited=notice.waited,
+                is_here=notice.is_here,
+                note=notice.note,
+                handed_over_by=notice.operator,
+                is_back=notice.cause is ClientCause.RETURNED,
             )
         )
 
@@ -469,8 +469,8 @@ class Operator:
         self._focus.changed(changed, now=now)
         if changed.change not in STILL_SERVED:
             self._part()
-        was_away, self._is_client_away = self._is_client_away, changed.change is ClientReach.AWAY
-        if changed.change is ClientReach.BACK and not was_away:
+        was_away, self._is_client_away = self._is_client_away, changed.change is ClientChange.AWAY
+        if changed.change is ClientChange.BACK and not was_away:
             return  # a restarted registry takes everybody to be away at first
         move = happened.ClientMove[changed.change.name]
         self._out.events.append(happened.ClientMoved(name=changed.name, move=move))
@@ -486,7 +486,7 @@ class Operator:
             return self._conversation
         return self._ended.get(visit)
 
-    def _lines_taken(self, taken: LinesTaken) -> None:
+    def _lines_taken(self, taken: LinesSaved) -> None:
         conversation = self._conversation_of(taken.visit)
         if conversation is not None:
             self._out.requests += conversation.taken(taken.number)
@@ -502,10 +502,10 @@ class Operator:
             return
         if (
             conversation is self._conversation and self._is_new_link
-        ):  # we may not serve under our present name: DutyTold does not come
+        ):  # we may not serve under our present name: DutyStatus does not come
             self._focus.lost(None, now=now)
             self._part()
-        self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(refused.visit))
+        self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(refused.visit))
 
     def _drop_answered(self, conversation: DeskConversation) -> None:
         if conversation.is_settled:
@@ -523,5 +523,5 @@ class Operator:
                     position=line.position,
                 )
             )
-        elif line.position <= self._conversation.heard:
-            self._out.requests.append(HeardAtDesk(line.visit, self._conversation.heard))
+        elif line.position <= self._conversation.shown:
+            self._out.requests.append(AckDeskLines(line.visit, self._conversation.shown))

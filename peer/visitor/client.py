@@ -263,7 +263,7 @@ class Visitor:
         if (node := self._node) is None:
             return
         for event in events:
-            if isinstance(event, happened.LineCame):
+            if isinstance(event, happened.LineReceived):
                 node.core.lines_shown(event.position)
         node.driver.schedule()
 

@@ -10,12 +10,12 @@ from chatapp.peer.core.operator import DeskConversation
 from chatapp.peer.visitor import events as happened
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
+    AckDeskLines,
     ConversationRequest,
     DeskLine,
-    HeardAtDesk,
     LineRefusal,
     LineRefused,
-    LinesTaken,
+    LinesSaved,
 )
 from chatapp.wire.messages.table import Count
 
@@ -25,7 +25,7 @@ class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
 
     ticket: bytes = b""
     """Empty without a place."""
-    heard: Count = 0
+    shown: Count = 0
     """The highest position among the operator's lines that was shown."""
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Ticket:
         self._then: list[Callable[[], None]] = []
         self.value = stored.ticket
         """Empty without a place."""
-        self.heard = stored.heard
+        self.shown = stored.shown
         """The highest position among the operator's lines that was shown."""
 
     @property
@@ -54,24 +54,24 @@ class Ticket:
 
     def draw(self, then: Callable[[], None]) -> None:
         """Draw a new ticket; call `then` once it is stored."""
-        self.value, self.heard = self._rng.randbytes(TICKET_SIZE), 0
+        self.value, self.shown = self._rng.randbytes(TICKET_SIZE), 0
         self._store(then)
 
     def read_up_to(self, position: int, then: Callable[[], None]) -> None:
         """Note that the operator's lines up to this one have been shown; call `then` once it is stored."""
-        self.heard = position
+        self.shown = position
         self._store(then)
 
     def forget(self) -> None:
         """Give the ticket up: we have no place any more."""
-        self.value, self.heard = b"", 0
+        self.value, self.shown = b"", 0
         self._is_changed = True
         self._then.clear()
 
     def wants_stored(self) -> StoredVisit | None:
         """Drained: store this, then call `stored`."""
         changed, self._is_changed = self._is_changed, False
-        return StoredVisit(ticket=self.value, heard=self.heard) if changed else None
+        return StoredVisit(ticket=self.value, shown=self.shown) if changed else None
 
     def stored(self) -> None:
         """Do what waited for the disk: what was drained is stored."""
@@ -104,7 +104,7 @@ class VisitorConversation:
     def begin(self, visit: int) -> None:
         """Begin the conversation of this visit; continue it if it has begun."""
         if self._conversation is None or self._conversation.visit != visit:
-            self._conversation = DeskConversation(visit, heard=self._ticket.heard)
+            self._conversation = DeskConversation(visit, shown=self._ticket.shown)
 
     def forget(self) -> None:
         """End the conversation: the visit is over, or another one begins."""
@@ -142,7 +142,7 @@ class VisitorConversation:
             for line in self._conversation.unanswered():
                 self._send(line)
 
-    def taken(self, taken: LinesTaken) -> None:
+    def taken(self, taken: LinesSaved) -> None:
         """The registry has these lines of ours."""
         if self._conversation is not None and taken.visit == self._conversation.visit:
             for line in self._conversation.taken(taken.number):
@@ -170,14 +170,14 @@ class VisitorConversation:
         if self._conversation is None or line.visit != self._conversation.visit:
             return
         if self._conversation.take(line):
-            self._tell(happened.LineCame(operator=line.operator, text=line.text, position=line.position))
-        elif line.position <= self._ticket.heard:
-            self._send(HeardAtDesk(line.visit, self._ticket.heard))
+            self._tell(happened.LineReceived(operator=line.operator, text=line.text, position=line.position))
+        elif line.position <= self._ticket.shown:
+            self._send(AckDeskLines(line.visit, self._ticket.shown))
 
-    def shown(self, position: int) -> None:
+    def note_shown(self, position: int) -> None:
         """Confirm the lines up to this one to the registry, once it is stored that they were shown."""
-        if self._conversation is None or position <= self._ticket.heard:
+        if self._conversation is None or position <= self._ticket.shown:
             return
-        self._conversation.shown(position)
+        self._conversation.note_shown(position)
         visit = self._conversation.visit
-        self._ticket.read_up_to(position, lambda: self._send(HeardAtDesk(visit, position)))
+        self._ticket.read_up_to(position, lambda: self._send(AckDeskLines(visit, position)))

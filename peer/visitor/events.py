@@ -66,7 +66,7 @@ class ServedAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """We are being served: the answer to our question, or what we find when we come back."""
 
 
-class WhyBack(enum.Enum):
+class SentBackReason(enum.Enum):
     """Why we wait again."""
 
     HANDED_OVER = enum.auto()
@@ -80,7 +80,7 @@ class WhyBack(enum.Enum):
 class SentBack(msgspec.Struct, frozen=True, kw_only=True):
     """We were being served, or were called, and wait again."""
 
-    why: WhyBack
+    why: SentBackReason
 
 
 class Turn(enum.Enum):
@@ -101,7 +101,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     operator: str
 
 
-class LineCame(msgspec.Struct, frozen=True, kw_only=True):
+class LineReceived(msgspec.Struct, frozen=True, kw_only=True):
     """The operator says something. Call `lines_shown(position)` once it is shown."""
 
     operator: str
@@ -119,7 +119,7 @@ class VisitorLineRefused(msgspec.Struct, frozen=True, kw_only=True):
     reason: LineRefusal
 
 
-class Over(msgspec.Struct, frozen=True, kw_only=True):
+class VisitEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The visit is over. `cause`: None when the session was ended while we were away."""
 
     cause: OverCause | None
@@ -196,10 +196,10 @@ VisitEvent = (
     | ServedAnswered
     | SentBack
     | Served
-    | LineCame
+    | LineReceived
     | NotYourTurn
     | VisitorLineRefused
-    | Over
+    | VisitEnded
     | VisitRefused
     | VisitorNotAdmitted
     | FolderFull

@@ -101,7 +101,7 @@ class VisitorFace:
                 self._place = f"queue: number {position}"
             case happened.Served() | happened.ServedAnswered():
                 self._place = "it's your turn"
-            case happened.Over() | happened.PlaceGone() | happened.EndedUnseen():
+            case happened.VisitEnded() | happened.PlaceGone() | happened.EndedUnseen():
                 self._place = ""
             case _:
                 pass
@@ -112,10 +112,10 @@ class VisitorFace:
             case happened.FormWanted(region=region, menu=menu):
                 self._interview = Interview(region=region, menu=menu)
                 self._ask()
-            case happened.Over() if self._wants_new:
+            case happened.VisitEnded() if self._wants_new:
                 self._wants_new = False
                 self._visitor.begin_anew()
-            case happened.Over():
+            case happened.VisitEnded():
                 self.stop(DONE)
             case (
                 happened.VisitRefused()

@@ -46,9 +46,9 @@ _TURNS: Final = {
     happened.Turn.HANDED_OVER: "[{operator} serves you now.]",
 }
 _BACK: Final = {
-    happened.WhyBack.HANDED_OVER: "[You are being handed over: you are next in line.]",
-    happened.WhyBack.OPERATOR_LOST: "[The operator has lost the connection: you are next in line.]",
-    happened.WhyBack.CALL_MISSED: "[You were called while you were away: your place was kept.]",
+    happened.SentBackReason.HANDED_OVER: "[You are being handed over: you are next in line.]",
+    happened.SentBackReason.OPERATOR_LOST: "[The operator has lost the connection: you are next in line.]",
+    happened.SentBackReason.CALL_MISSED: "[You were called while you were away: your place was kept.]",
 }
 _MINUTE: Final = 60
 
@@ -121,7 +121,7 @@ def lines_of(event: happened.VisitEvent) -> list[str]:
     match event:
         case happened.FormWanted():
             return []  # the form asks its own questions
-        case happened.LineCame(operator=operator, text=text):
+        case happened.LineReceived(operator=operator, text=text):
             return [MessageLine(name(operator), ": ", sanitize(text))]
         case happened.NotYourTurn():
             return [WAIT]
@@ -160,7 +160,7 @@ def _place_lines(
     | happened.ServedAnswered
     | happened.SentBack
     | happened.Served
-    | happened.Over,
+    | happened.VisitEnded,
 ) -> list[str]:
     """The lines about the visitor's place and turn."""
     match event:
@@ -186,7 +186,7 @@ def _place_lines(
         case happened.QueueUnknown(name=wanted, queues=queues):
             there = f"{'there is' if len(queues) == 1 else 'there are'} {names(queues)}"
             return [f'[There is no queue "{name(wanted)}" here; {there}.]']
-        case happened.Over(cause=cause):
+        case happened.VisitEnded(cause=cause):
             return [f"[{_ENDED_UNSEEN if cause is None else _OVER[cause]}. Bye.]"]
         case _:
             assert_never(event)

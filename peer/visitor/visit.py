@@ -9,22 +9,22 @@ from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit, Ticket, VisitorConversation
 from chatapp.peer.visitor.form import Form
 from chatapp.wire.messages.desk import (
-    AskPlace,
+    AckDeskLines,
+    AskPosition,
     ConversationRequest,
     DeskLine,
     DeskRefusal,
     DeskRefused,
     DeskShown,
-    HeardAtDesk,
     JoinDesk,
     LeaveDesk,
     LineRefused,
-    LinesTaken,
-    PlaceCause,
-    PlaceTold,
+    LinesSaved,
+    OperatorAssigned,
+    OperatorCause,
+    PositionCause,
+    PositionReported,
     ReturnToDesk,
-    TurnCause,
-    TurnTold,
     VisitorRequest,
     VisitOver,
 )
@@ -56,13 +56,20 @@ PLACELESS: Final = frozenset({Stage.CLOSED, Stage.ASKING, Stage.OVER})
 
 
 _BACK: Final = {
-    PlaceCause.HANDED_OVER: happened.WhyBack.HANDED_OVER,
-    PlaceCause.OPERATOR_LOST: happened.WhyBack.OPERATOR_LOST,
-    PlaceCause.MISSED_CALL: happened.WhyBack.CALL_MISSED,
+    PositionCause.HANDED_OVER: happened.SentBackReason.HANDED_OVER,
+    PositionCause.OPERATOR_LOST: happened.SentBackReason.OPERATOR_LOST,
+    PositionCause.MISSED_CALL: happened.SentBackReason.CALL_MISSED,
 }
 
 NoticeToVisitor = (
-    DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
+    DeskShown
+    | PositionReported
+    | OperatorAssigned
+    | VisitOver
+    | DeskRefused
+    | DeskLine
+    | LinesSaved
+    | LineRefused
 )
 """What a registry may say to a visitor."""
 
@@ -107,7 +114,7 @@ class Visit:
         reference = self._next_reference()
         if self.stage in PLACED:  # Otherwise the answer to an earlier request says the same.
             self._asked.add(reference)
-        self._send(AskPlace(reference))
+        self._send(AskPosition(reference))
 
     def say(self, text: str, *, wall: float) -> None:
         """Say a line to the operator; `NotYourTurn` follows while we wait."""
@@ -117,7 +124,7 @@ class Visit:
             self._tell(happened.NotYourTurn())
 
     def leave(self) -> None:
-        """Give the place up for good; `Over` follows."""
+        """Give the place up for good; `VisitEnded` follows."""
         self._send(LeaveDesk(self._next_reference()))
 
     def give_up(self) -> None:
@@ -134,7 +141,7 @@ class Visit:
 
     def lines_shown(self, position: int) -> None:
         """Note that the operator's lines up to this one have been shown."""
-        self._conversation.shown(position)
+        self._conversation.note_shown(position)
 
     @property
     def is_settled(self) -> bool:
@@ -170,22 +177,22 @@ class Visit:
 
     def handle(self, notice: NoticeToVisitor) -> None:
         """Handle a notice of the desk."""
-        if isinstance(notice, PlaceTold | TurnTold | DeskRefused):
+        if isinstance(notice, PositionReported | OperatorAssigned | DeskRefused):
             self._asked.discard(notice.reference)
         match notice:
             case DeskShown():
                 self._desk_shown(notice)
-            case PlaceTold():
-                self._place_told(notice)
-            case TurnTold():
-                self._turn_told(notice)
+            case PositionReported():
+                self._position_reported(notice)
+            case OperatorAssigned():
+                self._operator_assigned(notice)
             case VisitOver():
                 self._over(notice)
             case DeskRefused():
                 self._refused(notice)
             case DeskLine():
                 self._conversation.came(notice)
-            case LinesTaken():
+            case LinesSaved():
                 self._conversation.taken(notice)
             case LineRefused():
                 self._conversation.refused(notice)
@@ -204,7 +211,7 @@ class Visit:
         elif self.stage is Stage.JOINING and not self._ticket.is_pending:
             self._ask_in()
         elif self.stage in PLACED or self.stage is Stage.RETURNING:
-            self._send(ReturnToDesk(self._next_reference(), self._ticket.value, self._ticket.heard))
+            self._send(ReturnToDesk(self._next_reference(), self._ticket.value, self._ticket.shown))
 
     def _want_form(self, desk: DeskShown) -> None:
         self.stage = Stage.ASKING
@@ -219,36 +226,36 @@ class Visit:
             )
         )
 
-    def _place_told(self, told: PlaceTold) -> None:
-        if not self._enter(told.visit):
+    def _position_reported(self, notice: PositionReported) -> None:
+        if not self._enter(notice.visit):
             return
         before, self.stage = self.stage, Stage.WAITING
-        if told.cause is PlaceCause.ASKED:
-            estimate = happened.Estimate(least=told.least, most=told.most) if told.most else None
-            self._tell(happened.PlaceAnswered(position=told.position, estimate=estimate))
+        if notice.cause is PositionCause.ASKED:
+            estimate = happened.Estimate(least=notice.least, most=notice.most) if notice.most else None
+            self._tell(happened.PlaceAnswered(position=notice.position, estimate=estimate))
         else:
-            if before is Stage.ACTIVE or told.cause in _BACK:
-                why = _BACK.get(told.cause, happened.WhyBack.OPERATOR_LOST)
+            if before is Stage.ACTIVE or notice.cause in _BACK:
+                why = _BACK.get(notice.cause, happened.SentBackReason.OPERATOR_LOST)
                 self._tell(happened.SentBack(why=why))
-            if told.position != self._shown_position or before is not Stage.WAITING:
-                self._tell(happened.Placed(position=told.position, operators=told.operators))
-        self._shown_position = told.position
+            if notice.position != self._shown_position or before is not Stage.WAITING:
+                self._tell(happened.Placed(position=notice.position, operators=notice.operators))
+        self._shown_position = notice.position
         self._conversation.say_again()
 
-    def _turn_told(self, told: TurnTold) -> None:
-        if not self._enter(told.visit):
+    def _operator_assigned(self, notice: OperatorAssigned) -> None:
+        if not self._enter(notice.visit):
             return
         # A sign of life: until it comes, a visitor who was called is taken to be away.
-        self._send(HeardAtDesk(told.visit, self._ticket.heard))
+        self._send(AckDeskLines(notice.visit, self._ticket.shown))
         before, self.stage = self.stage, Stage.ACTIVE
         self._shown_position = 0
-        if told.cause is TurnCause.ASKED or before is Stage.RETURNING:
+        if notice.cause is OperatorCause.ASKED or before is Stage.RETURNING:
             self._tell(happened.ServedAnswered())
-        elif told.cause is TurnCause.HANDED_OVER:
-            self._tell(happened.Served(turn=happened.Turn.HANDED_OVER, operator=told.operator))
+        elif notice.cause is OperatorCause.HANDED_OVER:
+            self._tell(happened.Served(turn=happened.Turn.HANDED_OVER, operator=notice.operator))
         elif before is not Stage.ACTIVE:
             turn = happened.Turn.CALLED if before is Stage.WAITING else happened.Turn.AT_ONCE
-            self._tell(happened.Served(turn=turn, operator=told.operator))
+            self._tell(happened.Served(turn=turn, operator=notice.operator))
         self._conversation.say_again()
 
     def _enter(self, visit: int) -> bool:
@@ -270,7 +277,7 @@ class Visit:
             self._tell(happened.EndedUnseen(cause=over.cause))
             self._want_form(self._desk)
             return
-        self._tell(happened.Over(cause=over.cause))
+        self._tell(happened.VisitEnded(cause=over.cause))
 
     def _refused(self, refused: DeskRefused) -> None:
         if self.stage in PLACELESS:
@@ -282,7 +289,7 @@ class Visit:
         if self.stage is Stage.ACTIVE:
             # We were served, and the session ended while our link was down. To join again would be a second visit.
             self.give_up()
-            self._tell(happened.Over(cause=None))
+            self._tell(happened.VisitEnded(cause=None))
             return
         self._tell(happened.PlaceGone(is_joining=self._form is not None))
         if self._form is not None:

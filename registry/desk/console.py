@@ -36,14 +36,14 @@ from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
+    ClientAssigned,
     ClientChanged,
-    ClientTold,
     CommandDone,
     CommandResult,
     DeskLine,
     DeskNotice,
     DropVisitor,
-    DutyTold,
+    DutyStatus,
     EndDuty,
     EndSession,
     FiguresShown,
@@ -54,7 +54,7 @@ from chatapp.wire.messages.desk import (
     NoteVisitor,
     OperatorRequest,
     RoomShown,
-    SayAtDesk,
+    SendDeskLine,
     ShowFigures,
     ShowRoom,
     TakeDuty,
@@ -274,12 +274,12 @@ class DeskConsole:
     def _say(self, text: str, entered_at: float, now: float) -> list[Effect]:
         client = self._focus.meant(Typed.LINE, entered_at=entered_at)
         if isinstance(client, Held):
-            return self._show((held_line(SayAtDesk(0, 0, text), client),), now)
+            return self._show((held_line(SendDeskLine(0, 0, text), client),), now)
         if client is None:
             return self._show((NO_CLIENT,), now)
         transcript = self._visits.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
-        said = self._conversation.say(SayAtDesk(client.visit, number, text), CONSOLE_CALLER, now=now)
+        said = self._conversation.say(SendDeskLine(client.visit, number, text), CONSOLE_CALLER, now=now)
         return self._publisher.conclude(said, now=now)
 
     def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
@@ -314,10 +314,10 @@ class DeskConsole:
             case CommandDone():
                 return self._answered(notice)
             case LineRefused(visit, _, LineRefusal.NO_CLIENT):
-                return (held_line(SayAtDesk(visit, 0, ""), self._focus.missed(visit)),)
+                return (held_line(SendDeskLine(visit, 0, ""), self._focus.missed(visit)),)
             case LineRefused(_, _, reason):
                 return (refused_line(reason),)
-            case ClientTold():
+            case ClientAssigned():
                 self._focus.came(notice, now=now)
             case ClientChanged():
                 self._focus.changed(notice, now=now)
@@ -326,7 +326,7 @@ class DeskConsole:
                 self._room.shown(notice)
             case FiguresShown():
                 self._asked.pop(notice.reference, None)
-            case DutyTold():
+            case DutyStatus():
                 return self._duty_changed()
             case DeskLine():
                 client = self._focus.client

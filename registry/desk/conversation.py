@@ -10,12 +10,12 @@ from chatapp.registry.limits import Buckets, WallClock
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
 from chatapp.wire.messages.desk import (
-    HeardAtDesk,
+    AckDeskLines,
+    FetchDeskLines,
     LineRefusal,
     LineRefused,
-    LinesTaken,
-    ReadAtDesk,
-    SayAtDesk,
+    LinesSaved,
+    SendDeskLine,
 )
 
 
@@ -41,7 +41,7 @@ class ConversationRules:
             rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
         )
 
-    def say(self, request: SayAtDesk, caller: Caller, *, now: float) -> list[Effect]:
+    def say(self, request: SendDeskLine, caller: Caller, *, now: float) -> list[Effect]:
         """Accept a line, or answer the same line sent again."""
         visit, author = self._visit_of(caller)
         refusal = self._misplaced(visit, author, request)
@@ -50,7 +50,7 @@ class ConversationRules:
         transcript = self._visits.transcript(visit)
         if request.number <= transcript.taken(author):
             # The answer waits for lines that are on their way to the disk.
-            taken = LinesTaken(visit.number, transcript.taken(author))
+            taken = LinesSaved(visit.number, transcript.taken(author))
             return [Persist(entries=(), then=(Reply(to=caller, message=taken),))]
         if not transcript.has_room(request.text):
             return self._refused(request, LineRefusal.FULL, caller)
@@ -74,7 +74,7 @@ class ConversationRules:
         transcript.stored(note.position)
         return self._sender.deliver(visit, VISITOR) + self._sender.deliver(visit, visit.operator)
 
-    def heard(self, request: HeardAtDesk, caller: Caller) -> list[Effect]:
+    def acknowledge(self, request: AckDeskLines, caller: Caller) -> list[Effect]:
         """Note the lines that a reader has shown, and send further ones."""
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or visit.number not in self._visits.transcripts:
@@ -82,12 +82,12 @@ class ConversationRules:
         self._visits.transcripts[visit.number].confirm(reader, request.position)
         return self._sender.deliver(visit, reader)
 
-    def read(self, request: ReadAtDesk, caller: Caller) -> list[Effect]:
+    def read(self, request: FetchDeskLines, caller: Caller) -> list[Effect]:
         """Send an operator's program the lines that it does not know."""
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or reader == VISITOR:
             return [Drop(reason=DropReason.OTHER_VISIT)]
-        self._visits.transcript(visit).resume(reader, heard=request.heard, with_own=request.with_own)
+        self._visits.transcript(visit).resume(reader, shown=request.shown, with_own=request.with_own)
         return self._sender.deliver(visit, reader)
 
     def _visit_of(self, caller: Caller) -> tuple[Visit | None, Party]:
@@ -96,7 +96,7 @@ class ConversationRules:
         operator = self._queue.operators.get(caller.identity)
         return None if operator is None else operator.visit, caller.identity
 
-    def _misplaced(self, visit: Visit | None, author: Party, request: SayAtDesk) -> LineRefusal | None:
+    def _misplaced(self, visit: Visit | None, author: Party, request: SendDeskLine) -> LineRefusal | None:
         if visit is None or visit.number != request.visit:
             return LineRefusal.NO_CLIENT
         if author == VISITOR and visit.state is not VisitState.SERVED:
@@ -104,7 +104,7 @@ class ConversationRules:
         return None
 
     def _keep(
-        self, visit: Visit, said: TranscriptLine, first: int, request: SayAtDesk, caller: Caller
+        self, visit: Visit, said: TranscriptLine, first: int, request: SendDeskLine, caller: Caller
     ) -> Persist:
         entry = DeskLineKept(
             visit=visit.number,
@@ -118,7 +118,7 @@ class ConversationRules:
         )
         taken: tuple[Effect, ...] = ()
         if caller.identity != CONSOLE:
-            taken = (Reply(to=caller, message=LinesTaken(visit.number, said.number)),)
+            taken = (Reply(to=caller, message=LinesSaved(visit.number, said.number)),)
         kept = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=True)
         lost = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=False)
         return Persist(
@@ -130,5 +130,5 @@ class ConversationRules:
             ),
         )
 
-    def _refused(self, request: SayAtDesk, reason: LineRefusal, caller: Caller) -> list[Effect]:
+    def _refused(self, request: SendDeskLine, reason: LineRefusal, caller: Caller) -> list[Effect]:
         return self._sender.answer(caller, LineRefused(request.visit, request.number, reason))

@@ -36,13 +36,13 @@ from chatapp.registry.limits import WallClock
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.messages.desk import (
+    AckDeskLines,
     ConversationRequest,
     DeskRequest,
     DeskShown,
-    HeardAtDesk,
+    FetchDeskLines,
     OperatorRequest,
-    ReadAtDesk,
-    SayAtDesk,
+    SendDeskLine,
     VisitorRequest,
 )
 from chatapp.wire.messages.link import Attach
@@ -184,11 +184,11 @@ class Desk:
 
     def _converse(self, request: ConversationRequest, caller: Caller, now: float) -> list[Effect]:
         match request:
-            case SayAtDesk():
+            case SendDeskLine():
                 return self._conversation.say(request, caller, now=now)
-            case HeardAtDesk():
-                return self._conversation.heard(request, caller)
-            case ReadAtDesk():
+            case AckDeskLines():
+                return self._conversation.acknowledge(request, caller)
+            case FetchDeskLines():
                 return self._conversation.read(request, caller)
         assert_never(request)
 

@@ -27,25 +27,25 @@ from chatapp.registry.effects import Effect, Persist
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.messages.desk import (
+    ClientAssigned,
     ClientCause,
+    ClientChange,
     ClientChanged,
-    ClientReach,
-    ClientTold,
-    DutyTold,
+    DutyStatus,
+    OperatorAssigned,
+    OperatorCause,
     OverCause,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
+    PositionCause,
+    PositionReported,
     VisitOver,
 )
 
-_REACH: Final = {
-    OverCause.ENDED: ClientReach.ENDED,
-    OverCause.LEFT: ClientReach.LEFT,
-    OverCause.DROPPED: ClientReach.ENDED,
-    OverCause.LOST: ClientReach.LOST,
-    OverCause.NOT_KEPT: ClientReach.ENDED,
+_CHANGES: Final = {
+    OverCause.ENDED: ClientChange.ENDED,
+    OverCause.LEFT: ClientChange.LEFT,
+    OverCause.DROPPED: ClientChange.ENDED,
+    OverCause.LOST: ClientChange.LOST,
+    OverCause.NOT_KEPT: ClientChange.ENDED,
 }
 
 
@@ -105,36 +105,36 @@ class Notices:
         effects: list[Effect] = []
         for position, visit in enumerate(self._queue.line(queue), 1):
             if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
-                effects += self._sender.tell_visitor(visit, self.place(visit, PlaceCause.CHANGED))
+                effects += self._sender.tell_visitor(visit, self.place(visit, PositionCause.CHANGED))
         return effects
 
     # --- as it stands
 
-    def place(self, visit: Visit, cause: PlaceCause, *, reference: int = 0) -> PlaceTold:
+    def place(self, visit: Visit, cause: PositionCause, *, reference: int = 0) -> PositionReported:
         """Build the notice of a visitor's position."""
         position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
         operators = self._queue.operators.on_duty(visit.queue)
         estimate = self._statistics.estimates[visit.queue].range(ahead=position - 1, operators=operators)
         least, most = estimate or (0, 0)
-        return PlaceTold(reference, visit.number, cause, position, operators, least, most)
+        return PositionReported(reference, visit.number, cause, position, operators, least, most)
 
-    def turn(self, visit: Visit, cause: TurnCause, *, reference: int = 0) -> TurnTold:
+    def turn(self, visit: Visit, cause: OperatorCause, *, reference: int = 0) -> OperatorAssigned:
         """Build the notice that a visitor is served."""
         self._told.pop(visit.number, None)
-        return TurnTold(reference, visit.number, cause, self._operators.name_of(visit.operator))
+        return OperatorAssigned(reference, visit.number, cause, self._operators.name_of(visit.operator))
 
-    def duty(self, who: OperatorId, queue: str, *, is_on: bool) -> DutyTold:
+    def duty(self, who: OperatorId, queue: str, *, is_on: bool) -> DutyStatus:
         """Build the notice of an operator's duty and visitor."""
         operator = self._queue.operators.get(who)
         visit = None if operator is None else operator.visit
-        return DutyTold(is_on, queue, 0 if visit is None else visit.number)
+        return DutyStatus(is_on, queue, 0 if visit is None else visit.number)
 
     def client(
         self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY, is_asked: bool = False
-    ) -> ClientTold:
+    ) -> ClientAssigned:
         """Build the notice of the visitor whom an operator serves."""
         form = visit.form
-        return ClientTold(
+        return ClientAssigned(
             visit=visit.number,
             cause=cause,
             queue=visit.queue,
@@ -179,7 +179,7 @@ class Notices:
                 return []
             case HandoverReleased():
                 is_told = one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
-                return self._tell_place(one.visit, PlaceCause.OPERATOR_LOST) if is_told else []
+                return self._tell_position(one.visit, PositionCause.OPERATOR_LOST) if is_told else []
             case Change():
                 return self._effects_of_change(one, batch)
         assert_never(one)
@@ -188,9 +188,11 @@ class Notices:
         visit = one.visit
         match one.event:
             case VisitEvent.KEPT:
-                return [] if visit.number in batch.called else self._tell_place(visit, PlaceCause.JOINED)
+                return (
+                    [] if visit.number in batch.called else self._tell_position(visit, PositionCause.JOINED)
+                )
             case VisitEvent.LOST:
-                return self._tell_reach(one, ClientReach.AWAY)
+                return self._tell_change(one, ClientChange.AWAY)
             case VisitEvent.RETURNED:
                 return self._tell_return(one, batch)
             case VisitEvent.PASSED_OVER:
@@ -207,17 +209,17 @@ class Notices:
                 return self._tell_end(one)
         assert_never(one.event)
 
-    def _tell_place(self, visit: Visit, cause: PlaceCause) -> list[Effect]:
+    def _tell_position(self, visit: Visit, cause: PositionCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
         return self._sender.tell_visitor(visit, self.place(visit, cause, reference=reference))
 
-    def _tell_turn(self, visit: Visit, cause: TurnCause) -> list[Effect]:
+    def _tell_assignment(self, visit: Visit, cause: OperatorCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
         told = self._sender.tell_visitor(visit, self.turn(visit, cause, reference=reference))
         return told + self._sender.deliver(visit, VISITOR)
 
-    def _tell_reach(self, one: Change, reach: ClientReach) -> list[Effect]:
-        change = ClientChanged(one.visit.number, reach, one.visit.form.name)
+    def _tell_change(self, one: Change, how: ClientChange) -> list[Effect]:
+        change = ClientChanged(one.visit.number, how, one.visit.form.name)
         return self._sender.tell_operator(one.operator, change)
 
     def _tell_return(self, one: Change, batch: EventBatch) -> list[Effect]:
@@ -225,19 +227,21 @@ class Notices:
         if visit.number in batch.called or visit.state is VisitState.JOINING:
             return []
         if visit.state is VisitState.WAITING:
-            cause = PlaceCause.MISSED_CALL if visit.has_missed_call else PlaceCause.RETURNED
+            cause = PositionCause.MISSED_CALL if visit.has_missed_call else PositionCause.RETURNED
             visit.has_missed_call = False
-            told = self._tell_place(visit, cause)
+            told = self._tell_position(visit, cause)
             # Lines of an operator from before the visit was put back.
             return told + self._sender.deliver(visit, VISITOR)
-        back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
-        return back + self._tell_turn(visit, TurnCause.RETURNED)
+        back = self._tell_change(one, ClientChange.BACK) if one.before is VisitState.ABSENT else []
+        return back + self._tell_assignment(visit, OperatorCause.RETURNED)
 
     def _tell_call(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         self.moved[visit.queue] = None
-        cause = TurnCause.CONNECTED if visit.number in batch.kept else TurnCause.CALLED
-        told = self._tell_turn(visit, TurnCause.HANDED_OVER if visit.number in batch.put_back else cause)
+        cause = OperatorCause.CONNECTED if visit.number in batch.kept else OperatorCause.CALLED
+        told = self._tell_assignment(
+            visit, OperatorCause.HANDED_OVER if visit.number in batch.put_back else cause
+        )
         is_known = visit.number in batch.served_before
         how = ClientCause.HANDED_OVER if is_known else ClientCause.CALLED
         return told + self._tell_operator(visit, how, one.former, batch)
@@ -245,23 +249,23 @@ class Notices:
     def _tell_unanswered(self, one: Change) -> list[Effect]:
         self.moved[one.visit.queue] = None
         self._remove_reader(one.visit, one.operator)
-        return self._tell_reach(one, ClientReach.UNANSWERED)
+        return self._tell_change(one, ClientChange.UNANSWERED)
 
     def _tell_put_back(self, one: Change) -> list[Effect]:
         visit = one.visit
         self.moved[visit.queue] = None
-        is_given = one.cause is PlaceCause.HANDED_OVER
+        is_given = one.cause is PositionCause.HANDED_OVER
         self._remove_reader(visit, one.operator)
-        cause = PlaceCause.HANDED_OVER if is_given else PlaceCause.OPERATOR_LOST
-        told = self._tell_place(visit, cause) if visit.state is VisitState.WAITING else []
-        return told + self._tell_reach(one, ClientReach.GIVEN if is_given else ClientReach.TAKEN_BACK)
+        cause = PositionCause.HANDED_OVER if is_given else PositionCause.OPERATOR_LOST
+        told = self._tell_position(visit, cause) if visit.state is VisitState.WAITING else []
+        return told + self._tell_change(one, ClientChange.GIVEN if is_given else ClientChange.TAKEN_BACK)
 
     def _tell_hand_over(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         self._remove_reader(visit, one.former)
-        given = ClientChanged(visit.number, ClientReach.GIVEN, visit.form.name)
+        given = ClientChanged(visit.number, ClientChange.GIVEN, visit.form.name)
         told = self._sender.tell_operator(one.former, given)
-        told += self._tell_turn(visit, TurnCause.HANDED_OVER)
+        told += self._tell_assignment(visit, OperatorCause.HANDED_OVER)
         return told + self._tell_operator(visit, ClientCause.HANDED_OVER, one.former, batch)
 
     def _tell_operator(
@@ -283,7 +287,7 @@ class Notices:
             )  # the visitor may be away, or lose the link before reading it
         if one.operator != NOBODY:
             told += self._sender.deliver_rest(visit, one.operator)
-        told += self._tell_reach(one, _REACH[one.cause])
+        told += self._tell_change(one, _CHANGES[one.cause])
         self._told.pop(visit.number, None)
         self.references.pop(visit.number, None)
         self._visits.forget(visit)

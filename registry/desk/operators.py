@@ -20,7 +20,7 @@ from chatapp.wire.messages.desk import (
     CommandDone,
     CommandResult,
     DropVisitor,
-    DutyTold,
+    DutyStatus,
     EndDuty,
     EndSession,
     FiguresShown,
@@ -91,7 +91,7 @@ class OperatorRules:
             return []
         operator = self._queue.operators.get(who)
         if operator is None:
-            return self._sender.tell_operator(who, DutyTold(False, ""))
+            return self._sender.tell_operator(who, DutyStatus(False, ""))
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
         told = self._sender.tell_operator(who, duty)
         visit = operator.visit

@@ -27,7 +27,7 @@ from chatapp.registry.desk.visit import (
     is_in_line,
 )
 from chatapp.registry.limits import Leases
-from chatapp.wire.messages.desk import OverCause, PlaceCause
+from chatapp.wire.messages.desk import OverCause, PositionCause
 
 
 class GraceTimers:
@@ -388,7 +388,7 @@ class DeskQueue:
         operator.is_here = False
         self._absences.operator_lost(who, now=now)
         if operator.visit is not None and operator.visit.is_fresh:
-            self._put_back(operator.visit, PlaceCause.OPERATOR_LOST, now=now)
+            self._put_back(operator.visit, PositionCause.OPERATOR_LOST, now=now)
         self._free_wanted(operator, is_lost=True)
 
     def operator_returned(self, who: OperatorId) -> None:
@@ -409,7 +409,7 @@ class DeskQueue:
             operator.is_on = False
             self._events.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
         if operator.visit is not None:  # first, so that nobody behind this visit is called before it
-            self._put_back(operator.visit, PlaceCause.OPERATOR_LOST, now=now)
+            self._put_back(operator.visit, PositionCause.OPERATOR_LOST, now=now)
         self._free_wanted(operator, is_lost=True)
         self.operators.forget_idle(operator)
 
@@ -427,7 +427,7 @@ class DeskQueue:
             self._step(visit, VisitEvent.HANDED_OVER, operator=to, former=former)
         else:
             visit.wanted, visit.given_by = to, former
-            self._put_back(visit, PlaceCause.HANDED_OVER, now=now)
+            self._put_back(visit, PositionCause.HANDED_OVER, now=now)
         self._fill(visit.queue)
 
     # --- time
@@ -461,7 +461,7 @@ class DeskQueue:
         *,
         operator: OperatorId = NOBODY,
         former: OperatorId = NOBODY,
-        cause: OverCause | PlaceCause | None = None,
+        cause: OverCause | PositionCause | None = None,
     ) -> None:
         before = visit.state
         after = TRANSITIONS.get((before, event))
@@ -491,7 +491,7 @@ class DeskQueue:
             return visit if visit.state is VisitState.WAITING else None
         return None
 
-    def _put_back(self, visit: Visit, cause: PlaceCause, *, now: float) -> None:
+    def _put_back(self, visit: Visit, cause: PositionCause, *, now: float) -> None:
         former = self.operators.release(visit)
         ranked = self.line(visit.queue).put_back(visit)
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)

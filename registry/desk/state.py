@@ -16,7 +16,14 @@ from chatapp.registry.store.entries import DeskLineKept
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
-from chatapp.wire.messages.desk import ClientTold, DeskLine, DeskNotice, OverCause, TurnTold, VisitOver
+from chatapp.wire.messages.desk import (
+    ClientAssigned,
+    DeskLine,
+    DeskNotice,
+    OperatorAssigned,
+    OverCause,
+    VisitOver,
+)
 from chatapp.wire.names import name_key
 
 CONSOLE_NAME: Final = "desk"
@@ -26,7 +33,7 @@ CONSOLE_CALLER: Final = Caller(identity=CONSOLE)
 """The caller of whatever is typed at the console."""
 
 
-_AWAITED: Final = (TurnTold, ClientTold, DeskLine)
+_AWAITED: Final = (OperatorAssigned, ClientAssigned, DeskLine)
 """Notices after which the other side waits for an answer: their recipient is probed, so that nobody waits for one who
 has vanished."""
 

@@ -11,16 +11,16 @@ from chatapp.wire.errors import quoted
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
+    ClientAssigned,
     ClientCause,
+    ClientChange,
     ClientChanged,
-    ClientReach,
-    ClientTold,
     CommandDone,
     CommandResult,
     DeskLine,
     DeskNotice,
     DropVisitor,
-    DutyTold,
+    DutyStatus,
     EndDuty,
     EndSession,
     FiguresShown,
@@ -31,7 +31,7 @@ from chatapp.wire.messages.desk import (
     OperatorRequest,
     RoomShown,
     RoomVisitor,
-    SayAtDesk,
+    SendDeskLine,
     ShowFigures,
     ShowRoom,
     TakeDuty,
@@ -44,14 +44,14 @@ TOO_MANY_LINES: Final = "[Not done: too many lines wait for the answer to an ear
 ROOM_EMPTY: Final = "[Waiting room: empty.]"
 
 _CHANGES: Final = {
-    ClientReach.AWAY: "[{name} lost the connection; the place is kept for a while.]",
-    ClientReach.BACK: "[{name} is back.]",
-    ClientReach.LEFT: "[{name} has left.]",
-    ClientReach.LOST: "[{name} did not come back.]",
-    ClientReach.ENDED: "[Session with {name} ended.]",
-    ClientReach.GIVEN: "[{name} was handed over.]",
-    ClientReach.TAKEN_BACK: "[{name} is at the head of the line again.]",
-    ClientReach.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
+    ClientChange.AWAY: "[{name} lost the connection; the place is kept for a while.]",
+    ClientChange.BACK: "[{name} is back.]",
+    ClientChange.LEFT: "[{name} has left.]",
+    ClientChange.LOST: "[{name} did not come back.]",
+    ClientChange.ENDED: "[Session with {name} ended.]",
+    ClientChange.GIVEN: "[{name} was handed over.]",
+    ClientChange.TAKEN_BACK: "[{name} is at the head of the line again.]",
+    ClientChange.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
 }
 
 _REFUSALS: Final = {
@@ -71,12 +71,12 @@ _REFUSALS: Final = {
 }
 
 _ENDS: Final = {
-    ClientReach.LEFT: "has left",
-    ClientReach.LOST: "did not come back",
-    ClientReach.TAKEN_BACK: "is at the head of the line again",
-    ClientReach.UNANSWERED: "does not answer",
-    ClientReach.ENDED: "was sent away",
-    ClientReach.GIVEN: "was handed over",
+    ClientChange.LEFT: "has left",
+    ClientChange.LOST: "did not come back",
+    ClientChange.TAKEN_BACK: "is at the head of the line again",
+    ClientChange.UNANSWERED: "does not answer",
+    ClientChange.ENDED: "was sent away",
+    ClientChange.GIVEN: "was handed over",
 }
 
 _LINE_REFUSALS: Final = {
@@ -94,11 +94,11 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
         case DeskLine():
             who = f"{sanitize(notice.operator)} (operator)" if notice.operator else sanitize(client)
             return (f"{who}: {sanitize(notice.text)}",)
-        case ClientTold():
+        case ClientAssigned():
             return _client(notice)
         case ClientChanged():
             return (_CHANGES[notice.change].format(name=sanitize(notice.name)),)
-        case DutyTold():
+        case DutyStatus():
             return ()  # confirmed as the answer to `.on` or `.off`
         case RoomShown():
             return _room(notice)
@@ -147,7 +147,7 @@ def usage_line(usage: str) -> str:
     return f"[Usage: {usage}]"
 
 
-def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:
+def held_line(typed: OperatorRequest | SendDeskLine, held: Held) -> str:
     """Return why a line or a command was held back, and what it did not do."""
     client = "" if held.client is None else sanitize(held.client.name)
     if held.former is not None:
@@ -158,7 +158,7 @@ def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:
     else:
         return NO_CLIENT
     match typed:
-        case SayAtDesk():
+        case SendDeskLine():
             what = (
                 f"this was not said to {client}"
                 if client and held.former is not None
@@ -186,7 +186,7 @@ def refused_line(reason: LineRefusal) -> str:
     return _LINE_REFUSALS[reason]
 
 
-def _client(told: ClientTold) -> tuple[str, ...]:
+def _client(told: ClientAssigned) -> tuple[str, ...]:
     how = {
         ClientCause.CALLED: "Next client",
         ClientCause.HANDED_OVER: "Handed-over client",
@@ -202,7 +202,7 @@ def _client(told: ClientTold) -> tuple[str, ...]:
     if told.note:
         lines.append(f"Note: {sanitize(told.note)}")
     if not told.is_here:
-        lines.append(_CHANGES[ClientReach.AWAY].format(name=sanitize(told.name)))
+        lines.append(_CHANGES[ClientChange.AWAY].format(name=sanitize(told.name)))
     return tuple(lines)
 
 

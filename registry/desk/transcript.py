@@ -45,7 +45,7 @@ class Transcript:
         self._last = 0
         self._stored = 0
         self._taken: dict[Party, int] = {}
-        self._heard: dict[Party, int] = {VISITOR: 0}
+        self._confirmed: dict[Party, int] = {VISITOR: 0}
         self._sent: dict[Party, int] = {VISITOR: 0}
         """How far lines were sent to each reader; a reader who is not in here is sent nothing."""
         self._own: dict[Party, int] = {}
@@ -83,7 +83,10 @@ class Transcript:
 
     def _is_done(self, said: TranscriptLine) -> bool:
         """Return whether no reader has still to get this line."""
-        return all(reader == said.author or said.position <= heard for reader, heard in self._heard.items())
+        return all(
+            reader == said.author or said.position <= confirmed
+            for reader, confirmed in self._confirmed.items()
+        )
 
     def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> TranscriptLine:
         """Add a line, which is not on the disk yet. There must be room, and its number must be above all of its sender."""
@@ -115,26 +118,26 @@ class Transcript:
 
     def add_reader(self, reader: Party) -> None:
         """Add a reader. Until `resume` nothing is sent to them, and nothing is dropped that they have not got."""
-        self._heard.setdefault(reader, 0)
+        self._confirmed.setdefault(reader, 0)
         self._sent.pop(reader, None)
 
-    def resume(self, reader: Party, *, heard: int = 0, with_own: bool = False) -> None:
+    def resume(self, reader: Party, *, shown: int = 0, with_own: bool = False) -> None:
         """Begin to send lines to a reader, behind what they have confirmed or say that they know. `with_own`: they know
         nothing of the visit, and get their own lines too."""
         if with_own:
-            self._heard[reader], self._own[reader] = 0, self._last
-        self.confirm(reader, heard)
-        self._sent[reader] = self._heard.setdefault(reader, 0)
+            self._confirmed[reader], self._own[reader] = 0, self._last
+        self.confirm(reader, shown)
+        self._sent[reader] = self._confirmed.setdefault(reader, 0)
 
     def remove_reader(self, reader: Party) -> None:
         """Remove a reader."""
-        for places in (self._heard, self._sent, self._own):
+        for places in (self._confirmed, self._sent, self._own):
             places.pop(reader, None)
 
     def confirm(self, reader: Party, position: int) -> None:
         """Note that a reader has got all lines up to a position."""
-        upto = max(self._heard.get(reader, 0), min(position, self._stored))
-        self._heard[reader] = upto
+        upto = max(self._confirmed.get(reader, 0), min(position, self._stored))
+        self._confirmed[reader] = upto
         if reader in self._sent:
             self._sent[reader] = max(self._sent[reader], upto)
 
@@ -142,11 +145,11 @@ class Transcript:
         """Return the lines to send to a reader now. More are due when some of them are confirmed."""
         if reader not in self._sent:
             return []
-        heard, sent = self._heard.get(reader, 0), self._sent[reader]
+        confirmed, sent = self._confirmed.get(reader, 0), self._sent[reader]
         on_the_way = 0
         found: list[TranscriptLine] = []
         for said in self._lines:
-            if said.position <= heard or self._is_known_to(reader, said):
+            if said.position <= confirmed or self._is_known_to(reader, said):
                 continue
             if said.position > self._stored or (on_the_way and on_the_way + said.size > DESK_WINDOW):
                 break

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver
-from chatapp.wire.messages.desk import OverCause, PlaceCause
+from chatapp.wire.messages.desk import OverCause, PositionCause
 
 
 class VisitState(enum.Enum):
@@ -190,7 +190,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The operator it concerns: who serves now, or did until now."""
     former: OperatorId = NOBODY
     """The operator who handed the visitor over."""
-    cause: OverCause | PlaceCause | None = None
+    cause: OverCause | PositionCause | None = None
 
 
 class VisitUpdated(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -15,15 +15,15 @@ from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
 from chatapp.wire.messages.desk import (
-    AskPlace,
+    AskPosition,
     DeskRefusal,
     DeskRefused,
     JoinDesk,
     LeaveDesk,
+    OperatorCause,
     OverCause,
-    PlaceCause,
+    PositionCause,
     ReturnToDesk,
-    TurnCause,
     VisitorRequest,
     VisitOver,
 )
@@ -61,10 +61,10 @@ class VisitorRules:
             case JoinDesk():
                 return self._join(request, caller, now)
             case ReturnToDesk():
-                return self._return(request.reference, request.ticket, request.heard, caller)
+                return self._return(request.reference, request.ticket, request.shown, caller)
             case LeaveDesk():
                 return self._leave(request, caller)
-            case AskPlace():
+            case AskPosition():
                 return self._ask(request, caller)
         assert_never(request)
 
@@ -149,7 +149,7 @@ class VisitorRules:
             return DeskRefusal.ADDRESS_FULL
         return None
 
-    def _return(self, reference: int, ticket: bytes, heard: int, caller: Caller) -> list[Effect]:
+    def _return(self, reference: int, ticket: bytes, shown: int, caller: Caller) -> list[Effect]:
         over = self._visits.ends.get(digest(ticket))
         if over is not None:
             return [Reply(to=caller, message=over)]
@@ -165,7 +165,7 @@ class VisitorRules:
         self._visits.attach_guest(visit, caller.identity)
         self._publisher.notices.references[visit.number] = reference
         if visit.number in self._visits.transcripts:
-            self._visits.transcripts[visit.number].resume(VISITOR, heard=heard)
+            self._visits.transcripts[visit.number].resume(VISITOR, shown=shown)
         self._queue.returned(visit)
         return told
 
@@ -175,7 +175,7 @@ class VisitorRules:
         self.left(caller.identity)
         return []
 
-    def _ask(self, request: AskPlace, caller: Caller) -> list[Effect]:
+    def _ask(self, request: AskPosition, caller: Caller) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)
         if visit is None:
             return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
@@ -186,12 +186,13 @@ class VisitorRules:
             return [
                 Reply(
                     to=caller,
-                    message=self._publisher.notices.turn(visit, TurnCause.ASKED, reference=reference),
+                    message=self._publisher.notices.turn(visit, OperatorCause.ASKED, reference=reference),
                 )
             ]
         return [
             Reply(
-                to=caller, message=self._publisher.notices.place(visit, PlaceCause.ASKED, reference=reference)
+                to=caller,
+                message=self._publisher.notices.place(visit, PositionCause.ASKED, reference=reference),
             )
         ]
 

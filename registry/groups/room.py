@@ -22,7 +22,7 @@ from chatapp.wire.messages.rooms import (
     RoomMember,
     RoomPresence,
     Topic,
-    TopicTold,
+    TopicChanged,
 )
 
 _NEWS_AT_ONCE: Final = 64
@@ -178,7 +178,7 @@ class Room(GroupRules):
             )
         return [*self._tell(), RelayTo(frame=frame, links=self._links, sender=sender)]
 
-    def tell_topic(self, told: TopicTold, *, author: int | None) -> list[Effect]:
+    def tell_topic(self, told: TopicChanged, *, author: int | None) -> list[Effect]:
         """Tell everybody who is here of a topic, except on the author's link, where it is the answer."""
         message = msgspec.Raw(encode(told))
         links = (connection.link for connection in self.listeners())

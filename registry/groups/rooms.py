@@ -54,9 +54,9 @@ from chatapp.wire.messages.rooms import (
     RoomsListed,
     SetTopic,
     Topic,
+    TopicChanged,
     TopicRefusal,
     TopicRefused,
-    TopicTold,
 )
 from chatapp.wire.names import name_key, peer_name
 
@@ -485,11 +485,11 @@ class Rooms:
         room, request = self._setting.pop(outcome.number), outcome.request
         if not outcome.is_stored:
             return _no_topic(request, caller, TopicRefusal.NOT_SERVING)
-        answer = Reply(to=caller, message=TopicTold(request.reference, request.group, outcome.topic))
+        answer = Reply(to=caller, message=TopicChanged(request.reference, request.group, outcome.topic))
         if self.index.by_group(request.group) is not room:
             return [answer]  # the room has ended meanwhile
         room.topic = outcome.topic
-        told = TopicTold(0, request.group, outcome.topic)
+        told = TopicChanged(0, request.group, outcome.topic)
         return [answer, *room.tell_topic(told, author=caller.link)]
 
     # --- looking for one

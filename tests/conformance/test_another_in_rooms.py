@@ -148,8 +148,8 @@ def test_rooms_are_listed() -> None:
 
 
 def test_a_topic_is_told_to_all_who_are_here_and_to_newcomers() -> None:
-    """Clause 12.7: "When the topic is on the registry's disk, the author is answered with **TopicTold** and all others who
-    are here are sent it, with the reference 0"."""
+    """Clause 12.7: "When the topic is on the registry's disk, the author is answered with **TopicChanged** and all others
+    who are here are sent it, with the reference 0"."""
     house, (alice, bob, carol) = company("alice", "bob", "carol")
     ask(house, alice, 1, [70, 1, "tea"])
     ask(house, bob, 2, [70, 1, "tea"])

@@ -13,14 +13,14 @@ from chatapp.wire import admission, identity, sealing
 from chatapp.wire.framing import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
 from chatapp.wire.messages.desk import (
     ClientCause,
-    ClientReach,
+    ClientChange,
     CommandResult,
     DeskRefusal,
     LineRefusal,
+    OperatorCause,
     OverCause,
-    PlaceCause,
+    PositionCause,
     RoomVisitor,
-    TurnCause,
 )
 from chatapp.wire.messages.mail import Letter, MailRefusal
 from chatapp.wire.messages.registration import RefusalReason
@@ -168,9 +168,9 @@ def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:
 @pytest.mark.parametrize(
     ("number", "kinds"),
     [
-        ("13.2", (DeskRefusal, PlaceCause, TurnCause, OverCause)),
+        ("13.2", (DeskRefusal, PositionCause, OperatorCause, OverCause)),
         ("13.4", (LineRefusal,)),
-        ("13.5", (CommandResult, ClientCause, ClientReach)),
+        ("13.5", (CommandResult, ClientCause, ClientChange)),
     ],
 )
 def test_numbers_of_the_desk(number: str, kinds: tuple[type[enum.IntEnum], ...]) -> None:

@@ -114,11 +114,11 @@ class Lane:
                 match event:
                     case happened.FormWanted():
                         visitor.join(Form(name=name, number="+919876543210", issue=1))
-                    case happened.LineCame(text=text, operator=operator):
+                    case happened.LineReceived(text=text, operator=operator):
                         is_greeted = True
                         self._note(What.SHOWN, name, text)
                         visitor.say(f"{name} {operator} {time.time_ns()}")
-                    case happened.Over():
+                    case happened.VisitEnded():
                         if not is_greeted:
                             self._note(What.BROKEN, name, f"was sent away without a word: {event}")
                         return str(event)

@@ -52,7 +52,15 @@ OF_OTHERS = (
 """What a terminal shows of people who are neither: that they come and go, and what they write to us."""
 
 
-OF_THE_DESK = ("CommandDone", "DutyTold", "ClientTold", "ClientChanged", "RoomShown", "FiguresShown", "Desk")
+OF_THE_DESK = (
+    "CommandDone",
+    "DutyStatus",
+    "ClientAssigned",
+    "ClientChanged",
+    "RoomShown",
+    "FiguresShown",
+    "Desk",
+)
 """What operators and visitors are told."""
 
 

@@ -5,7 +5,7 @@ import pytest
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
-from chatapp.wire.messages.desk import PlaceTold
+from chatapp.wire.messages.desk import PositionReported
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.rooms import EnterRoom
 from chatapp.wire.messages.table import Presence
@@ -71,11 +71,11 @@ def test_the_previous_session_is_useless() -> None:
 def test_a_banned_visitor_loses_the_place() -> None:
     hall = Hall()
     first, second = hall.joined(host="10.9.0.1"), hall.joined(host="10.9.0.2")
-    assert second.last(PlaceTold).position == 2
+    assert second.last(PositionReported).position == 2
     assert change(hall.rig, ban=("10.9.0.1",)) == 1
     assert set(hall.rig.closed) == {first.hand.link}
     hall.advance(2.0)
-    assert second.last(PlaceTold).position == 1
+    assert second.last(PositionReported).position == 1
     first.hand.attach()
     assert first.hand.link in hall.rig.closed
 

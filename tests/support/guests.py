@@ -142,11 +142,11 @@ class Guest(Person):
         match event:
             case happened.FormWanted():
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
-            case happened.LineCame(position=position):
+            case happened.LineReceived(position=position):
                 self.guest.lines_shown(position)
             case happened.NotYourTurn() | happened.VisitorLineRefused():
                 self.refused += 1
-            case happened.Over() | happened.EndedUnseen():
+            case happened.VisitEnded() | happened.EndedUnseen():
                 self.over.add(self.visit)
             case _:
                 pass

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from chatapp.wire.desk import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.messages.desk import (
+    ClientAssigned,
     ClientCause,
+    ClientChange,
     ClientChanged,
-    ClientReach,
-    ClientTold,
     RoomShown,
     RoomVisitor,
 )
@@ -18,8 +18,10 @@ from chatapp.wire.messages.desk import (
 ASHA, BELA, CEM = Client(1, "Asha"), Client(2, "Bela"), Client(3, "Cem")
 
 
-def told(client: Client, *, is_asked: bool = False, cause: ClientCause = ClientCause.CALLED) -> ClientTold:
-    return ClientTold(client.visit, cause, "desk", client.name, "+91", "Other", 0, True, "", "", is_asked)
+def told(
+    client: Client, *, is_asked: bool = False, cause: ClientCause = ClientCause.CALLED
+) -> ClientAssigned:
+    return ClientAssigned(client.visit, cause, "desk", client.name, "+91", "Other", 0, True, "", "", is_asked)
 
 
 class Screen:
@@ -32,7 +34,7 @@ class Screen:
     def comes(self, client: Client, *, is_asked: bool = False) -> None:
         self.focus.came(told(client, is_asked=is_asked), now=self.now)
 
-    def goes(self, client: Client, change: ClientReach = ClientReach.LEFT) -> None:
+    def goes(self, client: Client, change: ClientChange = ClientChange.LEFT) -> None:
         self.focus.changed(ClientChanged(client.visit, change, client.name), now=self.now)
 
     def types(self, typed: Typed = Typed.LINE, *, ago: float = 0.0) -> Client | Held | None:
@@ -44,15 +46,15 @@ def test_a_line_is_for_the_visitor_on_the_screen() -> None:
     assert screen.types() is None
     screen.comes(ASHA)
     assert screen.types() == ASHA
-    screen.goes(ASHA, ClientReach.AWAY)
-    screen.goes(ASHA, ClientReach.BACK)
+    screen.goes(ASHA, ClientChange.AWAY)
+    screen.goes(ASHA, ClientChange.BACK)
     assert screen.types() == ASHA
 
 
 @pytest.mark.parametrize("typed", [Typed.LINE, Typed.MAYBE_LINE, Typed.COMMAND])
-@pytest.mark.parametrize("change", [ClientReach.LEFT, ClientReach.LOST, ClientReach.TAKEN_BACK])
+@pytest.mark.parametrize("change", [ClientChange.LEFT, ClientChange.LOST, ClientChange.TAKEN_BACK])
 def test_what_is_typed_within_two_seconds_of_an_unasked_change_is_held_back(
-    typed: Typed, change: ClientReach
+    typed: Typed, change: ClientChange
 ) -> None:
     screen = Screen()
     screen.comes(ASHA, is_asked=True)
@@ -73,12 +75,12 @@ def test_a_line_that_lay_unread_is_for_the_visitor_of_the_time_at_which_it_was_t
     screen.goes(ASHA)
     screen.comes(BELA)
     screen.now += 30.0
-    assert screen.types(ago=31.0) == Held(ASHA, ClientReach.LEFT, BELA)
+    assert screen.types(ago=31.0) == Held(ASHA, ClientChange.LEFT, BELA)
     assert screen.types(ago=28.0) == BELA
 
 
-@pytest.mark.parametrize("change", [ClientReach.ENDED, ClientReach.GIVEN])
-def test_a_change_that_the_operator_asked_for_holds_nothing_back(change: ClientReach) -> None:
+@pytest.mark.parametrize("change", [ClientChange.ENDED, ClientChange.GIVEN])
+def test_a_change_that_the_operator_asked_for_holds_nothing_back(change: ClientChange) -> None:
     screen = Screen()
     screen.comes(ASHA)
     screen.goes(ASHA, change)
@@ -91,11 +93,11 @@ def test_a_change_that_the_operator_asked_for_holds_nothing_back(change: ClientR
 def test_who_comes_unasked_after_an_end_that_was_asked_for_is_a_change() -> None:
     screen = Screen()
     screen.comes(ASHA)
-    screen.goes(ASHA, ClientReach.ENDED)
+    screen.goes(ASHA, ClientChange.ENDED)
     screen.comes(BELA, is_asked=True)
     screen.goes(BELA)
     screen.comes(CEM)
-    assert screen.types(Typed.COMMAND) == Held(BELA, ClientReach.LEFT, CEM)
+    assert screen.types(Typed.COMMAND) == Held(BELA, ClientChange.LEFT, CEM)
 
 
 def test_when_nobody_follows_a_line_is_held_back_and_a_command_has_nobody() -> None:
@@ -103,12 +105,12 @@ def test_when_nobody_follows_a_line_is_held_back_and_a_command_has_nobody() -> N
     screen.comes(ASHA)
     screen.goes(ASHA)
     assert screen.focus.takes_lines(entered_at=screen.now)
-    assert screen.types() == Held(ASHA, ClientReach.LEFT, None)
+    assert screen.types() == Held(ASHA, ClientChange.LEFT, None)
     assert screen.types(Typed.COMMAND) is None
     screen.now += 1.0
     screen.comes(BELA)  # the moment begins anew
     screen.now += 1.5
-    assert screen.types() == Held(ASHA, ClientReach.LEFT, BELA)
+    assert screen.types() == Held(ASHA, ClientChange.LEFT, BELA)
     screen.now += 0.5
     assert screen.types() == BELA
 
@@ -138,7 +140,7 @@ def test_what_was_refused_names_whom_it_was_meant_for() -> None:
     screen.comes(ASHA)
     screen.goes(ASHA)
     screen.comes(BELA)
-    assert screen.focus.missed(ASHA.visit) == Held(ASHA, ClientReach.LEFT, BELA)
+    assert screen.focus.missed(ASHA.visit) == Held(ASHA, ClientChange.LEFT, BELA)
     assert screen.focus.missed(0) == Held(None, None, BELA)
     screen.focus.lost(None, now=screen.now)
     assert screen.focus.missed(BELA.visit) == Held(BELA, None, None)
@@ -170,7 +172,7 @@ def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
             screen.comes(new, is_asked=what == "called")
             shown.append((screen.now, new, what == "called"))
         elif what in ("leaves", "ended") and client is not None:
-            screen.goes(client, ClientReach.LEFT if what == "leaves" else ClientReach.ENDED)
+            screen.goes(client, ClientChange.LEFT if what == "leaves" else ClientChange.ENDED)
             shown.append((screen.now, None, what == "ended"))
         elif what == "types":
             entered_at = max(entered_at, screen.now - ago)  # lines are carried out in their order

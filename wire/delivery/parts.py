@@ -305,14 +305,14 @@ class GaveUp(msgspec.Struct, frozen=True, gc=False):
     tries: int
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
+class NumbersRequested(msgspec.Struct, frozen=True, gc=False):
     """The other end asks which of its numbers are known here: answer with a `Known` frame."""
 
 
-class Told(msgspec.Struct, frozen=True, gc=False):
+class NumbersReported(msgspec.Struct, frozen=True, gc=False):
     """The other end knows of no number of ours from this one on."""
 
     number: int
 
 
-DeliveryEvent: TypeAlias = Arrived | Acknowledged | Unanswered | GaveUp | Asked | Told
+DeliveryEvent: TypeAlias = Arrived | Acknowledged | Unanswered | GaveUp | NumbersRequested | NumbersReported

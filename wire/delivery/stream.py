@@ -9,7 +9,14 @@ from typing import Final, assert_never
 
 from chatapp.wire.codec import join_frames
 from chatapp.wire.delivery.dedup import BEYOND, REPEAT, Inbox
-from chatapp.wire.delivery.parts import Arrived, Asked, Assemblies, DeliveryEvent, PartBuffer, Told
+from chatapp.wire.delivery.parts import (
+    Arrived,
+    Assemblies,
+    DeliveryEvent,
+    NumbersReported,
+    NumbersRequested,
+    PartBuffer,
+)
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import RangeSet, covers, is_bounded
 from chatapp.wire.delivery.sender import StreamSender
@@ -289,7 +296,7 @@ class ReliableStream:
         match frame:
             case Part(number=number) if number >= PROVISIONAL:
                 is_taken = True
-                self._events.append(Asked())
+                self._events.append(NumbersRequested())
             case Part():
                 is_taken = self._receiver.receive_part(frame, now)
             case Ack(first=first, ranges=lengths):
@@ -309,7 +316,7 @@ class ReliableStream:
                     self._receiver.add_gap(first, first + count)
             case Known(number=number):
                 is_taken = True
-                self._events.append(Told(number))
+                self._events.append(NumbersReported(number))
             case _:
                 assert_never(frame)
         if not is_taken:

@@ -3,7 +3,7 @@
 A **visitor** registers as a guest (clause 13.1): REGISTER with a card without a name, then a link. The registry's first
 notice on that link is `DeskShown`, and it serves a guest nothing but the requests here, Ping and Leave. An **operator** is
 a member whom the registry's owner has made one; the first notices on an operator's link are those of any member, then
-`DutyTold`.
+`DutyStatus`.
 
 One stay of one visitor is a **visit**, with a number that the registry never uses again. A visit belongs to its
 **ticket**: 16 random bytes that the visitor's program draws and stores on its disk *before* it sends `JoinDesk`. Whoever
@@ -13,9 +13,9 @@ restarted program back to it.
 
 The lines of a visit form one list with **positions** 1, 2, 3, ... over both sides. Each sender gives its lines rising
 **numbers** of its own (gaps are allowed; each is the larger of the last one + 1 and the clock in microseconds, as in
-clause 6.2). It keeps a line until `LinesTaken` covers it or `LineRefused` names it, and sends the rest again, in order, on
+clause 6.2). It keeps a line until `LinesSaved` covers it or `LineRefused` names it, and sends the rest again, in order, on
 every new link while the visit lasts; the registry accepts each number once. A receiver shows a line whose position is
-above all that it has shown of that visit, ignores any other, and confirms both with `HeardAtDesk`; the registry sends
+above all that it has shown of that visit, ignores any other, and confirms both with `AckDeskLines`; the registry sends
 unconfirmed lines again on a new link. So no line is lost or shown twice, whatever fails in between.
 
 The rules are in `registry.desk`; this file has the shapes only.
@@ -83,7 +83,7 @@ class OfVisit(msgspec.Struct, frozen=True, array_like=True):
 class TakeDuty(AboutQueue, frozen=True, tag=96):
     """Operator to registry (`.on [queue]`): send me visitors of this queue as they come. Ends no session.
 
-    An operator's program sends it again when `DutyTold` on a new link says that the operator is off duty: a restarted
+    An operator's program sends it again when `DutyStatus` on a new link says that the operator is off duty: a restarted
     registry has forgotten who was on duty, but not who served whom.
     """
 
@@ -186,7 +186,7 @@ class CommandDone(Referring, frozen=True, tag=114):
     subject: FullName
 
 
-class DutyTold(msgspec.Struct, frozen=True, array_like=True, tag=115):
+class DutyStatus(msgspec.Struct, frozen=True, array_like=True, tag=115):
     """Registry to operator: whether you are on duty, and for which queue. Sent on each new link and when it changes."""
 
     is_on: bool
@@ -201,13 +201,13 @@ class ClientCause(enum.IntEnum):
     CALLED = 0
     """The visitor was first in line."""
     HANDED_OVER = 1
-    """Passed on by another operator, or served before; `ReadAtDesk` asks for the earlier lines."""
+    """Passed on by another operator, or served before; `FetchDeskLines` asks for the earlier lines."""
     RETURNED = 2
-    """You are back, and serve this visitor; `ReadAtDesk` asks for the earlier lines."""
+    """You are back, and serve this visitor; `FetchDeskLines` asks for the earlier lines."""
 
 
-class ClientTold(OfVisit, frozen=True, tag=116):
-    """Registry to operator: you serve this visitor from now on. Answered by `ReadAtDesk`."""
+class ClientAssigned(OfVisit, frozen=True, tag=116):
+    """Registry to operator: you serve this visitor from now on. Answered by `FetchDeskLines`."""
 
     cause: ClientCause
     queue: QueueName
@@ -225,7 +225,7 @@ class ClientTold(OfVisit, frozen=True, tag=116):
     """Whether a command of yours brought the visitor: `TakeDuty`, `CallNext`, `EndSession` or `HandOver`."""
 
 
-class ClientReach(enum.IntEnum):
+class ClientChange(enum.IntEnum):
     """What happened to an operator's visitor."""
 
     AWAY = 0
@@ -248,7 +248,7 @@ class ClientReach(enum.IntEnum):
 class ClientChanged(OfVisit, frozen=True, tag=117):
     """Registry to operator: what happened to your visitor. From `LEFT` on the visitor is not yours any more."""
 
-    change: ClientReach
+    change: ClientChange
     name: FullName
 
 
@@ -302,29 +302,29 @@ OperatorRequest = (
     | ShowRoom
     | ShowFigures
 )
-OperatorNotice = CommandDone | DutyTold | ClientTold | ClientChanged | RoomShown | FiguresShown
+OperatorNotice = CommandDone | DutyStatus | ClientAssigned | ClientChanged | RoomShown | FiguresShown
 
 
-class SayAtDesk(OfVisit, frozen=True, tag=94):
-    """Visitor or operator to registry: a line for the other side. Answered by `LinesTaken` or `LineRefused`."""
+class SendDeskLine(OfVisit, frozen=True, tag=94):
+    """Visitor or operator to registry: a line for the other side. Answered by `LinesSaved` or `LineRefused`."""
 
     number: Count
     text: Text
 
 
-class HeardAtDesk(OfVisit, frozen=True, tag=95):
+class AckDeskLines(OfVisit, frozen=True, tag=95):
     """Visitor or operator to registry: I have shown all lines of this visit up to this position."""
 
     position: Count
 
 
-class ReadAtDesk(OfVisit, frozen=True, tag=120):
-    """Operator to registry, after `ClientTold`: send me the lines of this visit, and later ones as they come.
+class FetchDeskLines(OfVisit, frozen=True, tag=120):
+    """Operator to registry, after `ClientAssigned`: send me the lines of this visit, and later ones as they come.
 
     For a visitor, `ReturnToDesk` has the same effect.
     """
 
-    heard: Count
+    shown: Count
     """The highest position of the visit that I have shown; 0 for none, or unknown."""
     with_own: bool
     """Whether to include my own earlier lines, because my program does not have them."""
@@ -344,7 +344,7 @@ class DeskLine(OfVisit, frozen=True, tag=111):
     text: Text
 
 
-class LinesTaken(OfVisit, frozen=True, tag=112):
+class LinesSaved(OfVisit, frozen=True, tag=112):
     """Registry to visitor or operator: your lines up to this number are on disk and will reach the other side."""
 
     number: Count
@@ -372,15 +372,15 @@ class LineRefused(OfVisit, frozen=True, tag=113):
     reason: LineRefusal
 
 
-ConversationRequest = SayAtDesk | HeardAtDesk | ReadAtDesk
-ConversationNotice = DeskLine | LinesTaken | LineRefused
+ConversationRequest = SendDeskLine | AckDeskLines | FetchDeskLines
+ConversationNotice = DeskLine | LinesSaved | LineRefused
 
 
 class JoinDesk(Referring, frozen=True, tag=90):
-    """Guest to registry: let me join the line. Answered by `PlaceTold` or `TurnTold` once it is on disk, or by
-    `DeskRefused`.
+    """Guest to registry: let me join the line. Answered by `PositionReported` or `OperatorAssigned` once the visit is on
+    disk, or by `DeskRefused`.
 
-    With a ticket that has a place already it acts as a `ReturnToDesk` with `heard` = 0, and form and queue are ignored.
+    With a ticket that has a place already it acts as a `ReturnToDesk` with `shown` = 0, and form and queue are ignored.
     """
 
     ticket: Ticket
@@ -395,7 +395,7 @@ class ReturnToDesk(Referring, frozen=True, tag=91):
     """Guest to registry, on a new link: I am back. Answered like `JoinDesk`; `NO_SUCH_TICKET` when the place is gone."""
 
     ticket: Ticket
-    heard: Count
+    shown: Count
     """The highest position of the visit that I have shown; 0 for none, or unknown."""
 
 
@@ -403,8 +403,11 @@ class LeaveDesk(Referring, frozen=True, tag=92):
     """Guest to registry: I leave for good. Answered by `VisitOver`. A Leave has the same effect, and ends the link."""
 
 
-class AskPlace(Referring, frozen=True, tag=93):
-    """Guest to registry (`.queue`): what is my position? Answered by `PlaceTold` or `TurnTold` with cause `ASKED`."""
+class AskPosition(Referring, frozen=True, tag=93):
+    """Guest to registry (`.queue`): what is my position?
+
+    Answered by `PositionReported` or `OperatorAssigned` with cause `ASKED`.
+    """
 
 
 # --- what a visitor is told
@@ -421,7 +424,7 @@ class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     """Seconds for which a place is kept when the link is lost."""
 
 
-class PlaceCause(enum.IntEnum):
+class PositionCause(enum.IntEnum):
     """Why a position is sent."""
 
     JOINED = 0
@@ -429,7 +432,7 @@ class PlaceCause(enum.IntEnum):
     RETURNED = 1
     """You are back, on a new link or by your ticket."""
     ASKED = 2
-    """By `AskPlace`."""
+    """By `AskPosition`."""
     CHANGED = 3
     """The line in front of you has changed."""
     OPERATOR_LOST = 4
@@ -440,11 +443,11 @@ class PlaceCause(enum.IntEnum):
     """You are back; you were called while you were away, and have your old place in the line."""
 
 
-class PlaceTold(Referring, frozen=True, tag=107):
+class PositionReported(Referring, frozen=True, tag=107):
     """Registry to visitor: you wait at this position. Also sent whenever the position changes."""
 
     visit: Count
-    cause: PlaceCause
+    cause: PositionCause
     position: Place
     """From 1, so position - 1 visitors are ahead."""
     operators: Count
@@ -455,7 +458,7 @@ class PlaceTold(Referring, frozen=True, tag=107):
     """0 when there is no estimate yet: fewer than three sessions were served, or nobody is on duty."""
 
 
-class TurnCause(enum.IntEnum):
+class OperatorCause(enum.IntEnum):
     """Why a visitor is told who serves them."""
 
     CONNECTED = 0
@@ -465,16 +468,16 @@ class TurnCause(enum.IntEnum):
     RETURNED = 2
     """You are back, and still being served."""
     ASKED = 3
-    """By `AskPlace`: `[You are active.]`."""
+    """By `AskPosition`: `[You are active.]`."""
     HANDED_OVER = 4
     """Another operator serves you now, without a wait."""
 
 
-class TurnTold(Referring, frozen=True, tag=108):
+class OperatorAssigned(Referring, frozen=True, tag=108):
     """Registry to visitor: you are being served, by this operator."""
 
     visit: Count
-    cause: TurnCause
+    cause: OperatorCause
     operator: Name
 
 
@@ -520,14 +523,14 @@ class DeskRefusal(enum.IntEnum):
 
 
 class DeskRefused(Referring, frozen=True, tag=110):
-    """Registry to guest: you are not in line, and why. Also the answer to `AskPlace` and `LeaveDesk` without a visit
+    """Registry to guest: you are not in line, and why. Also the answer to `AskPosition` and `LeaveDesk` without a visit
     (`NO_SUCH_TICKET`)."""
 
     reason: DeskRefusal
 
 
-VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPlace
-VisitorNotice = DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused
+VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPosition
+VisitorNotice = DeskShown | PositionReported | OperatorAssigned | VisitOver | DeskRefused
 
 
 DeskRequest = VisitorRequest | ConversationRequest | OperatorRequest

@@ -38,8 +38,8 @@ from chatapp.wire.messages.rooms import (
     RoomRefused,
     RoomsListed,
     SetTopic,
+    TopicChanged,
     TopicRefused,
-    TopicTold,
 )
 from chatapp.wire.messages.table import FetchTable, TablePage
 
@@ -85,7 +85,7 @@ RegistryNotice = (
     | RoomLeft
     | RoomChanged
     | RoomsListed
-    | TopicTold
+    | TopicChanged
     | TopicRefused
     | RenameAccepted
     | RenameRefused

@@ -226,7 +226,7 @@ class RoomsListed(msgspec.Struct, frozen=True, array_like=True, tag=77):
     rooms: Annotated[list[RoomInfo], msgspec.Meta(max_length=ROOMS_LISTED_MAX)]
 
 
-class TopicTold(msgspec.Struct, frozen=True, array_like=True, tag=79):
+class TopicChanged(msgspec.Struct, frozen=True, array_like=True, tag=79):
     """Registry to the members in the room: the topic was set or cleared. `reference` is that of the request to its
     author, and 0 to the others."""
 

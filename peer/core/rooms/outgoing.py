@@ -125,7 +125,7 @@ class GroupOutbox:
         self._number_all(now)
         self._fanout.number_all()
 
-    def numbers_told(self, contact: Contact, known: int, *, now: float) -> None:
+    def numbers_reported(self, contact: Contact, known: int, *, now: float) -> None:
         """Give all lines their numbers, now that a member told which it knows, and send them to that member."""
         if self._known is None:
             self._known = known

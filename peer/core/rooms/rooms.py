@@ -302,7 +302,7 @@ class TopicRequest:
         self.pending.deadline = now + self._policy.give_up_after
         self._out.requests.append(wire.SetTopic(self.pending.reference, room.name, self._text))
 
-    def answered(self, notice: wire.TopicTold | wire.TopicRefused) -> None:
+    def answered(self, notice: wire.TopicChanged | wire.TopicRefused) -> None:
         """Take the registry's answer, or its news that somebody else set the topic."""
         is_ours = self.pending is not None and notice.reference == self.pending.reference
         if isinstance(notice, wire.TopicRefused):

@@ -15,7 +15,7 @@ from chatapp.peer.core.events import (
     DutyEvent,
     Figures,
     HeldBack,
-    HeldWhat,
+    HeldInput,
     ListedVisitor,
     NumberMoved,
     WaitingRoom,
@@ -107,13 +107,13 @@ def _held_back(held: HeldBack) -> str:
     else:
         return NO_CLIENT
     match held.what:
-        case HeldWhat.LINE:
+        case HeldInput.LINE:
             what = f"this was not said to {client}" if client and held.former else "this was not said"
-        case HeldWhat.NOTE:
+        case HeldInput.NOTE:
             what = f"this was not noted about {client}" if client else "this was not noted"
-        case HeldWhat.HAND_OVER:
+        case HeldInput.HAND_OVER:
             what = f"{client} was not handed over" if client else "nobody was handed over"
-        case HeldWhat.END:
+        case HeldInput.END:
             what = f"the session with {client} goes on" if client else "nothing was done"
         case _:
             assert_never(held.what)

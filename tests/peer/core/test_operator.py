@@ -9,33 +9,33 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.wire.messages.desk import (
+    AckDeskLines,
     CallNext,
+    ClientAssigned,
     ClientCause,
+    ClientChange,
     ClientChanged,
-    ClientReach,
-    ClientTold,
     CommandDone,
     CommandResult,
     ConversationNotice,
     DeskLine,
     DropVisitor,
-    DutyTold,
+    DutyStatus,
     EndDuty,
     EndSession,
+    FetchDeskLines,
     FiguresShown,
     HandOver,
-    HeardAtDesk,
     LineRefusal,
     LineRefused,
-    LinesTaken,
+    LinesSaved,
     MoveVisitor,
     NoteVisitor,
     OperatorNotice,
     OperatorRequest,
-    ReadAtDesk,
     RoomShown,
     RoomVisitor,
-    SayAtDesk,
+    SendDeskLine,
     ShowFigures,
     ShowRoom,
     TakeDuty,
@@ -52,7 +52,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.reads: list[ReadAtDesk] = []
+        self.reads: list[FetchDeskLines] = []
         self.out = Outputs()
         self.operator = Operator(self.out, random.Random(1))
         self.operator.link_up()
@@ -73,8 +73,8 @@ class Scene:
 
     def asked(self) -> list[PeerRequest]:
         asked, self.out.requests = self.out.requests, []
-        self.reads += [one for one in asked if isinstance(one, ReadAtDesk)]
-        return [one for one in asked if not isinstance(one, ReadAtDesk)]
+        self.reads += [one for one in asked if isinstance(one, FetchDeskLines)]
+        return [one for one in asked if not isinstance(one, FetchDeskLines)]
 
     def told(self) -> list[object]:
         return list(self.out.drain_events())
@@ -94,14 +94,14 @@ class Scene:
         is_asked: bool = True,
     ) -> None:
         self.handle(
-            ClientTold(visit, cause, "desk", name, "+919876543210", "Other", 9, True, "", "", is_asked)
+            ClientAssigned(visit, cause, "desk", name, "+919876543210", "Other", 9, True, "", "", is_asked)
         )
 
     def relink(self, *, is_on: bool, visit: int = 0) -> None:
         self.operator.link_lost()
         self.asked()
         self.operator.link_up()
-        self.handle(DutyTold(is_on, self.operator.queue, visit))
+        self.handle(DutyStatus(is_on, self.operator.queue, visit))
 
     def answered(self) -> bool:
         return self.operator.commands.is_answered
@@ -112,7 +112,7 @@ class Scene:
 
 def unsaid(move: happened.ClientMove | None, *, client: str = "") -> happened.HeldBack:
     """Return what is reported for a line to Asha Rao that nobody gets."""
-    return happened.HeldBack(what=happened.HeldWhat.LINE, former="Asha Rao", move=move, client=client)
+    return happened.HeldBack(what=happened.HeldInput.LINE, former="Asha Rao", move=move, client=client)
 
 
 def reference_of(request: PeerRequest) -> int:
@@ -191,8 +191,8 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     scene.serve(ClientCause.RETURNED)
     assert scene.asked() == first
     assert not any(isinstance(event, happened.ClientCame) for event in scene.told())
-    one, two = (line for line in first if isinstance(line, SayAtDesk))
-    scene.handle(LinesTaken(7, one.number))
+    one, two = (line for line in first if isinstance(line, SendDeskLine))
+    scene.handle(LinesSaved(7, one.number))
     scene.handle(LineRefused(7, two.number, LineRefusal.TOO_FAST))
     assert scene.operator.is_settled
     assert len(scene.told()) == 1
@@ -223,7 +223,7 @@ def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -
     scene.serve()
     scene.say("one")
     (line,) = scene.asked()
-    assert isinstance(line, SayAtDesk)
+    assert isinstance(line, SendDeskLine)
     scene.told()
     scene.operator.link_lost()
     scene.operator.link_up()
@@ -239,7 +239,7 @@ def test_a_request_about_a_former_visitor() -> None:
     scene.told()
     scene.say("one")
     (line,) = scene.asked()
-    assert isinstance(line, SayAtDesk)
+    assert isinstance(line, SendDeskLine)
     scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
     assert scene.told() == [unsaid(None)]
     assert scene.operator.client is None
@@ -256,39 +256,39 @@ def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
         ("Asha Rao", 2),
     ]
     scene.operator.lines_shown(7, 2)
-    assert scene.asked() == [HeardAtDesk(7, 2)]
+    assert scene.asked() == [AckDeskLines(7, 2)]
     scene.handle(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
-    assert scene.asked() == [HeardAtDesk(7, 2)]
+    assert scene.asked() == [AckDeskLines(7, 2)]
     scene.handle(DeskLine(8, 3, "", 0, "another visit"))
     scene.operator.lines_shown(8, 3)
     assert scene.told() == []
     assert scene.asked() == []
 
 
-@pytest.mark.parametrize("change", ClientReach)
-def test_what_becomes_of_a_visitor(change: ClientReach) -> None:
+@pytest.mark.parametrize("change", ClientChange)
+def test_what_becomes_of_a_visitor(change: ClientChange) -> None:
     scene = Scene()
     scene.serve()
     scene.told()
     scene.handle(ClientChanged(8, change, "somebody else's"))
     assert scene.told() == []
-    if change is ClientReach.BACK:
+    if change is ClientChange.BACK:
         scene.handle(ClientChanged(7, change, "Asha Rao"))
         assert scene.told() == []  # nobody was told that they were away
-        scene.handle(ClientChanged(7, ClientReach.AWAY, "Asha Rao"))
+        scene.handle(ClientChanged(7, ClientChange.AWAY, "Asha Rao"))
         scene.told()
     scene.handle(ClientChanged(7, change, "Asha Rao"))
     assert scene.told() == [happened.ClientMoved(name="Asha Rao", move=happened.ClientMove[change.name])]
-    assert (scene.operator.client is None) is (change not in (ClientReach.AWAY, ClientReach.BACK))
+    assert (scene.operator.client is None) is (change not in (ClientChange.AWAY, ClientChange.BACK))
 
 
 def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_forgotten() -> None:
     scene = Scene()
-    scene.handle(DutyTold(False, ""))
+    scene.handle(DutyStatus(False, ""))
     assert scene.told() == []
     scene.ask(TakeDuty(0, "exams"))
     assert isinstance(scene.asked()[0], TakeDuty)
-    scene.handle(DutyTold(True, "exams"))
+    scene.handle(DutyStatus(True, "exams"))
     assert scene.told() == [happened.DutyChanged(is_on=True, queue="exams")]
     scene.relink(is_on=True)
     assert scene.asked() == []
@@ -300,10 +300,10 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
 
 def test_who_went_off_duty_stays_so() -> None:
     scene = Scene()
-    scene.handle(DutyTold(True, "desk"))
+    scene.handle(DutyStatus(True, "desk"))
     scene.ask(EndDuty(0))
     scene.answer(CommandResult.DONE)
-    scene.handle(DutyTold(False, "desk"))
+    scene.handle(DutyStatus(False, "desk"))
     scene.relink(is_on=False)
     assert scene.asked() == []
 
@@ -349,11 +349,11 @@ def test_a_program_asks_for_what_it_does_not_know() -> None:
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     scene.asked()
-    assert scene.reads == [ReadAtDesk(7, 0, with_own=True), ReadAtDesk(7, 1, with_own=False)]
-    scene.handle(ClientChanged(7, ClientReach.GIVEN, "Asha Rao"))
+    assert scene.reads == [FetchDeskLines(7, 0, with_own=True), FetchDeskLines(7, 1, with_own=False)]
+    scene.handle(ClientChanged(7, ClientChange.GIVEN, "Asha Rao"))
     scene.serve(ClientCause.HANDED_OVER)
     scene.asked()
-    assert scene.reads[2:] == [ReadAtDesk(7, 0, with_own=True)]
+    assert scene.reads[2:] == [FetchDeskLines(7, 0, with_own=True)]
 
 
 # --- who is meant
@@ -362,7 +362,7 @@ def test_a_program_asks_for_what_it_does_not_know() -> None:
 def replaced(scene: Scene) -> None:
     """Asha Rao leaves, and Ravi is called in the same instant."""
     scene.serve()
-    scene.handle(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
     scene.serve(visit=8, name="Ravi", is_asked=False)
     scene.asked(), scene.told()
 
@@ -377,7 +377,7 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     scene.ask(HandOver(0, 0, "eve"))
     scene.ask(NoteVisitor(0, 0, "hm"))
     told = [event for event in scene.told() if isinstance(event, happened.HeldBack)]
-    what = happened.HeldWhat
+    what = happened.HeldInput
     assert [one.what for one in told] == [what.LINE, what.END, what.END, what.HAND_OVER, what.NOTE]
     assert {(one.former, one.move, one.client) for one in told} == {
         ("Asha Rao", happened.ClientMove.LEFT, "Ravi")
@@ -387,7 +387,7 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     scene.say("welcome")
     scene.ask(NoteVisitor(0, 0, "hm"))
     said, note = scene.asked()
-    assert isinstance(said, SayAtDesk)
+    assert isinstance(said, SendDeskLine)
     assert isinstance(note, NoteVisitor)
     assert (said.visit, note.visit) == (8, 8)
 
@@ -398,7 +398,7 @@ def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
     scene.operator.say("for ravi", VisitTarget(8, scene.now), wall=WALL)
     scene.operator.ask(EndSession(0, 0), VisitTarget(8, scene.now))
     said, ended = scene.asked()
-    assert isinstance(said, SayAtDesk)
+    assert isinstance(said, SendDeskLine)
     assert isinstance(ended, EndSession)
     assert (said.visit, ended.visit) == (8, 8)
     scene.operator.say("for asha", VisitTarget(7, scene.now), wall=WALL)
@@ -413,16 +413,16 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     scene.say("for asha")
     scene.ask(HandOver(0, 0, "eve"))
     said, given = scene.asked()
-    assert isinstance(said, SayAtDesk)
+    assert isinstance(said, SendDeskLine)
     assert isinstance(given, HandOver)
-    scene.handle(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
     scene.serve(visit=8, name="Ravi", is_asked=False)
     scene.told()
     assert not scene.is_said()
     scene.handle(LineRefused(7, said.number, LineRefusal.NO_CLIENT))
     scene.handle(CommandDone(given.reference, CommandResult.OTHER_CLIENT, ""))
     line = unsaid(happened.ClientMove.LEFT, client="Ravi")
-    assert scene.told() == [line, msgspec.structs.replace(line, what=happened.HeldWhat.HAND_OVER)]
+    assert scene.told() == [line, msgspec.structs.replace(line, what=happened.HeldInput.HAND_OVER)]
     assert scene.is_said()
     assert scene.answered()
     assert scene.operator.client == "Ravi"
@@ -433,10 +433,10 @@ def test_a_line_that_was_taken_before_its_visitor_left_is_not_told() -> None:
     scene.serve()
     scene.say("for asha")
     (said,) = scene.asked()
-    assert isinstance(said, SayAtDesk)
-    scene.handle(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    assert isinstance(said, SendDeskLine)
+    scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
     scene.told()
-    scene.handle(LinesTaken(7, said.number))
+    scene.handle(LinesSaved(7, said.number))
     assert scene.told() == []
     assert scene.is_said()
 
@@ -447,17 +447,17 @@ def test_a_line_that_could_be_for_a_room_is_held_back_from_a_visitor_who_has_jus
     scene.told()
     scene.say("that was a tiresome one", is_maybe=True)
     assert scene.told() == [
-        happened.HeldBack(what=happened.HeldWhat.LINE, former="", move=None, client="Asha Rao")
+        happened.HeldBack(what=happened.HeldInput.LINE, former="", move=None, client="Asha Rao")
     ]
     scene.say("hello")
     scene.say("who are you?", is_maybe=True)  # whoever greets a visitor knows whom they serve
-    assert [one.text for one in scene.asked() if isinstance(one, SayAtDesk)] == ["hello", "who are you?"]
+    assert [one.text for one in scene.asked() if isinstance(one, SendDeskLine)] == ["hello", "who are you?"]
 
 
 def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
     scene = Scene()
     scene.serve()
-    scene.handle(ClientChanged(7, ClientReach.LOST, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientChange.LOST, "Asha Rao"))
     scene.told()
     assert scene.operator.takes_lines(entered_at=scene.now)
     scene.say("your result is 42", is_maybe=True)

@@ -20,7 +20,7 @@ from chatapp.peer.core.events import (
     DutyEvent,
     Figures,
     HeldBack,
-    HeldWhat,
+    HeldInput,
     ListedVisitor,
     NumberMoved,
     WaitingRoom,
@@ -60,7 +60,7 @@ FIGURES = Figures(
 
 def held(
     *,
-    what: HeldWhat = HeldWhat.LINE,
+    what: HeldInput = HeldInput.LINE,
     former: str = "Asha Qa",
     move: ClientMove | None = ClientMove.LEFT,
     client: str = "Asha Qb",
@@ -96,12 +96,12 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (held(), ["[Asha Qa has left; this was not said to Asha Qb.]"]),
     (held(former=""), ["[Asha Qb has just come; this was not said.]"]),
     (held(client="", move=ClientMove.LOST), ["[Asha Qa did not come back; this was not said.]"]),
-    (held(what=HeldWhat.END), ["[Asha Qa has left; the session with Asha Qb goes on.]"]),
+    (held(what=HeldInput.END), ["[Asha Qa has left; the session with Asha Qb goes on.]"]),
     (
-        held(what=HeldWhat.HAND_OVER, move=ClientMove.TAKEN_BACK),
+        held(what=HeldInput.HAND_OVER, move=ClientMove.TAKEN_BACK),
         ["[Asha Qa is at the head of the line again; Asha Qb was not handed over.]"],
     ),
-    (held(what=HeldWhat.NOTE), ["[Asha Qa has left; this was not noted about Asha Qb.]"]),
+    (held(what=HeldInput.NOTE), ["[Asha Qa has left; this was not noted about Asha Qb.]"]),
     (held(move=None, client=""), ["[Asha Qa is not your client any more; this was not said.]"]),
     (
         NumberMoved(place=2, was="Cem", is_now="Ben"),

@@ -9,10 +9,10 @@ from chatapp.wire.messages.desk import (
     ConversationRequest,
     DeskShown,
     JoinDesk,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
+    OperatorAssigned,
+    OperatorCause,
+    PositionCause,
+    PositionReported,
     VisitorRequest,
 )
 
@@ -24,12 +24,12 @@ WALL = 1_800_000_000.0
 class Scene:
     """A visitor's program, whose link is up unless a test says otherwise."""
 
-    def __init__(self, *, ticket: bytes = b"", heard: int = 0, queue: str = "") -> None:
+    def __init__(self, *, ticket: bytes = b"", shown: int = 0, queue: str = "") -> None:
         self.is_up = True
         self.asked: list[VisitorRequest | ConversationRequest] = []
         self.answers: list[VisitorRequest | ConversationRequest] = []
         """The answer to the last turn notice."""
-        self.disk = StoredVisit(ticket=ticket, heard=heard)
+        self.disk = StoredVisit(ticket=ticket, shown=shown)
         self.visit = Visit(self.disk, queue=queue, rng=random.Random(1), send=self._send)
 
     def _send(self, request: VisitorRequest | ConversationRequest) -> None:
@@ -58,13 +58,13 @@ class Scene:
         self.visit.events()
         return join
 
-    def wait(self, position: int = 2, cause: PlaceCause = PlaceCause.JOINED, most: int = 0) -> None:
-        self.visit.handle(PlaceTold(0, 7, cause, position, 1, 0, most))
+    def wait(self, position: int = 2, cause: PositionCause = PositionCause.JOINED, most: int = 0) -> None:
+        self.visit.handle(PositionReported(0, 7, cause, position, 1, 0, most))
 
-    def serve(self, cause: TurnCause = TurnCause.CALLED, visit: int = 7) -> None:
+    def serve(self, cause: OperatorCause = OperatorCause.CALLED, visit: int = 7) -> None:
         """Deliver a turn; the program answers at once, before it sends anything else."""
         before, self.asked = self.asked, []
-        self.visit.handle(TurnTold(0, visit, cause, "bob"))
+        self.visit.handle(OperatorAssigned(0, visit, cause, "bob"))
         self.answers, self.asked = self.asked[:1], before + self.asked[1:]
 
     def relink(self) -> None:

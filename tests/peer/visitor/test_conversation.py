@@ -4,14 +4,14 @@ import pytest
 
 from chatapp.peer.visitor import events as happened
 from chatapp.wire.messages.desk import (
+    AckDeskLines,
     DeskLine,
-    HeardAtDesk,
     LineRefusal,
     LineRefused,
-    LinesTaken,
+    LinesSaved,
+    OperatorCause,
     ReturnToDesk,
-    SayAtDesk,
-    TurnCause,
+    SendDeskLine,
 )
 from tests.peer.visitor.scene import WALL, Scene
 
@@ -39,13 +39,13 @@ def test_lines_are_said_again_on_a_new_link_until_they_are_taken() -> None:
     (back,) = scene.said()
     assert isinstance(back, ReturnToDesk)
     assert back.ticket == scene.disk.ticket
-    scene.serve(TurnCause.RETURNED)
+    scene.serve(OperatorCause.RETURNED)
     again = scene.said()
-    assert [one.text for one in again if isinstance(one, SayAtDesk)] == ["one", "two"]
+    assert [one.text for one in again if isinstance(one, SendDeskLine)] == ["one", "two"]
     assert again[0] == first[0]
-    numbers = [one.number for one in again if isinstance(one, SayAtDesk)]
+    numbers = [one.number for one in again if isinstance(one, SendDeskLine)]
     assert numbers == sorted(set(numbers))
-    scene.visit.handle(LinesTaken(7, numbers[0]))
+    scene.visit.handle(LinesSaved(7, numbers[0]))
     assert not scene.settled()
     scene.visit.handle(LineRefused(7, numbers[1], LineRefusal.NOT_YOUR_TURN))
     assert scene.settled()
@@ -61,17 +61,17 @@ def test_a_line_is_shown_once_and_confirmed_when_that_is_on_disk() -> None:
         scene.visit.handle(DeskLine(7, position, "bob", 0, f"line {position}"))
     lines = scene.visit.events()
     assert lines == [
-        happened.LineCame(operator="bob", text="line 1", position=1),
-        happened.LineCame(operator="bob", text="line 2", position=2),
+        happened.LineReceived(operator="bob", text="line 1", position=1),
+        happened.LineReceived(operator="bob", text="line 2", position=2),
     ]
     assert scene.said() == []
     scene.visit.lines_shown(2)
     assert scene.said() == []
     scene.store()
-    assert scene.said() == [HeardAtDesk(7, 2)]
-    assert scene.disk.heard == 2
+    assert scene.said() == [AckDeskLines(7, 2)]
+    assert scene.disk.shown == 2
     scene.visit.handle(DeskLine(7, 1, "bob", 0, "line 1"))  # the confirmation was lost
-    assert scene.said() == [HeardAtDesk(7, 2)]
+    assert scene.said() == [AckDeskLines(7, 2)]
     scene.visit.handle(DeskLine(8, 3, "eve", 0, "of another visit"))
     assert scene.visit.events() == []
 
@@ -84,7 +84,7 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     scene.visit.events()
     scene.visit.say("hi", wall=WALL)
     (said,) = scene.said()
-    assert isinstance(said, SayAtDesk)
+    assert isinstance(said, SendDeskLine)
     for _ in range(2):
         scene.visit.handle(LineRefused(7, said.number, reason))
     assert [type(event) for event in scene.visit.events()] == [happened.VisitorLineRefused]

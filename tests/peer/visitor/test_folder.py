@@ -11,7 +11,7 @@ from chatapp.peer.visitor.events import RegistryKeyUnreadable, TicketDamaged
 from chatapp.peer.visitor.folder import VisitFolder
 
 SERVER, KEY, OTHER_KEY = "desk.local:5000", b"k" * 32, b"o" * 32
-TICKET = StoredVisit(ticket=b"t" * 16, heard=7)
+TICKET = StoredVisit(ticket=b"t" * 16, shown=7)
 
 
 def test_a_ticket_survives_and_an_orderly_end_leaves_none(tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
         b"",
         b"{",
         b'{"ticket": 7}',
-        b'{"ticket": "dGlj", "heard": 0}',
-        b'{"ticket": "dHR0dHR0dHR0dHR0dHR0dA==", "heard": -1}',
+        b'{"ticket": "dGlj", "shown": 0}',
+        b'{"ticket": "dHR0dHR0dHR0dHR0dHR0dA==", "shown": -1}',
         b"\xff" * 100,
         b"null",
         b'{"x":' + b"[" * 9_999,

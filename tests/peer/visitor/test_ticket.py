@@ -12,9 +12,9 @@ from chatapp.wire.messages.desk import (
     DeskRefusal,
     DeskRefused,
     JoinDesk,
-    PlaceCause,
+    OperatorCause,
+    PositionCause,
     ReturnToDesk,
-    TurnCause,
 )
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone
 from tests.peer.visitor.scene import DESK, Scene
@@ -23,12 +23,12 @@ TICKET = b"t" * 16
 
 
 def test_a_restarted_program_goes_on_with_its_ticket() -> None:
-    scene = Scene(ticket=TICKET, heard=4)
+    scene = Scene(ticket=TICKET, shown=4)
     scene.visit.handle(DESK)
     (back,) = scene.said()
     assert isinstance(back, ReturnToDesk)
-    assert (back.ticket, back.heard) == (TICKET, 4)
-    scene.wait(2, PlaceCause.RETURNED)
+    assert (back.ticket, back.shown) == (TICKET, 4)
+    scene.wait(2, PositionCause.RETURNED)
     scene.visit.handle(DeskLine(7, 4, "bob", 0, "shown before"))
     assert scene.visit.events() == [happened.Resumed(), happened.Placed(position=2, operators=1)]
 
@@ -39,13 +39,13 @@ def test_back_at_the_same_place_nothing_is_told_again() -> None:
     scene.wait(2)
     scene.visit.events()
     scene.relink()
-    scene.wait(2, PlaceCause.RETURNED)
+    scene.wait(2, PositionCause.RETURNED)
     assert scene.visit.events() == []
     scene.relink()
-    scene.wait(1, PlaceCause.RETURNED)
+    scene.wait(1, PositionCause.RETURNED)
     assert scene.visit.events() == [happened.Placed(position=1, operators=1)]
     scene.relink()
-    scene.serve(TurnCause.RETURNED)
+    scene.serve(OperatorCause.RETURNED)
     assert scene.visit.events() == [happened.Served(turn=happened.Turn.CALLED, operator="bob")]
 
 
@@ -56,7 +56,7 @@ def test_an_answer_that_was_lost_is_asked_for_with_the_same_ticket() -> None:
     (again,) = scene.said()
     assert isinstance(again, JoinDesk)
     assert again.ticket == first.ticket
-    scene.wait(1, PlaceCause.RETURNED)
+    scene.wait(1, PositionCause.RETURNED)
     assert scene.visit.events() == [happened.Placed(position=1, operators=1)]
 
 
@@ -84,7 +84,7 @@ def test_a_session_that_ended_while_we_were_away_is_over() -> None:
     scene.relink()
     scene.said()
     scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
-    assert scene.visit.events() == [happened.Over(cause=None)]
+    assert scene.visit.events() == [happened.VisitEnded(cause=None)]
     assert scene.said() == []
 
 

@@ -6,21 +6,21 @@ from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.visit import Stage
 from chatapp.wire.messages.desk import (
-    AskPlace,
+    AckDeskLines,
+    AskPosition,
     DeskLine,
     DeskRefusal,
     DeskRefused,
-    HeardAtDesk,
     JoinDesk,
     LeaveDesk,
     LineRefusal,
     LineRefused,
-    LinesTaken,
+    LinesSaved,
+    OperatorAssigned,
+    OperatorCause,
     OverCause,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
+    PositionCause,
+    PositionReported,
     VisitOver,
 )
 from tests.peer.visitor.scene import DESK, FORM, Scene
@@ -47,11 +47,11 @@ def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None
     assert scene.settled()
     scene.visit.ask_place()
     (asked,) = scene.said()
-    assert isinstance(asked, AskPlace)
+    assert isinstance(asked, AskPosition)
     assert not scene.settled()
-    scene.wait(1, PlaceCause.CHANGED)
+    scene.wait(1, PositionCause.CHANGED)
     assert not scene.settled()
-    scene.visit.handle(PlaceTold(asked.reference, 7, PlaceCause.ASKED, 1, 1, 0, 0))
+    scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0))
     assert scene.settled()
     for end in (scene.relink, lambda: scene.visit.handle(VisitOver(7, OverCause.ENDED))):
         scene.visit.ask_place()
@@ -64,7 +64,7 @@ def test_a_place_each_change_of_it_and_the_turn() -> None:
     scene = Scene()
     scene.join()
     scene.wait(2)
-    scene.wait(1, PlaceCause.CHANGED)
+    scene.wait(1, PositionCause.CHANGED)
     scene.serve()
     assert scene.visit.events() == [
         happened.Placed(position=2, operators=1),
@@ -77,7 +77,7 @@ def test_a_place_each_change_of_it_and_the_turn() -> None:
 def test_an_operator_who_is_free() -> None:
     scene = Scene()
     scene.join()
-    scene.serve(TurnCause.CONNECTED)
+    scene.serve(OperatorCause.CONNECTED)
     assert scene.visit.events() == [happened.Served(turn=happened.Turn.AT_ONCE, operator="bob")]
 
 
@@ -87,10 +87,10 @@ def test_where_one_is() -> None:
     scene.wait(3)
     scene.visit.events()
     scene.visit.ask_place()
-    assert isinstance(scene.said()[0], AskPlace)
-    scene.wait(3, PlaceCause.ASKED)
-    scene.wait(3, PlaceCause.ASKED, most=300)
-    scene.serve(TurnCause.ASKED)
+    assert isinstance(scene.said()[0], AskPosition)
+    scene.wait(3, PositionCause.ASKED)
+    scene.wait(3, PositionCause.ASKED, most=300)
+    scene.serve(OperatorCause.ASKED)
     assert scene.visit.events() == [
         happened.PlaceAnswered(position=3, estimate=None),
         happened.PlaceAnswered(position=3, estimate=happened.Estimate(least=0, most=300)),
@@ -106,7 +106,7 @@ def test_the_end_of_a_visit_forgets_the_ticket(cause: OverCause) -> None:
     scene.visit.events()
     scene.visit.handle(VisitOver(7, cause))
     (over,) = scene.visit.events()
-    assert isinstance(over, happened.Over)
+    assert isinstance(over, happened.VisitEnded)
     assert over.cause is cause
     scene.store()
     assert scene.disk == StoredVisit()
@@ -155,14 +155,14 @@ def test_one_that_was_away_in_between_ends_with_it() -> None:
     scene.relink()
     scene.visit.handle(VisitOver(7, OverCause.DROPPED))
     (over,) = scene.visit.events()
-    assert over == happened.Over(cause=OverCause.DROPPED)
+    assert over == happened.VisitEnded(cause=OverCause.DROPPED)
 
 
 def test_a_turn_is_answered_at_once() -> None:
-    scene = Scene(ticket=bytes(16), heard=4)
+    scene = Scene(ticket=bytes(16), shown=4)
     scene.visit.handle(DESK)
-    scene.serve(TurnCause.RETURNED)
-    assert scene.answers == [HeardAtDesk(7, 4)]
+    scene.serve(OperatorCause.RETURNED)
+    assert scene.answers == [AckDeskLines(7, 4)]
 
 
 def test_a_call_that_was_missed_is_told() -> None:
@@ -170,9 +170,9 @@ def test_a_call_that_was_missed_is_told() -> None:
     scene.join()
     scene.serve()
     scene.visit.events()
-    scene.wait(2, PlaceCause.MISSED_CALL)
+    scene.wait(2, PositionCause.MISSED_CALL)
     assert scene.visit.events() == [
-        happened.SentBack(why=happened.WhyBack.CALL_MISSED),
+        happened.SentBack(why=happened.SentBackReason.CALL_MISSED),
         happened.Placed(position=2, operators=1),
     ]
 
@@ -188,10 +188,10 @@ def test_who_waits_for_an_operator_who_dies_is_told() -> None:
     scene = Scene()
     scene.join()
     scene.serve()
-    scene.wait(1, PlaceCause.HANDED_OVER)
+    scene.wait(1, PositionCause.HANDED_OVER)
     scene.visit.events()
-    scene.wait(1, PlaceCause.OPERATOR_LOST)
-    assert scene.visit.events() == [happened.SentBack(why=happened.WhyBack.OPERATOR_LOST)]
+    scene.wait(1, PositionCause.OPERATOR_LOST)
+    assert scene.visit.events() == [happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST)]
 
 
 def test_a_queue_in_whatever_case() -> None:
@@ -203,12 +203,12 @@ def test_a_queue_in_whatever_case() -> None:
 def test_notices_out_of_place_are_passed_over() -> None:
     scene = Scene()
     for notice in (
-        PlaceTold(0, 7, PlaceCause.JOINED, 1, 1, 0, 0),
-        TurnTold(0, 7, TurnCause.CALLED, "bob"),
+        PositionReported(0, 7, PositionCause.JOINED, 1, 1, 0, 0),
+        OperatorAssigned(0, 7, OperatorCause.CALLED, "bob"),
         VisitOver(7, OverCause.ENDED),
         DeskRefused(0, DeskRefusal.NO_SUCH_TICKET),
         DeskLine(7, 1, "bob", 0, "hi"),
-        LinesTaken(7, 1),
+        LinesSaved(7, 1),
         LineRefused(7, 1, LineRefusal.FULL),
     ):
         scene.visit.handle(notice)
@@ -220,17 +220,17 @@ def test_notices_out_of_place_are_passed_over() -> None:
 def test_sent_back_to_the_line() -> None:
     scene = Scene()
     scene.join()
-    scene.serve(TurnCause.CONNECTED)
+    scene.serve(OperatorCause.CONNECTED)
     scene.visit.events()
-    scene.wait(1, PlaceCause.OPERATOR_LOST)
+    scene.wait(1, PositionCause.OPERATOR_LOST)
     scene.serve()
-    scene.wait(1, PlaceCause.HANDED_OVER)
-    scene.serve(TurnCause.HANDED_OVER)
+    scene.wait(1, PositionCause.HANDED_OVER)
+    scene.serve(OperatorCause.HANDED_OVER)
     assert scene.visit.events() == [
-        happened.SentBack(why=happened.WhyBack.OPERATOR_LOST),
+        happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST),
         happened.Placed(position=1, operators=1),
         happened.Served(turn=happened.Turn.CALLED, operator="bob"),
-        happened.SentBack(why=happened.WhyBack.HANDED_OVER),
+        happened.SentBack(why=happened.SentBackReason.HANDED_OVER),
         happened.Placed(position=1, operators=1),
         happened.Served(turn=happened.Turn.HANDED_OVER, operator="bob"),
     ]

@@ -6,18 +6,18 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.desk import STILL_SERVED
 from chatapp.wire.messages.desk import (
+    AckDeskLines,
+    ClientAssigned,
     ClientChanged,
-    ClientTold,
     DeskLine,
     DeskRequest,
     DeskShown,
-    HeardAtDesk,
+    FetchDeskLines,
     JoinDesk,
-    PlaceTold,
-    ReadAtDesk,
+    OperatorAssigned,
+    PositionReported,
     ReturnToDesk,
-    SayAtDesk,
-    TurnTold,
+    SendDeskLine,
 )
 from chatapp.wire.messages.link import RegistryNotice
 from tests.registry.hand import Hand
@@ -155,7 +155,7 @@ class Talker:
         if line.position > self._shown.get(line.visit, 0):
             self._shown[line.visit] = line.position
             self.lines.append(line)
-        self.hand.send(HeardAtDesk(line.visit, line.position))
+        self.hand.send(AckDeskLines(line.visit, line.position))
 
     @property
     def texts(self) -> list[str]:
@@ -173,8 +173,8 @@ class Visitor(Talker):
 
     def _take(self, notice: RegistryNotice) -> None:
         super()._take(notice)
-        if isinstance(notice, TurnTold):
-            self.hand.send(HeardAtDesk(notice.visit, self._shown.get(notice.visit, 0)))
+        if isinstance(notice, OperatorAssigned):
+            self.hand.send(AckDeskLines(notice.visit, self._shown.get(notice.visit, 0)))
 
     @property
     def shown(self) -> DeskShown:
@@ -195,13 +195,13 @@ class Visitor(Talker):
         """Read the number of the visit from the notices, without draining them."""
         heard = self.hear()
         for notice in heard:
-            if isinstance(notice, PlaceTold | TurnTold):
+            if isinstance(notice, PositionReported | OperatorAssigned):
                 self.visit = notice.visit
         self.heard = heard
 
     def say(self, text: str, *, number: int | None = None) -> None:
         self._number = number or self._number + 1
-        self.ask(SayAtDesk(self.visit, self._number, text))
+        self.ask(SendDeskLine(self.visit, self._number, text))
 
 
 class Worker(Talker):
@@ -211,10 +211,10 @@ class Worker(Talker):
 
     def _take(self, notice: RegistryNotice) -> None:
         super()._take(notice)
-        if isinstance(notice, ClientTold):
+        if isinstance(notice, ClientAssigned):
             self._client = notice.visit
             shown = self._shown.get(notice.visit, 0)
-            self.hand.send(ReadAtDesk(notice.visit, shown, with_own=not shown))
+            self.hand.send(FetchDeskLines(notice.visit, shown, with_own=not shown))
         elif isinstance(notice, ClientChanged) and notice.change not in STILL_SERVED:
             self._client = 0
 
@@ -232,4 +232,4 @@ class Worker(Talker):
 
     def say(self, visit: int, text: str, *, number: int | None = None) -> None:
         self._number = number or self._number + 1
-        self.ask(SayAtDesk(visit, self._number, text))
+        self.ask(SendDeskLine(visit, self._number, text))

@@ -5,20 +5,20 @@ import pytest
 from chatapp.registry.effects import LinkEndReason
 from chatapp.wire.messages.desk import (
     CallNext,
+    ClientAssigned,
     ClientCause,
-    ClientTold,
     DeskRefusal,
     DeskRefused,
+    FetchDeskLines,
     LeaveDesk,
-    LinesTaken,
+    LinesSaved,
+    OperatorAssigned,
+    OperatorCause,
     OverCause,
-    PlaceCause,
-    PlaceTold,
-    ReadAtDesk,
+    PositionCause,
+    PositionReported,
     ReturnToDesk,
     TakeDuty,
-    TurnCause,
-    TurnTold,
     VisitOver,
 )
 from chatapp.wire.messages.registration import Ping, Probe
@@ -34,11 +34,11 @@ def test_a_lost_link_keeps_the_place_and_what_was_said_meanwhile(hall: Hall) -> 
     hall.type("é ✓ " + "x" * 3_000)
     hall.advance(59.0)
     asha.come_back()
-    assert asha.last(TurnTold).cause is TurnCause.RETURNED
+    assert asha.last(OperatorAssigned).cause is OperatorCause.RETURNED
     assert asha.texts == ["are you there?", "é ✓ " + "x" * 3_000]
     assert hall.shown() == ["[Asha is back.]"]
     asha.say("one", number=1)  # the confirmation was lost with the link
-    assert asha.last(LinesTaken) == LinesTaken(1, 1)
+    assert asha.last(LinesSaved) == LinesSaved(1, 1)
     assert hall.shown() == []
     assert isinstance(bela, Visitor)
 
@@ -51,7 +51,7 @@ def test_after_that_time_the_place_is_gone_and_the_next_is_called(hall: Hall) ->
     assert hall.shown()[:3] == ["[Asha did not come back.]", "[Next client; waited 1 min 0 s.]", "Name: Bela"]
     asha.come_back()
     assert asha.last(DeskRefused) == DeskRefused(6, DeskRefusal.NO_SUCH_TICKET)
-    assert bela.last(TurnTold).cause is TurnCause.CALLED
+    assert bela.last(OperatorAssigned).cause is OperatorCause.CALLED
 
 
 def test_an_operator_s_new_program_gets_all_that_was_said_in_the_session() -> None:
@@ -64,7 +64,7 @@ def test_an_operator_s_new_program_gets_all_that_was_said_in_the_session() -> No
     asha.say("three")
     assert ann.texts == ["one", "three"]
     ann.start_anew()
-    assert ann.last(ClientTold).cause is ClientCause.RETURNED
+    assert ann.last(ClientAssigned).cause is ClientCause.RETURNED
     assert [(line.operator, line.text) for line in ann.lines] == [("", "one"), ("ann", "two"), ("", "three")]
     asha.say("four")
     ann.say(asha.visit, "five", number=99)
@@ -90,8 +90,8 @@ def test_only_an_operator_asks_for_lines_and_only_for_those_of_the_visitor_they_
     asha = hall.joined()
     hall.type("two")
     asha.hear()
-    asha.ask(ReadAtDesk(asha.visit, 0, with_own=True))
-    asha.ask(ReadAtDesk(99, 0, with_own=True))
+    asha.ask(FetchDeskLines(asha.visit, 0, with_own=True))
+    asha.ask(FetchDeskLines(99, 0, with_own=True))
     assert asha.hear() == []
 
 
@@ -107,13 +107,13 @@ def test_a_restart_keeps_the_order_and_the_conversation(hall: Hall, crash: bool)
     for one in reversed(visitors):
         one.come_back()
         hall.advance(0.5)
-    assert [one.last(PlaceTold).position for one in visitors[1:]] == [1, 2, 3]
+    assert [one.last(PositionReported).position for one in visitors[1:]] == [1, 2, 3]
     assert visitors[0].texts == ["two"]
     visitors[0].say("one", number=1)
-    assert visitors[0].last(LinesTaken).number == 1
+    assert visitors[0].last(LinesSaved).number == 1
     assert "Asha: one" not in hall.shown()
     hall.type(".end")
-    assert visitors[1].last(TurnTold).cause is TurnCause.CALLED
+    assert visitors[1].last(OperatorAssigned).cause is OperatorCause.CALLED
 
 
 def test_who_does_not_come_back_after_a_restart_is_passed_over_then_gone(hall: Hall) -> None:
@@ -176,7 +176,7 @@ def test_a_ticket_that_is_shown_twice_is_the_newer_one_s_and_the_other_is_told(h
     asha.hear()
     twin.ask(ReturnToDesk(6, asha.ticket, 0))
     assert asha.hear() == [VisitOver(2, OverCause.ELSEWHERE)]
-    assert twin.last(PlaceTold).position == 1
+    assert twin.last(PositionReported).position == 1
     assert hall.type(".room")[1] == "[Waiting room: 1.]"
     twin.come_back()
     twin.ask(ReturnToDesk(7, asha.ticket, 0))
@@ -199,7 +199,7 @@ def test_the_window_that_a_visit_was_taken_from_does_nothing_to_it_any_more(
     assert hall.shown() == []
     hall.advance(61.0)
     hall.type(".end")
-    assert twin.last(TurnTold).cause is TurnCause.CALLED
+    assert twin.last(OperatorAssigned).cause is OperatorCause.CALLED
 
 
 def test_last_words_arrive_although_the_disk_is_slower_than_the_end(hall: Hall) -> None:
@@ -234,7 +234,7 @@ class TestAProgramThatHangs:
         assert hall.rig.closed[bela.hand.link or 0] == LinkEndReason.SILENT
         assert asha.hand.link not in hall.rig.closed
         bela.come_back()
-        assert bela.last(PlaceTold).cause is PlaceCause.RETURNED
+        assert bela.last(PositionReported).cause is PositionCause.RETURNED
 
     def test_of_a_called_visitor_is_noticed_within_four_seconds(self, hall: Hall) -> None:
         _, bela = hall.line_of("Asha", "Bela")
@@ -257,13 +257,15 @@ class TestAProgramThatHangs:
             "Name: Cem",
         ]
         assert hall.type("your result is 42") == ["[Bela does not answer; this was not said to Cem.]"]
-        assert cem.last(TurnTold).cause is TurnCause.CALLED
+        assert cem.last(OperatorAssigned).cause is OperatorCause.CALLED
         hall.advance(50.0)
         bela.hand.is_frozen = False
         bela.come_back()
-        assert bela.last(PlaceTold) == PlaceTold(6, bela.visit, PlaceCause.MISSED_CALL, 1, 1, 0, 0)
+        assert bela.last(PositionReported) == PositionReported(
+            6, bela.visit, PositionCause.MISSED_CALL, 1, 1, 0, 0
+        )
         hall.type(".end")
-        assert bela.last(TurnTold).cause is TurnCause.CALLED
+        assert bela.last(OperatorAssigned).cause is OperatorCause.CALLED
         hall.type(".stats")
         served = hall.rig.store.load().desk.served
         assert [over.visit for over in served] == [1, 3], "a call that was missed is no session"

@@ -5,7 +5,14 @@ import random
 import pytest
 
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.wire.messages.desk import CallNext, ClientTold, LeaveDesk, TakeDuty, TurnTold, VisitOver
+from chatapp.wire.messages.desk import (
+    CallNext,
+    ClientAssigned,
+    LeaveDesk,
+    OperatorAssigned,
+    TakeDuty,
+    VisitOver,
+)
 from tests.registry.desk.hall import Hall, Visitor, Worker
 
 OPERATORS = ("ann", "bob", "cat")
@@ -33,7 +40,7 @@ class Crowd:
     def hear(self) -> None:
         for worker in self.workers:
             for notice in worker.hear():
-                if isinstance(notice, ClientTold) and notice.visit not in self.served:
+                if isinstance(notice, ClientAssigned) and notice.visit not in self.served:
                     self.served.append(notice.visit)
 
     def shake(self) -> None:
@@ -82,7 +89,9 @@ def test_a_thousand_visitors_are_served_in_order(seed: int) -> None:
         elif pending.away:
             visit = pending.away.pop()
             pending.by_visit[visit].come_back()
-            if any(isinstance(notice, TurnTold | VisitOver) for notice in pending.by_visit[visit].heard):
+            if any(
+                isinstance(notice, OperatorAssigned | VisitOver) for notice in pending.by_visit[visit].heard
+            ):
                 pending.ended.add(visit)
         if turns == 150:
             pending.restart()

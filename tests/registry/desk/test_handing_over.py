@@ -4,24 +4,24 @@ import pytest
 
 from chatapp.wire.messages.desk import (
     CallNext,
+    ClientAssigned,
     ClientCause,
+    ClientChange,
     ClientChanged,
-    ClientReach,
-    ClientTold,
     CommandDone,
     CommandResult,
-    DutyTold,
+    DutyStatus,
     EndDuty,
     EndSession,
     HandOver,
     LineRefusal,
     LineRefused,
     NoteVisitor,
-    PlaceCause,
-    PlaceTold,
+    OperatorAssigned,
+    OperatorCause,
+    PositionCause,
+    PositionReported,
     TakeDuty,
-    TurnCause,
-    TurnTold,
 )
 from tests.registry.desk.hall import PEERS, Hall, Visitor
 
@@ -38,13 +38,13 @@ def test_a_hand_over_passes_lines_and_note() -> None:
     ann.hear(), bob.hear()
     ann.ask(HandOver(3, ann.client, "BOB"))
     assert ann.hear() == [
-        ClientChanged(1, ClientReach.GIVEN, "Asha Rao"),
+        ClientChanged(1, ClientChange.GIVEN, "Asha Rao"),
         CommandDone(3, CommandResult.DONE, "bob"),
     ]
-    told = bob.last(ClientTold)
+    told = bob.last(ClientAssigned)
     assert (told.cause, told.operator, told.note) == (ClientCause.HANDED_OVER, "ann", "be kind")
     assert [(line.operator, line.text) for line in bob.lines] == [("", "from asha"), ("ann", "from ann")]
-    assert asha.last(TurnTold) == TurnTold(0, 1, TurnCause.HANDED_OVER, "bob")
+    assert asha.last(OperatorAssigned) == OperatorAssigned(0, 1, OperatorCause.HANDED_OVER, "bob")
     ann.say(1, "too late")
     assert ann.last(LineRefused).reason is LineRefusal.NO_CLIENT
     ann.ask(HandOver(4, ann.client, "nobody here"))
@@ -65,7 +65,7 @@ def test_a_busy_operator_reads_later_who_handed_over(*, restarts: bool) -> None:
             one.come_back()
     bob.hear()
     bob.ask(EndSession(3, bob.client))
-    told = bob.last(ClientTold)
+    told = bob.last(ClientAssigned)
     assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "ann")
 
 
@@ -78,13 +78,13 @@ def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> 
     ann.ask(HandOver(2, ann.client, "bob"))
     ann.hear()
     bob.ask(EndDuty(3))
-    told = ann.last(ClientTold)
+    told = ann.last(ClientAssigned)
     assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "")
 
 
-def causes(visitor: Visitor) -> list[PlaceCause | TurnCause]:
+def causes(visitor: Visitor) -> list[PositionCause | OperatorCause]:
     """What a visitor was told since, and why."""
-    return [one.cause for one in visitor.hear() if isinstance(one, PlaceTold | TurnTold)]
+    return [one.cause for one in visitor.hear() if isinstance(one, PositionReported | OperatorAssigned)]
 
 
 @pytest.mark.parametrize("is_free", [True, False])
@@ -100,13 +100,13 @@ def test_nobody_waits_for_a_busy_operator_who_dies(*, is_free: bool) -> None:
     ann.hear(), asha.hear(), bela.hear()
     bob.drop()
     if is_free:
-        assert causes(asha) == [TurnCause.CALLED]
-        assert ann.last(ClientTold).name == "Asha"
+        assert causes(asha) == [OperatorCause.CALLED]
+        assert ann.last(ClientAssigned).name == "Asha"
     else:
-        assert causes(asha) == [PlaceCause.OPERATOR_LOST]
+        assert causes(asha) == [PositionCause.OPERATOR_LOST]
     assert causes(bela) == []  # whom bob talks with has the time in which he may come back
     hall.advance(16.0)
-    assert causes(bela) == [PlaceCause.OPERATOR_LOST]
+    assert causes(bela) == [PositionCause.OPERATOR_LOST]
 
 
 @pytest.mark.parametrize("is_free", [True, False])
@@ -116,17 +116,17 @@ def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: 
     ann.ask(CallNext(1, "", ann.client))
     bob.ask(TakeDuty(1, ""))
     ann.ask(HandOver(2, ann.client, "bob"))
-    assert bob.last(ClientTold).name == "Asha"
+    assert bob.last(ClientAssigned).name == "Asha"
     if not is_free:
         ann.ask(EndDuty(3))
     asha.say("I can be heard")
     ann.hear(), asha.hear()
     bob.drop()
-    assert causes(asha) == [TurnCause.HANDED_OVER if is_free else PlaceCause.OPERATOR_LOST]
+    assert causes(asha) == [OperatorCause.HANDED_OVER if is_free else PositionCause.OPERATOR_LOST]
     bob.come_back()
     heard = bob.hear()
-    assert DutyTold(True, "desk", 0) in heard
-    assert [one.name for one in heard if isinstance(one, ClientTold)] == ([] if is_free else ["Asha"])
+    assert DutyStatus(True, "desk", 0) in heard
+    assert [one.name for one in heard if isinstance(one, ClientAssigned)] == ([] if is_free else ["Asha"])
 
 
 def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() -> None:
@@ -144,8 +144,8 @@ def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() ->
     assert causes(asha) == []
     bob.come_back()
     heard = bob.hear()
-    assert DutyTold(True, "desk", 1) in heard
-    assert [one.cause for one in heard if isinstance(one, ClientTold)] == [ClientCause.RETURNED]
+    assert DutyStatus(True, "desk", 1) in heard
+    assert [one.cause for one in heard if isinstance(one, ClientAssigned)] == [ClientCause.RETURNED]
     bob.drop()
     hall.advance(16.0)
-    assert causes(asha) == [PlaceCause.OPERATOR_LOST]
+    assert causes(asha) == [PositionCause.OPERATOR_LOST]

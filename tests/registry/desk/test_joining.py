@@ -7,28 +7,28 @@ from chatapp.wire.messages.desk import (
     DeskRefusal,
     DeskRefused,
     JoinDesk,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
+    OperatorAssigned,
+    OperatorCause,
+    PositionCause,
+    PositionReported,
 )
 from tests.registry.desk.hall import Hall
 
 
 def test_the_free_operator_gets_the_first_and_the_others_wait(hall: Hall) -> None:
     asha, bela = hall.joined("Asha Rao"), hall.joined("Bela")
-    assert asha.last(TurnTold) == TurnTold(5, 1, TurnCause.CONNECTED, "desk")
+    assert asha.last(OperatorAssigned) == OperatorAssigned(5, 1, OperatorCause.CONNECTED, "desk")
     assert hall.shown()[1:4] == ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
-    assert bela.last(PlaceTold) == PlaceTold(5, 2, PlaceCause.JOINED, 1, 1, 0, 0)
+    assert bela.last(PositionReported) == PositionReported(5, 2, PositionCause.JOINED, 1, 1, 0, 0)
 
 
 def test_no_place_is_told_before_it_is_on_disk(hall: Hall) -> None:
     hall.rig.auto_commit = False
     asha = hall.joined()
-    assert not any(isinstance(one, PlaceTold | TurnTold) for one in asha.hear())
+    assert not any(isinstance(one, PositionReported | OperatorAssigned) for one in asha.hear())
     hall.rig.commit()
     hall.rig.commit()
-    assert asha.last(TurnTold).cause is TurnCause.CONNECTED
+    assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
 def test_a_full_disk_admits_nobody(hall: Hall) -> None:
@@ -37,7 +37,7 @@ def test_a_full_disk_admits_nobody(hall: Hall) -> None:
     assert asha.last(DeskRefused) == DeskRefused(5, DeskRefusal.NOT_SERVING)
     hall.rig.store.full = False
     asha.join()
-    assert asha.last(TurnTold).cause is TurnCause.CONNECTED
+    assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
 def test_joining_again_with_the_ticket_is_the_same_place(hall: Hall) -> None:
@@ -46,7 +46,7 @@ def test_joining_again_with_the_ticket_is_the_same_place(hall: Hall) -> None:
     again = hall.visitor("Somebody else")
     again.ticket = bela.ticket
     again.join()
-    assert again.last(PlaceTold).position == 3
+    assert again.last(PositionReported).position == 3
     assert "3. Bela, Depression" in hall.type(".room")[-1]
 
 
@@ -62,7 +62,7 @@ def test_joining_again_in_mid_session_brings_all_that_was_said_and_not_shown(hal
 def test_the_last_issue_of_the_menu_is_one(hall: Hall) -> None:
     asha = hall.visitor()
     asha.join(issue=len(hall.settings.menu))
-    assert asha.last(TurnTold).cause is TurnCause.CONNECTED
+    assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
 def test_numbers_of_visits_go_on_after_a_restart(hall: Hall) -> None:
@@ -99,7 +99,7 @@ def test_the_visits_of_one_address_have_a_cap(hall: Hall) -> None:
     for _ in range(DESK_VISITS_PER_ADDRESS):
         hall.joined(host="10.9.9.9")
     assert hall.joined(host="10.9.9.9").last(DeskRefused).reason is DeskRefusal.ADDRESS_FULL
-    assert hall.joined(host="10.9.9.8").last(PlaceTold).position == DESK_VISITS_PER_ADDRESS
+    assert hall.joined(host="10.9.9.8").last(PositionReported).position == DESK_VISITS_PER_ADDRESS
 
 
 def test_a_line_has_a_cap(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from chatapp.wire.desk import HOLD_BACK_FOR
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
-    ClientTold,
+    ClientAssigned,
     CommandDone,
     CommandResult,
     DropVisitor,
@@ -18,11 +18,11 @@ from chatapp.wire.messages.desk import (
     LineRefused,
     MoveVisitor,
     NoteVisitor,
+    OperatorAssigned,
     OverCause,
-    PlaceCause,
-    PlaceTold,
+    PositionCause,
+    PositionReported,
     TakeDuty,
-    TurnTold,
     VisitOver,
 )
 from chatapp.wire.messages.registration import Leave
@@ -110,7 +110,7 @@ def test_what_is_typed_before_a_change_is_shown_is_for_the_visitor_who_is(hall: 
         "[Asha Qa has left; this was not said to Asha Qb.]",
         "[Asha Qa has left; the session with Asha Qb goes on.]",
     ]
-    assert [type(one) for one in bela.hear()] == [TurnTold]
+    assert [type(one) for one in bela.hear()] == [OperatorAssigned]
 
 
 def test_lines_typed_ahead_wait_for_what_they_rest_on(hall: Hall) -> None:
@@ -172,7 +172,7 @@ def test_the_end_of_the_input_is_behind_all_that_was_typed(hall: Hall) -> None:
     assert asha.last(VisitOver).cause is OverCause.ENDED
     heard = bela.hear()
     assert bela.texts == ["welcome"]
-    assert [one.cause for one in heard if isinstance(one, PlaceTold)] == [PlaceCause.OPERATOR_LOST]
+    assert [one.cause for one in heard if isinstance(one, PositionReported)] == [PositionCause.OPERATOR_LOST]
 
 
 # --- peers
@@ -217,14 +217,14 @@ def test_an_operator_is_told_whether_a_visitor_comes_by_a_command() -> None:
     ann, bob = hall.operator("ann"), hall.operator("bob")
     visitors = hall.line_of("Asha", "Bela", "Cem")
     ann.ask(TakeDuty(1, ""))
-    assert ann.last(ClientTold).is_asked
+    assert ann.last(ClientAssigned).is_asked
     ann.ask(EndSession(2, ann.client))
-    assert ann.last(ClientTold).is_asked
+    assert ann.last(ClientAssigned).is_asked
     visitors[1].ask(LeaveDesk(1))
-    assert not ann.last(ClientTold).is_asked
+    assert not ann.last(ClientAssigned).is_asked
     bob.ask(TakeDuty(1, ""))
     ann.ask(HandOver(3, ann.client, "bob"))
-    assert not bob.last(ClientTold).is_asked
+    assert not bob.last(ClientAssigned).is_asked
 
 
 def test_the_next_is_called_though_the_one_who_was_to_be_ended_has_left() -> None:

@@ -4,13 +4,13 @@ import pytest
 
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.messages.desk import (
-    ClientTold,
+    ClientAssigned,
     CommandDone,
     CommandResult,
-    DutyTold,
+    DutyStatus,
     FiguresShown,
     HandOver,
-    PlaceTold,
+    PositionReported,
     RoomShown,
     ShowFigures,
     ShowRoom,
@@ -38,7 +38,7 @@ def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> N
     ann = hall.operator("ann")
     asha = hall.visitor()
     asha.join(queue=name)
-    assert asha.last(PlaceTold).position == 1
+    assert asha.last(PositionReported).position == 1
     ann.ask(ShowRoom(1, name))
     room = ann.last(RoomShown)
     assert (room.queue, len(room.waiting)) == ("Prüfung", 1)
@@ -46,8 +46,8 @@ def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> N
     assert ann.last(FiguresShown).waiting == 1
     ann.ask(TakeDuty(3, name.swapcase()))
     told = ann.hear()
-    assert [(one.is_on, one.queue) for one in told if isinstance(one, DutyTold)] == [(True, "Prüfung")]
-    assert [one.queue for one in told if isinstance(one, ClientTold)] == ["Prüfung"]
+    assert [(one.is_on, one.queue) for one in told if isinstance(one, DutyStatus)] == [(True, "Prüfung")]
+    assert [one.queue for one in told if isinstance(one, ClientAssigned)] == ["Prüfung"]
 
 
 def test_a_queue_whose_name_is_written_otherwise_since_the_last_start_is_the_same() -> None:
@@ -70,4 +70,4 @@ def test_an_operator_is_found_in_whatever_case() -> None:
     ann.hear()
     ann.ask(HandOver(2, ann.client, "ÖMER"))
     assert ann.last(CommandDone).result is CommandResult.DONE
-    assert omer.last(ClientTold).name == "Asha Rao"
+    assert omer.last(ClientAssigned).name == "Asha Rao"

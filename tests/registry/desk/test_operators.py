@@ -4,23 +4,23 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX, DESK_SHOWN_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
+    ClientAssigned,
     ClientCause,
-    ClientTold,
     CommandDone,
     CommandResult,
-    DutyTold,
+    DutyStatus,
     FiguresShown,
     LineRefusal,
     LineRefused,
     NoteVisitor,
-    PlaceCause,
-    PlaceTold,
+    OperatorAssigned,
+    OperatorCause,
+    PositionCause,
+    PositionReported,
     RoomShown,
-    SayAtDesk,
+    SendDeskLine,
     ShowFigures,
     ShowRoom,
-    TurnCause,
-    TurnTold,
 )
 from chatapp.wire.messages.registration import Leave, Ping
 from tests.registry.desk.hall import PEERS, Hall
@@ -30,20 +30,20 @@ def test_a_peer_gets_nobody_before_it_asks() -> None:
     hall = Hall(PEERS)
     hall.open()
     ann, asha = hall.operator("ann"), hall.joined()
-    assert ann.last(DutyTold) == DutyTold(False, "")
-    assert asha.last(PlaceTold).operators == 0
+    assert ann.last(DutyStatus) == DutyStatus(False, "")
+    assert asha.last(PositionReported).operators == 0
     ann.ask(CallNext(3, "", ann.client))
     heard = ann.hear()
     assert heard[-1] == CommandDone(3, CommandResult.DONE, "")
-    assert DutyTold(True, "desk", asha.visit) in heard
-    told = next(one for one in heard if isinstance(one, ClientTold))
+    assert DutyStatus(True, "desk", asha.visit) in heard
+    told = next(one for one in heard if isinstance(one, ClientAssigned))
     assert (told.name, told.number, told.issue, told.cause) == (
         "Asha Rao",
         "+919876543210",
         "Depression",
         ClientCause.CALLED,
     )
-    assert asha.last(TurnTold) == TurnTold(0, 1, TurnCause.CALLED, "ann")
+    assert asha.last(OperatorAssigned) == OperatorAssigned(0, 1, OperatorCause.CALLED, "ann")
 
 
 def test_unnamed_people_are_not_operators(hall: Hall) -> None:
@@ -64,10 +64,10 @@ def test_a_hundred_who_ask_at_once_get_a_hundred_visitors() -> None:
         worker.ask(CallNext(1, "", worker.client))
     hall.rig.auto_commit = True
     hall.rig.commit()
-    told = [worker.last(ClientTold).visit for worker in workers]
+    told = [worker.last(ClientAssigned).visit for worker in workers]
     assert sorted(told) == list(range(1, 101))
     hall.advance(1.0)
-    assert [one.last(PlaceTold).position for one in visitors[100:]] == list(range(1, 11))
+    assert [one.last(PositionReported).position for one in visitors[100:]] == list(range(1, 11))
 
 
 def test_an_operator_who_comes_back_in_time_goes_on() -> None:
@@ -79,7 +79,7 @@ def test_an_operator_who_comes_back_in_time_goes_on() -> None:
     asha.say("are you there?")
     hall.advance(10.0)
     ann.come_back()
-    assert ann.last(ClientTold).cause is ClientCause.RETURNED
+    assert ann.last(ClientAssigned).cause is ClientCause.RETURNED
     assert ann.texts == ["are you there?"]
 
 
@@ -91,11 +91,11 @@ def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
     asha.hear()
     ann.drop()
     hall.advance(15.0)
-    assert asha.last(PlaceTold) == PlaceTold(0, 1, PlaceCause.OPERATOR_LOST, 1, 0, 0, 0)
+    assert asha.last(PositionReported) == PositionReported(0, 1, PositionCause.OPERATOR_LOST, 1, 0, 0, 0)
     hall.advance(1.0)
-    assert bela.last(PlaceTold).position == 2
+    assert bela.last(PositionReported).position == 2
     ann.come_back()
-    assert ann.last(DutyTold) == DutyTold(False, "")
+    assert ann.last(DutyStatus) == DutyStatus(False, "")
 
 
 def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
@@ -112,9 +112,9 @@ def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
     assert asha.hear() == []
     hall.advance(1.0)
     hall.advance(15.0)
-    assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
+    assert asha.last(PositionReported).cause is PositionCause.OPERATOR_LOST
     ann.come_back()
-    assert ann.last(DutyTold) == DutyTold(False, "")
+    assert ann.last(DutyStatus) == DutyStatus(False, "")
 
 
 def test_an_operator_who_leaves_does_so_at_once() -> None:
@@ -122,7 +122,7 @@ def test_an_operator_who_leaves_does_so_at_once() -> None:
     ann, asha = hall.operator("ann"), hall.joined()
     ann.ask(CallNext(1, "", ann.client))
     ann.hand.send(Leave(1))
-    assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
+    assert asha.last(PositionReported).cause is PositionCause.OPERATOR_LOST
 
 
 def test_of_a_long_line_the_first_are_shown_and_how_many_there_are() -> None:
@@ -163,7 +163,7 @@ def test_a_note_and_a_flood_of_lines_have_caps() -> None:
     assert ann.last(CommandDone).result is CommandResult.DONE
     ann.ask(NoteVisitor(2, ann.client, "é" * (DESK_NOTE_MAX // 2) + "x"))
     assert ann.last(CommandDone).result is CommandResult.TOO_LONG
-    ann.hand.send(*(SayAtDesk(1, number, "x") for number in range(1, int(DESK_LINES_BURST) + 2)))
+    ann.hand.send(*(SendDeskLine(1, number, "x") for number in range(1, int(DESK_LINES_BURST) + 2)))
     assert ann.last(LineRefused) == LineRefused(1, int(DESK_LINES_BURST) + 1, LineRefusal.TOO_FAST)
 
 
@@ -174,4 +174,4 @@ def test_a_call_is_answered_although_all_who_wait_are_out_of_reach() -> None:
     ann.ask(CallNext(1, "", ann.client))
     assert ann.last(CommandDone) == CommandDone(1, CommandResult.NOBODY_IN_REACH, "")
     asha.come_back()
-    assert ann.last(ClientTold).name == "Asha Rao"
+    assert ann.last(ClientAssigned).name == "Asha Rao"

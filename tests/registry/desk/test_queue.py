@@ -20,7 +20,7 @@ from chatapp.registry.desk.visit import (
     record_of,
     visit_of,
 )
-from chatapp.wire.messages.desk import OverCause, PlaceCause
+from chatapp.wire.messages.desk import OverCause, PositionCause
 from tests.registry.desk.people import OPERATORS, visit
 
 
@@ -109,7 +109,11 @@ def test_an_operator_who_vanishes_puts_the_visitor_back_at_the_head() -> None:
     assert visits[1].state is VisitState.SERVED
     queue.handle_timer(now=25.0)
     (back,) = [one for one in queue.take_events() if isinstance(one, Change)]
-    assert (back.visit.number, back.event, back.cause) == (1, VisitEvent.PUT_BACK, PlaceCause.OPERATOR_LOST)
+    assert (back.visit.number, back.event, back.cause) == (
+        1,
+        VisitEvent.PUT_BACK,
+        PositionCause.OPERATOR_LOST,
+    )
     assert [one.number for one in queue.line("desk")] == [1, 2]
 
 

@@ -1,6 +1,6 @@
 """The registry's own terminal as an operator of the desk."""
 
-from chatapp.wire.messages.desk import PlaceCause, PlaceTold
+from chatapp.wire.messages.desk import PositionCause, PositionReported
 from tests.registry.desk.hall import Hall
 
 
@@ -17,7 +17,7 @@ def test_with_nobody_there(hall: Hall) -> None:
 def test_the_end_of_the_input_puts_the_visitor_back(hall: Hall) -> None:
     asha = hall.joined()
     hall.close()
-    assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
+    assert asha.last(PositionReported).cause is PositionCause.OPERATOR_LOST
 
 
 def test_strangers_text_is_cleaned(hall: Hall) -> None:

@@ -126,7 +126,7 @@ def test_nothing_is_sent_or_dropped_before_a_reader_says_where_they_are() -> Non
         say(transcript, VISITOR, number)
     assert transcript.due(ANN) == []
     assert not transcript.has_room("x")
-    transcript.resume(ANN, heard=2)
+    transcript.resume(ANN, shown=2)
     assert transcript.due(ANN)[0].position == 3
 
 

@@ -1,15 +1,15 @@
 """Waiting visitors: positions, estimates, and being called, dropped and moved."""
 
 from chatapp.wire.messages.desk import (
-    AskPlace,
+    AskPosition,
     LeaveDesk,
     LineRefusal,
     LineRefused,
+    OperatorAssigned,
+    OperatorCause,
     OverCause,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
+    PositionCause,
+    PositionReported,
     VisitOver,
 )
 from chatapp.wire.messages.registration import Leave
@@ -23,9 +23,9 @@ def test_positions_are_pushed_and_the_next_is_called(hall: Hall) -> None:
     hall.advance(1.0)
     assert hall.type(".next")[0] == "[Session with Asha ended.]"
     assert asha.hear() == [VisitOver(1, OverCause.ENDED)]
-    assert bela.hear() == [TurnTold(0, 2, TurnCause.CALLED, "desk")]
-    assert [(one.position, one.cause) for one in chand.hear() if isinstance(one, PlaceTold)] == [
-        (1, PlaceCause.CHANGED)
+    assert bela.hear() == [OperatorAssigned(0, 2, OperatorCause.CALLED, "desk")]
+    assert [(one.position, one.cause) for one in chand.hear() if isinstance(one, PositionReported)] == [
+        (1, PositionCause.CHANGED)
     ]
 
 
@@ -35,9 +35,9 @@ def test_an_estimate_comes_after_three_sessions(hall: Hall) -> None:
         hall.advance(40.0)
         hall.type(".end")
     hall.advance(1.0)
-    visitors[-1].ask(AskPlace(4))
-    told = visitors[-1].last(PlaceTold)
-    assert (told.reference, told.cause, told.position, told.operators) == (4, PlaceCause.ASKED, 2, 1)
+    visitors[-1].ask(AskPosition(4))
+    told = visitors[-1].last(PositionReported)
+    assert (told.reference, told.cause, told.position, told.operators) == (4, PositionCause.ASKED, 2, 1)
     assert (told.least, told.most) == (40, 80)
 
 

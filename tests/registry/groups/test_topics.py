@@ -11,20 +11,20 @@ from chatapp.wire.messages.rooms import (
     LeaveRoom,
     RoomEntered,
     SetTopic,
+    TopicChanged,
     TopicRefusal,
     TopicRefused,
-    TopicTold,
 )
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 from tests.registry.roomtalk import back, entered
 
 
-def topics(notices: list[RegistryNotice]) -> list[TopicTold | TopicRefused]:
-    return [notice for notice in notices if isinstance(notice, TopicTold | TopicRefused)]
+def topics(notices: list[RegistryNotice]) -> list[TopicChanged | TopicRefused]:
+    return [notice for notice in notices if isinstance(notice, TopicChanged | TopicRefused)]
 
 
-def set_topic(hand: Hand, text: str, group: str = "#tea", reference: int = 7) -> TopicTold | TopicRefused:
+def set_topic(hand: Hand, text: str, group: str = "#tea", reference: int = 7) -> TopicChanged | TopicRefused:
     notices = topics(hand.ask(SetTopic(reference, group, text)))
     (answer,) = [notice for notice in notices if notice.reference == reference]
     return answer
@@ -43,9 +43,9 @@ class TestSetting:
         eve = rig.member("eve")
         bob.take_all()
         told = set_topic(ann, "Exam")
-        assert isinstance(told, TopicTold)
+        assert isinstance(told, TopicChanged)
         assert (told.reference, told.group, told.topic.text, told.topic.author) == (7, "#tea", "Exam", ann.id)
-        assert topics(bob.notices()) == [TopicTold(0, "#tea", told.topic)]
+        assert topics(bob.notices()) == [TopicChanged(0, "#tea", told.topic)]
         assert topics(eve.notices()) == []
         assert entered(eve, "tea").topic == told.topic
 
@@ -67,7 +67,7 @@ class TestSetting:
 
     def test_cleared(self, ann: Hand, bob: Hand) -> None:
         set_topic(ann, "Exam")
-        assert isinstance(set_topic(bob, ""), TopicTold)
+        assert isinstance(set_topic(bob, ""), TopicChanged)
         assert entered(ann, "tea").topic.text == ""
 
     def test_only_of_the_room_where_one_is(self, rig: Rig, ann: Hand, bob: Hand) -> None:
@@ -85,15 +85,15 @@ class TestSetting:
         assert set_topic(ann, "mine") == TopicRefused(7, TopicRefusal.NOT_HERE)
 
     def test_the_longest_fits_in_any_letters(self, ann: Hand) -> None:
-        assert isinstance(set_topic(ann, "\U0001f600" * TOPIC_MAX), TopicTold)
+        assert isinstance(set_topic(ann, "\U0001f600" * TOPIC_MAX), TopicChanged)
 
     def test_how_often(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         for number in range(TOPICS_BURST):
-            assert isinstance(set_topic(ann, str(number)), TopicTold)
+            assert isinstance(set_topic(ann, str(number)), TopicChanged)
         assert set_topic(ann, "once more") == TopicRefused(7, TopicRefusal.TOO_OFTEN)
-        assert isinstance(set_topic(bob, "mine"), TopicTold)
+        assert isinstance(set_topic(bob, "mine"), TopicChanged)
         rig.advance(TOPICS_SPAN)
-        assert isinstance(set_topic(ann, "later"), TopicTold)
+        assert isinstance(set_topic(ann, "later"), TopicChanged)
 
     def test_who_left_meanwhile_is_answered_and_the_room_is_told(
         self, rig: Rig, ann: Hand, bob: Hand
@@ -112,7 +112,7 @@ def test_a_topic_behind_an_entry_waits_for_it(rig: Rig, ann: Hand) -> None:
     rig.commit()
     rig.commit()
     (told,) = topics(ann.notices())
-    assert isinstance(told, TopicTold)
+    assert isinstance(told, TopicChanged)
 
 
 def test_a_former_link_sets_no_topic(rig: Rig, ann: Hand) -> None:
@@ -129,7 +129,7 @@ class TestLasting:
     def test_over_a_crash_of_the_registry(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         set_topic(ann, "first")
         told = set_topic(ann, "Exam")
-        assert isinstance(told, TopicTold)
+        assert isinstance(told, TopicChanged)
         rig.restart()
         back(rig, bob)
         assert entered(bob, "tea").topic == told.topic
@@ -156,7 +156,7 @@ class TestLasting:
 
     def test_a_room_without_members_keeps_it_with_its_lines(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         told = set_topic(ann, "Exam")
-        assert isinstance(told, TopicTold)
+        assert isinstance(told, TopicChanged)
         ann.say("kept for a week")
         ann.ask(LeaveRoom(1))
         bob.ask(LeaveRoom(1))

@@ -6,7 +6,7 @@ Checked by what visitors and operators were shown.
 from typing import TYPE_CHECKING
 
 from chatapp.peer.core.events import ClientCame, ClientSaid
-from chatapp.peer.visitor.events import LineCame
+from chatapp.peer.visitor.events import LineReceived
 from tests.support.guests import Guest
 from tests.support.people import Person
 
@@ -30,7 +30,7 @@ class TalkPromise:
         """After every step."""
         for guest in self._world.guests:
             for visit, told in guest.told[self._seen.get(guest.name, 0) :]:
-                if isinstance(told, LineCame):
+                if isinstance(told, LineReceived):
                     _append(self._to_visitor.setdefault(visit, []), told.position, told.text)
             self._seen[guest.name] = len(guest.told)
         for person in self._world.people:

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.core.events import ClientCame, ClientMove, ClientMoved
-from chatapp.peer.visitor.events import LineCame
+from chatapp.peer.visitor.events import LineReceived
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DEFAULT_QUEUE
 from chatapp.registry.desk.visit import NOBODY, Change, QueueEvent, VisitEvent, VisitState, VisitUpdated
@@ -20,8 +20,8 @@ from chatapp.wire.messages.desk import (
     MoveVisitor,
     NoteVisitor,
     OverCause,
-    PlaceCause,
-    SayAtDesk,
+    PositionCause,
+    SendDeskLine,
 )
 from chatapp.wire.messages.link import PeerRequest
 from tests.support.people import Person
@@ -81,7 +81,7 @@ class DeskPromise:
             if guest.visit and guest.is_placed:
                 self._told.add(guest.visit)
             for number, told in guest.told[self._read.get(guest.name, 0) :]:
-                if isinstance(told, LineCame) and told.text in self._texts:
+                if isinstance(told, LineReceived) and told.text in self._texts:
                     assert self._texts[told.text] == number, f"I6: {told.text!r} was for another visitor"
             self._read[guest.name] = len(guest.told)
 
@@ -93,9 +93,9 @@ class DeskPromise:
         shown = self._shown_to(one)
         for request in requests:
             match request:
-                case EndSession() | CallNext() | HandOver() | NoteVisitor() | SayAtDesk():
+                case EndSession() | CallNext() | HandOver() | NoteVisitor() | SendDeskLine():
                     assert request.visit in (0, shown), f"I6: {request} while {shown} is shown to {one.name}"
-                    if isinstance(request, NoteVisitor | SayAtDesk):
+                    if isinstance(request, NoteVisitor | SendDeskLine):
                         self._texts[request.text] = request.visit
                     self._asked[type(request), request.visit] += 1
                 case DropVisitor() | MoveVisitor():
@@ -215,7 +215,7 @@ class DeskPromise:
                     or passed.state is VisitState.AWAY
                     or passed.wanted not in (NOBODY, visit.operator)
                 ), f"I6: {number} was called, and {first} was before them"
-        elif one.event is VisitEvent.HANDED_OVER or one.cause is PlaceCause.HANDED_OVER:
+        elif one.event is VisitEvent.HANDED_OVER or one.cause is PositionCause.HANDED_OVER:
             self._take(f"{number} was handed over", (HandOver, number))
         elif one.event is VisitEvent.ENDED:
             self._over.add(number)

@@ -9,7 +9,15 @@ from typing import assert_never, cast
 
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.delivery.dedup import Admission, Inbox
-from chatapp.wire.delivery.parts import Acknowledged, Arrived, Asked, DeliveryEvent, GaveUp, Told, Unanswered
+from chatapp.wire.delivery.parts import (
+    Acknowledged,
+    Arrived,
+    DeliveryEvent,
+    GaveUp,
+    NumbersReported,
+    NumbersRequested,
+    Unanswered,
+)
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import PAYLOAD_LIMIT, ReliableStream
 from chatapp.wire.messages.direct import DeliveryFrame
@@ -208,7 +216,7 @@ class End:
             case GaveUp(number=number):
                 if number in self.disk.outgoing:
                     self.given_up.add(number)
-            case Unanswered() | Asked() | Told():
+            case Unanswered() | NumbersRequested() | NumbersReported():
                 pass
             case _:
                 assert_never(event)

@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.wire.delivery.dedup import Inbox
-from chatapp.wire.delivery.parts import Acknowledged, Asked, GaveUp, Told
+from chatapp.wire.delivery.parts import Acknowledged, GaveUp, NumbersReported, NumbersRequested
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import KNOWN_MAX, LAST_NUMBER, PROVISIONAL, Ack, Known, Part, encode_frame
 from tests.wire.delivery.network import make_stream, say, take_all, transfer
@@ -13,12 +13,12 @@ def test_a_part_of_no_number_asks_and_is_not_taken() -> None:
     a, b = make_stream(), make_stream()
     a.send(PROVISIONAL, b"", now=0.0)
     transfer(a, b, now=0.0)
-    assert b.events() == [Asked()]
+    assert b.events() == [NumbersRequested()]
     assert take_all(b, now=0.0) == []
     assert (say(b), b.inbox.beyond, b.ignored) == ([], 0, 0)
     b.queue_frame(encode_frame(Known(9)))
     transfer(b, a, now=0.0)
-    assert a.events() == [Told(9)]
+    assert a.events() == [NumbersReported(9)]
 
 
 def test_the_question_is_tried_like_a_message() -> None:
@@ -47,7 +47,7 @@ def test_only_messages_are_acknowledged(number: int) -> None:
 def test_the_last_number_is_a_message_still() -> None:
     b = make_stream()
     b.receive(Part(LAST_NUMBER, 0, 1, b"the last"), now=0.0)
-    assert Asked() not in b.events()
+    assert NumbersRequested() not in b.events()
     assert KNOWN_MAX < LAST_NUMBER, "there is room above what somebody claims to know"
 
 

@@ -13,9 +13,9 @@ from chatapp.wire.messages.rooms import (
     RoomMember,
     SetTopic,
     Topic,
+    TopicChanged,
     TopicRefusal,
     TopicRefused,
-    TopicTold,
 )
 from tests.peer.core.cast import POLICY
 from tests.peer.core.hall import SENDER_INDEX, Node
@@ -72,7 +72,7 @@ def test_set_and_told_once(node: Node) -> None:
     assert (asked.group, asked.text) == ("#lab", "No\\x1b food")
     assert shown(node) == []
     topic = Topic(asked.text, BOB.id, 9_000)
-    node.told(TopicTold(asked.reference, "#lab", topic))
+    node.told(TopicChanged(asked.reference, "#lab", topic))
     assert shown(node) == [known(asked.text, at=9.0, is_change=True)]
     node.pass_time(POLICY.give_up_after + 0.1)
     assert shown(node) == []
@@ -81,8 +81,8 @@ def test_set_and_told_once(node: Node) -> None:
 def test_news_of_others_and_of_another_room(node: Node) -> None:
     enter(node)
     node.saw()
-    node.told(TopicTold(0, "#yard", EXAM), TopicTold(0, "#lab", EXAM))
-    node.told(TopicTold(0, "#lab", Topic("", CAROL.id, 9_000)))
+    node.told(TopicChanged(0, "#yard", EXAM), TopicChanged(0, "#lab", EXAM))
+    node.told(TopicChanged(0, "#lab", Topic("", CAROL.id, 9_000)))
     assert shown(node) == [known("Exam", is_change=True), known("", "carol", 9.0, is_change=True)]
     assert shown_on_request(node) == [known("", "carol", 9.0)]
 
@@ -91,14 +91,14 @@ def test_an_ignored_persons_topic_is_not_told(node: Node) -> None:
     enter(node)
     node.core.trust.ignore("bob", is_ignored=True)
     node.saw()
-    node.told(TopicTold(0, "#lab", EXAM))
+    node.told(TopicChanged(0, "#lab", EXAM))
     assert shown(node) == []
 
 
 def test_somebody_whose_row_has_not_come(node: Node) -> None:
     enter(node)
     node.saw()
-    node.told(TopicTold(0, "#lab", Topic("Exam", b"x" * 32, 5_000)))
+    node.told(TopicChanged(0, "#lab", Topic("Exam", b"x" * 32, 5_000)))
     assert shown(node) == [known("Exam", "", is_change=True)]
 
 
@@ -141,7 +141,7 @@ def test_a_registry_that_does_not_answer(node: Node) -> None:
 
 def test_a_registry_that_is_away(node: Node) -> None:
     enter(node)
-    node.told(TopicTold(0, "#lab", EXAM))
+    node.told(TopicChanged(0, "#lab", EXAM))
     lose_registry(node)
     node.saw()
     node.core.rooms.topic.ask("Later", now=node.now)
@@ -153,7 +153,7 @@ def test_a_registry_that_is_away(node: Node) -> None:
 @pytest.mark.parametrize("reach", ["new", "same", "none"])
 def test_on_a_new_link_only_a_change_is_told(node: Node, reach: str) -> None:
     enter(node)
-    node.told(TopicTold(0, "#lab", EXAM))
+    node.told(TopicChanged(0, "#lab", EXAM))
     node.lose_link()
     node.saw()
     again = link_again(node, BOB.row(1, sender_index=7), CAROL.row(2, sender_index=8))
