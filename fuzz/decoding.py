@@ -9,7 +9,6 @@ from chatapp.registry.access import Bans
 from chatapp.registry.desk import console as desk
 from chatapp.registry.settings import flaw_of_bans, flaw_of_keys
 from chatapp.registry.store import entries
-from chatapp.registry.store.journal import frame, scan
 from chatapp.wire import address, sealing
 from chatapp.wire.admission import CodeRefused, JoinCode
 from chatapp.wire.codec import encode
@@ -20,6 +19,7 @@ from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.messages.mail import SignedLetter
 from chatapp.wire.names import file_name_of, looks_of, name_key, peer_name
 from chatapp.wire.sealing import open_letter
+from chatapp.wire.storage.journal import frame, scan
 from chatapp.wire.text import sanitize
 from tests.support.strategies import DECODERS
 

@@ -20,10 +20,10 @@ from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.registry.effects import ListNames, MakeInvites, ReleaseName
 from chatapp.registry.settings import configure, shown
 from chatapp.registry.store import entries
-from chatapp.registry.store.journal import frame as record
-from chatapp.registry.store.journal import scan
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.framing import frame
+from chatapp.wire.storage.journal import frame as record
+from chatapp.wire.storage.journal import scan
 from fuzz.instances import instance
 from tests.registry.store.strategies import Author
 from tests.support.people import Person

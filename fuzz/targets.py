@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatapp.registry.store.journal import frame, scan
+from chatapp.wire.storage.journal import frame, scan
 from fuzz import cores, decoding, files, seeds
 from fuzz.mutation import mutated
 

@@ -21,8 +21,8 @@ from chatapp.registry.effects import AdminAnswer, AdminRequest, AnswerAdmin, Eff
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.protocol import StoreError, StoreInUse
-from chatapp.wire.errors import ChatAppError
+from chatapp.registry.store.protocol import StoreInUse
+from chatapp.wire.errors import ChatAppError, StoreError
 from chatapp.wire.folders import make_private
 
 FOLDER: Final = "requests"

@@ -19,12 +19,12 @@ from chatapp.registry.effects import MakeInvites
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.protocol import Loaded, Store, StoreError
+from chatapp.registry.store.protocol import Loaded, Store
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.aio.link import TcpLink
-from chatapp.wire.errors import ChatAppError, PortInUse, quoted
+from chatapp.wire.errors import ChatAppError, PortInUse, StoreError, quoted
 from chatapp.wire.folders import default_home, make_private
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.text import sanitize

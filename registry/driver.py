@@ -18,12 +18,12 @@ from chatapp.registry.adminclient import AdminSpool
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.effects import DropReason, Fault
 from chatapp.registry.outputs import Output
-from chatapp.registry.store.protocol import Store, StoreError, StoreFull
+from chatapp.registry.store.protocol import Store
 from chatapp.registry.texts import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.aio.link import TcpLink
-from chatapp.wire.errors import quoted
+from chatapp.wire.errors import StoreError, StoreFull, quoted
 
 _log = logging.getLogger(__name__)
 

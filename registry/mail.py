@@ -20,8 +20,9 @@ from chatapp.registry.effects import (
 )
 from chatapp.registry.limits import DiskState, RegistryPolicy, Shares, WallClock, remaining
 from chatapp.registry.store.entries import MailStored, MailTaken
-from chatapp.registry.store.protocol import Loaded, RecordLost, StoreError
+from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.registry.transport.sessions import Connections
+from chatapp.wire.errors import StoreError
 from chatapp.wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
 from chatapp.wire.messages import mail
 from chatapp.wire.messages.mail import (

@@ -9,6 +9,10 @@
         +-- FormRefused           an invalid entry in a visitor's form  what, text, reason
         +-- AddressRefused        text that is not an address or port   what, text, reason
         +-- PortInUse             a port that another program holds     port
+        +-- StoreError            files that cannot be used             where, reason
+            +-- StoreFull         there is no room
+            +-- StoreBroken       another call to the system failed
+            +-- StoreReadOnly     nothing can be written for now
 
 `str()` of each is one clear line that is safe to print.
 """
@@ -116,6 +120,40 @@ class PortInUse(ChatAppError):
     def when_taken(cls, port: int, error: OSError) -> Exception:
         """Return what to raise for a bind that failed: PortInUse if the port is taken, else the error itself."""
         return cls(port) if error.errno == errno.EADDRINUSE else error
+
+
+class StoreError(ChatAppError):
+    """Files that cannot be used. `where` names the file or folder, `reason` says why in words for a person."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where = where
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+class StoreFull(StoreError):
+    """There is no room. Nothing of what was being written counts; old records can be read."""
+
+
+class StoreBroken(StoreError):
+    """A call to the operating system failed for another reason than want of room."""
+
+
+class StoreReadOnly(StoreError):
+    """A sync failed, or a write could not be undone: reading goes on, writing when the store has recovered."""
+
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""EFBIG: the process may not make files that large (RLIMIT_FSIZE), which is like a full disk."""
+
+
+def store_error(where: str, error: OSError) -> StoreFull | StoreBroken:
+    """Return the store's error for an error of the operating system."""
+    kind = StoreFull if error.errno in _NO_ROOM else StoreBroken
+    return kind(where, error.strerror or str(error))
 
 
 def quoted(text: str) -> str:

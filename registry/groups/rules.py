@@ -27,8 +27,9 @@ from chatapp.registry.groups.log import Group, LogLine, Verdict
 from chatapp.registry.limits import DiskState, RegistryPolicy, WallClock, first_epoch, remaining
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
-from chatapp.registry.store.protocol import LoadedGroup, RecordLost, StoreError
+from chatapp.registry.store.protocol import LoadedGroup, RecordLost
 from chatapp.registry.transport.sessions import Connection, Connections
+from chatapp.wire.errors import StoreError
 from chatapp.wire.framing import GroupHeader, pack_relayed
 from chatapp.wire.limits import GROUP_KEPT_FOR
 from chatapp.wire.messages.rooms import (

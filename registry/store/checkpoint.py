@@ -16,10 +16,11 @@ from dataclasses import replace
 from itertools import chain
 from threading import Lock
 
-from chatapp.registry.store.disk import Disk, set_aside
 from chatapp.registry.store.entries import CheckpointMark, Owner, encode
-from chatapp.registry.store.journal import Journal, Reader, frame, journal_name
+from chatapp.registry.store.journals import Reader
 from chatapp.registry.store.segments import AT_REST, FileIndex, FileLayout, Item, Plan, Snapshot
+from chatapp.wire.storage.disk import Disk, set_aside
+from chatapp.wire.storage.journal import Journal, frame, journal_name
 
 _log = logging.getLogger(__name__)
 

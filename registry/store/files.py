@@ -17,21 +17,14 @@ from pathlib import Path
 from threading import Lock
 
 from chatapp.registry.store.checkpoint import Checkpoint
-from chatapp.registry.store.disk import Disk, SyncFailed
 from chatapp.registry.store.entries import CheckpointMark, Entry, GroupLineKept, MailStored, Owner, encode
-from chatapp.registry.store.journal import Journals, Reader, frame
-from chatapp.registry.store.protocol import (
-    Loaded,
-    RecordLost,
-    StoreError,
-    StoreFull,
-    StoreInUse,
-    StoreReadOnly,
-    StoreUnusable,
-    from_os_error,
-)
+from chatapp.registry.store.journals import Journals, Reader
+from chatapp.registry.store.protocol import Loaded, RecordLost, StoreInUse, StoreUnusable
 from chatapp.registry.store.recovery import Loading
 from chatapp.registry.store.segments import FileIndex, FileLayout, Place, Snapshot
+from chatapp.wire.errors import StoreError, StoreFull, StoreReadOnly, store_error
+from chatapp.wire.storage.disk import Disk, SyncFailed
+from chatapp.wire.storage.journal import frame
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +94,7 @@ class FileStore:
         except SyncFailed as wrong:
             loaded.damage.append(str(self._give_up(wrong)))
         except OSError as wrong:
-            raise from_os_error(self._where, wrong) from wrong
+            raise store_error(self._where, wrong) from wrong
         self._is_urgent = bool(loaded.damage)
         if loading.given_up:
             self._go_on_without(loading.given_up, loaded)
@@ -186,7 +179,7 @@ class FileStore:
                 raise self._give_up(wrong) from wrong
             except OSError as wrong:
                 self._not_before = self._now() + RETRY_SPAN
-                raise from_os_error(self._where, wrong) from wrong
+                raise store_error(self._where, wrong) from wrong
             with self._lock:
                 done = self._journals.take_out(snapshot.generation)
                 self._checkpoint_at = self._now()
@@ -209,7 +202,7 @@ class FileStore:
             try:
                 self._begin_anew()
             except OSError as wrong:
-                raise from_os_error(self._where, wrong) from wrong
+                raise store_error(self._where, wrong) from wrong
         self.checkpoint()
 
     def _begin_anew(self) -> None:

@@ -11,7 +11,6 @@ Rules for threads:
 An entry may be called stored when a `sync` has returned that began after its `append` returned.
 """
 
-import errno
 import shlex
 from collections.abc import Sequence
 from typing import Protocol
@@ -29,6 +28,7 @@ from chatapp.registry.store.entries import (
     RoomMemberKept,
     RoomTopicKept,
 )
+from chatapp.wire.errors import StoreError
 
 
 class LetterHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -127,21 +127,8 @@ class Store(Protocol):
         """Stop in order: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""
 
 
-# EFBIG: the process may not make files that large (RLIMIT_FSIZE), which is like a full disk.
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
 LOST_SUFFIX = ".lost"
 """A file with this suffix tells the store to go on without the file of the same name."""
-
-
-class StoreError(Exception):
-    """`where` names the file or folder, `reason` says why in words for a person."""
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where}: {reason}")
-        self.where = where
-        self.reason = reason
 
 
 class StoreInUse(StoreError):
@@ -168,29 +155,9 @@ class StoreLacking(StoreUnusable):
         )
 
 
-class StoreFull(StoreError):
-    """There is no room. Nothing of what was being written counts; old records can be read."""
-
-
-class StoreBroken(StoreError):
-    """A call to the operating system failed for another reason than want of room."""
-
-
-class StoreReadOnly(StoreError):
-    """A sync failed, or a write could not be undone: reading goes on, writing when the store has recovered."""
-
-
 class RecordLost(StoreError):
     """`keys` (serials or positions) cannot be read: never stored, dropped, or damaged on the disk."""
 
     def __init__(self, where: str, keys: Sequence[int]) -> None:
         super().__init__(where, f"cannot be read: {', '.join(map(str, keys))}")
         self.keys = list(keys)
-
-
-def from_os_error(where: str, wrong: OSError) -> StoreFull | StoreBroken:
-    """Return the store's error for an error of the operating system."""
-    reason = wrong.strerror or str(wrong)
-    if wrong.errno in _NO_ROOM:
-        return StoreFull(where, reason)
-    return StoreBroken(where, reason)

@@ -12,7 +12,6 @@ damaged journal.
 import errno
 from collections.abc import Iterator
 
-from chatapp.registry.store.disk import Disk, read_file, set_aside
 from chatapp.registry.store.entries import (
     CheckpointMark,
     DeskOwner,
@@ -28,7 +27,6 @@ from chatapp.registry.store.entries import (
     decode_sign,
     owner_of,
 )
-from chatapp.registry.store.journal import HEADER_SIZE, Journal, generation_in, journal_name, scan
 from chatapp.registry.store.protocol import LOST_SUFFIX, Loaded, StoreLacking, StoreUnusable
 from chatapp.registry.store.segments import (
     AT_REST,
@@ -41,6 +39,8 @@ from chatapp.registry.store.segments import (
     mailbox_owner,
 )
 from chatapp.registry.store.state import LoadedBuilder
+from chatapp.wire.storage.disk import Disk, read_file, set_aside
+from chatapp.wire.storage.journal import HEADER_SIZE, Journal, generation_in, journal_name, scan
 
 # Errors of what is no readable file: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
-from chatapp.registry.store.disk import Disk, write_whole
 from chatapp.registry.store.entries import (
     IDENTITY_SIZE,
     DeskOwner,
@@ -20,6 +19,7 @@ from chatapp.registry.store.entries import (
     owner_of,
 )
 from chatapp.registry.store.state import StoreState
+from chatapp.wire.storage.disk import Disk, write_whole
 
 AT_REST = 0
 

@@ -9,11 +9,11 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import Entry
-from chatapp.registry.store.protocol import StoreError, StoreFull
 from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_notice
+from chatapp.wire.errors import StoreError, StoreFull
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import LINK_FRAME_MAX

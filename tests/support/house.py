@@ -11,10 +11,10 @@ from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import Fault
 from chatapp.registry.store.entries import MailStored
-from chatapp.registry.store.protocol import StoreError, StoreFull
 from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
+from chatapp.wire.errors import StoreError, StoreFull
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX

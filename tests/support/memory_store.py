@@ -10,9 +10,10 @@ from threading import Lock
 from typing import TypeVar
 
 from chatapp.registry.store.entries import DeskOwner, Entry, GroupLineKept, MailStored, Owner, encode
-from chatapp.registry.store.journal import frame
-from chatapp.registry.store.protocol import Loaded, RecordLost, StoreFull, StoreReadOnly
+from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.registry.store.state import LoadedBuilder, StoreState
+from chatapp.wire.errors import StoreFull, StoreReadOnly
+from chatapp.wire.storage.journal import frame
 
 _WHERE = "memory"
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from chatapp.registry.store.disk import Disk
 from chatapp.registry.store.entries import (
     DeskLineKept,
     DeskVisitKept,
@@ -30,6 +29,7 @@ from chatapp.registry.store.entries import (
 )
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
+from chatapp.wire.storage.disk import Disk
 
 ALICE, BOB, CAROL = (bytes([letter]) * 32 for letter in b"ABC")
 MAIL = f"mail/{BOB.hex()}.mail"

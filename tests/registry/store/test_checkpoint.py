@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatapp.registry.store.entries import CheckpointMark, Entry, decode
-from chatapp.registry.store.journal import HEADER_SIZE, scan
-from tests.registry.store.disks import Died, DyingDisk, WatchedDisk
+from chatapp.wire.storage.journal import HEADER_SIZE, scan
 from tests.registry.store.playbook import (
     BOB,
     Model,
@@ -29,8 +28,9 @@ from tests.registry.store.playbook import (
     taken,
     view,
 )
-from tests.registry.store.power import PowerDisk
 from tests.registry.store.strategies import Author
+from tests.wire.storage.disks import Died, DyingDisk, WatchedDisk
+from tests.wire.storage.power import PowerDisk
 
 
 def states(folder: Path) -> Iterator[View]:

@@ -9,16 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatapp.registry.store.entries import Entry
-from chatapp.registry.store.protocol import (
-    LetterHead,
-    LineHead,
-    Loaded,
-    RecordLost,
-    Store,
-    StoreFull,
-    StoreReadOnly,
-)
-from tests.registry.store.disks import FailingDisk, bad_sync, no_room
+from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, RecordLost, Store
+from chatapp.wire.errors import StoreFull, StoreReadOnly
 from tests.registry.store.playbook import (
     ALICE,
     BOB,
@@ -36,6 +28,7 @@ from tests.registry.store.playbook import (
 )
 from tests.registry.store.strategies import Author
 from tests.support.memory_store import MemoryStore
+from tests.wire.storage.disks import FailingDisk, bad_sync, no_room
 
 
 class World(Protocol):

@@ -16,10 +16,10 @@ from chatapp.registry.store.entries import (
     decode,
 )
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.journal import scan
 from chatapp.registry.store.protocol import StoreLacking
-from tests.registry.store.disks import WatchedDisk
+from chatapp.wire.storage.journal import scan
 from tests.registry.store.playbook import BOB, MAIL, Model, View, bound, opened, stored, view
+from tests.wire.storage.disks import WatchedDisk
 
 
 def small(position: int) -> GroupLineKept:

@@ -6,15 +6,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chatapp.registry.store.disk import Disk
 from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver, Entry
 from chatapp.registry.store.files import ERASE_SPAN, RETRY_SPAN, FileStore
-from chatapp.registry.store.protocol import StoreError
 from chatapp.registry.store.state import StoreState
+from chatapp.wire.errors import StoreError
 from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
-from tests.registry.store.disks import WatchedDisk
+from chatapp.wire.storage.disk import Disk
 from tests.registry.store.playbook import ALICE, opened, over, said, visiting
 from tests.support.memory_store import MemoryStore
+from tests.wire.storage.disks import WatchedDisk
 
 
 def image_of(*entries: Entry) -> StoreState[Entry]:

@@ -8,11 +8,10 @@ from random import Random
 
 import pytest
 
-from chatapp.registry.store.disk import SyncFailed
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.files import RETRY_SPAN, FileStore
-from chatapp.registry.store.protocol import StoreBroken, StoreError, StoreFull, StoreReadOnly
-from tests.registry.store.disks import FailingDisk, WatchedDisk, bad_sync
+from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreReadOnly
+from chatapp.wire.storage.disk import SyncFailed
 from tests.registry.store.playbook import (
     ALICE,
     BOB,
@@ -27,7 +26,8 @@ from tests.registry.store.playbook import (
     taken,
     view,
 )
-from tests.registry.store.power import PowerDisk
+from tests.wire.storage.disks import FailingDisk, WatchedDisk, bad_sync
+from tests.wire.storage.power import PowerDisk
 
 BEFORE: list[Entry] = [
     bound("al"),

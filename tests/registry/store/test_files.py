@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from chatapp.registry.store.files import CHECKPOINT_BYTES, FileStore
-from chatapp.registry.store.protocol import StoreFull, StoreInUse, StoreUnusable
-from tests.registry.store.disks import FailingDisk, WatchedDisk
+from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
+from chatapp.wire.errors import StoreFull
 from tests.registry.store.playbook import BOB, CAROL, MAIL, cut, files, line, opened, stored, taken
+from tests.wire.storage.disks import FailingDisk, WatchedDisk
 
 
 def test_a_folder_has_one_registry(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from chatapp.registry.store.entries import CheckpointMark, encode
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.journal import frame
-from chatapp.registry.store.protocol import RecordLost, StoreFull, StoreUnusable
-from tests.registry.store.disks import FailingDisk, WatchedDisk
+from chatapp.registry.store.protocol import RecordLost, StoreUnusable
+from chatapp.wire.errors import StoreFull
+from chatapp.wire.storage.journal import frame
 from tests.registry.store.playbook import (
     BOB,
     CAROL,
@@ -26,6 +26,7 @@ from tests.registry.store.playbook import (
     taken,
     view,
 )
+from tests.wire.storage.disks import FailingDisk, WatchedDisk
 
 
 def test_links_and_strangers_files_are_left_alone(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.protocol import StoreFull
-from tests.registry.store.disks import FailingDisk, WatchedDisk
+from chatapp.wire.errors import StoreFull
 from tests.registry.store.playbook import BOB, Model, cut, key, line, opened, stored, taken, view
+from tests.wire.storage.disks import FailingDisk, WatchedDisk
 
 
 def test_a_disk_that_stays_full_piles_up_no_journals_and_no_open_files(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import errno
 from pathlib import Path
 
-from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import cut, dropped, gone, key, line, opened, topic
+from tests.wire.storage.disks import FailingDisk, WatchedDisk
 
 
 def test_a_group_is_rewritten_when_most_of_it_is_obsolete(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import MAIL, files, opened, stored, taken
+from tests.wire.storage.disks import FailingDisk, WatchedDisk
 
 
 def test_an_empty_mailbox_that_could_not_be_removed_goes_later(tmp_path: Path) -> None:

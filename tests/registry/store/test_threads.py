@@ -7,8 +7,8 @@ from random import Random
 
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.files import FileStore
-from tests.registry.store.disks import HookedDisk, WatchedDisk
 from tests.registry.store.playbook import ALICE, BOB, CAROL, Model, cut, line, opened, stored, taken, view
+from tests.wire.storage.disks import HookedDisk, WatchedDisk
 
 PEOPLE = (ALICE, BOB, CAROL)
 

@@ -1,4 +1,4 @@
-"""The store's calls to the operating system: it reaches the disk in no other way.
+"""The calls to the operating system of everything that is stored in journals: they reach the disk in no other way.
 
 This is a seam: tests put a disk in its place that fails, fills up or loses power at any of these steps. POSIX only.
 Everything is opened relative to its folder with O_NOFOLLOW, so a link that somebody left there is never followed.
@@ -23,7 +23,7 @@ class Disk:
     """One method for each step. All raise OSError; `sync` and `sync_folder` raise SyncFailed."""
 
     def open_root(self, path: Path) -> int:
-        """Open the store's own folder, making its last part if it is missing. An existing one keeps its mode."""
+        """Open a store's own folder, making its last part if it is missing. An existing one keeps its mode."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir(mode=_FOLDER_MODE)
@@ -136,7 +136,7 @@ def read_file(disk: Disk, folder: int, name: str) -> bytes:
 
 
 def set_aside(disk: Disk, folder: int, name: str, *, keep: bool) -> str:
-    """Give a damaged file a name that the store never touches, and return that name.
+    """Give a damaged file a name that nothing here ever touches, and return that name.
 
     With `keep` it keeps its first name too, until a sound file takes its place. That makes no copy, so it works on a
     full disk. A file that has such a name already gets no second one.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.store.disk import Disk, SyncFailed, read_file
-from chatapp.registry.store.journal import Journal, generation_in, journal_name
-from chatapp.registry.store.protocol import StoreFull, StoreReadOnly
-from tests.registry.store.disks import FailingDisk, WatchedDisk, bad_sync, no_room
+from chatapp.wire.errors import StoreFull, StoreReadOnly
+from chatapp.wire.storage.disk import Disk, SyncFailed, read_file
+from chatapp.wire.storage.journal import Journal, generation_in, journal_name
+from tests.wire.storage.disks import FailingDisk, WatchedDisk, bad_sync, no_room
 
 
 class MiserlyDisk(WatchedDisk):

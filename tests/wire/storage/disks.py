@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from chatapp.registry.store.disk import Disk, SyncFailed
+from chatapp.wire.storage.disk import Disk, SyncFailed
 
 
 class Died(BaseException):

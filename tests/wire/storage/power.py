@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.registry.store.disks import DyingDisk
+from tests.wire.storage.disks import DyingDisk
 
 
 @dataclass(eq=False)

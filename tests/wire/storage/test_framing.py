@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.store.journal import HEADER_SIZE, LARGEST_PAYLOAD, frame, scan, unframe
+from chatapp.wire.storage.journal import HEADER_SIZE, LARGEST_PAYLOAD, frame, scan, unframe
 
 payloads = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
 
