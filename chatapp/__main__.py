@@ -24,6 +24,7 @@ from chatapp.wire.errors import AddressRefused, NameRefused
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
+AGAIN_USAGE: Final = "ChatApp -c <name>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
 ACCESS_USAGE: Final = "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
@@ -40,6 +41,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 """First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""
 
 _ROOM_HELP: Final = "Peer: enter this room at the start."
+_HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argument."
+_PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
 _ACK_TIMEOUT_HELP: Final = "Peer: seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
@@ -81,7 +84,8 @@ def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str
 
 
 @app.command(
-    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
+    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}; later {AGAIN_USAGE}\n\n"
+    f"Visitor of a help desk: {DESK_USAGE}\n\n"
     f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
     f"{ACCESS_USAGE}\n\n"
     "Add --help to ChatApp send, export, config, stats, invite or names to read more.",
@@ -97,7 +101,10 @@ def chat(
         ),
     ] = None,
     server: Annotated[bool, typer.Option("-s", "--server", help="Run the registry on <port>.")] = False,
-    client: Annotated[bool, typer.Option("-c", "--client", help="Chat as a peer, on <client-port>.")] = False,
+    client: Annotated[
+        bool,
+        typer.Option("-c", "--client", help="Chat as a peer, by default at the server of the last time."),
+    ] = False,
     desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[
@@ -121,6 +128,8 @@ def chat(
         str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=_ACK_TIMEOUT_HELP)
     ] = None,
     code: Annotated[str | None, typer.Option(metavar="CODE", help=_of("Peer", CODE_HELP))] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help=_HOST_HELP)] = None,
+    port: Annotated[str | None, typer.Option(metavar="PORT", help=_PORT_HELP)] = None,
     registry_key: Annotated[
         str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
     ] = None,
@@ -139,7 +148,7 @@ def chat(
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
     of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
     _check_fit(of_peer, is_fit=client, who="only a peer (-c) has this option")
-    of_both = {"--registry-key": registry_key is not None}
+    of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
     _check_fit(of_both, is_fit=client or desk, who="only a peer (-c) and a visitor (--desk) have this option")
     _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) always keeps running")
     if server:
@@ -150,14 +159,24 @@ def chat(
             "operators": operator or None,
             "invite_only": invite_only or None,
         }
-        return serve(words, config, decided, {"allow": allow, "ban": ban})
+        return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port)
     level = (log_level or LogLevel.WARNING).value
     if desk:
         return visit(
-            words, queue=queue, registry_key=registry_key, data=data, plain=plain, stay=stay, log_level=level
+            words,
+            host=host,
+            port=port,
+            queue=queue,
+            registry_key=registry_key,
+            data=data,
+            plain=plain,
+            stay=stay,
+            log_level=level,
         )
     return talk(
         words,
+        host=host,
+        port=port,
         room=room,
         ack_timeout=ack_timeout,
         code=code,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.validation import (
     Misuse,
+    ServerWords,
     check_readable_again,
     code_from,
     counted,
@@ -21,8 +22,11 @@ from chatapp.validation import (
     registry_key_from,
     seconds_from,
     server_from,
+    server_words,
 )
-from chatapp.wire.address import parse_port
+from chatapp.wire.address import Address, parse_port
+from chatapp.wire.folders import default_home
+from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
     from chatapp.registry.settings import Settings
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
+_CLIENT_NEEDS: Final = 3
+"""How many of them are needed, unless the name alone is given."""
+_ANY_PORT: Final = 0
 _DESK_ARGUMENTS: Final = ("server-ip", "server-port")
 
 _ACK_TIMEOUT_LEAST: Final = 0.1
@@ -43,10 +50,13 @@ def serve(
     config: str | None,
     options: Mapping[str, object],
     lists: Mapping[str, str | None],
+    *,
+    port: str | None = None,
 ) -> int:
-    """Run a registry. `options` overrule the file `config`; `lists` names the files of who may come in and who may not."""
-    (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
-    port = parse_port(port_text, "port")
+    """Run a registry. `options` overrule the file `config`; `lists` names the files of who may come in and who may not.
+    `port`: as given by an option."""
+    (port_text,) = counted([*words, *([] if port is None else [port])], "-s", _SERVER_ARGUMENTS)
+    number = parse_port(port_text, "port")
     folder_from(str(options["data"]) if options["data"] is not None else None)
     from chatapp.registry.settings import Misconfigured, configure
 
@@ -67,12 +77,14 @@ def serve(
         check_readable_again(files)
         return read()
 
-    return run(port=port, settings=settings, again=read_again if files else None)
+    return run(port=number, settings=settings, again=read_again if files else None)
 
 
 def visit(
     words: Sequence[str],
     *,
+    host: str | None,
+    port: str | None,
     queue: str | None,
     registry_key: str | None,
     data: str | None,
@@ -80,10 +92,11 @@ def visit(
     stay: bool,
     log_level: str,
 ) -> int:
-    """Run a visitor of the help desk."""
-    host, server_port = counted(words, "--desk", _DESK_ARGUMENTS)
-    port = parse_port(server_port, "server-port")
-    found = server_from(host, port)
+    """Run a visitor of the help desk. `host`, `port`: the server's, as given by options."""
+    named = server_words(words, host=host, port=port)
+    given = [one for one in (named.host, named.port, *named.rest) if one is not None]
+    host, server_port = counted(given, "--desk", _DESK_ARGUMENTS)
+    found = server_from(host, parse_port(server_port, "server-port"))
     name = name_from(queue, "--queue") if queue else ""
     demanded = registry_key_from(registry_key, os.environ)
     from chatapp.peer.visitor.face import run
@@ -102,6 +115,8 @@ def visit(
 def talk(
     words: Sequence[str],
     *,
+    host: str | None,
+    port: str | None,
     room: str | None,
     ack_timeout: str | None,
     code: str | None,
@@ -111,24 +126,27 @@ def talk(
     stay: bool,
     log_level: str,
 ) -> int:
-    """Run a peer at its terminal."""
-    name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
-    me = name_from(name)
+    """Run a peer at its terminal. `host`, `port`: the server's, as given by options. Without any server, the peer goes to
+    the one of its last start."""
+    if not words:
+        counted(words, "-c", _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
+    me = name_from(words[0])
+    named = server_words(words[1:], host=host, port=port)
+    folder = folder_from(data)
+    server, own_port = _places(words[0], named)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
-    ports = parse_port(server_port, "server-port"), parse_port(client_port, "client-port")
     timeout = None
     if ack_timeout is not None:
         timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
-    folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
-    found = server_from(host, ports[0])
+    found = _remembered(me, folder) if server is None else server_from(*server)
     from chatapp.peer.ui.main import run
 
     return run(
         name=me,
         server=found,
         registry_key=demanded,
-        port=ports[1],
+        port=own_port,
         data=folder,
         plain=plain,
         stay=stay,
@@ -137,6 +155,33 @@ def talk(
         code=shown,
         log_level=log_level,
     )
+
+
+def _places(name: str, named: ServerWords) -> tuple[Address | None, int]:
+    """Return the server that the words of a peer name, None for none, and the peer's own port. Raises Misuse,
+    AddressRefused."""
+    if named.host is None and named.port is None:
+        return None, _ANY_PORT
+    if named.host is None:
+        raise Misuse("--port is the server's port: say --host, too")
+    words = [one for one in (name, named.host, named.port, *named.rest) if one is not None]
+    arguments = _CLIENT_ARGUMENTS if len(words) > _CLIENT_NEEDS else _CLIENT_ARGUMENTS[:_CLIENT_NEEDS]
+    _, host, port, *own = counted(words, "-c", arguments)
+    server = Address(host, parse_port(port, "server-port"))
+    return server, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
+
+
+def _remembered(name: PeerName, folder: Path | None) -> Address:
+    """Return the server of the last start with this name. Raises Misuse if there is none, AddressRefused."""
+    from chatapp.peer.starts import start_of
+
+    start = start_of(folder or default_home(), name)
+    if start is None:
+        example = f"ChatApp -c {name} <server-ip> <server-port> <client-port>"
+        raise Misuse(
+            f'the name "{name}" has not been used here yet, so its server is not known: type {example}'
+        )
+    return server_from(*start.server)
 
 
 def open_closed_streams() -> None:

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatapp.wire.address import Address
 from chatapp.wire.aio.hosts import host_from
@@ -48,6 +48,24 @@ def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequen
     if len(words) > len(arguments):
         raise Misuse(f'{needs}: unexpected argument "{quoted(words[len(arguments)])}"')
     return words
+
+
+class ServerWords(NamedTuple):
+    """The words of a command line that name a server, and a port of ours; None for those not given."""
+
+    host: str | None
+    port: str | None
+    rest: Sequence[str]
+
+
+def server_words(words: Sequence[str], *, host: str | None, port: str | None) -> ServerWords:
+    """Take the server's host and port from the options `--host` and `--port`, else from the first words."""
+    left = list(words)
+    if host is None and left:
+        host = left.pop(0)
+    if port is None and left:
+        port = left.pop(0)
+    return ServerWords(host, port, left)
 
 
 def name_from(text: str, what: str = "name") -> PeerName:

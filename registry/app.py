@@ -20,6 +20,7 @@ from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
+from chatapp.registry.texts import address_lines
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.aio.datagram import DatagramEndpoint
@@ -131,6 +132,10 @@ class Registry:
         self._say(f"[Registry listening on UDP and TCP port {self._port}.]")
         self._say(f"[Registry key {self.fingerprint}]")
         self._say(f"[Files in {self.folder}]")
+        from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
+
+        for line in address_lines(own_addresses(), self._port):
+            self._say(line)
         for code in self._codes:
             self._say(f"[Join code {code.text}: lets one newcomer in, within 7 days]")
         for line in self._operators:

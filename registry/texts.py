@@ -1,5 +1,6 @@
 """The registry's lines for people: what its log says of events, and why an admin request was refused."""
 
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.registry.effects import (
@@ -32,6 +33,21 @@ LINK_ENDS: Final = {
     LinkEndReason.SILENT: "silent",
     LinkEndReason.BANNED: "banned",
 }
+
+
+_LOOPBACK: Final = "127.0.0.1"
+
+
+def address_lines(addresses: Sequence[str], port: int) -> list[str]:
+    """Return the lines that say what others type to reach a registry, and what a firewall must let through.
+    `addresses`: this machine's; without any, only people on this machine can come."""
+    return [
+        *(
+            f"[Others type: ChatApp -c <name> {host} {port} <client-port>]"
+            for host in addresses or [_LOOPBACK]
+        ),
+        f"[A firewall must let UDP and TCP port {port} through.]",
+    ]
 
 
 def admin_refusal_text(answer: AdminAnswer) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.starts import remember
 from chatapp.peer.ui.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
@@ -50,7 +51,7 @@ def run(
             code=code,
             registry_key=registry_key,
         )
-        return _chat(peer, raw, stay=stay)
+        return _chat(peer, server, raw, stay=stay)
 
     return run_program(chat, plain=plain, log_level=log_level)
 
@@ -92,7 +93,7 @@ def start_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
-async def _chat(peer: Peer, raw: RawTerminal | None, *, stay: bool) -> int:
+async def _chat(peer: Peer, server: Address, raw: RawTerminal | None, *, stay: bool) -> int:
     completions = CompletionIndex() if raw is not None else None
     terminal = make_terminal(raw, completions)
     complaint = await open_peer(peer)
@@ -104,7 +105,13 @@ async def _chat(peer: Peer, raw: RawTerminal | None, *, stay: bool) -> int:
         print(complaint, file=sys.stderr)
     if complaint is not None:
         return FAILED
-    face = LineFace(peer, terminal, stay=stay, completions=completions)
+    face = LineFace(
+        peer,
+        terminal,
+        stay=stay,
+        completions=completions,
+        note_start=lambda: remember(peer.folder, peer.name, server),
+    )
     try:
         return await run_until_signal(face)
     finally:

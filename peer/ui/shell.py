@@ -6,7 +6,7 @@ carries it out, and `texts` words the events.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from chatapp.peer.client import Peer
@@ -157,10 +157,18 @@ class LineFace:
     """One user at one terminal."""
 
     def __init__(
-        self, peer: Peer, terminal: Terminal, *, stay: bool, completions: CompletionIndex | None = None
+        self,
+        peer: Peer,
+        terminal: Terminal,
+        *,
+        stay: bool,
+        completions: CompletionIndex | None = None,
+        note_start: Callable[[], None] = lambda: None,
     ) -> None:
-        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted."""
+        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
+        `note_start`: called when the registry has let us in, or has given us another name."""
         self._peer = peer
+        self._note_start = note_start
         self._terminal = terminal
         self._stay = stay
         self._state = SessionState(peer, completions)
@@ -244,6 +252,9 @@ class LineFace:
                 asyncio.get_running_loop().call_later(TYPING_SHOWN_FOR, self._stop_typing)
             case happened.Registered():
                 self._has_started = True
+                self._note_start()
+            case happened.Renamed(is_me=True):
+                self._note_start()
             case happened.NoServerAtStart(table_time=None) | happened.LeaveUnanswered():
                 self.stop(FAILED)
             case happened.NoServerAtStart():

@@ -19,9 +19,21 @@ from tests.cli.starting import PORTS, Started
         ("-s -5", f'port: "-5" is not a port; {PORTS}'),
         ("-s http", f'port: "http" is not a port; {PORTS}'),
         (
-            "-c alice 127.0.0.1",
-            "-c needs <name> <server-ip> <server-port> <client-port>: <server-port> and <client-port> missing",
+            "-c",
+            "-c needs <name> <server-ip> <server-port>: <name> and <server-ip> and <server-port> missing",
         ),
+        ("-c alice 127.0.0.1", "-c needs <name> <server-ip> <server-port>: <server-port> missing"),
+        ("-c alice --host 127.0.0.1", "-c needs <name> <server-ip> <server-port>: <server-port> missing"),
+        ("-c alice --port 5000", "--port is the server's port: say --host, too"),
+        (
+            "-c alice --host 127.0.0.1 --port 5000 6000 7",
+            '-c needs <name> <server-ip> <server-port> <client-port>: unexpected argument "7"',
+        ),
+        ("-c alice --host 127.0.0.1 --port 80", f'server-port: "80" is not a port; {PORTS}'),
+        ("-s --port 80", f'port: "80" is not a port; {PORTS}'),
+        ("-s 5000 --port 5001", '-s needs <port>: unexpected argument "5001"'),
+        ("-s 5000 --host 127.0.0.1", "--host: only a peer (-c) and a visitor (--desk) have this option"),
+        ("--desk --port 5000", "--desk needs <server-ip> <server-port>: <server-port> missing"),
         (
             "-c alice 127.0.0.1 5000 6000 7000",
             '-c needs <name> <server-ip> <server-port> <client-port>: unexpected argument "7000"',

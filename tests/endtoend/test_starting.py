@@ -11,10 +11,11 @@ import sys
 
 import pytest
 
+from chatapp.wire.aio.interfaces import own_addresses
 from tests.endtoend.lines import BYE, EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
 from tests.support.ports import free_port
 from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, knows
+from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 RANGE = "1024-65535"
 MISTAKES: list[tuple[list[str], list[str]]] = [
@@ -42,7 +43,9 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
 
 async def test_a_mistake_is_one_line_that_names_the_culprit_and_status_2(stage: Stage) -> None:
     async def make(typed: list[str], culprits: list[str]) -> None:
-        program = await Program.start("mistaken", [*CHATAPP, *typed], environment={})
+        program = await Program.start(
+            "mistaken", [*CHATAPP, *typed], environment={"CHATAPP_HOME": str(stage.folder)}
+        )
         try:
             assert await program.ends() == 2, (typed, str(program))
             assert len(program.complaints) == 1, (typed, program.complaint)
@@ -62,7 +65,38 @@ async def test_the_registry_says_where_it_is_and_what_its_key_is(stage: Stage) -
     folder = re.search(r"/[^\]]*", where)
     assert folder is not None
     assert stat.S_IMODE(os.stat(folder[0]).st_mode) == 0o700
-    assert len(registry.lines) == 3
+    await registry.sees(f"[A firewall must let UDP and TCP port {stage.port} through.]")
+    hosts = own_addresses() or ["127.0.0.1"]
+    assert [line.text for line in registry.lines[3:-1]] == [
+        f"[Others type: ChatApp -c <name> {host} {stage.port} <client-port>]" for host in hosts
+    ]
+
+
+async def test_the_second_start_needs_only_the_name(stage: Stage) -> None:
+    await stage.registry()
+    words: list[list[str]] = [
+        ["alice", "localhost", str(stage.port), "0"],
+        ["alice"],
+        ["alice", "localhost", str(stage.port)],
+        ["alice", "--host", "localhost", "--port", str(stage.port)],
+        ["Alice"],
+    ]
+    for given in words:
+        alice = await stage.run("alice", [*CHATAPP, "-c", *given], home="alice", prompt=PROMPT)
+        await alice.sees(WELCOME)
+        await alice.type("quit")
+        assert await alice.ends() == 0
+
+
+async def test_a_new_name_is_remembered_in_place_of_the_old_one(stage: Stage) -> None:
+    await stage.registry()
+    (yan,) = await stage.welcome("yan")
+    await yan.type("/nick yan2")
+    await yan.sees("[You are yan2 now.]")
+    await yan.type("quit")
+    assert await yan.ends() == 0
+    again = await stage.run("yan2", [*CHATAPP, "-c", "yan2"], home="yan", prompt=PROMPT)
+    await again.sees(WELCOME)
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["udp", "tcp"])

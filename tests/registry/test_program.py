@@ -10,8 +10,10 @@ import pytest
 
 from chatapp.registry.app import Registry, Unable
 from chatapp.registry.keystore import KEY_FILE
+from chatapp.registry.texts import address_lines
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_register
+from chatapp.wire.aio.interfaces import own_addresses
 from chatapp.wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
@@ -140,6 +142,14 @@ async def test_it_says_where_it_is(running: Running) -> None:
         f"[Registry listening on UDP and TCP port {running.port}.]",
         f"[Registry key {running.registry.fingerprint}]",
         f"[Files in {running.data / 'registry' / str(running.port)}]",
+        *address_lines(own_addresses(), running.port),
+    ]
+
+
+def test_people_on_this_machine_are_told_what_to_type_even_without_a_network() -> None:
+    assert address_lines([], 5000) == [
+        "[Others type: ChatApp -c <name> 127.0.0.1 5000 <client-port>]",
+        "[A firewall must let UDP and TCP port 5000 through.]",
     ]
 
 
@@ -248,7 +258,7 @@ async def test_a_broken_key_is_named(tmp_path: Path) -> None:
     registry = Registry(port, tmp_path, say=lines.append)
     await registry.start()
     await registry.stop()
-    assert len(lines) == 3
+    assert len(lines) == 3 + len(address_lines(own_addresses(), port))
 
 
 async def test_damage_is_told_and_the_registry_runs(running: Running) -> None:
@@ -263,6 +273,6 @@ async def test_damage_is_told_and_the_registry_runs(running: Running) -> None:
     again = Registry(running.port, running.data, say=lines.append)
     await again.start()
     await again.stop()
-    assert len(lines) == 4
+    assert len(lines) == 4 + len(address_lines(own_addresses(), running.port))
     assert "names" in lines[0]
     running.registry = Registry(running.port, running.data, say=lines.append)

@@ -1,0 +1,63 @@
+"""What is remembered of the last start of a name."""
+
+from pathlib import Path
+
+import pytest
+
+from chatapp.peer.keystore import folder_of
+from chatapp.peer.starts import FILE, latest_name, remember, start_of
+from chatapp.wire.address import Address
+from chatapp.wire.names import peer_name
+
+SERVER = Address("lab.example", 5000)
+
+
+def folder(home: Path, name: str) -> Path:
+    made = folder_of(home, name)
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def test_a_name_goes_back_to_its_last_server(tmp_path: Path) -> None:
+    remember(folder(tmp_path, "Zoë"), "Zoë", Address("192.0.2.1", 5001))
+    remember(folder(tmp_path, "Zoë"), "Zoë", SERVER)
+    start = start_of(tmp_path, "zoë")
+    assert start is not None
+    assert start.server == SERVER
+    assert start_of(tmp_path, "bob") is None
+
+
+def test_the_name_that_was_started_last(tmp_path: Path) -> None:
+    assert latest_name(tmp_path / "nothing") is None
+    for name in ("alice", "bob", "alice"):
+        remember(folder(tmp_path, name), name, SERVER)
+    (tmp_path / "peers" / "carol").mkdir()  # has never been let in
+    assert latest_name(tmp_path) == peer_name("alice")
+
+
+def test_a_folder_that_was_renamed_by_hand_says_nothing_of_its_new_name(tmp_path: Path) -> None:
+    remember(folder(tmp_path, "alice"), "bob", SERVER)
+    assert start_of(tmp_path, "alice") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b'{"name":"alice"}',
+        b'{"name":"al ice","host":"h","port":5000,"at":1}',
+        b'{"name":"alice","host":"h","port":80,"at":1}',
+        b'{"name":"alice","host":"","port":5000,"at":1}',
+        b'{"name":"alice","host":"h","port":5000,"at":' + b"[" * 100_000,
+    ],
+)
+def test_a_damaged_note_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    (folder(tmp_path, "alice") / FILE).write_bytes(content)
+    assert start_of(tmp_path, "alice") is None
+    assert latest_name(tmp_path) is None
+
+
+def test_a_note_that_cannot_be_written_costs_only_the_note(tmp_path: Path) -> None:
+    remember(tmp_path / "missing", "alice", SERVER)
