@@ -12,7 +12,7 @@ from chatapp.wire.messages.table import Presence
 from tests.registry.desk.hall import Hall
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig, row_of
-from tests.registry.test_doors import refusal
+from tests.registry.test_access import refusal
 
 
 def change(rig: Rig, **settings: object) -> int:

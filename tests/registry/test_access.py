@@ -57,7 +57,7 @@ def test_a_newcomer_needs_a_code_and_a_code_lets_one_in(rig: Rig) -> None:
     assert refusal(carol, CODE) is RefusalReason.BAD_CODE
 
 
-def test_who_has_a_name_needs_none_over_restarts_too(rig: Rig) -> None:
+def test_a_registered_name_needs_no_code_also_after_a_restart(rig: Rig) -> None:
     bob = rig.hand("bob")
     assert refusal(bob, CODE) is None
     rig.restart()
@@ -91,7 +91,7 @@ def test_while_the_name_goes_to_the_disk_nobody_else_gets_the_code(rig: Rig) -> 
     assert refusal(carol, CODE) is RefusalReason.BAD_CODE
 
 
-def test_a_disk_that_does_not_take_the_name_gives_the_code_back(rig: Rig) -> None:
+def test_a_name_that_is_not_stored_leaves_the_code(rig: Rig) -> None:
     rig.store.full = True
     assert refusal(rig.hand("bob"), CODE) is RefusalReason.NOT_SERVING
     rig.store.full = False
@@ -138,7 +138,7 @@ def test_a_code_expires_also_while_the_registry_is_away(rig: Rig) -> None:
     assert rig.store.load().invites == [], "what has expired leaves the disk"
 
 
-def test_there_are_no_more_codes_than_a_registry_takes() -> None:
+def test_the_number_of_codes_is_limited() -> None:
     store = MemoryStore()
     rig = Rig(store, access=CLOSED)
     many = [Identity(number.to_bytes(32)).public for number in range(1, INVITES_MAX)]
@@ -164,7 +164,7 @@ def test_listed_keys_need_no_code_and_all_others_do() -> None:
 
 
 @pytest.mark.parametrize("what", ["key", "name", "address", "network"])
-def test_banned_people_are_refused_whatever_they_had(what: str) -> None:
+def test_banned_people_are_refused_whatever_names_or_codes_they_had(what: str) -> None:
     rig = Rig()
     bob = rig.hand("bob", host="10.7.0.5")
     assert refusal(bob) is None

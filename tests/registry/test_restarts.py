@@ -28,7 +28,7 @@ def come_back(hand: Hand) -> None:
     hand.attach()
 
 
-def test_restart_without_amnesia(rig: Rig) -> None:
+def test_a_restart_forgets_nothing(rig: Rig) -> None:
     bob, ann = rig.member("bob"), rig.member("ann")
     version = rig.core._service.directory.version
     rig.restart(downtime=60.0)
@@ -54,7 +54,7 @@ def test_versions_go_on_when_the_clock_was_set_back_during_a_restart(rig: Rig) -
     assert set(table_of(ann, since=version)) == {"ann", "bob"}
 
 
-def test_no_life_uses_a_version_of_another_whatever_the_clock_says(rig: Rig) -> None:
+def test_no_run_uses_a_version_of_another_whatever_the_clock_says(rig: Rig) -> None:
     """Clause 3.2. Else a row that was stamped anew below what a peer has would never reach it."""
     seen: set[int] = set()
     for _ in range(4):
@@ -66,7 +66,7 @@ def test_no_life_uses_a_version_of_another_whatever_the_clock_says(rig: Rig) -> 
         rig.restart()
 
 
-def test_no_place_of_the_log_is_used_again_when_the_disk_is_put_back(rig: Rig) -> None:
+def test_no_position_of_the_log_is_used_again_when_the_disk_is_restored(rig: Rig) -> None:
     """Otherwise a member with a cursor from the lost runs never fetches new lines."""
     ann = rig.member("ann")
     rig.restart()
@@ -85,7 +85,7 @@ def test_no_place_of_the_log_is_used_again_when_the_disk_is_put_back(rig: Rig) -
     assert page(bob, CHANNEL, max(lost)).position == max(said)
 
 
-def test_no_version_is_used_again_when_the_disk_is_put_back(rig: Rig) -> None:
+def test_no_version_is_used_again_when_the_disk_is_restored(rig: Rig) -> None:
     ann = rig.member("ann")
     backup = backup_of(rig)
     rig.restart()

@@ -1,4 +1,4 @@
-"""The fair queue: networks take turns, and none takes all the places."""
+"""The fair queue: networks take queue, and none takes all the places."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,33 +14,33 @@ from tests.registry.rig import Rig
 MOST = 60
 
 
-def all_of(turns: FairQueue[tuple[str, int]]) -> list[tuple[str, int]]:
+def all_of(queue: FairQueue[tuple[str, int]]) -> list[tuple[str, int]]:
     taken: list[tuple[str, int]] = []
-    while turns.due <= 0.0:
-        taken += turns.taken(now=0.0)
+    while queue.due <= 0.0:
+        taken += queue.taken(now=0.0)
     return taken
 
 
 def test_each_network_has_its_turn_before_any_has_its_second() -> None:
-    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
     for number in range(20):
-        assert turns.join("flood", ("flood", number), now=0.0)
-    assert turns.join("class", ("class", 0), now=0.0)
-    assert turns.join("class", ("class", 1), now=0.0)
-    first, *rest = all_of(turns)
+        assert queue.join("flood", ("flood", number), now=0.0)
+    assert queue.join("class", ("class", 0), now=0.0)
+    assert queue.join("class", ("class", 1), now=0.0)
+    first, *rest = all_of(queue)
     assert first == ("flood", 0)
     assert rest[:4] == [("class", 0), ("flood", 1), ("class", 1), ("flood", 2)]
-    assert len(rest) == 21 and turns.due == float("inf") and len(turns) == 0
+    assert len(rest) == 21 and queue.due == float("inf") and len(queue) == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 40)), max_size=30))
 def test_a_newcomer_finds_a_place_whatever_others_do(crowds: list[tuple[str, int]]) -> None:
-    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
     for network, count in crowds:
         for number in range(count):
-            turns.join(network, (network, number), now=0.0)
-    assert turns.join("newcomer", ("newcomer", 0), now=0.0)
-    taken = all_of(turns)
+            queue.join(network, (network, number), now=0.0)
+    assert queue.join("newcomer", ("newcomer", 0), now=0.0)
+    taken = all_of(queue)
     networks = [network for network, _ in taken]
     assert networks.index("newcomer") == len(set(networks)) - 1, "behind one of each"
     for network in set(networks):
@@ -48,19 +48,19 @@ def test_a_newcomer_finds_a_place_whatever_others_do(crowds: list[tuple[str, int
         assert len(numbers) <= MOST * 3 // 8 + 1
 
 
-def test_one_network_has_half_of_what_is_shared_and_gets_them_back() -> None:
-    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
-    assert [turns.join("one", ("one", n), now=0.0) for n in range(MOST)].count(True) == MOST * 3 // 8 + 1
-    assert len(turns.taken(now=0.0)) == SERVED_IN_ONE_TURN
-    assert turns.join("one", ("one", 0), now=0.0)
+def test_one_network_gets_at_most_half_of_the_shared_places_and_gets_them_back() -> None:
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    assert [queue.join("one", ("one", n), now=0.0) for n in range(MOST)].count(True) == MOST * 3 // 8 + 1
+    assert len(queue.taken(now=0.0)) == SERVED_IN_ONE_TURN
+    assert queue.join("one", ("one", 0), now=0.0)
 
 
-def test_what_is_little_waits_for_nobody() -> None:
-    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
-    assert [turns.is_free(now=0.0) for _ in range(int(BURST) + 1)].count(True) == BURST
-    assert turns.is_free(now=1.0)
-    turns.join("one", ("one", 0), now=1.0)
-    assert not turns.is_free(now=2.0), "others came before"
+def test_a_few_registers_wait_for_nobody() -> None:
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    assert [queue.is_free(now=0.0) for _ in range(int(BURST) + 1)].count(True) == BURST
+    assert queue.is_free(now=1.0)
+    queue.join("one", ("one", 0), now=1.0)
+    assert not queue.is_free(now=2.0), "others came before"
 
 
 def test_a_newcomer_passes_a_flood_of_forged_registers() -> None:

@@ -24,7 +24,7 @@ steps = st.lists(
 
 
 class Queues:
-    """A list of its own for each link: slow, and plainly right."""
+    """A queue for each link: slow, and obviously right."""
 
     def __init__(self) -> None:
         self.queued: dict[int, list[bytes]] = {}
@@ -71,7 +71,7 @@ def test_each_link_gets_what_a_queue_of_its_own_would_hold(script: list[tuple[st
             del queues.members[number]
 
 
-def test_who_reads_from_the_same_place_gets_the_same_object() -> None:
+def test_links_that_read_from_the_same_position_get_the_same_object() -> None:
     log = FanoutBuffer()
     log.append(b"of an earlier turn", sender=1)
     log.clear()

@@ -8,8 +8,8 @@ from tests.registry.hand import rows_of, table_of
 from tests.registry.rig import Rig, row_of
 
 
-class TestNews:
-    def test_a_change_is_told_to_everybody_online_once_and_signed(self, rig: Rig) -> None:
+class TestBatches:
+    def test_a_change_is_sent_to_everybody_online_once_and_signed(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
         rig.advance(1.0)
         ann.batches()
@@ -23,7 +23,7 @@ class TestNews:
         (row,) = rows_of(batch.rows)  # type: ignore[arg-type]
         assert (row.card.name, row.online, row.version) == ("bob", False, batch.version)
 
-    def test_the_last_version_is_told_once_more(self, rig: Rig) -> None:
+    def test_the_last_version_is_sent_once_more(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
         rig.advance(1.0)
         ann.batches()
@@ -55,7 +55,7 @@ class TestNews:
         assert len(seen) == 12
         assert all(row.online and row.sender_index for row in seen.values())
 
-    def test_a_storm_is_told_by_its_version_alone_and_fetched(self, rig: Rig) -> None:
+    def test_of_a_storm_only_the_version_is_sent_and_the_rows_are_fetched(self, rig: Rig) -> None:
         ann = rig.member("ann")
         rig.advance(1.0)
         ann.batches()
@@ -75,7 +75,7 @@ class TestNews:
             before, more = page.version, page.more
         assert len(names) == 60
 
-    def test_a_long_storm_is_told_now_and_then(self) -> None:
+    def test_a_long_storm_is_sent_from_time_to_time(self) -> None:
         rig = Rig(policy=RegistryPolicy(broadcast_datagrams=1))
         ann = rig.member("ann")
         rig.advance(1.0)
@@ -88,7 +88,7 @@ class TestNews:
             told += len(ann.batches())
         assert 2 <= told <= 4
 
-    def test_those_away_are_not_told(self, rig: Rig) -> None:
+    def test_people_who_are_away_are_sent_nothing(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
         rig.advance(1.0)
         ann.drop_link()
@@ -104,10 +104,10 @@ def names_told(rig: Rig) -> set[str]:
     return {row.card.name for row in rows_of(delta.rows)}  # type: ignore[arg-type]
 
 
-class TestPace:
+class TestRates:
     """Who comes and goes all the time costs others one row now and then."""
 
-    def test_a_row_that_flaps_is_told_twelve_times_and_then_once_in_five_seconds(self, rig: Rig) -> None:
+    def test_a_row_that_flaps_is_sent_twelve_times_and_then_once_in_five_seconds(self, rig: Rig) -> None:
         bob = rig.hand("bob")
         bob.register()
         rig.advance(2.0)
@@ -139,12 +139,12 @@ class TestPace:
             bob.ping()
             rig.advance(0.11)
         before = rig.core._service.directory.version
-        is_told_online = row_of(rig, bob).online
-        bob.ping() if is_told_online else bob.leave()
+        is_sent_online = row_of(rig, bob).online
+        bob.ping() if is_sent_online else bob.leave()
         rig.advance(ROW_CHANGES_SPAN + 1.0)
         assert rig.core._service.directory.version == before
 
-    def test_a_table_that_is_read_meanwhile_shows_rows_as_they_were_told(self, rig: Rig) -> None:
+    def test_a_table_that_is_read_meanwhile_shows_rows_as_they_were_sent(self, rig: Rig) -> None:
         """Else a reader would keep a state of which no later version tells."""
         ann, bob = rig.member("ann"), rig.hand("bob")
         bob.register()
@@ -158,7 +158,7 @@ class TestPace:
         bob.renew()
         assert table_of(ann)["bob"] == first
 
-    def test_the_people_of_one_network_share_a_rate_and_others_are_told_at_once(self, rig: Rig) -> None:
+    def test_the_people_of_one_network_share_a_rate_and_others_are_sent_at_once(self, rig: Rig) -> None:
         rig.member("ann")
         pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
         for hand in pending:
@@ -174,7 +174,7 @@ class TestPace:
         rig.advance(30.0)
         assert len(names_told(rig)) == 602
 
-    def test_a_name_that_is_released_before_it_was_told_is_forgotten(self, rig: Rig) -> None:
+    def test_a_name_that_is_released_before_it_was_sent_is_forgotten(self, rig: Rig) -> None:
         pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
         for hand in pending:
             hand.register()

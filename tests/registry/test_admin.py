@@ -60,7 +60,7 @@ def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
     assert refused.reason is RefusalReason.NAME_TAKEN
 
 
-def test_its_bearer_may_come_back_as_a_newcomer(rig: Rig) -> None:
+def test_the_former_bearer_may_come_back_as_a_newcomer(rig: Rig) -> None:
     bob = gone(rig, "bob")
     assert asked(rig, ReleaseName("bob")).refusal is None
     rig.restart()
@@ -84,7 +84,7 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
     ("name", "why"),
     [("nobody", 'nobody has the name "nobody"'), ("a b", "a b"), ("alice", "online")],
 )
-def test_what_cannot_be_released_is_named(rig: Rig, name: str, why: str) -> None:
+def test_a_refusal_names_its_reason(rig: Rig, name: str, why: str) -> None:
     rig.member("alice")
     assert why in admin_refusal_text(asked(rig, ReleaseName(name)))
     assert len(asked(rig, ListNames()).names) == 1
@@ -99,7 +99,7 @@ def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
     assert isinstance(bob.answer(), Welcome)
 
 
-def test_nothing_is_said_before_the_disk_has_it(rig: Rig) -> None:
+def test_nothing_is_answered_before_it_is_on_disk(rig: Rig) -> None:
     gone(rig, "bob")
     rig.auto_commit = False
     rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
@@ -109,7 +109,7 @@ def test_nothing_is_said_before_the_disk_has_it(rig: Rig) -> None:
     assert rig.core.take_admin_answers() == [("ticket", AdminAnswer())]
 
 
-def test_a_disk_that_takes_nothing_is_named(rig: Rig) -> None:
+def test_a_disk_that_accepts_no_writes_is_named(rig: Rig) -> None:
     gone(rig, "bob")
     rig.store.full = True
     assert "disk" in admin_refusal_text(asked(rig, ReleaseName("bob")))

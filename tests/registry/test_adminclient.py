@@ -23,7 +23,7 @@ def card_of(name: str) -> bytes:
     return encode(make_card(BOB, name=name, mail=mail, counter=1))
 
 
-def test_an_errand_and_its_answer_go_through_once(tmp_path: Path) -> None:
+def test_a_request_and_its_answer_go_through_once(tmp_path: Path) -> None:
     spool, other = AdminSpool(tmp_path), AdminSpool(tmp_path)
     spool.open()
     other.ask(TICKET, MakeInvites([b"k" * 32]))
@@ -45,7 +45,7 @@ def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_was_left_there_is_forgotten_at_a_start(tmp_path: Path) -> None:
+def test_leftover_requests_are_dropped_at_a_start(tmp_path: Path) -> None:
     spool = AdminSpool(tmp_path)
     spool.ask(TICKET, ReleaseName("bob"))
     spool.open()
@@ -56,7 +56,7 @@ def test_what_was_left_there_is_forgotten_at_a_start(tmp_path: Path) -> None:
     "content",
     [b"", b"{", b'{"type":"format"}', b"\xff" * 9, b"[" * 9_999, b'{"type":"names","x":' + b"[" * 9_999],
 )
-def test_rubbish_is_taken_away(tmp_path: Path, content: bytes) -> None:
+def test_invalid_requests_are_removed(tmp_path: Path, content: bytes) -> None:
     spool = AdminSpool(tmp_path)
     spool.open()
     (tmp_path / FOLDER / f"{TICKET}.ask").write_bytes(content)
@@ -96,7 +96,7 @@ def test_registries_are_found_by_their_ports(tmp_path: Path) -> None:
     assert [folder.name for folder in folders_in(tmp_path)] == ["600", "5000"]
 
 
-def test_a_folder_that_takes_no_errand_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_takes_no_request_is_named(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_bytes(b"")
     with pytest.raises(AdminRequestFailed, match=f"^{re.escape(str(tmp_path / FOLDER))}.*: Not a directory$"):
         ask(tmp_path, ListNames())

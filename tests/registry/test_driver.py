@@ -15,8 +15,8 @@ from chatapp.wire.aio.link import TcpLink
 from tests.support.memory_store import MemoryStore
 
 
-class Core:
-    """Says what a test has told it to say, once, and nothing else."""
+class ScriptedCore:
+    """Returns what a test has scripted, once, and otherwise nothing."""
 
     def __init__(self) -> None:
         self.says: dict[str, list[object]] = {}
@@ -39,8 +39,8 @@ class Core:
         return lambda *_, **__: self.says.pop(name, [])
 
 
-class Line:
-    """A link, as far as the shell knows it."""
+class RecordingLink:
+    """A link that records the calls of the driver."""
 
     remote = Address("10.0.0.1", 40_000)
 
@@ -55,46 +55,46 @@ class Line:
         return note
 
 
-class Pump:
-    """A shell with two links."""
+class DriverUnderTest:
+    """A driver with a scripted core and two links."""
 
     def __init__(self) -> None:
-        self.core = Core()
-        self.shell = RegistryDriver(
+        self.core = ScriptedCore()
+        self.driver = RegistryDriver(
             asyncio.get_running_loop(), cast("RegistryCore", self.core), MemoryStore()
         )
-        self.lines = [Line(), Line()]
-        for line in self.lines:
-            self.shell.link_opened(cast("TcpLink", line))
+        self.links = [RecordingLink(), RecordingLink()]
+        for link in self.links:
+            self.driver.link_opened(cast("TcpLink", link))
 
     async def turn(self, **says: list[object]) -> list[list[object]]:
-        """The core says this in one turn; what is done with each link."""
+        """Let the core return `says` in one turn; return the calls on each link."""
         self.core.says = says
-        self.shell.console_typed("")  # anything that wakes it
+        self.driver.console_typed("")  # anything that wakes it
         await asyncio.sleep(0)
-        done = [line.done for line in self.lines]
-        for line in self.lines:
-            line.done = []
+        done = [link.done for link in self.links]
+        for link in self.links:
+            link.done = []
         return done
 
 
 @pytest.fixture
-async def pump() -> Pump:
-    return Pump()
+async def rig() -> DriverUnderTest:
+    return DriverUnderTest()
 
 
-async def test_a_link_that_floods_is_paused_and_read_on_from(pump: Pump) -> None:
-    first, second = pump.core.opened
-    assert await pump.turn(links_to_pause=[second]) == [[], ["pause_reading"]]
-    assert await pump.turn(links_to_pause=[first], links_to_resume=[second]) == [
+async def test_a_link_that_floods_is_paused_and_read_on_from(rig: DriverUnderTest) -> None:
+    first, second = rig.core.opened
+    assert await rig.turn(links_to_pause=[second]) == [[], ["pause_reading"]]
+    assert await rig.turn(links_to_pause=[first], links_to_resume=[second]) == [
         ["pause_reading"],
         ["resume_reading"],
     ]
 
 
-async def test_links_are_written_to_widened_and_closed(pump: Pump) -> None:
-    first, second = pump.core.opened
-    done = await pump.turn(
+async def test_links_are_written_to_widened_and_closed(rig: DriverUnderTest) -> None:
+    first, second = rig.core.opened
+    done = await rig.turn(
         link_writes=[(first, [b"hello"])],
         links_to_widen=[second],
         links_to_close=[(second, LinkEndReason.SILENT)],
@@ -102,10 +102,10 @@ async def test_links_are_written_to_widened_and_closed(pump: Pump) -> None:
     assert done == [[("write", [b"hello"])], ["allow_full_frames", ("close", "silent")]]
 
 
-async def test_nothing_is_done_with_links_that_are_over(pump: Pump) -> None:
-    first, second = pump.core.opened
-    pump.shell.link_closed(cast("TcpLink", pump.lines[1]), "gone")
-    done = await pump.turn(
+async def test_nothing_is_done_with_links_that_are_over(rig: DriverUnderTest) -> None:
+    first, second = rig.core.opened
+    rig.driver.link_closed(cast("TcpLink", rig.links[1]), "gone")
+    done = await rig.turn(
         link_writes=[(second, [b"hello"])],
         links_to_widen=[second],
         links_to_pause=[second, first],
@@ -113,4 +113,4 @@ async def test_nothing_is_done_with_links_that_are_over(pump: Pump) -> None:
         links_to_close=[(second, LinkEndReason.SILENT)],
     )
     assert done == [["pause_reading"], []]
-    assert not pump.core.says
+    assert not rig.core.says

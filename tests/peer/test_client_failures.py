@@ -20,7 +20,7 @@ __all__ = ["village"]
 # --- disks
 
 
-async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
+async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatapp.peer.history.database.STORE_AGAIN_AFTER", 0.02)
@@ -72,7 +72,7 @@ async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
 # --- what fills up
 
 
-async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
+async def test_a_peer_that_shows_nothing_accepts_nothing_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A terminal that is stopped must not fill our memory: senders find us away, and what they said waits."""
@@ -98,7 +98,7 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
         assert shown == [str(number) for number in range(16)]
 
 
-async def test_a_second_loop_that_stands_still_is_waited_for_and_loses_nothing(
+async def test_a_second_loop_that_hangs_is_waited_for_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 10)
@@ -136,7 +136,7 @@ def lines_in(event: happened.Event) -> tuple[happened.Line, ...]:
             return ()
 
 
-async def test_a_disk_that_takes_nothing_for_long_stops_what_we_say(
+async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatapp.peer.history.database.RECORDS_WAITING_MAX", 5)
@@ -159,7 +159,7 @@ async def test_a_disk_that_takes_nothing_for_long_stops_what_we_say(
         assert await outcome_of(await alice.send("alice", "again")) is Outcome.DELIVERED
 
 
-async def test_a_fault_of_ours_is_told_and_the_program_goes_on(
+async def test_an_internal_error_is_reported_and_the_program_goes_on(
     village: Village, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
