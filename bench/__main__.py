@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "D1": direct.d1,
     "D2": direct.d2,
     "D3": direct.d3,
+    "D4": direct.d4,
     "F1": fanout.f1,
     "F2": fanout.f2,
     "M1": mail.m1,

@@ -1,4 +1,4 @@
-"""D1 to D3: direct messages between two real processes, sealed, stored at both ends, in order."""
+"""D1 to D4: direct messages between two real processes, sealed, stored at both ends, in order."""
 
 import json
 import sys
@@ -10,10 +10,14 @@ from typing import Any
 from bench.figures import HIGHER, LOWER, Figure
 from bench.machine import Failed, Process, built, free_port, said, scratch
 from bench.measures import Plan, Side
+from bench.node import TEXT_SIZE
 from bench.registry import RegistryProcess
 from bench.rivals import Absent, ngircd, room_of
 
 LOSS = 0.05
+LONG = 61_000
+"""Bytes of a long text: nearly the longest that there is."""
+DATAGRAM = 1_200
 HERE, THERE = 0, 1
 """The two ends have a core each, in the limit and in ours: two machines, as far as one can be two. Without that the
 scheduler puts a C ping-pong on one core whenever the other is busy, and the ratio is a matter of luck."""
@@ -32,12 +36,11 @@ class Pair:
         found["bob"] = checked(self.bob.told())["cpu"]
         return found
 
-    def stream(self, count: int, window: int) -> dict[str, Any]:
+    def stream(self, count: int, window: int, size: int = TEXT_SIZE) -> dict[str, Any]:
         """Many at once. `seconds` is until acknowledged, `shown` until the last was shown at the other end."""
         ready(self.bob, {"do": "expect", "count": count})
-        found: dict[str, Any] = self.alice.ask(
-            json.dumps({"do": "stream", "to": "bob", "count": count, "window": window})
-        )
+        order = {"do": "stream", "to": "bob", "count": count, "window": window, "size": size}
+        found: dict[str, Any] = self.alice.ask(json.dumps(order))
         there = checked(self.bob.told())
         found["shown"] = there["ended"] - found["began"]  # one clock: CLOCK_MONOTONIC is the machine's
         found["bob"], found["lost"] = there["cpu"], there["lost"]
@@ -199,4 +202,47 @@ def d3(plan: Plan) -> Iterator[Figure]:
         sense=LOWER,
         bound=3.0,
         note=f"{lost // plan.rounds_wanted} datagrams a round lost on the way there",
+    )
+
+
+def d4(plan: Plan) -> Iterator[Figure]:
+    """50 MB in the longest texts, 16 at a time."""
+    count = plan.count(820)
+    size = count * LONG / 1e6
+    ours, limit, cost, c_cost = [], [], [], []
+    alice, bob = Side("alice"), Side("bob")
+    with pair() as both, c_server() as (server, port):
+        datagrams = count * LONG // DATAGRAM
+        copy = [built("udp"), "stream", str(port), str(datagrams), "64", str(DATAGRAM)]
+        for _ in plan.rounds():
+            before = server.cpu()
+            found = said(copy, core=HERE)
+            limit.append(size / found["seconds"])
+            c_cost.append((found["cpu"] + server.cpu() - before) / size * 1e3)
+            found = both.stream(count, 16, LONG)
+            ours.append(size / found["shown"])
+            cost.append((found["cpu"] + found["bob"]) / size * 1e3)
+            alice.add(found["cpu"], found["seconds"])
+            bob.add(found["bob"], found["seconds"])
+    plan.side("D4 ours", alice, bob)
+    yield Figure(
+        goal="D4",
+        what=f"{size:.0f} MB in texts of 61 kB, 16 at a time",
+        unit="MB/s",
+        ours=ours,
+        against="C in the clear, datagrams of 1,200 bytes",
+        theirs=limit,
+        sense=HIGHER,
+        bound=0.1,
+    )
+    yield Figure(
+        goal="D4",
+        what="CPU a MB, both ends",
+        unit="ms",
+        ours=cost,
+        against="(a number)",
+        theirs=[],
+        sense=LOWER,
+        bound=40.0,
+        note=f"C: {min(c_cost):.1f} ms",
     )

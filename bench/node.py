@@ -5,11 +5,13 @@ python -m bench.node NAME REGISTRY-PORT FOLDER LOSS-SEED [uvloop]
 Told by lines of JSON on standard input, answers by one line each:
 
 {"do": "ping", "to": NAME, "count": N}                 one at a time, each awaited: round trips
-    {"do": "stream", "to": NAME, "count": N, "window": W}  at most W that are not settled; 0 for no bound of ours
+    {"do": "stream", "to": NAME, "count": N, "window": W, "size": S}
+                                                           texts of S bytes; at most W unsettled, 0: as many as there are
     {"do": "expect", "count": N}                           "ready"; then, when N texts were shown, what came of them
     {"do": "lose", "share": S}                             from now on, this share of what arrives by UDP is lost
 
-Texts are 100 bytes and begin with their index, so the receiver can tell that each came once and in order.
+Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver can tell that each came
+once and in order.
 """
 
 import asyncio
@@ -64,9 +66,9 @@ class LossyEndpoint(DatagramEndpoint):
         super().__init__(loop, receive_some)
 
 
-def text_of(index: int) -> str:
-    """100 bytes that begin with the index."""
-    return f"{index:08d} ".ljust(TEXT_SIZE, "x")
+def text_of(index: int, size: int = TEXT_SIZE) -> str:
+    """A text of `size` bytes that begins with the index."""
+    return f"{index:08d} ".ljust(size, "x")
 
 
 class Node:
@@ -100,7 +102,7 @@ class Node:
             case "ping":
                 tell(await self._ping(order["to"], order["count"]))
             case "stream":
-                tell(await self._stream(order["to"], order["count"], order["window"]))
+                tell(await self._stream(order["to"], order["count"], order["window"], order["size"]))
             case "expect":
                 await self._expect(order["count"])
             case "lose":
@@ -122,7 +124,7 @@ class Node:
             "cpu": time.process_time() - cpu,
         }
 
-    async def _stream(self, to: str, count: int, window: int) -> dict[str, Any]:
+    async def _stream(self, to: str, count: int, window: int, size: int) -> dict[str, Any]:
         waiting: deque[Receipt] = deque()
         start, cpu = time.monotonic(), time.process_time()
         for index in range(count):
@@ -130,7 +132,7 @@ class Node:
                 await waiting[0].settled()
                 while waiting and waiting[0].outcome is not None:
                     check(waiting.popleft())
-            waiting.append(await self._me.send(to, text_of(index)))
+            waiting.append(await self._me.send(to, text_of(index, size)))
             if not window and index % 64 == 63:
                 await asyncio.sleep(
                     0

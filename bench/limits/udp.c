@@ -3,11 +3,11 @@
  *
  *   udp serve PORT                  acknowledge every datagram with its first 8 bytes
  *   udp ping PORT COUNT             one at a time
- *   udp stream PORT COUNT WINDOW    WINDOW datagrams of 100 bytes on the way at once
+ *   udp stream PORT COUNT WINDOW [SIZE]   WINDOW datagrams of SIZE (else 100) bytes on the way at once
  */
 #include "common.h"
 
-enum { MESSAGE = 100, ACK = 8 };
+enum { MESSAGE = 100, LARGEST = 1400, ACK = 8 };
 
 static int opened(int port, int is_server)
 {
@@ -75,14 +75,16 @@ static void ping(int port, int count)
            quantile(took, count, 0.9), seconds, spent);
 }
 
-static void stream(int port, int count, int window)
+static void stream(int port, int count, int window, int size)
 {
     int fd = opened(port, 0), sent = 0, acked = 0;
-    char data[MESSAGE] = {0}, answer[64];
+    char data[LARGEST] = {0}, answer[64];
+    if (size < ACK || size > LARGEST)
+        die("size");
     one_byte(fd);
     double cpu_before = cpu(), before = now();
     while (acked < count) {
-        while (sent < count && sent - acked < window && send(fd, data, MESSAGE, 0) > 0)
+        while (sent < count && sent - acked < window && send(fd, data, size, 0) > 0)
             sent++;
         if (recv(fd, answer, sizeof answer, 0) < 0)
             die("lost");
@@ -102,8 +104,8 @@ int main(int argc, char **argv)
         serve(atoi(argv[2]));
     else if (argc == 4 && !strcmp(argv[1], "ping"))
         ping(atoi(argv[2]), atoi(argv[3]));
-    else if (argc == 5 && !strcmp(argv[1], "stream"))
-        stream(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
+    else if ((argc == 5 || argc == 6) && !strcmp(argv[1], "stream"))
+        stream(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), argc == 6 ? atoi(argv[5]) : MESSAGE);
     else
         return 2;
     return 0;

@@ -17,6 +17,7 @@ class CongestionControl:
 
     __slots__ = (
         "_credit",
+        "_is_opening",
         "_least_rtt",
         "_loss",
         "_newest_landed",
@@ -47,6 +48,7 @@ class CongestionControl:
     def restart(self) -> None:
         """Forget what is in flight and all measurements: the path or the other end is a new one."""
         self._window = self._policy.window
+        self._is_opening = True
         self.count = 0
         self._credit = 0
         self._loss = 0.0
@@ -90,6 +92,7 @@ class CongestionControl:
         """Record that one frame acknowledged these parts."""
         newest = self._newest_landed
         latest = None
+        is_in_use = 2 * self.count >= self._window
         for piece in pieces:
             datagram = piece.datagram
             if datagram:
@@ -104,7 +107,7 @@ class CongestionControl:
         self._probes = 0
         if latest is not None:
             self._measure(latest, now)
-        self._widen(len(pieces))
+        self._widen(len(pieces), is_in_use=is_in_use)
 
     def take_lost(self) -> list[Piece]:
         """Drain the parts that count as lost, because datagrams sent well after theirs were acknowledged."""
@@ -117,6 +120,8 @@ class CongestionControl:
             missing = [piece for piece in pieces if piece.datagram == datagram]
             self._loss += (bool(missing) - self._loss) / self._policy.loss_memory
             lost += missing
+        if lost:
+            self._is_opening = False
         if lost and self._loss > self._policy.loss_tolerated and self._is_congested():
             self._narrow(lost[-1])
         for piece in lost:
@@ -193,16 +198,29 @@ class CongestionControl:
         """
         if self._loss > self._policy.loss_unexplained:
             return True
+        return self._is_slow()
+
+    def _is_slow(self) -> bool:
+        """Whether even the shortest recent round trip shows that datagrams wait in queues."""
         queueing = min(self._recent_rtts, default=0.0) - self._least_rtt
         return queueing > max(self._least_rtt, self._policy.queueing_least)
 
     def _narrow(self, lost: Piece) -> None:
         # Once for everything that was in flight at this moment (RFC 9002, 7.3.1).
+        self._is_opening = False
         if lost.datagram > self._recovery:
             self._recovery = self._sent
             self._window = min(self._window, max(self._policy.window_floor, self._window // 2))
 
-    def _widen(self, landed: int) -> None:
+    def _widen(self, landed: int, *, is_in_use: bool) -> None:
+        """Widen the window by one part for each round trip, or double it while the path is being found out.
+
+        It doubles while at least half of it is used (RFC 9002, 7.3.1 and 7.8): by one part a round trip it would take 20 s
+        to fill a path of 0.1 s. The first loss ends that, and so do datagrams that wait in queues."""
+        if self._is_opening and is_in_use:
+            self._is_opening = not self._is_slow()
+            self._window = min(self._window + landed, self._policy.window_limit)
+            return
         self._credit += landed
         if self._credit >= self._window:
             self._credit = 0

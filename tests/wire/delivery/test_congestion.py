@@ -168,6 +168,41 @@ def test_the_window_grows_by_one_a_window_up_to_its_limit() -> None:
     assert widths[-1] == 6
 
 
+def test_the_window_doubles_in_each_round_trip_up_to_its_limit() -> None:
+    congestion = make_congestion(Policy(window=8, window_limit=200))
+    widths = []
+    for now in range(5):
+        congestion.on_acked(depart(congestion, congestion.space, now=float(now)), now + 0.1)
+        congestion.take_lost()
+        widths.append(congestion.window)
+    assert widths == [16, 32, 64, 128, 200]
+
+
+def test_a_loss_ends_the_doubling() -> None:
+    congestion = make_congestion(Policy(window=8, window_limit=200))
+    pieces = depart(congestion, 8, now=0.0)
+    congestion.on_acked(pieces[4:], 0.1)
+    congestion.take_lost()
+    assert congestion.window == 12
+    congestion.on_acked(depart(congestion, congestion.space, now=1.0), 1.1)
+    assert congestion.window == 13
+
+
+def test_the_window_stops_doubling_when_datagrams_wait_in_queues() -> None:
+    congestion = make_congestion(Policy(window=8, window_limit=200, loss_memory=2))
+    widths = []
+    for now, took in enumerate((0.010, 0.025, 0.040, 0.040)):
+        congestion.on_acked(depart(congestion, congestion.space, now=float(now)), now + took)
+        widths.append(congestion.window)
+    assert widths == [16, 32, 64, 65]
+
+
+def test_a_window_that_is_hardly_used_grows_by_one() -> None:
+    congestion = make_congestion(Policy(window=64))
+    congestion.on_acked(depart(congestion, 31, now=0.0), 0.1)
+    assert congestion.window == 64
+
+
 def test_a_probe_follows_silence_and_doubles_its_patience() -> None:
     congestion = make_congestion()
     assert congestion.next_probe() is None

@@ -6,7 +6,7 @@ from tests.wire.delivery.sender import SendingEnd
 
 
 def test_what_waits_behind_a_silent_path_is_given_up_with_it() -> None:
-    sender = SendingEnd(Policy(window=4))
+    sender = SendingEnd(Policy(window=4, window_limit=4))
     for number in range(6):
         sender.stream_sender.send(number, b"hello", 0.0)
     sender.stream_sender.send(6, b"later", 1.0)
@@ -27,7 +27,7 @@ def test_what_waits_behind_a_silent_path_is_given_up_with_it() -> None:
 
 
 def test_a_slow_queue_on_a_living_path_is_not_given_up() -> None:
-    sender = SendingEnd(Policy(window=4))
+    sender = SendingEnd(Policy(window=4, window_limit=4))
     for number in range(40):
         sender.stream_sender.send(number, b"hello", 0.0)
     for number in range(40):
@@ -40,7 +40,7 @@ def test_a_slow_queue_on_a_living_path_is_not_given_up() -> None:
 
 
 def test_one_unlucky_message_does_not_take_those_that_wait_with_it() -> None:
-    sender = SendingEnd(Policy(window=4))
+    sender = SendingEnd(Policy(window=4, window_limit=4))
     for number in range(20):
         sender.stream_sender.send(number, b"hello", 0.0)
     for at in range(26):
@@ -54,7 +54,7 @@ def test_one_unlucky_message_does_not_take_those_that_wait_with_it() -> None:
 
 
 def test_the_window_lets_go_only_so_many_and_acknowledgements_open_it() -> None:
-    sender = SendingEnd(Policy(window=4))
+    sender = SendingEnd(Policy(window=4, window_limit=4))
     for number in range(9):
         sender.stream_sender.send(number, b"hello", 0.0)
     assert sender.leave(now=0.0) == [[(0, 0), (1, 0), (2, 0), (3, 0)]]
