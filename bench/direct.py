@@ -213,7 +213,7 @@ def d4(plan: Plan) -> Iterator[Figure]:
     alice, bob = Side("alice"), Side("bob")
     with pair() as both, c_server() as (server, port):
         datagrams = count * LONG // DATAGRAM
-        copy = [built("udp"), "stream", str(port), str(datagrams), "64", str(DATAGRAM)]
+        copy: list[str | Path] = [built("udp"), "stream", str(port), str(datagrams), "64", str(DATAGRAM)]
         for _ in plan.rounds():
             before = server.cpu()
             found = said(copy, core=HERE)
