@@ -17,10 +17,12 @@ import typer
 
 import chatapp
 from chatapp.options import CODE_HELP, CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from chatapp.questions import ask_all, is_terminal
 from chatapp.starting import open_closed_streams, serve, talk, visit
 from chatapp.system import unsupported
-from chatapp.validation import Misuse, check_options
+from chatapp.validation import Misuse, check_options, folder_from
 from chatapp.wire.errors import AddressRefused, NameRefused
+from chatapp.wire.folders import default_home
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
@@ -142,15 +144,25 @@ def chat(
 ) -> int:
     """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
     words = words or []
-    _check_mode(words, server=server, client=client, desk=desk)
+    check_options(words)
+    # `ChatApp` alone asks for what it needs.
+    is_alone = not (words or server or client or desk or plain or host or port) and is_terminal()
+    if not is_alone:
+        _check_mode(server=server, client=client, desk=desk)
     access = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
     of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
-    _check_fit(of_peer, is_fit=client, who="only a peer (-c) has this option")
+    _check_fit(of_peer, is_fit=client or is_alone, who="only a peer (-c) has this option")
     of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
-    _check_fit(of_both, is_fit=client or desk, who="only a peer (-c) and a visitor (--desk) have this option")
-    _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) always keeps running")
+    _check_fit(
+        of_both,
+        is_fit=client or desk or is_alone,
+        who="only a peer (-c) and a visitor (--desk) have this option",
+    )
+    _check_fit(
+        {"--stay": stay}, is_fit=client or desk or is_alone, who="a registry (-s) always keeps running"
+    )
     if server:
         decided: dict[str, object] = {
             "data": data,
@@ -173,6 +185,9 @@ def chat(
             stay=stay,
             log_level=level,
         )
+    if is_alone:
+        chosen = ask_all(folder_from(data) or default_home(), room=room)
+        words, host, port, room = [chosen.name], chosen.server.host, str(chosen.server.port), chosen.room
     return talk(
         words,
         host=host,
@@ -262,8 +277,7 @@ def _misused(why: str) -> int:
 # --- checking
 
 
-def _check_mode(words: Sequence[str], *, server: bool, client: bool, desk: bool) -> None:
-    check_options(words)
+def _check_mode(*, server: bool, client: bool, desk: bool) -> None:
     if server and client:
         raise Misuse("-s and -c exclude each other: choose the registry or a peer")
     if desk and (server or client):

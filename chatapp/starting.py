@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatapp.questions import ask_server, is_terminal
 from chatapp.validation import (
     Misuse,
     ServerWords,
@@ -139,7 +140,7 @@ def talk(
     if ack_timeout is not None:
         timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
-    found = _remembered(me, folder) if server is None else server_from(*server)
+    found = _remembered(me, folder, may_ask=not plain) if server is None else server_from(*server)
     from chatapp.peer.ui.main import run
 
     return run(
@@ -171,11 +172,14 @@ def _places(name: str, named: ServerWords) -> tuple[Address | None, int]:
     return server, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
 
 
-def _remembered(name: PeerName, folder: Path | None) -> Address:
-    """Return the server of the last start with this name. Raises Misuse if there is none, AddressRefused."""
+def _remembered(name: PeerName, folder: Path | None, *, may_ask: bool) -> Address:
+    """Return the server of the last start with this name; if there is none, ask for it. Raises Misuse where nobody can be
+    asked, AddressRefused."""
     from chatapp.peer.starts import start_of
 
     start = start_of(folder or default_home(), name)
+    if start is None and may_ask and is_terminal():
+        return ask_server(None)
     if start is None:
         example = f"ChatApp -c {name} <server-ip> <server-port> <client-port>"
         raise Misuse(

@@ -1,0 +1,100 @@
+"""What a person at a terminal is asked at the start: the name, the server and the room, each with its default."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+import typer
+
+from chatapp.validation import Misuse, name_from, server_from
+from chatapp.wire.address import Address, parse_port
+from chatapp.wire.errors import AddressRefused
+from chatapp.wire.names import PeerName
+
+ASK_SERVER: Final = "Server (address and port, such as 192.168.1.5 5000)"
+ASK_ROOM: Final = "Room to enter (may stay empty): "
+
+T = TypeVar("T")
+
+Read = Callable[[str], str]
+"""Shows a question and returns the typed line. Raises EOFError at the end of input."""
+Say = Callable[[str], object]
+"""Shows a line."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What a person has chosen."""
+
+    name: PeerName
+    server: Address
+    room: PeerName | None
+
+
+def is_terminal() -> bool:
+    """Return whether a person sits at both the input and the output."""
+    return bool(sys.stdin and sys.stdout and sys.stdin.isatty() and sys.stdout.isatty())
+
+
+def ask_all(home: Path, *, room: str | None = None, read: Read = input, say: Say = print) -> Choice:
+    """Ask for everything that a start needs, except a room that is given. Raises Misuse, typer.Exit at the end of
+    input."""
+    from chatapp.peer.starts import latest_name, start_of
+
+    name = ask_name(latest_name(home), read=read, say=say)
+    start = start_of(home, name)
+    server = ask_server(None if start is None else start.server, read=read, say=say)
+    entered = ask_room(read=read, say=say) if room is None else name_from(room.removeprefix("#"), "--room")
+    return Choice(name, server, entered)
+
+
+def ask_name(default: PeerName | None, *, read: Read = input, say: Say = print) -> PeerName:
+    """Ask for the name. Raises typer.Exit at the end of input."""
+    return _asked(_with_default("Your name", default), default, name_from, read=read, say=say)
+
+
+def ask_server(default: Address | None, *, read: Read = input, say: Say = print) -> Address:
+    """Ask for the server. Raises typer.Exit at the end of input."""
+    shown = None if default is None else f"{default.host} {default.port}"
+    return _asked(_with_default(ASK_SERVER, shown), default, server_typed, read=read, say=say)
+
+
+def ask_room(*, read: Read = input, say: Say = print) -> PeerName | None:
+    """Ask for the room to enter; an empty line means none. Raises typer.Exit at the end of input."""
+
+    def room(text: str) -> PeerName | None:
+        return name_from(text.removeprefix("#"), "room") if text else None
+
+    return _asked(ASK_ROOM, None, room, read=read, say=say)
+
+
+def server_typed(text: str) -> Address:
+    """Read a server: host and port with a blank or a colon between them. Raises Misuse, AddressRefused."""
+    words: Sequence[str] = text.split()
+    if len(words) == 1:
+        host, colon, port = words[0].rpartition(":")
+        words = [host.removeprefix("[").removesuffix("]"), port] if colon and host else words
+    if len(words) != 2:
+        raise Misuse("type the server's address and its port")
+    return server_from(words[0], parse_port(words[1], "port"))
+
+
+def _with_default(question: str, default: object) -> str:
+    return f"{question}: " if default is None else f"{question} [{default}]: "
+
+
+def _asked(question: str, default: T | None, convert: Callable[[str], T], *, read: Read, say: Say) -> T:
+    """Ask until the answer is valid. An empty answer means the default, if there is one."""
+    while True:
+        try:
+            text = read(question).strip()
+        except EOFError:
+            say("")
+            raise typer.Exit from None
+        if not text and default is not None:
+            return default
+        try:
+            return convert(text)
+        except (Misuse, AddressRefused) as mistake:
+            say(str(mistake))

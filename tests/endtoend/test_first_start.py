@@ -1,0 +1,82 @@
+"""The first start of a newcomer: `ChatApp` alone asks, remembers, and goes on as a peer."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.endtoend.lines import WELCOME
+from tests.endtoend.terminal import CTRL_C, CTRL_D, Terminal
+from tests.support.stage import CHATAPP, Stage
+
+QUESTION = "Server (address and port, such as 192.168.1.5 5000)"
+
+
+class Newcomer:
+    """Terminals on which somebody starts ChatApp; all are closed at the end."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.terminals: list[Terminal] = []
+
+    async def start(self, *words: str) -> Terminal:
+        terminal = await Terminal.open(*words, home=self.home)
+        self.terminals.append(terminal)
+        return terminal
+
+
+@pytest.fixture
+async def newcomer(stage: Stage) -> AsyncIterator[Newcomer]:
+    newcomer = Newcomer(stage.folder / "newcomer")
+    yield newcomer
+    for terminal in newcomer.terminals:
+        await terminal.clear_away()
+
+
+async def test_a_newcomer_is_asked_and_comes_back_with_enter_alone(stage: Stage, newcomer: Newcomer) -> None:
+    await stage.registry()
+    first = await newcomer.start()
+    await first.shows("Your name: ")
+    first.press("alice\r")
+    await first.shows(f"{QUESTION}: ")
+    first.press(f"127.0.0.1:{stage.port}\r")
+    await first.shows("Room to enter (may stay empty): ")
+    first.press("lab\r")
+    await first.shows(WELCOME)
+    await first.shows("[You are in lab, alone so far.]")
+    first.press(CTRL_D)
+    assert await first.ends() == 0
+
+    second = await newcomer.start()
+    await second.shows("Your name [alice]: ")
+    second.press("\r")
+    await second.shows(f"{QUESTION} [127.0.0.1 {stage.port}]: ")
+    second.press("\r")
+    await second.shows("Room to enter (may stay empty): ")
+    second.press("\r")
+    await second.shows(WELCOME)
+
+
+async def test_a_name_without_a_server_is_asked_for_it(stage: Stage, newcomer: Newcomer) -> None:
+    await stage.registry()
+    alice = await newcomer.start("-c", "alice")
+    await alice.shows(f"{QUESTION}: ")
+    alice.press(f"localhost {stage.port}\r")
+    await alice.shows(WELCOME)
+
+
+@pytest.mark.parametrize(("key", "statuses"), [(CTRL_D, {0}), (CTRL_C, {130, -2})])
+async def test_a_question_can_be_left(stage: Stage, newcomer: Newcomer, key: str, statuses: set[int]) -> None:
+    alice = await newcomer.start()
+    await alice.shows("Your name: ")
+    alice.press(key)
+    assert await alice.ends() in statuses  # -2: ended by the signal, which a shell shows as 130
+    assert "Traceback" not in alice.text
+
+
+async def test_without_a_terminal_nobody_is_asked(stage: Stage) -> None:
+    for words in ([], ["-c", "alice"]):
+        program = await stage.run("script", [*CHATAPP, *words], home="script")
+        assert await program.ends() == 2
+        assert len(program.complaints) == 1
+        program.complaints.clear()
