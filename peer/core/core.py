@@ -11,14 +11,13 @@ import msgspec
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
-from chatapp.peer.core.connection import Registration, RegistryConnection
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
-from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, PendingBacklog, RegistryMonitor
+from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, PendingBacklog
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.operator import Operator
@@ -27,6 +26,8 @@ from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NameResolver, Table
 from chatapp.peer.core.records import CHANNEL_MARK, Loaded, Record, StoredGroup, StoredStream
+from chatapp.peer.core.registration import PeerRegistration, RegistryMonitor
+from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.peer.core.renaming import Renaming
@@ -286,7 +287,6 @@ class PeerCore:
             rooms=rooms,
             renaming=renaming,
             registry_status=status,
-            outputs=out,
             clock=clock,
         )
         notices = NoticeHandler(
@@ -295,37 +295,22 @@ class PeerCore:
             backlog=PendingBacklog(
                 table=table, contacts=contacts, direct_receiver=direct_receiver, outbox=outbox
             ),
-            session=session,
             table=table,
             contacts=contacts,
             ladder=ladder,
             mail_queue=mail_queue,
             settlement=settlement,
-            group_receiver=group_receiver,
-            rooms=rooms,
-            renaming=renaming,
-            operator=self.operator,
-            outputs=out,
-        )
-        self._connection = RegistryConnection(
-            session=session,
-            link=link,
-            monitor=monitor,
-            notices=notices,
-            table=table,
             groups=groups,
             group_receiver=group_receiver,
             catch_up=catch_up,
             rooms=rooms,
             renaming=renaming,
             operator=self.operator,
-            outputs=out,
+            clock=clock,
         )
-        self._registration = Registration(
+        self._registration = PeerRegistration(
             me=me,
             session=session,
-            link=link,
-            connection=self._connection,
             monitor=monitor,
             transport=transport,
             table=table,
@@ -334,6 +319,14 @@ class PeerCore:
             registry_status=status,
             outputs=out,
             clock=clock,
+        )
+        self._connection = RegistryConnection(
+            session=session,
+            link=link,
+            owner=self._registration,
+            reader=notices,
+            requests=out.requests,
+            dropped=self.dropped,
         )
         self._restore(loaded, stored, policy=policy, rng=rng, now=now)
 
@@ -401,13 +394,9 @@ class PeerCore:
         """Register; also after `leave`."""
         if self._registry_status.reach is RegistryReach.NONE:
             self._ladder.set_reach(RegistryReach.SEEKING, now=now)
-        self._registration.has_begun = False
-        self._registration.not_let_in = None
-        self._registration.outdone = 0
-        self._monitor.seek(now=now)
-        self._session.use_card(self.me.card, first_opening=self.me.first_opening)
-        self._session.start(table_version=self._table.version, now=now)
-        self._registration.handle_session(now=now)
+        self._registration.begin(now=now)
+        self._connection.start(self.me, table_version=self._table.version, now=now)
+        self._follow_up(now)
 
     def leave(self, *, now: float) -> None:
         """Go offline: tell the registry, and acknowledge nothing more."""
@@ -416,7 +405,7 @@ class PeerCore:
         self.rooms.stop(now=now)
         self._transport.stop_hailing()
         self._session.leave(now=now)
-        self._registration.handle_session(now=now)
+        self._follow_up(now)
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
@@ -469,8 +458,7 @@ class PeerCore:
 
     def registry_met(self) -> bytes | None:
         """Return, once, the identity key of a registry that let us in and is not the one we started with."""
-        met, self._registration.newly_pinned = self._registration.newly_pinned, None
-        return met
+        return self._registration.take_pinned()
 
     @property
     def table_version(self) -> int:
@@ -487,7 +475,7 @@ class PeerCore:
         except WireError as error:
             self.dropped[type(error).__name__] += 1
         if is_of_registry:
-            self._registration.handle_session(now=now)
+            self._follow_up(now)
 
     def link_connected(self, *, now: float) -> None:
         """The driver's TCP connection to the registry is open."""
@@ -495,19 +483,14 @@ class PeerCore:
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Take frames from the link."""
-        try:
-            dropped = self._connection.frames_arrived(frames, now=now, wall=now + self.clock.offset)
-            self.dropped["frame"] += dropped
-        except WireError:
-            self.dropped["link"] += 1
-            self._cut_link(now)
+        self._connection.receive_frames(frames, now=now)
         self._dispatcher.catch_up(now=now)
-        self._registration.handle_session(now=now)
+        self._follow_up(now)
 
     def link_closed(self, *, now: float) -> None:
         """The connection was closed, or could not be made."""
         self._connection.link_closed(now=now)
-        self._registration.handle_session(now=now)
+        self._follow_up(now)
 
     def records_stored(self, *, now: float) -> bool:
         """Note that all records drained so far are on disk. Return whether there may be datagrams to send now."""
@@ -522,10 +505,8 @@ class PeerCore:
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
-        self._session.handle_timer(now=now)
-        self._registration.handle_session(
-            now=now
-        )  # first: "the server is lost" comes before its consequences
+        self._connection.handle_timer(now=now)  # first: "the server is lost" comes before its consequences
+        self._monitor.look(now=now)
         # Before the delivery streams' own timers, which drop messages that are due without showing them.
         self._streams.handle_timer(now=now)
         self._dispatcher.handle_timer(now=now)
@@ -534,20 +515,29 @@ class PeerCore:
             self._resolver.handle_timer(now=now)
         self._buffer.handle_timer(now)
         self._transport.handle_timer(now=now)
-        if self._connection.handle_timer(now=now):
-            self._cut_link(now)
-        self._registration.handle_session(now=now)
+        self.rooms.handle_timer(now=now)
+        if self.renaming.deadline is not None:
+            self.renaming.handle_timer(now=now)
+        self._follow_up(now)
+
+    def _follow_up(self, now: float) -> None:
+        """Act on what the last input did to the registration and the link; measure whether the registry can be reached."""
+        self._session.table_version = self._table.version
+        self._connection.follow_up(now=now)
+        self._monitor.look(now=now)
 
     # --- what goes out
 
     def next_timer(self) -> float | None:
         """Return when to call `handle_timer` next, in monotonic seconds; None for never."""
         dues = [
-            self._session.next_timer(),
+            self._connection.next_timer(),
+            self._monitor.next_timer(),
+            self.rooms.next_timer(),
+            self.renaming.deadline,
             self._ladder.next_timer(),
             self._streams.next_timer(),
             self._transport.next_timer(),
-            self._connection.next_timer(),
             self._resolver.next_timer() if self._resolver.searches else None,
             self._buffer.next_timer(),
             self._dispatcher.next_timer(),
@@ -559,13 +549,11 @@ class PeerCore:
         self._transport.active.update(self._paths.contacts_begun())
         if self._registry_status.reach is not RegistryReach.NONE:
             self._transport.flush(now=now, can_relay=self._registry_status.reach is RegistryReach.UP)
-        ours = [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
-        return ours + self._transport.datagrams_to_send()
+        return self._connection.datagrams_to_send() + self._transport.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
         """Return the bytes for the link, once, in order. Call it after `datagrams_to_send`, which may relay."""
-        self._connection.flush(now=now)
-        return self._link.bytes_to_send()
+        return self._connection.link_bytes_to_send(now=now)
 
     def wants_link(self) -> bool:
         """Return, once, whether the driver is to connect to the registry's TCP port now."""
@@ -573,13 +561,12 @@ class PeerCore:
 
     def wants_link_closed(self) -> bool:
         """Return, once, whether the driver is to close its connection."""
-        wants, self._registration.wants_close = self._registration.wants_close, False
-        return wants
+        return self._connection.wants_link_closed()
 
     @property
     def link_port(self) -> int:
         """The registry's TCP port."""
-        return self._session.welcome.link_port if self._session.welcome is not None else 0
+        return self._connection.link_port
 
     def records_to_store(self) -> list[Record]:
         """Return the records to store, once; call `records_stored` when they are on disk."""
@@ -588,11 +575,6 @@ class PeerCore:
     def events(self) -> list[happened.Event]:
         """Return the events, once, in order."""
         return self._out.drain_events()
-
-    def _cut_link(self, now: float) -> None:
-        """Have the driver close an unusable connection, and go on as if it had been lost."""
-        self._registration.wants_close = True
-        self._connection.link_closed(now=now)
 
 
 def _capped(row: Row, version: int) -> Row:

@@ -1,24 +1,21 @@
-"""Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the table.
-
-Registration and the link itself are in `connection`.
-"""
+"""Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the table."""
 
 from collections import Counter
 from typing import Final
 
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.catch_up import CatchUp
+from chatapp.peer.core.context import RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import OpenedDatagram, PeerTransport
-from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
-from chatapp.peer.core.linkwatch import LinkWatch
 from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.people.table import Table
+from chatapp.peer.core.registration import RegistryMonitor
 from chatapp.peer.core.registry.link import RegistryLink
-from chatapp.peer.core.registry.session import RegistrySession
+from chatapp.peer.core.registry.session import SEALED_KINDS, RegistrySession
 from chatapp.peer.core.renaming import Renaming
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Groups
@@ -39,7 +36,7 @@ from chatapp.wire.delivery.parts import (
     Unanswered,
 )
 from chatapp.wire.errors import SealError, WireError
-from chatapp.wire.framing import Kind, unpack_group
+from chatapp.wire.framing import Kind, unpack_group, unpack_relayed
 from chatapp.wire.messages.desk import DeskNotice, VisitorNotice
 from chatapp.wire.messages.direct import (
     KNOWN_MAX,
@@ -52,10 +49,11 @@ from chatapp.wire.messages.direct import (
     Typing,
     encode_frame,
 )
-from chatapp.wire.messages.link import RegistryNotice
+from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch, MailExpired, MailRefused, MailSaved
-from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RenameAccepted, RenameRefused
+from chatapp.wire.messages.registration import RenameAccepted, RenameRefused
 from chatapp.wire.messages.rooms import (
+    CHANNEL,
     GroupAccepted,
     GroupGranted,
     GroupPage,
@@ -114,36 +112,20 @@ class Dispatcher:
     def route(self, data: bytes, sender: Address, *, now: float) -> bool:
         """Handle a datagram. Return whether the registry may have sent it. Raises WireError for an invalid one."""
         kind = data[0] if data else 0
-        if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
-            return self._sealed_arrived(data, sender, now)
-        is_registry = sender == self._session.address
+        if kind in SEALED_KINDS and not self._session.is_ours(data):
+            if self._registry_status.reach is not RegistryReach.NONE:
+                self._opened(
+                    self._transport.open(data, source=sender, now=now), through_server=False, now=now
+                )
+            return False
+        is_registry = kind in SEALED_KINDS or sender == self._session.address
         if kind == Kind.GROUP and is_registry:
             self._table_arrived(data, now)
-        elif kind == Kind.COOKIE and is_registry:
-            self._session.receive_cookie(data[1:], now=now)
-        elif kind == Kind.WELCOME and is_registry:
-            self._session.receive_welcome(data[1:], now=now)
-        elif kind == Kind.REFUSED and is_registry:
-            self._session.receive_refused(data[1:], now=now)
+        elif is_registry and self._session.receive_datagram(data, now=now):
+            self.catch_up(now=now)
         else:
             self.dropped["unknown kind"] += 1
         return is_registry
-
-    def _sealed_arrived(self, data: bytes, sender: Address, now: float) -> bool:
-        if self._session.is_ours(data):
-            payload = self._session.open(data, now=now)
-            for frame in decode_frames(payload) if payload else ():
-                if isinstance(frame, Pong):
-                    self._session.receive_pong(frame, now=now)
-                    self.catch_up(now=now)
-                elif isinstance(frame, Probe):
-                    self._session.receive_probe(now=now)
-                elif isinstance(frame, Left):
-                    self._session.receive_left(frame, now=now)
-            return True
-        if self._registry_status.reach is not RegistryReach.NONE:
-            self._opened(self._transport.open(data, source=sender, now=now), through_server=False, now=now)
-        return False
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """Handle a datagram that came through the registry. Raises WireError."""
@@ -322,94 +304,8 @@ class PendingBacklog:
         self._known_by = 0
 
 
-SEEKING_SPAN: Final = 5.0
-"""Seconds after which a registry that answers by UDP but accepts no link counts as lost for everything that needs the
-link."""
-
-
-class RegistryMonitor:
-    """Keeps `RegistryStatus` up to date, and tells the parts that wait for the registry."""
-
-    def __init__(
-        self,
-        *,
-        session: RegistrySession,
-        link: RegistryLink,
-        table: Table,
-        unresolved: UnresolvedOutbox,
-        ladder: Ladder,
-        rooms: Rooms,
-        renaming: Renaming,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        clock: WallClock,
-    ) -> None:
-        self._session = session
-        self._link = link
-        self._table = table
-        self._unresolved = unresolved
-        self._ladder = ladder
-        self._rooms = rooms
-        self._outbox = rooms.outbox
-        self._renaming = renaming
-        self._registry_status = registry_status
-        self._out = outputs
-        self._clock = clock
-        self._watch = LinkWatch(session, link)
-        self._seeking_since: float | None = None
-
-    def seek(self, *, now: float) -> None:
-        """Count the registry as SEEKING for a while: there is reason to expect it."""
-        self._seeking_since = now
-
-    def clock_known(self, *, now: float) -> None:
-        """The registry's WELCOME has shown its clock: whatever waits for its number gets it."""
-        self._outbox.clock_known(now=now)
-        self._ladder.number_all(now=now)
-
-    def look(self, *, now: float) -> None:
-        """Measure whether the registry can be reached, and tell the parts that depend on it."""
-        if self._unresolved.waiting:  # mostly not: no call
-            self._unresolved.look(wall=now + self._clock.offset, now=now)
-        link, watch = self._link, self._watch
-        if (
-            link.tried_since is not None or link.stalled_since is not None or watch.is_blocked
-        ):  # mostly not: no call
-            trouble = watch.look(now=now)
-            if trouble is not None:
-                self._out.events.append(trouble)
-        reach = self._measure(now)
-        if self._registry_status.reach is not RegistryReach.NONE:
-            self._ladder.set_reach(reach, now=now)
-        if self._registry_status.reach is RegistryReach.LOST:
-            self._outbox.registry_lost(now=now)
-            if (
-                not self._session.is_wanted
-            ):  # otherwise one more attempt is under way, and the requests wait for it
-                self._rooms.registry_lost(now=now)
-            self._renaming.registry_lost()
-
-    def next_timer(self) -> float | None:
-        """Return when the search for the registry, or for a link to it, has taken long enough."""
-        due = None if self._link.tried_since is None else self._watch.next_timer()
-        if self._seeking_since is None or self._registry_status.reach is not RegistryReach.SEEKING:
-            return due
-        sought = self._seeking_since + SEEKING_SPAN
-        return sought if due is None else min(sought, due)
-
-    def _measure(self, now: float) -> RegistryReach:
-        if self._link.is_up and self._table.is_fresh:
-            self._seeking_since = None
-            return RegistryReach.UP
-        if self._session.is_lost:
-            return RegistryReach.LOST
-        if self._seeking_since is None:
-            self._seeking_since = now
-        return RegistryReach.SEEKING if now < self._seeking_since + SEEKING_SPAN else RegistryReach.LOST
-
-
 class NoticeHandler:
-    """Gives each notice of the registry on the link to the part that handles it."""
+    """Gives what comes on the link to the part that handles it (a `LinkReader`)."""
 
     def __init__(
         self,
@@ -417,43 +313,67 @@ class NoticeHandler:
         dispatcher: Dispatcher,
         monitor: RegistryMonitor,
         backlog: PendingBacklog,
-        session: RegistrySession,
         table: Table,
         contacts: Contacts,
         ladder: Ladder,
         mail_queue: MailQueue,
         settlement: Settlement,
+        groups: Groups,
         group_receiver: GroupReceiver,
+        catch_up: CatchUp,
         rooms: Rooms,
         renaming: Renaming,
         operator: Operator,
-        outputs: Outputs,
+        clock: WallClock,
     ) -> None:
         self._dispatcher = dispatcher
         self._monitor = monitor
         self._backlog = backlog
-        self._session = session
         self._table = table
         self._contacts = contacts
         self._ladder = ladder
         self._mail_queue = mail_queue
         self._settlement = settlement
+        self._groups = groups
         self._group_receiver = group_receiver
+        self._catch_up = catch_up
         self._rooms = rooms
         self._outbox = rooms.outbox
         self._renaming = renaming
         self._operator = operator
-        self._out = outputs
+        self._clock = clock
+
+    def link_up(self, *, now: float) -> None:
+        """Ask for everything that we missed."""
+        self._catch_up.begin()
+        self._catch_up.await_group(CHANNEL)
+        self._operator.link_up()
+        self._table.fetch_anew(now=now)
+        self._rooms.link_up(now=now)
 
     def link_lost(self) -> None:
-        """Drop what waits for rows."""
+        """Leave pending requests unanswered; group keys granted on the link are void."""
+        self._operator.link_lost()
+        self._table.link_lost()
+        self._group_receiver.link_lost()
+        self._groups.revoke()
+        self._rooms.link_lost()
+        self._renaming.link_lost()
         self._backlog.link_lost()
+        self._catch_up.give_up()
+        self._catch_up.release()
 
-    def handle(self, notice: RegistryNotice, *, now: float, wall: float) -> None:
+    def line_arrived(self, data: bytes, *, now: float) -> None:
+        """Handle a relayed line of a group. Raises WireError for an invalid one."""
+        position, frame = unpack_relayed(data)
+        if not self._group_receiver.line_relayed(position, frame, now=now):
+            self._table.fetch(now=now)
+
+    def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Handle a notice. Raises WireError for an invalid one."""
         match notice:
             case TablePage():
-                self._page_arrived(notice, now, wall)
+                self._page_arrived(notice, now)
             case MailBatch() | GroupPage():
                 self._backlog.came(notice, now=now)
             case MailSaved() | MailRefused() | MailExpired():
@@ -474,13 +394,11 @@ class NoticeHandler:
                 self._rooms.topic.answered(notice)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)
-            case Pong() | Probe() | Left():
-                self._presence_arrived(notice, now)
             case _:
                 self._desk_notice_arrived(notice, now)
 
-    def _page_arrived(self, page: TablePage, now: float, wall: float) -> None:
-        changes = self._table.take_page(page, now=now, wall=wall)
+    def _page_arrived(self, page: TablePage, now: float) -> None:
+        changes = self._table.take_page(page, now=now, wall=now + self._clock.offset)
         self._monitor.look(now=now)
         self._dispatcher.rows_changed(changes, now)
         if self._table.is_fresh:
@@ -515,15 +433,6 @@ class NoticeHandler:
                 self._rooms.current.changed(notice, now=now)
             case RoomsListed():
                 self._rooms.room_list.listed(notice)
-
-    def _presence_arrived(self, notice: Pong | Probe | Left, now: float) -> None:
-        match notice:
-            case Pong():
-                self._session.receive_pong(notice, now=now)
-            case Probe():
-                self._out.requests.append(Ping(reference=0))
-            case Left():
-                self._session.receive_left(notice, now=now)
 
     def _desk_notice_arrived(self, notice: DeskNotice, now: float) -> None:
         """Handle a notice of the help desk. An honest registry sends no visitor's notice to somebody with a name."""

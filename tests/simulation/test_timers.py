@@ -32,7 +32,7 @@ def test_nothing_in_any_program_is_due_before_its_core_says(monkeypatch: pytest.
     "name",
     [
         "chatapp.peer.core.core",
-        "chatapp.peer.visitor.core",
+        "chatapp.peer.core.registry.connection",
         "chatapp.registry.core",
         "chatapp.registry.service",
     ],

@@ -68,7 +68,7 @@ PeerRequest = (
 )
 """The requests that a peer may send on its link."""
 
-RegistryNotice = (
+NodeNotice = (
     TablePage
     | MailSaved
     | MailRefused
@@ -90,8 +90,8 @@ RegistryNotice = (
     | RenameAccepted
     | RenameRefused
     | DeskNotice
-    | Pong
-    | Probe
-    | Left
 )
+"""The notices that a registry may send on a link, apart from those that keep the registration alive."""
+
+RegistryNotice = NodeNotice | Pong | Probe | Left
 """The notices that a registry may send on a link."""

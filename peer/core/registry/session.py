@@ -10,10 +10,18 @@ from typing import Final
 from chatapp.peer.core.registry.handshake import Handshake
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
-from chatapp.wire.codec import decode_cookie, decode_refused, decode_welcome, encode, join_frames
+from chatapp.wire.codec import (
+    decode_cookie,
+    decode_frames,
+    decode_refused,
+    decode_welcome,
+    encode,
+    join_frames,
+)
 from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity, agreement_half
-from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, RefusalReason, Welcome
+from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, Probe, RefusalReason, Welcome
 from chatapp.wire.messages.table import Card
 from chatapp.wire.sessions.link import LinkOpening
 from chatapp.wire.sessions.session import SessionTable
@@ -74,7 +82,7 @@ TRANSITIONS: Final = {
 
 
 class Notice(enum.Enum):
-    """What happened to the registration, for `Registration` to act on."""
+    """What happened to the registration, for `RegistryConnection` to act on."""
 
     WELCOMED = "we are registered (again)"
     DENIED = "the registry refused us; `denied` says why"
@@ -136,6 +144,9 @@ class Backoff:
         """It went well: begin small again."""
         self._next = self._first
 
+
+SEALED_KINDS: Final = frozenset({Kind.SEALED, Kind.OPENING, Kind.ANSWER})
+"""The kinds of datagrams of a session, the registry's or another peer's."""
 
 SEARCH_FIRST: Final = 0.5
 SEARCH_LARGEST: Final = 3.0
@@ -273,6 +284,29 @@ class RegistrySession:
         return self.is_wanted
 
     # --- what comes in
+
+    def receive_datagram(self, data: bytes, *, now: float) -> bool:
+        """Take a datagram of the registry. Return whether it is of the session or of its handshake. Raises DecodeError,
+        SealError."""
+        kind = data[0] if data else 0
+        if kind in SEALED_KINDS and self.is_ours(data):
+            payload = self.open(data, now=now)
+            for frame in decode_frames(payload) if payload else ():
+                if isinstance(frame, Pong):
+                    self.receive_pong(frame, now=now)
+                elif isinstance(frame, Probe):
+                    self.receive_probe(now=now)
+                elif isinstance(frame, Left):
+                    self.receive_left(frame, now=now)
+        elif kind == Kind.COOKIE:
+            self.receive_cookie(data[1:], now=now)
+        elif kind == Kind.WELCOME:
+            self.receive_welcome(data[1:], now=now)
+        elif kind == Kind.REFUSED:
+            self.receive_refused(data[1:], now=now)
+        else:
+            return False
+        return True
 
     def receive_cookie(self, data: bytes, *, now: float) -> None:
         """A COOKIE. Raises DecodeError; anything that does not fit our HELLO is ignored."""

@@ -4,8 +4,8 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.dispatch import SEEKING_SPAN
 from chatapp.peer.core.records import MessageState, StoredGroup
+from chatapp.peer.core.registration import SEEKING_SPAN
 from chatapp.peer.core.rooms.outgoing import SAID_AGAIN_AFTER
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import pack_relayed, unpack_group

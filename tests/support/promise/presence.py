@@ -64,5 +64,5 @@ class PresencePromise:
 def _identity_of(machine: Person) -> bytes:
     """Return the identity; a visitor has a new key in each run."""
     if isinstance(machine, Guest):
-        return machine.guest._connection._me.identity.public
+        return machine.guest.me.identity.public
     return machine.identity.public

@@ -1,0 +1,273 @@
+"""The connection of a node to its registry: the session and the link together, for a peer and for a visitor.
+
+`RegistryConnection` decides when there is a link, and what is the same for every node. The node decides the rest: it is
+asked by `LinkReader` and `RegistrationOwner`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from chatapp.peer.core.events import (
+    LinkTroubled,
+    RegistryKeyAccepted,
+    RegistryMet,
+    ServerBack,
+)
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.linkwatch import LinkWatch
+from chatapp.peer.core.registry.session import Notice, RegistrySession
+from chatapp.wire.address import Address
+from chatapp.wire.codec import decode_notice
+from chatapp.wire.errors import WireError
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.messages.link import NodeNotice, PeerRequest, RegistryNotice
+from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason
+
+ConnectionEvent = ServerBack | RegistryMet | RegistryKeyAccepted | LinkTroubled
+"""What every node tells its user of the registry."""
+
+
+class LinkReader(Protocol):
+    """What a node does with its link."""
+
+    def link_up(self, *, now: float) -> None:
+        """Requests can be sent from now on."""
+
+    def link_lost(self) -> None:
+        """The link is gone: requests that the registry has not answered stay unanswered."""
+
+    def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
+        """Handle a notice of the registry. Raises WireError for an invalid one."""
+
+    def line_arrived(self, data: bytes, *, now: float) -> None:
+        """Handle a relayed frame of a group. Raises WireError for an invalid one."""
+
+
+class RegistrationOwner(Protocol):
+    """What a node does about its registration."""
+
+    def tell(self, event: ConnectionEvent) -> None:
+        """Tell the user."""
+
+    def welcomed(self, *, is_first: bool, is_back: bool, new_key: bytes | None, now: float) -> bool:
+        """The registry let us in. Return whether to go on: False if the node registers again at once.
+
+        `is_first`: the first time since `start`. `is_back`: the registry was lost. `new_key`: its key, if it is another one
+        than we held or the first one."""
+
+    def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
+        """The registry refused to let us in. `has_begun`: it has let us in since `start`."""
+
+    def lost(self, *, has_begun: bool, now: float) -> None:
+        """The registry does not answer."""
+
+    def replaced(self, stranger: bytes, *, is_code_foreign: bool, now: float) -> None:
+        """A registry with this key answers in the place of ours. `is_code_foreign`: we expected the one that made our join
+        code."""
+
+    def left(self, *, is_confirmed: bool) -> None:
+        """We are not registered any more. `is_confirmed`: the registry said so."""
+
+
+class RegistryConnection:
+    """The connection of one node."""
+
+    def __init__(
+        self,
+        *,
+        session: RegistrySession,
+        link: RegistryLink,
+        owner: RegistrationOwner,
+        reader: LinkReader,
+        requests: list[PeerRequest],
+        dropped: Counter[str],
+    ) -> None:
+        """`requests`: where every part of the node puts its requests for the link; emptied by `link_bytes_to_send`."""
+        self._session: Final = session
+        self._link: Final = link
+        self._owner: Final = owner
+        self._reader: Final = reader
+        self._requests: Final = requests
+        self._dropped: Final = dropped
+        self._watch: Final = LinkWatch(session, link)
+        self._pinned = session.pinned
+        self._key_news: RegistryMet | RegistryKeyAccepted | None = None
+        """The event about the registry's key, until the registration is complete."""
+        self._has_begun = False
+        """Whether the registry has let us in since `start`."""
+        self._was_lost = False
+        self._last_life = 0
+        self._wants_close = False
+
+    # --- what we want
+
+    def start(self, me: LocalIdentity, *, table_version: int, now: float) -> None:
+        """Register; also after `leave`."""
+        self._has_begun = False
+        self._session.use_card(me.card, first_opening=me.first_opening)
+        self._session.start(table_version=table_version, now=now)
+
+    # --- the link
+
+    def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
+        """Handle frames of the link, in order. A frame that cannot be opened ends the link; an invalid one is counted."""
+        link = self._link
+        for data in frames:
+            was_up = link.is_up
+            try:
+                payload = link.opened(data, now=now)
+            except WireError:
+                self._dropped["link"] += 1
+                self._cut(now)
+                return
+            if not was_up and link.is_up:
+                self._reader.link_up(now=now)
+            try:
+                if payload is None:
+                    self._reader.line_arrived(data, now=now)
+                elif payload:
+                    self._notice_arrived(decode_notice(payload), now)
+            except WireError:
+                self._dropped["frame"] += 1
+
+    def _notice_arrived(self, notice: RegistryNotice, now: float) -> None:
+        if isinstance(notice, Pong):
+            self._session.receive_pong(notice, now=now)
+        elif isinstance(notice, Probe):
+            self._requests.append(Ping(reference=0))
+        elif isinstance(notice, Left):
+            self._session.receive_left(notice, now=now)
+        else:
+            self._reader.notice_arrived(notice, now=now)
+
+    def link_closed(self, *, now: float) -> None:
+        """The connection is over or could not be made: find out at once whether the registry is gone as well."""
+        self._link_lost()
+        self._session.note_silence(now=now)
+
+    def _cut(self, now: float) -> None:
+        """Have the driver close an unusable connection, and go on as if it had been lost."""
+        self._wants_close = True
+        self.link_closed(now=now)
+
+    def _end_link(self) -> None:
+        self._link_lost()
+        self._wants_close = True
+
+    def _link_lost(self) -> None:
+        self._link.drop()
+        self._reader.link_lost()
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Repeat what the registry did not answer, show a sign of life, close a connection that came to nothing."""
+        self._session.handle_timer(now=now)
+        if self._link.is_keepalive_due(now):
+            self._link.send(Ping(reference=0), now=now)
+            self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
+        if self._link.handle_timer(now=now):
+            self._cut(now)
+        self.follow_up(now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        due = self._watch.next_timer() if self._link.tried_since is not None else None
+        dues = (self._session.next_timer(), self._link.next_timer(), due)
+        return min((due for due in dues if due is not None), default=None)
+
+    # --- registration
+
+    def follow_up(self, *, now: float) -> None:
+        """Act on what the last input did to the session and the link."""
+        for notice in self._session.notices():
+            match notice:
+                case Notice.WELCOMED:
+                    self._welcomed(now)
+                case Notice.SILENT:
+                    self._end_link()
+                case Notice.LOST:
+                    self._owner.lost(has_begun=self._has_begun, now=now)
+                    self._lost()
+                case Notice.DENIED:
+                    assert self._session.denied is not None
+                    self._owner.denied(self._session.denied, has_begun=self._has_begun, now=now)
+                case Notice.LEFT | Notice.LEAVE_UNANSWERED:
+                    self._end_link()
+                    self._link.forgive()
+                    self._owner.left(is_confirmed=notice is Notice.LEFT)
+                case Notice.WRONG_KEY | Notice.WRONG_CODE:
+                    self._replaced(is_code_foreign=notice is Notice.WRONG_CODE, now=now)
+        self._requests.extend(
+            self._session.sealed_questions()
+        )  # the link carries them too: there they cannot get lost
+        link, watch = self._link, self._watch
+        if link.tried_since is not None or link.stalled_since is not None or watch.is_blocked:
+            trouble = watch.look(now=now)  # mostly there is none: no call
+            if trouble is not None:
+                self._owner.tell(trouble)
+
+    def _welcomed(self, now: float) -> None:
+        new_key = self._new_key()
+        is_first, is_back = not self._has_begun, self._was_lost
+        if not self._owner.welcomed(is_first=is_first, is_back=is_back, new_key=new_key, now=now):
+            return
+        if self._key_news is not None:
+            self._owner.tell(self._key_news)
+            self._key_news = None
+        if is_back:
+            self._owner.tell(ServerBack())
+        self._has_begun, self._was_lost = True, False
+        if self._session.life != self._last_life:
+            self._link.forgive()  # the registry was restarted: earlier failures of links say nothing about it
+            self._last_life = self._session.life
+        self._link.open(self._session.open_link, now=now)
+
+    def _new_key(self) -> bytes | None:
+        """Return the key of the registry that let us in, if it is new to us, and remember what to tell of it."""
+        key = self._session.pinned
+        if key is None or key == self._pinned:
+            return None
+        is_first, self._pinned = self._pinned is None, key
+        self._key_news = (
+            RegistryMet(key=fingerprint(key), is_verified=self._session.is_key_named)
+            if is_first
+            else RegistryKeyAccepted(key=fingerprint(key))
+        )
+        return key
+
+    def _replaced(self, *, is_code_foreign: bool, now: float) -> None:
+        assert self._session.stranger is not None
+        self._owner.replaced(self._session.stranger, is_code_foreign=is_code_foreign, now=now)
+        self._lost()
+
+    def _lost(self) -> None:
+        self._was_lost = True
+        self._end_link()
+
+    # --- what goes out
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """Return the datagrams for the registry, once, in order."""
+        return [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
+
+    def link_bytes_to_send(self, *, now: float) -> list[bytes]:
+        """Return the bytes for the link, once, in order. Without a link the requests of this turn are dropped: they are made
+        again when it is back."""
+        if self._link.is_up:
+            for request in self._requests:
+                self._link.send(request, now=now)
+        self._requests.clear()
+        return self._link.bytes_to_send()
+
+    def wants_link_closed(self) -> bool:
+        """Return, once, whether the driver is to close its connection."""
+        wants, self._wants_close = self._wants_close, False
+        return wants
+
+    @property
+    def link_port(self) -> int:
+        """The registry's TCP port; 0 while it is not known."""
+        return self._session.welcome.link_port if self._session.welcome is not None else 0
