@@ -247,7 +247,8 @@ class Streams:
         stream.floor = floor
         stream.rises += 1
         if stream.rises % RISES_A_RECORD == 1:
-            self._out.records.append(FloorRaised(stream.key, stream.floor))
+            holes = stream.inbox.holes_below(floor)
+            self._out.records.append(FloorRaised(stream.key, floor, holes))
 
     def handle_timer(self, *, now: float) -> None:
         """Show messages that have waited long enough for an earlier one."""

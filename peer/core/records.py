@@ -100,10 +100,11 @@ class ShownBehind(msgspec.Struct, frozen=True):
 
 
 class FloorRaised(msgspec.Struct, frozen=True):
-    """The sender told that nothing below `floor` will come any more."""
+    """The sender told not to wait for anything below `floor`. `holes`: the spans [start, end) below it that never came."""
 
     stream: bytes
     floor: int
+    holes: tuple[tuple[int, int], ...] = ()
 
 
 class CursorMoved(msgspec.Struct, frozen=True):
@@ -274,7 +275,9 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     floor: Number = 0
     shown: Number = 0
     seen: tuple[Number, ...] = ()
-    """Numbers at or above the floor that are stored."""
+    """Numbers that are stored: all at or above the floor, and those in the holes."""
+    holes: tuple[tuple[Number, Number], ...] = ()
+    """Spans [start, end) below the floor of which nothing had come when the floor was stored."""
     gone: tuple[tuple[Number, Number], ...] = ()
     """Spans [start, end) of numbers that were stored and shown, and whose texts were deleted since."""
     unshown: tuple[StoredIncoming, ...] = ()

@@ -189,7 +189,8 @@ class History:
         elif kind is Shown:
             many(_SHOWN, [(r.number, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
         elif kind is FloorRaised:
-            many(_FLOOR, [(r.floor, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
+            for record in run:
+                self._raise_floor(record)  # type: ignore[arg-type]
         elif kind is NumberUsed:
             many(_USED, [(r.number, ours[r.stream]) for r in run])  # type: ignore[union-attr]
         elif kind is OpeningTaken:
@@ -197,6 +198,12 @@ class History:
         else:
             for record in run:
                 self._apply_rare(record)
+
+    def _raise_floor(self, raised: FloorRaised) -> None:
+        stream = self._theirs[raised.stream]
+        self._db.execute(_FLOOR, (raised.floor, stream))
+        self._db.execute("DELETE FROM holes WHERE stream = ?", (stream,))
+        self._db.executemany("INSERT INTO holes VALUES (?, ?, ?)", [(stream, *hole) for hole in raised.holes])
 
     def _spans(self, changes: list[Record]) -> list[tuple[MessageState, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in the same way."""

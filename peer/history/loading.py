@@ -133,6 +133,10 @@ def _room(db: sqlite3.Connection, registry: int) -> RoomKept:
     return _decode_room(row[0]) if row is not None else RoomKept(None)
 
 
+_IN_HOLES: Final = """
+SELECT lines.stream, number FROM holes
+    JOIN lines ON lines.stream = holes.stream AND number >= start AND number < "end" """
+
 _HIGHEST: Final = """
 SELECT (SELECT max(number) FROM lines WHERE stream = ?1 AND number < ?2),
     (SELECT max(number) FROM lines WHERE stream = ?1 AND number >= ?2)"""
@@ -142,6 +146,12 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     """Return the streams between two people, and those of this registry's groups."""
     streams: dict[bytes, StoredStream] = {}
     here = (schema.EVERYWHERE, registry)
+    holes: dict[int, list[tuple[int, int]]] = {}
+    for id_, start, end in db.execute('SELECT stream, start, "end" FROM holes'):
+        holes.setdefault(id_, []).append((start, end))
+    late: dict[int, list[int]] = {}
+    for id_, number in db.execute(_IN_HOLES):
+        late.setdefault(id_, []).append(number)
     for id_, key, floor, shown in db.execute(
         "SELECT id, key, floor, shown FROM streams WHERE NOT ours AND registry IN (?, ?)", here
     ):
@@ -149,10 +159,9 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
         streams[key] = StoredStream(
             floor=floor,
             shown=shown,
-            seen=tuple(number for (number,) in seen),
-            gone=tuple(
-                db.execute('SELECT start, "end" FROM gone WHERE stream = ? AND "end" > ?', (id_, floor))
-            ),
+            seen=(*late.get(id_, ()), *(number for (number,) in seen)),
+            holes=tuple(holes.get(id_, ())),
+            gone=tuple(db.execute('SELECT start, "end" FROM gone WHERE stream = ?', (id_,))),
             unshown=_unshown(db, id_, shown),
         )
     for id_, key, settled, last in db.execute(

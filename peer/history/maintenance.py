@@ -51,14 +51,19 @@ UPDATE streams SET settled = coalesce(
         WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL} AND state NOT IN ({_FINAL})),
     (SELECT max(number) + 1 FROM lines
         WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL}), settled) WHERE ours"""
-_UNNEEDED: Final = 'DELETE FROM gone WHERE "end" <= (SELECT floor FROM streams WHERE id = stream)'
+_UNNEEDED: Final = """
+DELETE FROM gone WHERE "end" <= (SELECT floor FROM streams WHERE id = stream) AND NOT EXISTS
+    (SELECT 1 FROM holes WHERE holes.stream = gone.stream AND holes.start < gone."end" AND gone.start < holes."end")"""
 _DROPPABLE: Final = f"""
-SELECT lines.id, stream, number, NOT ours AND number >= floor, length(text) FROM lines JOIN streams ON streams.id = stream
+SELECT lines.id, stream, number, NOT ours AND (number >= floor OR EXISTS
+        (SELECT 1 FROM holes WHERE holes.stream = lines.stream AND start <= number AND number < "end")),
+    length(text) FROM lines JOIN streams ON streams.id = stream
     WHERE stream = ? AND number > ? AND lines.id < (SELECT max(id) FROM lines) AND CASE WHEN ours THEN state IN ({_FINAL})
         ELSE number <= shown AND coalesce(behind, 0) = 0 END
     ORDER BY number LIMIT ?"""
 """A line that is not settled or not shown stays, however old it is. Where a line may come a second time (its number is
-not below its sender's floor), its number is kept. The newest line always stays, because the next id follows from it."""
+not below its sender's floor, or in a hole), its number is kept. The newest line always stays, because the next id follows
+from it."""
 
 _STRANGERS: Final = "everybody to whom the user has never written"
 """They share one conversation when space is counted: a flood from many new keys costs none of the user's friends a line."""

@@ -6,8 +6,8 @@ it.
 
 A message is one row of `lines`, whose id is the running number that the user sees. It is found by its stream and number
 through one index, and both are small integers: keys are stored once, in `streams`. So a message costs two insertions, each
-at the end of a B-tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second time, as
-ranges [start, end).
+at the end of a B-tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second time, and
+`holes` those below a sender's floor that had not come when the floor was stored, as ranges [start, end).
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 7
+VERSION: Final = 8
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -60,6 +60,8 @@ CREATE TABLE lines (
 CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);
 CREATE INDEX lines_behind ON lines (stream) WHERE behind = 1;
 CREATE TABLE gone (
+    stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
+CREATE TABLE holes (
     stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
 CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, is_claimed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;

@@ -32,12 +32,26 @@ def test_a_repeat_is_acknowledged_and_not_shown(ours: Ours, bob: Stranger) -> No
     assert ours.texts() == ["hello"]
 
 
-def test_below_the_floor_is_a_repeat(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.3: "A receiver takes a number below the floor for a repeat"."""
-    ours.receive(bob.seal([4, 7], part(7, "seven")))
+@pytest.mark.parametrize("settling", [[4, 7], [5, 6, 1]], ids=["floor", "gap"])
+def test_what_is_settled_and_never_came_is_shown_when_it_comes(
+    ours: Ours, bob: Stranger, settling: list[int]
+) -> None:
+    """Clause 6.3: "A number that never came is new when it comes, also below the floor or in a gap"."""
+    ours.receive(bob.seal([4, 6], settling, part(7, "seven")))
+    assert ours.texts() == ["seven"]
+    for _ in range(2):
+        ours.receive(bob.seal(part(6, "six")))
+        assert 6 in acked(bob, ours.take())
+    assert ours.texts() == ["seven", "six"]
+
+
+def test_what_has_come_is_a_repeat_below_the_floor_too(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.3: "A receiver knows what has come"."""
+    ours.receive(bob.seal([4, 6], part(6, "six")))
+    ours.receive(bob.seal([4, 8], part(8, "eight")))
     ours.receive(bob.seal(part(6, "six")))
     assert 6 in acked(bob, ours.take())
-    assert ours.texts() == ["seven"]
+    assert ours.texts() == ["six", "eight"]
 
 
 def test_messages_are_shown_in_order(ours: Ours, bob: Stranger) -> None:
@@ -62,7 +76,7 @@ def test_a_hole_is_waited_for_15_seconds(ours: Ours, bob: Stranger) -> None:
 
 
 def test_nobody_waits_for_what_never_comes(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.3: "**Gap** names `count` numbers from `first` on that never come although the floor is below them"."""
+    """Clause 6.3: "**Gap** names `count` numbers from `first` on that are not sent although the floor is below them"."""
     ours.receive(bob.seal([4, 5], part(5, "five"), [5, 6, 2], part(8, "eight")))
     assert ours.texts() == ["five", "eight"]
 

@@ -54,6 +54,7 @@ class Backup:
         alice = self._alice
         alice.crash()
         world.tables.put_back(alice.name)
+        world.lines.put_back(alice)
         alice.history = History(self._file, server="registry")
         alice._counter = self._counter
         alice.set_clock(-behind)
@@ -84,6 +85,41 @@ def assert_shown_once(reader: Person, said: set[str]) -> None:
 
 def to_everybody(said: set[str]) -> set[str]:
     return {text for text in said if not text.endswith("to bob")}
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["all settled", "one unsettled"])
+def test_what_the_lost_state_left_with_the_registry_is_shown(
+    world: World, tmp_path: Path, *, is_kept: bool
+) -> None:
+    """Letters, and lines in the logs. Bob hears alice's later floor, or her gap, before he fetches them. `is_kept`: whether
+    a letter of the backup is unsettled still, so that her floor stays below them."""
+    alice, bob, carol = world.people
+    shown = say(world, alice, "before")
+    if is_kept:
+        bob.crash()
+        world.network.run_for(ALONE)
+        shown |= say(world, alice, "saved")
+    backup = Backup(alice, tmp_path)
+    bob.crash()
+    world.network.run_for(ALONE)
+    shown |= say(world, alice, "lost")
+    letters = {text for text in shown if text.startswith("lost") and text.endswith("to bob")}
+    assert {alice.state_of(bob.identity.public, text) for text in letters} == {MessageState.SAVED}
+    world.house.crash()
+    assert world.network.run_until(
+        lambda: {alice.core.reach, carol.core.reach} == {RegistryReach.LOST}, within=ALONE
+    )
+    bob.start()
+    backup.put_back(world)
+    world.network.run_for(ALONE)
+    shown |= (said := say(world, alice, "after"))
+    world.network.run_for(ALONE)
+    assert all(is_received(alice, text) for text in said if text.endswith("to bob"))
+    world.house.start()
+    assert world.network.run_until(world.is_calm, within=60.0)
+    world.network.run_for(ALONE)
+    assert_shown_once(bob, shown)
+    assert_shown_once(carol, to_everybody(shown))
 
 
 def test_numbers_are_not_given_twice(world: World, tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from chatapp.wire.delivery.ranges import RangeSet
 GAPS_MAX: Final = 64
 """Gaps remembered at once. An honest sender has one for each restart and one for each refused message."""
 
+HOLES_MAX: Final = 64
+"""Holes remembered at once. An honest sender makes one at each start, and only a folder that was put back fills one."""
+
 
 class Admission(Enum):
     """What to do with a message that arrives."""
@@ -17,7 +20,7 @@ class Admission(Enum):
     NEW = auto()
     """Store it, then call `store`."""
     REPEAT = auto()
-    """Stored before, or settled: acknowledge it again, show nothing."""
+    """Stored before: acknowledge it again, show nothing."""
     BEYOND = auto()
     """No room to hold it: drop it without an acknowledgement; the sender will try again."""
 
@@ -33,9 +36,12 @@ class Inbox:
     `hold_span` seconds for a missing number. A number that arrives after its hole was skipped is new, once, and ready
     at once.
 
+    A floor or a gap says that nothing is to be waited for; it does not say that what comes is a repeat. The sender's
+    folder may have been put back from a backup, and the registry may still hold messages of the state that was lost. So
+    the settled numbers that never came, the `holes`, stay new, each once. Past HOLES_MAX holes the oldest are closed.
+
     `storing` is a view, kept by the caller that admits, of the numbers that were admitted and are not on disk yet;
-    `storing_aside` holds those that came another way. The sender may settle such a number meanwhile (because the
-    message expired): it is shown all the same, once.
+    `storing_aside` holds those that came another way.
 
     Exactly once across a kill -9: the owner commits a message (which puts its number into `seen`) before it calls
     `store` and before anything is acknowledged, so what the sender takes for delivered is on disk. It commits a mark on
@@ -43,7 +49,8 @@ class Inbox:
     `seen` makes every copy of a stored message a repeat; a number that is stored and unmarked is ready or held again,
     so nothing is lost between the two commits; a marked number never becomes ready again, so nothing is shown twice.
     `gone` are spans [start, end) of numbers that were stored and shown and are kept as numbers only. `shown` is the
-    highest marked number, `unshown` the stored, unmarked numbers below it (latecomers).
+    highest marked number, `unshown` the stored, unmarked numbers below it (latecomers),
+    `holes` the spans [start, end) below the floor that never came; numbers in them that `seen` or `gone` has, did come.
     """
 
     __slots__ = (
@@ -51,7 +58,7 @@ class Inbox:
         "_held",
         "_hold_numbers",
         "_hold_span",
-        "_late",
+        "_holes",
         "_next",
         "_gaps",
         "_ready",
@@ -70,6 +77,7 @@ class Inbox:
         gone: Iterable[tuple[int, int]] = (),
         shown: int = -1,
         unshown: Iterable[int] = (),
+        holes: Iterable[tuple[int, int]] = (),
     ) -> None:
         self._hold_span = policy.hold_span
         self._hold_numbers = policy.hold_numbers
@@ -77,12 +85,18 @@ class Inbox:
         self._gaps: dict[int, int] = {}
         self.storing: Collection[int] = ()
         self.storing_aside: set[int] = set()
-        # Numbers that the sender has settled since they were admitted.
-        self._late: set[int] = set()
         self._next = max(floor, shown + 1)
         stored = set(seen).union(unshown)
         self._ranges = RangeSet(number for number in stored if number >= floor)
+        self._holes = RangeSet()
+        for start, end in holes:
+            if start < min(end, floor):
+                self._holes.add_span(start, min(end, floor))
+        for number in stored:
+            if number < floor:
+                self._holes.remove_span(number, number + 1)
         for start, end in gone:
+            self._holes.remove_span(start, end)
             if end > floor:
                 self._ranges.add_span(max(start, floor), end)
         waiting = sorted(number for number in stored if number > shown)
@@ -123,7 +137,9 @@ class Inbox:
         ranges = self._ranges
         if number > self._next and not (self._held or self._gaps) and ranges.count < self._hold_numbers:
             return NEW  # nothing beyond the next number is known: a later message of one datagram
-        if number < self._floor or number in ranges:
+        if number < self._floor:
+            return NEW if number in self._holes else REPEAT
+        if number in ranges and number not in self._holes:
             return REPEAT
         if number > self._next and len(self._held) >= self._hold_numbers:
             return BEYOND
@@ -132,8 +148,7 @@ class Inbox:
         return NEW
 
     def store(self, number: int, now: float) -> None:
-        """Record that the owner has committed this message. Repeating the call, or a number below the floor, changes
-        nothing."""
+        """Record that the owner has committed this message. A repeat changes nothing."""
         ranges = self._ranges
         if number == self._next:
             ranges.add(number)
@@ -142,8 +157,8 @@ class Inbox:
             if self._held or self._gaps:
                 self._advance()
             return
-        if number in self._late:
-            self._late.remove(number)
+        if number in self._holes:
+            self._holes.remove_span(number, number + 1)
         elif number < self._floor or number in ranges:
             return
         else:
@@ -154,17 +169,12 @@ class Inbox:
             self._date(now)
             self._held[number] = now
 
-    def forget(self, number: int) -> None:
-        """Record that the owner could not commit this message."""
-        self._late.discard(number)
-
     def raise_floor(self, number: int) -> None:
         """Raise the floor: the sender sends nothing below `number` any more. A lower floor than before is ignored."""
         if number <= self._floor:
             return
-        # Nearly always all of these are stored; then `storing` need not be searched.
-        if (self.storing or self.storing_aside) and not self._ranges.has_span(self._floor, number):
-            self._note_late(self._floor, number)
+        if not self._ranges.has_span(self._floor, number):  # nearly always all of these are stored
+            self._note_holes(self._floor, number)
         self._floor = number
         self._ranges.drop_below(number)
         if number > self._next:
@@ -179,7 +189,7 @@ class Inbox:
         is_full = len(self._gaps) >= GAPS_MAX or self._ranges.count >= self._hold_numbers
         if is_full or start >= end:
             return
-        self._note_late(start, end)
+        self._note_holes(start, end)
         self._ranges.add_span(start, end)
         if end > self._next:
             self._gaps[start] = max(end, self._gaps.get(start, end))
@@ -225,11 +235,24 @@ class Inbox:
         """Return the highest `limit` ranges of stored numbers as in an Ack frame; None while nothing is stored."""
         return self._ranges.newest(limit)
 
-    def _note_late(self, start: int, end: int) -> None:
-        ranges = self._ranges
-        self._late.update(
-            n for n in (*self.storing, *self.storing_aside) if start <= n < end and n not in ranges
-        )
+    def holes_below(self, floor: int) -> tuple[tuple[int, int], ...]:
+        """Return the holes as they are once the floor has risen to `floor`, to be stored with it."""
+        holes = [(start, min(end, floor)) for start, end in self._holes.spans() if start < floor]
+        return tuple(sorted(holes + self._ranges.missing(self._floor, floor))[-HOLES_MAX:])
+
+    def _note_holes(self, start: int, end: int) -> None:
+        """Note the numbers of [start, end) that never came, and close the oldest holes if there are too many."""
+        holes = self._holes
+        for first, last in self._ranges.missing(start, end):
+            holes.add_span(first, last)
+        if holes.count <= HOLES_MAX:
+            return
+        kept_from = list(holes.spans())[-HOLES_MAX][0]
+        # What is on its way to the disk is shown all the same.
+        storing = [n for n in (*self.storing, *self.storing_aside) if n < kept_from and n in holes]
+        holes.drop_below(kept_from)
+        for number in storing:
+            holes.add(number)
 
     def _date(self, now: float) -> None:
         if self._undated:

@@ -42,6 +42,24 @@ class RangeSet:
         """How many ranges there are."""
         return len(self._starts)
 
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the ranges [start, end), lowest first."""
+        return zip(self._starts, self._ends, strict=True)
+
+    def missing(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the ranges of [start, end) that are not in the set."""
+        found = []
+        at = bisect_right(self._ends, start)
+        while start < end:
+            next_start, next_end = end, end
+            if at < len(self._starts):
+                next_start, next_end = min(self._starts[at], end), self._ends[at]
+            if start < next_start:
+                found.append((start, next_start))
+            start = next_end
+            at += 1
+        return found
+
     def touches(self, number: int) -> bool:
         """Whether `number` can be added without a further range."""
         return number in self or number - 1 in self or number + 1 in self
@@ -76,6 +94,19 @@ class RangeSet:
         if low < high:
             start, end = min(start, starts[low]), max(end, ends[high - 1])
         starts[low:high], ends[low:high] = [start], [end]
+
+    def remove_span(self, start: int, end: int) -> None:
+        """Remove all of [start, end). The cost does not depend on the length."""
+        starts, ends = self._starts, self._ends
+        low = bisect_right(ends, start)
+        high = bisect_left(starts, end)
+        if low >= high or start >= end:
+            return
+        first, last = starts[low], ends[high - 1]
+        left = [(first, start)] if first < start else []
+        right = [(end, last)] if end < last else []
+        starts[low:high] = [one for one, _ in left + right]
+        ends[low:high] = [one for _, one in left + right]
 
     def drop_below(self, number: int) -> None:
         """Remove everything lower."""

@@ -119,7 +119,6 @@ class StreamReceiver:
         """Record that the owner could not store a message: the next copy is new again."""
         self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
         self._parts_owed.pop(number, None)
-        self._inbox.forget(number)
 
     def raise_floor(self, number: int) -> None:
         """Raise the floor: the sender has settled everything below `number`."""

@@ -263,5 +263,11 @@ def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:
     """Return the inbox as the stored records describe it."""
     unshown = [one.number for one in stored.unshown]
     return Inbox(
-        policy, floor=stored.floor, seen=stored.seen, gone=stored.gone, shown=stored.shown, unshown=unshown
+        policy,
+        floor=stored.floor,
+        seen=stored.seen,
+        gone=stored.gone,
+        shown=stored.shown,
+        unshown=unshown,
+        holes=stored.holes,
     )

@@ -68,6 +68,7 @@ class Model:
         self.ignored: set[bytes] = set()
         self.formers: dict[bytes, str] = {}
         self.floor: dict[bytes, int] = {}
+        self.holes: dict[bytes, dict[int, int]] = {}
         self.shown: dict[bytes, int] = {}
         self.rows: dict[bytes, Row] = {}
         self.fixed: dict[str, object] = {
@@ -100,8 +101,9 @@ class Model:
                 self.behind.discard((stream, number))
             case Shown(stream, number):
                 self.shown[stream] = max(number, self.shown.get(stream, 0))
-            case FloorRaised(stream, floor):
+            case FloorRaised(stream, floor, holes):
                 self.floor[stream] = max(floor, self.floor.get(stream, 0))
+                self.holes[stream] = dict(holes)
             case _:
                 self._apply_rare(record)
 
@@ -157,8 +159,10 @@ class Model:
     def _check_stream(self, stream: bytes, loaded: StoredStream) -> None:
         floor, shown = self.floor.get(stream, 0), self.shown.get(stream, 0)
         assert (loaded.floor, loaded.shown) == (floor, shown)
-        incoming = self.incoming.get(stream, {})
-        assert sorted(loaded.seen) == sorted(number for number in incoming if number >= floor)
+        incoming, holes = self.incoming.get(stream, {}), self.holes.get(stream, {})
+        assert dict(loaded.holes) == holes
+        late = {number for start, end in holes.items() for number in range(start, end)}
+        assert set(loaded.seen) == {number for number in incoming if number >= floor or number in late}
         assert loaded.unshown == tuple(
             StoredIncoming(number, one.at_ms, one.text, (stream, number) in self.behind)
             for number, one in sorted(incoming.items())
@@ -204,7 +208,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(IgnoreChanged, st.sampled_from([BOB.id, CAROL.id]), st.booleans()),
     st.builds(FormerName, st.sampled_from([BOB.id, CAROL.id]), st.sampled_from(["rob", "karo"])),
     st.builds(Shown, streams, numbers),
-    st.builds(FloorRaised, streams, numbers),
+    st.builds(FloorRaised, streams, numbers, st.just(()) | st.tuples(st.tuples(st.just(2), numbers))),
     st.builds(CursorMoved, numbers, groups),
     st.builds(LineAccepted, numbers, groups),
     st.builds(NumberUsed, streams, numbers),

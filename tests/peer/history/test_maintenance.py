@@ -97,6 +97,22 @@ def test_what_is_unsettled_or_unshown_stays_and_the_numbers_of_what_may_come_aga
     assert history.load().streams[BOB.id].gone == ()
 
 
+def test_numbers_in_holes_are_kept_too() -> None:
+    """A copy of a late line may come again."""
+    history = History(":memory:", server="here")
+    history.apply([IncomingAdded(BOB.id, n, 0, "", False) for n in (1, 5, 9, 10)])
+    history.apply([Shown(BOB.id, 9), FloorRaised(BOB.id, 9, ((2, 5), (5, 9)))])
+    drop(history, keep=1)
+    history.maintenance.finish()
+    after = history.load().streams[BOB.id]
+    assert (after.seen, set(after.gone)) == ((10,), {(5, 6), (9, 10)})
+    inbox = make_inbox(after, POLICY)
+    assert [inbox.admit(number) for number in (1, 4, 5, 6, 9)] == [REPEAT, NEW, REPEAT, NEW, REPEAT]
+    history.apply([IncomingAdded(BOB.id, 11, 0, "", False), FloorRaised(BOB.id, 10, ((6, 9),))])
+    history.maintenance.finish()
+    assert history.load().streams[BOB.id].gone == ()
+
+
 def test_a_file_that_is_too_large_loses_its_oldest_lines_bit_by_bit() -> None:
     history = History(":memory:", server="here")
     for number in range(1, 201):

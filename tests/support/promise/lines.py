@@ -26,6 +26,13 @@ class LinesPromise:
         """For each stream and number: when a line was shown, and when it was written."""
         self._accepted: dict[tuple[str, int], float] = {}
         """Channel lines that were confirmed to their sender, and when."""
+        self._put_back: dict[bytes, float] = {}
+        """When a person's disk was last replaced by that of an earlier day."""
+
+    def put_back(self, author: Person) -> None:
+        """What this person says from now on may be shown before what the lost state of the disk has left with the
+        registry: nobody knows of that until it is fetched."""
+        self._put_back[author.identity.public] = self._world.network.now
 
     def look(self) -> None:
         """After every step."""
@@ -43,12 +50,14 @@ class LinesPromise:
         shown = self._shown.setdefault(stream, {})
         assert line.number not in shown, f"I1: {person.name} was shown {line.text!r} twice"
         newest = max(shown, default=0)
-        shown[line.number] = (self._world.network.now, self._said_at(line))
+        line_said_at = self._said_at(line)
+        shown[line.number] = (self._world.network.now, line_said_at)
         if line.number < newest:
             # Only behind a message that waited for it as long as messages wait (clause 6.7).
             later = min(number for number in shown if number > line.number)
             at_last, said_at = shown[later]
-            assert at_last - said_at >= POLICY.hold_span, (
+            is_of_lost_state = line_said_at < self._put_back.get(line.identity, 0.0) <= said_at
+            assert is_of_lost_state or at_last - said_at >= POLICY.hold_span, (
                 f"I9: {person.name} was shown {line.text!r} after {later}"
             )
 

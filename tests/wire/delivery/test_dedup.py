@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.delivery.dedup import Admission, Inbox
+from chatapp.wire.delivery.dedup import HOLES_MAX, NEW, REPEAT, Admission, Inbox
 from chatapp.wire.delivery.policy import Policy
 
 POLICY = Policy(hold_numbers=4)
@@ -42,7 +42,8 @@ steps = st.lists(
 
 @given(steps)
 def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
-    """A number is ready when all from max(floor, shown + 1) are stored or in a gap, or one above has waited for 15 s."""
+    """A number is ready when all from max(floor, shown + 1) are stored or in a gap, or one above has waited for 15 s. A
+    number that was not stored is new, wherever it is."""
     inbox = Inbox(POLICY)
     now, floor, stored, shown, gap = 0.0, 0, set[int](), list[int](), set[int]()
     since: dict[int, float] = {}
@@ -59,11 +60,16 @@ def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
             inbox.add_gap(value, value + 3)
         elif action == "restart":
             inbox = Inbox(
-                POLICY, floor=floor, seen=stored, shown=max(shown, default=-1), unshown=stored - set(shown)
+                POLICY,
+                floor=floor,
+                seen=stored,
+                shown=max(shown, default=-1),
+                unshown=stored - set(shown),
+                holes=inbox.holes_below(floor),
             )
             since = dict.fromkeys(since, now)
             gap.clear()
-        elif value < floor or value in known:
+        elif value in stored:
             assert inbox.admit(value) is Admission.REPEAT
             inbox.store(value, now)
         elif take_in(inbox, value, now=now) is Admission.NEW:
@@ -117,7 +123,7 @@ def test_the_floor_ends_the_wait() -> None:
     assert inbox.ready(0.0) == [2, 3]
     inbox.raise_floor(4)
     assert inbox.floor == 5
-    assert inbox.admit(4) is Admission.REPEAT
+    assert [inbox.admit(number) for number in (3, 4)] == [Admission.REPEAT, Admission.NEW]
     inbox.raise_floor(7)
     assert inbox.ready(0.0) == [7]
 
@@ -184,7 +190,6 @@ def test_what_is_in_gap_is_not_waited_for_however_early_it_is_said() -> None:
     take_in(inbox, 10, now=0.0)
     assert inbox.has_ready
     assert inbox.ready(0.0) == [1, 10]
-    assert inbox.admit(5) is Admission.REPEAT
 
 
 def test_what_the_sender_settles_on_its_way_to_the_disk_is_shown_once_and_in_order() -> None:
@@ -211,6 +216,45 @@ def test_what_came_another_way_and_is_settled_on_its_way_to_the_disk_is_shown_to
     inbox.store(1, 0.0)
     inbox.store(2, 0.0)
     assert inbox.ready(0.0) == [1, 2]
+
+
+def test_what_the_sender_settled_and_never_came_is_new_once() -> None:
+    """A lost state of the sender's folder has left it with the registry."""
+    inbox = Inbox(Policy(), floor=1)
+    take_in(inbox, 1, now=0.0)
+    inbox.add_gap(3, 5)
+    inbox.raise_floor(9)
+    assert inbox.holes_below(9) == ((2, 9),)
+    assert inbox.holes_below(12) == ((2, 9), (9, 12))
+    for number in (4, 7):
+        assert take_in(inbox, number, now=0.0) is Admission.NEW
+        assert take_in(inbox, number, now=0.0) is Admission.REPEAT
+    assert inbox.ready(0.0) == [1, 4, 7]
+    again = Inbox(Policy(), floor=9, holes=[(2, 9)], seen=[4], gone=[(7, 8)], shown=7)
+    assert again.holes_below(9) == inbox.holes_below(9) == ((2, 4), (5, 7), (8, 9))
+
+
+def test_a_hole_in_the_store_ends_at_the_floor() -> None:
+    inbox = Inbox(Policy(), floor=5, holes=[(1, 9)])
+    assert inbox.holes_below(5) == ((1, 5),)
+    assert take_in(inbox, 6, now=0.0) is Admission.NEW
+    assert take_in(inbox, 6, now=0.0) is Admission.REPEAT
+
+
+def test_past_the_limit_the_oldest_holes_are_closed() -> None:
+    inbox = Inbox(Policy())
+    inbox.storing = {0, 2}
+    inbox.storing_aside.add(4)
+    for number in range(1, 2 * HOLES_MAX + 8, 2):
+        take_in(inbox, number, now=0.0)
+    inbox.raise_floor(2 * HOLES_MAX + 8)
+    assert len(inbox.holes_below(inbox.floor)) == HOLES_MAX
+    assert [inbox.admit(number) for number in (2, 6, 8, 2 * HOLES_MAX)] == [NEW, REPEAT, NEW, NEW]
+    inbox.ready(0.0)
+    for number in (0, 2, 4):
+        inbox.store(number, 0.0)
+        inbox.store(number, 0.0)
+    assert inbox.ready(0.0) == [0, 2, 4], "on its way to the disk when its hole was closed"
 
 
 def test_what_is_in_gap_below_the_floor_is_old_news() -> None:

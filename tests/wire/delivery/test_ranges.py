@@ -30,6 +30,17 @@ def test_touches_says_whether_adding_needs_another_run(held: set[int], number: i
     assert list(ranges) == sorted(held | {number})
 
 
+@given(sets, numbers, numbers)
+def test_a_span_is_removed_and_missed(held: set[int], start: int, end: int) -> None:
+    ranges, span = RangeSet(held), set(range(start, end))
+    assert {n for low, high in ranges.missing(start, end) for n in range(low, high)} == span - held
+    assert all(low < high for low, high in ranges.missing(start, end))
+    ranges.remove_span(start, end)
+    assert list(ranges) == sorted(held - span)
+    assert [n for low, high in ranges.spans() for n in range(low, high)] == sorted(held - span)
+    assert all(low < high for low, high in ranges.spans())
+
+
 @given(sets, numbers)
 @example({0, 1, 4}, 2)
 @example({0, 2, 3, 4}, 3)

@@ -175,6 +175,21 @@ def test_a_repeat_after_a_restart_is_acknowledged_and_not_shown() -> None:
     assert second.out.requests == [TakeMail([1])]
 
 
+def test_what_never_came_is_new_after_a_restart_too() -> None:
+    """A lost state of bob's folder has left it with the registry; his floor has passed it (clause 6.3)."""
+    first = Desk()
+    first.hears(Floor(9), part(9, "later"))
+    first.store()
+    assert first.shown() == ["later"]
+    first.store()
+    for expected in (["left behind"], []):
+        again = Desk(first.disk)
+        again.gets(letter(5, "left behind"))
+        again.store()
+        assert again.shown() == expected
+        again.store()
+
+
 def test_what_was_held_before_a_restart_is_still_in_order_after_it() -> None:
     first = Desk()
     first.hears(Floor(5), part(6, "second"))
