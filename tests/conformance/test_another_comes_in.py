@@ -19,8 +19,8 @@ def test_a_program_registers() -> None:
 
 
 def test_a_program_that_writes_long_encodings_registers() -> None:
-    """Clause 1.3: "A signature (clause 1.4) over an array of fields is made over the shortest form, whatever form the
-    fields came in"."""
+    """Clause 1.3: "A signature (clause 1.4) over an array of fields covers the shortest form, whatever form the fields came
+    in"."""
     house, alice = House(), Stranger("alice", 0x01)
     room = 255 - len(by_hand.packed_long([1, alice.nonce, b""]))
     (cookie,) = house.send(b"\x01" + by_hand.packed_long([1, alice.nonce, bytes(room)]), HERE)
@@ -39,8 +39,8 @@ def test_only_a_hello_of_256_bytes_is_answered(size: int) -> None:
 
 
 def test_a_cookie_is_good_where_it_was_given() -> None:
-    """Clause 4.2: "The registry takes them back from the same host and port in the 30-second window in which they were
-    made and in the next one"."""
+    """Clause 4.2: "The registry accepts a cookie from the host and port for which it was made, in the 30-second window in
+    which it was made and in the next one"."""
     house, alice = House(), Stranger("alice", 0x01)
     (cookie,) = house.send(alice.hello(), HERE)
     register = alice.register(cookie)
@@ -54,7 +54,8 @@ def test_a_cookie_is_good_where_it_was_given() -> None:
 
 
 def test_a_register_is_bound_to_its_author_and_registry() -> None:
-    """Clause 4.3: "a card seen in the table is of no use to anybody else, nor a REGISTER to another registry"."""
+    """Clause 4.3: "nobody else can register with a card seen in the table, and a REGISTER is of no use at another
+    registry"."""
     house, alice, eve = House(), Stranger("alice", 0x01), Stranger("eve", 0x31)
     (cookie,) = house.send(eve.hello(), HERE)
     eve.card = alice.card
@@ -66,8 +67,8 @@ def test_a_register_is_bound_to_its_author_and_registry() -> None:
 
 
 def test_a_repeated_register_is_answered_again() -> None:
-    """Clause 4.3: "The same nonce once more, from somebody who is here, is a repeated datagram: it is answered again and
-    changes nothing"."""
+    """Clause 4.3: "The same nonce once more, in a REGISTER of somebody who is online, marks a repeat: it is answered again
+    and changes nothing"."""
     house, alice = House(), Stranger("alice", 0x01)
     (cookie,) = house.send(alice.hello(), HERE)
     register = alice.register(cookie)
@@ -76,7 +77,7 @@ def test_a_repeated_register_is_answered_again() -> None:
 
 
 def test_a_taken_name_is_refused() -> None:
-    """Clause 3.4: "The registry binds a name's key to the first identity that comes with it"."""
+    """Clause 3.4: "The registry binds a name's key to the first identity that registers it"."""
     house = House()
     house.let_in(Stranger("alice", 0x01), HERE)
     impostor = Stranger("Alice", 0x31)

@@ -184,7 +184,7 @@ def test_another_name() -> None:
 
 
 def test_the_name_before_is_nobody_elses() -> None:
-    """Clause 4.7: "nobody else gets it or one that looks like it, and the identity may take it back"."""
+    """Clause 4.7: "nobody else gets it or a name that looks like it, and the identity may take it back"."""
     house, (alice, bob) = company("alice", "bob")
     ask(house, alice, 1, [80, 1, renamed(alice, "Alicia", 2)])
     assert ask(house, bob, 2, [80, 2, renamed(bob, "ALICE", 2)]) == [[82, 2, 1]]
@@ -192,7 +192,7 @@ def test_the_name_before_is_nobody_elses() -> None:
 
 
 def test_an_older_card_renames_nobody() -> None:
-    """Clause 4.7: "with a card of its own under the new name and with a higher counter than the registry knows"."""
+    """Clause 4.7: "with a card of its own under the new name, with a higher counter than the registry knows"."""
     house, (alice,) = company("alice")
     assert ask(house, alice, 1, [80, 1, renamed(alice, "Alicia", 1)]) == [[82, 1, 3]]
 

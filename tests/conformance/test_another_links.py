@@ -20,7 +20,8 @@ def test_a_link_begins_with_a_grant_and_the_mail() -> None:
 
 @pytest.mark.parametrize("first", [b"\0\0\0\x28\x06" + bytes(39), b"\0\0\0\x28\x07" + bytes(39)])
 def test_a_strange_first_frame_is_not_answered(first: bytes) -> None:
-    """Clause 9.1: "The registry closes a connection whose first frame opens no session, or is no Attach, without a word"."""
+    """Clause 9.1: "The registry closes a connection without an answer if its first frame opens no session, or is not an
+    Attach"."""
     house = House()
     house.connect(1)
     assert house.write(1, first) == []
@@ -29,7 +30,8 @@ def test_a_strange_first_frame_is_not_answered(first: bytes) -> None:
 
 @pytest.mark.parametrize("first", [[10, 1], [20, 0], [60], ["no request"]])
 def test_the_first_frame_is_an_attach(first: list[object]) -> None:
-    """Clause 9.1: "The registry closes a connection whose first frame opens no session, or is no Attach, without a word"."""
+    """Clause 9.1: "The registry closes a connection without an answer if its first frame opens no session, or is not an
+    Attach"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     house.connect(1)
@@ -66,7 +68,7 @@ def test_a_peer_renews_the_keys_of_its_link() -> None:
 
 
 def test_frames_sent_before_the_answer_go_under_the_old_key() -> None:
-    """Clause 9.6: "the peer goes on under its old key"."""
+    """Clause 9.6: "the peer continues under its old key"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     house.link_up(alice, 1)
@@ -79,7 +81,7 @@ def test_frames_sent_before_the_answer_go_under_the_old_key() -> None:
 
 
 def test_a_renewal_out_of_turn_ends_the_link() -> None:
-    """Clause 9.6: "A RENEWAL frame out of turn, or with anything but what is due, ends the link"."""
+    """Clause 9.6: "A RENEWAL frame out of turn, or with anything other than the expected message, ends the link"."""
     house = House()
     for link, name in enumerate(("alice", "bob", "carol"), start=1):
         who = Stranger(name, 16 * link)
@@ -95,7 +97,7 @@ def test_a_renewal_out_of_turn_ends_the_link() -> None:
 
 
 def test_the_registry_goes_on_with_a_peer_that_begins_none() -> None:
-    """Clause 9.6: "The registry begins no renewal, and goes on with a peer that begins none"."""
+    """Clause 9.6: "The registry begins no renewal, and keeps a link whose peer begins none"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     house.link_up(alice, 1)

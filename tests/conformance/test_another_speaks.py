@@ -27,7 +27,7 @@ def test_a_letter_waits_for_its_reader() -> None:
 
 
 def test_letters_for_nobody_and_too_many_are_refused() -> None:
-    """Clause 7.3: "one sender no more than a third"."""
+    """Clause 7.3: "one sender never more than a third"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     house.let_in(alice, HERE)
     house.let_in(bob, THERE)
@@ -45,8 +45,8 @@ def test_letters_for_nobody_and_too_many_are_refused() -> None:
 
 
 def test_a_line_goes_to_all_others_as_it_was_sealed() -> None:
-    """Clause 8.4: "When it is there (`fdatasync`), and not before, the line goes as GROUP_RELAYED, the same bytes for all,
-    to all other links, never back to its sender"."""
+    """Clause 8.4: "When it is on the disk (`fdatasync`), and not before, the line goes as GROUP_RELAYED, the same bytes for
+    all, to all other links, never back to its sender"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     for link, (who, where) in enumerate([(alice, HERE), (bob, THERE)], start=1):
         house.let_in(who, where)
@@ -63,8 +63,8 @@ def test_a_line_goes_to_all_others_as_it_was_sealed() -> None:
 
 
 def test_a_line_under_anothers_station_is_dropped() -> None:
-    """Clause 8.4: "that the sender index is the one that it gave to this link, and that the frame has at most 65,833 bytes,
-    else the frame is dropped"."""
+    """Clause 8.4: "that the sender index is the one that it gave to this link, and that the frame has at most 65,833 bytes;
+    otherwise the frame is dropped"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     for link, (who, where) in enumerate([(alice, HERE), (bob, THERE)], start=1):
         house.let_in(who, where)
@@ -75,8 +75,8 @@ def test_a_line_under_anothers_station_is_dropped() -> None:
 
 
 def test_a_line_of_another_epoch_is_sent_back() -> None:
-    """Clause 8.4: "that the epoch is the current one, or the one before for 60 s, else GroupRefused tells the sender to
-    seal it anew"."""
+    """Clause 8.4: "that the epoch is the current one, or, for 60 s after a change, the one before; otherwise GroupRefused
+    tells the sender to seal the line anew"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     house.link_up(alice, 1)

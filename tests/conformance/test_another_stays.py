@@ -16,7 +16,7 @@ def row_of(who: Stranger, house: House, asker: Stranger) -> list[object]:
 
 
 def test_a_ping_is_answered_with_the_version() -> None:
-    """Clause 5.4: "The registry answers **Pong** with its table version, by the way on which it was asked"."""
+    """Clause 5.4: "The registry answers **Pong** with its table version, by the path on which the Ping came"."""
     house, alice = House(), Stranger("alice", 0x01)
     version = house.let_in(alice, HERE)[3]
     (pong,) = house.send(alice.seal([10, 77]), HERE)
@@ -27,8 +27,8 @@ def test_a_ping_is_answered_with_the_version() -> None:
 
 
 def test_one_answer_a_datagram() -> None:
-    """Clause 5.3: "the registry answers only the last Ping or Leave of a datagram, so that nobody makes it send more
-    than they do"."""
+    """Clause 5.3: "the registry answers only the last Ping or Leave of a datagram, so that nobody can make it send more than
+    they send"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     (pong,) = house.send(alice.seal([10, 1], [4, 5], [10, 2], [10, 3]), HERE)
@@ -56,8 +56,9 @@ def test_a_counter_opens_once() -> None:
 
 
 def test_a_late_ping_or_leave_changes_nothing() -> None:
-    """Clause 5.4: "changes nothing: it was sent before something that is known already. It is answered only at the
-    address at which the peer is known to be"."""
+    """Clause 5.4: "A Ping or a Leave changes nothing if the registry has already opened a datagram of that peer with a
+    higher counter in the same session, or one of a newer session: it was sent before something that is known already. It
+    is answered only at the address at which the peer is known to be"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     house.link_up(alice, 1)
@@ -70,7 +71,7 @@ def test_a_late_ping_or_leave_changes_nothing() -> None:
 
 
 def test_a_leave_is_answered_again_and_again() -> None:
-    """Clause 5.4: "It is answered by **Left**, each repeat again"."""
+    """Clause 5.4: "It is answered by **Left**, and so is each repeat"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     for _ in range(3):
@@ -78,8 +79,8 @@ def test_a_leave_is_answered_again_and_again() -> None:
 
 
 def test_a_newer_datagram_moves_somebody() -> None:
-    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of theirs that opened, and never by one
-    that did not"."""
+    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of that peer that opened, and never by a
+    datagram that did not"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     house.link_up(alice, 1)
@@ -104,7 +105,7 @@ def test_a_closed_link_is_absence() -> None:
 
 
 def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
-    """Clause 5.4: "The row then says AWAY; a peer that goes offline in any other way is LOST"."""
+    """Clause 5.4: "After a Leave the row says AWAY; a peer that goes offline in any other way is LOST"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     house.let_in(alice, HERE)
     house.let_in(bob, THERE)
@@ -156,8 +157,8 @@ def test_a_reported_peer_is_asked_and_answers() -> None:
 
 
 def test_changes_are_broadcast_in_a_chain() -> None:
-    """Clause 3.3: "250 ms after the last change an empty batch (since = version) is sent, so that a lost last datagram is
-    noticed"."""
+    """Clause 3.3: "250 ms after the last change an empty batch (since = version) is sent, so that the loss of the last
+    datagram is noticed"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     version = house.let_in(alice, HERE)[3]
     house.link_up(alice, 1)

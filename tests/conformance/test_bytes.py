@@ -50,8 +50,8 @@ def test_messages_are_arrays_in_their_shortest_form(message: Message) -> None:
 
 
 def test_later_elements_are_ignored() -> None:
-    """Clause 1.3: "Elements behind those that a reader knows are ignored, so that a later version can add some. Only a
-    card never has more elements than are listed here"."""
+    """Clause 1.3: "A reader ignores elements behind those that it knows, so that a later version can add some. Only a card
+    never has more elements than are listed here"."""
     assert decode_direct_body(by_hand.packed([5, "hi", "later", [1]])).text == "hi"
     assert decode_frames(by_hand.packed([[10, 7, "later"]])) == decode_frames(by_hand.packed([[10, 7]]))
     card = fields("cards", "alice.card")
@@ -62,7 +62,7 @@ def test_later_elements_are_ignored() -> None:
 
 @given(st.sampled_from([*(set(ALONE) - {Hello}), *REQUESTS, *NOTICES]).flatmap(messages))
 def test_a_reader_takes_the_longer_forms(message: Message) -> None:
-    """Clause 1.3: "A reader also takes the longer forms of msgpack"."""
+    """Clause 1.3: "A reader also accepts the longer forms of msgpack"."""
     long = by_hand.packed_long(msgspec.msgpack.decode(encode(message)))
     kind = type(message)
     decode = decode_request if kind in REQUESTS else decode_notice if kind in NOTICES else ALONE[kind]
@@ -85,8 +85,8 @@ def test_keys_and_cards(who: str) -> None:
 
 
 def test_a_batch_is_signed_and_sealed() -> None:
-    """Clause 3.3: "the 64 bytes of signature and the encoded batch behind them are the payload of one GROUP datagram,
-    sealed under the channel's current key as sender index 0"."""
+    """Clause 3.3: "The 64 bytes of signature and the encoded batch behind them are the payload of one GROUP datagram, sealed
+    under the channel's current key as sender index 0"."""
     batch = printed("table", "batch")
     since, version, rows = fields("table", "batch")
     assert by_hand.packed([since, version, rows]) == batch
@@ -106,7 +106,7 @@ def test_a_fingerprint() -> None:
 
 def test_a_safety_number() -> None:
     """Clause 3.7: "the first hash is over `chatapp safety 1`, a zero byte and the key; each of the next 5,199 is over the
-    hash before it and the key"."""
+    previous hash and the key"."""
     halves = []
     for key in (ALICE, BOB):
         digest = hashlib.sha512(b"chatapp safety 1\0" + key).digest()
@@ -126,8 +126,8 @@ def test_a_hello() -> None:
 
 
 def test_a_cookie_is_never_longer_than_a_hello() -> None:
-    """Clause 4.1: "A HELLO of any other length is dropped: its answer is never longer, so a forged sender gains
-    nothing"."""
+    """Clause 4.1: "A HELLO of any other length is dropped: its answer is never longer, so nothing is gained by forging the
+    sender"."""
     assert len(printed("admission", "cookie.datagram")) <= 256
     assert printed("admission", "cookie.datagram") == b"\x02" + by_hand.packed(
         [printed("admission", "nonce"), printed("admission", "cookie"), fields("cards", "registry.card")]
@@ -143,7 +143,7 @@ def test_a_register() -> None:
 
 
 def test_an_invitation() -> None:
-    """Clause 4.8: "BLAKE2b over the first 15 with 32 bytes of digest and the personalisation `chatapp code`"."""
+    """Clause 4.8: "BLAKE2b over the first 15 characters with 32 bytes of digest and the personalisation `chatapp code`"."""
     letters = vectors()["invitation"]["code"].strip('"').replace("-", "").encode()
     check = hashlib.blake2b(letters[:24], digest_size=1, person=b"chatapp check").digest()[0] & 31
     assert b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[check] == letters[24]

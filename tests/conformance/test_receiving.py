@@ -82,7 +82,7 @@ def test_nobody_waits_for_what_never_comes(ours: Ours, bob: Stranger) -> None:
 
 
 def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.6: "PartAck names the parts of an incomplete message that are held in memory, which a restart forgets; it
+    """Clause 6.6: "PartAck names the parts of an incomplete message that are held in memory, where a restart loses them; it
     does not say that the message is stored"."""
     body = by_hand.packed([0, "x" * 3_000])
     pieces = [body[at : at + 1_000] for at in range(0, len(body), 1_000)]

@@ -54,7 +54,7 @@ def answered(handshake: by_hand.Handshake, ephemeral: bytes, theirs: bytes) -> b
 
 @pytest.mark.parametrize("counter", [0, 1])
 def test_openings(counter: int) -> None:
-    """Clause 5.2: "All datagrams of one opening have the same header but for the counter"."""
+    """Clause 5.2: "All datagrams of one opening have the same header except for the counter"."""
     handshake, head = opened("session", BOB, way=by_hand.DATAGRAMS, context=b"")
     assert handshake.early_key() == printed("session", "early.key")
     made = by_hand.sealed_behind(head, handshake.early_key(), counter, printed("session", "payload"))
@@ -91,8 +91,8 @@ def test_a_key_of_small_order_is_refused() -> None:
 
 
 def test_the_replay_window() -> None:
-    """Clause 5.2: "it keeps the newest that it opened and which of the 4,096 up to it were. An older one is dropped, and
-    so is a repeat"."""
+    """Clause 5.2: "it remembers the newest counter that it opened, and which of the 4,096 counters up to that one it opened.
+    An older counter is dropped, and so is a repeat"."""
     window = ReplayWindow()
     window.accept(5_000)
     assert [window.is_fresh(counter) for counter in (904, 905, 4_999, 5_000, 5_001)] == [
@@ -105,14 +105,16 @@ def test_the_replay_window() -> None:
 
 
 def test_ranges() -> None:
-    """Clause 5.3: "alternating lengths, a range first, an odd count of them, at most 63, none of them 0"."""
+    """Clause 5.3: "`ranges` holds the lengths of ranges and of the gaps between them, in turn, beginning and ending with a
+    range: an odd count, at most 63 lengths, none of them 0"."""
     assert decode_frames(by_hand.packed([[2, 7, [1] * 63]]))
     for bad in ([], [1] * 64, [0], [1, 0, 1]):
         assert not decode_frames(by_hand.packed([[2, 7, list[object](bad)]]))
 
 
 def test_a_frame_that_cannot_be_read_is_skipped() -> None:
-    """Clause 5.3: "A frame of an unknown tag, or one that is out of its bounds, is skipped, and its neighbours count"."""
+    """Clause 5.3: "A frame with an unknown tag, or with a value out of bounds, is skipped; the other frames of the datagram
+    count"."""
     part: list[object] = [1, 9, 0, 1, b"body"]
     for bad in ([99, "typing"], [2, 7, [0]], "no array"):
         frames: list[object] = [[2, 7, [1]], bad, part]
@@ -207,7 +209,7 @@ def test_frames_of_a_link_are_counted() -> None:
 
 
 def test_a_renewal_is_three_frames_and_other_keys() -> None:
-    """Clause 9.6: "The prologue is `chatapp renewal 1`, a zero byte and the hash of the handshake before, which is that of
+    """Clause 9.6: "The prologue is `chatapp renewal 1`, a zero byte and the hash of the previous handshake, which is that of
     the link's opening or of the last renewal. The new keys are those of Split"."""
     began, _ = opened("link", REGISTRY, way=by_hand.LINK, context=printed("link", "context"))
     answered(began, bytes([0x22]) * 32, bytes(8))
@@ -226,7 +228,7 @@ def test_a_renewal_is_three_frames_and_other_keys() -> None:
 
 
 def test_the_counts_of_a_link_go_on_under_new_keys() -> None:
-    """Clause 9.6: "The counts of clause 9.2 go on, so a frame that somebody holds back before a change of keys is noticed
-    behind it"."""
+    """Clause 9.6: "The counts of clause 9.2 go on over a change of keys, so a frame that somebody holds back before the
+    change is noticed after it"."""
     key = printed("link", "renewed.key.up")
     assert by_hand.link_frame(key, 3, printed("link", "fetch")) == printed("link", "frame.up.3")

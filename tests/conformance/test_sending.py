@@ -38,7 +38,7 @@ def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
 
 
 def test_numbers_begin_with_the_clock(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later one is the next"."""
+    """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later number is one higher"."""
     first = ours.core.sending.send("bob", "one", now=ours.now).number
     second = ours.core.sending.send("bob", "two", now=ours.now + 5.0).number
     assert first == int((WALL + ours.now - NOW) * 1_000_000)
@@ -96,8 +96,7 @@ def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
 
 
 def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> None:
-    """Clause 6.10: "otherwise a sender that crashes would say
-    them again under other numbers"."""
+    """Clause 6.10: "otherwise a sender that crashes would send them again under other numbers"."""
     ours = Ours(bob, has_been_in=False)
     ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
@@ -113,7 +112,7 @@ def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> Non
 
 
 def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> None:
-    """Clause 6.10: "a **provisional number**, 2^62 or above, which is the sender's own affair"."""
+    """Clause 6.10: "a **provisional number**, 2^62 or above, which the sender chooses freely"."""
     ours = Ours(bob, has_been_in=False)
     number = ours.core.sending.send("bob", "hello", now=ours.now).number
     ours.settle()
@@ -126,8 +125,7 @@ def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> No
 
 
 def test_typing_is_said_now_and_then_and_only_in_a_session(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.11: "sent at most every 3 seconds, and only in a session that is
-    there already"."""
+    """Clause 6.11: "sent at most every 3 seconds, and only in a session that exists already"."""
     ours.core.send_typing("bob", now=ours.now)
     ours.core.send_typing("nobody", now=ours.now)
     ours.settle()

@@ -11,7 +11,7 @@ from tests.conformance.stranger import Fields, Stranger
 
 
 def test_the_first_datagram_opens_a_session_and_says_what_there_is_to_say(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.2: "A program that has something to say and shares no session sends it in an OPENING"."""
+    """Clause 5.2: "A program that has something to send and shares no session sends it in an OPENING"."""
     ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     ((data, _),) = ours.take()
@@ -24,7 +24,7 @@ def test_the_first_datagram_opens_a_session_and_says_what_there_is_to_say(ours: 
 
 
 def test_an_opening_is_answered_with_what_there_is_to_say(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.2: "Until a SEALED datagram of that session has come, each of its own is an ANSWER"."""
+    """Clause 5.2: "Until a SEALED datagram of that session has come, each datagram of the answerer is an ANSWER"."""
     kinds = []
     for number in (7, 8, 9):
         ours.receive(bob.seal([4, 7], part(number, "hello")))
@@ -43,8 +43,8 @@ def test_an_empty_opening_is_answered_at_once(ours: Ours, bob: Stranger) -> None
 
 
 def test_a_repeated_opening_opens_nothing(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.2: "The answerer takes from each identity, separately for datagrams and links, only numbers higher than
-    the last one that it took"."""
+    """Clause 5.2: "The answerer accepts from each identity, separately for datagrams and links, only numbers higher than the
+    last one that it accepted"."""
     first = bob.seal([4, 7], part(7, "hello"))
     ours.receive(first)
     bob.forget()
@@ -68,7 +68,7 @@ def test_an_opening_without_the_proof_is_dropped(ours: Ours, bob: Stranger) -> N
 
 
 def test_a_restarted_peer_gets_pending_messages_again(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.5: "tries messages under way to them afresh"."""
+    """Clause 6.5: "tries messages under way to that sender afresh"."""
     ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.take()
@@ -77,8 +77,8 @@ def test_a_restarted_peer_gets_pending_messages_again(ours: Ours, bob: Stranger)
 
 
 def test_everybody_is_hailed_while_the_registry_is_away(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.5: "While the registry does not answer, a peer sends an empty OPENING to everybody in the table of whom
-    nothing has opened"."""
+    """Clause 6.5: "While the registry does not answer, a peer sends an empty OPENING to everybody in the table from whom no
+    datagram has opened"."""
     ours.wait(4.0)
     hails = [data for data, _ in ours.take()]
     assert len(hails) >= 2
@@ -99,8 +99,8 @@ def test_a_session_is_renewed(ours: Ours, bob: Stranger) -> None:
 
 
 def test_only_a_datagram_that_opens_moves_somebody(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of theirs that opened, and never by one
-    that did not"."""
+    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of that peer that opened, and never by a
+    datagram that did not"."""
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(good[:-1] + bytes([good[-1] ^ 1]), ELSEWHERE)
     ours.core.sending.send("bob", "hello", now=ours.now)
@@ -112,7 +112,7 @@ def test_only_a_datagram_that_opens_moves_somebody(ours: Ours, bob: Stranger) ->
 
 @pytest.mark.parametrize("counter", [0, 1, 2])
 def test_a_row_whose_card_its_owner_never_signed_is_not_taken(counter: int) -> None:
-    """Clause 3.2: "A row whose card is not authentic is not taken at all"."""
+    """Clause 3.2: "A row whose card is not authentic is not accepted at all"."""
     bob, contacts = Stranger("bob", 0x11), Contacts()
     forged: Fields = [*bob.card[:2], b"\x99" * 32, counter, bytes(64)]
     for version, card in enumerate((forged, bob.card, forged, bob.card)):

@@ -82,7 +82,7 @@ class TestAnOpenLink:
 
 
 class TestReports:
-    """Clause 5.4: "Whoever cannot reach a peer that is online reports so"."""
+    """Clause 5.4: "A member that cannot reach a peer which is online reports it"."""
 
     def test_who_does_not_answer_is_away_within_three_and_a_half_seconds(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
@@ -214,7 +214,7 @@ def test_a_newer_link_replaces_the_older(rig: Rig) -> None:
 
 
 def test_of_who_has_not_come_back_to_a_new_life_no_place_is_said(rig: Rig) -> None:
-    """Clause 3.2: "empty and 0 when it has seen none in this life of its own"."""
+    """Clause 3.2: "empty and 0 when it has seen none since it started"."""
     bob = rig.member("bob")
     assert row_of(rig, bob).is_placed
     rig.restart()

@@ -207,7 +207,8 @@ def test_an_opening_that_was_taken_is_none_after_a_restart_either(alice: Session
 
 
 def test_a_restored_side_is_told_above_which_number_to_open(bob: SessionTable) -> None:
-    """Clause 5.2: "sends an opening of its own to where that one came from. It says **LastOpening**"."""
+    """Clause 5.2: "sends an opening of its own to the address from which that opening came. This opening carries
+    **LastOpening**"."""
     lost = table(ALICE, first_number=500)
     bob.open(sent(lost, BOB, b"lost"), now=0.0)
     again = table(ALICE, first_number=100)
