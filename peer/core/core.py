@@ -4,8 +4,9 @@ Datagrams, link frames and the time come in; datagrams, link bytes, records, eve
 """
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -31,12 +32,14 @@ from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.peer.core.renaming import Renaming
+from chatapp.peer.core.rooms.current import CurrentRoom
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
-from chatapp.peer.core.rooms.rooms import CurrentRoom, RoomList, Rooms
+from chatapp.peer.core.rooms.requests import RoomList, RoomRequest, TopicRequest
+from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.peer.core.sending import Sending
 from chatapp.peer.core.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.trust import TrustDecisions
@@ -47,6 +50,8 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
+
+AnyRoomRequest = TypeVar("AnyRoomRequest", bound=RoomRequest)
 
 
 class PeerCore:
@@ -66,279 +71,331 @@ class PeerCore:
         self.me: Final = me
         self.clock: Final = WallClock(wall_offset)
         """The driver keeps its offset right."""
-        clock, stored = self.clock, dict(loaded.streams)  # `stored`: of streams that were not needed yet
+        self.dropped: Final[Counter[str]] = Counter()
+        """Invalid datagrams and frames, counted by what is wrong with them."""
+        self._policy: Final = policy
+        self._rng: Final = rng
+        self._out: Final = Outputs()
+        self._registry_status: Final = RegistryStatus()
+        self._traces: Final = DeliveryTraces(self.clock)
+        stored = dict(loaded.streams)  # each part takes out its own; what is left was not needed yet
+        # Each part is given only parts that exist, so the order below is the order of need.
+        self._assemble_transport(server, pinned=loaded.registry)
+        self._assemble_direct_outbox(stored)
+        self._assemble_people(loaded, stored)
+        self._assemble_receivers(loaded, stored)
+        self._assemble_group_outbox(now)
+        self._assemble_rooms(loaded, stored, now)
+        self._assemble_user(loaded)
+        self._assemble_dispatch()
+        self._assemble_connection()
+        self._restore(loaded, stored, now=now)
 
-        # The order below is the order of need: a part is given only parts that exist. What every part shares:
-        out = self._out = Outputs()
-        status = self._registry_status = RegistryStatus()
-        traces = DeliveryTraces(clock)
-        contacts = self._contacts = Contacts()
-        transport = self._transport = PeerTransport(
-            me.identity, contacts, out, rng=rng, first_opening=me.first_opening
+    # --- assembly
+
+    def _assemble_transport(self, server: Address, *, pinned: bytes | None) -> None:
+        """The ways to the registry and to other peers."""
+        identity, first_opening = self.me.identity, self.me.first_opening
+        self._contacts = Contacts()
+        self._transport = PeerTransport(
+            identity, self._contacts, self._out, rng=self._rng, first_opening=first_opening
         )
-        session = self._session = RegistrySession(
-            identity=me.identity,
+        self._session = RegistrySession(
+            identity=identity,
             address=server,
-            pinned=loaded.registry,
-            policy=policy,
-            rng=rng,
-            first_opening=me.first_opening,
+            pinned=pinned,
+            policy=self._policy,
+            rng=self._rng,
+            first_opening=first_opening,
         )
-        link = self._link = RegistryLink(rng)
+        self._link = RegistryLink(self._rng)
 
-        # Our direct messages.
-        self._settlement = settlement = Settlement(out, traces, status)
-        mail_queue = MailQueue(out, settlement, me)
-        paths = self._paths = DeliveryPaths(
-            policy, out, status, traces, mail_queue=mail_queue, settlement=settlement
+    def _assemble_direct_outbox(self, stored: dict[bytes, StoredStream]) -> None:
+        """Direct messages out: the ladder, sealed mail, notes to ourselves."""
+        out, status, traces = self._out, self._registry_status, self._traces
+        self._settlement = Settlement(out, traces, status)
+        self._mail_queue = MailQueue(out, self._settlement, self.me)
+        self._paths = DeliveryPaths(
+            self._policy,
+            out,
+            status,
+            traces,
+            mail_queue=self._mail_queue,
+            settlement=self._settlement,
         )
-        ladder = self._ladder = Ladder(
-            policy, out, status, traces, paths=paths, mail_queue=mail_queue, settlement=settlement
+        self._ladder = Ladder(
+            self._policy,
+            out,
+            status,
+            traces,
+            paths=self._paths,
+            mail_queue=self._mail_queue,
+            settlement=self._settlement,
         )
-        self._notes = NotesToSelf(me, stored.pop(me.identity.public, StoredStream()), out)
+        self._notes = NotesToSelf(self.me, stored.pop(self.me.identity.public, StoredStream()), out)
 
-        # The people, and the groups that they are in.
+    def _assemble_people(self, loaded: Loaded, stored: dict[bytes, StoredStream]) -> None:
+        """The people in the table, and the groups that they are in."""
+        out, identity = self._out, self.me.identity.public
         channel_stored = stored.pop(CHANNEL_MARK, StoredStream())
         channel_position = loaded.groups.get(CHANNEL, StoredGroup())
-        groups = Groups(Group(CHANNEL, channel_stored, channel_position, out))
-        members = Membership(contacts, out, me=me.identity.public)
-        table = self._table = Table(
-            contacts,
+        self._groups = Groups(Group(CHANNEL, channel_stored, channel_position, out))
+        self._members = Membership(self._contacts, out, me=identity)
+        self._table = Table(
+            self._contacts,
             out,
-            members=members,
+            members=self._members,
             version=loaded.version,
             saved_at=loaded.table_at,
-            me=me.identity.public,
+            me=identity,
         )
-        resolver = self._resolver = NameResolver(table, policy)
+        self._resolver = NameResolver(self._table, self._policy)
 
-        # What others say.
-        arrival = RoomArrival(groups=groups, members=members, link=link, registry_status=status, outputs=out)
-        catch_up = self._catch_up = CatchUp(out, arrival)
-        streams = self._streams = Streams(catch_up, out, contacts.ignored)
-        group_receiver = GroupReceiver(
-            contacts=contacts,
-            groups=groups,
-            members=members,
-            table=table,
-            streams=streams,
-            catch_up=catch_up,
-            outputs=out,
-            stored=stored,
-            policy=policy,
+    def _assemble_receivers(self, loaded: Loaded, stored: dict[bytes, StoredStream]) -> None:
+        """What others say, and messages of ours to names that are not in the table."""
+        self._arrival = RoomArrival(
+            groups=self._groups,
+            members=self._members,
+            link=self._link,
+            registry_status=self._registry_status,
+            outputs=self._out,
         )
-        self._buffer = PartBuffer(policy)
-        direct_receiver = self._direct_receiver = DirectReceiver(
-            contacts=contacts,
-            streams=streams,
-            group_receiver=group_receiver,
-            catch_up=catch_up,
-            outputs=out,
+        self._catch_up = CatchUp(self._out, self._arrival)
+        self._streams = Streams(self._catch_up, self._out, self._contacts.ignored)
+        self._group_receiver = GroupReceiver(
+            contacts=self._contacts,
+            groups=self._groups,
+            members=self._members,
+            table=self._table,
+            streams=self._streams,
+            catch_up=self._catch_up,
+            outputs=self._out,
+            stored=stored,
+            policy=self._policy,
+        )
+        self._buffer = PartBuffer(self._policy)
+        self._direct_receiver = DirectReceiver(
+            contacts=self._contacts,
+            streams=self._streams,
+            group_receiver=self._group_receiver,
+            catch_up=self._catch_up,
+            outputs=self._out,
             stored=stored,
             unknown_authors=loaded.unknown_authors,
-            reader=me.identity.public,
-            mail_keys=me.mail_keys,
+            reader=self.me.identity.public,
+            mail_keys=self.me.mail_keys,
             buffer=self._buffer,
-            policy=policy,
-            rng=rng,
+            policy=self._policy,
+            rng=self._rng,
         )
-        unresolved = self._unresolved = UnresolvedOutbox(
-            contacts=contacts,
-            outputs=out,
-            registry_status=status,
-            settlement=settlement,
-            ladder=ladder,
-            resolver=resolver,
-            direct_receiver=direct_receiver,
-            policy=policy,
-            rng=rng,
+        self._unresolved = UnresolvedOutbox(
+            contacts=self._contacts,
+            outputs=self._out,
+            registry_status=self._registry_status,
+            settlement=self._settlement,
+            ladder=self._ladder,
+            resolver=self._resolver,
+            direct_receiver=self._direct_receiver,
+            policy=self._policy,
+            rng=self._rng,
         )
 
-        # Rooms and the channel.
-        fanout = DirectFanout(
-            transport=transport,
-            outputs=out,
-            registry_status=status,
-            conversation=direct_receiver.conversation,
+    def _assemble_group_outbox(self, now: float) -> None:
+        """Our lines to the channel and to rooms."""
+        self._fanout = DirectFanout(
+            transport=self._transport,
+            outputs=self._out,
+            registry_status=self._registry_status,
+            conversation=self._direct_receiver.conversation,
         )
-        recipients = RoomRecipients(
-            me=me,
-            groups=groups,
-            contacts=contacts,
-            members=members,
-            fanout=fanout,
-            registry_status=status,
+        self._recipients = RoomRecipients(
+            me=self.me,
+            groups=self._groups,
+            contacts=self._contacts,
+            members=self._members,
+            fanout=self._fanout,
+            registry_status=self._registry_status,
         )
-        outbox = self._outbox = GroupOutbox(
-            groups=groups,
-            recipients=recipients,
-            group_receiver=group_receiver,
-            fanout=fanout,
-            catch_up=catch_up,
-            session=session,
-            link=link,
-            registry_status=status,
-            outputs=out,
-            traces=traces,
-            policy=policy,
-            clock=clock,
+        self._outbox = GroupOutbox(
+            groups=self._groups,
+            recipients=self._recipients,
+            group_receiver=self._group_receiver,
+            fanout=self._fanout,
+            catch_up=self._catch_up,
+            session=self._session,
+            link=self._link,
+            registry_status=self._registry_status,
+            outputs=self._out,
+            traces=self._traces,
+            policy=self._policy,
+            clock=self.clock,
             now=now,
         )
+
+    def _assemble_rooms(self, loaded: Loaded, stored: dict[bytes, StoredStream], now: float) -> None:
+        """The room that we are in, and what we ask about rooms."""
         current = CurrentRoom(
             loaded.room,
-            groups=groups,
-            members=members,
-            outbox=outbox,
-            group_receiver=group_receiver,
-            catch_up=catch_up,
-            table=table,
-            outputs=out,
+            groups=self._groups,
+            members=self._members,
+            outbox=self._outbox,
+            group_receiver=self._group_receiver,
+            catch_up=self._catch_up,
+            table=self._table,
+            outputs=self._out,
             stored=stored,
             positions=loaded.groups,
             now=now,
         )
-        room_list = RoomList(
-            groups=groups,
-            members=members,
-            session=session,
-            link=link,
-            registry_status=status,
-            outputs=out,
-            policy=policy,
-            rng=rng,
-        )
-        rooms = self.rooms = Rooms(
-            recipients=recipients,
-            outbox=outbox,
+        self.rooms = Rooms(
+            recipients=self._recipients,
+            outbox=self._outbox,
             current=current,
-            room_list=room_list,
-            groups=groups,
-            members=members,
-            arrival=arrival,
-            catch_up=catch_up,
-            session=session,
-            link=link,
-            registry_status=status,
-            outputs=out,
-            policy=policy,
-            rng=rng,
+            room_list=self._room_request(RoomList, current),
+            topic=self._room_request(TopicRequest, current),
+            groups=self._groups,
+            members=self._members,
+            arrival=self._arrival,
+            catch_up=self._catch_up,
+            session=self._session,
+            link=self._link,
+            registry_status=self._registry_status,
+            outputs=self._out,
+            policy=self._policy,
+            rng=self._rng,
         )
 
-        # What the user does.
-        self.operator: Final = Operator(out, rng)
-        self.sending: Final = Sending(
-            me=me,
-            contacts=contacts,
-            resolver=resolver,
-            unresolved=unresolved,
-            direct_receiver=direct_receiver,
-            ladder=ladder,
+    def _room_request(self, kind: type[AnyRoomRequest], current: CurrentRoom) -> AnyRoomRequest:
+        return kind(
+            current=current,
+            members=self._members,
+            session=self._session,
+            link=self._link,
+            registry_status=self._registry_status,
+            outputs=self._out,
+            policy=self._policy,
+            rng=self._rng,
+        )
+
+    def _assemble_user(self, loaded: Loaded) -> None:
+        """What the user does: messages, the desk, another name, trust in keys."""
+        self.operator = Operator(self._out, self._rng)
+        self.sending = Sending(
+            me=self.me,
+            contacts=self._contacts,
+            resolver=self._resolver,
+            unresolved=self._unresolved,
+            direct_receiver=self._direct_receiver,
+            ladder=self._ladder,
             notes=self._notes,
-            groups=groups,
-            outbox=outbox,
+            groups=self._groups,
+            outbox=self._outbox,
             operator=self.operator,
-            session=session,
-            registry_status=status,
-            outputs=out,
-            clock=clock,
+            session=self._session,
+            registry_status=self._registry_status,
+            outputs=self._out,
+            clock=self.clock,
         )
-        renaming = self.renaming = Renaming(
-            me=me, session=session, registry_status=status, outputs=out, policy=policy, rng=rng
+        self.renaming = Renaming(
+            me=self.me,
+            session=self._session,
+            registry_status=self._registry_status,
+            outputs=self._out,
+            policy=self._policy,
+            rng=self._rng,
         )
-        self.trust: Final = TrustDecisions(
-            me=me,
-            contacts=contacts,
-            table=table,
-            transport=transport,
-            fanout=fanout,
-            direct_receiver=direct_receiver,
-            ladder=ladder,
-            session=session,
-            outputs=out,
-            clock=clock,
+        self.trust = TrustDecisions(
+            me=self.me,
+            contacts=self._contacts,
+            table=self._table,
+            transport=self._transport,
+            fanout=self._fanout,
+            direct_receiver=self._direct_receiver,
+            ladder=self._ladder,
+            session=self._session,
+            outputs=self._out,
+            clock=self.clock,
             verified=loaded.verified,
             is_registry_verified=loaded.is_registry_verified,
         )
 
-        # What comes in.
-        dispatcher = self._dispatcher = Dispatcher(
-            transport=transport,
-            direct_receiver=direct_receiver,
-            ladder=ladder,
-            settlement=settlement,
-            groups=groups,
-            members=members,
-            group_receiver=group_receiver,
-            outbox=outbox,
-            fanout=fanout,
-            session=session,
-            link=link,
-            table=table,
-            registry_status=status,
-            clock=clock,
-        )
-        self.dropped: Final = dispatcher.dropped
-        monitor = self._monitor = RegistryMonitor(
-            session=session,
-            link=link,
-            table=table,
-            unresolved=unresolved,
-            ladder=ladder,
-            rooms=rooms,
-            renaming=renaming,
-            registry_status=status,
-            clock=clock,
-        )
-        notices = NoticeHandler(
-            dispatcher=dispatcher,
-            monitor=monitor,
-            backlog=PendingBacklog(
-                table=table, contacts=contacts, direct_receiver=direct_receiver, outbox=outbox
-            ),
-            table=table,
-            contacts=contacts,
-            ladder=ladder,
-            mail_queue=mail_queue,
-            settlement=settlement,
-            groups=groups,
-            group_receiver=group_receiver,
-            catch_up=catch_up,
-            rooms=rooms,
-            renaming=renaming,
-            operator=self.operator,
-            clock=clock,
-        )
-        self._registration = PeerRegistration(
-            me=me,
-            session=session,
-            monitor=monitor,
-            transport=transport,
-            table=table,
-            contacts=contacts,
-            renaming=renaming,
-            registry_status=status,
-            outputs=out,
-            clock=clock,
-        )
-        self._connection = RegistryConnection(
-            session=session,
-            link=link,
-            owner=self._registration,
-            reader=notices,
-            requests=out.requests,
+    def _assemble_dispatch(self) -> None:
+        """What comes in by datagrams and on the link."""
+        self._dispatcher = Dispatcher(
+            transport=self._transport,
+            direct_receiver=self._direct_receiver,
+            ladder=self._ladder,
+            settlement=self._settlement,
+            groups=self._groups,
+            members=self._members,
+            group_receiver=self._group_receiver,
+            outbox=self._outbox,
+            fanout=self._fanout,
+            session=self._session,
+            link=self._link,
+            table=self._table,
+            registry_status=self._registry_status,
+            clock=self.clock,
             dropped=self.dropped,
         )
-        self._restore(loaded, stored, policy=policy, rng=rng, now=now)
+        self._monitor = RegistryMonitor(
+            session=self._session,
+            link=self._link,
+            table=self._table,
+            unresolved=self._unresolved,
+            ladder=self._ladder,
+            rooms=self.rooms,
+            renaming=self.renaming,
+            registry_status=self._registry_status,
+            clock=self.clock,
+        )
+        self._notices = NoticeHandler(
+            dispatcher=self._dispatcher,
+            monitor=self._monitor,
+            backlog=PendingBacklog(
+                table=self._table,
+                contacts=self._contacts,
+                direct_receiver=self._direct_receiver,
+                outbox=self._outbox,
+            ),
+            table=self._table,
+            contacts=self._contacts,
+            ladder=self._ladder,
+            mail_queue=self._mail_queue,
+            settlement=self._settlement,
+            groups=self._groups,
+            group_receiver=self._group_receiver,
+            catch_up=self._catch_up,
+            rooms=self.rooms,
+            renaming=self.renaming,
+            operator=self.operator,
+            clock=self.clock,
+        )
 
-    def _restore(
-        self,
-        loaded: Loaded,
-        stored: dict[bytes, StoredStream],
-        *,
-        policy: Policy,
-        rng: random.Random,
-        now: float,
-    ) -> None:
+    def _assemble_connection(self) -> None:
+        """The connection to the registry, and what we do about it."""
+        self._registration = PeerRegistration(
+            me=self.me,
+            session=self._session,
+            monitor=self._monitor,
+            transport=self._transport,
+            table=self._table,
+            contacts=self._contacts,
+            renaming=self.renaming,
+            registry_status=self._registry_status,
+            outputs=self._out,
+            clock=self.clock,
+        )
+        self._connection = RegistryConnection(
+            session=self._session,
+            link=self._link,
+            owner=self._registration,
+            reader=self._notices,
+            requests=self._out.requests,
+            dropped=self.dropped,
+        )
+
+    def _restore(self, loaded: Loaded, stored: dict[bytes, StoredStream], *, now: float) -> None:
         """Restore the table of the last run, and the messages that were pending with the people in it."""
         contacts = self._contacts
         for identity, number in loaded.openings.items():
@@ -354,7 +411,9 @@ class PeerCore:
             # This key was replaced by another. Mail saved for it may still expire; nothing else happens to it.
             contact = Contact(row.card.identity, row)
             contact.is_blocked = True
-            contact.conversation = Conversation(stored.get(contact.identity, StoredStream()), policy, rng)
+            contact.conversation = Conversation(
+                stored.get(contact.identity, StoredStream()), self._policy, self._rng
+            )
             self._settlement.adopt(contact)
         for contact in list(contacts):
             self._direct_receiver.adopt(contact, now=now)

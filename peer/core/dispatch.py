@@ -1,7 +1,6 @@
 """Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the table."""
 
 from collections import Counter
-from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import RegistryReach, RegistryStatus
@@ -89,6 +88,7 @@ class Dispatcher:
         table: Table,
         registry_status: RegistryStatus,
         clock: WallClock,
+        dropped: Counter[str],
     ) -> None:
         self._transport = transport
         self._direct_receiver = direct_receiver
@@ -104,8 +104,7 @@ class Dispatcher:
         self._table = table
         self._registry_status = registry_status
         self._clock = clock
-        self.dropped: Final[Counter[str]] = Counter()
-        """Invalid datagrams and frames, counted by what is wrong with them."""
+        self._dropped = dropped
         self.takes_messages = True
         """Whether there is room for more messages of other people; what is not taken is not acknowledged."""
 
@@ -124,7 +123,7 @@ class Dispatcher:
         elif is_registry and self._session.receive_datagram(data, now=now):
             self.catch_up(now=now)
         else:
-            self.dropped["unknown kind"] += 1
+            self._dropped["unknown kind"] += 1
         return is_registry
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
@@ -145,7 +144,7 @@ class Dispatcher:
         conversation = self._direct_receiver.conversation(contact)
         for frame in frames:
             if isinstance(frame, Part) and not self.takes_messages:
-                self.dropped["no room"] += 1  # not acknowledged: as if we were away
+                self._dropped["no room"] += 1  # not acknowledged: as if we were away
             elif isinstance(frame, DeliveryFrame):
                 conversation.delivery.receive(frame, now=now)
             elif isinstance(frame, LastOpening):
@@ -169,7 +168,7 @@ class Dispatcher:
                     try:
                         self._direct_receiver.message_arrived(contact, event.number, event.body)
                     except WireError as error:
-                        self.dropped[type(error).__name__] += 1
+                        self._dropped[type(error).__name__] += 1
                 case Acknowledged():
                     if not carries_lines or not self._outbox.line_acknowledged(
                         contact, event.number, now=now

@@ -1,29 +1,26 @@
 """Entering and leaving rooms: requests to the registry, repeated on each new link.
 
 The registry decides who enters. Leaving is our own decision and takes effect at once, whether or not the registry has
-heard of it. `CurrentRoom` is the room that we are in, `RoomList` the request for all rooms.
+heard of it.
 """
 
 import random
-from collections.abc import Mapping
 from typing import Final
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NoAnswer, Room, RoomEntryRefusal, RoomsKnown, RoomsUnknown, TopicFailure
-from chatapp.peer.core.people.table import Table
-from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
+from chatapp.peer.core.events import NoAnswer, RoomEntryRefusal
+from chatapp.peer.core.records import RoomKept
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
+from chatapp.peer.core.rooms.current import CurrentRoom
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
+from chatapp.peer.core.rooms.requests import RoomList, TopicRequest
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import TOPIC_MAX
-from chatapp.wire.messages import rooms as wire
 from chatapp.wire.messages.rooms import (
     EnterRoom,
     GroupGranted,
@@ -34,302 +31,6 @@ from chatapp.wire.messages.rooms import (
     RoomRefused,
 )
 from chatapp.wire.names import is_same_name, peer_name
-from chatapp.wire.text import sanitize
-
-
-class CurrentRoom:
-    """The room that we are in, if any, and what is stored of it."""
-
-    def __init__(
-        self,
-        kept: RoomKept,
-        *,
-        groups: Groups,
-        members: Membership,
-        outbox: GroupOutbox,
-        group_receiver: GroupReceiver,
-        catch_up: CatchUp,
-        table: Table,
-        outputs: Outputs,
-        stored: dict[bytes, StoredStream],
-        positions: Mapping[str, StoredGroup],
-        now: float,
-    ) -> None:
-        """`stored`: streams on disk that were not needed yet. `positions`: our position in each group's log."""
-        self._groups = groups
-        self._members = members
-        self._outbox = outbox
-        self._group_receiver = group_receiver
-        self._catch_up = catch_up
-        self._table = table
-        self._out = outputs
-        self._stored = stored
-        self._positions = positions
-        self.owes_leave = kept.owes_leave
-        """Whether we have yet to tell the registry that we left a room."""
-        if kept.group is not None and kept.group.startswith(wire.ROOM_SIGN):
-            self._take_up(kept.group, now)
-            presences = (wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members)
-            self._members.begin(kept.group[1:], presences)
-        self._drop_what_was_left(now)
-
-    @property
-    def room(self) -> Group | None:
-        """The room that we are in."""
-        return self._groups.room
-
-    def go_in(self, notice: wire.RoomEntered, *, now: float) -> None:
-        """Enter a room that we were not in, as far as this program knows."""
-        self.go_out(now=now)
-        self.owes_leave = False
-        group = self._take_up(notice.group, now)
-        if group.begin_at(notice.since, now=now):
-            self._group_receiver.move_cursor(group)
-        self._members.begin(group.room, notice.members)
-        self._members.topic = notice.topic
-        self._catch_up.await_group(group.name)
-        if self._members.lacks_rows:
-            self._table.fetch_anew(now=now)
-        self.keep()
-
-    def return_to(self, room: Group, notice: wire.RoomEntered, *, now: float) -> None:
-        """Enter the same room again, on a new link."""
-        if room.begin_at(notice.since, now=now):
-            self._group_receiver.move_cursor(room)
-        if self._members.is_announced:
-            self._members.returned(notice.members, now=now)
-        else:
-            self._members.begin(room.room, notice.members)
-        self.take_topic(notice.topic)
-        self.keep()
-
-    def take_topic(self, topic: wire.Topic) -> None:
-        """Take the topic of our room. Tell the user of a change, unless the announcement of the room will."""
-        former, self._members.topic = self._members.topic, topic
-        if former == topic or not self._members.is_announced or self._members.hides(topic):
-            return
-        if topic.text or (former is not None and former.text):
-            self._out.events.append(self._members.topic_of(topic, is_change=True))
-
-    def go_out(self, *, now: float) -> None:
-        """Leave the room."""
-        room = self.room
-        if room is None:
-            return
-        self._catch_up.group_drained(room.name)
-        self._groups.leave()
-        self._outbox.drop(room, now=now)
-        self._members.end()
-
-    def changed(self, notice: wire.RoomChanged, *, now: float) -> None:
-        """Take changes of the members."""
-        if self.room is None or notice.group != self.room.name:
-            return
-        self._members.changed(notice.members)
-        if self._members.lacks_rows:
-            self._table.fetch(now=now)
-        self.keep()
-
-    def keep(self) -> None:
-        """Store where we are, for the next start."""
-        members = tuple((identity, int(presence)) for identity, presence in self._members.members.items())
-        name = self.room.name if self.room is not None else None
-        self._out.records.append(RoomKept(name, members, self.owes_leave))
-
-    def _take_up(self, name: str, now: float) -> Group:
-        """Enter the group of a room, with what we know of it from before."""
-        group = self._group(name)
-        group.revoke()
-        self._groups.enter(group)
-        self._outbox.adopt(group, now=now)
-        return group
-
-    def _group(self, name: str) -> Group:
-        group = self._groups.known.get(name)
-        if group is None:
-            stored = self._stored.pop(group_mark(name), StoredStream())
-            place = self._positions.get(name, StoredGroup())
-            group = self._groups.known[name] = Group(name, stored, place, self._out)
-        return group
-
-    def _drop_what_was_left(self, now: float) -> None:
-        """Give up lines to a room that an earlier run had left, and whose fate it did not learn."""
-        stored = self._stored.items()
-        rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
-        for room in filter(None, rooms):
-            group = self._group(wire.ROOM_SIGN + room)
-            self._outbox.adopt(group, now=now)
-            self._outbox.drop(group, now=now)
-
-
-class RoomList:
-    """The request for the list of rooms: at most one, the newest. It waits for the link while the registry is sought."""
-
-    def __init__(
-        self,
-        *,
-        groups: Groups,
-        members: Membership,
-        session: RegistrySession,
-        link: RegistryLink,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        policy: Policy,
-        rng: random.Random,
-    ) -> None:
-        self._groups = groups
-        self._members = members
-        self._session = session
-        self._link = link
-        self._registry_status = registry_status
-        self._out = outputs
-        self._policy = policy
-        self._rng = rng
-        self.pending: PendingRequest | None = None
-
-    def ask(self, *, now: float) -> None:
-        """Ask which rooms there are; `RoomsKnown` or `RoomsUnknown` follows."""
-        self.pending = PendingRequest(self._rng.getrandbits(32), "", None)
-        if self._registry_status.reach is RegistryReach.LOST:
-            if not self._session.search(now=now):
-                self.give_up(NoAnswer.UNREACHABLE)
-        elif self._registry_status.reach is RegistryReach.NONE:
-            self.give_up(NoAnswer.OFFLINE)
-        elif self._link.is_up:
-            self.link_up(now=now)
-
-    def link_up(self, *, now: float) -> None:
-        """Send the pending request on the new link."""
-        if self.pending is not None:
-            self.pending.deadline = now + self._policy.give_up_after
-            self._out.requests.append(wire.ListRooms(reference=self.pending.reference))
-
-    def listed(self, notice: wire.RoomsListed) -> None:
-        """Report the rooms that somebody is in."""
-        if self.pending is not None and notice.reference == self.pending.reference:
-            self.pending = None
-            rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
-            rooms.sort(key=lambda room: room.name)
-            self._out.events.append(RoomsKnown(rooms=tuple(rooms)))
-
-    def link_lost(self) -> None:
-        """Wait for the next link."""
-        if self.pending is not None:
-            self.pending.deadline = None
-
-    def give_up(self, reason: NoAnswer) -> None:
-        """Report that the rooms are unknown, if a request is pending, and our own room."""
-        if self.pending is not None:
-            self.pending = None
-            self._list_own(reason)
-
-    def handle_timer(self, *, now: float) -> None:
-        """Give up when the answer takes too long."""
-        if self.pending is not None and self.pending.is_due(now):
-            self.give_up(NoAnswer.UNANSWERED)
-
-    def _list_own(self, reason: NoAnswer) -> None:
-        self._out.events.append(RoomsUnknown(reason=reason))
-        room = self._groups.room
-        if room is not None:
-            here = len(self._members.here()) + 1
-            self._out.events.append(RoomsKnown(rooms=(Room(name=room.room, here=here),)))
-
-
-class TopicRequest:
-    """The user's request to set the topic of our room: at most one, the newest. It waits for the link while the registry
-    is sought."""
-
-    def __init__(
-        self,
-        *,
-        current: CurrentRoom,
-        members: Membership,
-        session: RegistrySession,
-        link: RegistryLink,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        policy: Policy,
-        rng: random.Random,
-    ) -> None:
-        self._current = current
-        self._members = members
-        self._session = session
-        self._link = link
-        self._registry_status = registry_status
-        self._out = outputs
-        self._policy = policy
-        self._rng = rng
-        self.pending: PendingRequest | None = None
-        self._text = ""
-
-    def show(self) -> None:
-        """Report the topic as far as we know it."""
-        room, topic = self._current.room, self._members.topic
-        if room is None:
-            self._out.events.append(happened.NotInRoom())
-        elif topic is None:
-            self._out.events.append(happened.TopicUnknown(room=room.room))
-        else:
-            self._out.events.append(self._members.topic_of(topic))
-
-    def ask(self, text: str, *, now: float) -> None:
-        """Ask to set the topic; `TopicKnown` or `TopicNotSet` follows."""
-        room = self._current.room
-        if room is None:
-            self._out.events.append(happened.NotInRoom())
-            return
-        self._text = sanitize(text.strip())
-        self.pending = PendingRequest(self._rng.getrandbits(32) or 1, room.room, None)
-        if len(self._text) > TOPIC_MAX:
-            self.give_up(TopicFailure.TOO_LONG)
-        elif self._registry_status.reach is RegistryReach.LOST:
-            if not self._session.search(now=now):
-                self.give_up(TopicFailure.UNREACHABLE)
-        elif self._registry_status.reach is RegistryReach.NONE:
-            self.give_up(TopicFailure.OFFLINE)
-        elif self._link.is_up:
-            self.link_up(now=now)
-
-    def link_up(self, *, now: float) -> None:
-        """Send the pending request on the new link, behind the one that enters the room."""
-        room = self._current.room
-        if self.pending is None:
-            return
-        if room is None or room.room != self.pending.room:
-            self.give_up(TopicFailure.NOT_HERE)
-            return
-        self.pending.deadline = now + self._policy.give_up_after
-        self._out.requests.append(wire.SetTopic(self.pending.reference, room.name, self._text))
-
-    def answered(self, notice: wire.TopicChanged | wire.TopicRefused) -> None:
-        """Take the registry's answer, or its news that somebody else set the topic."""
-        is_ours = self.pending is not None and notice.reference == self.pending.reference
-        if isinstance(notice, wire.TopicRefused):
-            if is_ours:
-                self.give_up(TopicFailure[notice.reason.name])
-            return
-        if is_ours:
-            self.pending = None
-        room = self._current.room
-        if room is not None and notice.group == room.name:
-            self._current.take_topic(notice.topic)
-
-    def link_lost(self) -> None:
-        """Wait for the next link."""
-        if self.pending is not None:
-            self.pending.deadline = None
-
-    def give_up(self, reason: TopicFailure) -> None:
-        """Report that a pending topic is not set."""
-        if self.pending is not None:
-            asked, self.pending = self.pending, None
-            self._out.events.append(happened.TopicNotSet(room=asked.room, reason=reason))
-
-    def handle_timer(self, *, now: float) -> None:
-        """Give up when the answer takes too long."""
-        if self.pending is not None and self.pending.is_due(now):
-            self.give_up(TopicFailure.UNANSWERED)
 
 
 class Rooms:
@@ -342,6 +43,7 @@ class Rooms:
         outbox: GroupOutbox,
         current: CurrentRoom,
         room_list: RoomList,
+        topic: TopicRequest,
         groups: Groups,
         members: Membership,
         arrival: RoomArrival,
@@ -357,16 +59,7 @@ class Rooms:
         self.outbox: Final = outbox
         self.current: Final = current
         self.room_list: Final = room_list
-        self.topic: Final = TopicRequest(
-            current=current,
-            members=members,
-            session=session,
-            link=link,
-            registry_status=registry_status,
-            outputs=outputs,
-            policy=policy,
-            rng=rng,
-        )
+        self.topic: Final = topic
         self._groups = groups
         self._members = members
         self._arrival = arrival
@@ -453,29 +146,29 @@ class Rooms:
             self._ask(self._arrival.reentry, now)
         if self._arrival.entry is not None:
             self._ask(self._arrival.entry, now)
-        self.room_list.link_up(now=now)
-        self.topic.link_up(now=now)
+        for request in (self.room_list, self.topic):
+            request.link_up(now=now)
 
     def link_lost(self) -> None:
         """The link is gone: a request to enter a room is made again on the next one."""
         self._arrival.reentry = None
         if self._arrival.entry is not None:
             self._arrival.entry.deadline = None
-        self.room_list.link_lost()
-        self.topic.link_lost()
+        for request in (self.room_list, self.topic):
+            request.link_lost()
 
     def registry_lost(self, *, now: float) -> None:
         """Refuse a pending request, as there is no registry; we stay in the present room."""
         self._give_up(RoomEntryRefusal.UNREACHABLE, now)
         self._arrival.announce(self._catch_up)
-        self.room_list.give_up(NoAnswer.UNREACHABLE)
-        self.topic.give_up(TopicFailure.UNREACHABLE)
+        for request in (self.room_list, self.topic):
+            request.give_up(NoAnswer.UNREACHABLE)
 
     def stop(self, *, now: float) -> None:
         """Give up pending requests: we go offline by our own wish. Going online brings us back to the room."""
         self._give_up(RoomEntryRefusal.OFFLINE, now)
-        self.room_list.give_up(NoAnswer.OFFLINE)
-        self.topic.give_up(TopicFailure.OFFLINE)
+        for request in (self.room_list, self.topic):
+            request.give_up(NoAnswer.OFFLINE)
         self._members.is_announced = self.room is None
 
     # --- what the registry says
@@ -540,10 +233,9 @@ class Rooms:
             if self.room is not None:
                 self._catch_up.group_drained(self.room.name)
             self._arrival.announce(self._catch_up)
-        if self.room_list.pending is not None:
-            self.room_list.handle_timer(now=now)
-        if self.topic.pending is not None:
-            self.topic.handle_timer(now=now)
+        for request in (self.room_list, self.topic):
+            if request.pending is not None:
+                request.handle_timer(now=now)
         if self._members.missing:
             self._members.handle_timer(now=now)
         if self._is_outbox_waiting():
