@@ -325,8 +325,12 @@ class Peer:
             begun = node.core.sending.send(to, text, now=now)
         else:
             return self._refuse(to, _WHY_NOT[found])
-        node.driver.schedule()
-        return node.receipts.open(begun.to, begun.number)
+        receipt = node.receipts.open(begun.to, begun.number)
+        if node.receipts.is_alone:
+            node.driver.hasten()
+        else:
+            node.driver.schedule()  # shares its datagram with what is said right after it
+        return receipt
 
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes: it is sent at most every

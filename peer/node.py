@@ -47,6 +47,8 @@ class PeerNode:
         self._policy: Final = policy
         self._is_full = False
         """Whether a reader of the events was too far behind in the last turn."""
+        self._had_room: bool | None = None
+        """Whether there was room for messages in the last turn; None: nobody was told yet."""
         self._is_changing_registry = False
         self.registry_key = registry_key
         """The digits of the fingerprint that the registry's key must have; None for any."""
@@ -183,6 +185,7 @@ class PeerNode:
         self.tell(events)
         self.registry_key = self.core.demanded_registry
         self.core = self._new_core(self.core.me.name, time.time())
+        self._had_room = None
         self.driver.restart()
         self._register()
         return True
@@ -194,6 +197,9 @@ class PeerNode:
             self.tell([happened.ReadersBehind()])
         self._is_full = is_full
         has_room = not is_full and not self.commits.is_full
+        if has_room is self._had_room:
+            return
+        self._had_room = has_room
         self.core.take_messages(has_room=has_room)
         self.driver.hold_link(is_held=not has_room)
         self.core.read_link(is_read=has_room, now=self.driver.now())

@@ -44,7 +44,7 @@ class Receipt:
     """The receipt of one message. `outcome` may change from KEPT to another one, when a way opens; `number` may change
     once, before the message is sent."""
 
-    __slots__ = ("_changed", "_is_over", "number", "outcome", "reason", "to")
+    __slots__ = ("_is_over", "_waiters", "number", "outcome", "reason", "to")
 
     def __init__(self, to: str, number: int) -> None:
         self.to: Final = to
@@ -52,7 +52,8 @@ class Receipt:
         self.outcome: Outcome | None = None
         self.reason: MessageReason | None = None
         self._is_over = False
-        self._changed: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+        """A future for each waiter, so that one who is cancelled takes the answer from nobody. Mostly nobody waits."""
 
     def __repr__(self) -> str:
         outcome = self.outcome.name if self.outcome is not None else "under way"
@@ -85,14 +86,19 @@ class Receipt:
         self._wake()
 
     async def _change(self) -> None:
-        if self._changed is None:  # Most receipts are never waited for, so they get no future.
-            self._changed = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._changed)
+        future = asyncio.get_running_loop().create_future()
+        if self._waiters is None:
+            self._waiters = [future]
+        else:
+            self._waiters.append(future)
+        await future
 
     def _wake(self) -> None:
-        if self._changed is not None:
-            self._changed.set_result(None)
-            self._changed = None
+        if self._waiters is not None:
+            waiters, self._waiters = self._waiters, None
+            for future in waiters:
+                if not future.done():  # a waiter may have been cancelled
+                    future.set_result(None)
 
 
 _ABOUT_OURS: Final = frozenset(
@@ -120,9 +126,15 @@ class Receipts:
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, int], Receipt] = {}
+        self._is_first = True
+        self.is_alone = True
+        """Whether the newest message found nothing else under way, and so did the one before it: a program that sends one at
+        a time. The first of many that are sent together finds nothing either, but the one before it did."""
 
     def open(self, to: str, number: int) -> Receipt:
         """Return a receipt for a message that has just been begun."""
+        is_first = not self._open
+        self.is_alone, self._is_first = is_first and self._is_first, is_first
         receipt = self._open[(to, number)] = Receipt(to, number)
         return receipt
 

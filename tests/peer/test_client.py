@@ -14,6 +14,8 @@ from chatapp.peer.history.database import History
 from chatapp.peer.keystore import FolderInUse, KeyFolder
 from chatapp.peer.receipts import Outcome
 from chatapp.registry.access import AccessSettings
+from chatapp.wire.address import Address
+from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.errors import AddressRefused, PortInUse, TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
@@ -39,6 +41,28 @@ async def test_many_messages_in_one_turn_arrive_in_order(village: Village) -> No
         assert set(outcomes) == {Outcome.DELIVERED}
         texts = [(await next_of(bob, happened.DirectReceived)).text for _ in receipts]
         assert texts == [f"{number}" for number in range(300)]
+
+
+async def test_a_message_alone_leaves_inside_send_and_later_ones_share_a_datagram(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    send_all = DatagramEndpoint.send_all
+
+    def noted(self: DatagramEndpoint, datagrams: list[tuple[bytes, Address]]) -> None:
+        left.append(len(datagrams))
+        send_all(self, datagrams)
+
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        await outcome_of(await alice.send("bob", "the first one begins a session"))
+        await next_of(bob, happened.DirectReceived)
+        monkeypatch.setattr(DatagramEndpoint, "send_all", noted)
+        alone = await alice.send("bob", "alone")
+        assert sum(left) == 1
+        await alice.send("bob", "not alone")
+        last = await alice.send("bob", "nor this one")
+        assert sum(left) == 1
+        assert await outcome_of(alone) is await outcome_of(last) is Outcome.DELIVERED
 
 
 async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Village) -> None:

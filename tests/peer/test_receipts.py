@@ -40,6 +40,28 @@ async def test_who_waits_is_woken() -> None:
     assert await waiting[1] is Outcome.SAVED
 
 
+def test_a_message_is_alone_when_the_one_before_it_was() -> None:
+    receipts = Receipts()
+
+    def send(number: int) -> bool:
+        receipts.open("bob", number)
+        return receipts.is_alone
+
+    def settle(*numbers: int) -> None:
+        for number in numbers:
+            receipts.note(happened.Delivered(to="bob", number=number, through_server=False))
+
+    assert send(1)
+    settle(1)
+    assert [send(2), send(3)] == [True, False]
+    settle(2, 3)
+    assert [send(4), send(5)] == [False, False]  # the first of several once more
+    settle(4, 5)
+    assert not send(6)
+    settle(6)
+    assert send(7)
+
+
 async def test_the_reason_of_a_refusal_is_kept() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
