@@ -54,6 +54,11 @@ def ask_name(default: PeerName | None, *, read: Read = input, say: Say = print) 
     return _asked(_with_default("Your name", default), default, name_from, read=read, say=say)
 
 
+def ask_another_name(*, read: Read = input, say: Say = print) -> PeerName:
+    """Ask for another name in place of one that is taken. Raises typer.Exit at the end of input."""
+    return _asked("Another name: ", None, name_from, read=read, say=say)
+
+
 def ask_server(default: Address | None, *, read: Read = input, say: Say = print) -> Address:
     """Ask for the server. Raises typer.Exit at the end of input."""
     shown = None if default is None else f"{default.host} {default.port}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatapp.questions import ask_server, is_terminal
+from chatapp.questions import ask_another_name, ask_server, is_terminal
 from chatapp.validation import (
     Misuse,
     ServerWords,
@@ -155,6 +155,7 @@ def talk(
         ack_timeout=timeout,
         code=shown,
         log_level=log_level,
+        ask_name=ask_another_name if not plain and is_terminal() else None,
     )
 
 

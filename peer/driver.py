@@ -251,7 +251,8 @@ class Driver:
         """Whether a turn is to be taken once the present loop iteration is over."""
         self.is_closed = False
         self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
-        self._endpoint.open(port)
+        self.port: Final = self._endpoint.open(port)
+        """Our UDP port."""
 
     def start(self) -> None:
         """Take the first turn."""

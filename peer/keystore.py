@@ -6,6 +6,7 @@ Each name has a folder of mode 0700 with files of mode 0600, and a lock, so that
 import fcntl
 import json
 import os
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,9 @@ from chatapp.wire.names import file_name_of, is_same_name, name_key, peer_name
 MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
 """Seconds for which a mail key is in the card. After that it is kept for as long as mail sealed to it may wait."""
 
+IDENTITY_FILE: Final = "identity.key"
+"""The file of the secret key that a name belongs to."""
+
 MARK: Final = "renaming"
 """The file that notes a change of name: the old name and the new one."""
 
@@ -29,12 +33,18 @@ COUNTER_MAX: Final = 1 << 53
 """A higher counter in the file is damage: a card could not use it, for counters must be able to rise for ever."""
 
 
+_HOLDER_MAX: Final = 64
+
+
 class FolderInUse(ChatAppError):
     """Another program uses this person's folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, process: int = 0, port: int = 0) -> None:
+        """`process`, `port`: the other program's number and UDP port; 0 if they are not known."""
         super().__init__(f"another ChatApp is using {folder}")
         self.folder = folder
+        self.process = process
+        self.port = port
 
 
 class BrokenKeyFile(ChatAppError):
@@ -76,8 +86,9 @@ class KeyFolder:
     answered (`settle`). After a crash in between, the folder is found under both names: under the old one by its path, under
     the new one by the note."""
 
-    def __init__(self, home: Path, name: str, *, wall: float) -> None:
-        """`wall`: Unix seconds. Raises FolderInUse, BrokenKeyFile, OtherKey, OSError; then the folder is free again."""
+    def __init__(self, home: Path, name: str, *, wall: float, port: int = 0) -> None:
+        """`wall`: Unix seconds. `port`: our UDP port, for another program that finds the folder in use. Raises FolderInUse,
+        BrokenKeyFile, OtherKey, OSError; then the folder is free again."""
         folder = _find(home, name)
         make_private(folder)
         self._home: Final = home
@@ -86,17 +97,20 @@ class KeyFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            process, held_port = _holder(self._lock)
             os.close(self._lock)
-            raise FolderInUse(folder) from None
+            raise FolderInUse(folder, process, held_port) from None
         try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()} {port}\n".encode(), 0)
             self.other_name = self._other_name(name)
             """Another name that may be ours: a change of our name was interrupted."""
-            self.is_new: Final = not (folder / "identity.key").exists()
+            self.is_new: Final = not (folder / IDENTITY_FILE).exists()
             """Whether this person has never been here before."""
             if self.is_new:
                 # A crash right here must not leave the public half of an earlier key beside the new one.
                 (folder / "identity.pub").unlink(missing_ok=True)
-            self.identity: Final = Identity(self._secret("identity.key"))
+            self.identity: Final = Identity(self._secret(IDENTITY_FILE))
             self._check_public_half()
             self.mail_keys: list[AgreementKey] = self._mail_keys(wall)
             os.close(os.open(self.history, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -150,6 +164,11 @@ class KeyFolder:
         """Let another program use the folder."""
         os.close(self._lock)
 
+    def discard(self) -> None:
+        """Remove the folder and everything in it, as far as the disk allows: nobody knows this person. Call `close` after
+        it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     def _names(self) -> list[str]:
         return _marked(self._folder)
 
@@ -170,7 +189,7 @@ class KeyFolder:
     def _check_public_half(self) -> None:
         path = self._folder / "identity.pub"
         if not keep_public_half(path, self.identity.public, is_new=self.is_new):
-            raise OtherKey(self._folder / "identity.key", path)
+            raise OtherKey(self._folder / IDENTITY_FILE, path)
 
     def _mail_keys(self, wall: float) -> list[AgreementKey]:
         """Return the keys that may still be needed, newest first. A new one is made when the newest is a week old.
@@ -195,6 +214,15 @@ class KeyFolder:
         if fresh != keys:
             write_whole(path, json.dumps([(made, key.raw.hex()) for made, key in fresh]).encode())
         return [key for _, key in fresh]
+
+
+def _holder(lock: int) -> tuple[int, int]:
+    """Return the process and the port of the program that holds a lock; zeros if they cannot be read."""
+    try:
+        process, port = os.pread(lock, _HOLDER_MAX, 0).split()
+        return int(process), int(port)
+    except (OSError, ValueError):
+        return 0, 0
 
 
 def _find(home: Path, name: str) -> Path:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ class PeerNode:
         with contextlib.ExitStack() as undo:
             self.driver: Final = Driver(self, host=address.host, port=port)
             undo.callback(self.driver.close)
-            self.keys: Final = KeyFolder(home, name, wall=wall)
+            self.keys: Final = KeyFolder(home, name, wall=wall, port=self.driver.port)
             undo.callback(self.keys.close)
             self._history, damage = open_history(
                 self.keys.history, server=server_name(*server), is_new=self.keys.is_new
@@ -104,8 +105,20 @@ class PeerNode:
         self.driver.close()
         self.feed.close()
         self._maintenance.close()
+        is_nobody = self._is_nobody()
         self._history.close()
+        if is_nobody:
+            self.keys.discard()
         self.keys.close()
+
+    def _is_nobody(self) -> bool:
+        """Whether the keys of this start are of no use: they are new, and the name for which they were made is taken."""
+        if not self.keys.is_new or not isinstance(self.core.not_let_in, happened.NameUnavailable):
+            return False
+        try:
+            return self._history.is_blank
+        except sqlite3.Error:
+            return False
 
     # --- for the SDK
 

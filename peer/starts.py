@@ -1,13 +1,16 @@
-"""The last start of each name: the server at which it was registered. `ChatApp -c <name>` goes on there."""
+"""The last start of each name: the server at which it was registered. `ChatApp -c <name>` goes on there, and a name that
+is taken is explained by it."""
 
 import contextlib
+import enum
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from chatapp.peer.keystore import folder_of
+from chatapp.peer.keystore import IDENTITY_FILE, folder_of
 from chatapp.wire.address import Address, is_port
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.folders import write_whole
@@ -17,6 +20,7 @@ FILE: Final = "start.json"
 """The file in the folder of a name."""
 
 _HOST_MAX: Final = 255
+_FORMER_MAX: Final = 20
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +32,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     at: float
     """When it was, in Unix seconds."""
+    former: tuple[str, ...] = ()
+    """Other names that this person had, the latest last."""
 
     @property
     def server(self) -> Address:
@@ -38,7 +44,10 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 def remember(folder: Path, name: str, server: Address) -> None:
     """Note in the folder of a name that it was registered at this server. A disk that does not take the note costs only the
     note."""
-    start = Start(name=name, host=server.host, port=server.port, at=time.time())
+    before = _read(folder)
+    names = () if before is None else (*before.former, before.name)
+    former = tuple(one for one in dict.fromkeys(names) if not is_same_name(one, name))[-_FORMER_MAX:]
+    start = Start(name=name, host=server.host, port=server.port, at=time.time(), former=former)
     with contextlib.suppress(OSError):
         write_whole(folder / FILE, msgspec.json.encode(start))
 
@@ -51,12 +60,51 @@ def start_of(home: Path, name: str) -> Start | None:
 
 def latest_name(home: Path) -> PeerName | None:
     """Return the name that was started last."""
+    starts = _all(home)
+    return peer_name(max(starts, key=lambda start: start.at).name) if starts else None
+
+
+class TakenBy(enum.Enum):
+    """Whose a name is that the registry does not give us, as far as this machine can tell."""
+
+    SOMEBODY = "somebody else, or we ourselves with a key that is on another machine"
+    SELF_RENAMED = "we ourselves, who have another name now"
+    OWN_PROGRAM = "a program of ours that is running"
+    KEY_ELSEWHERE = "we ourselves, with a key in another folder of this machine"
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """Why we cannot have a name."""
+
+    name: str
+    by: TakenBy
+    now_called: str = ""
+    """Our present name, with SELF_RENAMED."""
+    folder: str = ""
+    """The folder to give as `--data`, with KEY_ELSEWHERE."""
+    process: int = 0
+    """The number of the running program, with OWN_PROGRAM; 0 if it is not known."""
+    port: int = 0
+    """Its UDP port; 0 if it is not known."""
+
+
+def why_taken(home: Path, name: str, *, others: Iterable[Path]) -> Taken:
+    """Return whose the name is that a registry has refused. `others`: homes besides `home` in which our keys may be."""
+    for start in sorted(_all(home), key=lambda start: start.at, reverse=True):
+        if any(is_same_name(one, name) for one in start.former):
+            return Taken(name=name, by=TakenBy.SELF_RENAMED, now_called=start.name)
+    for other in others:
+        if other != home and (folder_of(other, name) / IDENTITY_FILE).exists():
+            return Taken(name=name, by=TakenBy.KEY_ELSEWHERE, folder=str(other))
+    return Taken(name=name, by=TakenBy.SOMEBODY)
+
+
+def _all(home: Path) -> list[Start]:
     try:
         folders = list((home / "peers").iterdir())
     except OSError:
-        return None
-    starts = [start for start in map(_read, folders) if start is not None]
-    return peer_name(max(starts, key=lambda start: start.at).name) if starts else None
+        return []
+    return [start for start in map(_read, folders) if start is not None]
 
 
 def _read(folder: Path) -> Start | None:

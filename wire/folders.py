@@ -21,11 +21,19 @@ def path_of(named: str) -> Path:
 def default_home() -> Path:
     """Return $CHATAPP_HOME, or the platform's folder for a program's data. Raises FileNotFoundError."""
     named = os.environ.get("CHATAPP_HOME")
-    if named:
-        return path_of(named)
+    return path_of(named) if named else platform_home()
+
+
+def platform_home() -> Path:
+    """Return the platform's folder for a program's data."""
     from platformdirs import user_data_path  # deferred: it takes 20 ms, which most starts need not spend
 
     return user_data_path("ChatApp", appauthor=False)
+
+
+def known_homes() -> list[Path]:
+    """Return the folders in which keys of this user may be when no `--data` is given."""
+    return [home for home in dict.fromkeys((default_home(), platform_home())) if home.is_dir()]
 
 
 def make_private(folder: Path) -> None:

@@ -134,6 +134,11 @@ class History:
         noted = 0 if self._watermark is None else self._watermark.read()
         return max(0, noted - self._newest())
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether no message was ever stored and no registry ever let us in. Raises sqlite3.Error."""
+        return self._newest() == 0 and not self.registries.has_met_any
+
     def accept_losses(self) -> None:
         """Go on with what is there: `lost_lines` is 0 from now on."""
         if self._watermark is not None:

@@ -32,6 +32,12 @@ class Registries:
         known = self._row_of(identity)
         return known != self.current if known is not None else self._identity_of(self.current) is not None
 
+    @property
+    def has_met_any(self) -> bool:
+        """Whether any registry has ever let us in."""
+        found = self._db.execute("SELECT 1 FROM registries WHERE identity IS NOT NULL LIMIT 1").fetchone()
+        return found is not None
+
     def other_servers(self) -> list[str]:
         """Return the other servers that lead to our registry."""
         found = self._db.execute(

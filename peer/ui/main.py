@@ -6,13 +6,14 @@ import logging
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.keystore import FolderInUse
-from chatapp.peer.starts import remember
+from chatapp.peer.starts import Taken, TakenBy, remember, why_taken
 from chatapp.peer.ui.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
@@ -22,6 +23,7 @@ from chatapp.peer.ui.texts import answers
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import ChatAppError, PortInUse
+from chatapp.wire.folders import default_home, known_homes
 
 
 def run(
@@ -37,23 +39,76 @@ def run(
     room: str | None = None,
     ack_timeout: float | None = None,
     code: str | None = None,
+    ask_name: Callable[[], str] | None = None,
 ) -> int:
-    """Run a peer until the user ends it. `ack_timeout`: None for the usual one. Returns the exit status."""
-
-    def chat(raw: RawTerminal | None) -> Coroutine[None, None, int]:
-        peer = Peer(
+    """Run a peer until the user ends it. `ack_timeout`: None for the usual one. `ask_name`: asks for another name if this
+    one is taken; None where nobody can be asked. Returns the exit status."""
+    home = data or default_home()
+    while True:
+        peer = partial(
+            Peer,
             name,
             server,
             port=port,
-            home=data,
+            home=home,
             policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
             room=room,
             code=code,
             registry_key=registry_key,
         )
-        return _chat(peer, server, raw, stay=stay)
+        start = PeerStart(peer, home, server, stay=stay)
+        status = run_program(start.chat, plain=plain, log_level=log_level)
+        if not start.is_name_taken or ask_name is None:
+            return status
+        name = ask_name()
 
-    return run_program(chat, plain=plain, log_level=log_level)
+
+class PeerStart:
+    """One start of a peer at its terminal."""
+
+    def __init__(self, make_peer: Callable[[], Peer], home: Path, server: Address, *, stay: bool) -> None:
+        self._make_peer: Final = make_peer
+        self._home: Final = home
+        self._server: Final = server
+        self._stay: Final = stay
+        self.is_name_taken = False
+        """Whether the name was refused at the start because it is taken."""
+
+    async def chat(self, raw: RawTerminal | None) -> int:
+        """Run the peer until the user ends it. Returns the exit status."""
+        peer = self._make_peer()
+        completions = CompletionIndex() if raw is not None else None
+        terminal = make_terminal(raw, completions)
+        complaints = await open_peer(peer)
+        if complaints is not None:
+            self.is_name_taken = complaints[0] == answers.name_taken(peer.name)
+            return await _cannot_start(terminal, complaints)
+        face = LineFace(
+            peer,
+            terminal,
+            stay=self._stay,
+            completions=completions,
+            note_start=lambda: remember(peer.folder, peer.name, self._server),
+            explain_taken=lambda: self._explain(peer.name),
+        )
+        try:
+            return await run_until_signal(face)
+        finally:
+            await peer.close(within=0.3)
+
+    def _explain(self, name: str) -> list[str]:
+        self.is_name_taken = True
+        return [answers.taken_line(why_taken(self._home, name, others=known_homes()))]
+
+
+async def _cannot_start(terminal: Terminal, complaints: Sequence[str]) -> int:
+    if complaints[0].startswith("["):
+        terminal.show(complaints)
+        with contextlib.suppress(OSError):
+            await terminal.shown()
+    else:
+        print(*complaints, sep="\n", file=sys.stderr)
+    return FAILED
 
 
 def run_program(
@@ -93,49 +148,25 @@ def start_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
-async def _chat(peer: Peer, server: Address, raw: RawTerminal | None, *, stay: bool) -> int:
-    completions = CompletionIndex() if raw is not None else None
-    terminal = make_terminal(raw, completions)
-    complaint = await open_peer(peer)
-    if complaint is not None and complaint.startswith("["):
-        terminal.show([complaint])
-        with contextlib.suppress(OSError):
-            await terminal.shown()
-    elif complaint is not None:
-        print(complaint, file=sys.stderr)
-    if complaint is not None:
-        return FAILED
-    face = LineFace(
-        peer,
-        terminal,
-        stay=stay,
-        completions=completions,
-        note_start=lambda: remember(peer.folder, peer.name, server),
-    )
-    try:
-        return await run_until_signal(face)
-    finally:
-        await peer.close(within=0.3)
-
-
-async def open_peer(peer: Peer) -> str | None:
-    """Open the peer. Returns None, or why that failed: a line in `[ ]`, or one that begins with `ChatApp:`."""
+async def open_peer(peer: Peer) -> list[str] | None:
+    """Open the peer. Returns None, or why that failed: lines in `[ ]`, or one that begins with `ChatApp:`."""
     try:
         await peer.open()
     except PortInUse as error:
-        return f"[{error}]"
-    except FolderInUse:
-        return answers.name_taken(peer.name)
+        return [f"[{error}]"]
+    except FolderInUse as error:
+        taken = Taken(name=peer.name, by=TakenBy.OWN_PROGRAM, process=error.process, port=error.port)
+        return [answers.name_taken(peer.name), answers.taken_line(taken)]
     except sqlite3.Error as error:
         # SQLite reports damage as this very class; its subclasses mean something else, such as a full disk.
         is_damaged = type(error) is sqlite3.DatabaseError
-        return answers.history_failed(str(peer.folder / "history.db"), error, is_damaged=is_damaged)
+        return [answers.history_failed(str(peer.folder / "history.db"), error, is_damaged=is_damaged)]
     except OSError as error:
         # When a new file cannot take an old one's place, filename2 is the old one, which is the one that the user knows.
         where = error.filename2 or error.filename or peer.folder
-        return f"ChatApp: {where}: {error.strerror or error}"
+        return [f"ChatApp: {where}: {error.strerror or error}"]
     except ChatAppError as error:
-        return f"ChatApp: {error}"
+        return [f"ChatApp: {error}"]
     return None
 
 

@@ -71,7 +71,7 @@ def _standard_input() -> str:
 async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
     complaint = await open_peer(peer)
     if complaint is not None:
-        return _failed(to, complaint, as_json=as_json)
+        return _failed(to, *complaint, as_json=as_json)
     started = asyncio.get_running_loop().time()
     try:
         with contextlib.suppress(NotLetIn):  # an event says the same

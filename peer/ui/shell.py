@@ -164,11 +164,14 @@ class LineFace:
         stay: bool,
         completions: CompletionIndex | None = None,
         note_start: Callable[[], None] = lambda: None,
+        explain_taken: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
-        `note_start`: called when the registry has let us in, or has given us another name."""
+        `note_start`: called when the registry has let us in, or has given us another name. `explain_taken`: called when our
+        name is taken at the start; returns lines that say whose it is."""
         self._peer = peer
         self._note_start = note_start
+        self._explain_taken = explain_taken
         self._terminal = terminal
         self._stay = stay
         self._state = SessionState(peer, completions)
@@ -261,6 +264,8 @@ class LineFace:
                 self._has_started = True
             case happened.NameUnavailable() | happened.AdmissionRefused() | happened.RegistryKeyChanged():
                 if not self._has_started:
+                    if isinstance(event, happened.NameUnavailable):
+                        self._terminal.show(self._explain_taken())
                     self.stop(FAILED)
             case _:
                 pass

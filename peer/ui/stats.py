@@ -49,7 +49,7 @@ def run(
 async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
     complaint = await open_peer(peer)
     if complaint is not None:
-        return _failed(complaint)
+        return _failed(*complaint)
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
             with contextlib.suppress(NotLetIn):  # an event says the same

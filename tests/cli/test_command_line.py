@@ -87,6 +87,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "ack_timeout": None,
         "code": None,
         "log_level": "warning",
+        "ask_name": None,
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.endtoend.lines import WELCOME
+from tests.endtoend.lines import WELCOME, taken
 from tests.endtoend.terminal import CTRL_C, CTRL_D, Terminal
 from tests.support.stage import CHATAPP, Stage
 
@@ -72,6 +72,22 @@ async def test_a_question_can_be_left(stage: Stage, newcomer: Newcomer, key: str
     alice.press(key)
     assert await alice.ends() in statuses  # -2: ended by the signal, which a shell shows as 130
     assert "Traceback" not in alice.text
+
+
+async def test_a_taken_name_is_asked_for_again(stage: Stage, newcomer: Newcomer) -> None:
+    await stage.registry()
+    await stage.welcome("alice")
+    start = await newcomer.start("-c", "alice", "127.0.0.1", str(stage.port))
+    await start.shows(taken("alice"))
+    await start.shows("Another name: ")
+    start.press("bob\r")
+    await start.shows(WELCOME)
+    assert [folder.name for folder in (newcomer.home / "peers").iterdir()] == ["n-bob"]
+    second = await newcomer.start("-c", "bob")
+    await second.shows("is running with this name: go on there, or end it first.]")
+    await second.shows("Another name: ")
+    second.press(CTRL_D)
+    assert await second.ends() == 0
 
 
 async def test_without_a_terminal_nobody_is_asked(stage: Stage) -> None:

@@ -167,7 +167,9 @@ async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) 
     alice, bob = await stage.welcome("alice", "bob")
     impostor = await stage.peer("Alice", home="impostor")  # names differ by more than case
     assert await impostor.ends() == 1
-    assert [line.casefold() for line in impostor.shown()] == [taken("alice").casefold()]
+    assert [line.casefold() for line in impostor.shown()[:1]] == [taken("alice").casefold()]
+    assert "bring the folder peers/n-alice" in impostor.shown()[1]
+    assert not list((stage.folder / "impostor" / "peers").iterdir()), "a refused start leaves no keys"
     await bob.type("send alice who are you")
     await alice.sees("bob: who are you")
     await alice.type("quit")
@@ -179,7 +181,7 @@ async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) 
     await stage.registry()
     later = await stage.peer("alice", home="impostor")  # nor because the registry was restarted
     assert await later.ends() == 1
-    assert late.shown() == later.shown() == [taken("alice")]
+    assert late.shown()[0] == later.shown()[0] == taken("alice")
     owner = await stage.peer("alice")
     await owner.sees(WELCOME)
 
@@ -187,11 +189,47 @@ async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) 
 async def test_the_same_home_twice(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
+    port = stage.parse_port("alice")
     twin = await stage.peer("alice", port=free_port())
     assert await twin.ends() == 1
-    assert twin.shown() == [taken("alice")]
+    assert twin.shown() == [taken("alice"), own_program(alice, port)]
     await bob.type("send alice still you?")
     await alice.sees("bob: still you?")
+
+
+def own_program(program: Program, port: int) -> str:
+    which = f"process {program.pid}, UDP port {port}"
+    return f"[Your own program ({which}) is running with this name: go on there, or end it first.]"
+
+
+async def test_a_former_name_says_what_its_owner_is_called_now(stage: Stage) -> None:
+    await stage.registry()
+    (yan,) = await stage.welcome("yan")
+    await yan.type("/nick yan2")
+    await yan.sees("[You are yan2 now.]")
+    former = await stage.peer("yan", home="yan", port=free_port())
+    assert await former.ends() == 1
+    assert former.shown() == [taken("yan"), "[You renamed yan to yan2: start as yan2.]"]
+    await yan.type("/nick yan")
+    await yan.sees("[You are yan now.]")
+    await yan.type("quit")
+    assert await yan.ends() == 0
+    again = await stage.peer("yan")
+    await again.sees(WELCOME)
+
+
+async def test_a_key_in_another_folder_of_this_machine_is_named(stage: Stage) -> None:
+    await stage.registry()
+    (alice,) = await stage.welcome("alice")
+    await alice.type("quit")
+    assert await alice.ends() == 0
+    lost = await stage.peer("alice", "--data", str(stage.folder / "another"))
+    assert await lost.ends() == 1
+    home = stage.folder / "alice"
+    assert lost.shown() == [
+        taken("alice"),
+        f"[Your key for it is in another folder: start with --data {home}]",
+    ]
 
 
 async def test_a_name_with_letters_of_other_alphabets(stage: Stage) -> None:

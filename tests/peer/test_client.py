@@ -11,7 +11,7 @@ from chatapp.peer.client import Peer, PeerState
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import AlreadyOpen, NameTaken, NotAdmitted, NotOpen, OtherRegistry, ServerUnreachable
 from chatapp.peer.history.database import History
-from chatapp.peer.keystore import FolderInUse, KeyFolder
+from chatapp.peer.keystore import IDENTITY_FILE, FolderInUse, KeyFolder
 from chatapp.peer.receipts import Outcome
 from chatapp.registry.access import AccessSettings
 from chatapp.wire.address import Address
@@ -214,6 +214,34 @@ async def test_a_name_that_another_holds(village: Village, tmp_path: Path) -> No
         assert impostor.is_offline
         assert await next_of(impostor, happened.NameUnavailable) == happened.NameUnavailable(name="alice")
         await impostor.close()
+
+
+async def test_a_refused_start_leaves_no_keys_but_takes_none_away(village: Village) -> None:
+    elsewhere = village.folder / "elsewhere"
+    async with village.peer("alice"):
+        impostor = Peer("alice", ("127.0.0.1", village.port), home=elsewhere)
+        with pytest.raises(NameTaken):
+            await impostor.__aenter__()
+        assert list((elsewhere / "peers").iterdir()) == []
+        keys = KeyFolder(elsewhere, "alice", wall=1_800_000_000.0)  # of an earlier start: not ours to remove
+        keys.close()
+        with pytest.raises(NameTaken):
+            await impostor.__aenter__()
+        assert (keys.folder / IDENTITY_FILE).read_bytes() == keys.identity.seed
+
+
+async def test_keys_with_which_something_was_stored_stay(village: Village) -> None:
+    async with village.peer("alice"):
+        pass
+    impostor = Peer("alice", ("127.0.0.1", village.port), home=village.folder / "elsewhere", policy=QUICK)
+    await village.close_registry()
+    await impostor.open()
+    assert await outcome_of(await impostor.send("alice", "a note to myself")) is Outcome.DELIVERED
+    await village.open_registry()
+    await next_of(impostor, happened.NameUnavailable)
+    folder = impostor.folder
+    await impostor.close()
+    assert (folder / IDENTITY_FILE).exists()
 
 
 async def test_a_refused_peer_is_admitted_later(village: Village) -> None:

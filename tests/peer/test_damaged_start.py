@@ -26,7 +26,7 @@ def test_a_history_that_is_none_is_left_and_it_is_said_what_to_do(history: Path)
     history.write_bytes(b"no history" * 100)
     complaint = asyncio.run(open_peer(Peer("alice", NOBODY, home=history.parents[2])))
     advice = "restore it from a copy, or move it away to begin a new one"
-    assert complaint == f"ChatApp: {history}: file is not a database; {advice}"
+    assert complaint == [f"ChatApp: {history}: file is not a database; {advice}"]
     assert history.read_bytes() == b"no history" * 100
 
 

@@ -72,9 +72,14 @@ def test_the_identity_is_made_once(folder: Path) -> None:
 
 
 def test_one_name_runs_once(folder: Path) -> None:
-    first = KeyFolder(folder.parents[1], "alice", wall=NOW)
-    with pytest.raises(FolderInUse, match="n-alice"):
+    first = KeyFolder(folder.parents[1], "alice", wall=NOW, port=6001)
+    with pytest.raises(FolderInUse, match="n-alice") as in_use:
         KeyFolder(folder.parents[1], "alice", wall=NOW)
+    assert (in_use.value.process, in_use.value.port) == (os.getpid(), 6001)
+    (folder / "lock").write_text("no process")
+    with pytest.raises(FolderInUse, match="n-alice") as in_use:
+        KeyFolder(folder.parents[1], "alice", wall=NOW)
+    assert (in_use.value.process, in_use.value.port) == (0, 0)
     first.close()
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.keystore import folder_of
-from chatapp.peer.starts import FILE, latest_name, remember, start_of
+from chatapp.peer.keystore import IDENTITY_FILE, folder_of
+from chatapp.peer.starts import FILE, Taken, TakenBy, latest_name, remember, start_of, why_taken
 from chatapp.wire.address import Address
 from chatapp.wire.names import peer_name
 
@@ -33,6 +33,26 @@ def test_the_name_that_was_started_last(tmp_path: Path) -> None:
         remember(folder(tmp_path, name), name, SERVER)
     (tmp_path / "peers" / "carol").mkdir()  # has never been let in
     assert latest_name(tmp_path) == peer_name("alice")
+
+
+def test_a_name_that_was_changed_is_found_under_the_old_one(tmp_path: Path) -> None:
+    for name in ("yan", "yan2", "yan3"):
+        remember(folder(tmp_path, "yan"), name, SERVER)
+    for former in ("yan", "Yan2"):
+        taken = why_taken(tmp_path, former, others=())
+        assert taken == Taken(name=former, by=TakenBy.SELF_RENAMED, now_called="yan3")
+    remember(folder(tmp_path, "yan"), "yan", SERVER)
+    assert why_taken(tmp_path, "yan", others=()).by is TakenBy.SOMEBODY, "yan is no former name any more"
+    assert why_taken(tmp_path, "yan3", others=()).now_called == "yan"
+
+
+def test_a_key_in_another_home_is_found(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    (folder(there, "alice") / IDENTITY_FILE).touch()
+    (folder(here, "alice") / IDENTITY_FILE).touch()
+    taken = why_taken(here, "alice", others=(here, there))
+    assert taken == Taken(name="alice", by=TakenBy.KEY_ELSEWHERE, folder=str(there))
+    assert why_taken(here, "alice", others=(here,)).by is TakenBy.SOMEBODY
 
 
 def test_a_folder_that_was_renamed_by_hand_says_nothing_of_its_new_name(tmp_path: Path) -> None:

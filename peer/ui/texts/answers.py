@@ -1,12 +1,14 @@
 """Answers to what a user types, and to a start that fails."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
+from chatapp.peer.starts import Taken, TakenBy
 from chatapp.peer.ui.formatting import counted, name
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.names import file_name_of, name_key
 from chatapp.wire.text import sanitize
 
 NOT_IN_ROOM: Final = "[You are not in any room.]"
@@ -71,6 +73,31 @@ def not_sent_lines(typed: Sequence[str]) -> list[str]:
 def name_taken(taken: str) -> str:
     """Say that somebody else has this name, or that a program of the user's own runs with it."""
     return f"[Name {name(taken)} is taken.]"
+
+
+def taken_line(taken: Taken) -> str:
+    """Say whose a name is that is taken, and what to do."""
+    who = name(taken.name)
+    match taken.by:
+        case TakenBy.SELF_RENAMED:
+            now = name(taken.now_called)
+            return f"[You renamed {who} to {now}: start as {now}.]"
+        case TakenBy.OWN_PROGRAM:
+            parts = [f"process {taken.process}"] if taken.process else []
+            parts += [f"UDP port {taken.port}"] if taken.port else []
+            which = f" ({', '.join(parts)})" if parts else ""
+            return f"[Your own program{which} is running with this name: go on there, or end it first.]"
+        case TakenBy.KEY_ELSEWHERE:
+            return f"[Your key for it is in another folder: start with --data {sanitize(taken.folder)}]"
+        case TakenBy.SOMEBODY:
+            key, ask = (
+                f"bring the folder peers/{file_name_of(name_key(taken.name))} from there",
+                "ask for a release",
+            )
+            mine = f"If it is yours, its key is on another machine: {key}, or {ask}"
+            return f"[Somebody else has it: choose another name. {mine}.]"
+        case _:
+            assert_never(taken.by)
 
 
 def history_failed(path: str, error: Exception, *, is_damaged: bool) -> str:
