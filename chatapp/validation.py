@@ -163,7 +163,7 @@ def check_readable_again(files: Iterable[str]) -> None:
     """Refuse to reload what is no file: a pipe would be empty by now, or block the reader. Raises Misuse."""
     for file in files:
         if not path_of(file).is_file():
-            raise Misuse(f'"{quoted(file)}" is not a file, so it cannot be read again')
+            raise Misuse(f'"{quoted(file)}" is not a file, so it cannot be reloaded')
 
 
 def _path(text: str, option: str) -> Path:

@@ -5,12 +5,12 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from chatapp.registry.access import AccessLists, AccessSettings, Operators
+from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.adminclient import AdminSpool
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
@@ -20,7 +20,15 @@ from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
-from chatapp.registry.texts import address_lines
+from chatapp.registry.texts import (
+    NEW_KEY_LINE,
+    address_lines,
+    failure_line,
+    join_code_line,
+    operator_lines,
+    port_unusable_line,
+    start_lines,
+)
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.aio.datagram import DatagramEndpoint
@@ -28,7 +36,6 @@ from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.errors import ChatAppError, PortInUse, StoreError, quoted
 from chatapp.wire.folders import default_home, make_private
 from chatapp.wire.identity import Identity, fingerprint
-from chatapp.wire.text import sanitize
 
 _DESCRIPTORS_KEPT = 48
 """Descriptors for listening sockets, the event loop, journals and files being written."""
@@ -73,7 +80,6 @@ DRAINED_A_WAKE_UP: Final = 256
 more is queued. With fewer, the socket would fill under a flood while a broadcast goes out."""
 
 BACKLOG: Final = 1_024
-_LINE_MAX: Final = 1_000
 _FAULTS_SPAN: Final = 10.0
 _CODES_AT_START: Final = 3
 _FIRST: Final = "first"
@@ -129,20 +135,18 @@ class Registry:
             server = await loop.create_server(lambda: TcpLink(shell), sock=listener, backlog=BACKLOG)
             self._servers.append(server)
         shell.start(endpoint)
-        self._say(f"[Registry listening on UDP and TCP port {self._port}.]")
-        self._say(f"[Registry key {self.fingerprint}]")
-        self._say(f"[Files in {self.folder}]")
         from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
 
-        for line in address_lines(own_addresses(), self._port):
-            self._say(line)
-        for code in self._codes:
-            self._say(f"[Join code {code.text}: lets one newcomer in, within 7 days]")
-        for line in self._operators:
+        for line in (
+            *start_lines(self._port, self.fingerprint, self.folder),
+            *address_lines(own_addresses(), self._port),
+            *(join_code_line(code) for code in self._codes),
+            *self._operators,
+        ):
             self._say(line)
 
     def change_lists(self, lists: AccessLists) -> int:
-        """Who may come in has been decided anew; how many of those who are here have to go."""
+        """Put new access lists in force. Return how many of the people online they exclude."""
         return 0 if self._shell is None else self._shell.change_lists(lists)
 
     def open_console(self, show: Callable[[list[str]], None]) -> None:
@@ -151,12 +155,12 @@ class Registry:
             self._shell.open_console(show)
 
     def console_typed(self, line: str) -> None:
-        """They typed a line."""
+        """Handle a line typed at the console."""
         if self._shell is not None:
             self._shell.console_typed(line)
 
     def close_console(self) -> None:
-        """They type no more."""
+        """Close the console: its input has ended."""
         if self._shell is not None:
             self._shell.close_console()
 
@@ -171,7 +175,7 @@ class Registry:
         endpoint.close()
 
     def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
-        if self._shell is not None:  # otherwise it came too early, and is lost as any datagram may be
+        if self._shell is not None:  # before the start is complete, a datagram may be lost as any other
             self._shell.receive(batch)
 
     # --- putting together
@@ -186,9 +190,9 @@ class Registry:
                     undo.callback(listener.close)
                     listeners.append(listener)
         except PortInUse as error:
-            raise Unable(f"[{error}]") from None
+            raise Unable(failure_line(str(error))) from None
         except OSError as error:
-            raise Unable(f"[Port {self._port} cannot be used: {error.strerror or error}]") from None
+            raise Unable(port_unusable_line(self._port, error.strerror or str(error))) from None
         return listeners
 
     def _open_store(self) -> Store:
@@ -196,7 +200,7 @@ class Registry:
             make_private(self.folder)
             return FileStore(self.folder, has_past=(self.folder / KEY_FILE).exists())
         except (OSError, StoreError) as error:
-            raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None
+            raise Unable(failure_line(str(error))) from None
 
     def _load(self, loop: asyncio.AbstractEventLoop, store: Store) -> RegistryDriver:
         try:
@@ -206,11 +210,11 @@ class Registry:
             # A new key is made last: once it exists, the store's files must exist too.
             identity, is_new = found or load_or_make(self.folder)
         except (KeyUnusable, StoreError) as error:
-            raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None
+            raise Unable(failure_line(str(error))) from None
         self._report(loaded, is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
-        self._operators = list(_operator_lines(core.operators))
+        self._operators = list(operator_lines(core.operators))
         admin_spool = self._open_spool()
         shell = RegistryDriver(loop, core, store, admin_spool)
         codes = self._draw_codes(loaded, identity.public)
@@ -227,7 +231,7 @@ class Registry:
         try:
             admin_spool.open()
         except OSError as error:
-            raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None
+            raise Unable(failure_line(str(error))) from None
         return admin_spool
 
     def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
@@ -257,21 +261,9 @@ class Registry:
 
     def _report(self, loaded: Loaded, is_new: bool) -> None:
         for line in loaded.damage:
-            self._say(f"[{sanitize(line, _LINE_MAX)}]")
+            self._say(failure_line(line))
         if is_new and loaded.names:
-            self._say("[The registry's key was missing: a new one was made, and peers will warn of it]")
-
-
-def _operator_lines(operators: Operators) -> Iterator[str]:
-    """Yield a line for each listed operator: whose name it is, or the code to get it."""
-    for key, text in operators.names.items():
-        shown, bearer, code = sanitize(text, _LINE_MAX), operators.bearer(key), operators.codes.get(key)
-        if bearer is not None:
-            yield f"[Operator {shown}: the key {fingerprint(bearer)}]"
-        elif code is not None:
-            yield f"[Operator {shown}: start once with --code {code.text}]"
-        else:
-            yield f"[Operator {shown}: nobody can take this name, as it looks like another one]"
+            self._say(NEW_KEY_LINE)
 
 
 def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:

@@ -20,12 +20,13 @@ import msgspec
 from chatapp.registry.access import AccessLists
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
 from chatapp.registry.settings import Settings, access_of, desk_of, policy_of
-from chatapp.wire.errors import ChatAppError, quoted
+from chatapp.registry.texts import not_reloaded_line, reloaded_line, restart_needed_line, unshown_line
+from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
 
 Again = Callable[[], Settings]
-"""Reads the settings once more. Raises ChatAppError, whose text names what is wrong."""
+"""Reads the settings again. Raises ChatAppError, whose text names the mistake."""
 
 
 class SettingsReload:
@@ -43,7 +44,7 @@ class SettingsReload:
         self._is_wanted = self._is_open = False
 
     def open(self) -> None:
-        """The registry serves: reload now if that was asked for before."""
+        """The registry serves: reload now if a reload was requested before."""
         self._is_open = True
         self._begin()
 
@@ -67,7 +68,7 @@ class SettingsReload:
             try:
                 settings, lists = await asyncio.to_thread(self._load)
             except ChatAppError as wrong:
-                self._say(f"[{wrong}; the lists stay as they were]")
+                self._say(not_reloaded_line(str(wrong)))
                 continue
             self._tell(settings, lists, self._change(lists))
 
@@ -75,13 +76,11 @@ class SettingsReload:
         settings = self._again()
         return settings, AccessLists(access_of(settings.registry))
 
-    def _tell(self, settings: Settings, lists: AccessLists, evict: int) -> None:
-        gone = f"; {evict:,} put out" if evict else ""
-        self._say(f"[Lists read again: {len(lists.allowed):,} allowed, {len(lists.bans):,} kept out{gone}]")
+    def _tell(self, settings: Settings, lists: AccessLists, evicted: int) -> None:
+        self._say(reloaded_line(allowed=len(lists.allowed), banned=len(lists.bans), evicted=evicted))
         others = sorted(_others(settings) - _others(self._first))
         if others:
-            changed = ", ".join(key for key, _ in others)
-            self._say(f"[Changed, but in force from the next start only: {quoted(changed)}]")
+            self._say(restart_needed_line(key for key, _ in others))
 
 
 def _others(settings: Settings) -> set[tuple[str, str]]:
@@ -155,7 +154,7 @@ class Console:
             if self._unwritten >= DESK_CONSOLE_LINES_MAX:
                 self._unshown += 1
                 continue
-            gap = f"[{self._unshown} lines were not shown.]\n" if self._unshown else ""
+            gap = f"{unshown_line(self._unshown)}\n" if self._unshown else ""
             self._unshown = 0
             self._unwritten += 1
             self._output.put(f"{gap}{line}\n".encode("utf-8", "backslashreplace"))

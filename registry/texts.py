@@ -1,8 +1,10 @@
-"""The registry's lines for people: what its log says of events, and why an admin request was refused."""
+"""The registry's lines for people: at its start, after a reload, in its log, and for refused admin requests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final, assert_never
 
+from chatapp.registry.access import Operators
 from chatapp.registry.effects import (
     AdminAnswer,
     AdminRefusal,
@@ -16,9 +18,12 @@ from chatapp.registry.effects import (
     RegistrationRefused,
     StoreFailed,
 )
+from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import INVITES_MAX
 from chatapp.wire.names import peer_name
+from chatapp.wire.text import sanitize
 
 LINK_ENDS: Final = {
     LinkEndReason.TOO_MANY_LINKS: "too many links",
@@ -48,6 +53,65 @@ def address_lines(addresses: Sequence[str], port: int) -> list[str]:
         ),
         f"[A firewall must let UDP and TCP port {port} through.]",
     ]
+
+
+NEW_KEY_LINE: Final = "[The registry's key was missing: a new one was made, and peers will warn of it]"
+_LINE_MAX: Final = 1_000
+
+
+def start_lines(port: int, key: str, folder: Path) -> Iterator[str]:
+    """Yield the first lines of a registry that has started. `key`: the fingerprint of its key."""
+    yield f"[Registry listening on UDP and TCP port {port}.]"
+    yield f"[Registry key {key}]"
+    yield f"[Files in {folder}]"
+
+
+def join_code_line(code: JoinCode) -> str:
+    """Return the line for a join code made at the start."""
+    return f"[Join code {code.text}: lets one newcomer in, within 7 days]"
+
+
+def operator_lines(operators: Operators) -> Iterator[str]:
+    """Yield a line for each operator listed by name: the key that has the name, or the code to get it."""
+    for key, text in operators.names.items():
+        shown, bearer, code = sanitize(text, _LINE_MAX), operators.bearer(key), operators.codes.get(key)
+        if bearer is not None:
+            yield f"[Operator {shown}: the key {fingerprint(bearer)}]"
+        elif code is not None:
+            yield f"[Operator {shown}: start once with --code {code.text}]"
+        else:
+            yield f"[Operator {shown}: nobody can take this name, as it looks like another one]"
+
+
+def failure_line(why: str) -> str:
+    """Return the line for a start that failed, or for damage that was found."""
+    return f"[{sanitize(why, _LINE_MAX)}]"
+
+
+def port_unusable_line(port: int, why: str) -> str:
+    """Return the line for a port that cannot be opened, for another reason than that it is taken."""
+    return f"[Port {port} cannot be used: {why}]"
+
+
+def reloaded_line(*, allowed: int, banned: int, evicted: int) -> str:
+    """Return the line for access lists that were reloaded. `evicted`: how many people that disconnected."""
+    gone = f"; {evicted:,} disconnected" if evicted else ""
+    return f"[Lists reloaded: {allowed:,} allowed, {banned:,} banned{gone}]"
+
+
+def not_reloaded_line(why: str) -> str:
+    """Return the line for access lists with a mistake."""
+    return f"[{why}; the lists stay as they were]"
+
+
+def restart_needed_line(keys: Iterable[str]) -> str:
+    """Return the line for changed settings that a reload does not apply."""
+    return f"[Changed, but applied at the next start only: {quoted(', '.join(keys))}]"
+
+
+def unshown_line(count: int) -> str:
+    """Return the line for console lines that were dropped because nobody read them."""
+    return f"[{count} lines were not shown.]"
 
 
 def admin_refusal_text(answer: AdminAnswer) -> str:

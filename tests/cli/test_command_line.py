@@ -39,7 +39,7 @@ def test_a_registry_reads_its_files_again(started: Started, tmp_path: Path) -> N
             again()
     ban.unlink()
     os.mkfifo(ban)
-    with pytest.raises(ChatAppError, match="is not a file, so it cannot be read again"):
+    with pytest.raises(ChatAppError, match="is not a file, so it cannot be reloaded"):
         again()
 
 

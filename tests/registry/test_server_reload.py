@@ -33,10 +33,10 @@ async def test_a_reload_requested_before_the_start_happens_at_the_start() -> Non
     server.reload.ask()
     assert server.in_force == []
     server.reload.open()
-    assert await server.said.get() == "[Lists read again: 1 allowed, 2 kept out]"
+    assert await server.said.get() == "[Lists reloaded: 1 allowed, 2 banned]"
     assert server.in_force[0].bans.has_host("10.1.2.3")
     server.reload.ask()
-    assert await server.said.get() == "[Lists read again: 1 allowed, 2 kept out; 1 put out]"
+    assert await server.said.get() == "[Lists reloaded: 1 allowed, 2 banned; 1 disconnected]"
 
 
 async def test_an_invalid_list_changes_nothing() -> None:
@@ -54,4 +54,4 @@ async def test_other_changed_settings_are_named() -> None:
     server.written = Settings(registry=RegistryTable(lease=60, ban=("bob",)), desk=DeskTable(region="DE"))
     server.reload.ask()
     await server.said.get()
-    assert await server.said.get() == "[Changed, but in force from the next start only: lease, region]"
+    assert await server.said.get() == "[Changed, but applied at the next start only: lease, region]"
