@@ -63,6 +63,7 @@ _CHANGE: Final = (
 _MOVE: Final = "UPDATE lines SET stream = ?, number = ? WHERE stream = ? AND number = ?"
 _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
+_HOLE: Final = "INSERT INTO holes VALUES (?, ?, ?)"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
 _NAMED: Final = (
     "INSERT INTO names VALUES (?1, ?2, ?3) "
@@ -194,8 +195,10 @@ class History:
         elif kind is Shown:
             many(_SHOWN, [(r.number, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
         elif kind is FloorRaised:
-            for record in run:
-                self._raise_floor(record)  # type: ignore[arg-type]
+            many(_FLOOR, [(r.floor, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
+            found = {theirs[r.stream]: r.holes for r in run}  # type: ignore[union-attr]
+            many("DELETE FROM holes WHERE stream = ?", [(stream,) for stream in found])
+            many(_HOLE, [(stream, *hole) for stream, holes in found.items() for hole in holes])
         elif kind is NumberUsed:
             many(_USED, [(r.number, ours[r.stream]) for r in run])  # type: ignore[union-attr]
         elif kind is OpeningTaken:
@@ -203,12 +206,6 @@ class History:
         else:
             for record in run:
                 self._apply_rare(record)
-
-    def _raise_floor(self, raised: FloorRaised) -> None:
-        stream = self._theirs[raised.stream]
-        self._db.execute(_FLOOR, (raised.floor, stream))
-        self._db.execute("DELETE FROM holes WHERE stream = ?", (stream,))
-        self._db.executemany("INSERT INTO holes VALUES (?, ?, ?)", [(stream, *hole) for hole in raised.holes])
 
     def _spans(self, changes: list[Record]) -> list[tuple[MessageState, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in the same way."""

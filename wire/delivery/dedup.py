@@ -30,7 +30,8 @@ NEW, REPEAT, BEYOND = Admission.NEW, Admission.REPEAT, Admission.BEYOND
 
 
 class Inbox:
-    """The message numbers of one sender: stored, held back for an earlier one, or ready to show.
+    """The message numbers of one sender: stored, held back for an earlier one, or ready to show. `floor`: every number
+    below it is settled.
 
     A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits at most
     `hold_span` seconds for a missing number. A number that arrives after its hole was skipped is new, once, and ready
@@ -54,7 +55,6 @@ class Inbox:
     """
 
     __slots__ = (
-        "_floor",
         "_held",
         "_hold_numbers",
         "_hold_span",
@@ -64,6 +64,7 @@ class Inbox:
         "_ready",
         "_ranges",
         "_undated",
+        "floor",
         "storing",
         "storing_aside",
     )
@@ -81,7 +82,7 @@ class Inbox:
     ) -> None:
         self._hold_span = policy.hold_span
         self._hold_numbers = policy.hold_numbers
-        self._floor = floor
+        self.floor = floor
         self._gaps: dict[int, int] = {}
         self.storing: Collection[int] = ()
         self.storing_aside: set[int] = set()
@@ -108,11 +109,6 @@ class Inbox:
         self._undated = bool(self._held)
 
     @property
-    def floor(self) -> int:
-        """Every number below it is settled."""
-        return self._floor
-
-    @property
     def beyond(self) -> int:
         """The lowest number above all that are known here: stored, settled, shown, or on their way to the disk."""
         newest = self._ranges.newest(1)
@@ -137,7 +133,7 @@ class Inbox:
         ranges = self._ranges
         if number > self._next and not (self._held or self._gaps) and ranges.count < self._hold_numbers:
             return NEW  # nothing beyond the next number is known: a later message of one datagram
-        if number < self._floor:
+        if number < self.floor:
             return NEW if number in self._holes else REPEAT
         if number in ranges and number not in self._holes:
             return REPEAT
@@ -159,7 +155,7 @@ class Inbox:
             return
         if number in self._holes:
             self._holes.remove_span(number, number + 1)
-        elif number < self._floor or number in ranges:
+        elif number < self.floor or number in ranges:
             return
         else:
             ranges.add(number)
@@ -171,11 +167,12 @@ class Inbox:
 
     def raise_floor(self, number: int) -> None:
         """Raise the floor: the sender sends nothing below `number` any more. A lower floor than before is ignored."""
-        if number <= self._floor:
+        if number <= self.floor:
             return
-        if not self._ranges.has_span(self._floor, number):  # nearly always all of these are stored
-            self._note_holes(self._floor, number)
-        self._floor = number
+        missing = self._ranges.missing(self.floor, number)
+        if missing:
+            self._note_holes(missing)
+        self.floor = number
         self._ranges.drop_below(number)
         if number > self._next:
             self._release_below(number)
@@ -185,11 +182,11 @@ class Inbox:
 
         Gaps beyond the limit are ignored: the messages behind them then wait as for any missing number.
         """
-        start = max(start, self._floor)
+        start = max(start, self.floor)
         is_full = len(self._gaps) >= GAPS_MAX or self._ranges.count >= self._hold_numbers
         if is_full or start >= end:
             return
-        self._note_holes(start, end)
+        self._note_holes(self._ranges.missing(start, end))
         self._ranges.add_span(start, end)
         if end > self._next:
             self._gaps[start] = max(end, self._gaps.get(start, end))
@@ -238,13 +235,13 @@ class Inbox:
     def holes_below(self, floor: int) -> tuple[tuple[int, int], ...]:
         """Return the holes as they are once the floor has risen to `floor`, to be stored with it."""
         holes = [(start, min(end, floor)) for start, end in self._holes.spans() if start < floor]
-        return tuple(sorted(holes + self._ranges.missing(self._floor, floor))[-HOLES_MAX:])
+        return tuple(sorted(holes + self._ranges.missing(self.floor, floor))[-HOLES_MAX:])
 
-    def _note_holes(self, start: int, end: int) -> None:
-        """Note the numbers of [start, end) that never came, and close the oldest holes if there are too many."""
+    def _note_holes(self, missing: list[tuple[int, int]]) -> None:
+        """Note spans of settled numbers that never came, and close the oldest holes if there are too many."""
         holes = self._holes
-        for first, last in self._ranges.missing(start, end):
-            holes.add_span(first, last)
+        for start, end in missing:
+            holes.add_span(start, end)
         if holes.count <= HOLES_MAX:
             return
         kept_from = list(holes.spans())[-HOLES_MAX][0]

@@ -32,11 +32,6 @@ class RangeSet:
         for start, end in zip(self._starts, self._ends, strict=True):
             yield from range(start, end)
 
-    def has_span(self, start: int, end: int) -> bool:
-        """Whether one range holds all of [start, end)."""
-        at = bisect_right(self._starts, start)
-        return at > 0 and end <= self._ends[at - 1]
-
     @property
     def count(self) -> int:
         """How many ranges there are."""
