@@ -66,11 +66,11 @@ def s2(plan: Plan) -> Iterator[Figure]:
             "127.0.0.1",
             str(registry.port),
         ]
-        environment = _environment(folder / "compiled")
+        environment = {**_environment(folder / "compiled"), "CHATAPP_HOME": str(folder / "starter")}
         for number in range(plan.rounds_wanted + 1):
-            words = [*command, str(free_port()), "--data", str(folder / "starter")]
+            words = [*command, str(free_port())]
             bare.append(_span([sys.executable, "-c", "pass"], environment))
-            imports.append(_span([sys.executable, "-c", "import chatapp, chatapp.peer.ui.main"], environment))
+            imports.append(_span([sys.executable, "-c", "import chatapp.peer.ui.main"], environment))
             on_terminal.append(_until_prompt(words, environment, is_terminal=True))
             on_pipe.append(_until_prompt(words, environment, is_terminal=False))
             if number == 0:  # the first start makes keys and fills caches
@@ -92,7 +92,7 @@ def s2(plan: Plan) -> Iterator[Figure]:
         against="(a number)",
         theirs=[],
         sense=LOWER,
-        bound=0.35,
+        bound=0.20,
     )
 
 

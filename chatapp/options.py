@@ -1,13 +1,15 @@
 """Options that several commands share: their values and their help."""
 
 import enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+if TYPE_CHECKING:
+    import typer
 
 DATA_HELP: Final = "Where keys, mail and history are kept."
 LOG_HELP: Final = "How much to log to standard error."
 LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
+CONFIG_VARIABLE: Final = "CHATAPP_CONFIG"
 KEY_HELP: Final = (
     "The fingerprint of the registry's key, as the registry prints it; any other key is refused."
 )
@@ -28,6 +30,11 @@ class LogLevel(enum.Enum):
     CRITICAL = "critical"
 
 
-def command_line() -> typer.Typer:
+DEFAULT_LOG_LEVEL: Final = LogLevel.WARNING.value
+
+
+def command_line() -> "typer.Typer":
     """Make the command line of one command."""
+    import typer  # not before it is needed: `chatapp.__main__` reads a plain line without it
+
     return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
-import typer
 
 from chatapp.validation import Misuse, name_from, server_from
 from chatapp.wire.address import Address, parse_port
-from chatapp.wire.errors import AddressRefused
+from chatapp.wire.errors import AddressRefused, ChatAppError
 from chatapp.wire.names import PeerName
 
 ASK_SERVER: Final = "Server (address and port, such as 192.168.1.5 5000)"
@@ -22,6 +21,10 @@ Read = Callable[[str], str]
 """Shows a question and returns the typed line. Raises EOFError at the end of input."""
 Say = Callable[[str], object]
 """Shows a line."""
+
+
+class InputEnded(ChatAppError):
+    """The person has ended the input instead of answering, which ends the program in order."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -38,7 +41,7 @@ def is_terminal() -> bool:
 
 
 def ask_all(home: Path, *, room: str | None = None, read: Read = input, say: Say = print) -> Choice:
-    """Ask for everything that a start needs, except a room that is given. Raises Misuse, typer.Exit at the end of
+    """Ask for everything that a start needs, except a room that is given. Raises Misuse, InputEnded at the end of
     input."""
     from chatapp.peer.starts import latest_name, start_of
 
@@ -50,23 +53,23 @@ def ask_all(home: Path, *, room: str | None = None, read: Read = input, say: Say
 
 
 def ask_name(default: PeerName | None, *, read: Read = input, say: Say = print) -> PeerName:
-    """Ask for the name. Raises typer.Exit at the end of input."""
+    """Ask for the name. Raises InputEnded at the end of input."""
     return _asked(_with_default("Your name", default), default, name_from, read=read, say=say)
 
 
 def ask_another_name(*, read: Read = input, say: Say = print) -> PeerName:
-    """Ask for another name in place of one that is taken. Raises typer.Exit at the end of input."""
+    """Ask for another name in place of one that is taken. Raises InputEnded at the end of input."""
     return _asked("Another name: ", None, name_from, read=read, say=say)
 
 
 def ask_server(default: Address | None, *, read: Read = input, say: Say = print) -> Address:
-    """Ask for the server. Raises typer.Exit at the end of input."""
+    """Ask for the server. Raises InputEnded at the end of input."""
     shown = None if default is None else f"{default.host} {default.port}"
     return _asked(_with_default(ASK_SERVER, shown), default, server_typed, read=read, say=say)
 
 
 def ask_room(*, read: Read = input, say: Say = print) -> PeerName | None:
-    """Ask for the room to enter; an empty line means none. Raises typer.Exit at the end of input."""
+    """Ask for the room to enter; an empty line means none. Raises InputEnded at the end of input."""
 
     def room(text: str) -> PeerName | None:
         return name_from(text.removeprefix("#"), "room") if text else None
@@ -96,7 +99,7 @@ def _asked(question: str, default: T | None, convert: Callable[[str], T], *, rea
             text = read(question).strip()
         except EOFError:
             say("")
-            raise typer.Exit from None
+            raise InputEnded from None
         if not text and default is not None:
             return default
         try:

@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from chatapp.options import DEFAULT_LOG_LEVEL
 from chatapp.questions import ask_another_name, ask_server, is_terminal
 from chatapp.validation import (
     Misuse,
@@ -48,9 +50,9 @@ _ACK_TIMEOUT_MOST: Final = 3.0
 
 def serve(
     words: Sequence[str],
-    config: str | None,
-    options: Mapping[str, object],
-    lists: Mapping[str, str | None],
+    config: str | None = None,
+    options: Mapping[str, object] = MappingProxyType({}),
+    lists: Mapping[str, str | None] = MappingProxyType({}),
     *,
     port: str | None = None,
 ) -> int:
@@ -58,7 +60,8 @@ def serve(
     `port`: as given by an option."""
     (port_text,) = counted([*words, *([] if port is None else [port])], "-s", _SERVER_ARGUMENTS)
     number = parse_port(port_text, "port")
-    folder_from(str(options["data"]) if options["data"] is not None else None)
+    data = options.get("data")
+    folder_from(None if data is None else str(data))
     from chatapp.registry.settings import Misconfigured, configure
 
     def read() -> "Settings":
@@ -84,14 +87,14 @@ def serve(
 def visit(
     words: Sequence[str],
     *,
-    host: str | None,
-    port: str | None,
-    queue: str | None,
-    registry_key: str | None,
-    data: str | None,
-    plain: bool,
-    stay: bool,
-    log_level: str,
+    host: str | None = None,
+    port: str | None = None,
+    queue: str | None = None,
+    registry_key: str | None = None,
+    data: str | None = None,
+    plain: bool = False,
+    stay: bool = False,
+    log_level: str = DEFAULT_LOG_LEVEL,
 ) -> int:
     """Run a visitor of the help desk. `host`, `port`: the server's, as given by options."""
     named = server_words(words, host=host, port=port)
@@ -100,6 +103,7 @@ def visit(
     found = server_from(host, parse_port(server_port, "server-port"))
     name = name_from(queue, "--queue") if queue else ""
     demanded = registry_key_from(registry_key, os.environ)
+    _load_asyncio()
     from chatapp.peer.visitor.face import run
 
     return run(
@@ -116,16 +120,16 @@ def visit(
 def talk(
     words: Sequence[str],
     *,
-    host: str | None,
-    port: str | None,
-    room: str | None,
-    ack_timeout: str | None,
-    code: str | None,
-    registry_key: str | None,
-    data: str | None,
-    plain: bool,
-    stay: bool,
-    log_level: str,
+    host: str | None = None,
+    port: str | None = None,
+    room: str | None = None,
+    ack_timeout: str | None = None,
+    code: str | None = None,
+    registry_key: str | None = None,
+    data: str | None = None,
+    plain: bool = False,
+    stay: bool = False,
+    log_level: str = DEFAULT_LOG_LEVEL,
 ) -> int:
     """Run a peer at its terminal. `host`, `port`: the server's, as given by options. Without any server, the peer goes to
     the one of its last start."""
@@ -141,6 +145,7 @@ def talk(
         timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = _remembered(me, folder, may_ask=not plain) if server is None else server_from(*server)
+    _load_asyncio()
     from chatapp.peer.ui.main import run
 
     return run(
@@ -187,6 +192,18 @@ def _remembered(name: PeerName, folder: Path | None, *, may_ask: bool) -> Addres
             f'the name "{name}" has not been used here yet, so its server is not known: type {example}'
         )
     return server_from(*start.server)
+
+
+def _load_asyncio() -> None:
+    """Load asyncio without ssl, which nothing here uses, and whose loading takes 3 % of a start. asyncio allows for Pythons
+    that are built without it."""
+    if "asyncio" in sys.modules or "ssl" in sys.modules:
+        return
+    sys.modules["ssl"] = None  # type: ignore[assignment]
+    try:
+        import asyncio  # noqa: F401
+    finally:
+        del sys.modules["ssl"]  # whoever wants it later gets it
 
 
 def open_closed_streams() -> None:

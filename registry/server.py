@@ -245,6 +245,7 @@ def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
     )
     raise_descriptor_limit()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    gc.enable()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_until_signal(port, settings, again))

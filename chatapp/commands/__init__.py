@@ -1,1 +1,14 @@
-"""The commands of the command line, one file each: `send`, `export`, `config`, `stats`, `invite` and `names`."""
+"""The command lines, one module each. A module's `app` reads the words."""
+
+from collections.abc import Mapping
+from typing import Final
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "config": ("chatapp.commands.config", "show or test a registry's settings"),
+    "export": ("chatapp.commands.export", "write out a history"),
+    "invite": ("chatapp.commands.invite", "make join codes"),
+    "names": ("chatapp.commands.names", "list names, or release one"),
+    "send": ("chatapp.commands.send", "send one message"),
+    "stats": ("chatapp.commands.stats", "show a help desk's figures"),
+}
+"""First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sqlite3
@@ -171,10 +172,15 @@ async def open_peer(peer: Peer) -> list[str] | None:
 
 
 def make_terminal(raw: RawTerminal | None, completions: CandidateSource | None) -> Terminal:
-    """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None."""
-    if raw is None or completions is None:
-        return PipeTerminal()
-    # Importing prompt_toolkit takes 120 ms, which a pipe need not pay.
-    from chatapp.peer.ui.terminals.tty import ScreenTerminal
+    """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None. This ends the loading of
+    modules."""
+    try:
+        if raw is None or completions is None:
+            return PipeTerminal()
+        # Importing prompt_toolkit takes a third of a start, which a pipe need not pay.
+        from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
-    return ScreenTerminal(raw, completions)
+        return ScreenTerminal(raw, completions)
+    finally:
+        gc.freeze()  # what was loaded stays, so the collector need not walk it
+        gc.enable()

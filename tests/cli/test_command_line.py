@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import chatapp.__main__
+import chatapp.commands.chat
 from chatapp.registry.settings import DeskTable, RegistryTable, Settings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
@@ -210,7 +211,11 @@ def test_the_configuration_is_checked_and_shown(
 def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.__main__.main(["--help"]) == 0
     shown = capsys.readouterr().out
-    usages = (chatapp.__main__.SERVER_USAGE, chatapp.__main__.CLIENT_USAGE, chatapp.__main__.DESK_USAGE)
+    usages = (
+        chatapp.commands.chat.SERVER_USAGE,
+        chatapp.commands.chat.CLIENT_USAGE,
+        chatapp.commands.chat.DESK_USAGE,
+    )
     for wanted in (
         *usages,
         "--data",
@@ -223,7 +228,7 @@ def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[st
         "--operator",
     ):
         assert wanted in shown
-    assert chatapp.__main__.SEND_USAGE in " ".join(shown.split())
+    assert chatapp.commands.chat.SEND_USAGE in " ".join(shown.split())
 
 
 def test_help_for_one_message(capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,3 +241,48 @@ def test_help_for_one_message(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.__main__.main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("ChatApp ")
+
+
+@pytest.mark.parametrize("mode", ["-s", "-c", "--desk"])
+@pytest.mark.parametrize("variable", ["", "CHATAPP_LOG_LEVEL", "CHATAPP_CONFIG"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        [""],
+        ["5000"],
+        ["99"],
+        ["alice"],
+        ["127.0.0.1", "5000"],
+        ["127.0.0.1", "5000 "],
+        PEER[1:],
+        ["no name", *PEER[2:]],
+        [*PEER[1:], "more"],
+        ["5000", "--", "-1"],
+        ["-1"],
+        ["-"],
+        ["--help"],
+    ],
+)
+def test_a_plain_line_does_what_its_options_parser_would_do(
+    mode: str,
+    arguments: list[str],
+    variable: str,
+    started: Started,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A line without options is read without typer. The result must be the same."""
+    if variable:
+        monkeypatch.setenv(variable, "debug")
+
+    def result() -> tuple[object, ...]:
+        started.mode, started.told = "", {}
+        status = chatapp.__main__.main([mode, *arguments])
+        # Each start of a registry has a function of its own that reads the settings again.
+        told = {key: callable(value) or value for key, value in started.told.items()}
+        return status, started.mode, told, capsys.readouterr()
+
+    plain = result()
+    monkeypatch.setattr(chatapp.__main__, "_PLAIN_MODES", {})
+    assert plain == result()

@@ -3,14 +3,18 @@
 import pytest
 
 import chatapp.__main__
+import chatapp.commands.chat
 from tests.cli.starting import PORTS, Started
 
 
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        ("", f"choose one: {chatapp.__main__.SERVER_USAGE}, or {chatapp.__main__.CLIENT_USAGE}"),
-        ("5000", f"choose one: {chatapp.__main__.SERVER_USAGE}, or {chatapp.__main__.CLIENT_USAGE}"),
+        ("", f"choose one: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}"),
+        (
+            "5000",
+            f"choose one: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}",
+        ),
         ("-s -c alice 127.0.0.1 5000 6000", "-s and -c exclude each other: choose the registry or a peer"),
         ("-s", "-s needs <port>: <port> missing"),
         ("-s 5000 6000", '-s needs <port>: unexpected argument "6000"'),

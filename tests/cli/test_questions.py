@@ -4,15 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 
+import chatapp.__main__
 from chatapp.peer.keystore import folder_of
 from chatapp.peer.starts import remember
-from chatapp.questions import Choice, ask_all, ask_name, ask_server, server_typed
+from chatapp.questions import Choice, InputEnded, ask_all, ask_name, ask_server, server_typed
 from chatapp.validation import Misuse
 from chatapp.wire.address import Address
 from chatapp.wire.errors import AddressRefused
 from chatapp.wire.names import peer_name
+from tests.cli.starting import Started
 
 SERVER = Address("192.0.2.1", 5000)
 
@@ -77,9 +78,21 @@ def test_a_mistake_is_told_and_asked_again() -> None:
 
 def test_the_end_of_input_ends_the_program_in_order() -> None:
     person = Person()
-    with pytest.raises(typer.Exit) as ended:
+    with pytest.raises(InputEnded):
         ask_name(None, read=person.read, say=person.say)
-    assert ended.value.exit_code == 0
+
+
+def test_the_end_of_input_at_a_question_is_no_failure(
+    started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def end(question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("chatapp.starting.is_terminal", lambda: True)
+    monkeypatch.setattr("chatapp.starting.ask_server", lambda default: ask_server(default, read=end))
+    monkeypatch.setenv("CHATAPP_HOME", str(tmp_path))
+    assert chatapp.__main__.main(["-c", "alice"]) == 0
+    assert started.mode == ""
 
 
 @pytest.mark.parametrize(

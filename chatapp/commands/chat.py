@@ -1,0 +1,201 @@
+"""`ChatApp` without a command: the options of a registry, a peer and a visitor, and which of them go together."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+
+import chatapp
+from chatapp.commands import COMMANDS
+from chatapp.options import (
+    CODE_HELP,
+    CONFIG_VARIABLE,
+    CONTEXT,
+    DATA_HELP,
+    DEFAULT_LOG_LEVEL,
+    KEY_HELP,
+    LOG_HELP,
+    LOG_VARIABLE,
+    LogLevel,
+)
+from chatapp.questions import ask_all, is_terminal
+from chatapp.starting import serve, talk, visit
+from chatapp.validation import Misuse, check_options, folder_from
+from chatapp.wire.folders import default_home
+
+SERVER_USAGE: Final = "ChatApp -s <port>"
+CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
+AGAIN_USAGE: Final = "ChatApp -c <name>"
+SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
+DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
+ACCESS_USAGE: Final = "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
+EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
+
+_ROOM_HELP: Final = "Peer: enter this room at the start."
+_HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argument."
+_PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
+_ACK_TIMEOUT_HELP: Final = "Peer: seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
+_PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
+_OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
+_REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
+
+_INVITE_HELP: Final = "Registry: newcomers need a join code."
+_ALLOW_HELP: Final = "Registry: a file of keys, one a line; newcomers with other keys need a join code."
+_BAN_HELP: Final = "Registry: a file of keys, names, addresses or networks to ban, one a line."
+
+_REGISTRY_HAS: Final = "only a registry (-s) has this option"
+
+
+def _of(who: str, about: str) -> str:
+    """Say whose option it is."""
+    return f"{who}: {about[0].lower()}{about[1:]}"
+
+
+app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ChatApp {chatapp.__version__}")
+        raise typer.Exit
+
+
+def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Complete the name of a command, which stands before everything else."""
+    if context.params.get("words") or any(context.params.get(mode) for mode in ("server", "client", "desk")):
+        return []
+    return [(command, about) for command, (_, about) in COMMANDS.items() if command.startswith(incomplete)]
+
+
+@app.command(
+    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}; later {AGAIN_USAGE}\n\n"
+    f"Visitor of a help desk: {DESK_USAGE}\n\n"
+    f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
+    f"{ACCESS_USAGE}\n\n"
+    "Add --help to ChatApp send, export, config, stats, invite or names to read more.",
+    context_settings=CONTEXT,
+)
+def chat(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ARGUMENTS",
+            help="Ports are 1024-65535; the server is an IP address or a host name that resolves.",
+            autocompletion=_first_words,
+        ),
+    ] = None,
+    server: Annotated[bool, typer.Option("-s", "--server", help="Run the registry on <port>.")] = False,
+    client: Annotated[
+        bool,
+        typer.Option("-c", "--client", help="Chat as a peer, by default at the server of the last time."),
+    ] = False,
+    desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP, show_default="warning")
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", envvar=CONFIG_VARIABLE, help="Registry: its configuration file (TOML)."),
+    ] = None,
+    operator: Annotated[list[str] | None, typer.Option(metavar="NAME|KEY", help=_OPERATOR_HELP)] = None,
+    region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
+    ] = False,
+    room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
+    ack_timeout: Annotated[
+        str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=_ACK_TIMEOUT_HELP)
+    ] = None,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help=_of("Peer", CODE_HELP))] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help=_HOST_HELP)] = None,
+    port: Annotated[str | None, typer.Option(metavar="PORT", help=_PORT_HELP)] = None,
+    registry_key: Annotated[
+        str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
+    ] = None,
+    invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
+    allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
+    ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> int:
+    """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
+    words = words or []
+    check_options(words)
+    # `ChatApp` alone asks for what it needs.
+    is_alone = not (words or server or client or desk or plain or host or port) and is_terminal()
+    if not is_alone:
+        _check_mode(server=server, client=client, desk=desk)
+    access = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
+    _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
+    _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
+    of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
+    _check_fit(of_peer, is_fit=client or is_alone, who="only a peer (-c) has this option")
+    of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
+    _check_fit(
+        of_both,
+        is_fit=client or desk or is_alone,
+        who="only a peer (-c) and a visitor (--desk) have this option",
+    )
+    _check_fit(
+        {"--stay": stay}, is_fit=client or desk or is_alone, who="a registry (-s) always keeps running"
+    )
+    if server:
+        decided: dict[str, object] = {
+            "data": data,
+            "log_level": log_level and log_level.value,
+            "region": region,
+            "operators": operator or None,
+            "invite_only": invite_only or None,
+        }
+        return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port)
+    level = log_level.value if log_level else DEFAULT_LOG_LEVEL
+    if desk:
+        return visit(
+            words,
+            host=host,
+            port=port,
+            queue=queue,
+            registry_key=registry_key,
+            data=data,
+            plain=plain,
+            stay=stay,
+            log_level=level,
+        )
+    if is_alone:
+        chosen = ask_all(folder_from(data) or default_home(), room=room)
+        words, host, port, room = [chosen.name], chosen.server.host, str(chosen.server.port), chosen.room
+    return talk(
+        words,
+        host=host,
+        port=port,
+        room=room,
+        ack_timeout=ack_timeout,
+        code=code,
+        registry_key=registry_key,
+        data=data,
+        plain=plain,
+        stay=stay,
+        log_level=level,
+    )
+
+
+# --- checking
+
+
+def _check_mode(*, server: bool, client: bool, desk: bool) -> None:
+    if server and client:
+        raise Misuse("-s and -c exclude each other: choose the registry or a peer")
+    if desk and (server or client):
+        raise Misuse(f"--desk and {'-s' if server else '-c'} exclude each other: choose one")
+    if not server and not client and not desk:
+        raise Misuse(f"choose one: {SERVER_USAGE}, or {CLIENT_USAGE}")
+
+
+def _check_fit(options: Mapping[str, object], *, is_fit: bool, who: str) -> None:
+    for option, value in options.items():
+        if value and not is_fit:
+            raise Misuse(f"{option}: {who}")

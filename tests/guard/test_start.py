@@ -1,0 +1,79 @@
+"""What a start loads: the number of modules, and the slow ones that must wait until they are needed. How long a start takes
+stands in `bench/` (S2).
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+LOADED = """
+import sys
+sys.argv[0] = "ChatApp"
+from chatapp import starting
+from chatapp.__main__ import main
+if {is_peer}:
+    starting._load_asyncio()
+import asyncio
+asyncio.Runner.run = lambda runner, work: work.close() or 0  # all is loaded, and the program would begin to run
+main({words})
+if {is_terminal}:
+    import chatapp.peer.ui.terminals.tty
+print(*sorted(sys.modules))
+"""
+
+NOT_AT_A_START = {
+    "confusable_homoglyphs",
+    "curses",
+    "multiprocessing",
+    "phonenumbers",
+    "platformdirs",
+    "precis_i18n",
+    "rich",
+    "typer",
+    "unittest",
+}
+NOT_IN_A_PEER = NOT_AT_A_START | {"chatapp.registry", "ssl", "uvloop"}
+PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_terminal", "most", "absent"),
+    [
+        (PEER, False, 390, NOT_IN_A_PEER | {"prompt_toolkit"}),
+        (PEER, True, 540, NOT_IN_A_PEER),
+        (["--desk", "127.0.0.1", "5000"], False, 400, NOT_IN_A_PEER | {"prompt_toolkit"}),
+        (["-s", "5000"], False, 365, NOT_AT_A_START | {"chatapp.peer", "prompt_toolkit", "sqlite3"}),
+        (
+            ["send", "alice", "127.0.0.1", "5000", "bob", "hi"],
+            False,
+            425,
+            NOT_IN_A_PEER - {"typer"} | {"prompt_toolkit"},
+        ),
+    ],
+)
+def test_a_start_loads_few_modules(
+    words: list[str], is_terminal: bool, most: int, absent: set[str], tmp_path: Path
+) -> None:
+    """`most` is a twentieth above what it takes with Python 3.11."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            LOADED.format(is_peer=words[0] != "-s", words=words, is_terminal=is_terminal),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=CHECKOUT,
+        env={"CHATAPP_HOME": str(tmp_path)},
+    )
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert "asyncio" in modules
+    assert sorted(absent & modules) == []
+    assert len(modules) <= most
