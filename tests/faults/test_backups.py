@@ -5,10 +5,12 @@ import shutil
 import signal
 from pathlib import Path
 
-from tests.endtoend.lines import BACK, CHANNEL_TAKEN, LOST, TIME, WELCOME, channel_mail
+import pytest
+
+from tests.endtoend.lines import BACK, CHANNEL_TAKEN, LOST, SAVED, SILENT, TIME, WELCOME, channel_mail
 from tests.faults.conftest import Note
 from tests.support.program import Program
-from tests.support.stage import Stage, knows
+from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 LINES = 10
 SAID = re.compile(r": .*(before|lost|after|answer) \d+\]?$")
@@ -71,6 +73,83 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
         "the registry's folder put back from a backup",
         f"{4 * LINES} of {4 * LINES} lines told as received afterwards shown, to those who stayed and to one who came later",
         "every line told as received is shown",
+    )
+
+
+FAKETIME = shutil.which("faketime")
+MESSAGE = re.compile(r"(before|lost|after) \d+ to \w+")
+
+
+async def talk(author: Program, what: str, *people: str) -> set[str]:
+    """Messages to these people, to everybody and to the room; each is different."""
+    said: set[str] = set()
+    for number in range(LINES):
+        told = {name: f"{what} {number} to {name}" for name in people}
+        to_all, to_room = f"{what} {number} to all", f"{what} {number} to lab"
+        await author.type(*(f"/msg {name} {text}" for name, text in told.items()), f"/all {to_all}", to_room)
+        said.update(told.values(), {to_all, to_room})
+    return said
+
+
+async def reads(reader: Program, said: set[str]) -> None:
+    """Wait until this reader was shown every one of these."""
+    for text in said:
+        await reader.sees(lambda line, text=text: line.rstrip("]").endswith(text))  # type: ignore[misc]
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed")
+async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, figure: Note) -> None:
+    """The lost state of alice's folder has left dave letters and lines; he hears her later messages first."""
+    registry = await stage.registry()
+    alice, bob, carol, dave = peers = await stage.welcome("alice", "bob", "carol", "dave")
+    for peer in peers:
+        await peer.type("join lab")
+        await peer.sees(lambda line: line.startswith("[You are in lab"))
+    to = {name: (name, "all", "lab") for name in ("bob", "carol", "dave")}
+    said = await talk(alice, "before", "bob", "dave")
+    readers = {"bob": bob, "carol": carol, "dave": dave}
+
+    def for_(name: str, what: str) -> set[str]:
+        return {text for text in said if text.startswith(what) and text.split()[-1] in to[name]}
+
+    for name, reader in readers.items():
+        await reads(reader, for_(name, "before"))
+    folder, backup = stage.folder / "alice", stage.folder / "backup"
+    shutil.copytree(folder, backup)
+    await dave.kill()
+    await knows(alice, "bob", "carol", away=["dave"])
+    said |= await talk(alice, "lost", "bob", "dave")
+    await alice.sees_times(2 * LINES, CHANNEL_TAKEN)
+    await alice.sees_times(LINES, SAVED)
+    for name in ("bob", "carol"):
+        await reads(readers[name], for_(name, "lost"))
+    await alice.kill()
+    await registry.kill()
+    for name in ("bob", "carol"):
+        await readers[name].sees(LOST)
+    put_back(backup, folder)
+    readers["dave"] = again = await stage.peer("dave")
+    await again.sees(lambda line: line.startswith(SILENT))
+    assert FAKETIME is not None
+    mine = ["-c", "alice", "127.0.0.1", str(stage.port), str(stage.parse_port("alice"))]
+    alice = await stage.run("alice", [FAKETIME, "-f", "-1h", *CHATAPP, *mine], home="alice", prompt=PROMPT)
+    await alice.sees(lambda line: line.startswith(SILENT))
+    said |= await talk(alice, "after", "bob", "dave")
+    for name in ("bob", "dave"):
+        await reads(readers[name], {text for text in for_(name, "after") if text.endswith(name)})
+    await stage.registry()
+    for reader in (alice, *readers.values()):
+        await reader.sees(lambda line: line in (BACK, WELCOME))
+    await reads(again, for_("dave", "lost"))
+    for name, reader in readers.items():
+        await reads(reader, {text for text in for_(name, "after") if not text.endswith(name)})
+    for name, programs in {"bob": [bob], "carol": [carol], "dave": [dave, again]}.items():
+        shown = [found[0] for one in programs for line in one.lines if (found := MESSAGE.search(line.text))]
+        assert sorted(shown) == sorted(for_(name, "")), name
+    figure(
+        "a person's folder put back, the clock an hour slow, the registry away",
+        f"{len(said)} of {len(said)} messages, lines and letters shown, each once",
+        "everything said is shown, once",
     )
 
 
