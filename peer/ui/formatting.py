@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import msgspec
 
-from chatapp.peer.core.events import AdmissionRefusal, LinkTrouble
+from chatapp.peer.core.events import LinkTrouble
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
@@ -271,29 +271,3 @@ def _with_mentions(text: str, me: str) -> Fragments:
 
 def _naming(me: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){re.escape(me)}(?![\w-])", re.IGNORECASE)
-
-
-_CODE_OF_ANOTHER: Final = "this join code is of another server than the one that answers"
-_ADMISSION: Final = {
-    AdmissionRefusal.BAD_NAME: "it does not accept this name",
-    AdmissionRefusal.OLD_CARD: "it knows a newer card of yours; the clock here may be wrong",
-    AdmissionRefusal.VERSION: "it speaks another version of the protocol",
-    AdmissionRefusal.FULL: "it takes no more new names now",
-    AdmissionRefusal.NOT_SERVING: "it is not serving now",
-    AdmissionRefusal.NOT_INVITED: "this server is invite-only; ask for a join code (--code)",
-    AdmissionRefusal.BAD_CODE: "this join code is used up, too old or not of this server",
-    AdmissionRefusal.KEPT_FOR_OPERATOR: "this name is kept for an operator of the help desk: start once with the code that "
-    "the server has printed for it (CHATAPP_CODE or --code)",
-    AdmissionRefusal.BANNED: "you are banned from this server",
-    AdmissionRefusal.OTHER_PROGRAM: "another program uses your name and key; type reg to take them back",
-    AdmissionRefusal.CODE_OF_ANOTHER: _CODE_OF_ANOTHER,
-}
-
-
-def admission_refusal(refusal: AdmissionRefusal, key: str = "") -> str:
-    """Why the server does not let us in; `key` as in `AdmissionRefused`."""
-    if key and refusal is AdmissionRefusal.NOT_INVITED:
-        return f"{_ADMISSION[refusal]} or have your key listed: {key}"
-    if key and refusal is AdmissionRefusal.CODE_OF_ANOTHER:
-        return f"{_ADMISSION[refusal]}, whose key is {key}"
-    return _ADMISSION[refusal]

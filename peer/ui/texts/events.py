@@ -56,7 +56,6 @@ from chatapp.peer.core.events import (
 )
 from chatapp.peer.ui.formatting import (
     MessageLine,
-    admission_refusal,
     counted,
     key_accepted,
     key_changed,
@@ -70,7 +69,7 @@ from chatapp.peer.ui.formatting import (
 from chatapp.peer.ui.texts.answers import name_taken
 from chatapp.peer.ui.texts.desk import duty_lines
 from chatapp.peer.ui.texts.people import IdentityEvent, identity_lines, presence_lines
-from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, kept
+from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refusal, kept
 from chatapp.wire.text import sanitize
 
 FateEvent = (

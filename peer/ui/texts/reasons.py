@@ -1,8 +1,9 @@
-"""Words that lines of several kinds share: why a message was not sent, and why the registry did not answer."""
+"""Words that lines of several kinds share: why a message was not sent, why the registry did not answer, or does
+not let us in."""
 
 from typing import Final
 
-from chatapp.peer.core.events import MessageReason, NoAnswer
+from chatapp.peer.core.events import AdmissionRefusal, MessageReason, NoAnswer
 
 NO_ANSWER: Final = {
     NoAnswer.OFFLINE: "you are offline",
@@ -24,6 +25,20 @@ UNSENT: Final = {
     MessageReason.OWN_DISK: "nothing can be stored here, and too much is waiting already",
     MessageReason.ENDED: "the program has ended",
 }
+_ADMISSION: Final = {
+    AdmissionRefusal.BAD_NAME: "it does not accept this name",
+    AdmissionRefusal.OLD_CARD: "it knows a newer card of yours; the clock here may be wrong",
+    AdmissionRefusal.VERSION: "it speaks another version of the protocol",
+    AdmissionRefusal.FULL: "it takes no more new names now",
+    AdmissionRefusal.NOT_SERVING: "it is not serving now",
+    AdmissionRefusal.NOT_INVITED: "this server is invite-only; ask for a join code (--code)",
+    AdmissionRefusal.BAD_CODE: "this join code is used up, too old or not of this server",
+    AdmissionRefusal.KEPT_FOR_OPERATOR: "this name is kept for an operator of the help desk: start once with the code that "
+    "the server has printed for it (CHATAPP_CODE or --code)",
+    AdmissionRefusal.BANNED: "you are banned from this server",
+    AdmissionRefusal.OTHER_PROGRAM: "another program uses your name and key; type reg to take them back",
+    AdmissionRefusal.CODE_OF_ANOTHER: "this join code is of another server than the one that answers",
+}
 _WHEN_ROOM: Final = frozenset(
     {MessageReason.MAILBOX_FULL, MessageReason.SHARE_USED_UP, MessageReason.DISK_FULL}
 )
@@ -36,6 +51,15 @@ def kept(why: MessageReason) -> str:
     if why is MessageReason.DISK_FAILED:
         return f"{UNSENT[why]}; it goes out when the server can store it"
     return UNSENT[why]
+
+
+def admission_refusal(refusal: AdmissionRefusal, key: str = "") -> str:
+    """Say why the server does not let us in; `key` as in `AdmissionRefused`."""
+    if key and refusal is AdmissionRefusal.NOT_INVITED:
+        return f"{_ADMISSION[refusal]} or have your key listed: {key}"
+    if key and refusal is AdmissionRefusal.CODE_OF_ANOTHER:
+        return f"{_ADMISSION[refusal]}, whose key is {key}"
+    return _ADMISSION[refusal]
 
 
 SERVER_SILENT: Final = "[Server not responding]"

@@ -176,3 +176,49 @@ def test_it_is_asked_again_behind_the_entry_on_the_next_link(node: Node) -> None
     asked = [one for one in node.asked() if isinstance(one, EnterRoom | SetTopic)]
     assert [type(one) for one in asked] == [EnterRoom, SetTopic]
     assert asked[1] == first
+
+
+def test_only_the_newest_request_counts(node: Node) -> None:
+    enter(node)
+    node.saw()
+    first, second = ask(node, "First"), ask(node, "Second")
+    node.told(TopicRefused(first.reference, TopicRefusal.NOT_SERVING))
+    assert shown(node) == []
+    node.told(TopicRefused(second.reference, TopicRefusal.NOT_SERVING))
+    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.NOT_SERVING)]
+
+
+def test_a_topic_that_is_too_long_takes_the_place_of_the_request_before_it(node: Node) -> None:
+    enter(node)
+    node.saw()
+    ask(node, "First")
+    node.core.rooms.topic.ask("x" * (TOPIC_MAX + 1), now=node.now)
+    node.pass_time(POLICY.give_up_after + 0.1)
+    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
+
+
+def test_a_request_is_not_made_for_another_room(node: Node) -> None:
+    enter(node)
+    node.lose_link()
+    node.saw()
+    node.core.rooms.topic.ask("Exam", now=node.now)
+    node.core.rooms.leave(now=node.now)
+    link_again(node, BOB.row(1, sender_index=7))
+    assert requests(node, SetTopic) == []
+    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.NOT_HERE)]
+    node.pass_time(POLICY.give_up_after + 0.1)
+    assert shown(node) == []
+
+
+def test_a_topic_told_after_we_left_is_not_shown(node: Node) -> None:
+    enter(node)
+    node.core.rooms.leave(now=node.now)
+    node.saw()
+    node.told(TopicChanged(0, "#lab", EXAM))
+    assert shown(node) == []
+
+
+def test_unknown_until_the_registry_has_told_it(node: Node) -> None:
+    enter(node)
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    assert shown_on_request(again) == [happened.TopicUnknown(room="lab")]
