@@ -26,8 +26,8 @@ from typing import Any
 
 import chatapp.peer.driver
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import DirectReceived, MailReturned
-from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.peer.core.events import DirectReceived, MailReturned, MessageState
+from chatapp.peer.receipts import Receipt
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint, Receive
 
@@ -116,8 +116,8 @@ class Node:
             receipt = await self._me.send(to, text_of(index))
             await receipt.settled()
             took.append(time.perf_counter() - start)
-            if receipt.outcome is not Outcome.DELIVERED:
-                raise RuntimeError(f"message {index}: {receipt.outcome} {receipt.reason}")
+            if receipt.state is not MessageState.DELIVERED or receipt.through_server:
+                raise RuntimeError(f"message {index}: {receipt.state.name} {receipt.reason}")
         return {
             "p50": statistics.median(took),
             "p90": sorted(took)[int(0.9 * count)],
@@ -130,7 +130,7 @@ class Node:
         for index in range(count):
             while window and len(waiting) >= window:
                 await waiting[0].settled()
-                while waiting and waiting[0].outcome is not None:
+                while waiting and waiting[0].state is not MessageState.UNSETTLED:
                     check(waiting.popleft())
             waiting.append(await self._me.send(to, text_of(index, size)))
             if not window and index % 64 == 63:
@@ -162,8 +162,8 @@ class Node:
 
 def check(receipt: Receipt) -> None:
     """Check that every message was acknowledged directly: a detour would spoil the figure."""
-    if receipt.outcome is not Outcome.DELIVERED:
-        raise RuntimeError(f"message {receipt.number}: {receipt.outcome} {receipt.reason}")
+    if receipt.state is not MessageState.DELIVERED or receipt.through_server:
+        raise RuntimeError(f"message {receipt.number}: {receipt.state.name} {receipt.reason}")
 
 
 def tell(answer: object) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from chatapp.peer.client import Peer
     from chatapp.peer.core import events
+    from chatapp.peer.core.events import MessageState
     from chatapp.peer.errors import (
         AlreadyOpen,
         NameTaken,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         OtherRegistry,
         ServerUnreachable,
     )
-    from chatapp.peer.receipts import Outcome, Receipt
+    from chatapp.peer.receipts import Receipt
     from chatapp.wire.delivery.policy import Policy
     from chatapp.wire.errors import ChatAppError
 
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyOpen",
     "ChatAppError",
+    "MessageState",
     "NameTaken",
     "NotAdmitted",
     "NotLetIn",
     "NotOpen",
     "OtherRegistry",
-    "Outcome",
     "Peer",
     "Policy",
     "Receipt",
@@ -44,7 +45,7 @@ __all__ = [
 
 _HOMES: Final = {
     "ChatAppError": "chatapp.wire.errors",
-    "Outcome": "chatapp.peer.receipts",
+    "MessageState": "chatapp.peer.core.events",
     "Peer": "chatapp.peer.client",
     "Policy": "chatapp.wire.delivery.policy",
     "Receipt": "chatapp.peer.receipts",

@@ -12,7 +12,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from chatapp.peer.core import records as said
-from chatapp.peer.core.records import CHANNEL_MARK, MessageState
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.records import CHANNEL_MARK
 from chatapp.peer.core.trace import TraceEvent, packed
 from chatapp.peer.history.database import History
 from chatapp.peer.ui.commands import COMMANDS

@@ -35,7 +35,7 @@ from chatapp.peer.feed import EventFeed
 from chatapp.peer.history.query import HistoryView
 from chatapp.peer.keystore import NameHasKeys, folder_of
 from chatapp.peer.node import PeerNode
-from chatapp.peer.receipts import CHANNEL, Outcome, Receipt
+from chatapp.peer.receipts import CHANNEL, Receipt
 from chatapp.wire.address import Address, parse_port
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.delivery.policy import Policy
@@ -358,7 +358,7 @@ class Peer:
         if begun is not None:
             return node.receipts.open(begun.to, begun.number)
         receipt = Receipt("", 0)
-        receipt.settle(Outcome.REFUSED, happened.MessageReason.NOT_IN_ROOM)
+        receipt.settle(happened.MessageState.REFUSED, happened.MessageReason.NOT_IN_ROOM)
         return receipt
 
     async def settled(self) -> None:
@@ -367,8 +367,9 @@ class Peer:
 
     def _refuse(self, to: str, reason: happened.MessageReason) -> Receipt:
         receipt = Receipt(to, 0)
-        receipt.settle(Outcome.REFUSED, reason)
-        self._open_node().tell([happened.MessageRefused(to=to, number=0, reason=reason)])
+        receipt.settle(happened.MessageState.REFUSED, reason)
+        refused = happened.MessageChanged(to=to, number=0, state=happened.MessageState.REFUSED, reason=reason)
+        self._open_node().tell([refused])
         return receipt
 
     @property

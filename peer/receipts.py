@@ -1,83 +1,66 @@
 """Receipts: what became of each message of ours, for programs that wait for it."""
 
 import asyncio
-import enum
 from collections.abc import Mapping
 from typing import Final
 
 from chatapp.peer.core.events import (
     Addressed,
-    ChannelAccepted,
-    ChannelUnanswered,
-    Delivered,
     Event,
-    Expired,
-    GroupLineRefused,
-    Kept,
+    MessageChanged,
     MessageReason,
-    MessageRefused,
+    MessageState,
     Renamed,
     Renumbered,
-    RoomAccepted,
-    RoomUnanswered,
-    Saved,
 )
 from chatapp.peer.errors import NotOpen
-from chatapp.wire.messages.rooms import ROOM_SIGN
-
-
-class Outcome(enum.Enum):
-    """What became of a message."""
-
-    DELIVERED = "decrypted and stored by the recipient's program"
-    RELAYED = "the same, through the registry"
-    SAVED = "on the registry's disk, sealed"
-    KEPT = "in our own outbox; it goes out when a way opens"
-    REFUSED = "it will not arrive"
-
 
 CHANNEL: Final = ""
 """The recipient of lines to the channel: no name is empty."""
 
 
 class Receipt:
-    """The receipt of one message. `outcome` may change from KEPT to another one, when a way opens; `number` may change
-    once, before the message is sent."""
+    """The receipt of one message. `state` is UNSETTLED at first, and may change from KEPT to another one when a way opens;
+    `number` may change once, before the message is sent."""
 
-    __slots__ = ("_is_over", "_waiters", "number", "outcome", "reason", "to")
+    __slots__ = ("_is_over", "_waiters", "number", "reason", "state", "through_server", "to")
 
     def __init__(self, to: str, number: int) -> None:
         self.to: Final = to
         self.number = number
-        self.outcome: Outcome | None = None
+        self.state = MessageState.UNSETTLED
         self.reason: MessageReason | None = None
+        self.through_server = False
+        """Whether a delivered message went through the registry."""
         self._is_over = False
         self._waiters: list[asyncio.Future[None]] | None = None
         """A future for each waiter, so that one who is cancelled takes the answer from nobody. Mostly nobody waits."""
 
     def __repr__(self) -> str:
-        outcome = self.outcome.name if self.outcome is not None else "under way"
+        state = self.state.name if self.state is not MessageState.UNSETTLED else "under way"
         reason = "" if self.reason is None else f": {self.reason.value}"
-        return f"<Receipt of {self.number} to {self.to!r}: {outcome}{reason}>"
+        return f"<Receipt of {self.number} to {self.to!r}: {state}{reason}>"
 
-    async def settled(self) -> Outcome:
-        """Wait for the first outcome."""
-        while self.outcome is None:
+    async def settled(self) -> MessageState:
+        """Wait for the first state after UNSETTLED."""
+        while self.state is MessageState.UNSETTLED:
             await self._change()
-        return self.outcome
+        return self.state
 
-    async def final(self) -> Outcome:
-        """Wait for an outcome other than KEPT. Raises NotOpen when the peer is closed first: the message goes out at the
-        next start, and this receipt does not learn of it."""
-        while self.outcome is None or self.outcome is Outcome.KEPT:
+    async def final(self) -> MessageState:
+        """Wait for a state after UNSETTLED and KEPT. Raises NotOpen when the peer is closed first: the message goes out at
+        the next start, and this receipt does not learn of it."""
+        while self.state in (MessageState.UNSETTLED, MessageState.KEPT):
             if self._is_over:
                 raise NotOpen
             await self._change()
-        return self.outcome
+        return self.state
 
-    def settle(self, outcome: Outcome, reason: MessageReason | None = None) -> None:
-        """Note the outcome and wake whoever waits for it."""
-        self.outcome, self.reason = outcome, reason
+    def settle(
+        self, state: MessageState, reason: MessageReason | None = None, *, through_server: bool = False
+    ) -> None:
+        """Note the state and wake whoever waits for it."""
+        self.state, self.reason, self.through_server = state, reason, through_server
         self._wake()
 
     def close(self) -> None:
@@ -101,23 +84,7 @@ class Receipt:
                     future.set_result(None)
 
 
-_ABOUT_OURS: Final = frozenset(
-    {
-        Addressed,
-        Delivered,
-        Saved,
-        MessageRefused,
-        Expired,
-        Kept,
-        Renamed,
-        Renumbered,
-        ChannelAccepted,
-        ChannelUnanswered,
-        RoomAccepted,
-        GroupLineRefused,
-        RoomUnanswered,
-    }
-)
+_ABOUT_OURS: Final = frozenset({MessageChanged, Addressed, Renamed, Renumbered})
 """The events that concern a receipt. All others are recognised by one look-up in this set."""
 
 
@@ -152,16 +119,12 @@ class Receipts:
         if type(event) not in _ABOUT_OURS:
             return
         match event:
-            case Delivered(to=to, number=number, through_server=relayed):
-                self._close(to, number, Outcome.RELAYED if relayed else Outcome.DELIVERED)
-            case Saved(to=to, number=number):
-                self._close(to, number, Outcome.SAVED)
-            case MessageRefused(to=to, number=number, reason=reason):
-                self._close(to, number, Outcome.REFUSED, reason)
-            case Expired(to=to, number=number):
-                self._close(to, number, Outcome.REFUSED, MessageReason.NEVER_FETCHED)
-            case Kept(to=to, number=number):
-                self._keep(to, number)
+            case MessageChanged(to=to, number=number, state=MessageState.KEPT):
+                if (kept := self._open.get((to, number))) is not None:
+                    kept.settle(MessageState.KEPT)
+            case MessageChanged(to=to, number=number, state=state, reason=reason):
+                if (receipt := self._open.pop((to, number), None)) is not None:
+                    receipt.settle(state, reason, through_server=event.through_server)
             case Addressed(name=name, to=to, numbers=numbers):
                 self.renumber(name, numbers, to=to)
             case Renumbered(to=to, numbers=numbers):
@@ -169,16 +132,6 @@ class Receipts:
             case Renamed(old=old, new=new):
                 for to, number in [key for key in self._open if key[0] == old]:
                     self._open[(new, number)] = self._open.pop((to, number))
-            case ChannelAccepted(number=number):
-                self._close(CHANNEL, number, Outcome.SAVED)
-            case ChannelUnanswered(number=number):
-                self._keep(CHANNEL, number)
-            case RoomAccepted(room=room, number=number):
-                self._close(ROOM_SIGN + room, number, Outcome.SAVED)
-            case RoomUnanswered(room=room, number=number):
-                self._keep(ROOM_SIGN + room, number)
-            case GroupLineRefused(room=room, number=number, reason=reason):
-                self._close(ROOM_SIGN + room if room else CHANNEL, number, Outcome.REFUSED, reason)
             case _:
                 pass
 
@@ -186,19 +139,10 @@ class Receipts:
         """Close all receipts: the peer is being closed. `is_kept`: what is still under way is on disk and goes out at the
         next start."""
         for receipt in self._open.values():
-            if receipt.outcome is None:
+            if receipt.state is MessageState.UNSETTLED:
                 if is_kept:
-                    receipt.settle(Outcome.KEPT)
+                    receipt.settle(MessageState.KEPT)
                 else:
-                    receipt.settle(Outcome.REFUSED, MessageReason.ENDED)
+                    receipt.settle(MessageState.REFUSED, MessageReason.ENDED)
             receipt.close()
         self._open.clear()
-
-    def _keep(self, to: str, number: int) -> None:
-        if (kept := self._open.get((to, number))) is not None:
-            kept.settle(Outcome.KEPT)
-
-    def _close(self, to: str, number: int, outcome: Outcome, reason: MessageReason | None = None) -> None:
-        receipt = self._open.pop((to, number), None)
-        if receipt is not None:
-            receipt.settle(outcome, reason)

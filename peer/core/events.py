@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.wire.messages.rooms import ROOM_SIGN
+
 
 class DutyChanged(msgspec.Struct, frozen=True, kw_only=True):
     """We went on duty for a queue, or off duty."""
@@ -724,12 +726,44 @@ class MessageReason(enum.Enum):
     ENDED = "our program ended before the message was stored"
 
 
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """The recipient's program has decrypted and stored the message."""
+class MessageState(enum.IntEnum):
+    """How far one of our own messages or lines got. The numbers are stored on disk."""
+
+    UNSETTLED = 1
+    """On its way, or not begun yet."""
+    KEPT = 2
+    """In our own outbox; it goes out when a way opens."""
+    SAVED = 3
+    """On the registry's disk: sealed in the recipient's mailbox, or in the log of a group. A sealed message is sent directly
+    again ahead of a newer one, to keep the order."""
+    DELIVERED = 4
+    """Decrypted and stored by the recipient's program. A line of a group that the registry has is stored as DELIVERED, too,
+    as nothing more happens to it."""
+    REFUSED = 5
+    """It will not arrive."""
+    EXPIRED = 6
+    """The mail was never fetched and is gone."""
+
+
+class MessageChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A message or line of ours has this state now. It is told once, except that KEPT is told for each `reason`."""
 
     to: str
+    """The recipient's name; empty for the channel; a room's name has its sign."""
     number: int
-    through_server: bool
+    """0 when the message was never begun."""
+    state: MessageState
+    reason: MessageReason | None = None
+    """Why it is KEPT (None: the registry is away), REFUSED or EXPIRED."""
+    through_server: bool = False
+    """DELIVERED: whether it went through the registry."""
+    text: str = ""
+    """EXPIRED: the text of the message."""
+
+    @property
+    def room(self) -> str:
+        """The room to which the line was said; empty for the channel and for a person."""
+        return self.to.removeprefix(ROOM_SIGN) if self.to.startswith(ROOM_SIGN) else ""
 
 
 class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True):
@@ -737,29 +771,6 @@ class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True):
 
     to: str
     number: int
-
-
-class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """The mail is on the registry's disk."""
-
-    to: str
-    number: int
-
-
-class MessageRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """The message will never arrive. `number` is 0 when it was never begun."""
-
-    to: str
-    number: int
-    reason: MessageReason
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """No way is open now, so the message waits in our outbox, on disk. `reason` is None when the registry is away."""
-
-    to: str
-    number: int
-    reason: MessageReason | None = None
 
 
 class Addressed(msgspec.Struct, frozen=True, kw_only=True):
@@ -778,54 +789,12 @@ class Renumbered(msgspec.Struct, frozen=True, kw_only=True):
     numbers: dict[int, int]
 
 
-class Expired(msgspec.Struct, frozen=True, kw_only=True):
-    """Our mail was never fetched and is gone from the registry."""
-
-    to: str
-    number: int
-    text: str
-
-
 class TooLong(msgspec.Struct, frozen=True, kw_only=True):
     """The text is longer than the limit (bytes of UTF-8), and nothing was sent."""
 
     to: str
     size: int
     limit: int
-
-
-class ChannelAccepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry has our line for the channel on its disk."""
-
-    number: int
-
-
-class ChannelUnanswered(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry did not answer our line for the channel."""
-
-    number: int
-
-
-class RoomAccepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry has our line on its disk, so every member gets it."""
-
-    room: str
-    number: int
-
-
-class RoomUnanswered(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry did not answer: the line goes directly to the members in reach, and to the others when it is back."""
-
-    room: str
-    number: int
-
-
-class GroupLineRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry cannot store our line for the channel (`room` is empty) or for a room: nobody gets it."""
-
-    room: str
-    number: int
-    reason: MessageReason
 
 
 class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True):
@@ -835,23 +804,7 @@ class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-SentEvent = (
-    Delivered
-    | Unacknowledged
-    | Saved
-    | MessageRefused
-    | Kept
-    | Addressed
-    | Renumbered
-    | Expired
-    | TooLong
-    | ChannelAccepted
-    | ChannelUnanswered
-    | RoomAccepted
-    | RoomUnanswered
-    | GroupLineRefused
-    | LinesAbandoned
-)
+SentEvent = MessageChanged | Unacknowledged | Addressed | Renumbered | TooLong | LinesAbandoned
 
 
 class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,9 @@
 from typing import Final
 
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import Delivered, DirectReceived
+from chatapp.peer.core.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.people.conversation import Message, OutgoingStream
-from chatapp.peer.core.records import MessageState, Named, OutgoingAdded, OutgoingChanged, StoredStream
+from chatapp.peer.core.records import Named, OutgoingAdded, OutgoingChanged, StoredStream
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.table import Card
 
@@ -108,5 +108,5 @@ class NotesToSelf:
                 DirectReceived(
                     sender=name, identity=key, number=message.number, text=message.text, at=at, late=None
                 ),
-                Delivered(to=name, number=message.number, through_server=False),
+                MessageChanged(to=name, number=message.number, state=MessageState.DELIVERED),
             ]

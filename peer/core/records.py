@@ -5,31 +5,16 @@ key of a stream: see `parties_of`.
 """
 
 import contextlib
-import enum
 import hashlib
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.trace import Stored
 from chatapp.wire.messages.direct import Number
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
-
-
-class MessageState(enum.IntEnum):
-    """How far one of our own messages got."""
-
-    UNSETTLED = 1
-    """On its way, or not begun yet."""
-    KEPT = 2
-    """In our outbox: no way was open."""
-    SAVED = 3
-    """In the recipient's mailbox at the registry. Sent directly again ahead of a newer message, to keep the order."""
-    DELIVERED = 4
-    REFUSED = 5
-    EXPIRED = 6
-
 
 FINAL: Final = frozenset({MessageState.DELIVERED, MessageState.REFUSED, MessageState.EXPIRED})
 """States that never change again."""

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import (
     CursorMoved,
     FloorRaised,
@@ -20,7 +21,6 @@ from chatapp.peer.core.records import (
     IncomingAdded,
     LineAccepted,
     Loaded,
-    MessageState,
     NameBlocked,
     NameCleared,
     Named,

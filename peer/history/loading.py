@@ -9,13 +9,13 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import (
     DEAD,
     FINAL,
     KEY_SIZE,
     Key,
     Loaded,
-    MessageState,
     RoomKept,
     StoredGroup,
     StoredIncoming,

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.core.events import SOMEBODY
-from chatapp.peer.core.records import FINAL, KEY_SIZE, MessageState, parties_of
+from chatapp.peer.core.events import SOMEBODY, MessageState
+from chatapp.peer.core.records import FINAL, KEY_SIZE, parties_of
 from chatapp.peer.core.trace import Raw, Stored, TraceStep, readable, unpacked
 from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.search import SearchIndex, query

@@ -10,8 +10,9 @@ from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.main import open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
@@ -29,11 +30,11 @@ SETTLES_WITHIN: Final = 30.0
 """Seconds after which the message counts as kept. All ways of delivery together take ten at most; a script must not hang."""
 
 _OUTCOMES: Final = {
-    Outcome.DELIVERED: ("delivered", DELIVERED),
-    Outcome.RELAYED: ("delivered", DELIVERED),
-    Outcome.SAVED: ("saved", SAVED),
-    Outcome.KEPT: ("kept", FAILED),
-    Outcome.REFUSED: ("refused", FAILED),
+    MessageState.DELIVERED: ("delivered", DELIVERED),
+    MessageState.SAVED: ("saved", SAVED),
+    MessageState.KEPT: ("kept", FAILED),
+    MessageState.REFUSED: ("refused", FAILED),
+    MessageState.EXPIRED: ("refused", FAILED),
 }
 
 
@@ -96,7 +97,7 @@ async def _settle(receipt: Receipt) -> None:
         async with asyncio.timeout(SETTLES_WITHIN):
             await receipt.settled()
     except TimeoutError:
-        receipt.settle(Outcome.KEPT)
+        receipt.settle(MessageState.KEPT)
 
 
 def _is_in(events: Sequence[happened.Event]) -> bool:
@@ -127,19 +128,19 @@ def _about(receipt: Receipt, events: Sequence[happened.Event]) -> list[happened.
 
 
 def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *, as_json: bool) -> int:
-    assert receipt.outcome is not None, "it has settled"
-    outcome, status = _OUTCOMES[receipt.outcome]
+    outcome, status = _OUTCOMES[receipt.state]
     if as_json:
         _print_json(
             to=receipt.to,
             number=receipt.number,
             outcome=outcome,
-            through_server=receipt.outcome is Outcome.RELAYED,
+            through_server=receipt.through_server,
             seconds=round(seconds, 3),
             reason="" if receipt.reason is None else receipt.reason.name.lower(),
         )
     else:
-        lines = _lines(events) or lines_of(happened.Kept(to=receipt.to, number=receipt.number))
+        kept = happened.MessageChanged(to=receipt.to, number=receipt.number, state=MessageState.KEPT)
+        lines = _lines(events) or lines_of(kept)
         print(*lines, sep="\n", flush=True)
     return status
 

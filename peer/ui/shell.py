@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui import parser
 from chatapp.peer.ui.actions import Actions
@@ -74,15 +75,12 @@ class SessionState:
         """Return the lines to show for an event; none that would only repeat the last notice."""
         lines = lines_of(event, in_reach=self._peer.in_reach)
         match event:
-            case happened.RoomUnanswered():
+            case happened.MessageChanged(state=MessageState.KEPT) if event.room:
                 before, self._last_room_notice = self._last_room_notice, lines
                 return lines if lines != before else []
-            case (
-                happened.RoomAccepted()
-                | happened.EnteredRoom()
-                | happened.ServerLost()
-                | happened.ServerBack()
-            ):
+            case happened.EnteredRoom() | happened.ServerLost() | happened.ServerBack():
+                self._last_room_notice = []
+            case happened.MessageChanged(state=MessageState.SAVED) if event.room:
                 self._last_room_notice = []
             case _:
                 pass
@@ -104,7 +102,11 @@ class SessionState:
                 self._completions.add_recent(line.sender)
         for event in batch:
             match event:
-                case happened.Delivered(to=to) | happened.Unacknowledged(to=to) | happened.Kept(to=to):
+                case happened.Unacknowledged(to=to):
+                    self._completions.add_recent(to)
+                case happened.MessageChanged(
+                    to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
+                ) if to:
                     self._completions.add_recent(to)
                 case happened.EnteredRoom(room=room):
                     self._completions.add_room(room)

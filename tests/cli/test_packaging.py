@@ -15,9 +15,9 @@ CHECKOUT = Path(__file__).parents[2]
 FOLDERS = ("peer", "registry", "wire")
 USER = """
 import asyncio
-from chatapp import NameTaken, Outcome, Peer, Policy, Receipt, events
+from chatapp import MessageState, NameTaken, Peer, Policy, Receipt, events
 
-async def talk() -> Outcome:
+async def talk() -> MessageState:
     async with Peer("alice", ("127.0.0.1", 5000)) as me:
         receipt: Receipt = await me.send("bob", "hi")
         return await receipt.settled()

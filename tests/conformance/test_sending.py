@@ -6,6 +6,7 @@ from chatapp.peer.core import events as happened
 from tests.conformance import by_hand
 from tests.conformance.ours import NOW, WALL, Ours, frames_for
 from tests.conformance.stranger import Fields, Stranger, unpacked
+from tests.support.screen import is_now
 
 
 def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
@@ -50,7 +51,7 @@ def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
     number = ours.core.sending.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, number, [1]]))
-    assert [event.number for event in ours.seen if isinstance(event, happened.Delivered)] == [number]
+    assert [event.number for event in ours.seen if is_now(event, happened.MessageState.DELIVERED)] == [number]
     ours.take()
     ours.wait(3.0)
     assert [data for data, _ in ours.take() if data[0] in (6, 7, 10)] == []
@@ -117,7 +118,7 @@ def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> No
     number = ours.core.sending.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, number, [1]]))
-    assert not any(isinstance(event, happened.Delivered) for event in ours.seen)
+    assert not any(is_now(event, happened.MessageState.DELIVERED) for event in ours.seen)
     ours.receive(bob.seal([6, 2**61 + 1]))
     assert not any(isinstance(event, happened.Renumbered) for event in ours.seen), (
         "more than anybody may know"

@@ -11,7 +11,8 @@ from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
-from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.receipts import Receipt
 from tests.faults.ledger import Ledger, What
 
 EACH: Final = 2.0
@@ -68,10 +69,11 @@ class Bot:
                     self._note(What.FATE, type(event).__name__)
                 case happened.LinesAbandoned():
                     self._note(What.FATE, "told that a room line did not reach everybody")
+                case happened.MessageChanged(state=MessageState.REFUSED) if event.room:
+                    self._note(What.BROKEN, str(event))
                 case (
                     happened.KeyChanged()
                     | happened.RegistryKeyChanged()
-                    | happened.GroupLineRefused()
                     | happened.MailUnreadable()
                     | happened.MailHeldBack()
                     | happened.LineUnreadable()
@@ -143,15 +145,15 @@ class Bot:
     def _settle(self) -> None:
         left: list[tuple[str, Receipt]] = []
         for text, receipt in self._receipts:
-            if receipt.outcome is None:
+            if receipt.state is MessageState.UNSETTLED:
                 left.append((text, receipt))
                 continue
             is_of_room = "#" in text
             kind = "room line" if is_of_room else "message"
-            self._note(What.FATE, f"{kind} {receipt.outcome.name.lower()} {receipt.reason}".rstrip())
+            self._note(What.FATE, f"{kind} {receipt.state.name.lower()} {receipt.reason}".rstrip())
             # Who is about to leave a room takes a kept line along.
-            is_promise = not (is_of_room and receipt.outcome is Outcome.KEPT and not self.is_steady)
-            if is_promise and receipt.outcome is not Outcome.REFUSED:
+            is_promise = not (is_of_room and receipt.state is MessageState.KEPT and not self.is_steady)
+            if is_promise and receipt.state is not MessageState.REFUSED:
                 self._note(What.PROMISED, text)
         self._receipts = left
 

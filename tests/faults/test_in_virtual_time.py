@@ -9,11 +9,12 @@ from typing import Final
 import pytest
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.events import MessageState
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.simulation.hazards import YEAR
 from tests.support.network import Weather
+from tests.support.screen import is_now
 from tests.support.world import World
 
 APART: Final = 70.0
@@ -42,7 +43,8 @@ def test_as_many_go_round_as_chance_has_it(loss: float, figure: Note) -> None:
         world.network.run_for(APART)
     assert bob.screen.texts() == [f"message {number}" for number in range(MESSAGES)]
     round_about = alice.screen.count(happened.Unacknowledged) + sum(
-        isinstance(event, happened.Delivered) and event.through_server for event in alice.screen.events
+        is_now(event, happened.MessageState.DELIVERED) and event.through_server
+        for event in alice.screen.events
     )
     measured = f"{round_about} of {MESSAGES:,} not confirmed straight, all shown once and in order"
     figure(f"loss of {loss:.0%} each way", measured, f"at most {UNCONFIRMED[loss]:.2%}")
@@ -87,7 +89,8 @@ def test_the_first_message_after_a_restart_goes_straight(seed: int) -> None:
     assert world.network.run_until(lambda: "after" in bob.screen.texts(), within=2.5)
     assert world.network.run_until(lambda: not alice.count_standing(MessageState.UNSETTLED), within=2.5)
     assert not any(
-        isinstance(event, happened.MessageRefused | happened.MailUnreadable) for event in alice.screen.events
+        is_now(event, MessageState.REFUSED) or isinstance(event, happened.MailUnreadable)
+        for event in alice.screen.events
     )
 
 

@@ -54,7 +54,7 @@ class TestDirectMessages:
             alice.core.sending.send("bob", TEXT, now=world.network.now)
         alice.pump()
         assert world.network.run_until(
-            lambda: alice.screen.count(happened.Delivered) == MESSAGES, within=10.0
+            lambda: alice.screen.count(happened.MessageState.DELIVERED) == MESSAGES, within=10.0
         )
         return world, sizes
 

@@ -9,10 +9,10 @@ import pytest
 
 from chatapp.peer.client import Peer, PeerState
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import AlreadyOpen, NameTaken, NotAdmitted, NotOpen, OtherRegistry, ServerUnreachable
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import IDENTITY_FILE, FolderInUse, KeyFolder
-from chatapp.peer.receipts import Outcome
 from chatapp.registry.access import AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
@@ -29,7 +29,7 @@ __all__ = ["village"]
 async def test_a_message_arrives_and_its_sender_learns_of_it(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         receipt = await alice.send("bob", "hi")
-        assert await outcome_of(receipt) is Outcome.DELIVERED
+        assert await outcome_of(receipt) is MessageState.DELIVERED
         received = await next_of(bob, happened.DirectReceived)
         assert (received.sender, received.text, received.late) == ("alice", "hi", None)
 
@@ -38,7 +38,7 @@ async def test_many_messages_in_one_turn_arrive_in_order(village: Village) -> No
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         receipts = [await alice.send("bob", f"{number}") for number in range(300)]
         outcomes = [await outcome_of(receipt) for receipt in receipts]
-        assert set(outcomes) == {Outcome.DELIVERED}
+        assert set(outcomes) == {MessageState.DELIVERED}
         texts = [(await next_of(bob, happened.DirectReceived)).text for _ in receipts]
         assert texts == [f"{number}" for number in range(300)]
 
@@ -62,13 +62,13 @@ async def test_a_message_alone_leaves_inside_send_and_later_ones_share_a_datagra
         await alice.send("bob", "not alone")
         last = await alice.send("bob", "nor this one")
         assert sum(left) == 1
-        assert await outcome_of(alone) is await outcome_of(last) is Outcome.DELIVERED
+        assert await outcome_of(alone) is await outcome_of(last) is MessageState.DELIVERED
 
 
 async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         text = "é" * (TEXT_MAX // 2)
-        assert await outcome_of(await alice.send("bob", text)) is Outcome.DELIVERED
+        assert await outcome_of(await alice.send("bob", text)) is MessageState.DELIVERED
         assert (await next_of(bob, happened.DirectReceived)).text == text
         with pytest.raises(TextTooLong):
             await alice.send("bob", text + "x")
@@ -76,10 +76,10 @@ async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Vil
 
 async def test_to_oneself_and_to_nobody(village: Village) -> None:
     async with village.peer("alice") as alice:
-        assert await outcome_of(await alice.send("ALICE", "milk")) is Outcome.DELIVERED
+        assert await outcome_of(await alice.send("ALICE", "milk")) is MessageState.DELIVERED
         assert (await next_of(alice, happened.DirectReceived)).text == "milk"
         refused = await alice.send("nobody", "hi")
-        assert await outcome_of(refused) is Outcome.REFUSED
+        assert await outcome_of(refused) is MessageState.REFUSED
         assert refused.reason
 
 
@@ -87,7 +87,7 @@ async def test_mail_waits_for_absent_people(village: Village) -> None:
     async with village.peer("bob"):
         pass
     async with village.peer("alice") as alice:
-        assert await outcome_of(await alice.send("bob", "hi")) is Outcome.SAVED
+        assert await outcome_of(await alice.send("bob", "hi")) is MessageState.SAVED
     async with village.peer("bob") as bob:
         (line,) = (await next_of(bob, happened.MailReturned)).lines
         assert (line.sender, line.text) == ("alice", "hi")
@@ -96,7 +96,7 @@ async def test_mail_waits_for_absent_people(village: Village) -> None:
 
 async def test_a_line_for_everybody(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
-        assert await outcome_of(await alice.send_all("hello")) is Outcome.SAVED
+        assert await outcome_of(await alice.send_all("hello")) is MessageState.SAVED
         received = await next_of(bob, happened.ChannelReceived)
         assert (received.sender, received.text) == ("alice", "hello")
 
@@ -180,7 +180,7 @@ async def test_what_is_under_way_at_the_end_is_kept_and_goes_out_at_the_next_sta
     async with alice:
         await village.close_registry()
         receipt = await alice.send("bob", "hi")
-    assert await outcome_of(receipt) is Outcome.KEPT
+    assert await outcome_of(receipt) is MessageState.KEPT
     await village.open_registry()
     async with village.peer("bob") as bob, village.peer("alice"):
         received = await next_of(bob, happened.DirectReceived)
@@ -236,7 +236,7 @@ async def test_keys_with_which_something_was_stored_stay(village: Village) -> No
     impostor = Peer("alice", ("127.0.0.1", village.port), home=village.folder / "elsewhere", policy=QUICK)
     await village.close_registry()
     await impostor.open()
-    assert await outcome_of(await impostor.send("alice", "a note to myself")) is Outcome.DELIVERED
+    assert await outcome_of(await impostor.send("alice", "a note to myself")) is MessageState.DELIVERED
     await village.open_registry()
     await next_of(impostor, happened.NameUnavailable)
     folder = impostor.folder
@@ -310,7 +310,7 @@ async def test_a_taken_port_touches_no_folder(village: Village) -> None:
 async def test_a_server_may_be_given_by_its_name(village: Village) -> None:
     async with Peer("alice", ("localhost", village.port), home=village.folder) as alice:
         assert alice.state is PeerState.ONLINE
-        assert await outcome_of(await alice.send_all("hi")) is Outcome.SAVED
+        assert await outcome_of(await alice.send_all("hi")) is MessageState.SAVED
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "127.1", "", "0.0.0.0"])
@@ -372,7 +372,7 @@ async def test_a_peer_that_is_not_open_says_so(village: Village) -> None:
     async with peer:
         asking = asyncio.ensure_future(peer.send("nobody", "hi"))
         await asyncio.sleep(0)
-    assert (await asking).outcome is Outcome.REFUSED
+    assert (await asking).state is MessageState.REFUSED
     for do in (peer.leave, peer.come_back):
         with pytest.raises(NotOpen):
             do()
@@ -422,7 +422,7 @@ async def test_an_open_peer_is_not_opened_twice_and_keeps_its_port(village: Vill
     async with alice, village.peer("bob") as bob:
         with pytest.raises(AlreadyOpen):
             await alice.open()
-        assert await outcome_of(await bob.send("alice", "hi")) is Outcome.DELIVERED
+        assert await outcome_of(await bob.send("alice", "hi")) is MessageState.DELIVERED
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("0.0.0.0", port))
 
@@ -451,7 +451,7 @@ async def test_the_timers_of_a_peer_that_was_opened_again_ring(village: Village)
     async with peer:
         await next_of(peer, happened.NoServerAtStart)
         receipt = await peer.send_all("anybody here?")
-        assert await outcome_of(receipt) is Outcome.KEPT
+        assert await outcome_of(receipt) is MessageState.KEPT
 
 
 async def test_a_peer_opened_again_has_its_new_name_and_gives_what_was_not_seen_once(
@@ -477,7 +477,7 @@ async def test_leaving_and_coming_back(village: Village) -> None:
         alice.leave()
         await next_of(alice, happened.SignedOff)
         assert alice.is_offline
-        assert await outcome_of(await bob.send("alice", "hi")) is Outcome.SAVED
+        assert await outcome_of(await bob.send("alice", "hi")) is MessageState.SAVED
         alice.come_back()
         (line,) = (await next_of(alice, happened.MailReturned)).lines
         assert line.text == "hi"

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import KeyFolder
-from chatapp.peer.receipts import Outcome
 from chatapp.wire.address import Address
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
@@ -40,7 +40,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
         monkeypatch.setattr(History, "apply", fails)
         receipt = await alice.send("bob", "hi")
         await asyncio.wait_for(tried.wait(), WITHIN)
-        assert receipt.outcome is None
+        assert receipt.state is MessageState.UNSETTLED
         batch = bob.take_events()
         assert [type(event) for event in batch if not isinstance(event, happened.TableChanged)] == [
             happened.Registered,
@@ -48,7 +48,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
             happened.StorageFailed,
         ]
         works.set()
-        assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)
+        assert await outcome_of(receipt) in (MessageState.DELIVERED, MessageState.DELIVERED)
         assert (await next_of(bob, happened.DirectReceived)).text == "hi"
 
 
@@ -81,13 +81,13 @@ async def test_a_peer_that_shows_nothing_accepts_nothing_and_loses_nothing(
         await next_of(bob, happened.Registered)
         receipts = [await alice.send("bob", str(number)) for number in range(3)]
         for receipt in receipts:
-            assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)
+            assert await outcome_of(receipt) in (MessageState.DELIVERED, MessageState.DELIVERED)
         count = 3
         while not bob._open_node()._is_full:
             await outcome_of(await alice.send("bob", str(count)))
             count += 1
         late = [await alice.send("bob", str(number)) for number in range(count, 16)]
-        assert {await outcome_of(receipt) for receipt in late} == {Outcome.SAVED}
+        assert {await outcome_of(receipt) for receipt in late} == {MessageState.SAVED}
         assert len(bob._open_node().feed.main) < 20
         shown: list[str] = []
         async with asyncio.timeout(WITHIN):
@@ -108,7 +108,7 @@ async def test_a_second_loop_that_hangs_is_waited_for_and_loses_nothing(
         coming = asyncio.ensure_future(anext(second))
         reading = asyncio.create_task(texts_until(first, "19"))
         outcomes = [await outcome_of(await alice.send("bob", str(number))) for number in range(20)]
-        assert Outcome.SAVED in outcomes
+        assert MessageState.SAVED in outcomes
         assert len(bob._open_node().feed._others[0]) < 20
         texts = [line.text for line in lines_in(await coming)]
         async with asyncio.timeout(WITHIN):
@@ -152,11 +152,11 @@ async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
             for number in range(1, 50):
                 receipt = await alice.send("alice", str(number))
                 await asyncio.sleep(0)
-            assert receipt.outcome is Outcome.REFUSED
-            assert (await alice.send_all("to all")).outcome is Outcome.REFUSED
+            assert receipt.state is MessageState.REFUSED
+            assert (await alice.send_all("to all")).state is MessageState.REFUSED
             assert len(alice._open_node().commits._waiting) < 20
         assert isinstance(await next_of(alice, happened.DirectReceived), happened.DirectReceived)
-        assert await outcome_of(await alice.send("alice", "again")) is Outcome.DELIVERED
+        assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
 
 
 async def test_an_internal_error_is_reported_and_the_program_goes_on(
@@ -169,4 +169,4 @@ async def test_an_internal_error_is_reported_and_the_program_goes_on(
         assert "ZeroDivisionError" in caplog.text
         assert bob._open_node().core.dropped["fault of ours"] == 1
         receipt = await alice.send("bob", "hi")
-        assert await outcome_of(receipt) is Outcome.DELIVERED
+        assert await outcome_of(receipt) is MessageState.DELIVERED

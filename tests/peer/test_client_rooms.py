@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
-from chatapp.peer.receipts import Outcome
+from chatapp.peer.core.events import MessageState
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
@@ -19,7 +19,7 @@ async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> No
         await asyncio.wait_for(bob.room_settled(), WITHIN)
         assert bob.room == "Lab"
         assert [one.name for one in bob.members()] == ["alice", "bob"]
-        assert await outcome_of(await bob.say("hi")) is Outcome.SAVED
+        assert await outcome_of(await bob.say("hi")) is MessageState.SAVED
         line = await next_of(alice, happened.RoomReceived)
         assert (line.room, line.sender, line.text, line.late) == ("Lab", "bob", "hi", None)
         bob.list_rooms()
@@ -27,7 +27,7 @@ async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> No
         bob.leave_room()
         assert (await next_of(bob, happened.LeftRoom)).room == "Lab"
         assert (await next_of(alice, happened.MemberLeft)).name == "bob"
-        assert await outcome_of(await bob.say("to nobody")) is Outcome.REFUSED
+        assert await outcome_of(await bob.say("to nobody")) is MessageState.REFUSED
 
 
 async def test_a_room_and_the_channel_go_on_without_the_registry(village: Village) -> None:
@@ -40,13 +40,12 @@ async def test_a_room_and_the_channel_go_on_without_the_registry(village: Villag
         assert alice.in_reach == 1
         receipt = await alice.say("still here")
         assert (await next_of(bob, happened.RoomReceived)).text == "still here"
-        assert await outcome_of(receipt) is Outcome.KEPT
+        assert await outcome_of(receipt) is MessageState.KEPT
         await asyncio.wait_for(alice.settled(), WITHIN)
         await alice.send_all("you too?")
         assert (await next_of(bob, happened.ChannelReceived)).text == "you too?"
         await village.open_registry()
-        assert (await next_of(alice, happened.RoomAccepted)).number == receipt.number
-        assert await outcome_of(receipt) is Outcome.SAVED
+        assert await asyncio.wait_for(receipt.final(), WITHIN) is MessageState.SAVED
         await bob.say("back")
         assert (await next_of(alice, happened.RoomReceived)).text == "back"
 
@@ -89,14 +88,14 @@ async def test_a_changed_name_finds_the_same_person_and_the_old_one_does_not(
         assert (await next_of(alice, happened.Renamed)).new == "ada"
         assert (await next_of(bob, happened.Renamed)).old == "alice"
         assert (alice.name, alice.folder.name) == ("ada", "n-ada")
-        assert await outcome_of(await bob.send("alice", "hi")) is Outcome.DELIVERED
+        assert await outcome_of(await bob.send("alice", "hi")) is MessageState.DELIVERED
         alice.rename("BOB")  # whose keys are on this machine, too
         await next_of(alice, happened.NameUnavailable)
         identity = alice._open_node().core.me.identity.public
         alice.rename("carol")
         await next_of(alice, happened.NameUnavailable)
         assert alice.name == "ada"
-        assert await outcome_of(await alice.send("bob", "after")) is Outcome.DELIVERED
+        assert await outcome_of(await alice.send("bob", "after")) is MessageState.DELIVERED
     async with village.peer("ada") as ada:
         assert ada._open_node().core.me.identity.public == identity
     stranger = village.peer("alice")

@@ -12,7 +12,8 @@ import pytest
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
-from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.receipts import Receipt
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
 from chatapp.wire.delivery.policy import Policy
@@ -82,5 +83,5 @@ async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
                     return event
 
 
-async def outcome_of(receipt: Receipt) -> Outcome:
+async def outcome_of(receipt: Receipt) -> MessageState:
     return await asyncio.wait_for(receipt.settled(), WITHIN)

@@ -40,9 +40,11 @@ def check_end(world: World) -> None:
 def check_straight(world: World) -> None:
     """Check that a new message is delivered and shown."""
     one, other = world.people[0], world.people[1]
-    before = one.screen.count(happened.Delivered)
+    before = one.screen.count(happened.MessageState.DELIVERED)
     one.send(other.called, "after the storm")
-    assert world.network.run_until(lambda: one.screen.count(happened.Delivered) > before, within=5.0)
+    assert world.network.run_until(
+        lambda: one.screen.count(happened.MessageState.DELIVERED) > before, within=5.0
+    )
     assert other.screen.texts()[-1] == "after the storm"
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from tests.support.people import Person
+from tests.support.screen import is_now
 from tests.support.world import World
 
 SETTLED_WITHIN = 12.0
@@ -29,7 +30,7 @@ def test_tcp_blocked_from_the_start_is_told_within_five_seconds_to_everybody(wor
         assert troubles(person) == [happened.LinkTrouble.BLOCKED]
     alice.send("bob", "nobody has told me who you are")
     world.network.run_for(5.0)
-    assert any(isinstance(event, happened.Kept) for event in alice.screen.events)
+    assert any(is_now(event, happened.MessageState.KEPT) for event in alice.screen.events)
     assert bob.screen.texts() == []
     world.network.blocks_tcp = False
     assert world.network.run_until(world.is_calm, within=40.0)
@@ -63,7 +64,7 @@ def test_a_message_on_a_link_that_carries_nothing_takes_another_way(world: World
     world.network.run_for(1.0)
     world.network.largest_segment = None
     world.network.run_for(SETTLED_WITHIN - 1.0)
-    assert any(isinstance(event, happened.Saved) for event in alice.screen.events)
+    assert any(is_now(event, happened.MessageState.SAVED) for event in alice.screen.events)
     assert troubles(alice) == [happened.LinkTrouble.STALLED]
     assert troubles(carol) == []
     bob.come_back()

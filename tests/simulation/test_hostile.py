@@ -8,6 +8,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import Part, encode_frame
 from tests.support.people import Person
+from tests.support.screen import is_now
 from tests.support.world import World
 
 LONG = "x" * TEXT_MAX
@@ -64,7 +65,7 @@ def test_parts_without_their_last_cost_four_mebibytes_for_fifteen_seconds_and_no
             most = max(most, buffer.bytes_held)
     assert Policy().assembly_bytes_in_all - 70_000 < most <= Policy().assembly_bytes_in_all
     assert [text[:2] for text in bob.screen.texts()] == ["0 ", "1 "]
-    delivered = [event for event in alice.screen.events if isinstance(event, happened.Delivered)]
+    delivered = [event for event in alice.screen.events if is_now(event, happened.MessageState.DELIVERED)]
     assert [event.through_server for event in delivered] == [False, False]
     world.network.run_for(Policy().assembly_span)
     assert (buffer.bytes_held, len(buffer)) == (0, 0)

@@ -7,6 +7,7 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.events import MessageState
 from tests.support.machine import POLICY
 from tests.support.people import Person
 from tests.support.world import World
@@ -37,24 +38,23 @@ def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tu
     return alice, bob
 
 
-def fates(world: World, person: Person, text: str, *, within: float) -> list[str]:
+def fates(world: World, person: Person, text: str, *, within: float) -> list[MessageState | type]:
     """Return what is reported for a message within a span."""
     before = len(person.screen.events)
     person.send("bob", text)
     world.network.run_for(within)
-    kinds = (
-        happened.Delivered,
-        happened.Unacknowledged,
-        happened.Saved,
-        happened.Kept,
-        happened.MessageRefused,
-    )
-    return [type(event).__name__ for event in person.screen.events[before:] if isinstance(event, kinds)]
+    fates: list[MessageState | type] = []
+    for event in person.screen.events[before:]:
+        if isinstance(event, happened.MessageChanged):
+            fates.append(event.state)
+        elif isinstance(event, happened.Unacknowledged):
+            fates.append(happened.Unacknowledged)
+    return fates
 
 
 def test_people_who_were_online_get_direct_messages(world: World) -> None:
     alice, bob = restart(world)
-    assert fates(world, alice, "are you there?", within=AT_ONCE) == ["Delivered"]
+    assert fates(world, alice, "are you there?", within=AT_ONCE) == [MessageState.DELIVERED]
     assert bob.screen.texts() == ["are you there?"]
 
 
@@ -67,7 +67,7 @@ def test_what_was_kept_for_them_goes_straight_too(world: World) -> None:
     world.network._cut.discard(frozenset(hosts))
     world.network.run_for(2.0)
     assert bob.screen.texts() == ["one"]
-    assert alice.screen.count(happened.Saved) == 0
+    assert alice.screen.count(happened.MessageState.SAVED) == 0
 
 
 def test_people_who_died_meanwhile_are_waited_for_once(world: World) -> None:
@@ -75,8 +75,8 @@ def test_people_who_died_meanwhile_are_waited_for_once(world: World) -> None:
     restart(world, meanwhile=bob.crash)
     assert fates(world, alice, "one", within=POLICY.give_up_after - 0.1) == []
     world.network.run_for(0.1 + AT_ONCE)
-    assert alice.screen.count(happened.Saved) == 1
-    assert fates(world, alice, "two", within=AT_ONCE) == ["Unacknowledged", "Saved"]
+    assert alice.screen.count(happened.MessageState.SAVED) == 1
+    assert fates(world, alice, "two", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
 
 
 def test_people_who_left_before_are_not_waited_for(world: World) -> None:
@@ -84,7 +84,7 @@ def test_people_who_left_before_are_not_waited_for(world: World) -> None:
     bob.quit()
     world.network.run_for(1.0)
     restart(world)
-    assert fates(world, alice, "one", within=AT_ONCE) == ["Unacknowledged", "Saved"]
+    assert fates(world, alice, "one", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
 
 
 def test_a_start_with_the_previous_table_behaves_the_same(world: World) -> None:
@@ -95,17 +95,17 @@ def test_a_start_with_the_previous_table_behaves_the_same(world: World) -> None:
         alice.start()
 
     restart(world, meanwhile=again)
-    assert fates(world, alice, "are you there?", within=AT_ONCE) == ["Delivered"]
+    assert fates(world, alice, "are you there?", within=AT_ONCE) == [MessageState.DELIVERED]
 
 
 def test_people_whom_the_registry_has_lost_are_answered_directly(world: World) -> None:
     alice, bob = world.people
     world.network.cut(bob.address.host, world.house.address.host)
     assert world.network.run_until(lambda: not alice.core.people()[1].online, within=60.0)
-    assert fates(world, alice, "one", within=AT_ONCE) == ["Unacknowledged", "Saved"]
+    assert fates(world, alice, "one", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
     bob.send("alice", "I cannot reach the server")
     world.network.run_for(1.0)
-    assert fates(world, alice, "I read you", within=AT_ONCE) == ["Delivered"]
+    assert fates(world, alice, "I read you", within=AT_ONCE) == [MessageState.DELIVERED]
     assert bob.screen.texts() == ["one", "I read you"]
 
 
@@ -120,4 +120,4 @@ def test_people_who_left_on_purpose_get_mail_whatever_still_arrives(world: World
     world.network.run_for(1.0)
     world.network.forge(*late)
     world.network.run_for(0.1)
-    assert fates(world, alice, "one", within=AT_ONCE) == ["Unacknowledged", "Saved"]
+    assert fates(world, alice, "one", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.history.database import History
 from tests.support.people import Person
 from tests.support.world import World

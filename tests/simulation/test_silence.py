@@ -10,6 +10,7 @@ from tests.support.guests import Guest
 from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.promise.presence import AWAY_WITHIN
+from tests.support.screen import is_now
 from tests.support.world import World
 
 KNOWN_WITHIN = 6.0
@@ -51,7 +52,7 @@ def test_one_who_answers_no_message_is_away_for_everybody_within_six_seconds(
     world.network.run_for(KNOWN_WITHIN)
     assert not sees_online(alice, "bob")
     assert not sees_online(carol, "bob")
-    assert any(isinstance(event, happened.Saved) for event in alice.screen.events)
+    assert any(is_now(event, happened.MessageState.SAVED) for event in alice.screen.events)
 
 
 def test_who_goes_on_is_here_again_and_has_all_of_it_once(world: World) -> None:

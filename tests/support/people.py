@@ -8,10 +8,9 @@ from typing import Final
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.events import ClientSaid
+from chatapp.peer.core.events import ClientSaid, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.table import LookUp
-from chatapp.peer.core.records import MessageState
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import RENEWALS_MAX
 from chatapp.wire.address import Address

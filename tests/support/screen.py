@@ -1,6 +1,13 @@
 """What one person has been shown, over all runs of their program."""
 
+from typing import TypeGuard
+
 from chatapp.peer.core import events as happened
+
+
+def is_now(event: object, *states: happened.MessageState) -> TypeGuard[happened.MessageChanged]:
+    """Return whether the event tells that a message of ours has one of these states now."""
+    return isinstance(event, happened.MessageChanged) and event.state in states
 
 
 class Screen:
@@ -27,6 +34,8 @@ class Screen:
         """Return the texts sent to this person, in the order in which they were shown."""
         return [line.text for line in self.lines]
 
-    def count(self, kind: type) -> int:
-        """Return how often a kind of event occurred."""
+    def count(self, kind: type | happened.MessageState) -> int:
+        """Return how often a kind of event occurred, or a message of ours got into a state."""
+        if isinstance(kind, happened.MessageState):
+            return sum(is_now(event, kind) for event in self.events)
         return sum(isinstance(event, kind) for event in self.events)

@@ -4,7 +4,8 @@ After every step the promise of docs/reliability.md is checked (`promise`). What
 """
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.records import MessageState, group_mark
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.records import group_mark
 from chatapp.registry.desk.settings import DeskSettings
 from tests.support.guests import Guest
 from tests.support.house import House

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryStatus
-from chatapp.peer.core.events import Delivered, Expired, Kept, MessageReason, MessageRefused, Saved
+from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
-from chatapp.peer.core.records import MessageState, OutgoingChanged
+from chatapp.peer.core.records import OutgoingChanged
 from chatapp.peer.core.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
 from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.errors import SealError
@@ -95,7 +95,11 @@ class Settlement:
             outgoing.settle(message, MessageState.DELIVERED)
             out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trace))
             if not was_saved:  # the user has read "saved", which was final for them
-                out.events.append(Delivered(to=name, number=number, through_server=through_server))
+                out.events.append(
+                    MessageChanged(
+                        to=name, number=number, state=MessageState.DELIVERED, through_server=through_server
+                    )
+                )
         self._told_of(contact, conversation)
 
     def saved(self, contact: Contact, message: Message, *, now: float) -> None:
@@ -103,13 +107,13 @@ class Settlement:
         until = self._traces.seconds(now + MAIL_KEPT_FOR)
         trace = self._traces.changed(message, TraceEvent.SAVED, now, until)
         self._settle(contact, message, MessageState.SAVED, trace)
-        self._out.events.append(Saved(to=contact.name, number=message.number))
+        self._tell(contact, message, MessageState.SAVED)
 
     def refused(self, contact: Contact, message: Message, reason: MessageReason, *, now: float) -> None:
         """Settle a message as refused: it will never arrive."""
         trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason.name)
         self._settle(contact, message, MessageState.REFUSED, trace)
-        self._out.events.append(MessageRefused(to=contact.name, number=message.number, reason=reason))
+        self._tell(contact, message, MessageState.REFUSED, reason)
 
     def expired(self, contact: Contact, number: int, *, now: float) -> None:
         """Settle a message as expired: its letter was never fetched."""
@@ -118,7 +122,7 @@ class Settlement:
         if message is not None:
             trace = self._traces.changed(message, TraceEvent.EXPIRED, now, MessageReason.NEVER_FETCHED.name)
             self._settle(contact, message, MessageState.EXPIRED, trace)
-            self._out.events.append(Expired(to=contact.name, number=number, text=message.text))
+            self._tell(contact, message, MessageState.EXPIRED, MessageReason.NEVER_FETCHED, message.text)
 
     def ask_for_expired(self, *, now: float) -> None:
         """Ask the registry whether it still has letters that should have expired. It told nobody if we were away, or if it
@@ -146,7 +150,19 @@ class Settlement:
         more = (since,) if reason is None else (0, reason.name)
         trace = self._traces.changed(message, TraceEvent.KEPT, now, *more)
         self._change(contact, message, MessageState.KEPT, trace)
-        self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
+        self._tell(contact, message, MessageState.KEPT, reason)
+
+    def _tell(
+        self,
+        contact: Contact,
+        message: Message,
+        state: MessageState,
+        reason: MessageReason | None = None,
+        text: str = "",
+    ) -> None:
+        self._out.events.append(
+            MessageChanged(to=contact.name, number=message.number, state=state, reason=reason, text=text)
+        )
 
     def _settle(self, contact: Contact, message: Message, state: MessageState, trace: Stored) -> None:
         conversation = contact.conversation

@@ -9,10 +9,10 @@ from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
-from chatapp.peer.core.events import Renumbered, Unacknowledged
+from chatapp.peer.core.events import MessageState, Renumbered, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message
-from chatapp.peer.core.records import MessageState, OutgoingAdded, OutgoingChanged, OutgoingMoved
+from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved
 from chatapp.peer.core.trace import DeliveryTraces, TraceEvent
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import ReportSilence

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.records import DEAD, FINAL, MessageState, StoredStream
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.records import DEAD, FINAL, StoredStream
 from chatapp.peer.core.trace import Raw, unpacked
 from chatapp.wire.codec import encode
 from chatapp.wire.delivery.dedup import Inbox

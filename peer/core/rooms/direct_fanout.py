@@ -9,9 +9,10 @@ from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.direct.transport import PeerTransport
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message
-from chatapp.peer.core.records import MessageState, NumberUsed
+from chatapp.peer.core.records import NumberUsed
 from chatapp.peer.core.rooms.group import Group
 from chatapp.wire.messages.direct import PROVISIONAL
 

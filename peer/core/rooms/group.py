@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import (
     CursorMoved,
     LineAccepted,
-    MessageState,
     OutgoingAdded,
     OutgoingChanged,
     OutgoingMoved,

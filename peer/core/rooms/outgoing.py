@@ -9,18 +9,14 @@ from typing import Final
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.events import (
-    ChannelAccepted,
-    ChannelUnanswered,
-    GroupLineRefused,
     LinesAbandoned,
+    MessageChanged,
     MessageReason,
+    MessageState,
     Renumbered,
-    RoomAccepted,
-    RoomUnanswered,
 )
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
-from chatapp.peer.core.records import MessageState
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
@@ -198,7 +194,7 @@ class GroupOutbox:
                 self._close(pending)
                 trace = self._traces.changed(pending.message, TraceEvent.ACCEPTED, now)
                 group.accepted(pending.message, position, trace)
-                self._out.events.append(_accepted(group, pending.message.number))
+                self._tell(pending, MessageState.SAVED)
                 self._say_waiting(now)
             case GroupRefused(reason=GroupRefusal.EPOCH_OVER):
                 if group.can_seal:
@@ -206,9 +202,9 @@ class GroupOutbox:
             case GroupRefused() if pending.deadline is None:
                 pass  # the user knows that it is kept, and some members may have it: it is sent again later
             case GroupRefused(reason=reason):
-                why, number = MessageReason[reason.name], pending.message.number
+                why = MessageReason[reason.name]
                 self._refuse(pending, why, now)
-                self._out.events.append(GroupLineRefused(room=group.room, number=number, reason=why))
+                self._tell(pending, MessageState.REFUSED, why)
                 self._say_waiting(now)
 
     # --- time
@@ -263,7 +259,7 @@ class GroupOutbox:
         self._fanout.withdraw()
         for pending in self.pending.values():
             if pending.deadline is not None:
-                self._tell(pending, now)
+                self._kept(pending, now)
 
     # --- inside
 
@@ -298,21 +294,24 @@ class GroupOutbox:
         self._say_in_order([one for one in waiting if self._can_speak(one.group)], now)
 
     def _unanswered(self, pending: PendingGroupMessage, now: float) -> None:
-        self._tell(pending, now)
+        self._kept(pending, now)
         if self._groups.by_name(pending.group.name) is None:
             self._refuse(pending, MessageReason.LEFT_ROOM, now)
         elif self._registry_status.reach is not RegistryReach.NONE:
             wall, members = now + self._clock.offset, self._recipients.members_of(pending.group)
             self._fanout.say(pending.group, pending.message, members, wall=wall, now=now)
 
-    def _tell(self, pending: PendingGroupMessage, now: float) -> None:
+    def _kept(self, pending: PendingGroupMessage, now: float) -> None:
         pending.deadline = None
+        self._keep(pending.group, pending.message, now)
+        self._tell(pending, MessageState.KEPT)
+
+    def _tell(
+        self, pending: PendingGroupMessage, state: MessageState, reason: MessageReason | None = None
+    ) -> None:
         group, number = pending.group, pending.message.number
-        self._keep(group, pending.message, now)
-        event = (
-            RoomUnanswered(room=group.room, number=number) if group.room else ChannelUnanswered(number=number)
-        )
-        self._out.events.append(event)
+        to = group.name if group.room else ""
+        self._out.events.append(MessageChanged(to=to, number=number, state=state, reason=reason))
 
     def _keep(self, group: Group, message: Message, now: float) -> None:
         if message.state is not MessageState.KEPT:
@@ -335,7 +334,3 @@ class GroupOutbox:
     def _fetch(self, group: Group) -> None:
         if group.cursor is not None:
             self._out.requests.append(FetchGroup(group=group.name, since=group.cursor))
-
-
-def _accepted(group: Group, number: int) -> ChannelAccepted | RoomAccepted:
-    return RoomAccepted(room=group.room, number=number) if group.room else ChannelAccepted(number=number)

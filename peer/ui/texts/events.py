@@ -9,18 +9,12 @@ from chatapp.peer.core.events import (
     Addressed,
     AdmissionRefused,
     AuthorDoubt,
-    ChannelAccepted,
     ChannelReceived,
-    ChannelUnanswered,
-    Delivered,
     DirectReceived,
     DutyEvent,
     Event,
-    Expired,
     FolderNotMoved,
-    GroupLineRefused,
     HistoryMissing,
-    Kept,
     LeaveUnanswered,
     Line,
     LinesAbandoned,
@@ -30,8 +24,9 @@ from chatapp.peer.core.events import (
     MailHeldBack,
     MailReturned,
     MailUnreadable,
+    MessageChanged,
     MessageReason,
-    MessageRefused,
+    MessageState,
     NameUnavailable,
     NoServerAtStart,
     ReadersBehind,
@@ -41,10 +36,7 @@ from chatapp.peer.core.events import (
     RegistryMet,
     RegistryRecognized,
     Renumbered,
-    RoomAccepted,
     RoomReceived,
-    RoomUnanswered,
-    Saved,
     ServerBack,
     ServerLost,
     SignedOff,
@@ -72,23 +64,7 @@ from chatapp.peer.ui.texts.people import IdentityEvent, identity_lines, presence
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refusal, kept
 from chatapp.wire.text import sanitize
 
-FateEvent = (
-    Delivered
-    | Unacknowledged
-    | Saved
-    | MessageRefused
-    | Kept
-    | Addressed
-    | Renumbered
-    | TooLong
-    | Expired
-    | ChannelAccepted
-    | ChannelUnanswered
-    | RoomAccepted
-    | RoomUnanswered
-    | GroupLineRefused
-    | LinesAbandoned
-)
+FateEvent = MessageChanged | Unacknowledged | Addressed | Renumbered | TooLong | LinesAbandoned
 UnreadEvent = MailUnreadable | MailHeldBack | LineUnreadable
 ConnectionEvent = (
     Registered
@@ -149,11 +125,8 @@ def _unread(event: UnreadEvent) -> list[str]:
             assert_never(event)
 
 
-def _unheard(event: GroupLineRefused | LinesAbandoned) -> str:
-    """Return the line about lines of ours that a group does not get."""
-    if isinstance(event, GroupLineRefused):
-        what = f"Line to {name(event.room)}" if event.room else "Channel message"
-        return f"[{what} refused: {UNSENT[event.reason]}.]"
+def _abandoned(event: LinesAbandoned) -> str:
+    """Return the line about lines of ours that not everybody in a room gets."""
     lines = "A line" if event.count == 1 else f"{event.count} lines"
     return f"[{lines} to {name(event.room)} did not reach everybody: {UNSENT[MessageReason.LEFT_ROOM]}.]"
 
@@ -179,40 +152,71 @@ def _received(line: Line) -> MessageLine:
 def _fate(event: FateEvent, in_reach: int) -> list[str]:
     """Return the lines that say what became of a message of ours."""
     match event:
-        case Delivered(to=to, through_server=through_server):
-            return [f"[Message received by {name(to)}{' through the server' if through_server else ''}.]"]
+        case MessageChanged(to=""):
+            return _channel_fate(event)
+        case MessageChanged(room=""):
+            return _direct_fate(event)
+        case MessageChanged():
+            return _room_fate(event, in_reach)
         case Unacknowledged(to=to):
             return [f"[No ACK from {name(to)}, message sent to server.]"]
-        case Saved():
-            return ["[Messages received by the server and saved]"]
-        case MessageRefused(to=to, reason=why):
-            return [f"[Message to {name(to)} refused: {UNSENT[why]}.]"]
-        case Kept(to=to, reason=why) if why is not None:
-            return [f"[Message to {name(to)} kept: {kept(why)}.]"]
-        case Kept(to=to):
-            return [f"{SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
         case Addressed() | Renumbered():
             return []  # another event says what becomes of the messages
         case TooLong(to=to, size=size, limit=limit):
             return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
-        case Expired(to=to, text=text):
-            gone = sanitize(text, limit=QUOTED_MAX)
-            return [f"[Message to {name(to)} was never fetched and is gone from the server: {gone}]"]
-        case ChannelAccepted():
-            return ["[Message received by Server.]"]
-        case ChannelUnanswered():
-            return ["[Server not responding.]"]
-        case RoomAccepted():
-            return []  # a receipt after each line would break up the conversation
-        case RoomUnanswered():
-            if not in_reach:
-                return [f"{SERVER_SILENT} Your line goes out when the server is back."]
-            members = counted(in_reach, "member", "members")
-            return [f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
-        case GroupLineRefused() | LinesAbandoned():
-            return [_unheard(event)]
+        case LinesAbandoned():
+            return [_abandoned(event)]
         case _:
             assert_never(event)
+
+
+def _direct_fate(event: MessageChanged) -> list[str]:
+    """Return the lines for a message to a person."""
+    to, why = name(event.to), event.reason
+    match event.state:
+        case MessageState.DELIVERED:
+            return [f"[Message received by {to}{' through the server' if event.through_server else ''}.]"]
+        case MessageState.SAVED:
+            return ["[Messages received by the server and saved]"]
+        case MessageState.REFUSED if why is not None:
+            return [f"[Message to {to} refused: {UNSENT[why]}.]"]
+        case MessageState.KEPT if why is not None:
+            return [f"[Message to {to} kept: {kept(why)}.]"]
+        case MessageState.KEPT:
+            return [f"{SERVER_SILENT} Message to {to} kept; it goes out when the server is back."]
+        case MessageState.EXPIRED:
+            gone = sanitize(event.text, limit=QUOTED_MAX)
+            return [f"[Message to {to} was never fetched and is gone from the server: {gone}]"]
+        case _:
+            return []
+
+
+def _channel_fate(event: MessageChanged) -> list[str]:
+    """Return the lines for a line to the channel."""
+    match event.state:
+        case MessageState.SAVED:
+            return ["[Message received by Server.]"]
+        case MessageState.KEPT:
+            return ["[Server not responding.]"]
+        case MessageState.REFUSED if event.reason is not None:
+            return [f"[Channel message refused: {UNSENT[event.reason]}.]"]
+        case _:
+            return []
+
+
+def _room_fate(event: MessageChanged, in_reach: int) -> list[str]:
+    """Return the lines for a line to a room; none when it is saved, as a receipt after each line would break up the
+    conversation."""
+    match event.state:
+        case MessageState.KEPT if not in_reach:
+            return [f"{SERVER_SILENT} Your line goes out when the server is back."]
+        case MessageState.KEPT:
+            members = counted(in_reach, "member", "members")
+            return [f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
+        case MessageState.REFUSED if event.reason is not None:
+            return [f"[Line to {name(event.room)} refused: {UNSENT[event.reason]}.]"]
+        case _:
+            return []
 
 
 def _connection(event: ConnectionEvent) -> list[str]:

@@ -8,10 +8,10 @@ import msgspec
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
-from chatapp.peer.core.events import Event
+from chatapp.peer.core.events import Event, MessageChanged, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.conversation import Message
-from chatapp.peer.core.records import MessageState, OutgoingChanged, StoredStream
+from chatapp.peer.core.records import OutgoingChanged, StoredStream
 from chatapp.peer.core.trace import DeliveryTraces, WallClock
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp
@@ -120,9 +120,12 @@ class Stairs:
         requests, self.out.requests = self.out.requests, []
         return [request for request in requests if isinstance(request, DepositMail)]
 
-    def told(self) -> list[type[Event]]:
-        """Drain the kinds of the events."""
-        return [type(event) for event in self.out.drain_events()]
+    def told(self) -> list[type[Event] | MessageState]:
+        """Drain the kinds of the events, and the states that messages got into."""
+        return [
+            event.state if isinstance(event, MessageChanged) else type(event)
+            for event in self.out.drain_events()
+        ]
 
     def state(self) -> list[MessageState]:
         """Drain the stored states of messages."""

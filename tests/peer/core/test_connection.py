@@ -4,7 +4,8 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.records import MessageState, StoredGroup
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.records import StoredGroup
 from chatapp.peer.core.registration import SEEKING_SPAN
 from chatapp.peer.core.rooms.outgoing import SAID_AGAIN_AFTER
 from chatapp.wire.codec import encode
@@ -29,6 +30,7 @@ from chatapp.wire.messages.table import FetchTable, TablePage
 from chatapp.wire.sealing import GroupKey, seal_letter
 from tests.peer.core.cast import POLICY, Someone, raw
 from tests.peer.core.hall import KEY, SENDER_INDEX, Node
+from tests.support.screen import is_now
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
@@ -230,7 +232,7 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
     assert node.saw() == []
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
-    assert node.saw() == [happened.ChannelAccepted(number=number)]
+    assert node.saw() == [happened.MessageChanged(to="", number=number, state=happened.MessageState.SAVED)]
     assert node.core.is_settled
     assert node.disk.load().groups[CHANNEL] == StoredGroup(1, 1)
 
@@ -256,7 +258,12 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node, reaso
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
     assert node.saw() == [
-        happened.GroupLineRefused(room="", number=number, reason=happened.MessageReason[reason.name])
+        happened.MessageChanged(
+            to="",
+            number=number,
+            state=happened.MessageState.REFUSED,
+            reason=happened.MessageReason[reason.name],
+        )
     ]
     assert node.core.is_settled
 
@@ -266,7 +273,7 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(nod
     it again."""
     node.core.sending.send_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after)
-    (told,) = [event for event in node.saw() if isinstance(event, happened.ChannelUnanswered)]
+    (told,) = [event for event in node.saw() if is_now(event, happened.MessageState.KEPT)]
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, GroupRefusal.DISK_FAILED))
     assert node.saw() == []
@@ -275,7 +282,9 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(nod
         node.pass_time(1.0)
     header = unpack_group(node.lines()[0])
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 7))
-    assert node.saw() == [happened.ChannelAccepted(number=told.number)]
+    assert node.saw() == [
+        happened.MessageChanged(to="", number=told.number, state=happened.MessageState.SAVED)
+    ]
 
 
 def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(node: Node) -> None:
@@ -283,7 +292,7 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
     node.pass_time(0.01)
-    assert node.saw() == [happened.ChannelUnanswered(number=number)]
+    assert node.saw() == [happened.MessageChanged(to="", number=number, state=happened.MessageState.KEPT)]
     node.pass_time(2 * POLICY.give_up_after)
     assert kinds(node.saw()) == [happened.ServerLost]
 
@@ -309,7 +318,8 @@ def test_without_a_registry_a_line_is_given_up_at_once() -> None:
     node.saw()
     node.core.sending.send_all("hi", now=node.now)
     node.pump()
-    assert kinds(node.saw()) == [happened.ChannelUnanswered]
+    (told,) = node.saw()
+    assert is_now(told, MessageState.KEPT)
 
 
 def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(node: Node) -> None:

@@ -23,6 +23,7 @@ from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw
 from tests.peer.core.hall import KEY, Node
 from tests.support.promise.timers import deadlines
+from tests.support.screen import is_now
 from tests.support.strategies import any_message
 
 BOB = Someone("bob")
@@ -334,7 +335,9 @@ def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node
     (relayed, *_) = [request for request in node.asked() if isinstance(request, RelayDatagram)]
     assert relayed.recipient == BOB.id
     node.told(DatagramRelayed(BOB.id, sealed_by_bob(node, Ack(begun.number, [1]))))
-    delivered = happened.Delivered(to="bob", number=begun.number, through_server=True)
+    delivered = happened.MessageChanged(
+        to="bob", number=begun.number, state=happened.MessageState.DELIVERED, through_server=True
+    )
     assert delivered in node.saw()
     assert node.core.is_settled
 
@@ -380,5 +383,7 @@ def test_nothing_is_sent_to_an_invalid_mail_key_and_the_sender_is_told(node: Nod
     node.saw()
     node.core.sending.send("carol", "hi", now=node.now)
     node.pump()
-    assert kinds(node.saw()) == [happened.Unacknowledged, happened.MessageRefused]
+    tried, refused = node.saw()
+    assert isinstance(tried, happened.Unacknowledged)
+    assert is_now(refused, happened.MessageState.REFUSED)
     assert not [request for request in node.asked() if isinstance(request, DepositMail)]

@@ -1,11 +1,10 @@
 """The user's own identity: rising card counters, and notes to oneself."""
 
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import Delivered, DirectReceived
+from chatapp.peer.core.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.records import (
     IncomingAdded,
-    MessageState,
     Named,
     OutgoingAdded,
     OutgoingChanged,
@@ -52,7 +51,7 @@ def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -
     received, delivered = out.drain_events()
     assert isinstance(received, DirectReceived)
     assert (received.sender, received.text, received.late) == ("alice", "milk", None)
-    assert delivered == Delivered(to="alice", number=number, through_server=False)
+    assert delivered == MessageChanged(to="alice", number=number, state=MessageState.DELIVERED)
     notes.stored()
     assert out.drain_events() == []
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageReason
+from chatapp.peer.core.events import MessageReason, MessageState
 from chatapp.peer.core.people.conversation import Message
-from chatapp.peer.core.records import MessageState, OutgoingChanged, StoredOutgoing, StoredStream
+from chatapp.peer.core.records import OutgoingChanged, StoredOutgoing, StoredStream
 from chatapp.peer.core.trace import (
     SENT_AT_ONCE,
     STEPS_MAX,

@@ -4,8 +4,8 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.table import LookUp
-from chatapp.peer.core.records import MessageState
 from chatapp.peer.core.trace import TraceEvent, readable
 from chatapp.peer.core.trust import safety_number
 from chatapp.wire.framing import Kind
@@ -25,6 +25,7 @@ from chatapp.wire.sealing import seal_letter
 from tests.peer.core.cast import POLICY, Porter, Someone, raw
 from tests.peer.core.hall import Node
 from tests.support.network import Weather
+from tests.support.screen import is_now
 from tests.support.world import World
 
 ALICE, BOB, NEW_BOB, OTHER_BOB = (Someone(name) for name in ("alice", "bob", "bob's new machine", "mallory"))
@@ -218,7 +219,7 @@ def test_waiting_messages_go_to_the_trusted_key(node: Node) -> None:
     kept = node.core.sending.send("bob", "kept", now=node.now)
     node.pump()
     node.pass_time(5.0)
-    assert any(isinstance(event, happened.Kept) for event in node.saw())
+    assert any(is_now(event, happened.MessageState.KEPT) for event in node.saw())
     node.register()
     node.attach(new_row(), version=200)
     assert letters(node) == []  # the key is in doubt: nothing goes anywhere
@@ -250,8 +251,14 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, agai
         node.pump()
         assert AskMail(BOB.id, [saved.number]) in node.asked()
     node.told(MailExpired(BOB.id, saved.number))
-    expired = happened.Expired(to="bob", number=saved.number, text="saved for the old key")
-    assert [event for event in node.saw() if isinstance(event, happened.Expired)] == [expired]
+    expired = happened.MessageChanged(
+        to="bob",
+        number=saved.number,
+        state=happened.MessageState.EXPIRED,
+        text="saved for the old key",
+        reason=happened.MessageReason.NEVER_FETCHED,
+    )
+    assert [event for event in node.saw() if is_now(event, happened.MessageState.EXPIRED)] == [expired]
     assert node.disk.load().replaced == ()
     assert letters(node) == []
 
@@ -272,7 +279,10 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     (letter,) = letters(node)
     assert (letter.recipient, letter.number) == (NEW_BOB.id, numbers[begun.number])
     node.told(MailSaved(letter.reference))
-    assert happened.Saved(to="bob", number=numbers[begun.number]) in node.saw()
+    assert (
+        happened.MessageChanged(to="bob", number=numbers[begun.number], state=happened.MessageState.SAVED)
+        in node.saw()
+    )
     (line,) = node.disk.lines.latest(9)
     assert (line.text, line.stream, line.state) == ("under way", NEW_BOB.id, MessageState.SAVED)
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
@@ -286,7 +296,13 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
     assert (
-        happened.Kept(to="bob", number=begun.number, reason=happened.MessageReason.KEY_CHANGED) in node.saw()
+        happened.MessageChanged(
+            to="bob",
+            number=begun.number,
+            state=happened.MessageState.KEPT,
+            reason=happened.MessageReason.KEY_CHANGED,
+        )
+        in node.saw()
     )
     assert letters(node) == []
     (*_, last) = readable(node.core.sending.steps_under_way(BOB.id, begun.number), 0)
@@ -390,10 +406,12 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     alice.pump()
 
     def bob_says(text: str) -> None:
-        before = bob.screen.count(happened.Delivered)
+        before = bob.screen.count(happened.MessageState.DELIVERED)
         bob.send("alice", text)
         bob.send_all(f"{text} to all")
-        assert world.network.run_until(lambda: bob.screen.count(happened.Delivered) > before, within=5.0)
+        assert world.network.run_until(
+            lambda: bob.screen.count(happened.MessageState.DELIVERED) > before, within=5.0
+        )
         world.network.run_for(1.0)
 
     bob_says("one")

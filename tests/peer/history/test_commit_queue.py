@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import (
     CursorMoved,
     FloorRaised,
     IncomingAdded,
-    MessageState,
     OutgoingAdded,
     OutgoingChanged,
     Record,

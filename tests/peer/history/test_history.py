@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import (
     DEAD,
     FINAL,
@@ -20,7 +21,6 @@ from chatapp.peer.core.records import (
     IncomingAdded,
     LineAccepted,
     Loaded,
-    MessageState,
     NameBlocked,
     NameCleared,
     NumberUsed,

@@ -6,11 +6,11 @@ from typing import Final
 import msgspec
 import pytest
 
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.conversation import make_inbox
 from chatapp.peer.core.records import (
     FloorRaised,
     IncomingAdded,
-    MessageState,
     OutgoingAdded,
     OutgoingChanged,
     Shown,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import SOMEBODY
-from chatapp.peer.core.records import IncomingAdded, MessageState, Named, OutgoingAdded, OutgoingChanged
+from chatapp.peer.core.events import SOMEBODY, MessageState
+from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
 from chatapp.peer.core.trace import TraceEvent
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.history.database import History

@@ -169,14 +169,14 @@ async def test_the_view_follows_what_happens() -> None:
     await scene.ends()
 
 
-UNANSWERED: Final = happened.RoomUnanswered(room="lab", number=1)
+UNANSWERED: Final = happened.MessageChanged(to="#lab", number=1, state=happened.MessageState.KEPT)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         happened.ServerBack(),
-        happened.RoomAccepted(room="lab", number=1),
+        happened.MessageChanged(to="#lab", number=1, state=happened.MessageState.SAVED),
         happened.EnteredRoom(room="lab", members=(), missed=0),
     ],
 )

@@ -14,21 +14,15 @@ from chatapp.peer.core.events import (
     AdmissionRefusal,
     AdmissionRefused,
     AuthorDoubt,
-    ChannelAccepted,
     ChannelReceived,
-    ChannelUnanswered,
-    Delivered,
     DirectReceived,
     Doubt,
     DutyEvent,
     EnteredRoom,
     Event,
-    Expired,
     FolderNotMoved,
-    GroupLineRefused,
     HistoryMissing,
     Ignored,
-    Kept,
     KeyChanged,
     KeyRestored,
     LeaveUnanswered,
@@ -44,8 +38,9 @@ from chatapp.peer.core.events import (
     MemberJoined,
     MemberLeft,
     MembersListed,
+    MessageChanged,
     MessageReason,
-    MessageRefused,
+    MessageState,
     NameUnavailable,
     NoAnswer,
     NobodyKnown,
@@ -70,15 +65,12 @@ from chatapp.peer.core.events import (
     RenameRefusal,
     Renumbered,
     Room,
-    RoomAccepted,
     RoomEntryDenied,
     RoomEntryRefusal,
     RoomReceived,
     RoomsKnown,
     RoomsUnknown,
-    RoomUnanswered,
     SafetyNumber,
-    Saved,
     ServerBack,
     ServerLost,
     SignedOff,
@@ -163,11 +155,11 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[A line of the channel from bob is lost: too short.]"],
     ),
     (
-        GroupLineRefused(room="", number=1, reason=MessageReason.DISK_FULL),
+        MessageChanged(to="", number=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL),
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
-        GroupLineRefused(room="lab", number=1, reason=MessageReason.DISK_FAILED),
+        MessageChanged(to="#lab", number=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FAILED),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
     (
@@ -183,7 +175,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[Which rooms there are is not known: the server is away.]"],
     ),
     (
-        Kept(to="bob", number=1, reason=MessageReason.MAILBOX_FULL),
+        MessageChanged(to="bob", number=1, state=MessageState.KEPT, reason=MessageReason.MAILBOX_FULL),
         ["[Message to bob kept: the mailbox is full; it goes out when there is room.]"],
     ),
     (
@@ -200,24 +192,30 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Registered(), ["[Welcome, You are registered.]"]),
     (TableChanged(), ["[Client table updated.]"]),
-    (Delivered(to="bob", number=1, through_server=False), ["[Message received by bob.]"]),
-    (Delivered(to="bob", number=1, through_server=True), ["[Message received by bob through the server.]"]),
-    (Unacknowledged(to="bob", number=1), ["[No ACK from bob, message sent to server.]"]),
-    (Saved(to="bob", number=1), ["[Messages received by the server and saved]"]),
+    (MessageChanged(to="bob", number=1, state=MessageState.DELIVERED), ["[Message received by bob.]"]),
     (
-        MessageRefused(to="bob", number=1, reason=MessageReason.MAILBOX_FULL),
+        MessageChanged(to="bob", number=1, state=MessageState.DELIVERED, through_server=True),
+        ["[Message received by bob through the server.]"],
+    ),
+    (Unacknowledged(to="bob", number=1), ["[No ACK from bob, message sent to server.]"]),
+    (
+        MessageChanged(to="bob", number=1, state=MessageState.SAVED),
+        ["[Messages received by the server and saved]"],
+    ),
+    (
+        MessageChanged(to="bob", number=1, state=MessageState.REFUSED, reason=MessageReason.MAILBOX_FULL),
         ["[Message to bob refused: the mailbox is full.]"],
     ),
     (
-        MessageRefused(to="bob", number=1, reason=MessageReason.NAME_UNKNOWN),
+        MessageChanged(to="bob", number=1, state=MessageState.REFUSED, reason=MessageReason.NAME_UNKNOWN),
         ["[Message to bob refused: the server knows nobody of that name.]"],
     ),
     (
-        Kept(to="bob", number=1),
+        MessageChanged(to="bob", number=1, state=MessageState.KEPT),
         ["[Server not responding] Message to bob kept; it goes out when the server is back."],
     ),
     (
-        Kept(to="bob", number=1, reason=MessageReason.KEY_CHANGED),
+        MessageChanged(to="bob", number=1, state=MessageState.KEPT, reason=MessageReason.KEY_CHANGED),
         ["[Message to bob kept: the key shown for this name has changed.]"],
     ),
     (direct("hi"), ["bob: hi"]),
@@ -235,8 +233,8 @@ LINES: list[tuple[Event, list[str]]] = [
             f"bob (not the key that you know): {SHOWN_NOON} hi",
         ],
     ),
-    (ChannelAccepted(number=1), ["[Message received by Server.]"]),
-    (ChannelUnanswered(number=1), ["[Server not responding.]"]),
+    (MessageChanged(to="", number=1, state=MessageState.SAVED), ["[Message received by Server.]"]),
+    (MessageChanged(to="", number=1, state=MessageState.KEPT), ["[Server not responding.]"]),
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
     (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
@@ -306,9 +304,9 @@ LINES: list[tuple[Event, list[str]]] = [
     (NotInRoom(), ["[You are not in any room.]"]),
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
-    (RoomAccepted(room="lab", number=1), []),
+    (MessageChanged(to="#lab", number=1, state=MessageState.SAVED), []),
     (
-        RoomUnanswered(room="lab", number=1),
+        MessageChanged(to="#lab", number=1, state=MessageState.KEPT),
         ["[Server not responding] Your line goes straight to 2 members; the others get it later."],
     ),
     (RoomsKnown(rooms=()), ["[There are no rooms yet: join one to create it.]"]),
@@ -388,7 +386,13 @@ LINES: list[tuple[Event, list[str]]] = [
     (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
     (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
     (
-        Expired(to="bob", number=1, text="See you\nat noon"),
+        MessageChanged(
+            to="bob",
+            number=1,
+            state=MessageState.EXPIRED,
+            text="See you\nat noon",
+            reason=MessageReason.NEVER_FETCHED,
+        ),
         ["[Message to bob was never fetched and is gone from the server: See you⏎at noon]"],
     ),
     (
@@ -571,7 +575,7 @@ def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new(
 
 
 def test_a_line_to_a_room_with_nobody_in_reach_waits() -> None:
-    lines = lines_of(RoomUnanswered(room="lab", number=1), in_reach=0)
+    lines = lines_of(MessageChanged(to="#lab", number=1, state=MessageState.KEPT), in_reach=0)
     assert lines == ["[Server not responding] Your line goes out when the server is back."]
 
 

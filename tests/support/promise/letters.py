@@ -6,9 +6,10 @@ Checked on the disks.
 
 from typing import TYPE_CHECKING
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageChanged, MessageState
 from chatapp.peer.core.records import DEAD
 from tests.support.people import Person
+from tests.support.screen import is_now
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -26,14 +27,14 @@ class LettersPromise:
         for person in self._world.people:
             events = person.screen.events
             for event in events[self._checked.get(person.name, 0) :]:
-                if isinstance(event, happened.Delivered | happened.Saved):
+                if is_now(event, MessageState.DELIVERED, MessageState.SAVED) and event.to and not event.room:
                     self._check(person, event)
             self._checked[person.name] = len(events)
 
-    def _check(self, person: Person, event: happened.Delivered | happened.Saved) -> None:
+    def _check(self, person: Person, event: MessageChanged) -> None:
         reader, sender = self._world.person(event.to), person.identity.public
         is_stored = reader.holds(sender, event.number)
-        if isinstance(event, happened.Delivered):
+        if event.state is MessageState.DELIVERED:
             assert is_stored, f"I2: {event.number} is not with {event.to}"
         else:
             is_held = self._world.house.holds(sender, reader.identity.public, event.number)

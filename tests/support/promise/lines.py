@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chatapp.peer.core import events as happened
 from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.people import Person
+from tests.support.screen import is_now
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -41,7 +42,7 @@ class LinesPromise:
             for line in lines[self._checked.get(person.name, 0) :]:
                 self._check(person, line)
             for event in events[self._events_checked.get(person.name, 0) :]:
-                if isinstance(event, happened.ChannelAccepted):
+                if is_now(event, happened.MessageState.SAVED) and not event.to:
                     self._accepted.setdefault((person.name, event.number), self._world.network.now)
             self._checked[person.name], self._events_checked[person.name] = len(lines), len(events)
 

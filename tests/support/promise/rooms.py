@@ -4,7 +4,8 @@ member who stayed has every line that the registry accepted."""
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.records import MessageState, group_mark
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.records import group_mark
 from tests.support.people import Person
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class RoomsPromise:
     def _heed(self, person: Person, event: happened.Event) -> None:
         here = self._here.setdefault(person.name, set())
         match event:
-            case happened.RoomAccepted(room=room, number=number):
+            case happened.MessageChanged(room=room, number=number, state=happened.MessageState.SAVED) if room:
                 self._accepted[(person.identity.public, room, number)] = self._world.network.now
             case happened.EnteredRoom(members=members):
                 self._here[person.name] = set(members)

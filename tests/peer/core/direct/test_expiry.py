@@ -4,8 +4,8 @@ import pytest
 
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
-from chatapp.peer.core.events import Delivered, Expired
-from chatapp.peer.core.records import MessageState, StoredOutgoing, StoredStream
+from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
+from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import AskMail
 from chatapp.wire.messages.table import Presence, Row
@@ -36,7 +36,11 @@ def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> No
     stairs = stairs_with(LONG, away_for=LONG + 60.0)
     assert asked(stairs) == [AskMail(BOB.id, [5])]
     stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
-    assert stairs.out.drain_events() == [Expired(to="bob", number=5, text="hi")]
+    assert stairs.out.drain_events() == [
+        MessageChanged(
+            to="bob", number=5, state=MessageState.EXPIRED, text="hi", reason=MessageReason.NEVER_FETCHED
+        )
+    ]
     assert stairs.state() == [MessageState.EXPIRED]
     stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.told() == [], "told once, though it was asked for twice"
@@ -95,6 +99,6 @@ def test_a_peer_that_stays_online_looks_again_now_and_then() -> None:
     stairs.ladder.handle_timer(now=due)
     assert asked(stairs) == [AskMail(BOB.id, [5])]
     stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
-    assert stairs.told() == [Expired]
+    assert stairs.told() == [MessageState.EXPIRED]
     assert stairs.ladder.next_timer() is None
-    assert Delivered not in stairs.told()
+    assert MessageState.DELIVERED not in stairs.told()

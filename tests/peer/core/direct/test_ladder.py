@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import Delivered, Event, Kept, MessageRefused, Saved, Unacknowledged
+from chatapp.peer.core.events import Event, MessageState, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR
 from chatapp.peer.core.people.conversation import DeliveryPath
-from chatapp.peer.core.records import MessageState, StoredOutgoing, StoredStream
+from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from tests.peer.core.cast import POLICY
 from tests.peer.core.stairs import (
     Stairs,
@@ -31,33 +31,50 @@ from tests.peer.core.stairs import (
     up,
 )
 
-Way = tuple[Callable[[], Stairs], list[Callable[[Stairs], object]], DeliveryPath, list[type[Event]]]
+Way = tuple[
+    Callable[[], Stairs], list[Callable[[Stairs], object]], DeliveryPath, list[type[Event] | MessageState]
+]
 
 
 WAYS: dict[str, Way] = {
-    "straight": (up, [acked], DeliveryPath.WAITING, [Delivered]),
+    "straight": (up, [acked], DeliveryPath.WAITING, [MessageState.DELIVERED]),
     "under way": (up, [], DeliveryPath.STRAIGHT, []),
     "relayed after five tries": (up, [tried], DeliveryPath.RELAYED, []),
-    "delivered through the server": (up, [tried, relayed_ack], DeliveryPath.WAITING, [Delivered]),
+    "delivered through the server": (
+        up,
+        [tried, relayed_ack],
+        DeliveryPath.WAITING,
+        [MessageState.DELIVERED],
+    ),
     "mail after both": (up, [tried, relaying], DeliveryPath.MAIL, [Unacknowledged]),
-    "saved": (up, [tried, relaying, saved], DeliveryPath.WAITING, [Unacknowledged, Saved]),
+    "saved": (up, [tried, relaying, saved], DeliveryPath.WAITING, [Unacknowledged, MessageState.SAVED]),
     "mail when nobody can relay": (up, [tried, relay_fails], DeliveryPath.MAIL, [Unacknowledged]),
     "mail at once to one who is away": (away, [], DeliveryPath.MAIL, [Unacknowledged]),
     "mail at once when they go": (up, [goes], DeliveryPath.MAIL, [Unacknowledged]),
-    "refused": (away, [refused], DeliveryPath.WAITING, [Unacknowledged, MessageRefused]),
-    "kept after five tries": (alone, [tried], DeliveryPath.WAITING, [Kept]),
-    "straight without a registry": (alone, [acked], DeliveryPath.WAITING, [Delivered]),
-    "kept when the registry is lost in between": (seeking, [tried, lost], DeliveryPath.WAITING, [Kept]),
+    "refused": (away, [refused], DeliveryPath.WAITING, [Unacknowledged, MessageState.REFUSED]),
+    "kept after five tries": (alone, [tried], DeliveryPath.WAITING, [MessageState.KEPT]),
+    "straight without a registry": (alone, [acked], DeliveryPath.WAITING, [MessageState.DELIVERED]),
+    "kept when the registry is lost in between": (
+        seeking,
+        [tried, lost],
+        DeliveryPath.WAITING,
+        [MessageState.KEPT],
+    ),
     "not kept as long as it is sought": (seeking, [tried], DeliveryPath.WAITING, []),
     "straight anew when it is found": (seeking, [tried, found], DeliveryPath.STRAIGHT, []),
     "kept is mail when the registry is back": (
         alone,
         [tried, goes, found],
         DeliveryPath.MAIL,
-        [Kept, Unacknowledged],
+        [MessageState.KEPT, Unacknowledged],
     ),
-    "kept is tried when the registry is back": (alone, [tried, found], DeliveryPath.STRAIGHT, [Kept]),
-    "kept is tried when they come": (alone, [tried, comes], DeliveryPath.STRAIGHT, [Kept]),
+    "kept is tried when the registry is back": (
+        alone,
+        [tried, found],
+        DeliveryPath.STRAIGHT,
+        [MessageState.KEPT],
+    ),
+    "kept is tried when they come": (alone, [tried, comes], DeliveryPath.STRAIGHT, [MessageState.KEPT]),
     "link lost while the letter is deposited": (away, [sought], DeliveryPath.STRAIGHT, [Unacknowledged]),
     "and then mail again": (away, [sought, found], DeliveryPath.MAIL, [Unacknowledged, Unacknowledged]),
     "nothing while we are offline": (up, [offline], DeliveryPath.WAITING, []),

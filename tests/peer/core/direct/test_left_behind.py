@@ -1,7 +1,7 @@
 """Room lines that outlive the program that sent them: sent after a restart, in order, or reported as given up."""
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group

@@ -4,12 +4,12 @@ import pytest
 
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.mail import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, PAUSE_FIRST, PAUSE_LARGEST
-from chatapp.peer.core.events import Delivered, Kept, MessageReason, MessageRefused, Unacknowledged
+from chatapp.peer.core.events import MessageReason, MessageState, Unacknowledged
 from chatapp.peer.core.people.conversation import DeliveryPath
-from chatapp.peer.core.records import MessageState
 from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.cast import POLICY
 from tests.peer.core.stairs import BOB, Stairs, comes, found, full, goes, lost, sought
+from tests.support.screen import is_now
 
 # --- letters
 
@@ -67,7 +67,7 @@ def test_what_was_acknowledged_late_is_not_also_saved_or_refused(answer: str) ->
     (letter,) = stairs.deposited()
     stairs.acks(message)
     stairs.state()
-    assert stairs.told() == [Unacknowledged, Delivered]
+    assert stairs.told() == [Unacknowledged, MessageState.DELIVERED]
     if answer == "saved":
         stairs.mail_queue.saved(letter.reference, now=stairs.now)
     else:
@@ -80,7 +80,7 @@ def test_a_recipient_whose_card_is_forged_gets_no_letter_and_the_sender_is_told(
     stairs = Stairs(online=False)
     stairs.shows_mail_key(INVALID_KEY)
     stairs.say()
-    assert stairs.told() == [Unacknowledged, MessageRefused]
+    assert stairs.told() == [Unacknowledged, MessageState.REFUSED]
     assert stairs.state() == [MessageState.REFUSED]
     assert stairs.ladder.is_settled
 
@@ -97,7 +97,7 @@ class TestNoRoom:
         stairs.say()
         stairs.mail_queue.refused(stairs.deposited()[0].reference, why, now=stairs.now)
         (_, kept) = stairs.out.drain_events()
-        assert isinstance(kept, Kept)
+        assert is_now(kept, MessageState.KEPT)
         assert kept.reason is MessageReason[why.name]
         assert stairs.state() == [MessageState.KEPT]
         assert stairs.ladder.is_settled
@@ -106,10 +106,10 @@ class TestNoRoom:
         stairs = Stairs(RegistryReach.LOST, online=False)
         stairs.say()
         stairs.pass_time(POLICY.give_up_after)
-        assert stairs.told() == [Kept]
+        assert stairs.told() == [MessageState.KEPT]
         found(stairs)
         full(stairs)
-        assert stairs.told() == [Unacknowledged, Kept]
+        assert stairs.told() == [Unacknowledged, MessageState.KEPT]
         for _ in range(2):
             stairs.pass_time(PAUSE_LARGEST)
             full(stairs)
@@ -126,7 +126,7 @@ class TestNoRoom:
             stairs.mail_queue.refused(letter.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
         stairs.told()
         stairs.say()
-        assert stairs.told() == [Kept]
+        assert stairs.told() == [MessageState.KEPT]
         assert stairs.deposited() == []
         assert {message.state for message in stairs.conversation.outgoing} == {MessageState.KEPT}
 
@@ -247,7 +247,7 @@ def test_saved_messages_go_again_before_a_newer_one() -> None:
     assert stairs.sent() == [message.number for message in (*older, newer)]
     stairs.told()
     stairs.acks(*older, newer)
-    assert stairs.told() == [Delivered]  # whoever read "saved" need not hear of it again
+    assert stairs.told() == [MessageState.DELIVERED]  # whoever read "saved" need not hear of it again
     assert stairs.ladder.is_settled
     assert stairs.conversation.outgoing.floor == newer.number + 1
 

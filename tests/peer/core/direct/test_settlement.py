@@ -2,8 +2,7 @@
 
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.outbox import RETRY_SPAN
-from chatapp.peer.core.events import Delivered, Expired, Kept
-from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.messages.direct import Floor, Gap
 from chatapp.wire.messages.mail import MailRefusal
@@ -17,7 +16,9 @@ def test_delivered_through_the_server_is_said_so() -> None:
         stairs.sent()
         stairs.acks(message, through_server=through_server)
         assert stairs.out.drain_events() == [
-            Delivered(to="bob", number=message.number, through_server=through_server)
+            MessageChanged(
+                to="bob", number=message.number, state=MessageState.DELIVERED, through_server=through_server
+            )
         ]
 
 
@@ -28,7 +29,15 @@ def test_a_letter_that_expired_is_told_and_goes_nowhere() -> None:
     stairs.told()
     stairs.settlement.expired(stairs.bob, message.number, now=stairs.now)
     stairs.settlement.expired(stairs.bob, message.number, now=stairs.now)
-    assert stairs.out.drain_events() == [Expired(to="bob", number=message.number, text="hi")]
+    assert stairs.out.drain_events() == [
+        MessageChanged(
+            to="bob",
+            number=message.number,
+            state=MessageState.EXPIRED,
+            text="hi",
+            reason=MessageReason.NEVER_FETCHED,
+        )
+    ]
     comes(stairs)
     stairs.say()
     assert message.number not in stairs.sent()
@@ -41,10 +50,10 @@ def test_kept_is_said_once_however_often_it_is_tried() -> None:
     stairs = Stairs(RegistryReach.LOST)
     message = stairs.say()
     stairs.pass_time(4 * RETRY_SPAN)
-    assert stairs.told() == [Kept]
+    assert stairs.told() == [MessageState.KEPT]
     assert stairs.state() == [MessageState.KEPT]
     stairs.acks(message)
-    assert stairs.told() == [Delivered]
+    assert stairs.told() == [MessageState.DELIVERED]
 
 
 # --- what the recipient is told beside

@@ -3,14 +3,15 @@
 import pytest
 
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.table import LookUp
-from chatapp.peer.core.records import MessageState
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.messages.table import FetchTable, TablePage
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import KEY, SENDER_INDEX, Node
+from tests.support.screen import is_now
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
@@ -51,8 +52,8 @@ def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
 def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: Node) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
-        happened.Kept(to="bob", number=first),
-        happened.Kept(to="bob", number=second),
+        happened.MessageChanged(to="bob", number=first, state=happened.MessageState.KEPT),
+        happened.MessageChanged(to="bob", number=second, state=happened.MessageState.KEPT),
     ]
     assert node.core.is_settled
     asked = come_back(node, BOB)
@@ -65,10 +66,16 @@ def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: Node) -> Non
 def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
     number = send(node, "carol", "hello?")
     node.pass_time(60.0)
-    assert not any(isinstance(event, happened.MessageRefused) for event in node.saw())
+    assert not any(is_now(event, happened.MessageState.REFUSED) for event in node.saw())
     come_back(node, BOB)
     assert (
-        happened.MessageRefused(to="carol", number=number, reason=happened.MessageReason.NOBODY) in node.saw()
+        happened.MessageChanged(
+            to="carol",
+            number=number,
+            state=happened.MessageState.REFUSED,
+            reason=happened.MessageReason.NOBODY,
+        )
+        in node.saw()
     )
     assert not node.core._unresolved.waiting
 

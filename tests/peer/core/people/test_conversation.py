@@ -5,8 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.conversation import OutgoingStream
-from chatapp.peer.core.records import MessageState, StoredOutgoing, StoredStream
+from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from chatapp.wire.messages.direct import PROVISIONAL
 
 WALL = 1_800_000_000.0

@@ -37,7 +37,9 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.pump()
-    assert node.saw() == [happened.RoomUnanswered(room="lab", number=begun.number)]
+    assert node.saw() == [
+        happened.MessageChanged(to="#lab", number=begun.number, state=happened.MessageState.KEPT)
+    ]
     (_, line), *_ = fanout(node, BOB)
     assert (line.group, line.number, line.floor, line.text) == ("#lab", begun.number, begun.number, "hi")
     asked = link_again(node)
@@ -53,7 +55,9 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     node.saw()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.saw() == [happened.RoomAccepted(room="lab", number=begun.number)]
+    assert node.saw() == [
+        happened.MessageChanged(to="#lab", number=begun.number, state=happened.MessageState.SAVED)
+    ]
 
 
 def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -> None:
@@ -106,7 +110,7 @@ def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> No
     node.saw()
     number = node.core.sending.send_all("hi", now=node.now)
     node.pump()
-    assert node.saw() == [happened.ChannelUnanswered(number=number)]
+    assert node.saw() == [happened.MessageChanged(to="", number=number, state=happened.MessageState.KEPT)]
     kept = list(node.datagrams)
     for one in (BOB, CAROL):
         node.datagrams = list(kept)

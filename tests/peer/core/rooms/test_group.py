@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import (
     CHANNEL_MARK,
     CursorMoved,
     LineAccepted,
-    MessageState,
     OutgoingAdded,
     OutgoingChanged,
     StoredGroup,

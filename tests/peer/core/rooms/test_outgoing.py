@@ -1,8 +1,8 @@
 """Outgoing group lines: answered, left behind, kept over a crash; and lines of ignored people."""
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageReason
-from chatapp.peer.core.records import MessageState, group_mark
+from chatapp.peer.core.events import MessageReason, MessageState
+from chatapp.peer.core.records import group_mark
 from chatapp.peer.core.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
@@ -12,6 +12,7 @@ from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import WALL
 from tests.peer.core.hall import SENDER_INDEX, Node
 from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node, told
+from tests.support.screen import is_now
 
 __all__ = ["node"]
 
@@ -83,7 +84,9 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
     (frame,) = node.lines()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.saw() == [happened.RoomAccepted(room="lab", number=begun.number)]
+    assert node.saw() == [
+        happened.MessageChanged(to="#lab", number=begun.number, state=happened.MessageState.SAVED)
+    ]
     assert node.core.is_settled
 
 
@@ -96,7 +99,8 @@ def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
     node.saw()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert [type(event) for event in node.saw()] == [happened.RoomAccepted]
+    (told,) = node.saw()
+    assert is_now(told, happened.MessageState.SAVED)
 
 
 def test_lines_that_wait_survive_a_crash(node: Node) -> None:
