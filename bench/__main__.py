@@ -28,7 +28,9 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "T1": presence.t1,
     "S1": size.s1,
     "S2": size.s2,
+    "S3": size.s3,
     "H1": past.h1,
+    "P1": past.p1,
 }
 
 

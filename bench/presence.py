@@ -1,4 +1,4 @@
-"""T1: one person's status changes, and 10,000 people online are told by UDP.
+"""T1: one person's status changes, or many people's do, and 10,000 people online are told by UDP.
 
 The kernel stamps each datagram's arrival. Nobody reads during a broadcast, so that readers do not slow the sender. A C
 program sends the same bytes to the same sockets.
@@ -25,7 +25,11 @@ from chatapp.wire.messages.registration import Leave, Ping
 
 ONLINE: Final = 10_000
 CHANGING: Final = 8
-"""People who come and go."""
+"""People who come and go, one after the other."""
+CHANGES: Final = 50
+"""Changes a second when many come and go."""
+_BUSY_FOR: Final = 4.0
+_DEAREST_ROUNDS: Final = 3
 
 _STAMPED: Final = getattr(socket, "SO_TIMESTAMPNS", 35)
 _SETTLED_AFTER: Final = 0.6
@@ -89,18 +93,23 @@ class Changing:
         """Ask for signs of life for so long; the longest wait for an answer, in milliseconds."""
         longest, ends = 0.0, time.monotonic() + span
         while time.monotonic() < ends:
-            start = time.monotonic()
-            self._crowd.send(self._member, self._member.ping())
-            self._crowd.turn(1.0)
-            longest = max(longest, time.monotonic() - start)
+            longest = max(longest, self.wait())
             time.sleep(0.0005)
-        return longest * 1e3
+        return longest
+
+    def wait(self) -> float:
+        """Ask for one sign of life; the wait for the answer, in milliseconds."""
+        start = time.monotonic()
+        self._crowd.send(self._member, self._member.ping())
+        self._crowd.turn(1.0)
+        return (time.monotonic() - start) * 1e3
 
 
 class House:
     """A registry, many who are online, one who comes and goes, one who asks for signs of life, and C as the rival."""
 
-    def __init__(self, online: int, stack: ExitStack) -> None:
+    def __init__(self, online: int, changing: int, stack: ExitStack) -> None:
+        """`changing`: people who come and go."""
         counter = time.time_ns() // 1_000_000
         self._stack = stack
         self._folder = stack.enter_context(scratch())
@@ -108,8 +117,8 @@ class House:
         members = (Member(index, counter=counter) for index in range(online))
         self._crowd = stack.enter_context(Crowd(self._registry.port, members))
         self._crowd.join(links=False)
-        self._changing = [Changing(self._registry.port, online + place, counter) for place in range(CHANGING)]
-        self._probe = Changing(self._registry.port, online + CHANGING, counter)
+        self._changing = [Changing(self._registry.port, online + place, counter) for place in range(changing)]
+        self._probe = Changing(self._registry.port, online + changing, counter)
         _ping_all(self._crowd)
         self._ears = Ears(self._crowd.sockets)
         self._sender: Process | None = None
@@ -145,6 +154,21 @@ class House:
         found = self._sender.ask("now")
         return max(map(spread, self._ears.heard().values())), found["cpu"] * 1e3
 
+    def storm(self, changes: int, span: float) -> tuple[float, float]:
+        """So many changes in so many seconds, each of another person: the registry's share of a core until all are told, and
+        the longest wait for an answer, in ms."""
+        before, began, longest, made = self._registry.cpu(), time.monotonic(), 0.0, 0
+        while (passed := time.monotonic() - began) < span:
+            if made < changes * passed / span:
+                self._change()
+                made += 1
+            longest = max(longest, self._probe.wait())
+            time.sleep(0.0005)
+        time.sleep(_SETTLED_AFTER)
+        share = (self._registry.cpu() - before) / (time.monotonic() - began)
+        self._ears.heard()
+        return share, longest
+
     def waits(self) -> tuple[float, float]:
         """The longest wait for an answer while nothing is told, and while a change is; both in ms."""
         calm = self._probe.waits(_SETTLED_AFTER / 2)
@@ -161,12 +185,13 @@ def t1(plan: Plan) -> Iterator[Figure]:
     by_c: list[tuple[float, float]] = []
     waits: list[tuple[float, float]] = []
     with ExitStack() as stack:
-        house = House(online, stack)
+        house = House(online, CHANGING + int(CHANGES * _BUSY_FOR), stack)
         for _ in plan.rounds():
             data, first_to_last, cpu = house.tell()
             told.append((first_to_last, cpu))
             by_c.append(house.tell_by_c(data))
             waits.append(house.waits())
+        storms = [house.storm(int(CHANGES * _BUSY_FOR), _BUSY_FOR) for _ in plan.rounds(_DEAREST_ROUNDS)]
     calm = min(wait for wait, _ in waits)
     plan.side("T1", **{"longest wait without a broadcast, ms": calm, "distinct datagrams a change": 2.0})
     for place, what in enumerate(("first to last", "CPU a broadcast")):
@@ -191,6 +216,21 @@ def t1(plan: Plan) -> Iterator[Figure]:
         bound=5.0,
         note=f"without a broadcast: {calm:.1f} ms",
     )
+    what = f"{CHANGES} changes a second, {online:,} online"
+    for about, unit, found, bound in (
+        ("the registry's share of a core", "cores", [share for share, _ in storms], 1.0),
+        ("longest wait for an answer meanwhile", "ms", [longest for _, longest in storms], 5.0),
+    ):
+        yield Figure(
+            goal="T1",
+            what=f"{what}: {about}",
+            unit=unit,
+            ours=found,
+            against="(a number)",
+            theirs=[],
+            sense=LOWER,
+            bound=bound,
+        )
 
 
 def _ping_all(crowd: Crowd) -> None:

@@ -1,4 +1,4 @@
-"""S1 and S2: the cost of an idle peer at the registry, and a peer's time to its first prompt."""
+"""S1 to S3: an idle peer's memory at the registry, a peer's time to its first prompt, and its CPU while nothing happens."""
 
 import os
 import pty
@@ -13,7 +13,7 @@ from typing import Final
 
 from bench.crowd import Crowd
 from bench.figures import LOWER, Figure
-from bench.machine import CHECKOUT, Failed, free_port, scratch
+from bench.machine import CHECKOUT, Failed, Process, free_port, scratch
 from bench.measures import Plan
 from bench.members import Member
 from bench.registry import RegistryProcess
@@ -21,6 +21,8 @@ from bench.registry import RegistryProcess
 FEW, MANY = 200, 2_000
 _PROMPT: Final = b">>>"
 _PATIENCE: Final = 20.0
+_CALM_AFTER, _IDLE_FOR = 3.0, 12.0
+"""Seconds. A peer gives a sign of life every ten."""
 
 
 def s1(plan: Plan) -> Iterator[Figure]:
@@ -93,6 +95,45 @@ def s2(plan: Plan) -> Iterator[Figure]:
         theirs=[],
         sense=LOWER,
         bound=0.20,
+    )
+
+
+def s3(plan: Plan) -> Iterator[Figure]:
+    """CPU of a peer that does nothing among many who are online and do nothing."""
+    online = 1_000 if not plan.is_quick else 100
+    shares: list[float] = []
+    with scratch() as folder, RegistryProcess(folder / "registry") as registry:
+        counter = time.time_ns() // 1_000_000
+        members = [Member(index, counter=counter) for index in range(online - 1)]
+        with Crowd(registry.port, members, sockets=100) as crowd:
+            crowd.join()
+            crowd.quiet(1.0)
+            words = [
+                sys.executable,
+                "-m",
+                "bench.node",
+                "idler",
+                str(registry.port),
+                str(folder / "idler"),
+                "1",
+            ]
+            with Process(words) as idler:
+                if idler.told() != "ready":
+                    raise Failed("the peer did not start")
+                time.sleep(_CALM_AFTER)
+                for _ in plan.rounds(3):
+                    before, began = idler.cpu(), time.monotonic()
+                    time.sleep(_IDLE_FOR)
+                    shares.append((idler.cpu() - before) / (time.monotonic() - began) * 100)
+    yield Figure(
+        goal="S3",
+        what=f"CPU of an idle peer among {online:,}",
+        unit="% of a core",
+        ours=shares,
+        against="(a number)",
+        theirs=[],
+        sense=LOWER,
+        bound=0.3,
     )
 
 
