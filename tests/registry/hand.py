@@ -42,7 +42,7 @@ class Hand(Newcomer):
 
     @property
     def shows_life(self) -> bool:
-        """Whether its program sends something on its link now and then."""
+        """Whether its program sends something on its link from time to time."""
         return self.link is not None and self.link not in self.rig.closed and not self.is_frozen
 
     def connect(self) -> int:
@@ -104,7 +104,7 @@ class Hand(Newcomer):
         return [decode_notice(self.session.open(frame)) for frame in frames if frame[0] != Kind.GROUP_RELAYED]
 
     def take_all(self) -> None:
-        """Read everything sent so far, by both ways, and forget it."""
+        """Read everything sent so far, by datagram and link, and forget it."""
         self.notices()
         self.rig.take(self.address)
 
@@ -121,7 +121,7 @@ class Hand(Newcomer):
 
     @property
     def epoch(self) -> int:
-        """The epoch of the channel's newest key that we were given."""
+        """The epoch of the newest channel key that we have."""
         assert self.key is not None
         return self.key.epoch
 

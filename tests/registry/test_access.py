@@ -18,7 +18,7 @@ CODE, OTHER = (JoinCode.generate(bytes([number]) * CODE_BYTES, registry=b"r" * 3
 
 
 def invited(rig: Rig, *codes: JoinCode) -> str:
-    """The registry knows these; what it answers."""
+    """Let the registry know these codes; return its answer."""
     rig.core.run_admin_request(MakeInvites([code.public for code in codes]), "ticket", now=rig.now)
     rig.turn()
     ((ticket, answer),) = rig.core.take_admin_answers()
@@ -34,7 +34,7 @@ def rig() -> Rig:
 
 
 def refusal(hand: Hand, code: JoinCode | None = None) -> RefusalReason | None:
-    """Why they are not let in."""
+    """Return why they are refused."""
     answer = hand.register(code=code)
     assert answer is not None
     return answer.reason if isinstance(answer, Refused) else None

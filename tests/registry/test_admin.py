@@ -26,7 +26,7 @@ def names_in(hand: Hand) -> list[tuple[str, bytes]]:
 
 
 def gone(rig: Rig, name: str) -> Hand:
-    """Somebody who was here."""
+    """Return somebody who registered and left."""
     hand = rig.hand(name)
     assert isinstance(hand.register(), Welcome)
     hand.leave()

@@ -14,7 +14,7 @@ from tests.support.memory_store import MemoryStore
 
 
 class Moody(MemoryStore):
-    """Raises what it must not, when it is told to."""
+    """A store that raises an unexpected error when a test asks for it."""
 
     fault: Exception | None = None
 
@@ -46,7 +46,7 @@ async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(ca
 
 
 class Spent(MemoryStore):
-    """A checkpoint is due as soon as something was synced."""
+    """A store that wants a checkpoint as soon as something is synced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Spent(MemoryStore):
 
 
 async def test_a_checkpoint_that_is_due_with_a_sync_does_not_wait_for_the_next_look() -> None:
-    """What was said in a session at the help desk leaves the disk when it is over."""
+    """The lines of a help-desk session leave the disk when the session is over."""
     store = Spent()
     rig = Rig(store)
     bob, alice = rig.member("bob"), rig.member("alice")
@@ -79,7 +79,7 @@ async def test_a_checkpoint_that_is_due_with_a_sync_does_not_wait_for_the_next_l
 
 
 def committed(rig: Rig, store: MemoryStore) -> Committer:
-    """Between the rig's core and a store."""
+    """Return a committer between the rig's core and a store."""
     rig.auto_commit = False
     tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
     return Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))

@@ -87,7 +87,7 @@ async def test_lines_that_nobody_reads_are_counted(pipes: Pipes, monkeypatch: py
 
 
 class Writer:
-    """In the place of the thread that writes: it writes when a test says so."""
+    """Replaces the writing thread: it writes when a test says so."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.started = 0

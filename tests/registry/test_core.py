@@ -37,7 +37,7 @@ def test_any_datagrams_raise_nothing_and_get_no_answer(datagrams: list[bytes]) -
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: int) -> None:
-    """Valid ones with a few bytes changed come further than noise does."""
+    """Valid datagrams with a few bytes changed get further than noise does."""
     rig, chance = Rig(), random.Random(seed)
     bob = rig.hand("bob")
     cookie = bob.hello()
@@ -65,7 +65,7 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
 @settings(max_examples=40)
 @given(st.integers(0, 2**32))
 def test_any_order_of_requests_of_members_raises_nothing(seed: int) -> None:
-    """Peers that are who they say may still ask nonsense, in any order, and vanish at any moment."""
+    """Authentic peers may still send nonsense, in any order, and vanish at any moment."""
     chance = random.Random(seed)
     rig = Rig(seed=seed)
     hands = [rig.member(f"user{number}") for number in range(3)]
@@ -161,7 +161,7 @@ def test_nothing_is_left_to_do_when_nobody_is_there(rig: Rig) -> None:
 
 
 def test_a_relayed_line_costs_no_encoding(rig: Rig) -> None:
-    """What goes to the members is the frame as it came, with its position and length before it."""
+    """Members get the frame as it came, with its position and length before it."""
     ann, bob = rig.member("ann"), rig.member("bob")
     line = ann.line("hello")
     rig.core.receive_frames(ann.link or 0, [line], now=rig.now)

@@ -16,7 +16,7 @@ from tests.registry.test_access import refusal
 
 
 def change(rig: Rig, **settings: object) -> int:
-    """Other lists; how many had to go."""
+    """Put other lists in force; return how many people were disconnected."""
     count = rig.core.change_lists(AccessLists(AccessSettings(**settings)), now=rig.now)  # type: ignore[arg-type]
     rig.turn()
     return count

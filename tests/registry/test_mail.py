@@ -24,7 +24,7 @@ from tests.registry.roomtalk import back
 
 @pytest.fixture
 def bob(rig: Rig) -> Hand:
-    """Has a name, and is away."""
+    """Register a person who then goes away."""
     bob = rig.hand("bob")
     bob.register()
     bob.leave()
@@ -36,7 +36,7 @@ def letter(to: Hand, number: int = 1, *, reference: int = 1, text: bytes = b"sea
 
 
 def come_back(hand: Hand) -> MailBatch:
-    """Register, attach, and the first batch."""
+    """Register and attach; return the first batch of mail."""
     hand.register()
     notices = hand.attach()
     batch = notices[-1]

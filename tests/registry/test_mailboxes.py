@@ -23,7 +23,7 @@ def add(all_mail: Mailboxes, sender: bytes, number: int, size: int = 100, now: f
 
 
 def stuffed(mail: Mailboxes, network: str, recipient: bytes = BOB, senders: int = 50) -> int:
-    """How many letters so many identities of one network leave there."""
+    """Return how many letters so many identities of one network can store."""
     number = len(mail)
     begun = number
     for who in range(senders):
@@ -66,7 +66,7 @@ def test_a_mailbox_is_full_when_many_networks_have_filled_it() -> None:
 
 
 def test_all_mailboxes_together_are_shared_in_the_same_way() -> None:
-    """Four people could fill what is everybody's, by letters to their own accomplices."""
+    """Otherwise four people could fill all mailboxes, by letters to their own accomplices."""
     mail = boxes(places=512)
     assert sum(stuffed(mail, HERE, bytes([number]) * 32) for number in range(20)) == 256
     assert mail.refusal_of(BOB, EVE, HERE, 1) is MailRefusal.SHARE_USED_UP

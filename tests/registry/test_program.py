@@ -70,7 +70,7 @@ class Client:
         self.sessions = SessionTable(self.identity, rng=self.rng, context_of=lambda _: nonce)
 
     async def first_frame(self) -> bytes:
-        """Connect; what is to be said first."""
+        """Connect; return the first frame to send."""
         self.reader, self.writer = await asyncio.open_connection(*self.server)
         now = asyncio.get_running_loop().time()
         first, self.begun = self.sessions.open_link(self.registry, encode(Attach()), now=now)
@@ -83,7 +83,7 @@ class Client:
         return [await self.notice(), await self.notice()]
 
     async def answered(self) -> None:
-        """The first frame of the registry."""
+        """Return the registry's first frame."""
         self.session = self.begun.answered(await self.frame())
 
     async def ask(self, request: PeerRequest) -> RegistryNotice:
@@ -110,7 +110,7 @@ class Client:
 
 
 class Running:
-    """A registry on a free port, and what it said."""
+    """A registry on a free port, and the lines that it printed."""
 
     def __init__(self, data: Path) -> None:
         self.data = data

@@ -9,21 +9,21 @@ from tests.support.memory_store import MemoryStore
 
 
 def backup_of(rig: Rig) -> MemoryStore:
-    """A copy of the registry's disk as it is now."""
+    """Return a copy of the registry's disk as it is now."""
     copied = MemoryStore()
     copied._durable = rig.store._durable.copy()
     return copied
 
 
 def places_said(ann: Hand, count: int) -> list[int]:
-    """Where in the channel's log the registry has put so many lines of hers."""
+    """Return the positions in the channel's log of so many lines of a member."""
     for number in range(count):
         ann.send_raw(ann.line("x", number))
     return [notice.position for notice in ann.notices() if isinstance(notice, GroupAccepted)]
 
 
 def come_back(hand: Hand) -> None:
-    """To another life of the registry."""
+    """Move on to another run of the registry."""
     assert isinstance(hand.register(), Welcome)
     hand.attach()
 

@@ -9,7 +9,7 @@ MOST = 256
 
 
 def filled(shares: Shares, identity: bytes, network: str, places: int = 1) -> int:
-    """How many places this identity gets that takes all it may."""
+    """Return how many places an identity gets if it takes all it may."""
     taken = 0
     while shares.has_room(identity, network, places):
         shares.take(identity, network, places)
@@ -18,7 +18,7 @@ def filled(shares: Shares, identity: bytes, network: str, places: int = 1) -> in
 
 
 def filled_by_many(shares: Shares, network: str) -> int:
-    """How many places a network gets whose identities are as many as it likes."""
+    """Return how many places a network gets with any number of identities."""
     return sum(filled(shares, f"{network} {number}".encode(), network) for number in range(100))
 
 

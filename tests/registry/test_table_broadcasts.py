@@ -105,7 +105,7 @@ def names_told(rig: Rig) -> set[str]:
 
 
 class TestRates:
-    """Who comes and goes all the time costs others one row now and then."""
+    """A person who comes and goes all the time costs others one row from time to time."""
 
     def test_a_row_that_flaps_is_sent_twelve_times_and_then_once_in_five_seconds(self, rig: Rig) -> None:
         bob = rig.hand("bob")
@@ -145,7 +145,7 @@ class TestRates:
         assert rig.core._service.directory.version == before
 
     def test_a_table_that_is_read_meanwhile_shows_rows_as_they_were_sent(self, rig: Rig) -> None:
-        """Else a reader would keep a state of which no later version tells."""
+        """Otherwise a reader would keep a state that no later version corrects."""
         ann, bob = rig.member("ann"), rig.hand("bob")
         bob.register()
         for _ in range(50):

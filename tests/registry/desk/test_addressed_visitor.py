@@ -140,7 +140,7 @@ def test_lines_typed_ahead_have_a_cap(hall: Hall) -> None:
 def test_an_answer_that_is_lost_holds_up_later_lines_for_a_while_only(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Far too much waits for the disk: answers that rest on no entry are dropped."""
+    """Far too much waits for the disk: answers that depend on no entry are dropped."""
     pair(hall)
     monkeypatch.setattr("chatapp.registry.outputs.PROMISES_MAX", 0)
     hall.rig.auto_commit = False

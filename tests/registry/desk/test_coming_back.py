@@ -223,7 +223,7 @@ def test_a_visitor_s_last_words_arrive_before_they_have_left(hall: Hall) -> None
 
 
 class TestAProgramThatHangs:
-    """Its connection stays open, and nothing comes from it any more."""
+    """The program hangs: its connection stays open, but it sends nothing."""
 
     def test_of_a_waiting_visitor_is_out_of_reach_within_the_lease(self, hall: Hall) -> None:
         asha, bela = hall.line_of("Asha", "Bela")

@@ -23,7 +23,7 @@ def letters(number: int) -> str:
 
 
 class Crowd:
-    """Who is served is written down as it happens, to be compared with who came when."""
+    """A simulated desk that records the order of service, to compare it with the order of arrival."""
 
     def __init__(self, seed: int, count: int) -> None:
         self.chance = random.Random(seed)

@@ -83,7 +83,7 @@ def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> 
 
 
 def causes(visitor: Visitor) -> list[PositionCause | OperatorCause]:
-    """What a visitor was told since, and why."""
+    """Return the positions and assignments sent to a visitor since, with their causes."""
     return [one.cause for one in visitor.hear() if isinstance(one, PositionReported | OperatorAssigned)]
 
 

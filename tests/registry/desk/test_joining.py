@@ -1,4 +1,4 @@
-"""Joining the line: what lets a visitor in, and the refusals."""
+"""Joining the line: what is accepted, and what is refused."""
 
 import pytest
 

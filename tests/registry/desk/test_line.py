@@ -6,7 +6,7 @@ from tests.registry.desk.people import visit
 
 
 def line_of(*numbers: int, **ranks: int) -> tuple[WaitingLine, dict[int, Visit]]:
-    """`ranks`: of v1, v2 and so on, if they are not those that joining gives."""
+    """`ranks`: the ranks of v1, v2 and so on, if they differ from those given at joining."""
     line, visits = WaitingLine(), {number: visit(number) for number in numbers}
     for one in visits.values():
         line.append(one)
@@ -15,7 +15,7 @@ def line_of(*numbers: int, **ranks: int) -> tuple[WaitingLine, dict[int, Visit]]
 
 
 def order(line: WaitingLine) -> list[int]:
-    """Who stands in it; ranks must agree."""
+    """Return the visits in line; their ranks must agree."""
     ranks = [one.rank for one in line]
     assert ranks == sorted(set(ranks))
     return [one.number for one in line]

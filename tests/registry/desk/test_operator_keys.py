@@ -22,7 +22,7 @@ def rig_for(store: MemoryStore | None = None, desk: DeskSettings = DESK, *, invi
 
 
 def tries(rig: Rig, name: str, code: JoinCode | None = None) -> RefusalReason | None:
-    """Why somebody new is not let in under a name, with nothing but this code."""
+    """Return why a newcomer with this code alone is refused under a name."""
     hand = rig.hand(name)
     cookie = hand.hello()
     rig.operator_code = lambda name: None  # type: ignore[method-assign]

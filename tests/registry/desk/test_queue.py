@@ -204,7 +204,7 @@ def test_who_was_away_when_called_is_before_those_who_joined_since() -> None:
 
 @pytest.mark.parametrize("restarts", [True, False])
 def test_a_place_survives_the_renumbering_of_the_line(*, restarts: bool) -> None:
-    """Moves into one place use up the ranks there; the visitor served next still has a unique rank."""
+    """Repeated moves into one position use up the ranks there; the visitor served next still has a unique rank."""
     queue, visits = desk(1, 2, 3, 4, 5)
     for who in OPERATORS[1:]:
         queue.take_duty(who, "desk")
@@ -439,7 +439,7 @@ def test_a_visitor_moved_before_one_who_holds_the_line_is_called() -> None:
 
 
 def altered(queue: DeskQueue) -> list[Change | VisitUpdated | HandoverReleased]:
-    """Drained: what goes to the disk."""
+    """Drain the records for the disk."""
     return [one for one in queue.take_events() if isinstance(one, Change | VisitUpdated | HandoverReleased)]
 
 
@@ -503,7 +503,7 @@ def test_a_note_is_for_the_disk() -> None:
 
 
 def test_new_ranks_are_stored() -> None:
-    """A visitor who is put back stands between the first arrival and all who were put back before."""
+    """A visitor who is put back waits behind the first arrival and before all who were put back earlier."""
     last = 40
     queue, visits = desk(*range(1, last + 1))
     operators = {number: bytes([number]) * 32 for number in visits}

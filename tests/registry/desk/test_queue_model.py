@@ -33,7 +33,7 @@ WHO = st.sampled_from(OPERATORS)
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """The queue and its witness: after each step they stand alike."""
+    """The queue and its witness: after each step they agree."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class QueueMachine(RuleBasedStateMachine):
     # --- what happened, as the disk would know it
 
     def settle(self) -> None:
-        """Take in what happened: as records for the disk, and as facts for the witness."""
+        """Pass on what happened: records to the disk, facts to the witness."""
         for one in self.queue.take_events():
             self.witness.hear(one)
             if (
@@ -194,7 +194,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def starts_anew(self) -> None:
-        """From what the disk knows: a visit whose record was on its way is gone, and was never told of."""
+        """Restart from the disk: a visit whose record was on its way is gone, and nobody was told of it."""
         self.settle()
         promised = {
             number for number, one in self.queue.visits.items() if one.state is not VisitState.JOINING

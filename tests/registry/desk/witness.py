@@ -1,6 +1,6 @@
 """A second, simple model of the queue: a list of numbers for each line, and who serves whom.
 
-It hears each event in order and fails at once when one breaks the rules. It has no ranks, deadlines or records.
+It gets each event in order and fails at once when an event breaks the rules. It has no ranks, deadlines or records.
 """
 
 from chatapp.registry.desk.visit import (
@@ -44,7 +44,7 @@ class Witness:
         self._place(one)
 
     def _place(self, one: Visit) -> None:
-        """Put a visit right behind the one before it in line; at the head, before those being served as well."""
+        """Put a visit right behind its predecessor in line; at the head, before those being served as well."""
         line, order = self.lines[one.queue], self._order[one.queue]
         order.remove(one.number)
         at = line.index(one.number)

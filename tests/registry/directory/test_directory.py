@@ -161,7 +161,7 @@ CHANGES = st.lists(
 def test_a_delta_from_any_version_and_the_table_then_make_the_table_now(
     changes: list[tuple[str, int, int, int]], seed: int, is_paced: bool
 ) -> None:
-    """Also where rows change more often than they are told, once all of them are."""
+    """This holds also if rows change more often than they are sent, once all are sent."""
     directory = Directory(version=1_000)
     people: dict[int, Person] = {}
     snapshots: list[tuple[int, dict[str, Row]]] = [(0, {})]

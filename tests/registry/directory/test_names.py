@@ -1,4 +1,4 @@
-"""The book of names: one identity for each name, look-alikes, and names that wait for the disk."""
+"""The names: one identity for each name, look-alikes, and names that wait for the disk."""
 
 from hypothesis import given
 from hypothesis import strategies as st

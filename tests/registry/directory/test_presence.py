@@ -41,7 +41,7 @@ class TestAnOpenLink:
         assert bob.link not in rig.closed
 
     def test_alone_it_is_none(self, rig: Rig) -> None:
-        """A program that hangs, or a machine that is gone, keeps it open for minutes."""
+        """The link of a program that hangs, or of a machine that is gone, stays open for minutes."""
         bob = rig.member("bob")
         bob.is_frozen = True
         rig.advance(29.9)
@@ -70,7 +70,7 @@ class TestAnOpenLink:
         assert not row_of(rig, bob).online
 
     def test_a_registry_that_was_stopped_reads_before_it_judges(self, rig: Rig) -> None:
-        """Its own timer comes late: the signs of life of those who are here wait in its sockets."""
+        """The registry's timer comes late: signs of life of people who are online still wait in its sockets."""
         bob, ann = rig.member("bob"), rig.member("ann")
         rig.now += 60.0
         rig.core.handle_timer(now=rig.now)

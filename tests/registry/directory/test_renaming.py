@@ -117,7 +117,7 @@ class TestRenaming:
 
 
 class TestWhatFollows:
-    """Everything else belongs to the identity."""
+    """Everything but the name belongs to the identity."""
 
     def test_mail_waits_under_any_name(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         ann.leave()

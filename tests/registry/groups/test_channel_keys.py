@@ -52,7 +52,7 @@ class TestKeys:
         assert isinstance(ann.notices()[0], GroupGranted)
 
     def test_a_key_that_the_disk_does_not_take_never_serves(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        """Else lines under it would be on the disk, after it has room again, and nobody could read them later."""
+        """Otherwise lines under this key would be on the disk once it has room, and nobody could read them later."""
         before = ann.epoch
         rig.store.full = True
         rig.advance(63.0)
@@ -108,7 +108,7 @@ class TestKeys:
         assert ann.sender_index > before
 
     def test_sender_indexes_of_two_short_runs_differ(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        """Who still has a row of the first must not take a line of the second for its owner's."""
+        """Somebody who still has the row of the first must not attribute a line of the second to it."""
         before = max(ann.sender_index, bob.sender_index)
         rig.restart(downtime=0.1)
         ann.register()

@@ -10,7 +10,7 @@ from tests.registry.roomtalk import page
 
 
 def texts(answer: GroupPage) -> list[bytes]:
-    """The lines, opened with the keys that came along."""
+    """Return the lines, opened with the keys that came with them."""
     keys = {one.epoch: GroupKey(CHANNEL, epoch=one.epoch, key=one.key) for one in answer.keys}
     return [keys[unpack_group(line.frame).epoch].open_stored(line.frame) for line in answer.lines]
 
@@ -50,7 +50,7 @@ class TestPast:
             assert text in opened
 
     def test_a_position_is_never_given_twice(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        """A line that was shown and lost with the disk: its place must not become another line's."""
+        """A line was shown and lost with the disk: no other line may get its position."""
         ann.send_raw(ann.line("lost"))
         ((lost, _),) = bob.relayed()
         del rig.store._durable.groups[CHANNEL].lines[lost]
@@ -120,7 +120,7 @@ def test_positions_rise_over_restarts_with_the_clock_set_back_and_no_lines(rig: 
 
 
 def test_stations_of_one_life_are_none_of_the_next_however_soon_it_begins() -> None:
-    """In a table of the life before, each would name somebody else."""
+    """In a table from before the restart, each index would name somebody else."""
     rig = Rig()
     before = {rig.member(f"bot{number}").sender_index for number in range(50)}
     rig.restart(downtime=0.1)

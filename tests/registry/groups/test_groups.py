@@ -29,14 +29,14 @@ def group(*epochs: int) -> Group:
 
 
 def say(made: Group, sender: bytes = BOB, *, epoch: int = 1, size: int = 90, now: float = 0.0) -> LogLine:
-    """A line that the disk has."""
+    """Return a line that is on the disk."""
     line = made.add(sender, epoch, size, now=now)
     made.settle(line.position)
     return line
 
 
 def cut(made: Group, *, now: float = 0.0, networks: dict[bytes, str] | None = None) -> Cut:
-    """Each is of a network of their own, unless it is said which."""
+    """Each identity has its own network, unless `networks` says otherwise."""
     return made.cut(now=now, network_of=bytes.hex if networks is None else networks.__getitem__)
 
 

@@ -140,7 +140,7 @@ class TestCaps:
 
 
 class TestShares:
-    """People who hold rooms while they are away have a share of them, and others find room."""
+    """People who hold rooms while they are away have a share of the rooms; others can still make some."""
 
     @pytest.fixture
     def rig(self, monkeypatch: pytest.MonkeyPatch) -> Rig:
@@ -149,7 +149,7 @@ class TestShares:
 
     @pytest.fixture
     def pending(self, rig: Rig) -> list[Hand]:
-        """People of one address who have made as many rooms as they may, and are away."""
+        """Let people of one address make as many rooms as they may, and leave."""
         pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(5)]
         back(rig, *pending)
         for hand in pending[:4]:
@@ -246,7 +246,7 @@ class TestErasing:
     def test_the_key_of_a_room_goes_with_its_first_member_whom_the_disk_takes(
         self, rig: Rig, ann: Hand, bob: Hand
     ) -> None:
-        """The disk could not store the room's creator, and a second person asked meanwhile."""
+        """The disk could not store the room's creator, and a second person asked to enter meanwhile."""
         rig.auto_commit = False
         ann.send(EnterRoom(1, "tea"))
         rig.core.entries_to_store()
@@ -258,7 +258,7 @@ class TestErasing:
         assert rig.store.load().groups["#tea"].keys
 
     def test_two_of_one_name_on_the_disk_become_one(self, rig: Rig, ann: Hand) -> None:
-        """The disk was full when the first was erased."""
+        """The disk was full when the first room was erased."""
         entered(ann, "tea")
         ann.ask(LeaveRoom(1))
         rig.store.full = True

@@ -49,7 +49,8 @@ class TestSpeaking:
         assert first is second
 
     def test_lines_of_one_turn_come_in_order(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        """Being let in, the key, lines of the room and of the channel: a reader needs them in the order of their making."""
+        """A reader needs its entry, the key, and lines of the room and of the channel in the order in which they were
+        made."""
         entered(ann, "tea")
         core, now = rig.core, rig.now
         assert ann.room_key is not None

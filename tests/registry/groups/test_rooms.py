@@ -80,7 +80,7 @@ class TestEntering:
     def test_who_thinks_better_of_it_at_once_has_not_left_for_others(
         self, rig: Rig, ann: Hand, bob: Hand
     ) -> None:
-        """A peer that was not answered says where it stays right behind the question (`peer.core.rooms.rooms`)."""
+        """A peer that was not answered sends, right behind the request, where it stays (`peer.core.rooms.rooms`)."""
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)

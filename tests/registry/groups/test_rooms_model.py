@@ -53,7 +53,7 @@ class Room:
 
 
 class RoomsBesideAModel(RuleBasedStateMachine):
-    """What the registry tells each person, beside what the model says."""
+    """Compares what the registry sends each person with the model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class RoomsBesideAModel(RuleBasedStateMachine):
     # --- listening
 
     def listen(self, who: str) -> None:
-        """Take in what came: news of members, keys, lines."""
+        """Process what came: changes of members, keys, lines."""
         hand = self.hands[who]
         if hand.link is None:
             return
@@ -170,7 +170,7 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def connect(self, who: str) -> None:
-        """On a new link, in the place of the one they have or not."""
+        """Return on a new link, which may replace an earlier one."""
         hand = self.hands[who]
         hand.register()
         hand.attach()
@@ -178,13 +178,13 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule(who=WHO, room=st.sampled_from(ROOMS))
     def come_back(self, who: str, room: str) -> None:
-        """On a new link, into the room where they were."""
+        """Return on a new link, into the room where the person was."""
         self.connect(who)
         self.enter(who, self.room_of(who) or room)
 
     @rule(place=st.integers(0, 2), is_member=st.integers(0, 4).map(bool))
     def speak(self, place: int, is_member: bool) -> None:
-        """Return mostly a present member, now and then a possible stranger."""
+        """Return mostly a present member, sometimes a stranger."""
         here = [who for who in NAMES if (member := self.member(who)) is not None and member.is_here]
         self.say(here[place % len(here)] if here and is_member else NAMES[place])
 

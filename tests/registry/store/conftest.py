@@ -21,7 +21,7 @@ def tmp_path() -> Iterator[Path]:
 
 @pytest.fixture
 def new_folder(tmp_path: Path) -> Callable[[], Path]:
-    """Empty folders, as many as are asked for."""
+    """Return a function that makes empty folders."""
     numbers = itertools.count()
 
     def make() -> Path:

@@ -39,7 +39,7 @@ View: TypeAlias = dict[str, Any]
 
 
 def files(folder: Path) -> list[str]:
-    """All that are there, by their paths in it."""
+    """Return all files of a folder, by their relative paths."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
@@ -103,7 +103,7 @@ def member(identity: bytes, group: str = "tea", *, seen: int = 5, is_here: bool 
 
 @dataclass
 class Model:
-    """What a store holds, in the plainest words."""
+    """What a store holds, as plain values."""
 
     names: dict[str, NameBound | NameReserved] = field(default_factory=dict)
     members: dict[bytes, RoomMemberKept] = field(default_factory=dict)
@@ -190,7 +190,7 @@ class Model:
         self._drop_keys(group)
 
     def _drop_keys(self, group: str) -> None:
-        """The three newest stay, and those that a line needs."""
+        """The three newest keys stay, and the keys that a line needs."""
         keys = self.keys.get(group, {})
         for epoch in sorted(keys)[:-3]:
             if self.last_use.get((group, epoch), -1) <= self.cuts.get(group, -1):
@@ -216,7 +216,7 @@ class Model:
 
 
 def view(store: Store, loaded: Loaded) -> View:
-    """The same of a store: what it loaded, with the letters and frames that it reads."""
+    """Return the content of a store: what it loaded, with the letters and frames that it reads."""
     mail = {}
     for owner, heads in loaded.letters.items():
         letters = store.read_letters(owner, [head.serial for head in heads])
@@ -257,7 +257,7 @@ def opened(folder: Path, disk: Disk) -> tuple[FileStore, Loaded]:
 
 @dataclass
 class Script:
-    """A play of steps for one store: entries to append, or the word "sync" or "checkpoint"."""
+    """A script of steps for one store: entries to append, or the word "sync" or "checkpoint"."""
 
     steps: list[list[Entry] | str]
     appended: list[Entry] = field(default_factory=list)  # append returned
@@ -276,7 +276,7 @@ class Script:
                 self.synced = count
 
     def outcomes(self, at_least: int, before: Sequence[Entry] = ()) -> list[View]:
-        """All that may be left after a crash: at least so many entries, each with all before it."""
+        """Return all states that may be left after a crash: at least so many entries, each with all before it."""
         counts = range(at_least, len(self.begun) + 1)
         return [Model().say([*before, *self.begun[:count]]).view() for count in counts]
 

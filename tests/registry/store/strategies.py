@@ -42,7 +42,7 @@ KINDS = (
 
 
 class Author:
-    """Says entries with rising serials, positions and epochs, and takes letters that there are or were."""
+    """Makes entries with rising serials, positions and epochs, and takes letters that exist or existed."""
 
     def __init__(self) -> None:
         self.serial = 0

@@ -34,7 +34,7 @@ from tests.wire.storage.power import PowerDisk
 
 
 def states(folder: Path) -> Iterator[View]:
-    """What is in a folder, seen by one process after the other, with all that may happen in between."""
+    """A folder, used by one process after the other, with everything that may happen in between."""
     for _ in range(2):  # replaying twice changes nothing
         disk = WatchedDisk()
         yield view(*opened(folder, disk))
@@ -53,7 +53,7 @@ def states(folder: Path) -> Iterator[View]:
 
 
 def die_at(step: int, folder: Path, disk: DyingDisk) -> Script | None:
-    """The script up to that step; None when it ends before."""
+    """Run the script up to that step; None if it ends before."""
     script = full_script()
     try:
         store, _ = opened(folder, disk)
@@ -97,7 +97,7 @@ def test_the_power_fails_between_any_two_steps(tmp_path: Path, share: float) -> 
 
 
 def test_killed_between_any_two_steps_then_made_up_for_and_then_the_power_fails(tmp_path: Path) -> None:
-    """What the second process read may have been in the kernel's memory only: it must bring it to the disk itself."""
+    """The second process may have read bytes that are in the kernel's memory only: it must sync them itself."""
     for step in itertools.count():
         disk = PowerDisk(step)
         script = die_at(step, tmp_path / str(step), disk)
@@ -122,7 +122,7 @@ def test_killed_between_any_two_steps_then_made_up_for_and_then_the_power_fails(
 )
 @given(data=st.data())
 def test_any_play_through_several_deaths(new_folder: Callable[[], Path], data: st.DataObject) -> None:
-    """Each life begins with what the last one left; what it then finds, it must keep."""
+    """Each run begins with the files of the last run, and must keep what it finds there."""
     folder = new_folder()
     author = Author()
     past: list[Entry] = []
@@ -157,14 +157,15 @@ def test_any_play_through_several_deaths(new_folder: Callable[[], Path], data: s
 
 
 def counted_through(folder: Path) -> int:
-    """The generation up to which the file of names says that all is at rest; 0 also where there is none."""
+    """Return the generation up to which the file of names is complete; 0 also if there is no such file."""
     names = folder / "names"
     mark = decode(scan(names.read_bytes())[0][0]) if names.exists() else None
     return mark.generation if isinstance(mark, CheckpointMark) else 0
 
 
 def test_a_damaged_journal_brings_nothing_back_that_its_files_have_passed(tmp_path: Path) -> None:
-    """Killed when the files were at rest and the journal still there; then the journal is cut at every byte."""
+    """The process is killed when the files are complete and the journal still exists; then the journal is cut at every
+    byte."""
     said: list[Entry] = [stored(1), stored(2), line(1), key(1), bound("al"), taken(1), cut(1), stored(3)]
     steps = 0
     while True:

@@ -32,7 +32,7 @@ from tests.wire.storage.disks import FailingDisk, bad_sync, no_room
 
 
 class World(Protocol):
-    """One store, its stops and starts, and what can happen to it."""
+    """One store, with its stops, starts and mishaps."""
 
     @property
     def store(self) -> Store: ...
@@ -102,7 +102,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 
 def seen(world: World) -> View:
-    """What the next process sees."""
+    """Return what the next process sees."""
     world.store.sync()
     world.crash()
     return view(world.store, world.loaded)

@@ -44,7 +44,7 @@ def reopened(folder: Path) -> tuple[View, list[str]]:
 
 
 def prepared(folder: Path, kind: str) -> Path:
-    """A folder with the entries of that kind at rest in their one file (or in the journal), and that file."""
+    """Return a folder with the entries of that kind in their one file (or in the journal), and that file."""
     disk = WatchedDisk()
     store, _ = opened(folder, disk)
     store.append(ENTRIES[kind])
@@ -56,7 +56,7 @@ def prepared(folder: Path, kind: str) -> Path:
 
 
 def damages(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Damaged copies, each with the length up to which it is sound."""
+    """Yield damaged copies, each with the length up to which it is sound."""
     for end in range(len(data)):
         yield data[:end], end
     for bit in range(8 * len(data)):
@@ -91,7 +91,7 @@ def test_damage_at_every_bit(tmp_path: Path, kind: str) -> None:
 
 
 def check_refused(root: Path, file: Path, damaged: bytes) -> None:
-    """A file without its first record says nothing, and it is no small thing to go on without it."""
+    """A file without its first record says nothing, and going on without it would be a serious loss."""
     with pytest.raises(
         StoreLacking, match=f"^{file}: (empty|damaged in its first record); .* touch {file}.lost; "
     ):
@@ -101,7 +101,7 @@ def check_refused(root: Path, file: Path, damaged: bytes) -> None:
 
 
 def check(kind: str, seen: View, whole: int, data: bytes) -> None:
-    """What came back is what the whole records say."""
+    """Check that what came back is what the whole records say."""
     said = [decode(payload) for payload in scan(data[:whole])[0]]
     expected = (
         Model()
@@ -144,7 +144,7 @@ def test_damaged_mail_is_kept_reported_once_and_rewritten(tmp_path: Path) -> Non
 
 
 def lived_in(folder: Path, *, ended: str) -> None:
-    """Of two runs the second was killed, or both came to a stop: what the second kept is in a journal, or at rest."""
+    """Of two runs the second was killed, or both stopped: what the second kept is in a journal or in the files."""
     store, _ = opened(folder, WatchedDisk())
     store.append([bound("al", b"", b"c"), stored(1)])
     store.close()
@@ -178,7 +178,7 @@ HARMS = {"removed": remove, "emptied": empty, "zeroed": zero}
 def test_a_start_without_a_file_that_must_be_there_is_refused(
     tmp_path: Path, harm: str, which: str, ended: str
 ) -> None:
-    """It would begin in silence, with saved letters gone and all names free."""
+    """Otherwise it would start without a warning, with saved letters gone and all names free."""
     lived_in(tmp_path, ended=ended)
     (file,) = tmp_path.glob(which)
     HARMS[harm](file)
@@ -211,7 +211,7 @@ def test_all_is_gone_where_a_registry_has_been(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_nobody_listed_is_read_all_the_same(tmp_path: Path) -> None:
-    """It was put there by hand, out of a copy."""
+    """The file was restored from a copy by hand."""
     lived_in(tmp_path, ended="killed")
     (file,) = tmp_path.glob("journal-*")
     file.rename(tmp_path / "journal-000000000077")

@@ -118,7 +118,7 @@ def personal(visit: int, *, note: str = "") -> DeskVisitKept:
 
 
 def session(visit: int) -> list[Entry]:
-    """All that a visit leaves on the disk, with its end."""
+    """Return all entries of a visit, including its end."""
     return [
         personal(visit),
         msgspec.structs.replace(said(1, visit), text="the blue envelope"),
@@ -128,7 +128,7 @@ def session(visit: int) -> list[Entry]:
 
 
 def found(folder: Path) -> list[bytes]:
-    """The words that stand in any file of the store, as raw bytes."""
+    """Return the words that occur in any file of the store, as raw bytes."""
     content = b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
     return [word for word in WORDS if word in content]
 
@@ -180,7 +180,7 @@ def test_it_leaves_them_also_when_the_registry_was_killed_right_after(tmp_path: 
 
 
 def test_it_leaves_them_after_a_checkpoint_that_failed(tmp_path: Path) -> None:
-    """A journal that an earlier try left is brought to rest first; the present one has its turn then."""
+    """A journal left by an earlier try is checkpointed first, then the present one."""
     folder, clock = tmp_path / "r", Clock()
     disk = FailingDisk()
     store = FileStore(folder, disk=disk, now=clock)
@@ -219,7 +219,7 @@ def test_ends_that_follow_each_other_closely_share_a_checkpoint(tmp_path: Path) 
 
 
 class FailingDisk(Disk):
-    """A disk that takes no new files while it fails, but for journals."""
+    """A disk that accepts no new files except journals while it fails."""
 
     fails = False
 

@@ -52,7 +52,7 @@ LAST: list[Entry] = [stored(7, CAROL), taken(2, 5), line(4), key(2), taken(4, re
 
 
 def fail_once(disk: FailingDisk, step: int, number: int) -> None:
-    """The step of that number, counted from now, fails; the others do not."""
+    """Let the step of that number, counted from now, fail, and no other."""
     target = len(disk.steps) + 1 + step
     disk.wrong = lambda what: number if len(disk.steps) == target and not what.startswith("sync") else None
 
@@ -85,7 +85,7 @@ def test_a_checkpoint_that_fails_at_any_step_is_made_up_for_later(
 
 
 def go_on(folder: Path, store: FileStore, disk: FailingDisk, more: list[Entry], failed: str) -> None:
-    """Whatever happened: new entries count, the old ones are there, at every later moment."""
+    """Check that new entries count and old entries are there, at every later moment."""
     for owner, box in Model().say([*BEFORE, *AFTER]).mail.items():  # also while a new file has no name yet
         assert store.read_letters(owner, list(box)) == [entry.letter for entry in box.values()]
     store.append(more)
@@ -194,7 +194,7 @@ def test_an_orderly_stop_on_a_full_disk_leaves_the_journal(
 
 
 def test_after_a_failed_sync_the_store_recovers_when_the_disk_does(tmp_path: Path) -> None:
-    """What was refused is not there, at no later moment; what was confirmed is, and new entries count."""
+    """Check that refused entries never appear later, that confirmed ones are there, and that new ones count."""
     disk = FailingDisk()
     store, _ = opened(tmp_path, disk)
     store.append(BEFORE)
@@ -270,7 +270,7 @@ def test_a_recovery_is_due_when_the_store_is_read_only_and_not_at_once_again(tmp
 
 
 def test_the_power_fails_after_a_recovery(tmp_path: Path) -> None:
-    """What was confirmed behind it lies on the plate, and with it all from before the failed sync."""
+    """What was confirmed later is on the disk, and with it everything from before the failed sync."""
     for seed in range(20):
         disk = PowerDisk(10**9)
         folder = tmp_path / f"{seed}"

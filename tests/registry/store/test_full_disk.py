@@ -55,7 +55,7 @@ def test_a_mailbox_that_never_got_its_name_is_let_go_of_in_the_end(tmp_path: Pat
 
 
 def test_keys_that_a_cut_took_stay_away_after_a_checkpoint_in_two_parts(tmp_path: Path) -> None:
-    """The present journal came to rest but stayed, and is told again: its cut must take its keys again."""
+    """The present journal was checkpointed but not removed, and is replayed: its cut must remove its keys again."""
     disk = FailingDisk()
     store, _ = opened(tmp_path, disk)
     said: list[Entry] = [stored(1)]

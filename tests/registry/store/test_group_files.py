@@ -84,7 +84,7 @@ def test_the_hollow_file_of_a_group_that_could_not_be_removed_goes_at_the_next_s
 
 
 def test_a_group_that_goes_while_its_file_is_written_does_not_come_back(tmp_path: Path) -> None:
-    """The checkpoint that is under way puts down what it saw at its beginning."""
+    """The checkpoint under way writes the state of its beginning."""
     disk = FailingDisk()
     store, _ = opened(tmp_path, disk)
     store.append([key(1, "#a"), line(1, "#a", size=70_000), line(2, "#a"), cut(1, "#a")])

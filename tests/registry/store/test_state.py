@@ -42,7 +42,7 @@ def test_saying_everything_again_changes_nothing(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
-    """Each place is either in a table or was handed back, once: the files' account of dead bytes rests on it."""
+    """Each place is either in a table or was handed back once: the files' count of dead bytes depends on it."""
     author = Author()
     state: StoreState[int] = StoreState()
     freed: list[int] = []

@@ -14,7 +14,7 @@ PEOPLE = (ALICE, BOB, CAROL)
 
 
 class Guest:
-    """Speaks to the store as the loop's thread would, and checks at once what it reads."""
+    """Calls the store as the loop's thread would, and checks at once what it reads."""
 
     def __init__(self, store: FileStore, seed: int) -> None:
         self._store = store

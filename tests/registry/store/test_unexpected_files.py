@@ -74,7 +74,7 @@ class ForbiddenDisk(WatchedDisk):
 
 
 def test_a_file_that_may_not_be_read_stops_the_start(tmp_path: Path) -> None:
-    """It may be sound: to go on without it would give people's names away."""
+    """The file may be sound: without it, other people could take the names in it."""
     store, _ = opened(tmp_path, WatchedDisk())
     store.append([bound("al")])
     store.close()

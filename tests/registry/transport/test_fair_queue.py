@@ -1,4 +1,4 @@
-"""The fair queue: networks take queue, and none takes all the places."""
+"""The fair queue: networks take turns, and none takes all the places."""
 
 from hypothesis import given
 from hypothesis import strategies as st
