@@ -150,7 +150,7 @@ async def test_two_loops_get_every_event_and_the_first_decides_what_was_shown(vi
 
 
 async def texts_of(loop: AsyncGenerator[happened.Event, None], count: int) -> list[str]:
-    """The next so many messages."""
+    """Return the next so many messages."""
     texts: list[str] = []
     while len(texts) < count:
         event = await anext(loop)
@@ -349,7 +349,7 @@ async def test_nobody_there_at_start(tmp_path: Path) -> None:
 
 
 async def test_who_has_left_was_told_how(tmp_path: Path) -> None:
-    """Nobody is there to be told: the leave is over at once, and what is typed next must find that out."""
+    """No registry needs to be told: the leave is over at once, and the next command must notice that."""
     peer = Peer("alice", ("127.0.0.1", free_port()), home=tmp_path, policy=QUICK)
     await peer.open()
     peer.leave()

@@ -75,7 +75,7 @@ async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
 async def test_a_peer_that_shows_nothing_accepts_nothing_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A terminal that is stopped must not fill our memory: senders find us away, and what they said waits."""
+    """A stopped terminal must not fill our memory: senders find us away, and their messages wait."""
     monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await next_of(bob, happened.Registered)
@@ -119,7 +119,7 @@ async def test_a_second_loop_that_hangs_is_waited_for_and_loses_nothing(
 
 
 async def texts_until(loop: AsyncGenerator[happened.Event, None], last: str) -> list[str]:
-    """All texts up to this one."""
+    """Return all texts up to this one."""
     texts: list[str] = []
     while last not in texts:
         texts += [line.text for line in lines_in(await anext(loop))]

@@ -15,7 +15,7 @@ NOBODY = ("127.0.0.1", 1_024)
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """Where somebody's history was."""
+    """Return the path of somebody's damaged history."""
     keys = KeyFolder(tmp_path, "alice", wall=1_800_000_000.0)
     keys.close()
     keys.history.unlink()

@@ -12,7 +12,7 @@ from tests.peer.village import WITHIN
 
 
 class Event(NamedTuple):
-    """As far as a feed looks at one."""
+    """An event, as far as a feed uses it."""
 
     text: str
 
@@ -22,7 +22,7 @@ def event(number: int) -> Event:
 
 
 class Desk:
-    """A feed, and what its readers say of it."""
+    """A feed with its readers."""
 
     def __init__(self) -> None:
         self.shown: list[list[Event]] = []
@@ -51,7 +51,7 @@ async def rest_of(loop: AsyncGenerator[Event, None]) -> list[Event]:
 
 
 async def waiting(loop: AsyncGenerator[Event, None]) -> asyncio.Task[list[Event]]:
-    """A reader that has begun, and waits."""
+    """Return a reader that has begun, and waits."""
     task = asyncio.create_task(next_of(loop))
     await asyncio.sleep(0)
     return task

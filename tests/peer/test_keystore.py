@@ -162,7 +162,7 @@ def test_a_mail_key_lasts_a_week(folder: Path) -> None:
 
 
 def test_a_mail_key_opens_as_long_as_letters_sealed_to_it_may_wait(folder: Path) -> None:
-    """It is in the table until the next start, so for somebody who was away its time begins there."""
+    """The key is in the table until the next start, so its time begins there for somebody who was away."""
     (first,) = publics(folder, NOW)
     back = NOW + 300 * DAY
     new, old = publics(folder, back)
@@ -211,7 +211,7 @@ def opened(home: Path, name: str) -> KeyFolder:
 
 
 def test_a_change_of_name_that_was_cut_short_leaves_both_names_to_one_identity(tmp_path: Path) -> None:
-    """The registry may or may not have received it: the next start tries either name."""
+    """The registry may or may not have received the new name: the next start tries both names."""
     keys = opened(tmp_path, "alice")
     keys.mark("Ada")
     keys.close()

@@ -23,7 +23,7 @@ NAME, ADDRESS = "localhost", "127.0.0.1"
 
 
 def alice(village: Village, host: str, *, key: str | None = None) -> Peer:
-    """Alice's program, started for a server as she types it."""
+    """Return Alice's program, started for a server as she types it."""
     return Peer("alice", (host, village.port), home=village.folder / "alice", registry_key=key)
 
 
@@ -36,7 +36,7 @@ async def other_registry(village: Village, folder: Path) -> Registry:
 
 
 async def bobs_key_as_learned_by(alice: Peer, village: Village) -> bytes:
-    """Bob comes, and Alice knows him."""
+    """Let Bob register, so that Alice knows him."""
     async with village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "hello"))
         return bob._open_node().core.me.identity.public

@@ -1,4 +1,4 @@
-"""What is remembered of the last start of a name."""
+"""The settings remembered from the last start of a name."""
 
 from pathlib import Path
 

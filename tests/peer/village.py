@@ -1,6 +1,6 @@
 """A registry and peers over real loopback sockets and disks, in one event loop, for tests of the SDK.
 
-Few tests need it: `core` tests what needs no sockets. Tests wait for conditions and never sleep.
+Few tests need it, since most run on the core without sockets. Tests wait for conditions and never sleep.
 """
 
 import asyncio

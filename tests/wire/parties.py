@@ -14,12 +14,12 @@ ALICE, REGISTRY, EVE = (Identity(bytes([number]) * 32) for number in (1, 2, 3))
 
 
 def table(identity: Identity, seed: int) -> SessionTable:
-    """The sessions of one of them, who knows everybody."""
+    """Return the sessions of a person who knows everybody."""
     return SessionTable(identity, rng=random.Random(seed), context_of=lambda _: b"")
 
 
 def linked(seed: int = 1, *, peer: Identity = ALICE) -> tuple[LinkSession, LinkSession]:
-    """Both ends of a link: the peer's and the registry's."""
+    """Return both ends of a link: the peer's and the registry's."""
     here, there = table(peer, 2 * seed), table(REGISTRY, 2 * seed + 1)
     first, begun = here.open_link(REGISTRY.public, b"attach", now=0.0)
     _, _, registry, answer = there.take_link(first, now=0.0)

@@ -40,7 +40,7 @@ nonces = st.binary(min_size=16, max_size=16)
 
 
 def card_of(author: Identity = ALICE, counter: int = 9) -> Card:
-    """A card of Alice's, or of somebody who takes her name."""
+    """Return a card of Alice, or of somebody who uses her name."""
     return make_card(author, name="alice", mail=MAIL.public, counter=counter)
 
 
@@ -59,7 +59,7 @@ REFUSED = make_refused(REGISTRY, nonce=b"n" * 16, reason=RefusalReason.NAME_TAKE
 
 
 def is_registered(message: Register) -> bool:
-    """As the registry asks."""
+    """Verify as the registry does."""
     return is_register_authentic(message, registry=REGISTRY.public)
 
 
@@ -74,7 +74,7 @@ def is_refused(message: Refused) -> bool:
 
 
 def authentic_changes(said: bytes, decode: Callable[[bytes], Said], ask: Callable[[Said], bool]) -> int:
-    """How many of all messages that differ from this one by a bit are believed."""
+    """Return how many of all messages that differ from this one by one bit are accepted."""
     believed = 0
     for changed in all_flips(said):
         try:

@@ -150,7 +150,7 @@ def test_a_body_over_its_limit_is_refused_before_it_is_read() -> None:
 
 
 def padded(fields: list[object], size: int) -> bytes:
-    """A message of exactly `size` bytes: behind its fields stands an element of a later version."""
+    """Return a message of exactly `size` bytes, with an element of a later version behind its fields."""
     enough = 65_536
     return encode([*fields, bytes(enough + size - len(encode([*fields, bytes(enough)])))])
 

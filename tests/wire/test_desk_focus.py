@@ -160,7 +160,7 @@ STEPS = st.lists(
 def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
     steps: list[tuple[str, float, float]],
 ) -> None:
-    """Nor anybody else in the two seconds before, unless the operator has asked for the change since."""
+    """No other visitor was served in the two seconds before, unless the operator has requested the change since."""
     screen, count, entered_at = Screen(), 0, 0.0
     shown: list[tuple[float, Client | None, bool]] = [(screen.now, None, True)]
     for what, pause, ago in steps:

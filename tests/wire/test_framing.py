@@ -14,7 +14,7 @@ bodies = st.lists(st.binary(min_size=1, max_size=300), max_size=8)
 
 
 def frames_of(reader: FrameReader) -> list[bytes]:
-    """All whole frames that a reader has."""
+    """Return all whole frames that a reader has."""
     frames = []
     while (whole := reader.next_frame()) is not None:
         frames.append(whole)
@@ -22,7 +22,7 @@ def frames_of(reader: FrameReader) -> list[bytes]:
 
 
 def cut_at(stream: bytes, places: list[int]) -> list[bytes]:
-    """A stream in pieces."""
+    """Strategy: a stream cut into pieces."""
     edges = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
     return [stream[start:end] for start, end in pairwise(edges)]
 

@@ -16,7 +16,7 @@ GROUP: Final = bytes(range(32))
 
 
 def member(epoch: int = 1, key: bytes = GROUP, name: str = "channel") -> GroupKey:
-    """The key as one member has it."""
+    """Return the key as one member has it."""
     return GroupKey(name, epoch=epoch, key=key)
 
 

@@ -41,7 +41,7 @@ SMALL_ORDER = [
 
 
 def card_of(name: str = "alice", counter: int = 7) -> Card:
-    """A card of Alice's."""
+    """Return a card of Alice."""
     return make_card(ALICE, name=name, mail=MAIL.public, counter=counter)
 
 

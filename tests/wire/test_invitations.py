@@ -29,7 +29,7 @@ def test_a_code_names_the_registry_that_made_it(chance: bytes, other: bytes) -> 
 
 
 def test_what_names_a_registry_tells_nothing_without_the_code() -> None:
-    """Two codes of one registry have tags of their own: a tag is no mark of the registry's key alone."""
+    """Two codes of one registry have different tags: a tag does not depend on the registry's key alone."""
     tags = {JoinCode.generate(bytes([number]) * CODE_BYTES, registry=HERE).text[18:] for number in range(50)}
     assert len(tags) == 50
 

@@ -46,7 +46,7 @@ anything: Final = st.recursive(
 
 
 def later(message: Message, more: list[object]) -> list[object]:
-    """A message with further elements, also in each message inside it; but for cards, which have none (clause 3.1)."""
+    """Return a message with further elements, also in each message inside it, except cards (clause 3.1)."""
     tag = type(message).__struct_config__.tag
     fields = [_later_value(getattr(message, name), more) for name in message.__struct_fields__]
     extra = [] if isinstance(message, Card) else more
@@ -62,7 +62,7 @@ def _later_value(value: object, more: list[object]) -> object:
 
 
 def decoder_of(shape: type[Message]) -> Decode:
-    """Whatever reads this kind."""
+    """Return the decoder of this kind."""
     if shape in REQUESTS:
         return decode_request
     return decode_notice if shape in NOTICES else ALONE[shape]
@@ -145,7 +145,7 @@ def test_a_payload_that_is_not_an_array_is_refused_as_a_whole() -> None:
 
 
 def long_form(value: object) -> bytes:
-    """Msgpack in the longest form that there is of each number, text, byte string and array."""
+    """Encode as msgpack, with the longest form of each number, text, byte string and array."""
     match value:
         case bool():
             return b"\xc3" if value else b"\xc2"
@@ -182,7 +182,7 @@ def test_a_reader_takes_a_hello_in_long_forms(hello: Message) -> None:
 @FEW
 @given(st.lists(messages(Row), max_size=4))
 def test_a_reader_takes_rows_in_long_forms(rows: list[Message]) -> None:
-    """They stay in a batch as they came."""
+    """Rows of a batch keep their bytes."""
     batch = decode_table_batch(long_form([0, 1, [_plain(row) for row in rows]]))
     assert [decode_row(row) for row in batch.rows] == rows
 
@@ -194,5 +194,5 @@ def test_a_reader_takes_frames_in_long_forms(frame: Message) -> None:
 
 
 def _plain(message: Message) -> Any:
-    """A message as the array that it is; card and all."""
+    """Return a message as nested arrays, including its card."""
     return cast(Any, later(message, []))

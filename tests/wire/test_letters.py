@@ -25,7 +25,7 @@ EVES = AgreementKey(b"\x13" * 32)
 
 
 def body_of(text: str = "see you at noon", **changed: object) -> LetterBody:
-    """What Alice says to Bob."""
+    """Return a letter of Alice to Bob."""
     said = LetterBody(
         number=1_800_000_000_000_000,
         floor=1_799_999_999_999_999,
@@ -43,12 +43,12 @@ def body_of(text: str = "see you at noon", **changed: object) -> LetterBody:
 def read_by_bob(
     letter: bytes, *, sender: bytes = ALICE.public, keys: list[AgreementKey] | None = None
 ) -> LetterBody:
-    """What Bob's program makes of a letter that the registry hands over as `sender`'s."""
+    """Open as Bob a letter that the registry attributes to `sender`."""
     return open_letter(letter, reader=BOB.public, mail_keys=keys or [BOBS], sender=sender)
 
 
 def sealed_anew(encoded: bytes, key: AgreementKey = BOBS) -> bytes:
-    """Any bytes, sealed to a mail key as anybody can."""
+    """Seal any bytes to a mail key, as anybody can."""
     public = X25519PublicKey.from_public_bytes(key.public)
     return key.public[:4] + sealing._suite.encrypt(encoded, public, info=sealing._LETTER)
 
@@ -175,7 +175,7 @@ def test_the_key_of_an_earlier_week_still_opens(keys: list[AgreementKey]) -> Non
 
 
 class SameHint(AgreementKey):
-    """A mail key that shows the hint of another one: two real ones meet once in 2**32."""
+    """Return a mail key with the hint of another key; two real keys share a hint once in 2**32."""
 
     def __init__(self, raw: bytes, like: AgreementKey) -> None:
         super().__init__(raw)

@@ -15,7 +15,7 @@ PIECE = 10_000
 
 
 class Owner:
-    """Takes no part."""
+    """An owner that ignores its link."""
 
     def link_opened(self, link: TcpLink) -> None: ...
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None: ...
@@ -23,7 +23,7 @@ class Owner:
 
 
 def connected() -> tuple[socket.socket, socket.socket]:
-    """Two ends on loopback, neither of which blocks."""
+    """Return two ends on loopback, neither of which blocks."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = socket.create_connection(server.getsockname())
         there, _ = server.accept()
@@ -38,7 +38,7 @@ LOOPS = ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
 
 
 def loop_of(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Transports of both loops say differently what of a write waits; a registry runs on the second."""
+    """The transports of the two loops report waiting bytes differently; a registry runs on the second loop."""
     if name == "asyncio":
         return asyncio.new_event_loop
     import uvloop

@@ -1,6 +1,6 @@
 """People made up for tests: keys, cards and rows in one line each, and a registry played by hand.
 
-Nobody here does anything by themselves; whoever reads a test sees who says what.
+They do nothing on their own, so a test shows everything that is sent.
 """
 
 import hashlib

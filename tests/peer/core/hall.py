@@ -1,6 +1,6 @@
 """One whole core, and the world around it played by hand: a registry, other people, a disk, the time.
 
-It moves bytes as a shell does and does nothing that a test has not asked for.
+It moves bytes as a driver does, and does nothing else on its own.
 """
 
 import random

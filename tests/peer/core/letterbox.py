@@ -1,6 +1,6 @@
-"""Alice's inbound half, for tests of what comes to her: Bob and Carol write, by datagram, letter or line.
+"""Alice's inbound half, for tests of incoming messages: Bob and Carol write, by datagram, letter or line.
 
-The disk is a real history, in memory, which has what was applied to it and nothing else.
+The disk is a real history, in memory.
 """
 
 import random

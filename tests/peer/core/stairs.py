@@ -1,6 +1,5 @@
-"""Alice's ladder with bob on it, for tests of what becomes of her messages.
-
-Streams are real, the rest is played. Time is a number; nobody answers unless the test says so.
+"""Alice's ladder with bob on it, for tests of the fate of her messages. Streams are real, the rest is scripted. Time is a
+number; nobody answers unless the test says so.
 """
 
 import msgspec

@@ -35,7 +35,7 @@ def node() -> Node:
 
 
 def says(node: Node, who: Someone, number: int, *, to_all: bool = False) -> None:
-    """A datagram."""
+    """Return a datagram with a message."""
     again = who.session_with(node.alice)
     text = f"number {number}"
     line = DirectGroupLine(CHANNEL, number, number, number, number, 0, text)

@@ -18,7 +18,7 @@ def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> L
 
 
 class Hall:
-    """A homecoming and what comes out of it."""
+    """A catch-up, and the messages that it shows."""
 
     def __init__(self) -> None:
         self.out = Outputs()

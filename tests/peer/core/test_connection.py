@@ -37,7 +37,7 @@ BOB, CAROL = Someone("bob"), Someone("carol")
 
 @pytest.fixture
 def node() -> Node:
-    """Registered, with a link, knowing bob."""
+    """Return a registered core with a link, which knows bob."""
     node = Node()
     node.come_in(node.alice.row(1), BOB.row(2, sender_index=7))
     node.saw()
@@ -90,7 +90,7 @@ def test_mail_that_comes_before_the_table_waits_for_it() -> None:
 
 
 def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
-    """The broadcast of a newcomer's row may be lost; a letter that is let go unread is lost for ever."""
+    """The broadcast of a newcomer's row may be lost; a letter that is released unread is lost for good."""
     node.told(MailBatch([letter(CAROL, 5, "I am new")], more=False))
     assert node.asked() == [FetchTable(100)]
     assert texts(node) == []
@@ -298,7 +298,7 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
 
 
 def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: Node) -> None:
-    """Its number tells who has it already."""
+    """Members who have the line already recognise its number."""
     node.core.sending.send_all("hi", now=node.now)
     node.pump()
     (before,) = node.lines()
@@ -354,7 +354,8 @@ def test_lines_are_shown_as_they_come_and_holes_asked_for(node: Node) -> None:
 
 
 def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_them_twice(node: Node) -> None:
-    """The registry's log ends at 2 and we know of 9: it has forgotten some, and says others at places that we know."""
+    """The registry's log ends at 2 and we have read up to 9: it has lost lines, and gives other lines positions that we
+    know."""
     node.frames(*(pack_relayed(place, said(place + 4, f"line {place}")) for place in range(1, 10)))
     assert len(texts(node)) == 9
     node.lose_link()
@@ -385,7 +386,7 @@ def test_a_line_of_an_unknown_station_asks_for_the_row(node: Node) -> None:
 
 
 def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) -> None:
-    """A line of somebody unknown is looked at again when a row comes, and that may be without a link."""
+    """A line of somebody unknown is tried again when a row comes, which may happen without a link."""
     node.frames(pack_relayed(2, said(5, "I am new", sender_index=8)))
     node.lose_link()
     (hail,) = BOB.again().session_with(node.alice).sessions.hail(node.alice.id, now=0.0)
@@ -411,7 +412,8 @@ def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node
 def test_a_line_held_in_one_life_of_the_registry_is_not_taken_for_somebody_elses_in_the_next(
     node: Node,
 ) -> None:
-    """Its sender's row never came. The next life gives that index to another, and the line has another number there."""
+    """The sender's row never came. After a restart the registry gives that index to somebody else, and the line another
+    number."""
     node.frames(pack_relayed(1, said(5, "I am new", sender_index=8)))
     node.lose_link()
     node.register()

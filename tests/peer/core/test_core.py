@@ -32,7 +32,7 @@ STRANGE = Address("6.6.6.6", 666)
 
 @pytest.fixture
 def node() -> Node:
-    """Registered, with a link, knowing bob."""
+    """Return a registered core with a link, which knows bob."""
     node = Node()
     node.come_in(node.alice.row(1), BOB.row(2))
     node.saw()
@@ -66,7 +66,7 @@ def test_no_datagram_of_a_stranger_raises_is_answered_or_changes_anything(
 
 @given(any_message())
 def test_no_frames_of_somebody_known_raise(body: bytes) -> None:
-    """What opens is not for that reason what it should be."""
+    """A datagram that opens may still have the wrong content."""
     NODE.hears(BOBS.seal(body), BOB.home)
 
 
@@ -159,7 +159,7 @@ def test_no_registry_but_a_table_of_an_earlier_run(node: Node) -> None:
 
 
 def test_no_registry_on_return_but_the_table_of_this_run(node: Node) -> None:
-    """`reg` while it is away must not end a program that can go on without it."""
+    """`reg` while the registry is away must not end a program that works without it."""
     node.core.leave(now=node.now)
     node.pass_time(5.0)
     node.saw()
@@ -196,7 +196,7 @@ def test_the_first_registry_is_pinned_for_later_lives(node: Node) -> None:
 
 
 def test_after_leaving_nothing_is_acknowledged_and_nothing_is_sent(node: Node) -> None:
-    """No zombie: not even what came just before, and waits for the disk."""
+    """Nothing is shown after the end: not even messages that came just before, and wait for the disk."""
     bobs = BOB.session_with(node.alice)
     before, after = (Part(number, 0, 1, encode(DirectBody(at=0, text="hi"))) for number in (5, 6))
     node.core.receive_datagram(bobs.seal(join_frames([encode(before)])), BOB.home, now=node.now)
@@ -224,7 +224,7 @@ def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: Node) ->
 
 
 def test_a_line_said_right_after_the_return_is_not_given_up(node: Node) -> None:
-    """The registry has just been asked for: that it was out of reach for long, by our own wish, says nothing."""
+    """We have just begun to look for the registry: the time that we were offline by our own wish does not count."""
     node.core.leave(now=node.now)
     node.pass_time(60.0)
     node.saw()

@@ -62,7 +62,7 @@ class Scene:
 
     @property
     def target(self) -> VisitTarget:
-        """The visitor meant by what is typed now."""
+        """The visitor for whom a line typed now is meant."""
         return VisitTarget(None, self.now)
 
     def ask(self, request: OperatorRequest) -> None:
@@ -80,7 +80,7 @@ class Scene:
         return list(self.out.drain_events())
 
     def answer(self, result: CommandResult, subject: str = "") -> None:
-        """The registry's answer to the one command asked."""
+        """Deliver the registry's answer to the one pending command."""
         (command,) = self.asked()
         reference = reference_of(command)
         self.handle(CommandDone(reference, result, subject))
@@ -116,7 +116,7 @@ def unsaid(move: happened.ClientMove | None, *, client: str = "") -> happened.He
 
 
 def reference_of(request: PeerRequest) -> int:
-    """A command has one."""
+    """A command has a visit."""
     return int(getattr(request, "reference"))  # noqa: B009 - of a union of which not all have it
 
 

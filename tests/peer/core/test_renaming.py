@@ -86,7 +86,7 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) 
 
 @pytest.mark.parametrize("reason", [RefusalReason.OLD_CARD, RefusalReason.FULL])
 def test_a_question_that_was_read_after_all_gives_us_the_new_name(node: Node, reason: RefusalReason) -> None:
-    """Between two welcomes, and the old name is not to be had back."""
+    """The rename is stored between two WELCOMEs, and the old name is no longer available."""
     ask(node)
     node.lose_link()
     node.register()
@@ -100,7 +100,7 @@ def test_a_question_that_was_read_after_all_gives_us_the_new_name(node: Node, re
 
 
 def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: Node) -> None:
-    """The registry had taken it, and knows a newer card than ours."""
+    """The registry had accepted the new name, and knows a newer card than ours."""
     ask(node)
     node.lose_link()
     hello = node.sent(Kind.HELLO)[-1]

@@ -55,7 +55,7 @@ class Story:
                 self.desk = Desk(desk.disk)
 
     def commit(self) -> None:
-        """The disk takes all, and the program may die before it hears of that."""
+        """The disk stores everything, and the program may die before it learns of it."""
         records = self.desk.out.drain_records() + self.desk.streams.marks()
         self.desk.disk.apply(records)
         self.stored |= self._under_way

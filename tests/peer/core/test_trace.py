@@ -32,7 +32,7 @@ def written(at: float = 0.0) -> Message:
 
 
 def stored(stairs: Stairs) -> list[TraceStep]:
-    """What the last change that was stored says."""
+    """Return the trace in the last stored change."""
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     at_ms = int(WALL * 1_000)
     return list(readable(unpacked(changes[-1].trace, at_ms), at_ms))

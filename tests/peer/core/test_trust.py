@@ -33,18 +33,18 @@ OLD_DIGITS, NEW_DIGITS, OTHER_DIGITS = (safety_number(ALICE.id, one.id) for one 
 
 
 def new_row(version: int = 200, *, online: bool = False) -> Row:
-    """Another key under bob's name."""
+    """Return a row with another key under bob's name."""
     return NEW_BOB.row(version, online=online, name="bob")
 
 
 def shows(node: Node, *rows: Row, version: int) -> None:
-    """The registry says so on the link."""
+    """Deliver a row on the link."""
     node.told(TablePage(node.core.table_version, version, more=False, rows=raw(*rows)))
 
 
 @pytest.fixture
 def node() -> Node:
-    """Alice, who knows bob, who is away."""
+    """Return Alice, who knows bob; he is away."""
     node = Node()
     node.come_in(BOB.row(100, online=False))
     node.saw()
@@ -310,7 +310,7 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
 
 
 def letter_by(author: Someone, number: int, text: str, *, serial: int = 1) -> MailBatch:
-    """To alice, by somebody who calls themself bob."""
+    """Return a letter to alice by somebody under bob's name."""
     body = LetterBody(number, number, number, author.id, "bob", ALICE.id, "alice", 0, text)
     sealed = seal_letter(body, author=author.identity, mail_key=ALICE.mail_key.public)
     return MailBatch([Letter(serial, author.id, number, sealed)], more=False)

@@ -25,7 +25,7 @@ PATIENT = CursorMoved(7)
 
 
 class Disk:
-    """Takes whole batches, or is full."""
+    """A disk that stores whole batches, or is full."""
 
     def __init__(self) -> None:
         self.is_full = False

@@ -19,7 +19,7 @@ LINES: Final = 9
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """As `kill -9` leaves one: a log of some commits, and its index, copied from under an open database."""
+    """Return a history as `kill -9` leaves it: a log of some commits, and its index, copied from an open database."""
     return killed(tmp_path, LINES)
 
 
@@ -120,7 +120,7 @@ def test_a_log_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 def folded(folder: Path) -> Path:
-    """A history that was closed in order, then went on for three lines and was killed."""
+    """Return a history that was closed, then got three more lines and was killed."""
     history = killed(folder, LINES)
     opened(history)
     later = folder / "later"
@@ -196,7 +196,7 @@ def test_a_watermark_outlives_its_program(tmp_path: Path) -> None:
 
 
 def test_the_newest_line_is_never_dropped(tmp_path: Path) -> None:
-    """Else a history would seem to have lost it, and its id would be given again."""
+    """Otherwise the history would seem to have lost the line, and its id would be used again."""
     db = History(tmp_path / "history.db", server="here")
     db.apply([IncomingAdded(BOB.id, number, 0, "x", late=False, behind=False) for number in (1, 2)])
     db._db.execute("UPDATE streams SET shown = 9")

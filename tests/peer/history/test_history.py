@@ -56,7 +56,7 @@ STREAMS: Final = (b"b" * 32, b"#" + b"b" * 32)
 
 
 class Model:
-    """What has been applied, as plain dictionaries."""
+    """The applied records, as plain dictionaries."""
 
     def __init__(self) -> None:
         self.outgoing: dict[bytes, dict[int, OutgoingAdded]] = {}
@@ -138,14 +138,14 @@ class Model:
                 self.rows |= {row.card.identity: row for row in rows}
 
     def _begin_with_another_registry(self) -> None:
-        """Pins stay; versions and places were the former registry's."""
+        """Pins stay; versions and positions belonged to the former registry."""
         self.fixed["version"] = 0
         self.groups.clear()
         self.rows = {identity: msgspec.structs.replace(row, version=0) for identity, row in self.rows.items()}
         self.blocked = {key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()}
 
     def check(self, loaded: Loaded) -> None:
-        """Whether this is what comes back."""
+        """Check that these records come back."""
         for field, value in self.fixed.items():
             assert getattr(loaded, field) == value, field
         assert {row.card.identity: row for row in loaded.rows} == self.rows
@@ -350,7 +350,7 @@ def test_a_message_without_a_number_opens_no_gap(history: History) -> None:
 
 
 def test_what_has_got_its_number_is_found_behind_all_that_is_settled(tmp_path: Path) -> None:
-    """Settled is told from unsettled by numbers, which at the end of the program before were all higher."""
+    """Settled and unsettled messages differ by their numbers, which were all higher at the end of the previous program."""
     file = tmp_path / "history.db"
     history = History(file, server="registry")
     history.apply([OutgoingAdded(BOB.id, 7, 5, ""), OutgoingChanged(BOB.id, 7, MessageState.DELIVERED)])
@@ -378,7 +378,7 @@ def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are
 
 
 def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:
-    """The id of a stream that was new in a transaction is worth nothing when that came to nothing."""
+    """The id of a stream that was new in a failed transaction is invalid."""
     with pytest.raises(sqlite3.IntegrityError):
         history.apply([OutgoingAdded(BOB.id, 1, 0, "one"), OutgoingAdded(BOB.id, 1, 0, "again")])
     history.apply([OutgoingAdded(CAROL.id, 1, 0, "to carol"), OutgoingAdded(BOB.id, 1, 0, "to bob")])

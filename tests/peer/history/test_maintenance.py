@@ -98,7 +98,7 @@ def test_what_is_unsettled_or_unshown_stays_and_the_numbers_of_what_may_come_aga
 
 
 def test_numbers_in_holes_are_kept_too() -> None:
-    """A copy of a late line may come again."""
+    """A late line may come a second time."""
     history = History(":memory:", server="here")
     history.apply([IncomingAdded(BOB.id, n, 0, "", False) for n in (1, 5, 9, 10)])
     history.apply([Shown(BOB.id, 9), FloorRaised(BOB.id, 9, ((2, 5), (5, 9)))])
@@ -125,7 +125,7 @@ def test_a_file_that_is_too_large_loses_its_oldest_lines_bit_by_bit() -> None:
 
 
 def heard(history: History, stream: bytes, count: int, text: str) -> None:
-    """Somebody has said so much, which was shown; the floor is never raised."""
+    """Somebody has sent so many lines, which were shown; the floor is never raised."""
     before = history.maintenance.newest()
     numbers = range(before + 1, before + 1 + count)
     history.apply([IncomingAdded(stream, n, 0, f"{text} {n}", False) for n in numbers])
@@ -141,11 +141,11 @@ HONEST: Final = {"ours": 10, "bob": 10, "carol": 10, "channel": 10, "room": 10}
 
 
 class TestWhoeverFloodsAHistoryPaysForIt:
-    """The conversation that takes the most space gives way first."""
+    """The largest conversation loses lines first."""
 
     @pytest.fixture
     def history(self) -> History:
-        """The user has talked with bob, has heard carol, the channel and a room, and is flooded after that."""
+        """The user has talked with bob, has lines of carol, the channel and a room, and is then flooded."""
         history = History(":memory:", server="here")
         for number in range(1, 11):
             history.apply([OutgoingAdded(BOB.id, number, 0, "ours")])

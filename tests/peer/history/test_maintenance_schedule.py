@@ -15,7 +15,7 @@ from chatapp.peer.history.maintenance import (
 
 
 class Clock:
-    """Rings when the test says so."""
+    """A timer that fires when the test says so."""
 
     def __init__(self) -> None:
         self.armed: list[tuple[float, Callable[[], None]]] = []
@@ -28,7 +28,7 @@ class Clock:
         self.armed.clear()
 
     def ring(self) -> float:
-        """Rings once; returns for how long it had been set."""
+        """Fire once; return for how long the timer had been set."""
         ((span, ring),) = self.armed
         self.armed.clear()
         ring()
@@ -36,7 +36,7 @@ class Clock:
 
 
 class Chores:
-    """Stands for a history with so many steps to do."""
+    """Replaces a history with so many steps to do."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps

@@ -102,7 +102,7 @@ def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where alice has a history of three lines."""
+    """Return the folder of alice's history of three lines."""
     folder = tmp_path / "peers" / "n-alice"
     folder.mkdir(parents=True)
     history = History(folder / "history.db", server="here")

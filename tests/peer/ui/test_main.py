@@ -1,4 +1,4 @@
-"""The peer as a program: what it makes of its settings."""
+"""The peer as a program: how it applies its settings."""
 
 from typing import Any
 

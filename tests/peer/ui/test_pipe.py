@@ -20,7 +20,7 @@ WITHIN: Final = 60.0
 
 
 class Pipes:
-    """Both pipes of a program, from outside."""
+    """Both pipes of a program, as seen from outside."""
 
     def __init__(self) -> None:
         self.stdin, self.typing = os.pipe()
@@ -42,7 +42,7 @@ def pipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipes]:
 
 
 async def typed(pipes: Pipes, *pieces: bytes) -> list[str]:
-    """What the terminal makes of these, written one by one, and then the end of input."""
+    """Return the lines that the terminal reads from these bytes, written one by one, and the end of input."""
     terminal = PipeTerminal()
 
     async def read() -> list[str]:
@@ -73,7 +73,7 @@ async def test_lines_are_cut_where_they_end_however_they_come(pipes: Pipes) -> N
 
 
 async def test_lines_that_nobody_asked_for_can_be_had_at_the_end(pipes: Pipes) -> None:
-    """The program ends with the first line; the others were typed too."""
+    """The program ends at the first line, although more lines were typed."""
     terminal = PipeTerminal()
     os.write(pipes.typing, b"quit\none\n")
     async with asyncio.timeout(WITHIN):
@@ -89,7 +89,7 @@ async def test_lines_that_nobody_asked_for_can_be_had_at_the_end(pipes: Pipes) -
 
 
 async def test_a_line_without_an_end_is_not_gathered_without_end(pipes: Pipes) -> None:
-    """Its beginning is kept, so that it can be seen to be too long; the next line is whole."""
+    """The beginning of a line that is too long is kept, so that it is recognised; the next line is whole."""
     endless = b"x" * (3 * LINE_MAX)
     first, second = await typed(pipes, endless + b"\nsecond\n")
     assert LINE_MAX < len(first) < 2 * LINE_MAX
@@ -145,7 +145,7 @@ async def test_a_reader_that_is_gone_is_an_error_and_one_that_does_not_read_is_n
 def test_a_program_that_ends_while_lines_wait_leaves_no_fault(
     pipes: Pipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reading thread outlives the loop; what it says of that would stand on standard error behind the last line."""
+    """The reading thread outlives the loop; its error would appear on standard error after the last line."""
     rooms: list[threading.Semaphore] = []
 
     class Room(threading.Semaphore):
@@ -175,7 +175,7 @@ def test_a_program_that_ends_while_lines_wait_leaves_no_fault(
 
 
 def unread(descriptor: int) -> int:
-    """Bytes that wait in a pipe."""
+    """Return the number of bytes that wait in a pipe."""
     (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
     return int(count)
 
@@ -183,7 +183,7 @@ def unread(descriptor: int) -> int:
 async def test_a_line_that_lay_unread_has_the_time_at_which_reading_stopped(
     pipes: Pipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have been typed since then: nobody knows better."""
+    """The line may have been typed since then; nothing shows the contrary."""
     waits = threading.Event()
     now = [1.0]
 

@@ -114,7 +114,7 @@ async def test_of_many_lines_that_were_not_sent_the_first_are_shown() -> None:
 
 
 async def test_a_line_that_is_being_obeyed_when_the_program_ends_is_told_too() -> None:
-    """It waited for the registry, which never came."""
+    """The message waited for the registry, which never came."""
     scene = Scene(is_ready=False)
     scene.paper.type("send bob hi", "send bob again")
     scene.peer.happens(happened.NoServerAtStart(table_time=None))
@@ -177,7 +177,7 @@ async def test_what_happened_until_the_end_is_shown() -> None:
 async def test_what_is_read_before_the_terminal_says_that_it_is_out_counts_as_shown_though_the_reader_quits() -> (
     None
 ):
-    """A script that drives the program through pipes is that fast; the next start must not show the line again."""
+    """A script that drives the program through pipes can be that fast; the next start must not show the line again."""
     scene = Scene()
     scene.peer.is_settled.set()
     scene.peer.happens(STARTED)

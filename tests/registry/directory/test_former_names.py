@@ -72,7 +72,7 @@ class TestTheNameBefore:
     def test_a_name_that_is_free_again_is_said_to_be_so_once(self, rig: Rig, ann: Hand) -> None:
         said: list[object] = []
         append = rig.store.append
-        rig.store.append = lambda entries: (said.extend(entries), append(entries))[1]  # type: ignore[method - assign, func - returns - value]
+        rig.store.append = lambda entries: (said.extend(entries), append(entries))[1]  # type: ignore[method-assign,func-returns-value]
         accepted(ann, "anna")
         rig.advance(NAME_KEPT_FOR + 600.0)
         assert [entry for entry in said if isinstance(entry, NameFreed)] == [NameFreed("ann")]

@@ -16,7 +16,7 @@ def make_congestion(policy: Policy | None = None) -> CongestionControl:
 
 
 def depart(congestion: CongestionControl, count: int, *, now: float) -> list[Piece]:
-    """So many datagrams of one part each."""
+    """Return so many datagrams of one part each."""
     pieces = [Piece(number, 0, b"part", is_queued=False) for number in range(count)]
     for piece in pieces:
         congestion.on_sent([piece], now)
@@ -45,7 +45,7 @@ def test_all_parts_of_a_lost_datagram_are_lost() -> None:
 
 
 def test_a_path_at_rest_keeps_no_datagrams() -> None:
-    """Each holds the bytes of its parts: a peer may have thousands of conversations that say nothing now."""
+    """An idle conversation must use little memory: a peer may have thousands of them."""
     congestion = make_congestion()
     for _ in range(3):
         pieces = depart(congestion, 2, now=0.0)
@@ -94,7 +94,7 @@ def test_losses_halve_the_window_when_they_are_many_and_once_a_flight() -> None:
 
 
 def lossy_rounds(congestion: CongestionControl, *, answered_after: float) -> None:
-    """First two quick round trips, then rounds of which every third datagram is lost."""
+    """First two quick round trips, then rounds that lose every third datagram."""
     for now in (0.0, 1.0):
         congestion.on_acked(depart(congestion, 1, now=now), now + 0.020)
     for number in range(60):

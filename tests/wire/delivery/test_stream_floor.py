@@ -54,7 +54,7 @@ def test_the_floor_is_not_announced_for_the_last_message_of_all() -> None:
 
 
 def test_what_is_in_gap_is_said_in_front_of_parts_and_nobody_waits_for_it() -> None:
-    """1 is unsettled, 2 to 9 were skipped at a restart."""
+    """Number 1 is unsettled; 2 to 9 were skipped at a restart."""
     a, b = make_stream(), make_stream()
     a.set_floor(1)
     a.set_gaps([(2, 10)])

@@ -207,7 +207,7 @@ def test_without_room_nothing_new_is_taken(fill: Callable[[ReceivingEnd], None])
 
 @pytest.mark.parametrize("settle", ["confirm", "reject"])
 def test_as_many_parts_as_there_is_room_for_wait_for_the_disk(settle: str) -> None:
-    """Whatever came by mail meanwhile, and was never among them."""
+    """This holds whatever came by mail meanwhile."""
     receiver = ReceivingEnd(Policy(window_limit=2))
     if settle == "confirm":
         receiver.stream_receiver.confirm(5, 1.0)

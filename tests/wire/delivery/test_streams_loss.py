@@ -14,7 +14,7 @@ DELAY: Final = 0.001
 
 
 class Path:
-    """Two ends, the same loss and delay each way. `run` goes on until the condition holds."""
+    """Two ends, with the same loss and delay in both directions. `run` continues until the condition holds."""
 
     def __init__(self, *, loss: float, seed: int, delay: float = DELAY) -> None:
         self.rng = random.Random(seed)
@@ -32,7 +32,7 @@ class Path:
                     heapq.heappush(self.on_the_way, (self.now + self.delay, self.count, target, payload))
 
     def step(self) -> None:
-        """Time goes on to whatever is next."""
+        """Advance time to the next deadline or arrival."""
         timer = next_timer(self.a.delivery, self.b.delivery)
         arrival = self.on_the_way[0][0] if self.on_the_way else None
         self.now = max(self.now, min(at for at in (timer, arrival) if at is not None))
@@ -49,7 +49,7 @@ class Path:
 def test_few_messages_stay_unconfirmed_and_those_that_do_are_never_shown_twice(
     loss: float, bar: float
 ) -> None:
-    """One at a time: what is given up after 2.5 s, as a share of 20,000 messages over ten seeds."""
+    """Messages are sent one at a time: the share given up after 2.5 s, of 20,000 messages over ten seeds."""
     unconfirmed = 0
     for seed in range(10):
         path = Path(loss=loss, seed=seed)
@@ -107,7 +107,7 @@ def test_64_kib_arrive_whole_through_thirty_percent_loss(seed: int) -> None:
 
 
 def test_a_path_slower_than_the_timeout_delivers_without_giving_up() -> None:
-    """A satellite: 600 ms there and back, so that every timed try is one too many."""
+    """A satellite link: 600 ms of round trip, so every timed try is one too many."""
     path = Path(loss=0.0, seed=1, delay=0.3)
     for size in (5, 65_536, 65_536, 65_536, 65_536):
         path.a.begin(bytes(size), now=0.0)

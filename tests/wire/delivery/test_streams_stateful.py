@@ -85,7 +85,7 @@ class Streams(RuleBasedStateMachine):
     @precondition(lambda self: self.bag)
     @rule(count=st.integers(1, 200), share=st.sampled_from((0, 0, 1, 3, 5)))
     def deliver_many(self, count: int, share: int) -> None:
-        """In order, but a share of tenths is lost."""
+        """Deliver in order, but lose a share of tenths."""
         for _ in range(min(count, len(self.bag))):
             if self.rng.random() < share / 10:
                 del self.bag[0]
@@ -119,7 +119,7 @@ class Streams(RuleBasedStateMachine):
 
     @rule(span=st.sampled_from((0.001, 0.02, 0.3, 15.0, 60.0)))
     def wait(self, span: float) -> None:
-        """Also longer than planned: the machine slept."""
+        """Let time pass, also longer than planned, as if the machine slept."""
         self.now += span
         self._tick()
 
@@ -145,7 +145,7 @@ class Streams(RuleBasedStateMachine):
 
     @rule(name=sides)
     def new_life_of_numbers(self, name: str) -> None:
-        """The first number of a process comes from the clock: it leaves a gap that only a void explains."""
+        """The first number of a process comes from the clock: only a Gap frame explains the numbers that it skips."""
         disk = self.ends[name].disk
         disk.gaps.append((disk.next_number, disk.next_number + 5))
         disk.next_number += 5

@@ -22,7 +22,7 @@ RENEWAL = bytes((Kind.RENEWAL,))
 
 
 def link_opens(session: LinkSession, frame: bytes) -> bool:
-    """Whether a session opens a frame, of whichever kind."""
+    """Return whether a session opens a frame of any kind."""
     try:
         take(session, frame)
     except SealError:
@@ -31,7 +31,7 @@ def link_opens(session: LinkSession, frame: bytes) -> bool:
 
 
 def take(session: LinkSession, frame: bytes) -> bytes | None:
-    """The payload of a frame; None for a frame of a renewal."""
+    """Return the payload of a frame; None for a frame of a renewal."""
     if frame[:1] == RENEWAL:
         session.renewal_came(frame)
         return None
@@ -39,7 +39,7 @@ def take(session: LinkSession, frame: bytes) -> bytes | None:
 
 
 def renew(peer: LinkSession, registry: LinkSession) -> None:
-    """A renewal with nothing between its frames."""
+    """Renew the keys, with nothing between the frames."""
     last = peer.renewal_came(registry.renewal_came(peer.renew()))
     assert registry.renewal_came(last) == b""
 
@@ -105,7 +105,7 @@ def test_an_answer_that_does_not_open_leaves_no_key_behind() -> None:
 
 
 class Line:
-    """Both ends, the frames that are on their way in each direction, and what was read."""
+    """Both ends, the frames in transit in each direction, and the payloads read."""
 
     def __init__(self, seed: int = 1) -> None:
         self.peer, self.registry = linked(seed)
@@ -149,7 +149,7 @@ class Line:
                 self.read_below.append(self.peer.open(frame))
 
     def settle(self) -> None:
-        """All that is on its way arrives."""
+        """Deliver all frames in transit."""
         while self.up or self.down:
             self.do("rise", b"")
             self.do("fall", b"")

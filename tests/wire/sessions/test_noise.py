@@ -120,12 +120,12 @@ VECTORS = (
 
 
 def key(secret: str) -> AgreementKey:
-    """A key pair by its secret half."""
+    """Return a key pair by its secret half."""
     return AgreementKey(bytes.fromhex(secret))
 
 
 def sides(vector: Vector) -> tuple[HandshakeState, HandshakeState]:
-    """Initiator and responder of a vector."""
+    """Return the initiator and the responder of a vector."""
     initiator, responder = key(vector.initiator_static), key(vector.responder_static)
     prologue = bytes.fromhex(vector.prologue)
     return (
@@ -180,7 +180,7 @@ def test_payloads_of_any_length(first: bytes, second: bytes) -> None:
 
 
 def refuses(read: object, message: bytes) -> bool:
-    """Whether a side refuses a message; any error but those of the wire is raised."""
+    """Return whether a side refuses a message; errors other than those of the wire are raised."""
     assert callable(read)
     try:
         read(message)

@@ -48,13 +48,13 @@ def bob() -> SessionTable:
 
 
 def sent(sender: SessionTable, to: Identity, payload: bytes, *, now: float = 0.0) -> bytes:
-    """The one datagram that carries this."""
+    """Return the one datagram that carries this payload."""
     (datagram,) = sender.seal(to.public, payload, now=now)
     return datagram
 
 
 def meet(alice: SessionTable, bob: SessionTable, *, now: float = 0.0) -> None:
-    """Alice opens, Bob answers, Alice has shown that she knows."""
+    """Establish a session: Alice opens, Bob answers, Alice confirms."""
     bob.open(sent(alice, BOB, b"a", now=now), now=now)
     alice.open(sent(bob, ALICE, b"b", now=now), now=now)
     bob.open(sent(alice, BOB, b"c", now=now), now=now)

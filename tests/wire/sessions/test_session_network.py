@@ -72,7 +72,7 @@ class Side:
         self.taken = number
 
     def say(self, now: float) -> list[bytes]:
-        """As peers do: a message that is not answered twice makes them doubt."""
+        """Behave as peers do: after a message was unanswered twice, open again."""
         self.said += 1
         self.unanswered += 1
         if self.unanswered > 2:
@@ -92,7 +92,7 @@ class Side:
 
 
 class Town:
-    """Both, and what is under way between them."""
+    """Both programs, and the datagrams between them."""
 
     def __init__(self, seed: int) -> None:
         Recorded.used.clear()
@@ -116,7 +116,7 @@ class Town:
     def run(
         self, until: float, *, conversation: dict[str, float], loss: float = 0.0, delay: float = 0.0
     ) -> None:
-        """Time passes; each says something with its chance a step, and answers what it hears."""
+        """Let time pass: in each step each side may send, and answers what it receives."""
         while self.now < until:
             for name, chance in conversation.items():
                 if self.chance.random() < chance:

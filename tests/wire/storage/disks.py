@@ -9,7 +9,7 @@ from chatapp.wire.storage.disk import Disk, SyncFailed
 
 
 class Died(BaseException):
-    """The process ends here: nothing catches this."""
+    """The process ends here; nothing catches this exception."""
 
 
 class WatchedDisk(Disk):

@@ -16,7 +16,7 @@ def joined(parts: list[bytes]) -> bytes:
 
 
 def whole_before(parts: list[bytes], end: int) -> list[bytes]:
-    """Those whose records end at or before `end`."""
+    """Return the entries whose records end at or before `end`."""
     kept: list[bytes] = []
     for part in parts:
         end -= HEADER_SIZE + len(part)

@@ -14,7 +14,7 @@ from tests.wire.storage.disks import FailingDisk, WatchedDisk, bad_sync, no_room
 
 
 class MiserlyDisk(WatchedDisk):
-    """Takes seven bytes at a time."""
+    """A disk that writes seven bytes at a time."""
 
     def write(self, file: int, data: bytes | memoryview) -> int:
         return super().write(file, data[:7])

@@ -16,7 +16,7 @@ LONG = MAIL_KEPT_FOR + GRACE + 10.0
 
 
 def asked(stairs: Stairs) -> list[AskMail]:
-    """Of which letters the registry is asked."""
+    """Return the letters for which the registry is asked."""
     requests, stairs.out.requests = stairs.out.requests, []
     return [request for request in requests if isinstance(request, AskMail)]
 
@@ -47,7 +47,7 @@ def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> No
 
 
 def test_one_that_the_registry_still_has_is_not_told_of_as_gone() -> None:
-    """It was off for as long as we were, and gives letters a day more."""
+    """The registry was off for as long as we were, and keeps letters a day longer."""
     stairs = stairs_with(LONG, away_for=LONG + 60.0)
     asked(stairs)
     stairs.pass_time(LOOK_SPAN - 0.1)
@@ -77,7 +77,7 @@ def test_of_others_nothing_is_said(age: float, away_for: float) -> None:
 
 
 def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
-    """If it was, the copy is a repeat, acknowledged and not shown; if not, it arrives after all."""
+    """If the letter was fetched, the copy is a repeat, acknowledged and not shown; if not, it arrives after all."""
     stairs = stairs_with(LONG, away_for=None)
     assert stairs.sent() == [5]
     message = stairs.conversation.outgoing.messages[5]

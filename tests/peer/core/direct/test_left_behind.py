@@ -14,7 +14,7 @@ __all__ = ["node"]
 
 
 def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: Node) -> None:
-    """It was promised to go "to others later"; only who is in the room can tell it there."""
+    """The user read that the line goes "to others later"; only a member in the room can send it there."""
     enter(node)
     lose_registry(node)
     begun = node.core.sending.say("hi", now=node.now)

@@ -89,7 +89,7 @@ def test_a_recipient_whose_card_is_forged_gets_no_letter_and_the_sender_is_told(
 
 
 class TestNoRoom:
-    """A mailbox without room is no refusal: messages are kept, and go out when there is some."""
+    """A full mailbox is not a final refusal: messages are kept, and go out when there is room."""
 
     @pytest.mark.parametrize("why", sorted(set(MailRefusal) - {MailRefusal.NAME_UNKNOWN}))
     def test_the_message_is_kept_and_its_author_reads_why(self, why: MailRefusal) -> None:
@@ -158,7 +158,7 @@ class TestNoRoom:
         assert len(stairs.deposited()) == 1
 
     def test_a_mailbox_is_tried_again_when_nothing_waits_or_the_registry_is_away_too(self) -> None:
-        """Its deadline passes although nothing is sent: the next deadline must not stay in the past."""
+        """A deadline passes although nothing is sent: the next deadline must not stay in the past."""
         stairs = Stairs(online=False)
         stairs.say()
         full(stairs)
@@ -238,7 +238,7 @@ def test_a_saved_message_stays_a_letter_when_its_reader_is_back() -> None:
 
 
 def test_saved_messages_go_again_before_a_newer_one() -> None:
-    """So that order holds, whichever way is faster."""
+    """Otherwise the order would depend on which path is faster."""
     stairs = Stairs(online=False)
     older = [stairs.say(), stairs.say()]
     stairs.saves()

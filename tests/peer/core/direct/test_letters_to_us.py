@@ -79,7 +79,7 @@ DAVE, OTHER_BOB = Someone("dave"), Someone("mallory")
 
 
 def called(name: str, number: int = 5, *, by: Someone = OTHER_BOB) -> Letter:
-    """A letter by somebody who calls themself so."""
+    """Return a letter by somebody under this name."""
     them = Someone(by.name)
     them.name = name
     return letter(number, f"by {by.name}", by=them)

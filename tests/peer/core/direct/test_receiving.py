@@ -67,7 +67,7 @@ def test_a_body_that_is_none_is_never_acknowledged() -> None:
 def test_what_is_settled_in_the_datagram_that_brings_it_does_not_wait_for_ever(
     settles: DeliveryFrame,
 ) -> None:
-    """An honest sender says no such thing; another must not make us hold it."""
+    """No honest sender sends this; a dishonest one must not make us store it."""
     desk = Desk()
     desk.hears(part(5), settles)
     desk.store()

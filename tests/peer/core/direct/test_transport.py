@@ -1,4 +1,5 @@
-"""Hails to everybody while the registry is away: in rounds, a few at a time, to who needs them; whose datagrams count."""
+"""Hails to everybody while the registry is away: in rounds, a few at a time, to those who need them; and whose datagrams
+count."""
 
 import itertools
 import random
@@ -20,7 +21,7 @@ ELSEWHERE = Address("6.6.6.6", 6)
 
 
 class Crier:
-    """Alice's post, and the time."""
+    """Alice's transport, and the time."""
 
     def __init__(self, people: list[Someone]) -> None:
         self.alice = Someone("alice")
@@ -33,7 +34,7 @@ class Crier:
         self.now = 100.0
 
     def rounds(self, span: float) -> list[tuple[float, int]]:
-        """When hails left, and how many."""
+        """Return when hails left, and how many."""
         sent = []
         began, end = self.now, self.now + span
         while (due := self.transport.next_timer()) is not None and due <= end:

@@ -18,7 +18,7 @@ BOB, CAROL = Someone("bob"), Someone("carol")
 
 @pytest.fixture
 def node() -> Node:
-    """Alice, welcomed; TCP does not pass, so there is neither a link nor a table."""
+    """Return Alice, welcomed; TCP is blocked, so there is neither a link nor a table."""
     node = Node()
     node.start()
     node.register()
@@ -37,7 +37,7 @@ def send(node: Node, to: str, text: str) -> int:
 
 
 def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
-    """Registered, with a link and the whole table; what is asked then."""
+    """Register, with a link and the whole table; return the requests that follow."""
     node.register()
     node.greet()
     node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([], more=False))

@@ -25,7 +25,7 @@ def bob() -> Someone:
 
 
 class Home:
-    """Alice's contacts and post."""
+    """Alice's contacts and transport."""
 
     def __init__(self, *people: Someone) -> None:
         self.alice = Someone("alice")
@@ -49,7 +49,7 @@ class Home:
         return True
 
     def sent(self, to: Someone, *, now: float = 0.0) -> bytes:
-        """What goes to somebody to whom we have something to say."""
+        """Return the datagrams to somebody for whom we have data."""
         self.transport._send(self.know(to), [b"\x90"], through_registry=False, now=now)
         ((datagram, _),) = self.transport.datagrams_to_send()
         return datagram
@@ -60,7 +60,7 @@ def said(by: Someone, to: Someone) -> bytes:
 
 
 def forged(row: Row, **changes: object) -> Row:
-    """A row whose card its owner has not signed."""
+    """Return a row whose card its owner has not signed."""
     return msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, **changes))
 
 
@@ -156,7 +156,7 @@ def test_an_impostor_whose_card_is_forged_blocks_nobody(bob: Someone) -> None:
 
 
 def test_an_old_card_under_a_name_that_is_somebody_elses_by_now_blocks_nobody(bob: Someone) -> None:
-    """Bob was "rob" before; the registry knows no newer card of his than we do, and carol is "rob" now."""
+    """Bob was "rob" before; the registry has no newer card of his than we have, and carol is "rob" now."""
     home = Home()
     home.contacts.take_row(bob.row(1))
     home.contacts.take_row(Someone("carol").row(2, name="rob"))
@@ -211,8 +211,8 @@ def test_what_the_registry_relays_is_not_an_address_and_must_be_by_whom_it_says(
 
 
 def test_showing_a_key_of_another_person_cuts_nobody_off(bob: Someone) -> None:
-    """Mallory, who is known, brings two datagrams, a card with what is bob's in it
-    and an opening in his name. He and alice go on hearing each other."""
+    """Mallory, a known person, sends two datagrams, a card with bob's data in it and an opening in his name. Bob and alice
+    still reach each other."""
     mallory = Someone("mallory")
     home = Home(bob, mallory)
     bobs, mallorys = bob.session_with(home.alice), mallory.session_with(home.alice)
@@ -227,7 +227,7 @@ def test_showing_a_key_of_another_person_cuts_nobody_off(bob: Someone) -> None:
 
 
 def test_no_card_that_flips_and_comes_back_makes_a_counter_come_twice(bob: Someone) -> None:
-    """Cards, rows and names change as they like: no key is met again, so no two datagrams share key and counter."""
+    """Cards, rows and names change in any order: no key is used again, so no two datagrams share key and counter."""
     home = Home(bob)
     bobs = bob.session_with(home.alice)
     sealed = [home.sent(bob)]

@@ -23,7 +23,7 @@ BOB, CAROL = PEOPLE[:2]
 
 
 class Copy:
-    """A table with all that it stands on."""
+    """A table with the parts that it uses."""
 
     def __init__(self, *, version: int = 0) -> None:
         self.contacts = Contacts()
@@ -32,14 +32,14 @@ class Copy:
         self.table = Table(self.contacts, self.out, members=members, version=version, saved_at=0.0)
 
     def batch(self, since: int, version: int, *rows: Row) -> bool:
-        """Whether it was understood: False asks for what is missing."""
+        """Apply a batch; return False if rows are missing."""
         return self.table.take_batch(TableBatch(since, version, raw(*rows)), wall=WALL) is not None
 
     def page(self, since: int, version: int, *rows: Row, more: bool = False, now: float = 0.0) -> None:
         self.table.take_page(TablePage(since, version, more, raw(*rows)), now=now, wall=WALL)
 
     def asked(self) -> list[int]:
-        """Since which versions rows were asked for."""
+        """Drain the versions since which rows were requested."""
         requests, self.out.requests = self.out.requests, []
         return [request.since for request in requests if isinstance(request, FetchTable)]
 

@@ -22,7 +22,7 @@ RELAYED = pack_relayed(1, pack_group(GroupHeader(b"t" * 8, 1, 2, 3)) + bytes(16)
 
 
 class Wire:
-    """Alice's end, the time, and a registry that answers when it is told to."""
+    """Alice's end of the link, the time, and a registry that answers when a test says so."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -39,7 +39,7 @@ class Wire:
         return self.alice.open_link(BOB.id, payload, now=now)
 
     def connect(self) -> None:
-        """TCP stands, and what we asked for is granted, though the answer has not come."""
+        """TCP is connected and our request is granted, but the answer has not come."""
         self.end.connected(now=self.now)
         reader = FrameReader()
         reader.feed(b"".join(self.end.bytes_to_send()))
@@ -66,14 +66,14 @@ class Wire:
         return [self._taken(frame) for frame in frames]
 
     def _taken(self, frame: bytes) -> object:
-        """What a frame asks; of a renewal, how far it is after the registry has answered."""
+        """Return the request in a frame; of a renewal, its state after the registry has answered."""
         if frame[0] != Kind.RENEWAL:
             return decode_request(self.session.open(frame))
         self.answer = self.session.renewal_came(frame)
         return "renew" if self.answer else "renewed"
 
     def renews(self) -> bool:
-        """Whether a renewal begins now that the timer has rung; it is carried through."""
+        """Return whether a renewal begins when the timer fires; if so, complete it."""
         assert not self.end.handle_timer(now=self.now)
         if self.said() != ["renew"]:
             return False
@@ -82,7 +82,7 @@ class Wire:
         return True
 
     def waits(self) -> float:
-        """Seconds until the next attempt is wanted."""
+        """Return the seconds until the next attempt."""
         began = self.now
         while not self.end.wants_connection():
             due = self.end.next_timer()
@@ -169,7 +169,7 @@ def test_attempts_that_fail_are_made_more_and_more_rarely() -> None:
 
 
 def test_attempts_that_hang_are_made_more_and_more_rarely_too() -> None:
-    """Where TCP is swallowed, each takes its whole time before it fails."""
+    """If TCP packets are silently dropped, each attempt takes its whole time before it fails."""
     wire = Wire()
     wire.open()
     began = wire.now
@@ -226,7 +226,7 @@ def test_a_silent_link_is_kept_alive() -> None:
 class TestALinkThatStandsStill:
     @pytest.fixture
     def wire(self) -> Wire:
-        """A link that has carried frames for long; we have just asked for something."""
+        """A link that has carried frames for long; we have just sent a request."""
         wire = Wire()
         wire.bring_up()
         wire.now += 50.0

@@ -17,7 +17,7 @@ def troubles(node: Node) -> list[LinkTrouble]:
 
 
 def answer_by_udp(node: Node, span: float) -> None:
-    """Time passes, and each ping that comes by UDP is answered there."""
+    """Let time pass, and answer each Ping by UDP."""
     end = node.now + span
     while node.now < end:
         node.pass_time(0.1)
@@ -31,7 +31,7 @@ def answer_by_udp(node: Node, span: float) -> None:
 
 @pytest.fixture
 def node() -> Node:
-    """Alice, welcomed, and about to connect."""
+    """Return Alice, welcomed, and about to connect."""
     node = Node()
     node.start()
     node.register()

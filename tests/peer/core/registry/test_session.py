@@ -50,17 +50,17 @@ class Scene:
         return self.said()
 
     def said(self) -> bytes:
-        """The one datagram that the session has to send."""
+        """Return the one datagram that the session sends."""
         (datagram,) = self.session.datagrams_to_send()
         return datagram
 
     def greet(self, hello: bytes) -> bytes:
-        """The right COOKIE comes; returns the REGISTER."""
+        """Deliver the right COOKIE; return the REGISTER."""
         self.session.receive_cookie(self.porter.cookie(hello), now=self.now)
         return self.said()
 
     def register(self) -> None:
-        """All the way in, from wherever it begins."""
+        """Register, from any state."""
         self.let_in(self.start())
 
     def let_in(self, hello: bytes) -> None:
@@ -70,7 +70,7 @@ class Scene:
         assert self.session.state is State.REGISTERED
 
     def pass_time(self, span: float) -> list[tuple[float, bytes]]:
-        """What is sent and when, if nobody answers."""
+        """Return what is sent and when, if nobody answers."""
         sent = []
         began, end = self.now, self.now + span
         while (due := self.session.next_timer()) is not None and due <= end:
@@ -361,7 +361,7 @@ def test_an_answer_to_another_ping_does_not_count() -> None:
 
 
 def test_a_registry_that_answers_no_ping_gets_a_hello_before_it_counts_as_lost() -> None:
-    """It may have forgotten our session, and answer a HELLO at once."""
+    """The registry may have forgotten our session, and answers a HELLO at once."""
     scene = Scene()
     scene.register()
     scene.told()
@@ -404,7 +404,7 @@ def test_leaving_is_over_when_the_registry_has_confirmed_it() -> None:
 class TestLeavingARegistryThatIsBelievedAway:
     @pytest.fixture
     def scene(self) -> Scene:
-        """It has answered nothing for a minute."""
+        """The registry has answered nothing for a minute."""
         scene = Scene()
         scene.register()
         scene.pass_time(60.0)

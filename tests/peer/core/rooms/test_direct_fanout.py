@@ -136,7 +136,7 @@ def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(nod
 
 
 def frames_to(node: Node, to: Someone) -> list[DeliveryFrame]:
-    """Drained: all frames that went straight to somebody."""
+    """Drain all frames that went directly to somebody."""
     session = to.session_with(node.alice)
     kinds = (Kind.OPENING, Kind.SEALED, Kind.ANSWER)
     sent = [data for data, home in node.datagrams if home == to.home and data[0] in kinds]
@@ -160,7 +160,7 @@ def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_agai
 
 
 def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
-    """The first line is the floor of what goes straight to bob; a message behind it is not held up by it."""
+    """The first line is the floor of the direct stream to bob; it does not hold up a message behind it."""
     enter(node)
     lose_registry(node)
     node.core.sending.say("to the room", now=node.now)

@@ -33,7 +33,7 @@ def granted(epoch: int = 1, *, sender_index: int = 3, position: int = 0) -> Grou
 
 @pytest.fixture
 def channel() -> Group:
-    """With a key, at the beginning of the log."""
+    """Return a group with a key, at the beginning of the log."""
     channel = Group(CHANNEL, StoredStream(), StoredGroup(0), Outputs())
     assert not channel.grant(granted())
     return channel
@@ -203,7 +203,7 @@ def test_a_page_goes_as_far_as_it_says(channel: Group) -> None:
 def test_the_cursor_is_the_end_of_what_came_without_a_hole(
     order: list[int], chance: random.Random, page: int
 ) -> None:
-    """However lines and a page come, and come again."""
+    """The result is the same in whatever order lines and a page come, and come again."""
     channel = Group(CHANNEL, StoredStream(), StoredGroup(0), Outputs())
     here: set[int] = set()
     cursors = [0]

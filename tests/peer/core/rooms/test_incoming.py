@@ -30,7 +30,7 @@ def test_a_line_of_an_unknown_station_waits_for_the_row() -> None:
 
 
 def test_a_bad_line_does_not_keep_others_from_being_read() -> None:
-    """All wait for one row; then the first turns out to be forged."""
+    """All lines wait for one row; then the first turns out to be forged."""
     desk = Desk(knows=(BOB,))
     good, last = said(5, by=CAROL), said(6, "last", by=CAROL)
     bad = good[:-1] + bytes((good[-1] ^ 1,))
@@ -60,7 +60,7 @@ def test_a_line_in_an_epoch_that_we_missed_is_a_hole() -> None:
 
 
 def test_all_that_was_missed_is_shown_and_not_only_the_last_of_each_sender() -> None:
-    """Each line says that those before it are settled: they are for their sender, not for who was away."""
+    """Each line says that those before it are settled: that holds for their sender, not for members who were away."""
     desk = Desk()
     desk.page(3, *(logged(at, said(at, f"line {at}")) for at in (1, 2, 3)))
     desk.store()
@@ -88,7 +88,7 @@ def test_a_line_that_is_said_before_the_log_has_come_waits_for_it() -> None:
 
 
 def test_one_who_has_all_need_not_wait_for_a_senders_new_start() -> None:
-    """Their numbers leap with the clock; the floor says that nothing is missing between."""
+    """The numbers jump with the clock; the floor says that nothing is missing between them."""
     desk = Desk()
     desk.relayed(1, said(5, "old start"))
     desk.relayed(2, said(500, "new start"))

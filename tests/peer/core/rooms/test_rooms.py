@@ -92,7 +92,7 @@ def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node:
 
 
 def test_a_question_given_up_is_taken_back_right_behind_it(node: Node) -> None:
-    """A registry that reads both at once moves us nowhere."""
+    """A registry that reads both requests at once does not move us to another room."""
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
     node.pass_time(2.5)

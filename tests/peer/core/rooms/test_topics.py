@@ -1,4 +1,4 @@
-"""The topic of our room: setting it, and what the user is told of it."""
+"""The topic of our room: setting it, and what the user reads of it."""
 
 import pytest
 
