@@ -64,12 +64,12 @@ def is_registered(message: Register) -> bool:
 
 
 def is_welcomed(message: Welcome) -> bool:
-    """As Alice asks."""
+    """Verify as Alice does."""
     return is_welcome_authentic(message, registry=REGISTRY.public, identity=ALICE.public)
 
 
 def is_refused(message: Refused) -> bool:
-    """As Alice asks."""
+    """Verify as Alice does."""
     return is_refused_authentic(message, registry=REGISTRY.public)
 
 
