@@ -35,7 +35,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
 
 
 def main() -> int:
-    """0 when everything asked for was measured, whether or not the goals hold; 1 when something could not be."""
+    """Run the command line. Return 0 if everything requested was measured, whether or not the goals hold; else 1."""
     asked = _parsed()
     allow_descriptors()
     run = Run(machine=described(), rounds=asked.rounds, began=time.strftime("%Y-%m-%d %H:%M"))

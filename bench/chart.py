@@ -55,7 +55,7 @@ def _bar(figure: Figure, y: int) -> list[str]:
 
 
 def opening(width: int, height: int) -> str:
-    """The element that holds all others."""
+    """Return the root element."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'

@@ -84,7 +84,7 @@ class Crowd:
     # --- coming in
 
     def join(self, *, links: bool = True, tables: bool = False) -> float:
-        """Everybody registers, and has a link and a whole table where that is wanted; the seconds it took."""
+        """Register everybody, with a link and a whole table if requested. Return the seconds that this took."""
         began = time.monotonic()
         waiting = list(reversed(self.members))
         for member in self.members:
@@ -119,7 +119,7 @@ class Crowd:
         return member.granted is not None and member.has_mail_answer
 
     def _complete(self, began: float) -> None:
-        """Until everybody's table tells of everybody, online and with a sender index."""
+        """Wait until everybody's table shows everybody online and with a sender index."""
         witness = self.members[0]
         assert witness.rows is not None, "the first member must look into rows"
         own = {member.card.identity for member in self.members}
@@ -161,7 +161,7 @@ class Crowd:
             pass
 
     def send(self, member: Member, data: bytes) -> None:
-        """A datagram to the registry from a member's address."""
+        """Send a datagram to the registry from a member's address."""
         self._udp_of[member.index].sendto(data, self._registry)
 
     def _read_udp(self, sock: socket.socket) -> None:
@@ -193,7 +193,7 @@ class Crowd:
         member.is_welcome = True
 
     def _told(self, data: bytes, members: list[Member]) -> None:
-        """A broadcast: opened and checked once for all who share it, since its bytes are the same for all."""
+        """Process a broadcast: it is opened and checked once for all, since its bytes are the same for all."""
         if data not in self._batches:
             knowing = next((member for member in self.members if member.granted is not None), None)
             if knowing is None:
@@ -209,7 +209,7 @@ class Crowd:
             self.relayed(member, relayed)
 
     def relayed(self, member: Member, data: bytes, /) -> None:
-        """A group frame came; those who care replace this."""
+        """Handle a group frame; measures that count them replace this function."""
 
 
 def _opened(data: bytes, knowing: Member) -> TableBatch | None:
@@ -222,7 +222,7 @@ def _opened(data: bytes, knowing: Member) -> TableBatch | None:
 
 
 def lines_of(member: Member, count: int, *, text: str) -> list[bytes]:
-    """Sealed channel lines of a member, framed, in the order in which they must go out."""
+    """Return sealed channel lines of a member, framed, in the order of sending."""
     key, granted = member.group_key(), member.granted
     assert granted is not None
     base = time.time_ns() // 1_000
@@ -233,5 +233,5 @@ def lines_of(member: Member, count: int, *, text: str) -> list[bytes]:
 
 
 def script_of(pieces: Iterable[bytes]) -> bytes:
-    """What the load generator replays: each piece with its length before it."""
+    """Return the input of the load generator: each piece with its length before it."""
     return b"".join(len(piece).to_bytes(4, "big") + piece for piece in pieces)

@@ -67,7 +67,7 @@ class Pair:
         return self.alice.cpu() + self.bob.cpu()
 
     def lose(self, share: float) -> None:
-        """On the way to either."""
+        """Let both nodes lose this share of datagrams."""
         for node in (self.alice, self.bob):
             node.ask(json.dumps({"do": "lose", "share": share}))
 
@@ -121,7 +121,7 @@ def node(name: str, port: int, folder: Path, seed: int, core: int, loop: str = "
 
 @contextmanager
 def c_server() -> Iterator[tuple[Process, int]]:
-    """The other end of the limit."""
+    """The other end of the limit program."""
     port = free_port()
     with Process([built("udp"), "serve", str(port)], core=THERE) as server:
         server.line()

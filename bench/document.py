@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def put_section(document: Path, name: str, text: str) -> None:
-    """Replace what stands between `<!-- name -->` and `<!-- /name -->`. Raises ValueError where there is no such place."""
+    """Replace the text between `<!-- name -->` and `<!-- /name -->`. Raises ValueError if the marks are missing."""
     marks = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
     before = document.read_text()
     after, count = marks.subn(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", before)

@@ -35,7 +35,7 @@ class Room:
         self.results: list[dict[str, float]] = []
 
     def run(self, lines: int, window: int) -> dict[str, float]:
-        """So many lines; deliveries a second, and what they cost the server."""
+        """Send so many lines. Return deliveries a second, and the server's cost."""
         before = self.server.cpu()
         found: dict[str, Any] = self.load.ask(f"run {lines} {window}")
         spent = self.server.cpu() - before
@@ -79,7 +79,7 @@ def ours(size: int, lines: int, *, folder: Path) -> Iterator[Room]:
 
 
 def _prove(crowd: Crowd) -> None:
-    """One line through the real thing, opened by everybody: what is counted afterwards is what was sent."""
+    """Send one line through the real registry and let everybody open it, so that the count that follows is of real lines."""
     speaker, heard = crowd.members[-1], set()
     key = speaker.group_key()
 
@@ -98,7 +98,7 @@ def _prove(crowd: Crowd) -> None:
 
 @contextmanager
 def rooms(plan: Plan, size: int, lines: int) -> Iterator[list[Room]]:
-    """Limit, rivals, ours: all with everybody in."""
+    """Start the limit, the rivals and ours, each with everybody in."""
     with ExitStack() as stack:
         relay = stack.enter_context(c_relay())
         found = [Room("C", relay.process, stack.enter_context(room_of(relay, size)))]
@@ -115,7 +115,7 @@ def rooms(plan: Plan, size: int, lines: int) -> Iterator[list[Room]]:
 
 
 def measured(plan: Plan, window: int, *, seconds: float) -> dict[str, Room]:
-    """Some seconds a round and server, in turn."""
+    """Measure each server in turn, some seconds a round."""
     size = ROOM if not plan.is_quick else 200
     most = plan.count(_LINES_MOST)
     with rooms(plan, size, (plan.rounds_wanted + 1) * (most + 100)) as all_rooms:

@@ -56,7 +56,7 @@ def middle(values: Sequence[float]) -> float:
 
 
 def short(value: float) -> str:
-    """Three digits that count."""
+    """Format with three significant digits."""
     if value == 0:
         return "0"
     size = abs(value)
@@ -68,7 +68,7 @@ def short(value: float) -> str:
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """All that one run found."""
+    """All results of one run."""
 
     machine: dict[str, Any]
     rounds: int
@@ -81,12 +81,12 @@ class Run(msgspec.Struct, kw_only=True):
 
 
 def load(text: bytes) -> Run:
-    """A run from the JSON that `save` made."""
+    """Return a run from the JSON that `save` wrote."""
     return msgspec.json.decode(text, type=Run)
 
 
 def save(run: Run) -> bytes:
-    """JSON; ratios and verdicts stand in it too, for readers that are no program of ours."""
+    """Write JSON, with ratios and verdicts for readers other than the bench."""
     plain = msgspec.to_builtins(run)
     for figure, told in zip(run.figures, plain["figures"], strict=True):
         told["ratio"], told["margin"], told["holds"] = figure.ratio, figure.margin, figure.holds

@@ -45,7 +45,7 @@ KEYS: Final = {
 
 
 def costs_at(people: int) -> dict[str, float]:
-    """What a registry with so many people online costs."""
+    """Measure the cost of a registry with so many people online."""
     counter = time.time_ns() // 1_000_000
     with scratch() as folder, RegistryProcess(folder / "data") as registry:
         empty = registry.memory()
@@ -73,7 +73,7 @@ def spent(registry: Process, act: Callable[[], object]) -> float:
 
 
 def _everybody_pings(crowd: Crowd) -> None:
-    """What happens every 10 s."""
+    """Send a Ping from everybody, as happens every 10 s."""
     for place, member in enumerate(crowd.members):
         crowd.send(member, member.ping())
         if place % 32 == 31:
@@ -126,7 +126,7 @@ def _newcomers(registry: RegistryProcess, people: int, counter: int) -> dict[str
 
 
 def mail_at(letters: int) -> dict[str, float]:
-    """What that many letters in 1,000 mailboxes (a tenth of them at least) cost."""
+    """Measure the cost of so many letters in 1,000 mailboxes (a tenth of them at least)."""
     readers = min(1_000, letters // 10)
     with office(letters, readers=readers) as here:
         before = here.registry.memory()
@@ -157,7 +157,7 @@ def mail_at(letters: int) -> dict[str, float]:
 
 
 def exponents(costs: dict[int, dict[str, float]], key: str) -> list[float]:
-    """Between each two neighbouring sizes: 1 is proportional."""
+    """Return the growth between neighbouring sizes; 1 is proportional."""
     sizes = sorted(costs)
     return [
         math.log(max(costs[large][key], 1e-9) / max(costs[small][key], 1e-9)) / math.log(large / small)

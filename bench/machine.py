@@ -45,7 +45,7 @@ def cache() -> Path:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder that is gone afterwards."""
+    """A temporary folder."""
     with tempfile.TemporaryDirectory(dir=cache(), prefix="run-") as folder:
         yield Path(folder)
 
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 
 def allow_descriptors() -> int:
-    """As many open files as the system lets us have."""
+    """Raise the limit of open files as far as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
@@ -100,7 +100,7 @@ def _bounded(core: int | None) -> None:
 
 
 class Process:
-    """One process of ours. Use it as a context."""
+    """One process of the bench. Use it as a context."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Process:
         quiet: bool = False,
         core: int | None = None,
     ) -> None:
-        """`core`: run on that one only, where the machine has several."""
+        """`core`: run on this core only, if the machine has several."""
         self.name: Final = Path(command[0]).name
         self.joined: Any = None
         """What a load said when it was in place."""
@@ -218,7 +218,7 @@ def said(command: Sequence[str | Path], *, core: int | None = None) -> Any:
 
 
 def described() -> dict[str, Any]:
-    """What a reader of figures needs to know of the machine. Names no place."""
+    """Describe the machine for a reader of the figures, without paths."""
     model = platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -69,7 +69,7 @@ class Office:
         self._scripts = scripts
 
     def prove(self, count: int) -> None:
-        """Every answer opens and says that a letter is saved, each sender's in order."""
+        """Check that every answer opens and says that a letter is saved, in order for each sender."""
         saved = 0
         for member, script in zip(self.crowd.members, self._scripts, strict=True):
             reader = FrameReader()
@@ -89,7 +89,8 @@ class Office:
 
 @contextmanager
 def office(count: int, *, readers: int | None = None) -> Iterator[Office]:
-    """Room for `count` letters. Names are bound in an earlier life: a newcomer makes a channel key due later on."""
+    """Make room for `count` letters. Names are bound in an earlier run, because a newcomer causes a new channel key
+    later."""
     readers_wanted = readers or count // (MAILBOX_PLACES // 2 - 8) + SENDERS
     each = -(-count // SENDERS) + count // SENDERS // 2 + 100  # who is answered sooner asks more
     counter = time.time_ns() // 1_000_000
@@ -128,7 +129,7 @@ def redis_clerks(size: int) -> Iterator[tuple[Process, Process]]:
 
 
 class Pace:
-    """Letters a second, round by round, and what they cost server and load."""
+    """The rates of saved letters by round, and the cost for server and load generator."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []

@@ -113,18 +113,18 @@ class Member:
         return self.link
 
     def request(self, asked: PeerRequest) -> None:
-        """Say something on the link."""
+        """Send a message on the link."""
         assert self.link is not None and self.session is not None
         self.link.send(frame(self.session.seal(encode(asked))))
 
     def fetch(self) -> None:
-        """Ask for what changed in the table, unless that is asked already."""
+        """Request the changes of the table, unless a request is pending."""
         if not self.is_fetching and self.is_attached:
             self.is_fetching = True
             self.request(FetchTable(since=self.version))
 
     def read(self) -> list[bytes]:
-        """Take what came on the link; group frames are returned as they are."""
+        """Process input of the link; return group frames as they are."""
         assert self.link is not None
         try:
             data = self.link.recv(_READ)
@@ -174,7 +174,7 @@ class Member:
             self.fetch()
 
     def take_batch(self, batch: TableBatch) -> None:
-        """A broadcast, as the product takes it: the next in the chain, or a reason to ask."""
+        """Process a broadcast as the product does: it is the next in the chain, or a reason to request pages."""
         if not self.wants_table or batch.version <= self.version:
             return
         if batch.since > self.version or not batch.rows:
@@ -190,6 +190,6 @@ class Member:
                 self.rows[row.card.identity] = row
 
     def group_key(self) -> GroupKey:
-        """The key that was granted."""
+        """Return the granted group key."""
         assert self.granted is not None
         return GroupKey(self.granted.group, epoch=self.granted.epoch, key=self.granted.key)

@@ -44,7 +44,7 @@ class Loss:
         self.lost = 0
 
     def spares(self, _: object) -> bool:
-        """Whether this one arrives."""
+        """Return whether this datagram arrives."""
         if self.share and self._chance.random() < self.share:
             self.lost += 1
             return False

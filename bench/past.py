@@ -136,7 +136,7 @@ def _scan(db: sqlite3.Connection, word: str) -> int:
 
 
 def _each(words: list[str], search: Callable[[str], int]) -> float:
-    """Microseconds a search."""
+    """Return the microseconds of a search."""
     begin = time.perf_counter()
     for word in words:
         search(word)
@@ -144,7 +144,7 @@ def _each(words: list[str], search: Callable[[str], int]) -> float:
 
 
 def _check(history: History, plain: sqlite3.Connection, words: list[str]) -> None:
-    """Whatever begins with the word, LIKE finds too."""
+    """Check that LIKE finds every line that begins with the word."""
     for word in words:
         if not 0 < len(history.lines.search(word, 50)) <= _scan(plain, word):
             raise Failed(f"the index and LIKE do not agree about {word}")

@@ -127,7 +127,7 @@ class House:
         self._ears.heard()
 
     def tell(self) -> tuple[bytes, float, float]:
-        """One change: what was told, from the first arrival to the last, and the registry's CPU; both in ms."""
+        """Make one change. Return the time from the first arrival to the last, and the registry's CPU; both in ms."""
         before = self._registry.cpu()
         self._change()
         time.sleep(_SETTLED_AFTER)
@@ -148,7 +148,7 @@ class House:
         self._changing.append(somebody)
 
     def tell_by_c(self, data: bytes) -> tuple[float, float]:
-        """The same bytes to the same sockets: first arrival to last, and CPU; both in ms."""
+        """Send the same bytes to the same sockets. Return first arrival to last, and CPU; both in ms."""
         if self._sender is None:
             self._sender = self._stack.enter_context(_sender(data, self._crowd.addresses, self._folder))
         found = self._sender.ask("now")
@@ -170,7 +170,7 @@ class House:
         return share, longest
 
     def waits(self) -> tuple[float, float]:
-        """The longest wait for an answer while nothing is told, and while a change is; both in ms."""
+        """Return the longest wait for an answer without a broadcast, and during one; both in ms."""
         calm = self._probe.waits(_SETTLED_AFTER / 2)
         self._change()
         busy = self._probe.waits(_SETTLED_AFTER)
@@ -234,7 +234,7 @@ def t1(plan: Plan) -> Iterator[Figure]:
 
 
 def _ping_all(crowd: Crowd) -> None:
-    """Leases last 30 s, and the first to come in have used up some of it."""
+    """Renew all leases: they last 30 s, and the first people to register have used up part of theirs."""
     for place, member in enumerate(crowd.members):
         crowd.send(member, member.ping())
         if place % 64 == 63:

@@ -159,7 +159,7 @@ RELAYS: tuple[tuple[str, Callable[[], AbstractContextManager[Rival]]], ...] = (
 
 @contextmanager
 def room_of(rival: Rival, receivers: int, *, core: int | None = None) -> Iterator[Process]:
-    """A load of so many receivers that are all in the room; `joined` says how long that took."""
+    """Start a load generator with so many receivers, all in the room; `joined` is the time that this took."""
     with Process([built("room"), rival.protocol, str(rival.port), str(receivers)], core=core) as load:
         load.joined = load.told()
         yield load

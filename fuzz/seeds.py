@@ -62,7 +62,7 @@ def notices() -> list[bytes]:
 
 
 def messages() -> list[bytes]:
-    """All of them."""
+    """Return messages of every kind."""
     return [*alone(), *payloads(), *requests(), *notices()]
 
 

@@ -19,7 +19,7 @@ FOUND: Final = Path(__file__).parent / "found"
 
 
 class Target(NamedTuple):
-    """One way in."""
+    """One way in which foreign bytes come in."""
 
     make: Callable[[], Take]
     seeds: tuple[Callable[[], list[bytes]], ...]

@@ -19,7 +19,7 @@ LINES = 3_000
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where alice has said much to bob."""
+    """Return a folder in which alice has sent bob many messages."""
     folder = tmp_path / "peers" / "n-alice"
     folder.mkdir(parents=True)
     history = History(folder / "history.db", server="here")
@@ -41,7 +41,7 @@ def test_all_lines_oldest_first(home: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_time_that_no_calendar_has_stops_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Senders date their messages as they like."""
+    """The dates of messages come from their senders, and may be anything."""
     history = History(home / "peers" / "n-alice" / "history.db", server="here")
     history.apply([IncomingAdded(b"b" * 32, 1, 2**63 - 1, "from beyond", late=False)])
     history.close()

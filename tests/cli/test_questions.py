@@ -19,7 +19,7 @@ SERVER = Address("192.0.2.1", 5000)
 
 
 class Person:
-    """Somebody who gives these answers, one after the other, and then no more."""
+    """A user who gives these answers in turn, and then ends the input."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)

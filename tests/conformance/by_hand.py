@@ -1,4 +1,4 @@
-"""The protocol once more, written from docs/protocol.md and from nothing of ours.
+"""The protocol, written independently from docs/protocol.md alone.
 
 Only general primitives are used (hashlib, hmac, struct, the raw ciphers and curves), each as the document names it.
 Where these functions and `wire` make the same bytes, the document says all that somebody needs who writes another
@@ -37,7 +37,7 @@ def packed(value: object) -> bytes:
 
 
 def packed_long(value: object) -> bytes:
-    """The longest msgpack of the same."""
+    """Encode the same values in the longest form of msgpack."""
     match value:
         case bool():
             return packed(value)

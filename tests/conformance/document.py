@@ -36,7 +36,7 @@ def clauses() -> dict[str, str]:
 
 
 def flowing(some: str) -> str:
-    """Text without its line ends: where a line is broken says nothing."""
+    """Return a text without its line ends, because line breaks have no meaning."""
     return " ".join(some.split())
 
 

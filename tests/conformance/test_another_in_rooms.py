@@ -12,7 +12,7 @@ GONE, AWAY, HERE = range(3)
 
 
 def company(*names: str) -> tuple[House, list[Stranger]]:
-    """A registry and some who are in and have a link each: the first has link 1."""
+    """Return a registry and registered peers with a link each; the first has link 1."""
     house = House()
     people = [Stranger(name, 0x41 + 0x10 * number) for number, name in enumerate(names)]
     for link, (who, where) in enumerate(zip(people, PLACES, strict=False), start=1):
@@ -22,12 +22,12 @@ def company(*names: str) -> tuple[House, list[Stranger]]:
 
 
 def ask(house: House, who: Stranger, link: int, request: Fields) -> list[Fields]:
-    """What the registry says to it."""
+    """Return the registry's notices to a peer."""
     return [who.read(frame) for frame in house.write(link, who.ask(request))]
 
 
 def news(house: House, who: Stranger, link: int) -> list[Fields]:
-    """What was said of the room's members within a moment."""
+    """Return the changes of the room's members sent within a moment."""
     house.wait(0.05)
     notices = [who.read(frame) for frame in house.read(link)]
     return [notice for notice in notices if notice[0] == 76]
@@ -170,7 +170,7 @@ def test_a_topic_of_a_room_where_one_is_not() -> None:
 
 
 def renamed(who: Stranger, name: str, counter: int) -> Fields:
-    """The next card of somebody, under another name."""
+    """Return the next card of a peer, under another name."""
     return by_hand.card(who.seed, name, by_hand.public_of(who.mail), counter)
 
 

@@ -7,7 +7,7 @@ from tests.conformance.stranger import Stranger, unpacked
 
 
 def row_of(who: Stranger, house: House, asker: Stranger) -> list[object]:
-    """Somebody's row, as `asker` gets it over its link (number 1)."""
+    """Return a person's row, as `asker` gets it over its link (number 1)."""
     (page,) = [asker.read(frame) for frame in house.write(1, asker.ask([20, 0]))]
     assert page[0] == 21
     rows: list[list[object]] = [row for row in page[4] if row[0][1] == who.identity]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 
 def reachable() -> Iterator[bytes]:
-    """Every byte string that is to be had from an object which the collector knows."""
+    """Yield every byte string that an object known to the collector refers to."""
     gc.collect()
     seen: set[int] = set()
     for holder in gc.get_objects():
@@ -16,5 +16,5 @@ def reachable() -> Iterator[bytes]:
 
 
 def keys_in_memory() -> set[str]:
-    """All that may be keys, in hexadecimal, so that the question itself does not hold them."""
+    """Return everything that may be a key, in hexadecimal, so that the result itself does not hold the keys."""
     return {held.hex() for held in reachable() if len(held) == 32}

@@ -151,7 +151,7 @@ class Program:
         return [await self.sees(wanted, within=within) for _ in range(count)]
 
     def shown(self, wanted: Wanted = lambda text: True) -> list[str]:
-        """All such lines so far, in their order."""
+        """Return all matching lines so far, in order."""
         return [line.text for line in self.lines if _fits(wanted, line.text)]
 
     async def ends(self, *, within: float = WITHIN) -> int:

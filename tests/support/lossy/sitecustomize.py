@@ -19,7 +19,7 @@ _counts = {"sent": 0, "lost": 0}
 
 
 class LossySocket(socket.socket):
-    """A socket as every other one, but for datagrams that do not arrive."""
+    """A socket that loses some datagrams."""
 
     def sendto(self, data: Any, *where: Any) -> int:
         if self.type == socket.SOCK_DGRAM and _is_lost(where[-1][1]):

@@ -22,7 +22,7 @@ class TablesPromise:
         self._holders: dict[str, bytes] = {}
 
     def put_back(self, name: str) -> None:
-        """Somebody's disk is that of an earlier day."""
+        """A person's disk was restored from a backup."""
         self._versions.pop(name, None)
 
     def look(self) -> None:
