@@ -143,7 +143,7 @@ def _drain(person: Person, now: float) -> None:
     )
     for event in core.events():
         for line in person.screen.show(event):
-            core.line_shown(line)
+            core.lines_shown([line])
     person.screen.events.clear()
     person.screen.lines.clear()
 

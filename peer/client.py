@@ -534,18 +534,20 @@ class Peer:
         """Report that the user has seen these; their messages are not given again after a restart."""
         if (node := self._node) is None or not batch:
             return
+        shown: list[happened.Line] = []
         for event in batch:
             match event:
                 case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
-                    node.core.line_shown(event)
+                    shown.append(event)
                 case happened.MailReturned(lines=lines):
-                    for line in lines:
-                        node.core.line_shown(line)
+                    shown += lines
                 case happened.ClientSaid(visit=visit, position=position):
                     node.core.operator.lines_shown(visit, position)
                     node.driver.schedule()
                 case _:
                     pass
+        if shown:
+            node.core.lines_shown(shown)
         node.store()
 
     def _any_feed(self) -> EventFeed[happened.Event]:

@@ -36,10 +36,12 @@ LINK_QUEUE: Final = 8 * 1024 * 1024
 _log = logging.getLogger("chatapp.peer")
 
 
-def call_guarded(handle: Callable[..., None], *what: object, now: float, dropped: Counter[str]) -> None:
+def call_guarded(
+    handle: Callable[..., None], *what: object, now: float, dropped: Counter[str], **how: object
+) -> None:
     """Pass input to the core. A bug there is logged and counted; it must not end the program."""
     try:
-        handle(*what, now=now)
+        handle(*what, now=now, **how)
     except Exception as error:  # noqa: BLE001 - any bug at all
         dropped["fault of ours"] += 1
         _log.error(
@@ -58,7 +60,7 @@ class DrivenCore(Protocol):
     def dropped(self) -> Counter[str]: ...
     @property
     def link_port(self) -> int: ...
-    def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None: ...
+    def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None: ...
     def handle_timer(self, *, now: float) -> None: ...
     def wants_link(self) -> bool: ...
     def wants_link_closed(self) -> bool: ...
@@ -321,8 +323,10 @@ class Driver:
     def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
         self._look.end()
         now, core = self.now(), self._node.core
+        left = len(batch)
         for data, source in batch:
-            call_guarded(core.receive_datagram, data, source, now=now, dropped=core.dropped)
+            left -= 1
+            call_guarded(core.receive_datagram, data, source, is_last=not left, now=now, dropped=core.dropped)
         self._take_turn()
 
     def _timer_rang(self) -> None:

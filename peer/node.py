@@ -172,8 +172,7 @@ class PeerNode:
             self.driver.send(self.core.datagrams_to_send(now=now))
         self.driver.tend_link(now=now)
         events = self.core.events()
-        for event in events:
-            self.receipts.note(event)
+        self.receipts.note_all(events)
         if self.core.renaming.confirmed is not None and (name := self.core.renaming.take_confirmed()):
             self._move_folder(name)
         self.tell(events)

@@ -1,7 +1,7 @@
 """Receipts: what became of each message of ours, for programs that wait for it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from chatapp.peer.core.events import (
@@ -114,10 +114,14 @@ class Receipts:
                 receipt.number = key[1]
                 self._open[key] = receipt
 
+    def note_all(self, events: Iterable[Event]) -> None:
+        """Update the receipts that events concern."""
+        for event in events:
+            if type(event) in _ABOUT_OURS:
+                self.note(event)
+
     def note(self, event: Event) -> None:
         """Update the receipt that an event concerns, if any."""
-        if type(event) not in _ABOUT_OURS:
-            return
         match event:
             case MessageChanged(to=to, number=number, state=MessageState.KEPT):
                 if (kept := self._open.get((to, number))) is not None:

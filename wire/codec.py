@@ -74,6 +74,7 @@ decode_signed_letter: Final = _typed(SignedLetter, "letter")
 decode_letter_body: Final = _typed(LetterBody, "letter body")
 decode_group_body: Final = _typed(GroupBody, "group line")
 _decode_hello: Final = _typed(Hello, "HELLO")
+_direct_body_of: Final = msgspec.msgpack.Decoder(DirectBody).decode
 _decode_direct_body: Final = _typed(DirectBody, "message body")
 _decode_direct_group_line: Final = _typed(DirectGroupLine, "straight line")
 _frame_count: Final = msgspec.Meta(max_length=DATAGRAM_FRAMES_MAX)
@@ -123,12 +124,12 @@ def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
 
     A group's line begins with a text, a direct message with a number (clause 6.9), which tells them apart.
     """
+    if len(body) > BODY_MAX:
+        raise DecodeError("message body", f"{len(body)} bytes, at most {BODY_MAX}")
     try:
-        return decode_direct_body(body)
-    except DecodeError:
-        if len(body) > BODY_MAX:
-            raise
-    return _decode_direct_group_line(body)
+        return _direct_body_of(body)
+    except _hostile:
+        return _decode_direct_group_line(body)
 
 
 def encode_hello(hello: Hello) -> bytes:

@@ -102,9 +102,14 @@ class CatchUp:
         """Add a late line, to be shown with the others."""
         self._lines.append(line)
 
+    @property
+    def is_gathering(self) -> bool:
+        """Whether any line is gathered."""
+        return bool(self._lines)
+
     def holds_back(self, line: Line) -> bool:
         """Return whether an earlier line of the same stream is still gathered: this line must not overtake it."""
-        return bool(self._lines) and any(_stream(other) == _stream(line) for other in self._lines)
+        return any(_stream(other) == _stream(line) for other in self._lines)
 
     def awaits(self, name: str) -> bool:
         """Return whether missed lines of a group are still to come."""

@@ -5,7 +5,7 @@ Datagrams, link frames and the time come in; datagrams, link bytes, records, eve
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -480,10 +480,10 @@ class PeerCore:
         ]
         return tuple(sorted(people, key=lambda person: person.name))
 
-    def line_shown(self, line: happened.Line) -> None:
-        """Note that a line was shown, so that it is not shown again after a restart."""
-        if line.identity != self.me.identity.public:
-            self._streams.line_shown(line)
+    def lines_shown(self, lines: Iterable[happened.Line]) -> None:
+        """Note that lines were shown, so that they are not shown again after a restart."""
+        ours = self.me.identity.public
+        self._streams.lines_shown([line for line in lines if line.identity != ours])
 
     @property
     def is_settled(self) -> bool:
@@ -526,8 +526,9 @@ class PeerCore:
 
     # --- what comes in
 
-    def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
-        """Take a datagram, whatever it is. Never raises, and never answers with an error."""
+    def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None:
+        """Take a datagram, whatever it is. Never raises, and never answers with an error. `is_last`: of a batch, whose
+        consequences are drawn together."""
         is_of_registry = True
         try:
             is_of_registry = self._dispatcher.route(data, sender, now=now)
@@ -535,6 +536,8 @@ class PeerCore:
             self.dropped[type(error).__name__] += 1
         if is_of_registry:
             self._follow_up(now)
+        if is_last:
+            self._dispatcher.read_all(now=now)
 
     def link_connected(self, *, now: float) -> None:
         """The driver's TCP connection to the registry is open."""

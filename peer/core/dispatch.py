@@ -34,13 +34,12 @@ from chatapp.wire.delivery.parts import (
     NumbersRequested,
     Unanswered,
 )
-from chatapp.wire.errors import SealError, WireError
+from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind, unpack_group, unpack_relayed
 from chatapp.wire.messages.desk import DeskNotice, VisitorNotice
 from chatapp.wire.messages.direct import (
     KNOWN_MAX,
     DatagramRelayed,
-    DeliveryFrame,
     Known,
     LastOpening,
     Part,
@@ -105,6 +104,8 @@ class Dispatcher:
         self._registry_status = registry_status
         self._clock = clock
         self._dropped = dropped
+        self._unread: dict[bytes, Contact] = {}
+        """Contacts with frames of the present batch of datagrams, of which the consequences were not drawn yet."""
         self.takes_messages = True
         """Whether there is room for more messages of other people; what is not taken is not acknowledged."""
 
@@ -132,29 +133,39 @@ class Dispatcher:
         self._opened(came, through_server=True, now=now)
 
     def _opened(self, came: OpenedDatagram, *, through_server: bool, now: float) -> None:
+        contact = came.contact
         try:
             if came.payload:
-                self._payload_arrived(came.contact, came.payload, through_server=through_server, now=now)
+                self._payload_arrived(contact, came.payload, now)
         finally:
             if came.is_return:
-                self.rows_changed([(came.contact, Change.RESTARTED)], now)
+                self.read_all(through_server=through_server, now=now)
+                self.rows_changed([(contact, Change.RESTARTED)], now)
+            elif through_server:
+                self.read_all(through_server=True, now=now)
 
-    def _payload_arrived(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
+    def _payload_arrived(self, contact: Contact, payload: bytes, now: float) -> None:
         frames = decode_frames(payload)
-        conversation = self._direct_receiver.conversation(contact)
-        for frame in frames:
-            if isinstance(frame, Part) and not self.takes_messages:
-                self._dropped["no room"] += 1  # not acknowledged: as if we were away
-            elif isinstance(frame, DeliveryFrame):
-                conversation.delivery.receive(frame, now=now)
-            elif isinstance(frame, LastOpening):
+        if not self.takes_messages:  # not acknowledged: as if we were away
+            others = [frame for frame in frames if type(frame) is not Part]
+            self._dropped["no room"] += len(frames) - len(others)
+            frames = others
+        conversation = contact.conversation or self._direct_receiver.conversation(contact)
+        self._unread[contact.identity] = contact
+        for frame in conversation.delivery.receive_all(frames, now=now):
+            if isinstance(frame, LastOpening):
                 self._transport.sessions.open_above(contact.identity, frame.number)
             elif isinstance(frame, Typing):
                 self._transport.typing_arrived(contact, now=now)
-        self.take_delivered(contact, through_server=through_server, now=now)
-        self._direct_receiver.frames_read(contact, now=now)
-        self._ladder.climb(contact, now=now)
-        self._transport.active[contact.identity] = contact
+
+    def read_all(self, *, through_server: bool = False, now: float) -> None:
+        """Draw the consequences of the datagrams of a batch: of all messages and acknowledgements in them at once."""
+        while self._unread:
+            _, contact = self._unread.popitem()
+            self._transport.active[contact.identity] = contact
+            self.take_delivered(contact, through_server=through_server, now=now)
+            self._direct_receiver.frames_read(contact, now=now)
+            self._ladder.climb(contact, now=now)
 
     def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """Handle the events of a contact's delivery stream."""
@@ -162,13 +173,11 @@ class Dispatcher:
         is_asked = False
         acknowledged: list[Acknowledged] = []
         carries_lines = bool(self._fanout.carried)
+        arrived: list[Arrived] = []
         for event in contact.conversation.delivery.events():
             match event:
                 case Arrived():
-                    try:
-                        self._direct_receiver.message_arrived(contact, event.number, event.body)
-                    except WireError as error:
-                        self._dropped[type(error).__name__] += 1
+                    arrived.append(event)
                 case Acknowledged():
                     if not carries_lines or not self._outbox.line_acknowledged(
                         contact, event.number, now=now
@@ -184,6 +193,8 @@ class Dispatcher:
                     is_asked = True
                 case NumbersReported(number):
                     self._numbers_reported(contact, number, now)
+        if arrived:
+            self._dropped["DecodeError"] += self._direct_receiver.messages_arrived(contact, arrived)
         if is_asked:
             self._tell_numbers(contact, now)
         if acknowledged:
@@ -191,6 +202,7 @@ class Dispatcher:
 
     def handle_timer(self, *, now: float) -> None:
         """Let each delivery stream retry what is due, or give up."""
+        self.read_all(now=now)
         for contact in list(self._transport.active.values()):
             if contact.conversation is not None:
                 contact.conversation.delivery.handle_timer(now=now)

@@ -3,7 +3,7 @@
 There is one stream for each sender and group. A message is acknowledged and shown only when its record is on disk.
 """
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,7 @@ from chatapp.peer.core.records import (
 from chatapp.peer.core.rooms.group import Group
 from chatapp.wire.delivery.dedup import Admission, Inbox
 from chatapp.wire.limits import HELD_TEXTS_MAX
+from chatapp.wire.messages.direct import DirectBody
 from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
 
 RISES_A_RECORD: Final = 32
@@ -146,8 +147,8 @@ class Streams:
         self._held = 0
         """The length of the texts of those streams together."""
         self._is_relieving = False
-        self._written: list[tuple[Stream, int, bool]] = []
-        """Records handed out and not yet on disk: (stream, number, whether the delivery stream acknowledges)."""
+        self._written: list[tuple[Stream, list[int], bool]] = []
+        """Records handed out and not yet on disk: (stream, numbers, whether the delivery stream acknowledges)."""
         self._marks: dict[bytes, int] = {}
         self._marks_behind: list[Record] = []
 
@@ -161,16 +162,28 @@ class Streams:
         """Add a stream."""
         self._streams[stream.key] = stream
 
-    def take(
-        self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool, is_direct: bool = False
-    ) -> None:
-        """Take a message that arrived. A repeat changes nothing."""
-        if stream.inbox.admit(number) is not Admission.NEW:
-            if is_direct and stream.conversation is not None:
-                stream.conversation.delivery.reject(
-                    number
-                )  # a later frame of the same datagram has settled it
-            return
+    def take(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
+        """Take a message that came through the registry. A repeat changes nothing."""
+        if stream.inbox.admit(number) is Admission.NEW:
+            self._keep(stream, number, at_ms, text, late=late)
+            stream.inbox.storing_aside.add(number)
+            self._written.append((stream, [number], False))
+
+    def take_direct(self, stream: Stream, messages: Iterable[tuple[int, DirectBody]]) -> None:
+        """Take messages that came by datagrams, by number, in the order in which they came. A repeat changes nothing."""
+        inbox, taken = stream.inbox, []
+        fresh_from = inbox.fresh_from  # does not change here: nothing is stored
+        for number, said in messages:
+            if number >= fresh_from or inbox.admit(number) is Admission.NEW:
+                self._keep(stream, number, said.at, said.text, late=False)
+                taken.append(number)
+            elif stream.conversation is not None:
+                stream.conversation.delivery.reject(number)  # a later frame has settled it
+        if taken:
+            self._written.append((stream, taken, True))
+
+    def _keep(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
+        """Keep the text of a new message until it is shown, and have it stored."""
         if number not in stream.texts:
             stream.texts[number] = (at_ms, text, late)
             stream.size += len(text)
@@ -178,9 +191,6 @@ class Streams:
             if is_behind:
                 stream.behind.add(number)
             self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind))
-        if not is_direct:
-            stream.inbox.storing_aside.add(number)
-        self._written.append((stream, number, is_direct))
 
     def take_silently(self, stream: Stream, number: int) -> bool:
         """Take a number of a direct stream that has nothing to show there, as it carries a group's line. Return False for
@@ -189,7 +199,7 @@ class Streams:
             if stream.conversation is not None:
                 stream.conversation.delivery.reject(number)
             return False
-        self._written.append((stream, number, True))
+        self._written.append((stream, [number], True))
         return True
 
     def stored(self, *, now: float) -> dict[bytes, Stream]:
@@ -197,12 +207,12 @@ class Streams:
         show."""
         written, self._written = self._written, []
         touched: dict[bytes, Stream] = {}
-        for stream, number, is_direct in written:
+        for stream, numbers, is_direct in written:
             if is_direct and stream.conversation is not None:
-                stream.conversation.delivery.confirm(number, now=now)
+                stream.conversation.delivery.confirm(numbers, now=now)
             else:
-                stream.inbox.store(number, now)
-                stream.inbox.storing_aside.discard(number)
+                stream.inbox.store_all(numbers, now)
+                stream.inbox.storing_aside.difference_update(numbers)
             touched[stream.key] = stream
         return touched
 
@@ -210,6 +220,7 @@ class Streams:
         """Show what is ready. When too much text waits for earlier messages in all, the sender of most of it waits no
         longer, so a single sender cannot fill our memory."""
         self.remember_floor(stream, stream.inbox.floor)
+        is_gathering = self._catch_up.is_gathering
         for number in stream.inbox.ready(now):
             line = stream.line(number)
             if line is None:
@@ -219,9 +230,10 @@ class Streams:
             elif number not in stream.behind:  # a later number was shown while this one was being stored
                 self._out.records += stream.overtaken([number])
             if line.identity in self._ignored:
-                self.line_shown(line)
-            elif line.late is not None or self._catch_up.holds_back(line):
+                self.lines_shown([line])
+            elif line.late is not None or (is_gathering and self._catch_up.holds_back(line)):
                 self._catch_up.gather(line)
+                is_gathering = True
             else:
                 self._out.events.append(line)
         before = stream.held
@@ -263,20 +275,21 @@ class Streams:
         dues = [due for stream in self._holding.values() if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
-    def line_shown(self, line: Line) -> None:
-        """Note that a line was shown, so that it is not shown again after a restart."""
-        key, number = stream_of(line), line.number
-        stream = self._streams.get(key)
-        if stream is None:
-            return
-        if number in stream.behind:
-            stream.behind.discard(number)
-            self._marks_behind.append(ShownBehind(key, number))
-        if number > stream.shown:
-            if stream.texts:
-                # The mark for `number` would also cover earlier numbers that are still being stored.
-                self._marks_behind += stream.overtaken_by(number)
-            self._marks[key] = stream.shown = number
+    def lines_shown(self, lines: Iterable[Line]) -> None:
+        """Note that lines were shown, so that they are not shown again after a restart."""
+        for line in lines:
+            key = line.identity if type(line) is DirectReceived else stream_of(line)
+            stream, number = self._streams.get(key), line.number
+            if stream is None:
+                continue
+            if number in stream.behind:
+                stream.behind.discard(number)
+                self._marks_behind.append(ShownBehind(key, number))
+            if number > stream.shown:
+                if stream.texts:
+                    # The mark for `number` would also cover earlier numbers that are still being stored.
+                    self._marks_behind += stream.overtaken_by(number)
+                self._marks[key] = stream.shown = number
 
     def marks(self) -> list[Record]:
         """Return records, once, of how far each stream was shown: one record for many lines, unless some were behind."""

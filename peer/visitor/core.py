@@ -217,14 +217,15 @@ class VisitorCore:
 
     # --- what comes in
 
-    def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
-        """Handle any bytes from anybody. Never raises, never answers an error."""
+    def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None:
+        """Handle any bytes from anybody. Never raises, never answers an error. `is_last`: of a batch."""
         try:
             if sender != self._session.address or not self._session.receive_datagram(data, now=now):
                 self.dropped["unknown kind"] += 1
         except WireError as error:
             self.dropped[type(error).__name__] += 1
-        self._connection.follow_up(now=now)
+        if is_last:
+            self._connection.follow_up(now=now)
 
     def link_connected(self, *, now: float) -> None:
         """The driver has connected to the registry."""

@@ -206,7 +206,7 @@ class Person(Machine):
                 for old, new in event.numbers.items():
                     self.said_to_all[new] = self.said_to_all.pop(old, now)
             for line in self.screen.show(event):
-                core.line_shown(line)
+                core.lines_shown([line])
             if isinstance(event, ClientSaid):
                 core.operator.lines_shown(event.visit, event.position)
         records = core.records_to_store()

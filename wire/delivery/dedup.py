@@ -1,6 +1,6 @@
 """The receiver's state for one sender: which message numbers are new, and in what order messages are shown."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -9,6 +9,9 @@ from chatapp.wire.delivery.ranges import RangeSet
 
 GAPS_MAX: Final = 64
 """Gaps remembered at once. An honest sender has one for each restart and one for each refused message."""
+
+_NEVER: Final = 2**63
+"""Above all numbers, the provisional ones as well."""
 
 HOLES_MAX: Final = 64
 """Holes remembered at once. An honest sender makes one at each start, and only a folder that was put back fills one."""
@@ -142,6 +145,24 @@ class Inbox:
         if ranges.count >= self._hold_numbers and not ranges.touches(number):
             return BEYOND
         return NEW
+
+    @property
+    def fresh_from(self) -> int:
+        """Every number from this one on is new; above all numbers where each must be asked for by `admit`."""
+        if self._held or self._gaps or self._ranges.count >= self._hold_numbers:
+            return _NEVER
+        return self._next
+
+    def store_all(self, numbers: Sequence[int], now: float) -> None:
+        """Record that the owner has committed these messages."""
+        first, end = numbers[0], numbers[-1] + 1
+        if first == self.fresh_from and numbers == list(range(first, end)):
+            self._ranges.add_span(first, end)
+            self._ready += numbers
+            self._next = end
+            return
+        for number in numbers:
+            self.store(number, now)
 
     def store(self, number: int, now: float) -> None:
         """Record that the owner has committed this message. A repeat changes nothing."""

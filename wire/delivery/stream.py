@@ -4,10 +4,10 @@ Acknowledgements travel in the same payloads as parts.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, assert_never
 
-from chatapp.wire.codec import join_frames
+from chatapp.wire.codec import DatagramFrame, join_frames
 from chatapp.wire.delivery.dedup import BEYOND, REPEAT, Inbox
 from chatapp.wire.delivery.parts import (
     Arrived,
@@ -106,14 +106,37 @@ class StreamReceiver:
         self._arrive(number, 1, part.body)
         return True
 
-    def confirm(self, number: int, now: float) -> None:
-        """Record that the owner has stored a message: it takes its place in order and is acknowledged in the next
+    def receive_parts(self, parts: Sequence[Part], now: float) -> int:
+        """Take parts in their order. Return how many were dropped. Mostly they are whole messages that nobody has seen."""
+        dropped = 0
+        unconfirmed, limit = self._unconfirmed, self._message_limit
+        fresh_from = self._inbox.fresh_from  # does not change here: nothing is stored
+        for part in parts:
+            number, body = part.number, part.body
+            if (
+                number >= fresh_from
+                and part.count == 1
+                and not part.index
+                and number not in unconfirmed
+                and self._unconfirmed_parts < self._unconfirmed_limit
+                and len(body) <= limit
+            ):
+                unconfirmed[number] = 1
+                self._unconfirmed_parts += 1
+                self._events.append(Arrived(number, body))
+            elif not self.receive_part(part, now):
+                dropped += 1
+        return dropped
+
+    def confirm(self, numbers: Sequence[int], now: float) -> None:
+        """Record that the owner has stored these messages: they take their places in order and are acknowledged in the next
         payload."""
-        self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
-        if self._parts_owed:
-            self._parts_owed.pop(number, None)
-        self._inbox.store(number, now)
-        self._owe(number)
+        for number in numbers:
+            self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
+            if self._parts_owed:
+                self._parts_owed.pop(number, None)
+        self._inbox.store_all(numbers, now)
+        self._owed += numbers[: self._owed_limit - len(self._owed)]
 
     def reject(self, number: int) -> None:
         """Record that the owner could not store a message: the next copy is new again."""
@@ -283,6 +306,25 @@ class ReliableStream:
         if spans or self._gap_frames:
             self._gap_frames = [encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SENT_MAX]]
 
+    def receive_all(self, frames: Iterable[DatagramFrame], *, now: float) -> list[DatagramFrame]:
+        """Handle the frames of an opened datagram in their order. Return those of other kinds."""
+        others: list[DatagramFrame] = []
+        parts: list[Part] = []
+        for frame in frames:
+            if type(frame) is Part and frame.number < PROVISIONAL:
+                parts.append(frame)
+                continue
+            if parts:
+                self.ignored += self._receiver.receive_parts(parts, now)
+                parts = []
+            if isinstance(frame, DeliveryFrame):
+                self.receive(frame, now=now)
+            else:
+                others.append(frame)
+        if parts:
+            self.ignored += self._receiver.receive_parts(parts, now)
+        return others
+
     def queue_frame(self, encoded: bytes) -> None:
         """Send a frame of another kind in the next payload, once. ValueError: it is longer than a payload."""
         if len(encoded) > self._payload_limit - _ARRAY_HEADER:
@@ -321,9 +363,9 @@ class ReliableStream:
         if not is_taken:
             self.ignored += 1
 
-    def confirm(self, number: int, *, now: float) -> None:
-        """Record that the owner has committed the message: it is acknowledged next, and takes its place in order."""
-        self._receiver.confirm(number, now)
+    def confirm(self, numbers: Sequence[int], *, now: float) -> None:
+        """Record that the owner has committed these messages: they are acknowledged next, and take their places in order."""
+        self._receiver.confirm(numbers, now)
 
     def reject(self, number: int) -> None:
         """Record that the owner could not store an arrived message: the next copy of it arrives anew."""

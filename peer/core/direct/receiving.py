@@ -5,6 +5,7 @@ author who is not in the table, or whose key is not the one we hold for the name
 """
 
 import random
+from collections.abc import Iterable
 from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
@@ -18,11 +19,11 @@ from chatapp.peer.core.records import Named, StoredStream
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.wire.address import network_of
 from chatapp.wire.codec import decode_message_body
-from chatapp.wire.delivery.parts import PartBuffer
+from chatapp.wire.delivery.parts import Arrived, PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused, WireError
 from chatapp.wire.identity import AgreementKey
-from chatapp.wire.messages.direct import DirectGroupLine
+from chatapp.wire.messages.direct import DirectBody
 from chatapp.wire.messages.mail import Letter, MailBatch
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
@@ -106,19 +107,26 @@ class DirectReceiver:
 
     # --- what comes
 
-    def message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
-        """Take a whole message that came by datagrams. A malformed one is never acknowledged. Raises DecodeError."""
+    def messages_arrived(self, contact: Contact, arrived: Iterable[Arrived]) -> int:
+        """Take whole messages that came by datagrams, in their order. Return how many were malformed: those are never
+        acknowledged."""
         conversation = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
-        try:
-            said = decode_message_body(body)
-        except WireError:
-            conversation.delivery.reject(number)
-            raise
-        if not isinstance(said, DirectGroupLine):
-            self._streams.take(stream, number, said.at, said.text, late=False, is_direct=True)
-        elif self._streams.take_silently(stream, number):
-            self._group_receiver.line_straight(contact, said)
+        malformed = 0
+        texts: list[tuple[int, DirectBody]] = []
+        for event in arrived:
+            try:
+                said = decode_message_body(event.body)
+            except WireError:
+                conversation.delivery.reject(event.number)
+                malformed += 1
+                continue
+            if isinstance(said, DirectBody):
+                texts.append((event.number, said))
+            elif self._streams.take_silently(stream, event.number):
+                self._group_receiver.line_straight(contact, said)
+        self._streams.take_direct(stream, texts)
+        return malformed
 
     def batch_arrived(self, batch: MailBatch) -> None:
         """Take a batch of mail. A letter that does not open leaves the registry as well, since it never will open; the user

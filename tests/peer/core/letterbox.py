@@ -56,6 +56,8 @@ class Desk:
 
     def __init__(self, disk: History | None = None, *, knows: tuple[Someone, ...] = (BOB, CAROL)) -> None:
         self.now = 100.0
+        self.malformed = 0
+        """How many messages by datagram had a body that is none."""
         self.disk = disk or History(":memory:", server="registry")
         loaded = self.disk.load()
         stored = dict(loaded.streams)
@@ -113,11 +115,9 @@ class Desk:
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
         delivery = self.direct_receiver.conversation(contact).delivery
-        for frame in frames:
-            delivery.receive(frame, now=self.now)
-        for event in delivery.events():
-            assert isinstance(event, Arrived)
-            self.direct_receiver.message_arrived(contact, event.number, event.body)
+        assert not delivery.receive_all(frames, now=self.now)
+        arrived = [event for event in delivery.events() if isinstance(event, Arrived)]
+        self.malformed += self.direct_receiver.messages_arrived(contact, arrived)
         self.direct_receiver.frames_read(contact, now=self.now)
 
     def gets(self, *letters: Letter, more: bool = False) -> None:
@@ -157,7 +157,7 @@ class Desk:
             elif isinstance(event, DirectReceived | ChannelReceived):
                 lines.append(event)
         for line in lines:
-            self.streams.line_shown(line)
+            self.streams.lines_shown([line])
         return lines
 
     def troubles(self) -> list[MailUnreadable | MailHeldBack | LineUnreadable]:

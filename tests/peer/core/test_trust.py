@@ -320,7 +320,7 @@ def heard(node: Node) -> list[tuple[str, happened.AuthorDoubt | None]]:
     batches = [event.lines for event in node.saw() if isinstance(event, happened.MailReturned)]
     lines = [line for lines in batches for line in lines]
     for line in lines:
-        node.core.line_shown(line)
+        node.core.lines_shown([line])
     node.pump()
     return [(line.text, line.doubt) for line in lines if isinstance(line, happened.DirectReceived)]
 

@@ -31,8 +31,7 @@ def transfer(source: ReliableStream, target: ReliableStream, *, now: float) -> i
     """Everything that one has to send reaches the other."""
     payloads = source.payloads_to_send(now=now)
     for payload in payloads:
-        for frame in frames_of(payload):
-            target.receive(frame, now=now)
+        target.receive_all(frames_of(payload), now=now)
     return len(payloads)
 
 
@@ -54,7 +53,7 @@ def take_all(delivery: ReliableStream, *, now: float) -> list[int]:
     """The owner commits what has arrived and shows what is ready."""
     for event in delivery.events():
         if isinstance(event, Arrived):
-            delivery.confirm(event.number, now=now)
+            delivery.confirm([event.number], now=now)
     return delivery.inbox.ready(now)
 
 
@@ -154,7 +153,7 @@ class End:
         for number, body in self.waiting_for_disk.items():
             self.disk.stored.setdefault(number, body)
             self._hold(number, now)
-            self.delivery.confirm(number, now=now)
+            self.delivery.confirm([number], now=now)
         self.waiting_for_disk.clear()
 
     def receive_letter(self, number: int, body: bytes, *, floor: int, since: int, now: float) -> None:

@@ -20,7 +20,7 @@ def test_a_message_is_delivered_when_it_is_stored() -> None:
     assert transfer(b, a, now=0.1) == 0
     assert b.events() == [Arrived(7, b"hello")]
     assert b.inbox.ready(0.1) == []
-    b.confirm(7, now=0.2)
+    b.confirm([7], now=0.2)
     assert b.inbox.ready(0.2) == [7]
     assert transfer(b, a, now=0.2) == 1
     assert a.events() == [Acknowledged(7, 1, 0.2 - 0.1)]

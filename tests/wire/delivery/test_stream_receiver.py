@@ -44,7 +44,7 @@ def test_a_message_is_new_until_confirmed_and_a_repeat_for_ever() -> None:
         assert stream_receiver.receive_part(Part(5, 0, 1, b"hello"), 0.0)
     assert receiver.events == [Arrived(5, b"hello")]
     assert not stream_receiver.owes
-    stream_receiver.confirm(5, 1.0)
+    stream_receiver.confirm([5], 1.0)
     assert receiver.say() == [Ack(5, [1])]
     assert not stream_receiver.owes
     assert stream_receiver.receive_part(Part(5, 0, 1, b"hello"), 0.0)
@@ -75,7 +75,7 @@ def test_parts_are_acknowledged_as_held_and_the_message_when_stored() -> None:
     stream_receiver.receive_part(Part(5, 2, 4, b"c"), 0.0)
     assert receiver.say() == [PartAck(5, 0, [4])]
     stream_receiver.receive_part(Part(5, 2, 4, b"c"), 0.0)
-    stream_receiver.confirm(5, 1.0)
+    stream_receiver.confirm([5], 1.0)
     assert receiver.say() == [Ack(5, [1])]
 
 
@@ -83,7 +83,7 @@ def test_a_repeat_below_the_floor_is_acknowledged() -> None:
     receiver = ReceivingEnd(floor=10)
     receiver.stream_receiver.receive_part(Part(3, 0, 1, b"old"), 0.0)
     receiver.stream_receiver.receive_part(Part(12, 0, 1, b"new"), 0.0)
-    receiver.stream_receiver.confirm(12, 1.0)
+    receiver.stream_receiver.confirm([12], 1.0)
     assert numbers_in(receiver.say()) == {3, 12}
     assert receiver.events == [Arrived(12, b"new")]
 
@@ -96,7 +96,7 @@ def test_every_acknowledgement_that_is_owed_is_said_and_none_else(
 ) -> None:
     receiver = ReceivingEnd()
     for number in stored:
-        receiver.stream_receiver.confirm(number, 1.0)
+        receiver.stream_receiver.confirm([number], 1.0)
     receiver.say()
     receiver.stream_receiver.raise_floor(floor)
     for number in repeated:
@@ -109,9 +109,9 @@ def test_every_acknowledgement_that_is_owed_is_said_and_none_else(
 def test_an_acknowledgement_holds_the_newest_ranges() -> None:
     receiver = ReceivingEnd()
     for number in range(0, 200, 2):
-        receiver.stream_receiver.confirm(number, 1.0)
+        receiver.stream_receiver.confirm([number], 1.0)
     receiver.say()
-    receiver.stream_receiver.confirm(200, 1.0)
+    receiver.stream_receiver.confirm([200], 1.0)
     (ack,) = receiver.say()
     assert ack == Ack(138, [1] * 63)
 
@@ -134,9 +134,9 @@ def test_what_the_floor_passes_on_its_way_to_the_disk_is_shown_once() -> None:
     receiver.stream_receiver.raise_floor(7)
     assert receiver.inbox.ready(1.0) == [6]
     for number in (5, 6, 7):
-        receiver.stream_receiver.confirm(number, 2.0)
+        receiver.stream_receiver.confirm([number], 2.0)
     assert receiver.inbox.ready(2.0) == [5, 7]
-    receiver.stream_receiver.confirm(5, 3.0)
+    receiver.stream_receiver.confirm([5], 3.0)
     assert receiver.inbox.ready(3.0) == []
 
 
@@ -147,7 +147,7 @@ def test_what_could_not_be_stored_and_was_passed_by_the_floor_is_new_again() -> 
     receiver.stream_receiver.reject(5)
     assert receiver.inbox.ready(1.0) == []
     receiver.stream_receiver.receive_part(Part(5, 0, 1, b"x"), 1.0)
-    receiver.stream_receiver.confirm(5, 1.0)
+    receiver.stream_receiver.confirm([5], 1.0)
     assert receiver.inbox.ready(1.0) == [5]
 
 
@@ -186,7 +186,7 @@ def test_a_message_of_one_part_is_taken_up_to_the_longest() -> None:
 
 def fill_hold(receiver: ReceivingEnd) -> None:
     for number in range(1, 1 + receiver.policy.hold_numbers):
-        receiver.stream_receiver.confirm(number, 1.0)
+        receiver.stream_receiver.confirm([number], 1.0)
 
 
 def fill_disk_queue(receiver: ReceivingEnd) -> None:
@@ -210,7 +210,7 @@ def test_as_many_parts_as_there_is_room_for_wait_for_the_disk(settle: str) -> No
     """This holds whatever came by mail meanwhile."""
     receiver = ReceivingEnd(Policy(window_limit=2))
     if settle == "confirm":
-        receiver.stream_receiver.confirm(5, 1.0)
+        receiver.stream_receiver.confirm([5], 1.0)
     else:
         receiver.stream_receiver.reject(5)
     taken = [
@@ -233,7 +233,7 @@ def test_of_a_message_that_is_stored_or_refused_no_parts_are_held() -> None:
     for number in (5, 6):
         for index in range(2):
             receiver.stream_receiver.receive_part(Part(number, index, 2, b"x"), 0.0)
-    receiver.stream_receiver.confirm(5, 1.0)
+    receiver.stream_receiver.confirm([5], 1.0)
     receiver.stream_receiver.reject(6)
     assert receiver.say() == [Ack(5, [1])]
 

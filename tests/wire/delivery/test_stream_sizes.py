@@ -43,7 +43,7 @@ def test_no_payload_is_ever_too_long(
         delivery.queue_frame(b"\xc4\x00" if size == 2 else bytes(size))
     for number in seen:
         delivery.receive(Part(number, 0, 1, b"x"), now=0.0)
-        delivery.confirm(number, now=0.0)
+        delivery.confirm([number], now=0.0)
     payloads = delivery.payloads_to_send(now=0.0)
     assert all(len(payload) <= limit for payload in payloads)
     assert sum(len(payload) for payload in payloads) >= sum(sizes) + sum(len(body) for body in bodies)
@@ -72,7 +72,7 @@ def test_messages_of_any_size_arrive_as_they_were(size: int) -> None:
     a.send(7, body, now=0.0)
     transfer(a, b, now=0.0)
     assert b.events() == [Arrived(7, body)]
-    b.confirm(7, now=0.0)
+    b.confirm([7], now=0.0)
     transfer(b, a, now=0.0)
     assert [event.number for event in a.events() if isinstance(event, Acknowledged)] == [7]
 
