@@ -381,7 +381,7 @@ class Peer:
 
     @property
     def room(self) -> str | None:
-        """The room where we are, in the spelling of whoever made it. Raises NotOpen."""
+        """The room where we are, as its creator spelled it. Raises NotOpen."""
         room = self._open_node().core.rooms.room
         return room.room if room is not None else None
 
@@ -501,7 +501,7 @@ class Peer:
 
     @property
     def is_offline(self) -> bool:
-        """Whether we have left and not come back, or are not let in. Raises NotOpen."""
+        """Whether we have left and not come back, or were refused. Raises NotOpen."""
         return self._open_node().core.is_offline
 
     @property

@@ -1,4 +1,4 @@
-"""One open peer: its core, what it has on the network and on disk, and the events that it has brought forth."""
+"""One open peer: its core, its sockets and files, and the events that it has reported."""
 
 import asyncio
 import contextlib

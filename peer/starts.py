@@ -65,7 +65,7 @@ def latest_name(home: Path) -> PeerName | None:
 
 
 class TakenBy(enum.Enum):
-    """Whose a name is that the registry does not give us, as far as this machine can tell."""
+    """The owner of a name that the registry refuses us, as far as this machine knows."""
 
     SOMEBODY = "somebody else, or we ourselves with a key that is on another machine"
     SELF_RENAMED = "we ourselves, who have another name now"

@@ -270,7 +270,7 @@ class RegistryCore:
     # --- the registry's console and its administrator
 
     def console_opened(self, *, now: float) -> None:
-        """Somebody may type at the registry's console from now on."""
+        """Open the registry's console for typed lines."""
         self._carry_out(self._service.desk.console.opened(now=now), now)
         self._settle(now)
 

@@ -96,7 +96,7 @@ class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody has taken another name."""
+    """A person has changed their name."""
 
     before: str
     name: str
@@ -227,7 +227,7 @@ class NameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Somebody's other name was stored, or not."""
+    """The new name of a person was stored, or not."""
 
     card: Card
     name_key: str

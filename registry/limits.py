@@ -1,4 +1,4 @@
-"""What limits the rules: token buckets, leases, shares of a quota, queues of pending requests, the registry's clock and its
+"""Limits for the rules: token buckets, leases, shares of a quota, queues of pending requests, the registry's clock and its
 policy.
 
 Nothing here reads a clock: `now` comes in.

@@ -49,7 +49,7 @@ FAREWELL_WITHIN: Final = 0.5
 
 
 class Actions:
-    """What one user asks of one peer."""
+    """The actions of one user on one peer."""
 
     def __init__(
         self,

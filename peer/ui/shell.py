@@ -37,7 +37,7 @@ from chatapp.peer.ui.texts.people import typing_note
 
 
 class SessionState:
-    """What the user sees all the time, beside the lines: who they are, where, how many people are online."""
+    """The state that a user sees all the time, besides the lines: their name, their room, how many people are online."""
 
     def __init__(self, peer: Peer, completions: CompletionIndex | None) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted."""
@@ -314,7 +314,7 @@ class LineFace:
         await self._terminal.shown()
 
     def _asks_for_something(self, line: str) -> bool:
-        """Whether this line asks for more than to leave."""
+        """Return whether this line asks for anything besides leaving."""
         if self._dialogue is not None:
             return bool(line.strip())
         context = Context(me=self._peer.name, room=self._peer.room)

@@ -1,4 +1,4 @@
-"""What is said in a visit, and the ticket, which remembers how far we have read."""
+"""The conversation of a visit, and the ticket, which remembers how far we have read."""
 
 import random
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from chatapp.wire.messages.table import Count
 
 
 class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept on disk of a visit."""
+    """The part of a visit that is kept on disk."""
 
     ticket: bytes = b""
     """Empty without a place."""
@@ -49,7 +49,7 @@ class Ticket:
 
     @property
     def is_pending(self) -> bool:
-        """Whether anything waits for the disk."""
+        """Whether any record waits for the disk."""
         return bool(self._then)
 
     def draw(self, then: Callable[[], None]) -> None:

@@ -212,7 +212,7 @@ class VisitorCore:
 
     @property
     def is_settled(self) -> bool:
-        """Whether our place is known and all that we said has arrived or was refused, or the registry does not answer."""
+        """Whether our place is known and every line of ours has arrived or was refused, or the registry does not answer."""
         return self._session.is_lost or (self._link.is_up and self._visit.is_settled)
 
     # --- what comes in

@@ -1,4 +1,4 @@
-"""What happens to a visitor, as values for the face that shows it."""
+"""The events of a visitor, as values for the face that shows them."""
 
 import enum
 
@@ -56,7 +56,7 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to our question where we are: at this position."""
+    """The answer to our question about our place: we wait at this position."""
 
     position: int
     estimate: Estimate | None
@@ -110,11 +110,11 @@ class LineReceived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotYourTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """What we said reached nobody: we are waiting."""
+    """Our line reached nobody, because we are waiting."""
 
 
 class VisitorLineRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """What we said reached nobody, for another reason than that we are waiting."""
+    """Our line reached nobody, for another reason than that we are waiting."""
 
     reason: LineRefusal
 

@@ -50,8 +50,7 @@ _CHANGES: Final = {
 
 
 class EventBatch(NamedTuple):
-    """What happened in one turn, by the numbers of visits, so that several things that happen to a visitor are told in
-    one notice."""
+    """The changes of one turn, by the numbers of visits, so that several changes of one visit are sent in one notice."""
 
     called: frozenset[int]
     kept: frozenset[int]

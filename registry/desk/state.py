@@ -1,4 +1,4 @@
-"""What the rules of the desk share: which visits there are, who the operators are, and how both are told something."""
+"""State that the rules of the desk share: the visits, the operators, and how to send both something."""
 
 from collections import Counter
 from typing import Final
@@ -39,7 +39,7 @@ has vanished."""
 
 
 class VisitIndex:
-    """The visits that are not over, by ticket and by guest, and what was said in each."""
+    """The visits that are not over, by ticket and by guest, with their transcripts."""
 
     def __init__(self) -> None:
         self.by_ticket: Final[dict[bytes, Visit]] = {}

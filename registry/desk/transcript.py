@@ -1,4 +1,4 @@
-"""What is said in one visit: its lines, and how far each reader has got.
+"""The transcript of one visit: its lines, and how far each reader has got.
 
 Lines have positions. A reader confirms up to a position, is sent what follows within a window, and gets what is not
 confirmed again on a new link. A sender's numbers rise, so a repeated line is known. Lines that all readers have

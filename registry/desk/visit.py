@@ -11,7 +11,7 @@ from chatapp.wire.messages.desk import OverCause, PositionCause
 
 
 class VisitState(enum.Enum):
-    """Where a visit stands."""
+    """The state of a visit."""
 
     JOINING = enum.auto()
     """In line; its record is on its way to the disk, and nobody is told of it."""
@@ -29,7 +29,7 @@ class VisitState(enum.Enum):
 
 
 class VisitEvent(enum.Enum):
-    """What can happen to a visit."""
+    """The events of a visit."""
 
     KEPT = enum.auto()
     """Its record is on the disk."""
@@ -89,7 +89,7 @@ NOBODY: Final[OperatorId] = b""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a visitor wrote into the form."""
+    """The answers of a visitor to the form."""
 
     name: str
     number: str
@@ -200,7 +200,7 @@ class VisitUpdated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class HandoverReleased(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The operator whom a visitor was handed to has vanished: any free operator may call the visitor."""
+    """The operator to whom a visitor was handed over has vanished: any free operator may call the visitor."""
 
     visit: Visit
 

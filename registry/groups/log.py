@@ -38,7 +38,7 @@ class LogLine(NamedTuple):
 
 
 class Verdict(enum.Enum):
-    """What becomes of a frame that a member wants relayed."""
+    """The verdict on a frame that a member wants relayed."""
 
     TAKEN = enum.auto()
     """Keep and relay it."""
@@ -58,7 +58,7 @@ class Page(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What a cut dropped: all lines up to a position (None for none), and some lines behind it."""
+    """The lines that a cut dropped: all up to a position (None for none), and some behind it."""
 
     upto: int | None
     positions: list[int]
@@ -169,7 +169,7 @@ class Group:
 
     @property
     def settled(self) -> int:
-        """The position up to which all lines are stored or lost. Nobody is shown a line beyond it."""
+        """The position up to which all lines are stored or lost. No line beyond it is sent to anybody."""
         return next(iter(self._unsettled)) - 1 if self._unsettled else self.position
 
     def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> LogLine:

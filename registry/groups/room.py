@@ -1,4 +1,4 @@
-"""One room: its members, who of them is here, and how they hear of each other (clause 12).
+"""One room: its members, which of them are here, and how they learn of each other (clause 12).
 
 A member is here on the one link that entered the room.
 """
@@ -82,7 +82,7 @@ class Room(GroupRules):
 
     @property
     def info(self) -> RoomInfo:
-        """What people who look for a room see of it."""
+        """The room as it appears in the list of rooms."""
         return RoomInfo(self.group.name, self.here)
 
     def others(self, identity: bytes) -> list[RoomMember]:

@@ -54,7 +54,7 @@ _NOBODY = Caller(identity=b"")
 
 
 class GroupContext(NamedTuple):
-    """What the rules of every group use."""
+    """The parts that the rules of every group use."""
 
     connections: Connections
     clock: WallClock

@@ -1,1 +1,1 @@
-"""What lies between the registry and the network: links, sessions, and admission of unknown addresses."""
+"""The parts between the registry and the network: links, sessions, and admission of unknown addresses."""

@@ -247,7 +247,7 @@ class PeerLink:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits for its reader that others' messages could fill the queue."""
+        """Whether so many bytes wait for its reader that others' messages could fill the queue."""
         return self.queued + 2 * self.backlog > LINK_QUEUE_MAX
 
 
