@@ -22,7 +22,7 @@ PROTOCOL_NAME: Final = b"Noise_KK_25519_AESGCM_SHA256"
 KEY_SIZE: Final = 32
 TAG_SIZE: Final = 16
 MESSAGE_OVERHEAD: Final = KEY_SIZE + TAG_SIZE
-"""Bytes of either handshake message beside its payload: an ephemeral key and an AEAD tag."""
+"""Bytes of either handshake message besides its payload: an ephemeral key and an AEAD tag."""
 
 
 def hkdf(chaining_key: bytes, material: bytes) -> tuple[bytes, bytes]:
@@ -48,7 +48,7 @@ class CipherState:
         return sealed
 
     def decrypt(self, additional: bytes, ciphertext: bytes) -> bytes:
-        """Return the plaintext. Raises SealError; the nonce then stays as it is."""
+        """Return the plaintext. Raises SealError, and then leaves the nonce unchanged."""
         try:
             opened = AESGCM(self.key).decrypt(self.nonce.to_bytes(12, "big"), ciphertext, additional)
         except InvalidTag:
@@ -58,7 +58,7 @@ class CipherState:
 
 
 class SymmetricState:
-    """The chaining key, the hash of all that was said, and the key for the next payload (section 5.2)."""
+    """The chaining key, the hash of the transcript, and the key for the next payload (section 5.2)."""
 
     __slots__ = ("chaining_key", "cipher", "hash")
 
@@ -69,7 +69,7 @@ class SymmetricState:
 
     @classmethod
     def initial(cls) -> "SymmetricState":
-        """Return the state that the protocol's name alone gives (28 bytes, so it is padded and not hashed)."""
+        """Return the initial state: the protocol's name (28 bytes, so it is padded and not hashed)."""
         name = PROTOCOL_NAME.ljust(32, b"\0")
         return cls(name, name, None)
 
@@ -78,12 +78,12 @@ class SymmetricState:
         return SymmetricState(self.chaining_key, self.hash, self.cipher)
 
     def mix_key(self, material: bytes) -> None:
-        """Take in the result of a key agreement."""
+        """Mix the result of a key agreement into the chaining key."""
         self.chaining_key, key = hkdf(self.chaining_key, material)
         self.cipher = CipherState(key)
 
     def mix_hash(self, data: bytes) -> None:
-        """Take in what both sides have seen."""
+        """Mix bytes that both sides have seen into the hash."""
         self.hash = hashlib.sha256(self.hash + data).digest()
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
@@ -135,7 +135,7 @@ class HandshakeState:
 
     @property
     def handshake_hash(self) -> bytes:
-        """The hash of all that was said: after the second message the same on both sides, and no other handshake's."""
+        """The hash of the transcript: after message 2 it is the same on both sides, and differs for every handshake."""
         return self._symmetric.hash
 
     def write_first(self, payload: bytes) -> bytes:
@@ -147,7 +147,7 @@ class HandshakeState:
         return self._ephemeral.public + symmetric.encrypt_and_hash(payload)
 
     def read_first(self, message: bytes) -> bytes:
-        """Responder: take in message 1 and return its payload. After SealError or DecodeError nothing has changed."""
+        """Responder: read message 1 and return its payload. After SealError or DecodeError nothing has changed."""
         theirs, sealed = _cut(message)
         symmetric = self._symmetric.copy()
         symmetric.mix_hash(theirs)
@@ -166,7 +166,7 @@ class HandshakeState:
         return ephemeral.public + symmetric.encrypt_and_hash(payload)
 
     def read_second(self, message: bytes) -> bytes:
-        """Initiator: take in message 2 and return its payload. After SealError or DecodeError nothing has changed."""
+        """Initiator: read message 2 and return its payload. After SealError or DecodeError nothing has changed."""
         theirs, sealed = _cut(message)
         symmetric = self._symmetric.copy()
         symmetric.mix_hash(theirs)
@@ -177,7 +177,7 @@ class HandshakeState:
         return payload
 
     def export(self, label: bytes) -> bytes:
-        """Return a key for another use, bound to all that was said so far and to `label`.
+        """Return a key for another use, bound to the transcript so far and to `label`.
 
         The material is longer than any key agreement, so no later step of the handshake derives the same.
         """
