@@ -14,7 +14,7 @@ import enum
 from asyncio import timeout
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
-from typing import Final, Self, assert_never
+from typing import TYPE_CHECKING, Final, Self, assert_never
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
@@ -44,6 +44,9 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, is_same_name, peer_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.doctor.findings import Finding
 
 
 class OperatorDesk:
@@ -224,6 +227,11 @@ class Peer:
     def name(self) -> PeerName:
         """Our name; another one after a change of it."""
         return self._name if self._node is None else self._node.name
+
+    @property
+    def server(self) -> Address:
+        """The registry's host and port, as they were given."""
+        return self._server
 
     @property
     def folder(self) -> Path:
@@ -498,6 +506,16 @@ class Peer:
                 return PeerState.ALONE
             case _:
                 return PeerState.SEEKING
+
+    async def examine(self, name: str | None = None) -> "list[Finding]":
+        """Find out what keeps us from the registry, or from the person of this name: takes up to 3 seconds. Raises
+        NotOpen."""
+        from chatapp.peer.doctor.examination import examine, examine_person  # deferred: rarely needed
+
+        node = self._open_node()
+        if name is None:
+            return await examine(node, node.address)
+        return await examine_person(node, node.address, name)
 
     @property
     def is_offline(self) -> bool:

@@ -44,7 +44,8 @@ class PeerNode:
         PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError; then nothing is left open."""
         self._loop: Final = asyncio.get_running_loop()
         self._server: Final = server
-        self._address: Final = address
+        self.address: Final = address
+        """The registry's IP address and port."""
         self._policy: Final = policy
         self._is_full = False
         """Whether a reader of the events was too far behind in the last turn."""
@@ -84,7 +85,7 @@ class PeerNode:
         )
         return PeerCore(
             me,
-            server=self._address,
+            server=self.address,
             loaded=self._history.load(),
             rng=random.SystemRandom(),
             policy=self._policy,

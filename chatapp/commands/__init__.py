@@ -5,6 +5,7 @@ from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "config": ("chatapp.commands.config", "show or test a registry's settings"),
+    "doctor": ("chatapp.commands.doctor", "find out why something does not work"),
     "export": ("chatapp.commands.export", "write out a history"),
     "invite": ("chatapp.commands.invite", "make join codes"),
     "names": ("chatapp.commands.names", "list names, or release one"),

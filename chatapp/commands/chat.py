@@ -72,7 +72,8 @@ def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str
     f"Visitor of a help desk: {DESK_USAGE}\n\n"
     f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
     f"{ACCESS_USAGE}\n\n"
-    "Add --help to ChatApp send, export, config, stats, invite or names to read more.",
+    "Why not: ChatApp doctor [<server-ip> <server-port>]\n\n"
+    "Add --help to ChatApp send, doctor, export, config, stats, invite or names to read more.",
     context_settings=CONTEXT,
 )
 def chat(

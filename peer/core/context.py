@@ -43,15 +43,20 @@ class RegistryReach(enum.Enum):
 class RegistryStatus:
     """What a part looks at before it relies on the registry."""
 
-    __slots__ = ("clock_ahead", "reach", "silent_since")
+    __slots__ = ("clock_offset", "reach", "silent_since")
 
     def __init__(self) -> None:
         self.reach = RegistryReach.SEEKING
         self.silent_since: float | None = None
         """Since when the registry is out of reach; None while the link is up."""
-        self.clock_ahead: float | None = None
-        """Seconds by which the registry's clock was ahead of ours when it last let us in; 0 when it was not, None when it
+        self.clock_offset: float | None = None
+        """Seconds by which the registry's clock was ahead of ours (negative: behind) when it last let us in; None when it
         has not let us in since the start of the program."""
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds by which the registry's clock was ahead of ours; 0 when it was not, None when it is not known."""
+        return None if self.clock_offset is None else max(0.0, self.clock_offset)
 
     def change(self, reach: RegistryReach, *, now: float) -> None:
         """Note that the registry came, went, or is being looked for."""

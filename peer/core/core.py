@@ -15,6 +15,7 @@ from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
+from chatapp.peer.core.direct.path_test import PathResult, PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
@@ -100,6 +101,7 @@ class PeerCore:
         self._transport = PeerTransport(
             identity, self._contacts, self._out, rng=self._rng, first_opening=first_opening
         )
+        self._path_tests = PathTests(self._transport, policy=self._policy, rng=self._rng)
         self._session = RegistrySession(
             identity=identity,
             address=server,
@@ -323,6 +325,7 @@ class PeerCore:
         """What comes in by datagrams and on the link."""
         self._dispatcher = Dispatcher(
             transport=self._transport,
+            path_tests=self._path_tests,
             direct_receiver=self._direct_receiver,
             ladder=self._ladder,
             settlement=self._settlement,
@@ -448,6 +451,27 @@ class PeerCore:
         """Tell a person that the user is writing to them, if that person is in reach."""
         if self._registry_status.reach is not RegistryReach.NONE:
             self._transport.send_typing(to, now=now)
+
+    def test_paths(self, name: str, *, now: float) -> None:
+        """Find out whether a person answers straight, and through the registry; `path_result` has the result."""
+        contact = self._contacts.by_name(name)
+        if contact is not None and self._registry_status.reach is not RegistryReach.NONE:
+            can_relay = self._registry_status.reach is RegistryReach.UP
+            self._path_tests.begin(contact, can_relay=can_relay, now=now)
+
+    def path_result(self, name: str) -> PathResult | None:
+        """Return the result of the last path test with a person; None while it is under way or if there was none."""
+        contact = self._contacts.by_name(name)
+        return None if contact is None else self._path_tests.result(contact.identity)
+
+    def is_key_in_doubt(self, name: str) -> bool:
+        """Return whether the registry shows another key for this name than the one that we hold."""
+        return self._contacts.is_blocked(name)
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds by which the registry's clock was ahead of ours (negative: behind) when it last let us in; None before."""
+        return self._registry_status.clock_offset
 
     def start(self, *, now: float) -> None:
         """Register; also after `leave`."""
@@ -577,6 +601,8 @@ class PeerCore:
             self._resolver.handle_timer(now=now)
         self._buffer.handle_timer(now)
         self._transport.handle_timer(now=now)
+        if self._path_tests.is_testing:
+            self._path_tests.handle_timer(now=now)
         self.rooms.handle_timer(now=now)
         if self.renaming.deadline is not None:
             self.renaming.handle_timer(now=now)
@@ -600,6 +626,7 @@ class PeerCore:
             self._ladder.next_timer(),
             self._streams.next_timer(),
             self._transport.next_timer(),
+            self._path_tests.next_timer() if self._path_tests.is_testing else None,
             self._resolver.next_timer() if self._resolver.searches else None,
             self._buffer.next_timer(),
             self._dispatcher.next_timer(),

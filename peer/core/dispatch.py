@@ -6,6 +6,7 @@ from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import Ladder
+from chatapp.peer.core.direct.path_test import PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import OpenedDatagram, PeerTransport
 from chatapp.peer.core.operator import Operator
@@ -49,7 +50,7 @@ from chatapp.wire.messages.direct import (
 )
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch, MailExpired, MailRefused, MailSaved
-from chatapp.wire.messages.registration import RenameAccepted, RenameRefused
+from chatapp.wire.messages.registration import Ping, Pong, RenameAccepted, RenameRefused
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     GroupAccepted,
@@ -74,6 +75,7 @@ class Dispatcher:
         self,
         *,
         transport: PeerTransport,
+        path_tests: PathTests,
         direct_receiver: DirectReceiver,
         ladder: Ladder,
         settlement: Settlement,
@@ -90,6 +92,7 @@ class Dispatcher:
         dropped: Counter[str],
     ) -> None:
         self._transport = transport
+        self._path_tests = path_tests
         self._direct_receiver = direct_receiver
         self._ladder = ladder
         self._settlement = settlement
@@ -136,7 +139,7 @@ class Dispatcher:
         contact = came.contact
         try:
             if came.payload:
-                self._payload_arrived(contact, came.payload, now)
+                self._payload_arrived(contact, came.payload, through_server=through_server, now=now)
         finally:
             if came.is_return:
                 self.read_all(through_server=through_server, now=now)
@@ -144,7 +147,7 @@ class Dispatcher:
             elif through_server:
                 self.read_all(through_server=True, now=now)
 
-    def _payload_arrived(self, contact: Contact, payload: bytes, now: float) -> None:
+    def _payload_arrived(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
         frames = decode_frames(payload)
         if not self.takes_messages:  # not acknowledged: as if we were away
             others = [frame for frame in frames if type(frame) is not Part]
@@ -152,11 +155,19 @@ class Dispatcher:
             frames = others
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
         self._unread[contact.identity] = contact
+        ping: Ping | None = None
         for frame in conversation.delivery.receive_all(frames, now=now):
             if isinstance(frame, LastOpening):
                 self._transport.sessions.open_above(contact.identity, frame.number)
             elif isinstance(frame, Typing):
                 self._transport.typing_arrived(contact, now=now)
+            elif isinstance(frame, Ping):
+                ping = frame
+            elif isinstance(frame, Pong):
+                self._path_tests.ponged(contact, frame, through_server=through_server, now=now)
+        if ping is not None:  # the last one: nobody can make us send more than they send
+            pong = Pong(reference=ping.reference, table_version=0)
+            self._transport.send_frame(contact, pong, through_registry=through_server, now=now)
 
     def read_all(self, *, through_server: bool = False, now: float) -> None:
         """Draw the consequences of the datagrams of a batch: of all messages and acknowledgements in them at once."""

@@ -17,6 +17,7 @@ from chatapp.peer.ui.intents import (
     ChangeName,
     ChangeTopic,
     Empty,
+    Examine,
     ExitRoom,
     GoOffline,
     GoOnline,
@@ -80,6 +81,10 @@ class Actions:
                     self._show_past(intent)
                 except sqlite3.Error as error:
                     self._show([AnswerLine(history.history_unreadable(error))])
+            case Examine(name):
+                from chatapp.peer.ui.texts.doctor import doctor_lines  # deferred: rarely needed
+
+                self._show(doctor_lines(await self._peer.examine(name), self._peer.server))
             case ShowHelp(command):
                 self._show(map(AnswerLine, help_lines(command)))
             case SayToClient() | AskMessage() | Quit() | Empty():

@@ -10,6 +10,7 @@ from chatapp.peer.ui.intents import (
     SERVER,
     ChangeTopic,
     Context,
+    Examine,
     Intent,
     JoinRoom,
     Mistake,
@@ -50,6 +51,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 NOTHING: Final = Shape("", Cut.NOTHING)
 NAME: Final = Shape("<name>", Cut.WORD)
+MAYBE_NAME: Final = Shape("[name]", Cut.MAYBE_WORD)
 NEW_NAME: Final = Shape("<new name>", Cut.WORD)
 ROOM: Final = Shape("<room>", Cut.WORD)
 TEXT: Final = Shape("<text>", Cut.TEXT)
@@ -180,6 +182,11 @@ def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
     if name.lower() == SERVER:
         return TrustKey(SERVER, typed)
     return other_person(lambda who: TrustKey(who, typed))(context, name)
+
+
+def examine(context: Context, *words: str) -> Intent | Mistake:
+    """Read the name of another person; without one, the way to the server is meant."""
+    return other_person(Examine)(context, words[0]) if words else Examine()
 
 
 def show_history(context: Context, *words: str) -> Intent | Mistake:

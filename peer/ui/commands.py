@@ -7,6 +7,7 @@ from typing import Final
 from chatapp.peer.ui.arguments import (
     HISTORY_SHOWN,
     MAYBE_COMMAND,
+    MAYBE_NAME,
     MAYBE_NUMBER,
     MAYBE_QUEUE,
     MAYBE_TEXT,
@@ -23,6 +24,7 @@ from chatapp.peer.ui.arguments import (
     TEXT,
     WORDS,
     Command,
+    examine,
     join,
     named,
     number,
@@ -40,6 +42,7 @@ from chatapp.peer.ui.intents import (
     ChangeName,
     ChangeTopic,
     Context,
+    Examine,
     ExitRoom,
     GoOffline,
     GoOnline,
@@ -334,6 +337,14 @@ COMMANDS: Final = (
         summary="show how one of your messages was delivered, try by try",
         example=ShowTrace("last"),
         to_intent=lambda context, which="last": ShowTrace(which),
+    ),
+    Command(
+        spellings=("/doctor",),
+        shape=MAYBE_NAME,
+        summary="find out what keeps you from the server, or from someone",
+        example=Examine(_BOB),
+        to_intent=examine,
+        offline=True,
     ),
     Command(
         spellings=("/history",),

@@ -102,7 +102,7 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
     if row is None or row.shape.cut is Cut.TEXT or " " in argument:
         return []
     match row.shape.shown.split()[:1]:
-        case ["<name>"]:
+        case ["<name>"] | ["[name]"]:
             return _like(argument, index.people())
         case ["<room>"]:
             return _like(argument, index.rooms())

@@ -132,6 +132,12 @@ class SearchHistory(msgspec.Struct, frozen=True):
     words: str
 
 
+class Examine(msgspec.Struct, frozen=True):
+    """Find out what keeps the user from the server, or from the person called `name`."""
+
+    name: PeerName | None = None
+
+
 class ShowHelp(msgspec.Struct, frozen=True):
     """List every command, or explain the one that has the spelling `command`."""
 
@@ -180,6 +186,7 @@ Intent = (
     | ShowTrace
     | ShowHistory
     | SearchHistory
+    | Examine
     | SayToClient
     | OperatorRequest
     | ShowHelp

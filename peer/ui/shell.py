@@ -31,9 +31,10 @@ from chatapp.peer.ui.intents import (
 from chatapp.peer.ui.parser import Dialogue
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, not_sent_lines
+from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, OFFER, not_sent_lines, offer_at_end
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.people import typing_note
+from chatapp.wire.address import Address
 
 
 class SessionState:
@@ -174,6 +175,8 @@ class LineFace:
         self._peer = peer
         self._note_start = note_start
         self._explain_taken = explain_taken
+        self._may_offer_doctor = completions is not None
+        """Whether to say, once, how to find out why the server does not answer. In a pipe the lines stay as they are."""
         self._terminal = terminal
         self._stay = stay
         self._state = SessionState(peer, completions)
@@ -260,10 +263,16 @@ class LineFace:
                 self._note_start()
             case happened.Renamed(is_me=True):
                 self._note_start()
-            case happened.NoServerAtStart(table_time=None) | happened.LeaveUnanswered():
+            case happened.NoServerAtStart(table_time=None):
+                self._offer_doctor(offer_at_end)
+                self.stop(FAILED)
+            case happened.LeaveUnanswered():
                 self.stop(FAILED)
             case happened.NoServerAtStart():
                 self._has_started = True
+                self._offer_doctor()
+            case happened.ServerLost() | happened.LinkTroubled(trouble=happened.LinkTrouble.BLOCKED):
+                self._offer_doctor()
             case happened.NameUnavailable() | happened.AdmissionRefused() | happened.RegistryKeyChanged():
                 if not self._has_started:
                     if isinstance(event, happened.NameUnavailable):
@@ -271,6 +280,12 @@ class LineFace:
                     self.stop(FAILED)
             case _:
                 pass
+
+    def _offer_doctor(self, text: Callable[[Address], str] = lambda _: OFFER) -> None:
+        """Say once how to find out why the server does not answer."""
+        if self._may_offer_doctor:
+            self._may_offer_doctor = False
+            self._terminal.show([text(self._peer.server)])
 
     # --- what is typed
 

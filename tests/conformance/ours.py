@@ -40,7 +40,7 @@ class Ours:
             now=NOW,
             wall_offset=WALL - NOW,
         )
-        self.core._registry_status.clock_ahead = 0.0 if has_been_in else None
+        self.core._registry_status.clock_offset = 0.0 if has_been_in else None
         self.core.start(now=NOW)
         self.sent: list[tuple[bytes, Address]] = []
         knows.meet(self.card)

@@ -98,10 +98,17 @@ def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.3: "Between peers, tags 1 to 8 count and the others are ignored"."""
-    ours.receive(bob.seal([10, 1], [12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
+    """Clause 5.3: "Between peers, tags 1 to 8, 10 and 11 count and the others are ignored"."""
+    ours.receive(bob.seal([12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
     assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 9))
     assert ours.texts() == ["hello"]
+
+
+def test_the_last_ping_of_a_peer_is_answered_on_its_path(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.12: "answers each with a **Pong** by the path on which the Ping came, with the table version 0; of several
+    Pings in one datagram it answers the last"."""
+    ours.receive(bob.seal([10, 3], [10, 5]))
+    assert frames_for(bob, ours.take()) == [[11, 5, 0]]
 
 
 def test_a_peer_that_asks_is_told_which_numbers_are_known(ours: Ours, bob: Stranger) -> None:

@@ -90,6 +90,30 @@ async def test_a_taken_name_is_asked_for_again(stage: Stage, newcomer: Newcomer)
     assert await second.ends() == 0
 
 
+async def test_the_doctor_is_offered_once_when_the_server_is_away(stage: Stage, newcomer: Newcomer) -> None:
+    registry = await stage.registry()
+    alice = await newcomer.start("-c", "alice", "127.0.0.1", str(stage.port))
+    await alice.shows(WELCOME)
+    await registry.kill()
+    await alice.shows("[Server not responding] Direct chat goes on.")
+    await alice.shows("[Type /doctor to find out why.]")
+    alice.press("/doctor\r")
+    await alice.shows("nothing runs on that port there. Start the server")
+    await alice.shows("[2 troubles found.]")
+    registry = await stage.registry()
+    await alice.shows("[Server is back.]")
+    await registry.kill()
+    await alice.shows("[Server not responding] Direct chat goes on.")
+    alice.press("dereg bob\r")
+    await alice.shows("[You are alice, not bob.]")
+    assert alice.text.count("[Type /doctor to find out why.]") == 1
+
+    bob = await newcomer.start("-c", "bob", "127.0.0.1", str(stage.port))
+    await bob.shows("[Exiting]")
+    await bob.shows(f"[To find out why: ChatApp doctor 127.0.0.1 {stage.port}]")
+    assert await bob.ends() == 1
+
+
 async def test_without_a_terminal_nobody_is_asked(stage: Stage) -> None:
     for words in ([], ["-c", "alice"]):
         program = await stage.run("script", [*CHATAPP, *words], home="script")

@@ -9,10 +9,11 @@ from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
-from chatapp.wire.codec import join_frames
+from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
+from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import OldOpening, SessionTable
 
@@ -118,6 +119,16 @@ class PeerTransport:
             self._typing_sent[identity] = now
             contact.conversation.delivery.queue_frame(encode_frame(Typing()))
             self.active[identity] = contact
+
+    def send_frame(self, contact: Contact, frame: Ping | Pong, *, through_registry: bool, now: float) -> None:
+        """Send one frame to a person at once: through the registry alone, or straight alone. Nothing repeats it."""
+        payload = join_frames([encode(frame)])
+        with contextlib.suppress(SealError):  # the key is invalid, so nobody can answer
+            for datagram in self.sessions.seal(contact.identity, payload, now=now):
+                if through_registry:
+                    self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=datagram))
+                else:
+                    self._datagrams.append((datagram, contact.address))
 
     def hail_all(self, *, now: float) -> None:
         """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells them that we are here."""

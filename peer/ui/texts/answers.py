@@ -6,6 +6,7 @@ from typing import Final, assert_never
 from chatapp.peer.starts import Taken, TakenBy
 from chatapp.peer.ui.formatting import counted, name
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX
+from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import file_name_of, name_key
@@ -18,6 +19,7 @@ NO_CLIENT: Final = "[No active client.]"
 NOTHING_SENT: Final = "[Nothing was sent.]"
 EMPTY_MESSAGE: Final = "[The message is empty.]"
 LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
+OFFER: Final = "[Type /doctor to find out why.]"
 ASK_TO: Final = "To: "
 ASK_TEXT: Final = "Text: "
 
@@ -98,6 +100,11 @@ def taken_line(taken: Taken) -> str:
             return f"[Somebody else has it: choose another name. {mine}.]"
         case _:
             assert_never(taken.by)
+
+
+def offer_at_end(server: Address) -> str:
+    """Say how to find out why the server does not answer, as the program ends."""
+    return f"[To find out why: ChatApp doctor {sanitize(server.host)} {server.port}]"
 
 
 def history_failed(path: str, error: Exception, *, is_damaged: bool) -> str:

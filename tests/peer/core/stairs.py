@@ -35,7 +35,7 @@ class Stairs:
         self.now = 100.0
         self.out = Outputs()
         self.registry_status, traces = RegistryStatus(), DeliveryTraces(WallClock(WALL - 100.0))
-        self.registry_status.clock_ahead = 0.0
+        self.registry_status.clock_offset = 0.0
         self.settlement = Settlement(self.out, traces, self.registry_status)
         self.mail_queue = MailQueue(self.out, self.settlement, ME)
         shared = POLICY, self.out, self.registry_status, traces

@@ -9,10 +9,12 @@ from typing import Final, cast
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import TypedLine, View
 from chatapp.peer.ui.shell import LineFace
+from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 
@@ -132,6 +134,7 @@ class Actor:
 
     def __init__(self) -> None:
         self.name = "alice"
+        self.server = Address("192.0.2.1", 5000)
         self.is_offline = False
         self.room: str | None = None
         self.in_reach = 0
@@ -169,6 +172,10 @@ class Actor:
         await self.is_ready.wait()
         if self.refusal is not None:
             raise self.refusal
+
+    async def examine(self, name: str | None) -> list[Finding]:
+        self.asked.append(f"examine {name}")
+        return []
 
     def typing(self, to: str) -> None:
         self.asked.append(f"typing to {to}")

@@ -37,6 +37,8 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
         ("/trust bob 12345 67890", ["trust bob 1234567890"]),
         ("/trust Server ab12 CD34", ["trust the server ab12CD34"]),
         ("/ignore bob", ["ignore bob"]),
+        ("/doctor", ["examine None"]),
+        ("/doctor bob", ["examine bob"]),
         ("/unignore bob", ["unignore bob"]),
         ("", []),
         ("hello", []),

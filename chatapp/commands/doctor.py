@@ -1,0 +1,51 @@
+"""`ChatApp doctor`: the arguments for finding out why something does not work; `peer.ui.doctor` finds out."""
+
+from typing import Annotated, Final
+
+import typer
+
+from chatapp.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from chatapp.validation import Misuse, check_options, counted, folder_from, name_from
+from chatapp.wire.address import Address, parse_port
+
+_ARGUMENTS: Final = ("server-ip", "server-port")
+
+app: Final = command_line()
+
+
+@app.command(
+    "doctor", epilog="Exit status: 0 all is well, 1 trouble found, 2 misused.", context_settings=CONTEXT
+)
+def doctor(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SERVER-IP SERVER-PORT]", help="By default the server of the last start."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Your name; by default that of the last start.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+) -> int:
+    """Find out what keeps you from a server, from your name or from your disk, and what to do about it."""
+    words = words or []
+    check_options(words)
+    folder = folder_from(data)
+    me = None if name is None else name_from(name)
+    from chatapp.peer.starts import latest_name, start_of
+    from chatapp.wire.folders import default_home
+
+    home = folder or default_home()
+    me = me or latest_name(home)
+    start = None if me is None else start_of(home, me)
+    if words:
+        host, port = counted(words, "doctor", _ARGUMENTS)
+        server = Address(host, parse_port(port, "server-port"))
+    elif start is not None:
+        server = start.server
+    else:
+        raise Misuse("no server is known here yet: type ChatApp doctor <server-ip> <server-port>")
+    is_known_there = start is not None and start.server == server
+    from chatapp.peer.ui.doctor import run
+
+    return run(server=server, name=me if is_known_there else None, home=home, log_level=log_level.value)

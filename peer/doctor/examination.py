@@ -1,0 +1,61 @@
+"""The examination of an open peer: everything that the doctor can find out through it."""
+
+from typing import Final
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.doctor.findings import Check, Finding, Trouble, clock_finding, path_finding
+from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_server
+from chatapp.peer.node import PeerNode
+from chatapp.wire.address import Address
+from chatapp.wire.names import is_same_name
+
+_REFUSALS: Final = {
+    happened.NameUnavailable: Trouble.NAME_TAKEN,
+    happened.AdmissionRefused: Trouble.NOT_ADMITTED,
+}
+
+
+async def examine(node: PeerNode, server: Address) -> list[Finding]:
+    """Look at the way to the registry, at our name there, at our clock and at our disk. `server`: its IP address and
+    port."""
+    held = node.core.trust.registry_key().held or None
+    findings = await probe_server(server, known_key=held)
+    refusal = node.core.not_let_in
+    if refusal is not None and type(refusal) in _REFUSALS:
+        findings.append(Finding(check=Check.NAME, trouble=_REFUSALS[type(refusal)], subject=node.name))
+    elif node.core.clock_offset is not None:
+        findings.append(Finding(check=Check.NAME, subject=node.name))
+    if node.core.clock_offset is not None:
+        findings.append(clock_finding(node.core.clock_offset))
+    return [*findings, probe_disk(node.keys.folder), probe_privacy(node.keys.folder)]
+
+
+async def examine_person(node: PeerNode, server: Address, name: str) -> list[Finding]:
+    """Look at a person: known, online, with the key that we know, and in reach straight and through the registry. Where the
+    registry is not in reach, the way to it comes first."""
+    findings: list[Finding] = []
+    if node.core.reach is not RegistryReach.UP:
+        findings = await examine(node, server)
+    person = next((one for one in node.core.people() if is_same_name(one.name, name)), None)
+    if person is None:
+        return [*findings, Finding(check=Check.PERSON, trouble=Trouble.UNKNOWN, subject=name)]
+    trouble = None
+    if person.is_banned:
+        trouble = Trouble.BANNED
+    elif node.core.is_key_in_doubt(person.name):
+        trouble = Trouble.KEY_CHANGED
+    elif not person.online:
+        trouble = Trouble.AWAY
+    findings.append(Finding(check=Check.PERSON, trouble=trouble, subject=person.name))
+    if trouble not in (None, Trouble.AWAY) or is_same_name(person.name, node.name) or node.core.is_offline:
+        return findings
+    node.core.test_paths(person.name, now=node.driver.now())
+    node.driver.schedule()
+    await node.until(lambda core: core.path_result(person.name) is not None or core.is_offline)
+    result = node.core.path_result(person.name)
+    if result is not None:
+        findings.append(path_finding(Check.DIRECT, person.name, result.direct))
+    if result is not None and result.is_relay_tried:
+        findings.append(path_finding(Check.RELAY, person.name, result.relayed))
+    return findings

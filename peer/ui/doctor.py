@@ -1,0 +1,57 @@
+"""`ChatApp doctor`: examine the way to a registry, and our name there if we have one."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.client import Peer
+from chatapp.peer.doctor.findings import Check, Finding, Trouble
+from chatapp.peer.doctor.probes import probe_disk, probe_server
+from chatapp.peer.driver import resolved
+from chatapp.peer.errors import NotLetIn
+from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.ui.main import start_logging
+from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
+from chatapp.peer.ui.texts.doctor import doctor_lines
+from chatapp.wire.address import Address
+from chatapp.wire.errors import AddressRefused, ChatAppError
+
+ADMITTED_WITHIN: Final = 5.0
+"""Seconds to wait until the registry lets us in."""
+
+
+def run(*, server: Address, name: str | None, home: Path, log_level: str) -> int:
+    """Examine and print. `name`: of ours, with which to register for a moment; None for none. Returns the exit status: 0 if
+    all is well."""
+    start_logging(log_level)
+    try:
+        findings = asyncio.run(_examine(server, name, home))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    print(*doctor_lines(findings, server), sep="\n", flush=True)
+    return DONE if all(one.is_fine for one in findings) else FAILED
+
+
+async def _examine(server: Address, name: str | None, home: Path) -> list[Finding]:
+    try:
+        address = await resolved(server)
+    except AddressRefused:
+        return [Finding(check=Check.ADDRESS, trouble=Trouble.NO_SUCH_HOST), probe_disk(home)]
+    if name is not None:
+        # A name that a program of ours uses right now, or whose keys are damaged, is no help here.
+        with contextlib.suppress(FolderInUse, ChatAppError, OSError):
+            return await _examine_as(name, server, home)
+    return [*await probe_server(address, known_key=None), probe_disk(home)]
+
+
+async def _examine_as(name: str, server: Address, home: Path) -> list[Finding]:
+    peer = Peer(name, server, home=home)
+    await peer.open()
+    try:
+        with contextlib.suppress(NotLetIn, TimeoutError):
+            async with asyncio.timeout(ADMITTED_WITHIN):
+                await peer.ready()
+        return await peer.examine()
+    finally:
+        await peer.close(within=0.3)
