@@ -15,7 +15,7 @@ NOBODY = ("127.0.0.1", 1_024)
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """Return the path of somebody's damaged history."""
+    """Return the path of somebody's history, which does not exist."""
     keys = KeyFolder(tmp_path, "alice", wall=1_800_000_000.0)
     keys.close()
     keys.history.unlink()

@@ -83,7 +83,7 @@ class Client:
         return [await self.notice(), await self.notice()]
 
     async def answered(self) -> None:
-        """Return the registry's first frame."""
+        """Read the registry's first frame, which begins the session."""
         self.session = self.begun.answered(await self.frame())
 
     async def ask(self, request: PeerRequest) -> RegistryNotice:

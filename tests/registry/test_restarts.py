@@ -23,7 +23,7 @@ def places_said(ann: Hand, count: int) -> list[int]:
 
 
 def come_back(hand: Hand) -> None:
-    """Move on to another run of the registry."""
+    """Register and attach again, at the restarted registry."""
     assert isinstance(hand.register(), Welcome)
     hand.attach()
 

@@ -175,7 +175,7 @@ def test_the_key_of_an_earlier_week_still_opens(keys: list[AgreementKey]) -> Non
 
 
 class SameHint(AgreementKey):
-    """Return a mail key with the hint of another key; two real keys share a hint once in 2**32."""
+    """A mail key with the hint of another key; two real keys share a hint once in 2**32."""
 
     def __init__(self, raw: bytes, like: AgreementKey) -> None:
         super().__init__(raw)

@@ -35,7 +35,7 @@ def node() -> Node:
 
 
 def says(node: Node, who: Someone, number: int, *, to_all: bool = False) -> None:
-    """Return a datagram with a message."""
+    """Deliver a datagram with a message, or with a line of the channel."""
     again = who.session_with(node.alice)
     text = f"number {number}"
     line = DirectGroupLine(CHANNEL, number, number, number, number, 0, text)

@@ -184,7 +184,7 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 2), is_member=st.integers(0, 4).map(bool))
     def speak(self, place: int, is_member: bool) -> None:
-        """Return mostly a present member, sometimes a stranger."""
+        """Let a present member speak, or sometimes a stranger."""
         here = [who for who in NAMES if (member := self.member(who)) is not None and member.is_here]
         self.say(here[place % len(here)] if here and is_member else NAMES[place])
 
