@@ -15,8 +15,8 @@ from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.driver import Driver
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import EventFeed
+from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import open_history
-from chatapp.peer.history.database import CommitQueue, History
 from chatapp.peer.history.maintenance import MaintenanceSchedule
 from chatapp.peer.history.query import HistoryView
 from chatapp.peer.keystore import KeyFolder
@@ -51,6 +51,8 @@ class PeerNode:
         """Whether a reader of the events was too far behind in the last turn."""
         self._had_room: bool | None = None
         """Whether there was room for messages in the last turn; None: nobody was told yet."""
+        self._met: bytes | None = None
+        """A registry that has let us in, of which the history was not asked yet."""
         self._is_changing_registry = False
         self.registry_key = registry_key
         """The digits of the fingerprint that the registry's key must have; None for any."""
@@ -60,14 +62,15 @@ class PeerNode:
             undo.callback(self.driver.close)
             self.keys: Final = KeyFolder(home, name, wall=wall, port=self.driver.port)
             undo.callback(self.keys.close)
-            self._history, damage = open_history(
+            self._history, journal, damage = open_history(
                 self.keys.history, server=server_name(*server), is_new=self.keys.is_new
             )
             undo.callback(self._history.close)
+            undo.callback(journal.close)
             self.core = self._new_core(name, wall)
             undo.pop_all()
         self.receipts: Final = Receipts()
-        self.commits: Final = CommitQueue(self._history)
+        self.commits: Final = CommitQueue(self._history, journal)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
         self.feed: Final[EventFeed[happened.Event]] = EventFeed(self._loop, has_room=self.driver.schedule)
         self.tell([] if damage is None else [damage])
@@ -103,10 +106,11 @@ class PeerNode:
         if self.driver.is_closed:
             return
         self.receipts.close(is_kept=self.store(is_last=True))
+        is_filed = self.commits.close(now=self._loop.time())
         self.driver.close()
         self.feed.close()
         self._maintenance.close()
-        is_nobody = self._is_nobody()
+        is_nobody = is_filed and self._is_nobody()
         self._history.close()
         if is_nobody:
             self.keys.discard()
@@ -129,10 +133,10 @@ class PeerNode:
         return PeerName(self.core.me.name)
 
     def view_of_history(self) -> HistoryView:
-        """Return the history as it may be read, including what is not committed yet."""
+        """Return the history as it may be read, including what is not stored or filed yet."""
         core = self.core
         return HistoryView(
-            self._history.lines, lambda: core.me.name, core.sending.steps_under_way, flush=self.store
+            self._history.lines, lambda: core.me.name, core.sending.steps_under_way, flush=self.file_all
         )
 
     def tell(self, events: Sequence[happened.Event]) -> None:
@@ -141,12 +145,24 @@ class PeerNode:
             self.feed.put(events)
 
     def store(self, *, is_last: bool = False) -> bool:
-        """Commit what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
+        """Store what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
         is_stored = self.commits.keep(self.core.records_to_store(), now=self._loop.time(), is_last=is_last)
         if self.commits.trouble is not None:
             self.tell([happened.StorageFailed(error=self.commits.trouble)])
             self.commits.trouble = None
         return is_stored
+
+    def file_all(self) -> bool:
+        """Store what the core wants stored, and file it; True when the database has everything."""
+        is_stored = self.store()
+        is_filed = self.commits.file_all(now=self._loop.time())
+        self._tell_filing_trouble()
+        return is_stored and is_filed
+
+    def _tell_filing_trouble(self) -> None:
+        if self.commits.filing_trouble is not None:
+            self.tell([happened.HistoryBehind(error=self.commits.filing_trouble)])
+            self.commits.filing_trouble = None
 
     async def turn(self) -> None:
         """Wait for the end of the next turn. Raises NotOpen when the peer is closed meanwhile."""
@@ -163,9 +179,7 @@ class PeerNode:
 
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
-        met = self.core.registry_met()
-        self._is_changing_registry |= met is not None and self._history.registries.is_change(met)
-        if self._is_changing_registry and not self._change_registry():
+        if not self._is_registry_known():
             return
         self.driver.send(self.core.datagrams_to_send(now=now))
         # The disk works while the network does. What is stored is then acknowledged.
@@ -178,16 +192,30 @@ class PeerNode:
             self._move_folder(name)
         self.tell(events)
         self._throttle()
+        self.commits.file_if_due(now=now)
+        self._tell_filing_trouble()
 
     def next_timer(self) -> float | None:
         """The earliest deadline of the core and of the disk."""
         dues = [due for due in (self.core.next_timer(), self.commits.next_timer()) if due is not None]
         return min(dues, default=None)
 
+    def _is_registry_known(self) -> bool:
+        """Find out what the history knows of a registry that has let us in, and change to it if need be. False while the
+        disk prevents that."""
+        self._met = self.core.registry_met() or self._met
+        if self._met is not None:
+            if not self.commits.file_all(now=self._loop.time()):
+                self._tell_filing_trouble()
+                return False
+            self._is_changing_registry |= self._history.registries.is_change(self._met)
+            self._met = None
+        return not self._is_changing_registry or self._change_registry()
+
     def _change_registry(self) -> bool:
         """Begin again with what the history knows of the registry that has let us in: it is not the one whose people the
         core began with. False while the disk does not take the change."""
-        if not self.store():
+        if not self.file_all():
             return False
         self._is_changing_registry = False
         # The new core registers again and tells these again.
@@ -222,13 +250,15 @@ class PeerNode:
 
         The history is closed while its folder moves. A crash at any point leaves a folder that is found under either name
         (`peer.keystore`)."""
-        self.commits.keep((), now=self._loop.time(), is_last=True)
+        now, server = self._loop.time(), server_name(*self._server)
+        self.commits.keep((), now=now, is_last=True)
+        self.commits.close(now=now)
         self._maintenance.close()
         self._history.close()
         try:
             self.keys.settle(name)
         except OSError as error:
             self.tell([happened.FolderNotMoved(name=name, error=str(error))])
-        self._history = History(self.keys.history, server=server_name(*self._server))
-        self.commits.use(self._history)
+        self._history, journal, _ = open_history(self.keys.history, server=server, is_new=False)
+        self.commits.use(self._history, journal)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)

@@ -808,16 +808,16 @@ SentEvent = MessageChanged | Unacknowledged | Addressed | Renumbered | TooLong |
 
 
 class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True):
-    """The history's database was missing or empty, so the history begins again. `kept_as`: the name under which the log of
-    its newest part is kept, if there was one."""
+    """The history's database was missing or empty, so the history begins again. `found`: how many of the newest lines were
+    in its journal still."""
 
     path: str
-    kept_as: str | None
+    found: int
 
 
 class LinesLost(msgspec.Struct, frozen=True, kw_only=True):
     """The newest `count` lines of the history are gone: its files were damaged. `kept_as`: the name under which the damaged
-    log is kept; None if it was missing."""
+    journal is kept; None if it was missing."""
 
     path: str
     count: int
@@ -825,8 +825,15 @@ class LinesLost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """Our own disk takes nothing; messages are not acknowledged until it does. `error`: as SQLite words it, for people and
-    logs."""
+    """Our own disk takes nothing; messages are not acknowledged until it does. `error`: as the system words it, for people
+    and logs."""
+
+    error: str
+
+
+class HistoryBehind(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages are stored in the journal, but the history's database cannot be written: it lacks the newest ones until it
+    can. `error`: as SQLite words it, for people and logs."""
 
     error: str
 
@@ -842,7 +849,7 @@ class FolderNotMoved(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
-StorageEvent = HistoryMissing | LinesLost | StorageFailed | ReadersBehind | FolderNotMoved
+StorageEvent = HistoryMissing | LinesLost | StorageFailed | HistoryBehind | ReadersBehind | FolderNotMoved
 
 
 Event = ReceivedEvent | SentEvent | RoomsEvent | PeopleEvent | RegistryEvent | DutyEvent | StorageEvent

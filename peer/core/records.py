@@ -1,7 +1,7 @@
 """Records: what the core hands out to be stored, and what it gets back at the next start (`Loaded`).
 
-`peer.history.database` stores the records; the core acknowledges and shows nothing before they are on disk. `stream` is the
-key of a stream: see `parties_of`.
+`peer.history` stores the records; the core acknowledges and shows nothing before they are in its journal. Tags and the
+order of fields are the journal's format: add at the end. `stream` is the key of a stream: see `parties_of`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ DEAD: Final = frozenset({MessageState.REFUSED, MessageState.EXPIRED})
 """States of messages that never arrive; the recipient need not wait for them."""
 
 
-class OutgoingAdded(msgspec.Struct, frozen=True):
+class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     """A message of ours was begun."""
 
     stream: bytes
@@ -32,7 +32,7 @@ class OutgoingAdded(msgspec.Struct, frozen=True):
     text: str
 
 
-class OutgoingChanged(msgspec.Struct, frozen=True):
+class OutgoingChanged(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
     """A message of ours changed its state."""
 
     stream: bytes
@@ -42,7 +42,7 @@ class OutgoingChanged(msgspec.Struct, frozen=True):
     """Its delivery trace."""
 
 
-class OutgoingMoved(msgspec.Struct, frozen=True):
+class OutgoingMoved(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
     """A message of ours has another number now, of its own stream or of another one."""
 
     stream: bytes
@@ -51,7 +51,7 @@ class OutgoingMoved(msgspec.Struct, frozen=True):
     to_number: int
 
 
-class IncomingAdded(msgspec.Struct, frozen=True):
+class IncomingAdded(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """A message to us, which is acknowledged when this is stored. `late`: it came as mail or from a log. `behind`: a later
     one of its stream is shown before it, so the `Shown` of that one does not cover it."""
 
@@ -63,28 +63,28 @@ class IncomingAdded(msgspec.Struct, frozen=True):
     behind: bool = False
 
 
-class Overtaken(msgspec.Struct, frozen=True):
+class Overtaken(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
     """A stored message turned out to be `behind`."""
 
     stream: bytes
     number: int
 
 
-class Shown(msgspec.Struct, frozen=True):
+class Shown(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
     """All stored messages of the stream up to `number` were shown, except those `behind`."""
 
     stream: bytes
     number: int
 
 
-class ShownBehind(msgspec.Struct, frozen=True):
+class ShownBehind(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     """A message that was `behind` was shown."""
 
     stream: bytes
     number: int
 
 
-class FloorRaised(msgspec.Struct, frozen=True):
+class FloorRaised(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
     """The sender told not to wait for anything below `floor`. `holes`: the spans [start, end) below it that never came."""
 
     stream: bytes
@@ -92,28 +92,28 @@ class FloorRaised(msgspec.Struct, frozen=True):
     holes: tuple[tuple[int, int], ...] = ()
 
 
-class CursorMoved(msgspec.Struct, frozen=True):
+class CursorMoved(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
     """We have all lines of a group's log up to `position`."""
 
     position: int
     group: str = CHANNEL
 
 
-class LineAccepted(msgspec.Struct, frozen=True):
+class LineAccepted(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):
     """Our newest line in a group's log is at `position`."""
 
     position: int
     group: str = CHANNEL
 
 
-class NumberUsed(msgspec.Struct, frozen=True):
+class NumberUsed(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=False):
     """A number of our stream to somebody was used for a group's line, so no message may have it."""
 
     stream: bytes
     number: int
 
 
-class RoomKept(msgspec.Struct, frozen=True):
+class RoomKept(msgspec.Struct, frozen=True, array_like=True, tag=12, gc=False):
     """The room that we are in (None: in none), and its members with their presence as last heard.
 
     `owes_leave`: we left a room, and the registry does not know it yet."""
@@ -123,7 +123,7 @@ class RoomKept(msgspec.Struct, frozen=True):
     owes_leave: bool = False
 
 
-class RowsSaved(msgspec.Struct, frozen=True):
+class RowsSaved(msgspec.Struct, frozen=True, array_like=True, tag=13, gc=False):
     """Rows of the table, and the version up to which our copy is complete since Unix time `at`."""
 
     rows: tuple[Row, ...]
@@ -131,7 +131,7 @@ class RowsSaved(msgspec.Struct, frozen=True):
     at: float
 
 
-class RegistryPinned(msgspec.Struct, frozen=True):
+class RegistryPinned(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False):
     """Our server is the registry with this identity key: trusted on first use, or accepted by the user after a change.
     `is_verified`: the user has named the key."""
 
@@ -139,11 +139,11 @@ class RegistryPinned(msgspec.Struct, frozen=True):
     is_verified: bool = False
 
 
-class RegistryVerified(msgspec.Struct, frozen=True):
+class RegistryVerified(msgspec.Struct, frozen=True, array_like=True, tag=15, gc=False):
     """The user has compared the key of our registry."""
 
 
-class Named(msgspec.Struct, frozen=True):
+class Named(msgspec.Struct, frozen=True, array_like=True, tag=16, gc=False):
     """Somebody's name, for lines that outlive the row of their author.
 
     `is_claimed`: only the author of a letter says so, and a name from the table is not replaced by it."""
@@ -153,41 +153,41 @@ class Named(msgspec.Struct, frozen=True):
     is_claimed: bool = False
 
 
-class FormerName(msgspec.Struct, frozen=True):
+class FormerName(msgspec.Struct, frozen=True, array_like=True, tag=17, gc=False):
     """A name that somebody had before. It finds them until somebody else has it."""
 
     identity: bytes
     name_key: str
 
 
-class NameBlocked(msgspec.Struct, frozen=True):
+class NameBlocked(msgspec.Struct, frozen=True, array_like=True, tag=18, gc=False):
     """The registry showed this row under a pinned name with another key. What is stored of the name stays as it is."""
 
     name_key: str
     row: Row
 
 
-class NameCleared(msgspec.Struct, frozen=True):
+class NameCleared(msgspec.Struct, frozen=True, array_like=True, tag=19, gc=False):
     """A name is not blocked any more. `replaced`: the old identity, if the user trusted the new one."""
 
     name_key: str
     replaced: bytes | None = None
 
 
-class PersonVerified(msgspec.Struct, frozen=True):
+class PersonVerified(msgspec.Struct, frozen=True, array_like=True, tag=20, gc=False):
     """The user has compared this person's key."""
 
     identity: bytes
 
 
-class OpeningTaken(msgspec.Struct, frozen=True):
+class OpeningTaken(msgspec.Struct, frozen=True, array_like=True, tag=21, gc=False):
     """This person began a session with us by the opening of this number. Earlier openings are void, after a restart too."""
 
     identity: bytes
     number: int
 
 
-class IgnoreChanged(msgspec.Struct, frozen=True):
+class IgnoreChanged(msgspec.Struct, frozen=True, array_like=True, tag=22, gc=False):
     """The user ignores this person, or does not any more."""
 
     identity: bytes

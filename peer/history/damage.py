@@ -1,57 +1,76 @@
-"""Notice at a start that a history has lost lines which were committed.
+"""Open a history with its journal: file what the last program could not, and notice what is lost.
 
-SQLite keeps the undamaged beginning of a write-ahead log and silently drops the rest, and it discards the log of a missing
-database. After a power cut that is right. But what was dropped had been acknowledged to its sender, who will not send it
-again, so the user must be told. See `docs/decisions/noticing-lost-history.md`.
+A program that was killed leaves records in the journal that the database does not have yet. They are filed before anything
+is loaded. Lines that were appended and are neither in the database nor in the journal are lost: they had been acknowledged
+to their senders, who will not send them again, so the user must be told. See `docs/decisions/noticing-lost-history.md`.
 """
 
 import contextlib
-import shutil
+import sqlite3
 from pathlib import Path
 
 from chatapp.peer.core.events import HistoryMissing, LinesLost
 from chatapp.peer.history.database import History
+from chatapp.peer.history.journal import Batch, RecordJournal
+from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage.journal import generation_in
 
 
 def open_history(
-    path: Path, *, server: str, is_new: bool
-) -> tuple[History, HistoryMissing | LinesLost | None]:
-    """Open a history, and tell what it has lost. Files from which SQLite would drop something are kept under another name.
-    `is_new`: there was no history before. Raises sqlite3.Error, OSError."""
-    log = Path(f"{path}-wal")
-    has_log = log.exists() and log.stat().st_size > 0
-    if not path.exists() or not path.stat().st_size:
-        kept = _copied(log) if has_log else None
+    path: Path, *, server: str, is_new: bool, disk: Disk | None = None
+) -> tuple[History, RecordJournal, HistoryMissing | LinesLost | None]:
+    """Open a history and its journal, and tell what is lost. `is_new`: there was no history before. Raises sqlite3.Error,
+    OSError."""
+    is_missing = not path.exists() or not path.stat().st_size
+    with contextlib.ExitStack() as undo:
+        journal = RecordJournal(path.parent, server=server, disk=disk)
+        undo.callback(journal.close)
         history = History(path, server=server)
-        history.accept_losses()
-        if is_new and kept is None:
-            return history, None
-        return history, HistoryMissing(path=str(path), kept_as=None if kept is None else kept.name)
-    # Whether anything is missing is known once SQLite has read the log; by then it may have changed it.
-    copy = _copied(log) if has_log else None
-    try:
-        history = History(path, server=server)
-    except BaseException:
-        _remove(copy)
-        raise
-    if not history.lost_lines:
-        _remove(copy)
-        return history, None
-    lost = LinesLost(path=str(path), count=history.lost_lines, kept_as=None if copy is None else copy.name)
-    history.accept_losses()
-    return history, lost
+        undo.callback(history.close)
+        lost = _replay(history, journal)
+        kept_as = journal.keep_damaged() if lost else None
+        history.see_from(server)
+        with contextlib.suppress(sqlite3.Error):
+            if journal.has_filed(history.filed) and history.sync():
+                journal.remove_filed(history.filed)
+        undo.pop_all()
+    if is_missing:
+        # The newest lines may have been in the journal still: the others went with the database.
+        found = history.maintenance.newest()
+        is_told = not is_new or found or lost
+        return history, journal, HistoryMissing(path=str(path), found=found) if is_told else None
+    if lost:
+        return history, journal, LinesLost(path=str(path), count=lost, kept_as=kept_as)
+    return history, journal, None
 
 
-def _copied(path: Path) -> Path:
-    """Copy a file to a name that nothing else has."""
-    number = 1
-    while (copy := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    shutil.copy2(path, copy)
-    return copy
+def file_leftovers(path: Path) -> None:
+    """File what a program that was killed left in the journal, for somebody who only reads. Nothing is done if a program
+    runs there, which does it itself, or if the files do not allow it. What is lost is left for the next start to tell."""
+    disk = Disk()
+    with contextlib.suppress(sqlite3.Error, OSError), contextlib.ExitStack() as undo:
+        folder = disk.open_root(path.parent)
+        undo.callback(disk.close, folder)
+        if not any(map(generation_in, disk.names(folder))) or (lock := disk.lock(folder, "lock")) is None:
+            return
+        undo.callback(disk.close, lock)
+        journal = RecordJournal(path.parent, server="")
+        undo.callback(journal.close)
+        history = History(path, server=journal.first_server)
+        undo.callback(history.close)
+        while (batch := journal.read(history.filed)) is not None and not batch.missing:
+            history.file(batch)
 
 
-def _remove(copy: Path | None) -> None:
-    if copy is not None:
-        with contextlib.suppress(OSError):
-            copy.unlink()
+def _replay(history: History, journal: RecordJournal) -> int:
+    """File all that the journal has. Return how many lines are missing."""
+    lost = 0
+    while (batch := journal.read(history.filed)) is not None:
+        history.file(batch)
+        lost += batch.missing
+    lost += max(0, journal.lines - history.filed.lines)
+    if lost:  # it is told once
+        here = history.filed._replace(lines=journal.lines)
+        history.file(Batch([], here, server=history.registries.server, missing=0))
+    journal.go_on_after(history.filed)
+    return lost

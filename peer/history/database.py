@@ -1,16 +1,18 @@
-"""Store what a core wants kept: messages, streams, the last table, in one SQLite file.
+"""The history as it is read: messages, streams, the last table, in one SQLite file.
 
-With WAL and synchronous=NORMAL, what is committed survives `kill -9`, at some 10 us for each commit. No commit
-waits for the disk, so a power cut may cost the last ones.
+It is filled from the journal, some time after the core has acknowledged what it stores: see `peer.history.commits`.
 """
 
 import contextlib
-import os
+import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import (
@@ -38,70 +40,40 @@ from chatapp.peer.core.records import (
     RowsSaved,
     Shown,
     ShownBehind,
-    can_wait,
     parties_of,
 )
 from chatapp.peer.core.trace import Stored
 from chatapp.peer.history import loading, schema
+from chatapp.peer.history.journal import Batch, Position
 from chatapp.peer.history.maintenance import Maintenance
 from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.registries import Registries
 from chatapp.peer.history.schema import damage_named
 from chatapp.wire.codec import encode
-from chatapp.wire.limits import RECORDS_WAITING_MAX, TEXTS_WAITING_MAX
 
-_ADD_OURS: Final = (
-    "INSERT INTO lines (stream, number, at_ms, text, state) "
-    f"VALUES (?, ?, ?, ?, {int(MessageState.UNSETTLED)})"
+_log = logging.getLogger("chatapp.peer")
+
+_ADD: Final = (
+    "INSERT {} INTO lines (stream, number, at_ms, text, state, late, behind, trace) "
+    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
 )
-_ADD_THEIRS: Final = (
-    "INSERT OR IGNORE INTO lines (stream, number, at_ms, text, late, behind) VALUES (?, ?, ?, ?, ?, ?)"
-)
+_ADD_OURS: Final = _ADD.format("")
+_ADD_THEIRS: Final = _ADD.format("OR IGNORE")
 _CHANGE: Final = (
     "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 )
 _MOVE: Final = "UPDATE lines SET stream = ?, number = ? WHERE stream = ? AND number = ?"
 _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
-_HOLE: Final = "INSERT INTO holes VALUES (?, ?, ?)"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
 _NAMED: Final = (
     "INSERT INTO names VALUES (?1, ?2, ?3) "
     "ON CONFLICT DO UPDATE SET name = ?2, is_claimed = ?3 WHERE is_claimed >= ?3"
 )
-_WATERMARK_SIZE: Final = 20
-"""Digits of an id."""
-
+_HOLE: Final = "INSERT INTO holes VALUES (?, ?, ?)"
+_OPENED: Final = "INSERT OR REPLACE INTO openings VALUES (?, ?)"
+_FILED: Final = 'UPDATE marks SET generation = ?, "offset" = ?, lines = ?'
 _BEHIND: Final = "UPDATE lines SET behind = ? WHERE stream = ? AND number = ?"
-
-
-_ADDS_LINES: Final = frozenset({OutgoingAdded, IncomingAdded})
-
-
-class Watermark:
-    """The id of the newest line that was committed, in a file beside the history.
-
-    It is written after each commit that adds lines. A history whose newest line has a lower id has lost lines. After a power
-    cut the file may be older than the history, which then seems complete; it never makes a complete history seem damaged."""
-
-    def __init__(self, history: Path) -> None:
-        """Raises OSError."""
-        path = history.with_suffix(".newest")
-        self._file: Final = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def read(self) -> int:
-        """Return the id; 0 if the file does not hold one."""
-        digits = os.pread(self._file, _WATERMARK_SIZE, 0)
-        return int(digits) if len(digits) == _WATERMARK_SIZE and digits.isdigit() else 0
-
-    def write(self, newest: int) -> None:
-        """Note the id, in one call, so that a crash leaves this id or the earlier one."""
-        with contextlib.suppress(OSError):  # with an earlier id, less is noticed
-            os.pwrite(self._file, b"%0*d" % (_WATERMARK_SIZE, newest), 0)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
 
 
 class History:
@@ -110,8 +82,6 @@ class History:
     def __init__(self, path: Path | str, *, server: str) -> None:
         """`server`: as the user types it (`wire.address.server_name`). Raises sqlite3.Error, OSError; the file is then as it
         was."""
-        self._watermark: Final = Watermark(path) if isinstance(path, Path) else None
-        """None for a history in memory."""
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
             with damage_named():
@@ -119,48 +89,69 @@ class History:
                 self._db.execute("PRAGMA synchronous=NORMAL")
                 schema.prepare(self._db)
                 self.registries: Final = Registries(self._db, server)
+                self.filed = self._position()
+                """Up to where the journal's records are here."""
         except BaseException:
             self._db.close()
-            if self._watermark is not None:
-                self._watermark.close()
             raise
         self._ours: Final = _StreamIds(self._db, self.registries, schema.OURS)
         self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = MessageQueries(self._db)
         self.maintenance: Final = Maintenance(self._db, self.lines)
 
-    @property
-    def lost_lines(self) -> int:
-        """How many committed lines are missing at the end of the history."""
-        noted = 0 if self._watermark is None else self._watermark.read()
-        return max(0, noted - self._newest())
+    def file(self, batch: Batch) -> None:
+        """Store the journal's next records, and that they are here, in one transaction. Raises sqlite3.Error; then nothing
+        has changed."""
+        self.see_from(batch.server)
+        try:
+            self.apply(batch.records, until=batch.until)
+        except sqlite3.IntegrityError as error:
+            # A fault of ours. What contradicts the history is left out, else nothing after it would ever be filed.
+            _log.error("history.db takes not every record: %s", error)
+            self.apply(batch.records, until=batch.until, leaves_out=True)
 
     @property
     def is_blank(self) -> bool:
         """Whether no message was ever stored and no registry ever let us in. Raises sqlite3.Error."""
-        return self._newest() == 0 and not self.registries.has_met_any
+        return self.maintenance.newest() == 0 and not self.registries.has_met_any
 
-    def accept_losses(self) -> None:
-        """Go on with what is there: `lost_lines` is 0 from now on."""
-        if self._watermark is not None:
-            self._watermark.write(self._newest())
-
-    def apply(self, records: Sequence[Record]) -> None:
-        """Store records in one transaction. Raises sqlite3.Error; then none of them is stored."""
+    def apply(
+        self, records: Sequence[Record], *, until: Position | None = None, leaves_out: bool = False
+    ) -> None:
+        """Store records in one transaction. Raises sqlite3.Error; then none of them is stored. `leaves_out`: go on without a
+        record that contradicts what is here."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         try:
-            for kind, same in groupby(records, type):
-                self._apply_run(kind, list(same))
+            if leaves_out:
+                for record in records:
+                    with contextlib.suppress(sqlite3.IntegrityError):
+                        self._apply([record])
+            else:
+                self._apply(records)
+            if until is not None:
+                execute(_FILED, until)
             execute("COMMIT")
-            if self._watermark is not None and any(type(record) in _ADDS_LINES for record in records):
-                self._watermark.write(self._newest())
         except BaseException:
             if self._db.in_transaction:
                 execute("ROLLBACK")
             self._forget_streams()  # some may have been created in the transaction that was rolled back
             self.registries.look_again()
             raise
+        if until is not None:
+            self.filed = until
+
+    def sync(self) -> bool:
+        """Wait until everything stored so far is on the disk. False while another program's reading prevents it. Raises
+        sqlite3.Error."""
+        _, logged, merged = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return bool(logged == merged)
+
+    def see_from(self, server: str) -> None:
+        """See the history from this server from now on. Raises sqlite3.Error."""
+        if server != self.registries.server:
+            self.registries.see_from(server)
+            self._forget_streams()
 
     def load(self) -> Loaded:
         """Return everything that the core starts with. Raises sqlite3.Error."""
@@ -169,56 +160,22 @@ class History:
     def close(self) -> None:
         """Merge the write-ahead log into the database, and close."""
         self._db.close()
-        if self._watermark is not None:
-            self._watermark.close()
 
-    def _newest(self) -> int:
-        return int(self._db.execute(schema.NEWEST_LINE).fetchone()[0])
+    def _position(self) -> Position:
+        found = self._db.execute('SELECT generation, "offset", lines FROM marks').fetchone()
+        return msgspec.convert(found, Position)
 
     def _forget_streams(self) -> None:
         self._ours.clear()
         self._theirs.clear()
 
-    def _apply_run(self, kind: type[Record], run: list[Record]) -> None:
-        """Store records of one kind, in order; for the frequent kinds, with one statement for all of them."""
-        ours, theirs, many = self._ours, self._theirs, self._db.executemany
-        # A class pattern for each record would cost more than storing it, so the kind is looked at once for each run.
-        if kind is OutgoingAdded:
-            many(_ADD_OURS, [(ours[r.stream], r.number, r.at_ms, r.text) for r in run])  # type: ignore[union-attr]
-        elif kind is OutgoingChanged:
-            many(_CHANGE, self._spans(run))
-        elif kind is IncomingAdded:
-            many(
-                _ADD_THEIRS,
-                [(theirs[r.stream], r.number, r.at_ms, r.text, r.late, r.behind) for r in run],  # type: ignore[union-attr]
-            )
-        elif kind is Shown:
-            many(_SHOWN, [(r.number, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
-        elif kind is FloorRaised:
-            many(_FLOOR, [(r.floor, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
-            found = {theirs[r.stream]: r.holes for r in run}  # type: ignore[union-attr]
-            many("DELETE FROM holes WHERE stream = ?", [(stream,) for stream in found])
-            many(_HOLE, [(stream, *hole) for stream, holes in found.items() for hole in holes])
-        elif kind is NumberUsed:
-            many(_USED, [(r.number, ours[r.stream]) for r in run])  # type: ignore[union-attr]
-        elif kind is OpeningTaken:
-            many("INSERT OR REPLACE INTO openings VALUES (?, ?)", [(r.identity, r.number) for r in run])  # type: ignore[union-attr]
-        else:
-            for record in run:
+    def _apply(self, records: Sequence[Record]) -> None:
+        pending = _Pending(self._db, self._ours, self._theirs, self._set_place)
+        for record in records:
+            if not pending.take(record):
+                pending.write()
                 self._apply_rare(record)
-
-    def _spans(self, changes: list[Record]) -> list[tuple[MessageState, Stored, int, int, int]]:
-        """Join changes of consecutive numbers into one: an acknowledgement settles many messages in the same way."""
-        spans: list[tuple[MessageState, Stored, int, int, int]] = []
-        for change in changes:
-            assert isinstance(change, OutgoingChanged)
-            stream, number = self._ours[change.stream], change.number
-            how = (change.state, change.trace, stream)
-            if spans and spans[-1][:3] == how and spans[-1][4] == number - 1:
-                spans[-1] = (*how, spans[-1][3], number)
-            else:
-                spans.append((*how, number, number))
-        return spans
+        pending.write()
 
     def _apply_rare(self, record: Record) -> None:
         execute, here = self._db.execute, self.registries.current
@@ -229,10 +186,6 @@ class History:
                 execute(_BEHIND, (1, self._theirs[stream], number))
             case ShownBehind(stream, number):
                 execute(_BEHIND, (0, self._theirs[stream], number))
-            case CursorMoved(position, group):
-                self._set_place("cursor", group, position)
-            case LineAccepted(position, group):
-                self._set_place("newest", group, position)
             case RoomKept():
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
             case RegistryPinned(identity, is_verified):
@@ -289,6 +242,138 @@ class History:
         )
 
 
+class _Pending:
+    """Records of the frequent kinds, merged: a line that was added and then changed is one row, and of numbers that only
+    rise the last one is written."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        ours: "_StreamIds",
+        theirs: "_StreamIds",
+        set_place: Callable[[str, str, int], None],
+    ) -> None:
+        self._db = db
+        self._ours = ours
+        self._theirs = theirs
+        self._set_place = set_place
+        self._lines: list[list[object]] = []
+        """Values for `_ADD`, in the order in which the lines were added; the first is whether the line is ours."""
+        self._added: dict[tuple[int, int], list[object]] = {}
+        """Those of our lines, by stream and number."""
+        self._changes: dict[tuple[int, int], tuple[MessageState, Stored]] = {}
+        """Of lines of ours that were added earlier."""
+        self._shown: dict[int, int] = {}
+        self._floors: dict[int, int] = {}
+        self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
+        self._used: dict[int, int] = {}
+        self._opened: dict[bytes, int] = {}
+        self._places: dict[tuple[str, str], int] = {}
+
+    def take(self, record: Record) -> bool:
+        """Take a record; False if it is of another kind, and what was taken has to be written before it."""
+        match record:  # without a pattern for the fields, which would cost more than storing them
+            case IncomingAdded():
+                self._add_theirs(record)
+            case OutgoingAdded():
+                self._add_ours(record)
+            case OutgoingChanged():
+                self._change(record)
+            case Shown():
+                _raise(self._shown, self._theirs[record.stream], record.number)
+            case FloorRaised():
+                self._raise_floor(record)
+            case NumberUsed():
+                _raise(self._used, self._ours[record.stream], record.number)
+            case CursorMoved():
+                self._places["cursor", record.group] = record.position
+            case LineAccepted():
+                self._places["newest", record.group] = record.position
+            case OpeningTaken():
+                self._opened[record.identity] = record.number
+            case _:
+                return False
+        return True
+
+    def write(self) -> None:
+        """Write what was taken, with few statements."""
+        many = self._db.executemany
+        for is_ours, lines in groupby(self._lines, itemgetter(0)):
+            many(_ADD_OURS if is_ours else _ADD_THEIRS, lines)
+        if self._changes:
+            many(_CHANGE, self._spans())
+        for statement, numbers in ((_SHOWN, self._shown), (_FLOOR, self._floors), (_USED, self._used)):
+            if numbers:
+                many(statement, [(number, stream) for stream, number in numbers.items()])
+                numbers.clear()
+        if self._holes:
+            many("DELETE FROM holes WHERE stream = ?", [(stream,) for stream in self._holes])
+            many(_HOLE, [(stream, *hole) for stream, holes in self._holes.items() for hole in holes])
+            self._holes.clear()
+        if self._opened:
+            many(_OPENED, self._opened.items())
+            self._opened.clear()
+        for (column, group), position in self._places.items():
+            self._set_place(column, group, position)
+        for taken in (self._lines, self._added, self._changes, self._places):
+            taken.clear()
+
+    def _raise_floor(self, raised: FloorRaised) -> None:
+        stream = self._theirs[raised.stream]
+        _raise(self._floors, stream, raised.floor)
+        self._holes[stream] = raised.holes
+
+    def _add_theirs(self, added: IncomingAdded) -> None:
+        self._lines.append(
+            [
+                False,
+                self._theirs[added.stream],
+                added.number,
+                added.at_ms,
+                added.text,
+                None,
+                added.late,
+                added.behind,
+                None,
+            ]
+        )
+
+    def _add_ours(self, added: OutgoingAdded) -> None:
+        key = (self._ours[added.stream], added.number)
+        if key in self._changes or key in self._added:
+            self.write()
+        row: list[object] = [True, *key, added.at_ms, added.text, MessageState.UNSETTLED, None, None, None]
+        self._lines.append(row)
+        self._added[key] = row
+
+    def _change(self, change: OutgoingChanged) -> None:
+        key = (self._ours[change.stream], change.number)
+        if (row := self._added.get(key)) is not None:
+            row[5] = change.state
+            if change.trace is not None:
+                row[8] = change.trace
+            return
+        trace = change.trace
+        if trace is None and key in self._changes:
+            trace = self._changes[key][1]
+        self._changes[key] = (change.state, trace)
+
+    def _spans(self) -> list[tuple[MessageState, Stored, int, int, int]]:
+        """Join changes of consecutive numbers into one: an acknowledgement settles many messages in the same way."""
+        spans: list[tuple[MessageState, Stored, int, int, int]] = []
+        for (stream, number), change in self._changes.items():
+            how = (*change, stream)
+            if spans and spans[-1][:3] == how and spans[-1][4] == number - 1:
+                spans[-1] = (*how, spans[-1][3], number)
+            else:
+                spans.append((*how, number, number))
+        return spans
+
+
+def _raise(numbers: dict[int, int], stream: int, number: int) -> None:
+    numbers[stream] = max(number, numbers.get(stream, number))
+
+
 class _StreamIds(dict[bytes, int]):
     """The ids of streams by their keys, looked up or created when they are first needed."""
 
@@ -307,72 +392,3 @@ class _StreamIds(dict[bytes, int]):
         ).fetchone()
         self[key] = int(id_)
         return int(id_)
-
-
-BATCH_SPAN: Final = 0.02
-"""Seconds for which records that no acknowledgement depends on wait for a commit that is made anyway."""
-
-STORE_AGAIN_AFTER: Final = 1.0
-"""Seconds between attempts to write to a disk that failed; nothing is acknowledged meanwhile."""
-
-
-class CommitQueue:
-    """Commits records in batches: immediately if an acknowledgement depends on one of them, else after a short wait."""
-
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self._waiting: list[Record] = []
-        self._texts_waiting = 0
-        """The total length of their texts."""
-        self._waiting_since = 0.0
-        self._is_urgent = False
-        self._again_at = 0.0
-        self.trouble: str | None = None
-        """What SQLite says when storing begins to fail. Whoever reports it sets it to None."""
-
-    def keep(self, records: Sequence[Record], *, now: float, is_last: bool = False) -> bool:
-        """Add records and commit if it is time; True when nothing that an acknowledgement depends on is left unstored.
-        `is_last`: no other commit will come."""
-        if records:
-            if not self._waiting:
-                self._waiting_since = now
-            self._waiting += records
-            for record in records:
-                self._texts_waiting += len(getattr(record, "text", ""))
-            self._is_urgent = self._is_urgent or not all(map(can_wait, records))
-        if not self._waiting:
-            return True
-        if now < self._again_at and not is_last:
-            return False
-        if not self._is_urgent and not is_last and now < self._waiting_since + BATCH_SPAN:
-            return True
-        return self._commit(now)
-
-    def use(self, history: History) -> None:
-        """Commit to this history from now on: the same file, opened again at another place."""
-        self._history = history
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much waits for a failing disk that no more must be added."""
-        return len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX
-
-    def next_timer(self) -> float | None:
-        """When to call `keep` again even if there is nothing to add."""
-        if not self._waiting:
-            return None
-        return max(self._again_at, self._waiting_since + BATCH_SPAN)
-
-    def _commit(self, now: float) -> bool:
-        try:
-            self._history.apply(self._waiting)
-        except sqlite3.Error as error:
-            if not self._again_at:
-                self.trouble = str(error)
-            self._again_at = now + STORE_AGAIN_AFTER
-            return False
-        self._again_at = 0.0
-        self._is_urgent = False
-        self._waiting.clear()
-        self._texts_waiting = 0
-        return True

@@ -18,9 +18,15 @@ class Registries:
     def __init__(self, db: sqlite3.Connection, server: str) -> None:
         """`server`: as the user types it, normalised (`wire.address.server_name`)."""
         self._db = db
-        self._server: Final = server
+        self.server = server
+        """The server, from which the history is seen."""
         self.current = self._look_up() or self._begin()
         """The row of the registry to which our server leads. Before the first contact, it is one without an identity."""
+
+    def see_from(self, server: str) -> None:
+        """See the history from this server from now on."""
+        self.server = server
+        self.look_again()
 
     def look_again(self) -> None:
         """Read again to which registry our server leads: a transaction that changed it may have been rolled back."""
@@ -42,7 +48,7 @@ class Registries:
         """Return the other servers that lead to our registry."""
         found = self._db.execute(
             "SELECT server FROM servers WHERE registry = ? AND server != ? ORDER BY server",
-            (self.current, self._server),
+            (self.current, self.server),
         )
         return [server for (server,) in found]
 
@@ -65,18 +71,18 @@ class Registries:
         """Find the row of our server's registry. Raises ValueError if the registry has no row."""
         found = self._db.execute(
             "SELECT registries.id FROM servers LEFT JOIN registries ON registries.id = registry WHERE server = ?",
-            (self._server,),
+            (self.server,),
         ).fetchone()
         if found is None:
             return None
         if found[0] is None:
-            raise ValueError(f"{self._server} leads to no registry")
+            raise ValueError(f"{self.server} leads to no registry")
         return int(found[0])
 
     def _begin(self) -> int:
         row = self._db.execute("INSERT INTO registries DEFAULT VALUES").lastrowid
         assert row is not None
-        self._db.execute("INSERT INTO servers VALUES (?, ?)", (self._server, row))
+        self._db.execute("INSERT INTO servers VALUES (?, ?)", (self.server, row))
         return row
 
     def _row_of(self, identity: bytes) -> int | None:
@@ -108,7 +114,7 @@ class Registries:
 
     def _move_to(self, registry: int) -> None:
         execute, before = self._db.execute, self.current
-        execute("UPDATE servers SET registry = ? WHERE server = ?", (registry, self._server))
+        execute("UPDATE servers SET registry = ? WHERE server = ?", (registry, self.server))
         self.current = registry
         if self._identity_of(before) is not None:
             return

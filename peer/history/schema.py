@@ -7,7 +7,8 @@ it.
 A message is one row of `lines`, whose id is the running number that the user sees. It is found by its stream and number
 through one index, and both are small integers: keys are stored once, in `streams`. So a message costs two insertions, each
 at the end of a B-tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second time, and
-`holes` those below a sender's floor that had not come when the floor was stored, as ranges [start, end).
+`holes` those below a sender's floor that had not come when the floor was stored, as ranges [start, end). `marks` says
+up to which line the search index goes, and up to where the journal's records are here.
 """
 
 import sqlite3
@@ -17,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 8
+VERSION: Final = 9
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -67,8 +68,9 @@ CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, is_claimed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE marks (indexed INTEGER NOT NULL);
-INSERT INTO marks VALUES (0);
+CREATE TABLE marks (
+    indexed INTEGER NOT NULL, generation INTEGER NOT NULL, "offset" INTEGER NOT NULL, lines INTEGER NOT NULL);
+INSERT INTO marks VALUES (0, 0, 0, 0);
 CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
 """
 

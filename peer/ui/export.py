@@ -1,6 +1,7 @@
 """The export of a whole history, as text for people and as JSON for programs.
 
-The history may belong to a peer that is running; nothing in it is changed.
+The history may belong to a peer that is running, which files what was said a moment ago by itself. Otherwise what a crash
+left in the journal is filed first; nothing else is changed.
 """
 
 import enum
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from chatapp.peer.core.trace import TraceStep, readable, unpacked
 from chatapp.peer.history import schema
+from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
 from chatapp.peer.ui.formatting import shown_time
 from chatapp.peer.ui.texts.history import NEVER_IN_TABLE
@@ -36,6 +38,7 @@ def history_of(name: str, home: Path) -> Path | None:
 
 def exported(path: Path, name: str, form: Format) -> Iterator[str]:
     """Yield the lines of a history without line ends, oldest first. Raises sqlite3.Error."""
+    file_leftovers(path)
     written = _in_txt if form is Format.TXT else _in_jsonl
     with closing(_open_read_only(path)) as db:
         for line in MessageQueries(db).all():

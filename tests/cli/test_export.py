@@ -1,5 +1,6 @@
 """`ChatApp export`: the files it writes, and its messages when it cannot write."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 import chatapp.__main__
 from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded
+from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.database import History
 
 CHECKOUT = Path(__file__).parents[2]
@@ -37,7 +39,29 @@ def test_all_lines_oldest_first(home: Path, capsys: pytest.CaptureFixture[str]) 
     assert chatapp.__main__.main(["export", "alice", "--format", "jsonl", "--data", str(home)]) == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["id"] for one in said] == list(range(1, LINES + 1))
-    assert sorted(os.listdir(home / "peers" / "n-alice")) == ["history.db", "history.newest"]
+    assert sorted(os.listdir(home / "peers" / "n-alice")) == ["history.db"]
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_what_a_crash_left_in_the_journal_is_exported_too(
+    home: Path, capsys: pytest.CaptureFixture[str], is_running: bool
+) -> None:
+    """A program that runs files it itself, within a moment."""
+    folder = home / "peers" / "n-alice"
+    history, journal, _ = open_history(folder / "history.db", server="there", is_new=False)
+    journal.append([IncomingAdded(b"b" * 32, 1, 0, "the last word", late=False)])
+    journal.close()
+    history.close()
+    left = sorted(path.read_bytes() for path in folder.glob("journal*"))
+    with open(folder / "lock", "wb") as lock:
+        if is_running:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for _ in range(2):
+            assert chatapp.__main__.main(["export", "alice", "--data", str(home)]) == 0
+            lines = capsys.readouterr().out.splitlines()
+            assert len(lines) == LINES + (not is_running)
+            assert ("the last word" in lines[-1]) is not is_running
+    assert sorted(path.read_bytes() for path in folder.glob("journal*")) == left
 
 
 def test_a_time_that_no_calendar_has_stops_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,7 @@ class Bot:
                     | happened.HistoryMissing()
                     | happened.LinesLost()
                     | happened.StorageFailed()
+                    | happened.HistoryBehind()
                     | happened.ReadersBehind()
                     | happened.FolderNotMoved()
                 ):

@@ -44,7 +44,7 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
     ("words", "is_terminal", "most", "absent"),
     [
         (PEER, False, 390, NOT_IN_A_PEER | {"prompt_toolkit"}),
-        (PEER, True, 540, NOT_IN_A_PEER),
+        (PEER, True, 570, NOT_IN_A_PEER),
         (["--desk", "127.0.0.1", "5000"], False, 400, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (["-s", "5000"], False, 365, NOT_AT_A_START | {"chatapp.peer", "prompt_toolkit", "sqlite3"}),
         (

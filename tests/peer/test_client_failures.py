@@ -4,15 +4,18 @@ import asyncio
 import errno
 import os
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.records import Record
 from chatapp.peer.history.database import History
+from chatapp.peer.history.journal import Batch, RecordJournal
 from chatapp.peer.keystore import KeyFolder
 from chatapp.wire.address import Address
+from chatapp.wire.errors import StoreBroken, StoreFull
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
@@ -23,21 +26,21 @@ __all__ = ["village"]
 async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.history.database.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         tried, works = asyncio.Event(), asyncio.Event()
-        apply, of_bob = History.apply, bob._open_node()._history
+        append, of_bob = RecordJournal.append, bob._open_node().commits._journal
 
-        def fails(history: History, records: list[object]) -> None:
-            if history is of_bob and not works.is_set():
+        def fails(journal: RecordJournal, records: Sequence[Record]) -> int:
+            if journal is of_bob and not works.is_set():
                 if len(tries) > 3:
                     tried.set()
                 tries.append(records)
-                raise sqlite3.OperationalError("database or disk is full")
-            apply(history, records)  # type: ignore[arg-type]
+                raise StoreFull("journal", "No space left on device")
+            return append(journal, records)
 
         tries: list[object] = []
-        monkeypatch.setattr(History, "apply", fails)
+        monkeypatch.setattr(RecordJournal, "append", fails)
         receipt = await alice.send("bob", "hi")
         await asyncio.wait_for(tried.wait(), WITHIN)
         assert receipt.state is MessageState.UNSETTLED
@@ -67,6 +70,28 @@ async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
         assert refused.reason is happened.RenameRefusal.OWN_DISK
         assert refused.detail == "/there/renaming.new: No space left on device"
         assert alice.name == "alice"
+
+
+async def test_a_database_that_cannot_be_written_stops_no_message(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said once. What was said meanwhile is in the past as soon as it can be."""
+    monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
+    async with village.peer("alice") as alice:
+        await next_of(alice, happened.Registered)
+        with monkeypatch.context() as broken:
+
+            def fails(history: History, batch: Batch) -> None:
+                raise sqlite3.OperationalError("database is locked")
+
+            broken.setattr(History, "file", fails)
+            assert await outcome_of(await alice.send("alice", "hi")) is MessageState.DELIVERED
+            assert (await next_of(alice, happened.HistoryBehind)).error == "database is locked"
+            assert alice.history.latest(1) == []
+            assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
+            rest = [event for event in alice.take_events() if isinstance(event, happened.StorageEvent)]
+            assert rest == []
+        assert [line.text for line in alice.history.latest(9)] == ["hi", "again"]
 
 
 # --- what fills up
@@ -139,15 +164,15 @@ def lines_in(event: happened.Event) -> tuple[happened.Line, ...]:
 async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.history.database.RECORDS_WAITING_MAX", 5)
-    monkeypatch.setattr("chatapp.peer.history.database.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.history.commits.RECORDS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice:
         with monkeypatch.context() as broken:
 
-            def fails(history: History, records: list[object]) -> None:
-                raise sqlite3.OperationalError("disk I/O error")
+            def fails(journal: RecordJournal, records: Sequence[Record]) -> int:
+                raise StoreBroken("journal", "Input/output error")
 
-            broken.setattr(History, "apply", fails)
+            broken.setattr(RecordJournal, "append", fails)
             receipt = await alice.send("alice", "0")
             for number in range(1, 50):
                 receipt = await alice.send("alice", str(number))

@@ -33,7 +33,7 @@ def test_a_history_that_is_none_is_left_and_it_is_said_what_to_do(history: Path)
 async def test_a_history_that_is_gone_is_told_first(history: Path) -> None:
     peer = Peer("alice", NOBODY, home=history.parents[2])
     assert await open_peer(peer) is None
-    assert peer.take_events()[0] == HistoryMissing(path=str(history), kept_as=None)
+    assert peer.take_events()[0] == HistoryMissing(path=str(history), found=0)
     await peer.close()
 
 

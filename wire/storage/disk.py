@@ -57,6 +57,10 @@ class Disk:
         # O_NONBLOCK: a named pipe must not hold up the start.
         return os.open(name, os.O_RDONLY | os.O_NONBLOCK | _FLAGS, dir_fd=folder)
 
+    def open_to_overwrite(self, folder: int, name: str) -> int:
+        """Open a file that holds one short value, creating it if it is missing."""
+        return os.open(name, os.O_WRONLY | os.O_CREAT | _FLAGS, _FILE_MODE, dir_fd=folder)
+
     def close(self, file: int) -> None:
         os.close(file)
 
@@ -71,6 +75,10 @@ class Disk:
 
     def write(self, file: int, data: bytes | memoryview) -> int:
         return os.write(file, data)
+
+    def overwrite(self, file: int, data: bytes) -> None:
+        """Replace the value in a file by another one of the same length. A crash leaves the one or the other."""
+        os.pwrite(file, data, 0)
 
     def cut(self, file: int, length: int) -> None:
         os.ftruncate(file, length)

@@ -124,15 +124,18 @@ _HEADER = struct.Struct(">II")
 _LENGTH = struct.Struct(">I")
 HEADER_SIZE = _HEADER.size
 
-# The largest payload. A mailbox holds 256 KiB and a frame 64 KiB, so a longer claim is damage.
 LARGEST_PAYLOAD = 1 << 20
+"""Bytes of a payload, unless its owner allows more: a mailbox holds 256 KiB and a frame 64 KiB."""
+
+LARGEST_CLAIM = 1 << 26
+"""Bytes of any payload: a longer claim is damage."""
 
 
-def frame(payload: bytes) -> bytes:
+def frame(payload: bytes, *, largest: int = LARGEST_PAYLOAD) -> bytes:
     """Return a payload as one whole record. Raises ValueError for an empty or oversized payload."""
     length = len(payload)
-    if not 0 < length <= LARGEST_PAYLOAD:
-        raise ValueError(f"a record holds 1 to {LARGEST_PAYLOAD} bytes, not {length}")
+    if not 0 < length <= largest:
+        raise ValueError(f"a record holds 1 to {largest} bytes, not {length}")
     return _HEADER.pack(length, crc32(payload, crc32(_LENGTH.pack(length)))) + payload
 
 
@@ -161,7 +164,7 @@ def _payload_at(data: bytes, start: int) -> bytes | None:
         return None
     length, checksum = _HEADER.unpack_from(data, start)
     end = begin + length
-    if not 0 < length <= LARGEST_PAYLOAD or end > len(data):
+    if not 0 < length <= LARGEST_CLAIM or end > len(data):
         return None
     payload = data[begin:end]
     return payload if crc32(payload, crc32(_LENGTH.pack(length))) == checksum else None

@@ -14,6 +14,7 @@ from chatapp.peer.core.events import (
     DutyEvent,
     Event,
     FolderNotMoved,
+    HistoryBehind,
     HistoryMissing,
     LeaveUnanswered,
     Line,
@@ -253,15 +254,18 @@ def _connection(event: ConnectionEvent) -> list[str]:
 def _storage(event: StorageEvent) -> str:
     """Say what is wrong with our own disk, or with the program that should read our events."""
     match event:
-        case HistoryMissing(path=path, kept_as=None):
+        case HistoryMissing(path=path, found=0):
             return f"{path} is missing: a new one was begun"
-        case HistoryMissing(path=path, kept_as=kept_as):
-            return f"{path} is missing: a new one was begun; its newest part was kept as {kept_as}"
+        case HistoryMissing(path=path, found=found):
+            return f"{path} is missing: a new one was begun, with the newest {counted(found, 'message', 'messages')}"
         case LinesLost(path=path, count=count, kept_as=kept_as):
             lost = f"{path} was damaged: its newest {counted(count, 'message is', 'messages are')} lost"
             return lost if kept_as is None else f"{lost}; the damaged file is kept as {kept_as}"
         case StorageFailed(error=error):
             return f"Nothing can be stored ({error}); messages are not acknowledged until that works again"
+        case HistoryBehind(error=error):
+            behind = "nothing is lost, but /history lacks the newest messages until then"
+            return f"history.db cannot be written ({error}); {behind}"
         case ReadersBehind():
             return "Too many messages wait to be shown: no more are taken until then"
         case FolderNotMoved(name=wanted, error=error):

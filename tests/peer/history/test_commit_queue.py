@@ -1,9 +1,11 @@
-"""When records reach the disk: promised ones at once, others batched; and a full disk."""
+"""When records reach the journal: promised ones at once, others batched; when they are filed; and disks that fail."""
 
+import errno
 import sqlite3
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from chatapp.peer.core.events import MessageState
@@ -17,95 +19,216 @@ from chatapp.peer.core.records import (
     Shown,
     can_wait,
 )
-from chatapp.peer.history.database import BATCH_SPAN, STORE_AGAIN_AFTER, CommitQueue, History
+from chatapp.peer.history import commits, journal
+from chatapp.peer.history.commits import BATCH_SPAN, IDLE_SPAN, STORE_AGAIN_AFTER, CommitQueue
+from chatapp.peer.history.database import History
+from chatapp.peer.history.journal import RecordJournal
+from chatapp.wire.storage.journal import scan
+from tests.wire.storage.disks import FailingDisk, no_room
 
 KEY = b"b" * 32
 PROMISED = IncomingAdded(KEY, 5, 0, "hi", False)
 PATIENT = CursorMoved(7)
 
 
-class Disk:
-    """A disk that stores whole batches, or is full."""
+class Rig:
+    """A queue over a journal on a disk that may fail, and a database that may be locked."""
 
-    def __init__(self) -> None:
-        self.is_full = False
-        self.batches: list[list[Record]] = []
-        self.tries = 0
-        self.commit_queue = CommitQueue(cast(History, self))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.disk = FailingDisk()
+        self.journal = RecordJournal(folder, server="here", disk=self.disk)
+        self.path = folder / "history.db"
+        self.history = History(self.path, server="here")
+        self.history._db.execute("PRAGMA busy_timeout = 1")
+        self.queue = CommitQueue(self.history, self.journal)
+        self.other = sqlite3.connect(self.path, isolation_level=None)
 
-    def apply(self, records: Sequence[Record]) -> None:
-        self.tries += 1
-        if self.is_full:
-            raise sqlite3.OperationalError("database or disk is full")
-        self.batches.append(list(records))
+    def fill_up(self) -> None:
+        self.disk.wrong = no_room
+
+    def make_room(self) -> None:
+        self.disk.wrong = lambda what: None
+
+    def stored(self) -> list[list[Record]]:
+        """The frames' records so far."""
+        payloads = [scan(path.read_bytes())[0][1:] for path in sorted(self.folder.glob("journal-*"))]
+        return [msgspec.msgpack.decode(turn, type=list[Record]) for turns in payloads for turn in turns]
+
+    def texts(self) -> list[str]:
+        """What is filed."""
+        return [line.text for line in self.history.lines.all()]
+
+    def close(self) -> None:
+        self.other.close()
+        self.queue.close(now=99.0)
+        self.history.close()
+        self.disk.kill()
 
 
 @pytest.fixture
-def disk() -> Disk:
-    return Disk()
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(tmp_path)
+    yield rig
+    rig.close()
 
 
-def test_what_a_promise_rests_on_is_committed_at_once(disk: Disk) -> None:
-    assert disk.commit_queue.keep([PROMISED], now=1.0)
-    assert disk.batches == [[PROMISED]]
-    assert disk.commit_queue.next_timer() is None
+def test_what_a_promise_rests_on_is_written_at_once(rig: Rig) -> None:
+    assert rig.queue.keep([PROMISED], now=1.0)
+    assert rig.stored() == [[PROMISED]]
+    assert rig.disk.steps.count("write") == 2  # and the beginning of the journal
 
 
-def test_the_rest_waits_for_company_and_not_for_ever(disk: Disk) -> None:
-    assert disk.commit_queue.keep([PATIENT], now=1.0)
-    assert disk.batches == []
-    assert disk.commit_queue.next_timer() == 1.0 + BATCH_SPAN
-    assert disk.commit_queue.keep([PROMISED], now=1.01)
-    assert disk.batches == [[PATIENT, PROMISED]]  # in their order
-    assert disk.commit_queue.keep([PATIENT], now=2.0)
-    assert disk.commit_queue.keep([], now=2.0 + BATCH_SPAN)
-    assert disk.batches[1:] == [[PATIENT]]
+def test_the_rest_waits_for_company_and_not_for_ever(rig: Rig) -> None:
+    assert rig.queue.keep([PATIENT], now=1.0)
+    assert rig.stored() == []
+    assert rig.queue.next_timer() == 1.0 + BATCH_SPAN
+    assert rig.queue.keep([PROMISED], now=1.01)
+    assert rig.stored() == [[PATIENT, PROMISED]]  # in their order
+    assert rig.queue.keep([PATIENT], now=2.0)
+    assert rig.queue.keep([], now=2.0 + BATCH_SPAN)
+    assert rig.stored()[1:] == [[PATIENT]]
 
 
-def test_nothing_waits_at_the_end(disk: Disk) -> None:
-    disk.commit_queue.keep([PATIENT], now=1.0)
-    assert disk.commit_queue.keep([], now=1.0, is_last=True)
-    assert disk.batches == [[PATIENT]]
+def test_nothing_waits_at_the_end(rig: Rig) -> None:
+    rig.queue.keep([PATIENT], now=1.0)
+    assert rig.queue.keep([], now=1.0, is_last=True)
+    assert rig.stored() == [[PATIENT]]
 
 
-def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(disk: Disk) -> None:
-    disk.is_full = True
-    assert not disk.commit_queue.keep([PROMISED], now=1.0)
-    assert disk.commit_queue.trouble is not None
-    assert "full" in disk.commit_queue.trouble
-    disk.commit_queue.trouble = None
+def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(rig: Rig) -> None:
+    rig.fill_up()
+    assert not rig.queue.keep([PROMISED], now=1.0)
+    assert rig.queue.trouble is not None
+    assert rig.queue.trouble.endswith("No space left on device")
+    rig.queue.trouble = None
     again = 1.0 + STORE_AGAIN_AFTER
-    assert disk.commit_queue.next_timer() == again
-    assert not disk.commit_queue.keep([PATIENT], now=again - 0.01)
-    assert disk.tries == 1
-    assert not disk.commit_queue.keep([], now=again)
-    assert disk.commit_queue.trouble is None
-    disk.is_full = False
-    assert disk.commit_queue.keep([], now=again + STORE_AGAIN_AFTER)
-    assert disk.batches == [[PROMISED, PATIENT]]
-    disk.is_full = True
-    assert not disk.commit_queue.keep([PROMISED], now=9.0)
-    assert disk.commit_queue.trouble is not None
+    assert rig.queue.next_timer() == again
+    tries = rig.disk.steps.count("write")
+    assert not rig.queue.keep([PATIENT], now=again - 0.01)
+    assert rig.disk.steps.count("write") == tries
+    assert not rig.queue.keep([], now=again)
+    assert rig.queue.trouble is None
+    rig.make_room()
+    assert rig.queue.keep([], now=again + STORE_AGAIN_AFTER)
+    assert rig.stored() == [[PROMISED, PATIENT]]
+    rig.fill_up()
+    assert not rig.queue.keep([PROMISED], now=9.0)
+    assert "No space" in str(rig.queue.trouble)
+    rig.make_room()
 
 
-def test_long_texts_fill_a_keeper_before_many_records_do(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.history.database.TEXTS_WAITING_MAX", 3_000)
-    disk.is_full = True
+def test_long_texts_fill_a_queue_before_many_records_do(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "TEXTS_WAITING_MAX", 3_000)
+    rig.fill_up()
     fullness = []
     for number in range(3):
-        disk.commit_queue.keep([IncomingAdded(b"b" * 32, number, 0, "x" * 1_000, False)], now=1.0)
-        fullness.append(disk.commit_queue.is_full)
-    disk.is_full = False
-    disk.commit_queue.keep([], now=1.0 + STORE_AGAIN_AFTER)
-    assert [*fullness, disk.commit_queue.is_full] == [False, False, True, False]
+        rig.queue.keep([IncomingAdded(KEY, number, 0, "x" * 1_000, False)], now=1.0)
+        fullness.append(rig.queue.is_full)
+    rig.make_room()
+    rig.queue.keep([], now=1.0 + STORE_AGAIN_AFTER)
+    assert [*fullness, rig.queue.is_full] == [False, False, True, False]
 
 
-def test_the_last_try_is_made_even_on_a_disk_that_was_full(disk: Disk) -> None:
-    disk.is_full = True
-    disk.commit_queue.keep([PROMISED], now=1.0)
-    assert not disk.commit_queue.keep([], now=1.1, is_last=True)
-    disk.is_full = False
-    assert disk.commit_queue.keep([], now=1.2, is_last=True)
+def test_the_last_try_is_made_even_on_a_disk_that_was_full(rig: Rig) -> None:
+    rig.fill_up()
+    rig.queue.keep([PROMISED], now=1.0)
+    assert not rig.queue.keep([], now=1.1, is_last=True)
+    rig.make_room()
+    assert rig.queue.keep([], now=1.2, is_last=True)
+
+
+@pytest.mark.parametrize("step", ["write", "create", "cut"])
+def test_what_was_refused_is_stored_once_it_is_taken(rig: Rig, step: str) -> None:
+    """Half a frame is cut off; where that fails, another generation is begun behind it."""
+    assert rig.queue.keep([OutgoingAdded(KEY, 1, 0, "one")], now=1.0)
+    if step == "create":
+        rig.journal.end()
+    failing = ("write", step)
+    rig.disk.wrong = lambda what: errno.EIO if what in failing else None
+    assert not rig.queue.keep([OutgoingAdded(KEY, 2, 0, "two")], now=2.0)
+    rig.make_room()
+    assert rig.queue.keep([OutgoingAdded(KEY, 3, 0, "three")], now=4.0)
+    assert rig.queue.file_all(now=4.0)
+    assert rig.texts() == ["one", "two", "three"]
+    assert rig.history.filed.lines == rig.journal.lines == 3
+
+
+def test_records_too_many_for_one_frame_take_several(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "LARGEST_CLAIM", 400)
+    assert rig.queue.keep([OutgoingAdded(KEY, number, 0, "x" * 50) for number in range(1, 30)], now=1.0)
+    assert rig.queue.file_all(now=1.0)
+    assert len(rig.texts()) == 29
+
+
+def test_records_are_filed_when_nothing_was_stored_for_a_moment(rig: Rig) -> None:
+    rig.queue.keep([PROMISED], now=1.0)
+    assert rig.queue.next_timer() == 1.0 + IDLE_SPAN
+    rig.queue.keep([Shown(KEY, 5)], now=1.02)
+    rig.queue.file_if_due(now=1.0 + IDLE_SPAN)
+    assert rig.texts() == []
+    rig.queue.file_if_due(now=1.02 + IDLE_SPAN)
+    assert rig.texts() == ["hi"]
+    assert rig.queue.next_timer() is None
+
+
+def test_much_is_filed_under_load_a_part_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "UNFILED_MAX", 250)
+    monkeypatch.setattr(journal, "READ_AT_ONCE", 170)  # a frame
+    for number in range(1, 5):
+        rig.queue.keep([OutgoingAdded(KEY, number, 0, "x" * 100)], now=1.0)
+        rig.queue.file_if_due(now=1.0)
+        assert len(rig.texts()) == max(0, number - 1)
+    assert rig.queue.next_timer() == 1.0 + IDLE_SPAN
+
+
+def test_a_database_that_cannot_be_written_is_told_of_once_and_lacks_nothing_later(rig: Rig) -> None:
+    rig.queue.keep([PROMISED], now=1.0)
+    rig.other.execute("BEGIN IMMEDIATE")
+    rig.queue.file_if_due(now=2.0)
+    assert rig.queue.filing_trouble == "database is locked"
+    rig.queue.filing_trouble = None
+    assert rig.queue.next_timer() == 2.0 + STORE_AGAIN_AFTER
+    assert not rig.queue.file_all(now=2.5)
+    assert rig.queue.filing_trouble is None
+    assert rig.queue.keep([Shown(KEY, 5)], now=2.5)  # and promises go on
+    rig.other.execute("ROLLBACK")
+    rig.queue.file_if_due(now=2.6)
+    assert rig.texts() == []
+    rig.queue.file_if_due(now=2.5 + STORE_AGAIN_AFTER)
+    assert rig.texts() == ["hi"]
+    assert rig.history.load().streams[KEY].shown == 5
+
+
+def test_a_generation_goes_when_it_is_filed_and_the_database_on_the_disk(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "GENERATION_MAX", 1)
+    for number in range(1, 4):
+        rig.queue.keep([OutgoingAdded(KEY, number, 0, str(number))], now=1.0)
+    assert len(journals_in(rig.folder)) == 3
+    rig.other.execute("BEGIN")
+    rig.other.execute("SELECT count(*) FROM lines").fetchone()  # a reader: the log cannot be merged entirely
+    assert rig.queue.file_all(now=2.0)
+    assert len(journals_in(rig.folder)) == 3
+    rig.other.execute("ROLLBACK")
+    rig.queue.keep([PROMISED], now=3.0)
+    assert rig.queue.file_all(now=3.0)
+    assert len(journals_in(rig.folder)) == 1
+    assert rig.texts() == ["1", "2", "3", "hi"]
+
+
+def test_the_end_leaves_no_journal(rig: Rig) -> None:
+    rig.queue.keep([PROMISED], now=1.0)
+    rig.queue.close(now=1.0)
+    assert journals_in(rig.folder) == []
+    assert rig.texts() == ["hi"]
+    rig.journal = RecordJournal(rig.folder, server="here", disk=rig.disk)
+    rig.queue.use(rig.history, rig.journal)
+
+
+def journals_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("journal-*")]
 
 
 def test_only_what_costs_no_more_than_a_recognised_repeat_can_wait() -> None:

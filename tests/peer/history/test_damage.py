@@ -1,5 +1,6 @@
 """Histories that lost lines: noticed at the start, told once, and what is damaged is kept."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,50 +9,67 @@ from typing import Final
 import pytest
 
 from chatapp.peer.core.events import HistoryMissing, LinesLost
-from chatapp.peer.core.records import CursorMoved, IncomingAdded, OutgoingAdded
+from chatapp.peer.core.records import CursorMoved, IncomingAdded, NumberUsed, OutgoingAdded, RegistryPinned
+from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import open_history
-from chatapp.peer.history.database import History, Watermark
+from chatapp.peer.history.database import History
+from chatapp.wire.storage.journal import HEADER_SIZE, scan
 from tests.peer.core.cast import Someone
 
 BOB: Final = Someone("bob")
 LINES: Final = 9
+FILED: Final = 4
+"""Lines of these that are in the database when the program is killed."""
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """Return a history as `kill -9` leaves it: a log of some commits, and its index, copied from an open database."""
-    return killed(tmp_path, LINES)
+    """As `kill -9` leaves one: a database with its log, and a journal with more, copied from under an open one."""
+    return killed(tmp_path / "a", LINES, filed=FILED)
 
 
-def killed(folder: Path, count: int) -> Path:
-    living, dead = folder / "living", folder / "dead"
-    for each in (living, dead):
-        each.mkdir()
-    db = History(living / "history.db", server="here")
-    for number in range(1, count + 1):
-        db.apply([OutgoingAdded(BOB.id, number, 0, f"line {number}")])
-        db.apply([CursorMoved(number)])
-    copy(living, dead)
+def killed(folder: Path, count: int, *, filed: int, first: int = 1, server: str = "here") -> Path:
+    """Say some lines and die. Return the history in a folder of the dead, from which it may be opened."""
+    living, dead = folder, folder.with_name(f"{folder.name}-dead")
+    living.mkdir(exist_ok=True)
+    dead.mkdir()
+    db, journal, _ = open_history(living / "history.db", server=server, is_new=True)
+    queue = CommitQueue(db, journal)
+    for number in range(first, first + count):
+        queue.keep([OutgoingAdded(BOB.id, number, 0, f"line {number}"), CursorMoved(number)], now=0.0)
+        if number == filed:
+            queue.file_all(now=0.0)
+    for path in living.iterdir():
+        (dead / path.name).write_bytes(path.read_bytes())
+    journal.close()
     db.close()
     return dead / "history.db"
-
-
-def copy(source: Path, target: Path) -> None:
-    for path in source.iterdir():
-        (target / path.name).write_bytes(path.read_bytes())
 
 
 def log_of(history: Path) -> Path:
     return Path(f"{history}-wal")
 
 
-def opened(history: Path, *, is_new: bool = False) -> tuple[int, HistoryMissing | LinesLost | None]:
-    """Return how many lines there are, and what is reported."""
-    db, damage = open_history(history, server="here", is_new=is_new)
+def journal_of(history: Path) -> Path:
+    (found,) = history.parent.glob("journal-*[0-9]")
+    return found
+
+
+def opened(history: Path, *, is_new: bool = False) -> tuple[list[str], HistoryMissing | LinesLost | None]:
+    """Return the lines that are there, and what is reported. The program ends in order."""
+    db, journal, damage = open_history(history, server="here", is_new=is_new)
     try:
-        return len(db.lines.latest(100)), damage
+        return [line.text for line in db.lines.latest(100)], damage
     finally:
+        CommitQueue(db, journal).close(now=0.0)
         db.close()
+
+
+def texts(*numbers: int) -> list[str]:
+    return [f"line {number}" for number in numbers]
+
+
+ALL: Final = texts(*range(1, LINES + 1))
 
 
 def kept(history: Path) -> list[str]:
@@ -62,9 +80,9 @@ def kept(history: Path) -> list[str]:
 def test_nothing_is_told_of_what_a_kill_leaves(history: Path, *, has_index: bool) -> None:
     if not has_index:
         Path(f"{history}-shm").unlink()
-    assert opened(history) == (LINES, None)
-    assert opened(history) == (LINES, None)  # closed in order: there is no log any more
-    assert kept(history) == []
+    assert opened(history) == (ALL, None)
+    assert opened(history) == (ALL, None)  # closed in order: there is neither a log nor a journal any more
+    assert sorted(os.listdir(history.parent)) == ["history.db", "journal.lines"]
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -72,151 +90,170 @@ def test_nothing_is_told_of_a_first_start(tmp_path: Path, *, is_there: bool) -> 
     history = tmp_path / "history.db"
     if is_there:
         history.touch()
-    assert opened(history, is_new=True) == (0, None)
+    assert opened(history, is_new=True) == ([], None)
 
 
-@pytest.mark.parametrize("size", [1, 24, 24 + 4_096, 2 * (24 + 4_096)])
-def test_what_was_never_committed_is_not_missed(history: Path, size: int) -> None:
-    """A kill may leave whole and half frames of a transaction behind what was committed."""
-    log = log_of(history).read_bytes()
-    log_of(history).write_bytes(log + log[-size:])
-    assert opened(history) == (LINES, None)
+def test_what_was_never_stored_is_not_missed(history: Path) -> None:
+    """A kill may leave the beginning of a turn behind what was stored."""
+    journal = journal_of(history)
+    whole = journal.read_bytes()
+    payloads, _ = scan(whole)
+    for size in range(1, HEADER_SIZE + len(payloads[-1])):
+        copy = history.parent.with_name(f"torn-{size}")
+        copy.mkdir()
+        for path in history.parent.iterdir():
+            (copy / path.name).write_bytes(path.read_bytes())
+        (copy / journal.name).write_bytes(whole + whole[-HEADER_SIZE - len(payloads[-1]) :][:size])
+        assert opened(copy / history.name) == (ALL, None)
 
 
-DAMAGES: Final[dict[str, Callable[[bytes], bytes]]] = {
-    "cut in half": lambda log: log[: len(log) // 2],
-    "of zeros": lambda log: bytes(len(log)),
-    "with zeros for its second half": lambda log: log[: len(log) // 2].ljust(len(log), b"\0"),
-    "with one bit flipped": lambda log: flipped(log, len(log) // 2),
-    "with one bit of the header flipped": lambda log: flipped(log, 9),
-    "cut within its header": lambda log: log[:20],
-    "of one byte": lambda log: log[:1],
+DAMAGES: Final[dict[str, Callable[[bytes, int], bytes]]] = {
+    "cut": lambda whole, at: whole[:at],
+    "of zeros from somewhere on": lambda whole, at: whole[:at].ljust(len(whole), b"\0"),
+    "with one bit flipped": lambda whole, at: whole[:at] + bytes((whole[at] ^ 16,)) + whole[at + 1 :],
 }
 
 
-def flipped(log: bytes, at: int) -> bytes:
-    return log[:at] + bytes((log[at] ^ 16,)) + log[at + 1 :]
-
-
-@pytest.mark.parametrize("has_index", [True, False])
+@pytest.mark.parametrize("turns", [1, 2])
 @pytest.mark.parametrize("how", DAMAGES)
-def test_a_damaged_log_is_told_once_and_kept(history: Path, how: str, *, has_index: bool) -> None:
-    if not has_index:
-        Path(f"{history}-shm").unlink()
-    log = log_of(history)
-    damaged = DAMAGES[how](log.read_bytes())
-    log.write_bytes(damaged)
-    there, damage = opened(history)
-    assert there < LINES
-    assert damage == LinesLost(path=str(history), count=LINES - there, kept_as=f"{log.name}.damaged-1")
-    assert Path(f"{log}.damaged-1").read_bytes() == damaged
+def test_a_damaged_journal_is_told_once_and_kept(history: Path, how: str, turns: int) -> None:
+    """In one of its last turns."""
+    journal = journal_of(history)
+    whole = journal.read_bytes()
+    end = len(whole) - (turns - 1) * (HEADER_SIZE + len(scan(whole)[0][-1]))
+    damaged = DAMAGES[how](whole, end - 1)
+    journal.write_bytes(damaged)
+    name = f"{journal.name}.damaged-1"
+    there = ALL[: LINES - turns]
+    assert opened(history) == (there, LinesLost(path=str(history), count=turns, kept_as=name))
+    assert (history.parent / name).read_bytes() == damaged
     assert opened(history) == (there, None)
 
 
-def test_a_log_that_is_gone_is_told(tmp_path: Path) -> None:
-    history = folded(tmp_path)
-    log_of(history).unlink()
-    assert opened(history) == (LINES, LinesLost(path=str(history), count=3, kept_as=None))
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("at", [0, 5, 60, -1])
+def test_damage_of_what_is_filed_costs_nothing(tmp_path: Path, how: str, at: int) -> None:
+    """Only what the database does not have is read from the journal."""
+    history = killed(tmp_path / "a", LINES, filed=LINES)
+    journal = journal_of(history)
+    whole = journal.read_bytes()
+    journal.write_bytes(DAMAGES[how](whole, at % len(whole)))
+    assert opened(history) == (ALL, None)
 
 
-def folded(folder: Path) -> Path:
-    """Return a history that was closed, then got three more lines and was killed."""
-    history = killed(folder, LINES)
-    opened(history)
-    later = folder / "later"
-    later.mkdir()
-    db = History(history, server="here")
-    for number in range(LINES + 1, LINES + 4):
-        db.apply([IncomingAdded(BOB.id, number, 0, f"line {number}", late=False, behind=False)])
-    copy(history.parent, later)
-    db.close()
-    return later / history.name
+@pytest.mark.parametrize("filed", [FILED, 0])
+def test_a_journal_that_is_gone_is_told(tmp_path: Path, filed: int) -> None:
+    history = killed(tmp_path / "a", LINES, filed=filed)
+    journal_of(history).unlink()
+    left = texts(*range(1, filed + 1))
+    assert opened(history) == (left, LinesLost(path=str(history), count=LINES - filed, kept_as=None))
+    assert opened(history) == (left, None)
 
 
-def test_a_log_whose_lines_the_database_has_as_well_is_not_missed(tmp_path: Path) -> None:
-    history = tmp_path / "history.db"
-    db = History(history, server="here")
-    db.apply([OutgoingAdded(BOB.id, 1, 0, "line")])
-    assert db.lines._db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0] == 0
-    dead = tmp_path / "dead"
-    dead.mkdir()
-    (dead / "history.db").write_bytes(history.read_bytes())
-    (dead / "history.newest").write_bytes((tmp_path / "history.newest").read_bytes())
-    db.close()
-    assert opened(dead / "history.db") == (1, None)
+@pytest.mark.parametrize("how", [*DAMAGES, "gone"])
+def test_a_damaged_log_of_the_database_costs_nothing(history: Path, how: str) -> None:
+    """SQLite goes back to an earlier commit, and the journal has what followed."""
+    log = log_of(history)
+    whole = log.read_bytes()
+    Path(f"{history}-shm").unlink()
+    if how == "gone":
+        log.unlink()
+    else:
+        log.write_bytes(DAMAGES[how](whole, len(whole) * 2 // 3))
+    assert opened(history) == (ALL, None)
+
+
+def test_a_history_from_an_earlier_copy_reports_what_it_lacks(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    copy = killed(folder, LINES, filed=FILED).read_bytes()
+    assert opened(folder / "history.db")[0] == ALL
+    (folder / "history.db").write_bytes(copy)
+    lost = LinesLost(path=str(folder / "history.db"), count=LINES, kept_as=None)
+    assert opened(folder / "history.db") == ([], lost)
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_without_the_database_the_log_is_kept_before_sqlite_throws_it_away(
-    history: Path, *, is_there: bool
-) -> None:
-    log = log_of(history).read_bytes()
+def test_without_the_database_the_journal_has_the_newest_lines(history: Path, *, is_there: bool) -> None:
     history.unlink()
     if is_there:
         history.touch()
-    told = HistoryMissing(path=str(history), kept_as=f"{log_of(history).name}.damaged-1")
-    assert opened(history) == (0, told)
-    assert Path(f"{log_of(history)}.damaged-1").read_bytes() == log
+    assert opened(history) == (ALL, HistoryMissing(path=str(history), found=LINES))
     history.unlink()
-    assert opened(history) == (0, HistoryMissing(path=str(history), kept_as=None))
-    assert opened(history) == (0, None)
+    assert opened(history) == ([], HistoryMissing(path=str(history), found=0))
+    assert opened(history) == ([], None)
 
 
-def test_each_damaged_log_is_kept_under_a_name_of_its_own(tmp_path: Path) -> None:
-    for number in (1, 2, 3):
-        history = tmp_path / "history.db"
-        log_of(history).write_bytes(f"damage {number}".encode())
-        history.unlink(missing_ok=True)
-        _, damage = opened(history)
-        assert isinstance(damage, HistoryMissing)
-        assert damage.kept_as == f"history.db-wal.damaged-{number}"
-    assert len(kept(history)) == 3
+@pytest.mark.parametrize("content", [b"", b"7", b"x" * 20, b"0" * 20, None])
+def test_a_count_of_lines_that_says_nothing_misses_nothing(history: Path, content: bytes | None) -> None:
+    count = history.parent / "journal.lines"
+    if content is None:
+        count.unlink()
+    else:
+        count.write_bytes(content)
+    journal_of(history).unlink()
+    assert opened(history) == (texts(*range(1, FILED + 1)), None)
 
 
-@pytest.mark.parametrize("content", [b"", b"7", b"x" * 20, b"0" * 20])
-def test_a_watermark_that_says_nothing_misses_nothing(history: Path, content: bytes) -> None:
-    history.with_suffix(".newest").write_bytes(content)
-    log_of(history).unlink()
-    history.write_bytes(b"")
-    db = History(history, server="here")
-    assert db.lost_lines == 0
+def test_several_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
+    history = killed(tmp_path / "a", 3, filed=2)
+    for life in range(1, 4):
+        history = killed(history.parent, 3, filed=3 * life + 1, first=3 * life + 1)
+    assert opened(history) == (texts(*range(1, 13)), None)
+
+
+def test_a_first_journal_between_others_that_is_gone_is_told(tmp_path: Path) -> None:
+    """A later one says how many lines there were before it."""
+    history = killed(tmp_path / "a", 3, filed=0)
+    db, journal, _ = open_history(history, server="here", is_new=False)
+    journal.append([OutgoingAdded(BOB.id, 4, 0, "line 4")])
+    journal.close()
+    db.apply([])
+    db._db.execute("DELETE FROM lines")
+    db._db.execute("UPDATE marks SET generation = 0, lines = 0")
+    db.close()
+    assert opened(history) == (["line 4"], LinesLost(path=str(history), count=3, kept_as=None))
+
+
+def test_records_are_filed_for_the_server_from_which_they_were_seen(tmp_path: Path) -> None:
+    registry, folder = b"r" * 32, tmp_path / "a"
+    folder.mkdir()
+    db, journal, _ = open_history(folder / "history.db", server="there", is_new=True)
+    journal.append([RegistryPinned(registry), CursorMoved(7), NumberUsed(BOB.id, 4)])
+    journal.close()
+    db.close()
+    db, journal, _ = open_history(folder / "history.db", server="here", is_new=False)
+    loaded = db.load()
+    assert (loaded.registry, loaded.groups, loaded.streams[BOB.id].last_sent) == (None, {}, 4)
+    db.see_from("there")
+    assert db.load().registry == registry
+    journal.close()
     db.close()
 
 
-def test_a_watermark_outlives_its_program(tmp_path: Path) -> None:
-    mark = Watermark(tmp_path / "history.db")
-    assert mark.read() == 0
-    for newest in (1, 10**12):
-        mark.write(newest)
-        assert mark.read() == newest
-    mark.close()
-    again = Watermark(tmp_path / "history.db")
-    assert again.read() == 10**12
-    again.close()
-
-
 def test_the_newest_line_is_never_dropped(tmp_path: Path) -> None:
-    """Otherwise the history would seem to have lost the line, and its id would be used again."""
+    """Else its id would be given again."""
     db = History(tmp_path / "history.db", server="here")
     db.apply([IncomingAdded(BOB.id, number, 0, "x", late=False, behind=False) for number in (1, 2)])
     db._db.execute("UPDATE streams SET shown = 9")
     while db.maintenance.drop_oldest(lines_kept=0):
         pass
     assert [line.number for line in db.lines.all()] == [2]
-    assert db.lost_lines == 0
     db.close()
 
 
-def test_an_empty_log_is_not_kept(history: Path) -> None:
-    history.unlink()
-    log_of(history).write_bytes(b"")
-    assert opened(history) == (0, HistoryMissing(path=str(history), kept_as=None))
-
-
-def test_a_history_that_does_not_open_leaves_no_copy_of_its_log(history: Path) -> None:
+def test_a_history_that_does_not_open_leaves_its_journal(history: Path) -> None:
     history.write_bytes(b"no history" * 1_000)
     Path(f"{history}-shm").unlink()
     log_of(history).write_bytes(b"no log")
+    whole = journal_of(history).read_bytes()
     with pytest.raises(sqlite3.DatabaseError):
         open_history(history, server="here", is_new=False)
     assert kept(history) == []
+    assert journal_of(history).read_bytes() == whole
+
+
+@pytest.mark.parametrize("content", [b"", b"journal", b"\0" * 100])
+def test_a_journal_that_is_none_stops_no_start(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "journal-000000000003").write_bytes(content)
+    assert opened(tmp_path / "history.db", is_new=True) == ([], None)
+    assert not list(tmp_path.glob("journal-*"))

@@ -21,6 +21,7 @@ from chatapp.peer.core.events import (
     EnteredRoom,
     Event,
     FolderNotMoved,
+    HistoryBehind,
     HistoryMissing,
     Ignored,
     KeyChanged,
@@ -451,12 +452,12 @@ LINES: list[tuple[Event, list[str]]] = [
     (Renumbered(to="bob", numbers={1: 7}), []),
     (PersonTyping(name="bob"), []),
     (
-        HistoryMissing(path="/a/history.db", kept_as=None),
+        HistoryMissing(path="/a/history.db", found=0),
         ["[/a/history.db is missing: a new one was begun.]"],
     ),
     (
-        HistoryMissing(path="/a/history.db", kept_as="x"),
-        ["[/a/history.db is missing: a new one was begun; its newest part was kept as x.]"],
+        HistoryMissing(path="/a/history.db", found=2),
+        ["[/a/history.db is missing: a new one was begun, with the newest 2 messages.]"],
     ),
     (
         LinesLost(path="/a/history.db", count=1, kept_as=None),
@@ -469,6 +470,12 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         StorageFailed(error="disk I/O error"),
         ["[Nothing can be stored (disk I/O error); messages are not acknowledged until that works again.]"],
+    ),
+    (
+        HistoryBehind(error="locked"),
+        [
+            "[history.db cannot be written (locked); nothing is lost, but /history lacks the newest messages until then.]"
+        ],
     ),
     (ReadersBehind(), ["[Too many messages wait to be shown: no more are taken until then.]"]),
     (

@@ -55,6 +55,14 @@ class WatchedDisk(Disk):
         self.step("write")
         return super().write(file, data)
 
+    def open_to_overwrite(self, folder: int, name: str) -> int:
+        self.step("open_to_overwrite")
+        return self._opened(super().open_to_overwrite(folder, name))
+
+    def overwrite(self, file: int, data: bytes) -> None:
+        self.step("overwrite")
+        super().overwrite(file, data)
+
     def cut(self, file: int, length: int) -> None:
         self.step("cut")
         super().cut(file, length)

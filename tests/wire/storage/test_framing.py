@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.storage.journal import HEADER_SIZE, LARGEST_PAYLOAD, frame, scan, unframe
+from chatapp.wire.storage.journal import HEADER_SIZE, LARGEST_CLAIM, LARGEST_PAYLOAD, frame, scan, unframe
 
 payloads = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
 
@@ -78,6 +78,9 @@ def test_zeros_are_no_records(size: int) -> None:
 def test_a_claim_beyond_the_largest_is_damage() -> None:
     assert scan(b"\xff" * 64) == ([], 0)
     assert scan(frame(b"x" * LARGEST_PAYLOAD))[1] == HEADER_SIZE + LARGEST_PAYLOAD
+    most = frame(b"x" * LARGEST_CLAIM, largest=LARGEST_CLAIM)
+    assert scan(most)[1] == len(most)
+    assert scan(frame(b"x" * (LARGEST_CLAIM + 1), largest=LARGEST_CLAIM + 1)) == ([], 0)
 
 
 @pytest.mark.parametrize("payload", [b"", bytes(LARGEST_PAYLOAD + 1)])

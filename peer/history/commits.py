@@ -1,0 +1,158 @@
+"""When records reach the disk: the journal at once, if an acknowledgement depends on them, and the database later.
+
+The database is filled from the journal when nothing was stored for a moment, when much waits, before a reader looks, and at
+the end; a part at a time, so that no message waits for it.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from chatapp.peer.core.records import Record, can_wait
+from chatapp.peer.history.database import History
+from chatapp.peer.history.journal import RecordJournal
+from chatapp.wire.errors import StoreError
+from chatapp.wire.limits import RECORDS_WAITING_MAX, TEXTS_WAITING_MAX
+
+BATCH_SPAN: Final = 0.02
+"""Seconds for which records that no acknowledgement depends on wait for a write that is made anyway."""
+
+STORE_AGAIN_AFTER: Final = 1.0
+"""Seconds between attempts to write to a disk that failed; nothing is acknowledged meanwhile."""
+
+IDLE_SPAN: Final = 0.05
+"""Seconds without a write after which the database is filled."""
+
+UNFILED_MAX: Final = 512 * 1024
+"""Bytes in the journal, some 4,096 records, beyond which the database is filled even under load: what is left is done by the
+next start after a crash."""
+
+
+class CommitQueue:
+    """Writes records to the journal in batches, and files them in the database."""
+
+    def __init__(self, history: History, journal: RecordJournal) -> None:
+        self._history = history
+        self._journal = journal
+        self._waiting: list[Record] = []
+        self._texts_waiting = 0
+        """The total length of their texts, once the disk has failed."""
+        self._waiting_since = 0.0
+        self._is_urgent = False
+        self._again_at = 0.0
+        self._unfiled = 0
+        """Bytes in the journal that the database does not have yet."""
+        self._idle_at = 0.0
+        self._file_again_at = 0.0
+        self.trouble: str | None = None
+        """Why the journal cannot be written, when that begins. Whoever reports it sets it to None."""
+        self.filing_trouble: str | None = None
+        """What SQLite says when filing begins to fail. Whoever reports it sets it to None."""
+
+    def keep(self, records: Sequence[Record], *, now: float, is_last: bool = False) -> bool:
+        """Add records and write if it is time; True when nothing that an acknowledgement depends on is left unstored.
+        `is_last`: no other write will come."""
+        if records:
+            if not self._waiting:
+                self._waiting_since = now
+            self._waiting += records
+            self._is_urgent = self._is_urgent or not all(map(can_wait, records))
+            if self._again_at:
+                self._texts_waiting += _texts_of(records)
+        if not self._waiting:
+            return True
+        if now < self._again_at and not is_last:
+            return False
+        if not self._is_urgent and not is_last and now < self._waiting_since + BATCH_SPAN:
+            return True
+        return self._write(now)
+
+    def use(self, history: History, journal: RecordJournal) -> None:
+        """Use these from now on: the same files, opened again at another place."""
+        self._history, self._journal = history, journal
+        self._unfiled = journal.unread(history.filed)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for a failing disk that no more must be added."""
+        return len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX
+
+    def next_timer(self) -> float | None:
+        """When to call `keep` and `file_if_due` again even if there is nothing to add."""
+        dues = []
+        if self._waiting:
+            dues.append(max(self._again_at, self._waiting_since + BATCH_SPAN))
+        if self._unfiled:
+            dues.append(max(self._file_again_at, self._idle_at if self._unfiled < UNFILED_MAX else 0.0))
+        return min(dues, default=None)
+
+    def file_if_due(self, *, now: float) -> None:
+        """File some records if it is time."""
+        if (
+            self._unfiled
+            and now >= self._file_again_at
+            and (now >= self._idle_at or self._unfiled >= UNFILED_MAX)
+        ):
+            self._file(now)
+
+    def file_all(self, *, now: float) -> bool:
+        """File all records that are stored. False if the database cannot be written: it lacks the newest ones then."""
+        while self._unfiled:
+            if not self._file(now):
+                return False
+        return True
+
+    def close(self, *, now: float) -> bool:
+        """File all records, and close the journal. False if something cannot be filed: it stays until the next start."""
+        is_filed = self.file_all(now=now)
+        if is_filed:
+            self._journal.end()
+            with contextlib.suppress(sqlite3.Error):
+                self._tidy()
+        self._journal.close()
+        return is_filed
+
+    def _write(self, now: float) -> bool:
+        before = self._journal.size
+        try:
+            while self._waiting:
+                del self._waiting[: self._journal.append(self._waiting)]
+        except StoreError as error:
+            if not self._again_at:
+                self.trouble = str(error)
+            self._again_at = now + STORE_AGAIN_AFTER
+            self._texts_waiting = _texts_of(self._waiting)
+            return False
+        finally:
+            self._unfiled += self._journal.size - before
+        self._idle_at = now + IDLE_SPAN
+        self._again_at = 0.0
+        self._is_urgent = False
+        self._texts_waiting = 0
+        return True
+
+    def _file(self, now: float) -> bool:
+        """File some records. False if the database cannot be written."""
+        try:
+            if (batch := self._journal.read(self._history.filed)) is not None:
+                self._history.file(batch)
+            self._tidy()
+        except (sqlite3.Error, OSError) as error:
+            if not self._file_again_at:
+                self.filing_trouble = str(error)
+            self._file_again_at = now + STORE_AGAIN_AFTER
+            return False
+        self._file_again_at = 0.0
+        self._unfiled = 0 if batch is None else self._journal.unread(batch.until)
+        return True
+
+    def _tidy(self) -> None:
+        """Remove what the journal has no more use for."""
+        filed = self._history.filed
+        if self._journal.has_filed(filed) and self._history.sync():
+            self._journal.remove_filed(filed)
+
+
+def _texts_of(records: Sequence[Record]) -> int:
+    return sum(len(getattr(record, "text", "")) for record in records)
