@@ -80,8 +80,8 @@ class NameRefused(ChatAppError):
         return f'"{quoted(self.name)}" is not a name: {self.reason}'
 
 
-class FormRefused(ChatAppError):
-    """An invalid entry in the help desk's form; `what` is the field, `reason` says what is allowed."""
+class EntryRefused(ChatAppError):
+    """An invalid entry; `what` says which one, `reason` what is allowed."""
 
     def __init__(self, what: str, text: str, reason: str) -> None:
         super().__init__(what, text, reason)
@@ -93,17 +93,12 @@ class FormRefused(ChatAppError):
         return f'{self.what}: "{quoted(self.text)}" {self.reason}'
 
 
-class AddressRefused(ChatAppError):
+class FormRefused(EntryRefused):
+    """An invalid entry in the help desk's form; `what` is the field."""
+
+
+class AddressRefused(EntryRefused):
     """Text that is not a port, address or host; `what` is the argument for which it was given."""
-
-    def __init__(self, what: str, text: str, reason: str) -> None:
-        super().__init__(what, text, reason)
-        self.what = what
-        self.text = text
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f'{self.what}: "{quoted(self.text)}" {self.reason}'
 
 
 class PortInUse(ChatAppError):
