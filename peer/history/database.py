@@ -54,7 +54,7 @@ from chatapp.wire.codec import encode
 _log = logging.getLogger("chatapp.peer")
 
 _ADD: Final = (
-    "INSERT {} INTO lines (stream, number, at_ms, text, state, late, behind, trace) "
+    "INSERT {} INTO lines (stream, number, at_ms, text, state, is_late, is_overtaken, trace) "
     "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
 )
 _ADD_OURS: Final = _ADD.format("")
@@ -70,10 +70,10 @@ _NAMED: Final = (
     "INSERT INTO names VALUES (?1, ?2, ?3) "
     "ON CONFLICT DO UPDATE SET name = ?2, is_claimed = ?3 WHERE is_claimed >= ?3"
 )
-_HOLE: Final = "INSERT INTO holes VALUES (?, ?, ?)"
+_HOLE: Final = "INSERT INTO missing_numbers VALUES (?, ?, ?)"
 _OPENED: Final = "INSERT OR REPLACE INTO openings VALUES (?, ?)"
-_FILED: Final = 'UPDATE marks SET generation = ?, "offset" = ?, lines = ?'
-_BEHIND: Final = "UPDATE lines SET behind = ? WHERE stream = ? AND number = ?"
+_FILED: Final = 'UPDATE progress SET generation = ?, "offset" = ?, lines = ?'
+_OVERTAKEN: Final = "UPDATE lines SET is_overtaken = ? WHERE stream = ? AND number = ?"
 
 
 class History:
@@ -162,7 +162,7 @@ class History:
         self._db.close()
 
     def _position(self) -> Position:
-        found = self._db.execute('SELECT generation, "offset", lines FROM marks').fetchone()
+        found = self._db.execute('SELECT generation, "offset", lines FROM progress').fetchone()
         return msgspec.convert(found, Position)
 
     def _forget_streams(self) -> None:
@@ -183,9 +183,9 @@ class History:
             case OutgoingMoved(stream, number, to_stream, to_number):
                 execute(_MOVE, (self._ours[to_stream], to_number, self._ours[stream], number))
             case Overtaken(stream, number):
-                execute(_BEHIND, (1, self._theirs[stream], number))
+                execute(_OVERTAKEN, (1, self._theirs[stream], number))
             case ShownBehind(stream, number):
-                execute(_BEHIND, (0, self._theirs[stream], number))
+                execute(_OVERTAKEN, (0, self._theirs[stream], number))
             case RoomKept():
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
             case RegistryPinned(identity, is_verified):
@@ -198,8 +198,8 @@ class History:
             case Named(identity, name, is_claimed):
                 execute(_NAMED, (identity, name, is_claimed))
             case FormerName(identity, name_key):
-                execute("DELETE FROM formers WHERE registry = ? AND identity = ?", (here, identity))
-                execute("INSERT OR REPLACE INTO formers VALUES (?, ?, ?)", (here, name_key, identity))
+                execute("DELETE FROM former_names WHERE registry = ? AND identity = ?", (here, identity))
+                execute("INSERT OR REPLACE INTO former_names VALUES (?, ?, ?)", (here, name_key, identity))
             case NameBlocked(name_key, row):
                 execute("INSERT OR REPLACE INTO blocked VALUES (?, ?, ?)", (here, name_key, encode(row)))
             case NameCleared():
@@ -216,13 +216,15 @@ class History:
         execute, here = self._db.execute, self.registries.current
         execute("DELETE FROM blocked WHERE registry = ? AND name_key = ?", (here, cleared.name_key))
         whose = "WHERE registry = ? AND identity = ?"
-        execute(f"INSERT OR REPLACE INTO dropped SELECT * FROM people {whose}", (here, cleared.replaced))
-        for table in ("people", "formers", "verified"):
+        execute(
+            f"INSERT OR REPLACE INTO replaced_people SELECT * FROM people {whose}", (here, cleared.replaced)
+        )
+        for table in ("people", "former_names", "verified"):
             execute(f"DELETE FROM {table} {whose}", (here, cleared.replaced))
 
     def _set_place(self, column: str, group: str, position: int) -> None:
         self._db.execute(
-            f"INSERT INTO places (registry, name, {column}) VALUES (?, ?, ?) "
+            f"INSERT INTO log_positions (registry, name, {column}) VALUES (?, ?, ?) "
             f"ON CONFLICT (registry, name) DO UPDATE SET {column} = excluded.{column}",
             (self.registries.current, group, position),
         )
@@ -307,7 +309,7 @@ class _Pending:
                 many(statement, [(number, stream) for stream, number in numbers.items()])
                 numbers.clear()
         if self._holes:
-            many("DELETE FROM holes WHERE stream = ?", [(stream,) for stream in self._holes])
+            many("DELETE FROM missing_numbers WHERE stream = ?", [(stream,) for stream in self._holes])
             many(_HOLE, [(stream, *hole) for stream, holes in self._holes.items() for hole in holes])
             self._holes.clear()
         if self._opened:

@@ -49,7 +49,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
     ).fetchone()
     rows, broken = _rows(db, "people", registry)
     blocked, _ = _rows(db, "blocked", registry)
-    dropped, _ = _rows(db, "dropped", registry)
+    dropped, _ = _rows(db, "replaced_people", registry)
     streams, known = _streams(db, registry), {row.card.identity for row in rows}
     return Loaded(
         registry=msgspec.convert(identity, Key | None),
@@ -67,7 +67,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         unknown_authors=_unknown_authors(db, streams, known),
         unresolved_names=_unknown(db, streams, known),
         former_names=dict(
-            db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))
+            db.execute("SELECT identity, name_key FROM former_names WHERE registry = ?", (registry,))
         ),
         replaced=tuple(
             row
@@ -124,7 +124,7 @@ def _rows(db: sqlite3.Connection, table: str, registry: int) -> tuple[list[Row],
 
 
 def _groups(db: sqlite3.Connection, registry: int) -> dict[str, StoredGroup]:
-    rows = db.execute("SELECT name, cursor, newest FROM places WHERE registry = ?", (registry,))
+    rows = db.execute("SELECT name, cursor, newest FROM log_positions WHERE registry = ?", (registry,))
     return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
 
 
@@ -134,8 +134,8 @@ def _room(db: sqlite3.Connection, registry: int) -> RoomKept:
 
 
 _IN_HOLES: Final = """
-SELECT lines.stream, number FROM holes
-    JOIN lines ON lines.stream = holes.stream AND number >= start AND number < "end" """
+SELECT lines.stream, number FROM missing_numbers
+    JOIN lines ON lines.stream = missing_numbers.stream AND number >= start AND number < "end" """
 
 _HIGHEST: Final = """
 SELECT (SELECT max(number) FROM lines WHERE stream = ?1 AND number < ?2),
@@ -147,7 +147,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     streams: dict[bytes, StoredStream] = {}
     here = (schema.EVERYWHERE, registry)
     holes: dict[int, list[tuple[int, int]]] = {}
-    for id_, start, end in db.execute('SELECT stream, start, "end" FROM holes'):
+    for id_, start, end in db.execute('SELECT stream, start, "end" FROM missing_numbers'):
         holes.setdefault(id_, []).append((start, end))
     late: dict[int, list[int]] = {}
     for id_, number in db.execute(_IN_HOLES):
@@ -161,7 +161,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             shown=shown,
             seen=(*late.get(id_, ()), *(number for (number,) in seen)),
             holes=tuple(holes.get(id_, ())),
-            gone=tuple(db.execute('SELECT start, "end" FROM gone WHERE stream = ?', (id_,))),
+            gone=tuple(db.execute('SELECT start, "end" FROM dropped_numbers WHERE stream = ?', (id_,))),
             unshown=_unshown(db, id_, shown),
         )
     for id_, key, settled, last in db.execute(
@@ -189,8 +189,8 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
 
 def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredIncoming, ...]:
     rows = db.execute(
-        "SELECT number, at_ms, text, behind FROM lines WHERE stream = ?1 AND number > ?2 UNION "
-        "SELECT number, at_ms, text, behind FROM lines WHERE stream = ?1 AND behind = 1 ORDER BY number",
+        "SELECT number, at_ms, text, is_overtaken FROM lines WHERE stream = ?1 AND number > ?2 UNION "
+        "SELECT number, at_ms, text, is_overtaken FROM lines WHERE stream = ?1 AND is_overtaken = 1 ORDER BY number",
         (stream, shown),
     )
     return tuple(StoredIncoming(number, at_ms, text, bool(behind)) for number, at_ms, text, behind in rows)

@@ -52,14 +52,15 @@ UPDATE streams SET settled = coalesce(
     (SELECT max(number) + 1 FROM lines
         WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL}), settled) WHERE ours"""
 _UNNEEDED: Final = """
-DELETE FROM gone WHERE "end" <= (SELECT floor FROM streams WHERE id = stream) AND NOT EXISTS
-    (SELECT 1 FROM holes WHERE holes.stream = gone.stream AND holes.start < gone."end" AND gone.start < holes."end")"""
+DELETE FROM dropped_numbers WHERE "end" <= (SELECT floor FROM streams WHERE id = stream) AND NOT EXISTS
+    (SELECT 1 FROM missing_numbers AS missing WHERE missing.stream = dropped_numbers.stream
+        AND missing.start < dropped_numbers."end" AND dropped_numbers.start < missing."end")"""
 _DROPPABLE: Final = f"""
 SELECT lines.id, stream, number, NOT ours AND (number >= floor OR EXISTS
-        (SELECT 1 FROM holes WHERE holes.stream = lines.stream AND start <= number AND number < "end")),
+        (SELECT 1 FROM missing_numbers WHERE missing_numbers.stream = lines.stream AND start <= number AND number < "end")),
     length(text) FROM lines JOIN streams ON streams.id = stream
     WHERE stream = ? AND number > ? AND lines.id < (SELECT max(id) FROM lines) AND CASE WHEN ours THEN state IN ({_FINAL})
-        ELSE number <= shown AND coalesce(behind, 0) = 0 END
+        ELSE number <= shown AND coalesce(is_overtaken, 0) = 0 END
     ORDER BY number LIMIT ?"""
 """A line that is not settled or not shown stays, however old it is. Where a line may come a second time (its number is
 not below its sender's floor, or in a hole), its number is kept. The newest line always stays, because the next id follows
@@ -238,13 +239,15 @@ class Maintenance:
             raise
 
     def _keep_number(self, stream: int, number: int) -> None:
-        """Remember that a line had this number. Numbers in a row share one row of `gone`: keeping the lines themselves
-        would let a sender who never raises the floor fill the file."""
+        """Remember that a line had this number. Numbers in a row share one row of `dropped_numbers`: keeping the lines
+        themselves would let a sender who never raises the floor fill the file."""
         longer = self._db.execute(
-            'UPDATE gone SET "end" = ?2 + 1 WHERE stream = ?1 AND "end" = ?2', (stream, number)
+            'UPDATE dropped_numbers SET "end" = ?2 + 1 WHERE stream = ?1 AND "end" = ?2', (stream, number)
         )
         if not longer.rowcount:
-            self._db.execute("INSERT OR REPLACE INTO gone VALUES (?1, ?2, ?2 + 1)", (stream, number))
+            self._db.execute(
+                "INSERT OR REPLACE INTO dropped_numbers VALUES (?1, ?2, ?2 + 1)", (stream, number)
+            )
 
 
 class MaintenanceSchedule:

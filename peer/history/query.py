@@ -85,7 +85,7 @@ class MessageQueries:
             return []
         self.index.catch_up()
         return self._newest(
-            f"{_LINE} WHERE lines.id IN (SELECT rowid FROM words WHERE words MATCH ?) AND {_IS_HEARD} "
+            f"{_LINE} WHERE lines.id IN (SELECT rowid FROM search_index WHERE search_index MATCH ?) AND {_IS_HEARD} "
             "ORDER BY lines.id DESC LIMIT ?",
             (wanted, max(limit, 0)),
         )

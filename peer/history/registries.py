@@ -8,7 +8,15 @@ import msgspec
 from chatapp.wire.codec import decode_row, encode
 from chatapp.wire.errors import DecodeError
 
-_KEPT_FOR: Final = ("people", "places", "formers", "blocked", "verified", "dropped", "room")
+_KEPT_FOR: Final = (
+    "people",
+    "log_positions",
+    "former_names",
+    "blocked",
+    "verified",
+    "replaced_people",
+    "room",
+)
 """The tables whose rows belong to a registry, besides `streams`."""
 
 
@@ -102,7 +110,7 @@ class Registries:
         if before is None:
             return
         execute("UPDATE registries SET version = 0 WHERE id = ?", (registry,))
-        execute("DELETE FROM places WHERE registry = ?", (registry,))
+        execute("DELETE FROM log_positions WHERE registry = ?", (registry,))
         for table in ("people", "blocked"):
             key = "identity" if table == "people" else "name_key"
             rows = execute(f"SELECT {key}, row FROM {table} WHERE registry = ?", (registry,)).fetchall()

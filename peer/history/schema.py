@@ -6,9 +6,10 @@ it.
 
 A message is one row of `lines`, whose id is the running number that the user sees. It is found by its stream and number
 through one index, and both are small integers: keys are stored once, in `streams`. So a message costs two insertions, each
-at the end of a B-tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second time, and
-`holes` those below a sender's floor that had not come when the floor was stored, as ranges [start, end). `marks` says
-up to which line the search index goes, and up to where the journal's records are here.
+at the end of a B-tree, and its id costs nothing. `is_late`: it came as mail or from a log. `is_overtaken`: a later line of
+its stream was shown before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
+`missing_numbers` those below a sender's floor that had not come when the floor was stored, as ranges [start, end).
+`progress` says up to which line the search index goes, and up to where the journal's records are here.
 """
 
 import sqlite3
@@ -18,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 9
+VERSION: Final = 10
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -36,10 +37,10 @@ CREATE TABLE servers (server TEXT NOT NULL PRIMARY KEY, registry INTEGER NOT NUL
 CREATE TABLE people (
     registry INTEGER NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, identity)
     ) WITHOUT ROWID;
-CREATE TABLE places (
+CREATE TABLE log_positions (
     registry INTEGER NOT NULL, name TEXT NOT NULL, cursor INTEGER, newest INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (registry, name)) WITHOUT ROWID;
-CREATE TABLE formers (
+CREATE TABLE former_names (
     registry INTEGER NOT NULL, name_key TEXT NOT NULL, identity BLOB NOT NULL, PRIMARY KEY (registry, name_key)
     ) WITHOUT ROWID;
 CREATE TABLE blocked (
@@ -47,7 +48,7 @@ CREATE TABLE blocked (
     ) WITHOUT ROWID;
 CREATE TABLE verified (
     registry INTEGER NOT NULL, identity BLOB NOT NULL, PRIMARY KEY (registry, identity)) WITHOUT ROWID;
-CREATE TABLE dropped (
+CREATE TABLE replaced_people (
     registry INTEGER NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, identity)
     ) WITHOUT ROWID;
 CREATE TABLE room (registry INTEGER NOT NULL PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
@@ -57,21 +58,21 @@ CREATE TABLE streams (
     settled INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, UNIQUE (key, ours, registry));
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    state INTEGER, late INTEGER, behind INTEGER, text TEXT NOT NULL, trace BLOB);
+    state INTEGER, is_late INTEGER, is_overtaken INTEGER, text TEXT NOT NULL, trace BLOB);
 CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);
-CREATE INDEX lines_behind ON lines (stream) WHERE behind = 1;
-CREATE TABLE gone (
+CREATE INDEX lines_overtaken ON lines (stream) WHERE is_overtaken = 1;
+CREATE TABLE dropped_numbers (
     stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
-CREATE TABLE holes (
+CREATE TABLE missing_numbers (
     stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
 CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, is_claimed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE marks (
+CREATE TABLE progress (
     indexed INTEGER NOT NULL, generation INTEGER NOT NULL, "offset" INTEGER NOT NULL, lines INTEGER NOT NULL);
-INSERT INTO marks VALUES (0, 0, 0, 0);
-CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
+INSERT INTO progress VALUES (0, 0, 0, 0);
+CREATE VIRTUAL TABLE search_index USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
 """
 
 

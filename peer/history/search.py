@@ -1,7 +1,7 @@
 """Find messages by the words in them, with one full-text index.
 
 Indexing must not slow down storing. So lines are indexed later: while the peer is idle, when it ends, and at the latest
-when somebody searches. `marks.indexed` is the id up to which all lines are indexed. The index holds no text of its own
+when somebody searches. `progress.indexed` is the id up to which all lines are indexed. The index holds no text of its own
 (`content=''`). In scripts that are written without spaces, each character is indexed as a word, and a search for several
 of them is a search for a phrase: any part of a Chinese, Japanese or Thai sentence is found.
 """
@@ -56,7 +56,7 @@ class SearchIndex:
     def catch_up(self, most: int | None = None) -> bool:
         """Index lines that are not indexed yet, at most so many; True when some are left."""
         execute = self._db.execute
-        (indexed,) = execute("SELECT indexed FROM marks").fetchone()
+        (indexed,) = execute("SELECT indexed FROM progress").fetchone()
         (newest,) = execute("SELECT coalesce(max(id), 0) FROM lines").fetchone()
         if indexed >= newest:
             return False
@@ -64,10 +64,10 @@ class SearchIndex:
         execute("BEGIN IMMEDIATE")
         try:
             execute(
-                "INSERT INTO words (rowid, text) SELECT id, spread(text) FROM lines WHERE id > ? AND id <= ?",
+                "INSERT INTO search_index (rowid, text) SELECT id, spread(text) FROM lines WHERE id > ? AND id <= ?",
                 (indexed, until),
             )
-            execute("UPDATE marks SET indexed = ?", (until,))
+            execute("UPDATE progress SET indexed = ?", (until,))
             execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -79,7 +79,7 @@ class SearchIndex:
         """Remove lines from the index, within the transaction that drops them and while their text is still there: FTS5
         needs it, since the index has none of its own."""
         self._db.executemany(
-            "INSERT INTO words (words, rowid, text) SELECT 'delete', id, spread(text) FROM lines "
-            "WHERE id = ? AND id <= (SELECT indexed FROM marks)",
+            "INSERT INTO search_index (search_index, rowid, text) SELECT 'delete', id, spread(text) FROM lines "
+            "WHERE id = ? AND id <= (SELECT indexed FROM progress)",
             [(id_,) for id_ in ids],
         )

@@ -209,7 +209,7 @@ def test_a_first_journal_between_others_that_is_gone_is_told(tmp_path: Path) -> 
     journal.close()
     db.apply([])
     db._db.execute("DELETE FROM lines")
-    db._db.execute("UPDATE marks SET generation = 0, lines = 0")
+    db._db.execute("UPDATE progress SET generation = 0, lines = 0")
     db.close()
     assert opened(history) == (["line 4"], LinesLost(path=str(history), count=3, kept_as=None))
 

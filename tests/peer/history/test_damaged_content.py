@@ -35,7 +35,7 @@ def spoil(path: Path, statement: str, *values: object) -> None:
         ("UPDATE lines SET state = ? WHERE id = 2", 99),
         ("UPDATE registries SET version = ?", "new"),
         ("UPDATE registries SET identity = ?", b"short"),
-        ("UPDATE places SET cursor = ?", 0.5),
+        ("UPDATE log_positions SET cursor = ?", 0.5),
         ("INSERT INTO room VALUES (1, ?)", b"\xa1\xff"),
         ("INSERT INTO ignored VALUES (?)", "bob"),
     ],
@@ -82,7 +82,7 @@ def test_reading_the_names_of_people_does_so_too(path: Path) -> None:
 
 
 def test_an_index_mark_that_is_not_a_number_is_reported_too(path: Path) -> None:
-    spoil(path, "UPDATE marks SET indexed = ?", b"")
+    spoil(path, "UPDATE progress SET indexed = ?", b"")
     history = History(path, server="registry")
     with pytest.raises(Damaged):
         history.lines.search("hi", 10)
