@@ -60,6 +60,8 @@ class DrivenCore(Protocol):
     def dropped(self) -> Counter[str]: ...
     @property
     def link_port(self) -> int: ...
+    @property
+    def link_renewals(self) -> int: ...
     def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None: ...
     def handle_timer(self, *, now: float) -> None: ...
     def wants_link(self) -> bool: ...
@@ -176,7 +178,10 @@ class Connection:
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
         if self._is_current(link):
             core = self._node.core
+            renewals = core.link_renewals
             call_guarded(core.receive_frames, frames, now=self._now(), dropped=core.dropped)
+            if core.link_renewals > renewals:
+                _log.debug("link has new keys")
             self._take_turn()
 
     def link_closed(self, link: TcpLink, reason: str) -> None:

@@ -26,6 +26,7 @@ from chatapp.registry.effects import (
     Fault,
     LinkEnded,
     LinkEndReason,
+    LinkRenewed,
     NamesSkipped,
     Note,
     Offer,
@@ -157,7 +158,8 @@ class RegistryCore:
             return
         kind = frame[:1]
         if kind == _RENEWAL:
-            self._links.renewal_came(link, frame)
+            if self._links.renewal_came(link, frame):
+                self._outputs.note(LinkRenewed(address=link.remote))
             return
         caller = Caller(identity=link.identity, link=link.number)
         if kind == _GROUP:

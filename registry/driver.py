@@ -16,7 +16,7 @@ from typing import Final
 from chatapp.registry.access import AccessLists
 from chatapp.registry.adminclient import AdminSpool
 from chatapp.registry.core import RegistryCore
-from chatapp.registry.effects import DropReason, Fault
+from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.registry.outputs import Output
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.texts import LINK_ENDS, event_line
@@ -26,6 +26,9 @@ from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.errors import StoreError, StoreFull, quoted
 
 _log = logging.getLogger(__name__)
+
+_LEVELS: Final[dict[type[Event], int]] = {Fault: logging.ERROR, LinkRenewed: logging.DEBUG}
+"""The levels of the log's lines for events; those not named here are for information."""
 
 _STORED_AGAIN: Final = "the disk takes what is to be stored again"
 
@@ -338,8 +341,7 @@ class RegistryDriver:
             self._show(output.console_lines)
         self._answer_admin()
         for event in output.events:
-            level = logging.ERROR if isinstance(event, Fault) else logging.INFO
-            _log.log(level, "%s", quoted(event_line(event)))
+            _log.log(_LEVELS.get(type(event), logging.INFO), "%s", quoted(event_line(event)))
         self._arm()
 
     def _note_backlogs(self) -> None:

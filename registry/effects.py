@@ -117,6 +117,12 @@ class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
     reason: LinkEndReason
 
 
+class LinkRenewed(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of a link were renewed, on both sides."""
+
+    address: Address
+
+
 class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
     """The disk refused entries."""
 
@@ -138,7 +144,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Event: TypeAlias = (
-    PeerRegistered | NameChanged | RegistrationRefused | LinkEnded | StoreFailed | NamesSkipped | Fault
+    PeerRegistered
+    | NameChanged
+    | RegistrationRefused
+    | LinkEnded
+    | LinkRenewed
+    | StoreFailed
+    | NamesSkipped
+    | Fault
 )
 
 

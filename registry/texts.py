@@ -12,6 +12,7 @@ from chatapp.registry.effects import (
     Fault,
     LinkEnded,
     LinkEndReason,
+    LinkRenewed,
     NameChanged,
     NamesSkipped,
     PeerRegistered,
@@ -156,6 +157,8 @@ def event_line(event: Event) -> str:
             return f"{event.name} was turned away from {event.address}: {event.reason.name}"
         case LinkEnded():
             return f"link of {event.address} ended: {LINK_ENDS[event.reason]}"
+        case LinkRenewed():
+            return f"link of {event.address} has new keys"
         case StoreFailed():
             return f"not stored: {event.reason}"
         case NamesSkipped():

@@ -657,6 +657,11 @@ class PeerCore:
         """The registry's TCP port."""
         return self._connection.link_port
 
+    @property
+    def link_renewals(self) -> int:
+        """How often the keys of the links were renewed."""
+        return self._connection.link_renewals
+
     def records_to_store(self) -> list[Record]:
         """Return the records to store, once; call `records_stored` when they are on disk."""
         return self._out.drain_records() + self._streams.marks()

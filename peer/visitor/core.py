@@ -272,6 +272,11 @@ class VisitorCore:
         """The registry's TCP port."""
         return self._connection.link_port
 
+    @property
+    def link_renewals(self) -> int:
+        """How often the keys of the links were renewed."""
+        return self._connection.link_renewals
+
     def wants_stored(self) -> StoredVisit | None:
         """Drained: store this, then call `stored`."""
         return self._visit.wants_stored()

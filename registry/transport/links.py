@@ -345,12 +345,14 @@ class Links:
             self._take_relayed(link)
         self._queue(link, frame(link.session.seal(payload)))
 
-    def renewal_came(self, link: PeerLink, data: bytes) -> None:
-        """Handle a frame that renews the link's keys (clause 9.6). Raises SealError."""
+    def renewal_came(self, link: PeerLink, data: bytes) -> bool:
+        """Handle a frame that renews the link's keys (clause 9.6). Return whether that was the last one. Raises
+        SealError."""
         assert link.session is not None
         answer = link.session.renewal_came(data)
         if answer:
             self._queue(link, frame(answer))
+        return not answer
 
     def relay(self, body: bytes, *, sender: int) -> None:
         """Queue the same bytes, one object, for all attached links but the sender's."""

@@ -271,3 +271,8 @@ class RegistryConnection:
     def link_port(self) -> int:
         """The registry's TCP port; 0 while it is not known."""
         return self._session.welcome.link_port if self._session.welcome is not None else 0
+
+    @property
+    def link_renewals(self) -> int:
+        """How often the keys of our links were renewed."""
+        return self._link.renewals

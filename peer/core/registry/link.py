@@ -69,6 +69,8 @@ class RegistryLink:
         self._is_asked = False
         """Whether we have sent a Ping since then."""
         self._is_read = True
+        self.renewals = 0
+        """How often the keys of our links were renewed."""
         self.state = LinkState.DOWN
         self.tried_since: float | None = None
         """Since when attempts to connect fail, or the first one is pending; None: the last one succeeded."""
@@ -153,6 +155,7 @@ class RegistryLink:
         if kind == _RENEWAL:
             self._out.append(frame(self._session.renewal_came(data)))
             self._keys_are_new(now)
+            self.renewals += 1
             payload = b""
         else:
             payload = self._session.open(data)

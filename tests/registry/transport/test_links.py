@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from chatapp.registry.effects import DropReason, LinkEndReason
+from chatapp.registry.effects import DropReason, LinkEndReason, LinkRenewed
 from chatapp.registry.transport.links import QUEUED_MAX
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind
@@ -168,10 +168,12 @@ class TestPace:
 
 class TestRenewal:
     def test_a_peer_renews_the_keys_of_its_link(self, rig: Rig, bob: Hand) -> None:
+        rig.events.clear()
         for _ in range(3):
             bob.renew_link()
             assert [type(notice) for notice in bob.ask(Ping(1))] == [Pong]
         assert not rig.core.dropped
+        assert [type(event) for event in rig.events] == [LinkRenewed] * 3
 
     def test_frames_sent_meanwhile_open(self, rig: Rig, bob: Hand) -> None:
         bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))

@@ -333,6 +333,7 @@ class TestRenewal:
             wire.now = began + turn * RENEW_AFTER
             assert wire.end.next_timer() == wire.now
             assert wire.renews()
+            assert wire.end.renewals == turn
 
     def test_an_idle_link_is_not_until_it_is_of_use_again(self, wire: Wire) -> None:
         self.idle_until(wire, wire.now + 10 * RENEW_AFTER)
