@@ -339,6 +339,7 @@ class PeerCore:
             table=self._table,
             registry_status=self._registry_status,
             clock=self.clock,
+            rng=self._rng,
             dropped=self.dropped,
         )
         self._monitor = RegistryMonitor(

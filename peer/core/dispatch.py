@@ -1,5 +1,6 @@
 """Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the table."""
 
+import random
 from collections import Counter
 
 from chatapp.peer.core.catch_up import CatchUp
@@ -11,6 +12,7 @@ from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import OpenedDatagram, PeerTransport
 from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import SKIPPED_MAX
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.registration import RegistryMonitor
@@ -89,6 +91,7 @@ class Dispatcher:
         table: Table,
         registry_status: RegistryStatus,
         clock: WallClock,
+        rng: random.Random,
         dropped: Counter[str],
     ) -> None:
         self._transport = transport
@@ -106,6 +109,7 @@ class Dispatcher:
         self._table = table
         self._registry_status = registry_status
         self._clock = clock
+        self._rng = rng
         self._dropped = dropped
         self._unread: dict[bytes, Contact] = {}
         """Contacts with frames of the present batch of datagrams, of which the consequences were not drawn yet."""
@@ -238,8 +242,9 @@ class Dispatcher:
     def _numbers_reported(self, contact: Contact, number: int, now: float) -> None:
         """Our numbers begin above what this reader knows."""
         assert contact.conversation is not None
-        contact.conversation.outgoing.learn(number)
-        self._outbox.numbers_reported(contact, number, now=now)
+        skip = self._rng.randrange(SKIPPED_MAX)
+        contact.conversation.outgoing.learn(number, skip=skip)
+        self._outbox.numbers_reported(contact, number, skip=skip, now=now)
 
     def _look_for(self, contact: Contact, now: float) -> None:
         """Somebody does not answer: they may have another address, or a new session after a restart. Find out."""

@@ -86,14 +86,16 @@ def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
     known = int((WALL + 3_600.0) * 1_000_000)
     ours.receive(bob.seal([6, known]))
     told = sorted(parts_of(bob, ours))
-    assert [frame[1] for frame in told] == [known, known + 1]
+    first = told[0][1]
+    assert known <= first < known + 2**32, "above that by a random number below 2^32"
+    assert [frame[1] for frame in told] == [first, first + 1]
     assert [unpacked(frame[4])[1] for frame in told] == ["one", "two"]
     renumbered = [event for event in ours.seen if isinstance(event, happened.Renumbered)]
     assert renumbered == [
-        happened.Renumbered(to="bob", numbers=dict(zip(provisional, (known, known + 1), strict=True)))
+        happened.Renumbered(to="bob", numbers=dict(zip(provisional, (first, first + 1), strict=True)))
     ]
-    ours.receive(bob.seal([6, known + 1_000]))
-    assert ours.core.sending.send("bob", "three", now=ours.now).number == known + 2, "they begin once"
+    ours.receive(bob.seal([6, first + 1_000]))
+    assert ours.core.sending.send("bob", "three", now=ours.now).number == first + 2, "they begin once"
 
 
 def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> None:
@@ -109,7 +111,7 @@ def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> Non
     ours.is_disk_slow = False
     ours.settle()
     ours.settle()
-    assert [frame[1] for frame in parts_of(bob, ours)] == [int(WALL * 1_000_000)]
+    assert [frame[1] >= int(WALL * 1_000_000) for frame in parts_of(bob, ours)] == [True]
 
 
 def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> None:

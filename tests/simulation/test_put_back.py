@@ -122,6 +122,33 @@ def test_what_the_lost_state_left_with_the_registry_is_shown(
     assert_shown_once(carol, to_everybody(shown))
 
 
+def test_a_member_who_answers_later_knows_the_numbers_of_the_lost_state(world: World, tmp_path: Path) -> None:
+    """Bob answers first. He was away when alice used the numbers that are lost, and his clock is slow as well."""
+    alice, bob, carol = world.people
+    shown = say(world, alice, "before")
+    backup = Backup(alice, tmp_path)
+    bob.crash()
+    world.network.run_for(ALONE)
+    shown |= say(world, alice, "lost")
+    world.house.crash()
+    assert world.network.run_until(lambda: alice.core.reach is RegistryReach.LOST, within=ALONE)
+    carol.crash()
+    bob.set_clock(-BEHIND)
+    bob.start()
+    backup.put_back(world)
+    world.network.run_for(ALONE)
+    shown |= say(world, alice, "after")
+    world.network.run_for(ALONE)
+    carol.start()
+    world.network.run_for(ALONE)
+    assert_shown_once(carol, to_everybody(shown))
+    world.house.start()
+    assert world.network.run_until(world.is_calm, within=60.0)
+    world.network.run_for(ALONE)
+    assert_shown_once(bob, shown)
+    assert_shown_once(carol, to_everybody(shown))
+
+
 def test_numbers_are_not_given_twice(world: World, tmp_path: Path) -> None:
     alice, bob, carol = world.people
     shown = say(world, alice, "before")

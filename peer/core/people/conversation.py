@@ -21,6 +21,12 @@ CLOCKS_DIFFER: Final = 1.0
 """The registry's clock counts anew when it is further ahead of ours than before by more than so many seconds."""
 
 
+SKIPPED_MAX: Final = 1 << 32
+"""A stream whose beginning only one reader has told skips up to so many numbers, at random. Other readers, and the registry,
+may have higher ones, of a state of our folder that was lost: used again, these would be taken for repeats. An hour of
+microseconds."""
+
+
 class DeliveryPath(enum.Enum):
     """The rung of the ladder on which a message of ours stands."""
 
@@ -85,6 +91,7 @@ class OutgoingStream:
         "_known",
         "_last",
         "_last_provisional",
+        "_skip",
         "has_provisional",
         "idle",
         "messages",
@@ -95,6 +102,8 @@ class OutgoingStream:
         self._last_provisional = max(PROVISIONAL, stored.last_provisional)
         self._known: int | None = None
         """What the recipient told: all numbers of ours that it knows are below this one."""
+        self._skip = 0
+        """How many numbers to skip where only the recipient has told where ours begin."""
         self._ahead: float | None = None
         """How far the registry's clock was ahead when a number of this run was last taken from the clock; None: never."""
         self._gaps = list(stored.gaps)
@@ -130,10 +139,11 @@ class OutgoingStream:
         )
         return message
 
-    def learn(self, known: int) -> None:
-        """Note that the recipient knows no number of ours from this one on."""
+    def learn(self, known: int, *, skip: int = 0) -> None:
+        """Note that the recipient knows no number of ours from this one on. `skip`: how many more not to use; see
+        SKIPPED_MAX."""
         if self._known is None:
-            self._known = known
+            self._known, self._skip = known, skip
 
     def number(self, *, wall: float, ahead: float | None) -> dict[int, int]:
         """Give the messages that wait for their numbers these, if it is known by now where they begin: the new ones by the
@@ -164,10 +174,11 @@ class OutgoingStream:
             self._last_provisional += 1
             return self._last_provisional, self._last_provisional
         since = number = self._last + 1
+        skip = self._skip if ahead is None else 0
         ahead = ahead or 0.0
         if self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
             self._ahead = ahead
-            number = max(number, self._known or 0, int((wall + ahead) * 1_000_000))
+            number = max(number, self._known or 0, int((wall + ahead) * 1_000_000)) + skip
             self._gap(since, number)
         self._last = number
         return since, number

@@ -105,11 +105,11 @@ class Group:
         self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text))
         return message
 
-    def number(self, known: int | None, *, wall: float, ahead: float | None) -> dict[int, int]:
+    def number(self, known: int | None, *, skip: int = 0, wall: float, ahead: float | None) -> dict[int, int]:
         """Give the lines that wait for their numbers these, if it is known by now where they begin: the new ones by the
-        provisional ones. `known`: what a member has told."""
+        provisional ones. `known`: what a member has told; `skip`: how many numbers to skip then."""
         if known is not None:
-            self._outgoing.learn(min(known, CLOCK_MAX))
+            self._outgoing.learn(min(known, CLOCK_MAX), skip=skip)
         numbers = self._outgoing.number(wall=wall, ahead=ahead)
         self._out.records += [
             OutgoingMoved(self.mark, provisional, self.mark, number)

@@ -88,6 +88,8 @@ class GroupOutbox:
         """Lines to send as soon as earlier ones are answered."""
         self._known: int | None = None
         """The numbers that a member knows of us are all below this one; the first answer counts."""
+        self._skip = 0
+        """How many to skip above those."""
         self.adopt(groups.channel, now=now)
 
     def adopt(self, group: Group, *, now: float) -> None:
@@ -121,10 +123,11 @@ class GroupOutbox:
         self._number_all(now)
         self._fanout.number_all()
 
-    def numbers_reported(self, contact: Contact, known: int, *, now: float) -> None:
-        """Give all lines their numbers, now that a member told which it knows, and send them to that member."""
+    def numbers_reported(self, contact: Contact, known: int, *, skip: int, now: float) -> None:
+        """Give all lines their numbers, now that a member told which it knows, and send them to that member. `skip`: how
+        many numbers to skip above those."""
         if self._known is None:
-            self._known = known
+            self._known, self._skip = known, skip
         self._number_all(now)
         self._fanout.number(contact)
 
@@ -269,7 +272,7 @@ class GroupOutbox:
 
     def _number(self, group: Group, now: float) -> None:
         wall, ahead = now + self._clock.offset, self._registry_status.clock_ahead
-        numbers = group.number(self._known, wall=wall, ahead=ahead)
+        numbers = group.number(self._known, skip=self._skip, wall=wall, ahead=ahead)
         for provisional, number in numbers.items():
             pending = self.pending.pop((group.name, provisional), None)
             if pending is not None:

@@ -69,6 +69,16 @@ def test_numbers_are_provisional_until_somebody_else_has_shown_where_they_begin(
     assert outgoing.add("three", wall=WALL, ahead=None).number == known + 2
 
 
+def test_numbers_that_one_reader_knows_nothing_of_are_skipped_until_a_right_clock_is_known() -> None:
+    outgoing = OutgoingStream(StoredStream(last_sent=7))
+    first = outgoing.add("one", wall=0.0, ahead=None)
+    outgoing.learn(5, skip=100)
+    outgoing.learn(50, skip=1_000)
+    outgoing.number(wall=0.0, ahead=None)
+    assert (first.number, outgoing.add("two", wall=0.0, ahead=None).number) == (108, 109)
+    assert outgoing.add("three", wall=0.0, ahead=WALL).number == int(WALL * 1_000_000)
+
+
 def test_a_clock_that_is_known_says_where_numbers_begin() -> None:
     outgoing = OutgoingStream(StoredStream())
     message = outgoing.add("one", wall=WALL, ahead=None)
