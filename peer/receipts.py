@@ -61,7 +61,8 @@ class Receipt:
     ) -> None:
         """Note the state and wake whoever waits for it."""
         self.state, self.reason, self.through_server = state, reason, through_server
-        self._wake()
+        if self._waiters is not None:
+            self._wake()
 
     def close(self) -> None:
         """Note that nothing more will be known of the message."""

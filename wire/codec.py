@@ -42,9 +42,8 @@ _hostile: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises on hostile bytes: its own errors, bad UTF-8, and too deep nesting."""
 
 
-def encode(message: object) -> bytes:
-    """Encode any message of the protocol."""
-    return _encoder.encode(message)
+encode: Final[Callable[[object], bytes]] = _encoder.encode
+"""Encodes any message of the protocol."""
 
 
 def _decoder(shape: object, subject: str) -> Callable[[bytes | memoryview], object]:
@@ -78,7 +77,7 @@ _direct_body_of: Final = msgspec.msgpack.Decoder(DirectBody).decode
 _decode_direct_body: Final = _typed(DirectBody, "message body")
 _decode_direct_group_line: Final = _typed(DirectGroupLine, "straight line")
 _frame_count: Final = msgspec.Meta(max_length=DATAGRAM_FRAMES_MAX)
-_decode_frames: Final = _decoder(Annotated[list[DatagramFrame], _frame_count], "frames")
+_frames_of: Final = msgspec.msgpack.Decoder(Annotated[list[DatagramFrame], _frame_count]).decode
 _decode_raw_frames: Final = _decoder(Annotated[list[msgspec.Raw], _frame_count], "frames")
 _decode_frame: Final = _decoder(DatagramFrame, "frame")
 _decode_request: Final = _decoder(PeerRequest, "request")
@@ -89,8 +88,8 @@ def decode_frames(payload: bytes) -> list[DatagramFrame]:
     """Return the frames of a sealed datagram's plaintext (clause 5.3) without those that we cannot read: kinds of a later
     version, or values out of their bounds. Raises DecodeError when the payload is no array, or one of too many."""
     try:
-        return _decode_frames(payload)  # type: ignore[return-value]
-    except DecodeError:
+        return _frames_of(payload)  # type: ignore[no-any-return]
+    except _hostile:
         return _readable_frames(_decode_raw_frames(payload))  # type: ignore[arg-type]
 
 

@@ -636,6 +636,7 @@ class PeerCore:
 
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
         """Return the datagrams to send, once, in order."""
+        self._ladder.start_begun(now=now)
         self._transport.active.update(self._paths.contacts_begun())
         if self._registry_status.reach is not RegistryReach.NONE:
             self._transport.flush(now=now, can_relay=self._registry_status.reach is RegistryReach.UP)

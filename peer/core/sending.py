@@ -69,10 +69,11 @@ class Sending:
     def look_up(self, name: str, *, now: float) -> LookUp:
         """Return whether a message to `name` can be begun. ASKING: call again after the next turn."""
         contact = self._contacts.by_name(name)
-        if self._contacts.is_blocked(name):
+        if self._contacts.blocked and self._contacts.is_blocked(name):
             return LookUp.BLOCKED
         if contact is not None or is_same_name(name, self._me.name):
-            self._resolver.forget(name)
+            if self._resolver.searches:
+                self._resolver.forget(name)
             return LookUp.KNOWN
         reach = self._registry_status.reach
         if reach is RegistryReach.NONE or not self._can_be(name):
@@ -98,11 +99,11 @@ class Sending:
         if is_same_name(to, self._me.name):
             return SentMessage(self._me.name, self._notes.write(text, wall=wall).number)
         contact = self._contacts.by_name(to)
-        if contact is None or self._contacts.is_blocked(to):
+        if contact is None or (self._contacts.blocked and self._contacts.is_blocked(to)):
             raise KeyError(to)
         if self._session.is_lost:
             self._session.search(now=now)
-        conversation = self._direct_receiver.conversation(contact)
+        conversation = contact.conversation or self._direct_receiver.conversation(contact)
         message = self._ladder.begin(contact, conversation, text, wall=wall, now=now)
         return SentMessage(contact.name, message.number)
 

@@ -1,6 +1,7 @@
 """The delivery trace of a message of ours: which ways it took, when, and how it ended; and how a trace is stored."""
 
 import enum
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 import msgspec
@@ -92,12 +93,14 @@ class DeliveryTraces:
     def __init__(self, clock: WallClock) -> None:
         self._clock = clock
 
-    def sent(self, message: Trailed, now: float, at: int) -> None:
-        """Record the first direct attempt since the message last waited. `at`: `milliseconds(now)`, taken once for many."""
-        if not message.steps and at - message.at_ms < AT_ONCE:
-            message.steps = SENT_AT_ONCE
-        else:
-            self.note(message, TraceEvent.SENT, now, 1)
+    def sent(self, messages: Iterable[Trailed], now: float) -> None:
+        """Record the first direct attempt since these messages last waited."""
+        at = self.milliseconds(now)
+        for message in messages:
+            if not message.steps and at - message.at_ms < AT_ONCE:
+                message.steps = SENT_AT_ONCE
+            else:
+                self.note(message, TraceEvent.SENT, now, 1)
 
     def note(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> None:
         """Record a step, unless there are STEPS_MAX."""

@@ -245,8 +245,7 @@ class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
     @property
     def sends(self) -> int:
         """How often its most repeated part was sent."""
-        pieces = self.pieces
-        return pieces[0].sends if len(pieces) == 1 else max(piece.sends for piece in pieces)
+        return max(piece.sends for piece in self.pieces)
 
     def sent_for(self, now: float) -> float:
         """Return the seconds since the first of these tries."""

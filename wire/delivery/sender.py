@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from chatapp.wire.delivery.congestion import CongestionControl
 from chatapp.wire.delivery.parts import (
@@ -55,22 +55,24 @@ class SendQueue:
     def take(self, room: int, space: int) -> list[Piece]:
         """Take the parts for one datagram: up to `room` bytes, and up to `space` first sends behind the retries."""
         taken: list[Piece] = []
-        room = _move(self._retries, taken, room, len(self._retries))
-        if not self._retries and self._first:
+        if self._retries:
+            room = _move(self._retries, taken, room, len(self._retries))
             space -= sum(1 for piece in taken if not piece.datagram)
-            _move(self._first, taken, room, len(taken) + space)
+        if not self._retries and self._first:
+            _move(self._first, taken, room, space)
         return taken
 
 
 def _move(queue: deque[Piece], taken: list[Piece], room: int, limit: int) -> int:
-    """Move what fits into `room`, until `taken` holds `limit`. Returns the room left, below 0 when it ran out."""
-    while queue and len(taken) < limit:
+    """Move at most `limit` parts that fit into `room`. Returns the room left, below 0 when it ran out."""
+    while queue and limit > 0:
         piece = queue[0]
         if not piece.is_settled:
             room -= len(piece.encoded)
             if room < 0:
                 break
             taken.append(piece)
+            limit -= 1
         piece.is_queued = False
         queue.popleft()
     return room
@@ -89,12 +91,14 @@ class Schedule:
         """Return the message, if any part of it has been sent."""
         return self._by_number.get(number)
 
-    def begin(self, message: OutgoingMessage, now: float) -> None:
-        """Record that the first try of this message is sent now."""
-        message.tries = 1
-        message.first_sent_at = now
-        message.deadline = now + self._timeout
-        self._by_number[message.number] = message
+    def begin(self, messages: Iterable[OutgoingMessage], now: float) -> None:
+        """Record that the first try of these messages is sent now."""
+        deadline, by_number = now + self._timeout, self._by_number
+        for message in messages:
+            message.tries = 1
+            message.first_sent_at = now
+            message.deadline = deadline
+            by_number[message.number] = message
 
     def postpone(self, message: OutgoingMessage, now: float) -> None:
         """Set the next try to a whole timeout from now."""
@@ -213,12 +217,17 @@ class StreamSender:
         taken = self._send_queue.take(room, self._congestion.space)
         if not taken:
             return []
+        messages = self._messages
+        begun: list[OutgoingMessage] = []
         for piece in taken:
-            message = self._messages[piece.number]
+            message = messages[piece.number]
             if not message.tries:
-                self._schedule.begin(message, now)
-                if message.number > self.highest_sent:
-                    self.highest_sent = message.number
+                message.tries = 1
+                begun.append(message)
+                if piece.number > self.highest_sent:
+                    self.highest_sent = piece.number
+        if begun:
+            self._schedule.begin(begun, now)
         self._congestion.on_sent(taken, now)
         return [piece.encoded for piece in taken]
 
@@ -230,11 +239,13 @@ class StreamSender:
         if not stored:
             return
         landed: list[Piece] = []
+        messages, events = self._messages, self._events
         for message in stored:
-            number = message.number
-            del self._messages[number]
-            landed += message.pieces
-            self._events.append(Acknowledged(number, message.sends, now - message.first_sent_at))
+            number, pieces = message.number, message.pieces
+            del messages[number]
+            landed += pieces
+            sends = pieces[0].sends if len(pieces) == 1 else message.sends
+            events.append(Acknowledged(number, sends, now - message.first_sent_at))
         self._land(landed, now)
 
     def acknowledge_parts(self, number: int, first: int, lengths: Sequence[int], now: float) -> bool:

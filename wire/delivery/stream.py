@@ -114,18 +114,19 @@ class StreamReceiver:
         for part in parts:
             number, body = part.number, part.body
             if (
-                number >= fresh_from
-                and part.count == 1
-                and not part.index
-                and number not in unconfirmed
-                and self._unconfirmed_parts < self._unconfirmed_limit
-                and len(body) <= limit
+                number < fresh_from
+                or number in unconfirmed
+                or self._unconfirmed_parts >= self._unconfirmed_limit
             ):
+                dropped += not self.receive_part(part, now)
+            elif part.count != 1:
+                dropped += not self._receive_piece(part, now)
+            elif part.index or len(body) > limit:
+                dropped += 1
+            else:
                 unconfirmed[number] = 1
                 self._unconfirmed_parts += 1
                 self._events.append(Arrived(number, body))
-            elif not self.receive_part(part, now):
-                dropped += 1
         return dropped
 
     def confirm(self, numbers: Sequence[int], now: float) -> None:
@@ -144,9 +145,9 @@ class StreamReceiver:
         self._parts_owed.pop(number, None)
 
     def raise_floor(self, number: int) -> None:
-        """Raise the floor: the sender has settled everything below `number`."""
-        self._inbox.raise_floor(number)
-        if len(self._assemblies):
+        """Raise the floor: the sender has settled everything below `number`. Nearly every datagram repeats the last one."""
+        if number > self._inbox.floor:
+            self._inbox.raise_floor(number)
             self._assemblies.drop_below(number)
 
     def add_gap(self, start: int, end: int) -> None:
@@ -317,7 +318,9 @@ class ReliableStream:
             if parts:
                 self.ignored += self._receiver.receive_parts(parts, now)
                 parts = []
-            if isinstance(frame, DeliveryFrame):
+            if type(frame) is Floor:
+                self._receiver.raise_floor(frame.number)
+            elif isinstance(frame, DeliveryFrame):
                 self.receive(frame, now=now)
             else:
                 others.append(frame)

@@ -84,7 +84,7 @@ class Settlement:
         )  # taken once: most messages need no other trace, and many come at a time
         for answer in answers:
             number = answer.number
-            message = outgoing.messages.get(number)
+            message = outgoing.deliver(number)
             if message is None:
                 continue
             was_saved = message.state is MessageState.SAVED
@@ -92,7 +92,7 @@ class Settlement:
             if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
                 more = (answer.sends, int(answer.after * 1_000), int(through_server))
                 trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
-            outgoing.settle(message, MessageState.DELIVERED)
+            message.state = MessageState.DELIVERED
             out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trace))
             if not was_saved:  # the user has read "saved", which was final for them
                 out.events.append(

@@ -63,10 +63,9 @@ class DeliveryPaths:
         is_relaying = self._registry_status.reach is RegistryReach.UP and now < contact.relay_until
         path = DeliveryPath.RELAYED if is_relaying else DeliveryPath.STRAIGHT
         deadline = now + self._policy.give_up_after if is_relaying else None
-        at = self._traces.milliseconds(now)
+        outgoing.move_idle(path, deadline)
+        self._traces.sent(idle, now)
         for message in idle:
-            outgoing.move(message, path, deadline)
-            self._traces.sent(message, now, at)
             if is_relaying:
                 self._traces.note(message, TraceEvent.RELAYED, now)
             conversation.delivery.send(message.number, message.body, now=now)
@@ -161,6 +160,8 @@ class Ladder:
         self._waiting = settlement.waiting
         self._expiry_at = 0.0
         self._retry_at = 0.0
+        self._started: dict[bytes, Contact] = {}
+        """Contacts to whom messages were begun in this turn."""
         self._renumbered: dict[bytes, Contact] = {}
         """Contacts whose messages have just got their numbers, which are not on disk yet."""
 
@@ -169,12 +170,17 @@ class Ladder:
     def begin(
         self, contact: Contact, conversation: Conversation, text: str, *, wall: float, now: float
     ) -> Message:
-        """Begin a message to somebody else. It is on its way, or kept, when this returns."""
+        """Begin a message to somebody else. `start_begun` puts it on its way, or keeps it."""
         message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead)
         self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
-        self._waiting[contact.identity] = contact
-        self.climb(contact, now=now)
+        self._waiting[contact.identity] = self._started[contact.identity] = contact
         return message
+
+    def start_begun(self, *, now: float) -> None:
+        """Put the messages that were begun in this turn on their way: all to one person at once."""
+        while self._started:
+            _, contact = self._started.popitem()
+            self.climb(contact, now=now)
 
     def number(self, contact: Contact, *, now: float) -> None:
         """Give numbers to the messages that wait for them, if it is known where our numbers begin. They are sent when the
@@ -268,9 +274,8 @@ class Ladder:
         ):  # mostly the recipient is online, and `may_answer` is not called
             self._paths.go_by_mail(contact, conversation, now=now)
         else:
-            self._mail_queue.pauses.pop(
-                contact.identity, None
-            )  # the recipient is here and empties the mailbox
+            if self._mail_queue.pauses:  # the recipient is here and empties the mailbox
+                self._mail_queue.pauses.pop(contact.identity, None)
             self._paths.go_straight(contact, conversation, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:

@@ -186,7 +186,21 @@ class OutgoingStream:
     def in_order(self) -> list[Message]:
         """Return the messages on the rung WAITING, by number."""
         idle = self.idle
-        return list(idle.values()) if len(idle) < 2 else [idle[number] for number in sorted(idle)]
+        return [idle[number] for number in sorted(idle)] if idle else []
+
+    def move_idle(self, path: DeliveryPath, deadline: float | None) -> None:
+        """Put all messages on the rung WAITING on another one."""
+        idle, self.idle = self.idle, {}
+        for message in idle.values():
+            message.path, message.deadline = path, deadline
+
+    def deliver(self, number: int) -> Message | None:
+        """Forget a message that its recipient has stored, and return it; None when it is forgotten already."""
+        message = self.messages.pop(number, None)
+        if message is not None:
+            self.idle.pop(number, None)
+            message.path, message.deadline = DeliveryPath.WAITING, None
+        return message
 
     def move(self, message: Message, path: DeliveryPath, deadline: float | None = None) -> None:
         """Put the message on another rung."""

@@ -54,7 +54,10 @@ class Stairs:
     # --- what happens
 
     def say(self, text: str = "hi") -> Message:
-        return self.ladder.begin(self.bob, self.conversation, text, wall=self._wall(self.now), now=self.now)
+        wall = self._wall(self.now)
+        message = self.ladder.begin(self.bob, self.conversation, text, wall=wall, now=self.now)
+        self.ladder.start_begun(now=self.now)
+        return message
 
     def reach(self, reach: RegistryReach) -> None:
         self.ladder.set_reach(reach, now=self.now)

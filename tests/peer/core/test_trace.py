@@ -185,7 +185,7 @@ def test_a_long_trail_keeps_its_beginning_and_its_end(count: int) -> None:
 
 def test_what_is_sent_later_than_it_was_written_says_when() -> None:
     message = written()
-    traces.sent(message, 3.0, traces.milliseconds(3.0))
+    traces.sent([message], 3.0)
     assert readable(message.steps, message.at_ms) == (
         TraceStep(at=WALL + 3.0, what=TraceEvent.SENT, tries=1),
     )

@@ -22,7 +22,7 @@ def test_the_earliest_deadline_is_first(steps: list[tuple[str, int, int]]) -> No
         message = schedule.get(number)
         assert (message is not None) == (number in model)
         if action == "begin" and message is None:
-            schedule.begin(OutgoingMessage(number, [], now), now)
+            schedule.begin([OutgoingMessage(number, [], now)], now)
             model[number] = now + 0.5
         elif action == "postpone" and message is not None:
             schedule.postpone(message, now)
@@ -45,5 +45,5 @@ def test_the_earliest_deadline_is_first(steps: list[tuple[str, int, int]]) -> No
 def test_the_first_try_is_written_down() -> None:
     message = OutgoingMessage(7, [], 0.0)
     assert message.sent_for(9.0) == 0.0
-    Schedule(0.5).begin(message, 2.0)
+    Schedule(0.5).begin([message], 2.0)
     assert (message.tries, message.deadline, message.sent_for(9.0)) == (1, 2.5, 7.0)
