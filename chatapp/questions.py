@@ -1,9 +1,10 @@
 """What a person at a terminal is asked at the start: the name, the server and the room, each with its default."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -12,8 +13,17 @@ from chatapp.wire.address import Address, parse_port
 from chatapp.wire.errors import AddressRefused, ChatAppError
 from chatapp.wire.names import PeerName
 
+if TYPE_CHECKING:
+    from chatapp.peer.starts import Start
+    from chatapp.wire.aio.lan import FoundRegistry
+
 ASK_SERVER: Final = "Server (address and port, such as 192.168.1.5 5000)"
+ASK_FOUND: Final = "Server (a number, or address and port)"
 ASK_ROOM: Final = "Room to enter (may stay empty): "
+
+DISCOVER_VARIABLE: Final = "CHATAPP_DISCOVER"
+"""The environment variable that turns the search for registries off with `false`."""
+_NUMBER_DIGITS: Final = 4
 
 T = TypeVar("T")
 
@@ -21,6 +31,8 @@ Read = Callable[[str], str]
 """Shows a question and returns the typed line. Raises EOFError at the end of input."""
 Say = Callable[[str], object]
 """Shows a line."""
+Look = Callable[[], Callable[[], "Sequence[FoundRegistry]"]]
+"""Begins to look for registries; what it returns ends that and returns them."""
 
 
 class InputEnded(ChatAppError):
@@ -40,16 +52,28 @@ def is_terminal() -> bool:
     return bool(sys.stdin and sys.stdout and sys.stdin.isatty() and sys.stdout.isatty())
 
 
-def ask_all(home: Path, *, room: str | None = None, read: Read = input, say: Say = print) -> Choice:
+def ask_all(
+    home: Path, *, room: str | None = None, look: Look | None = None, read: Read = input, say: Say = print
+) -> Choice:
     """Ask for everything that a start needs, except a room that is given. Raises Misuse, InputEnded at the end of
     input."""
     from chatapp.peer.starts import latest_name, start_of
 
+    finish = (look or look_around)()
     name = ask_name(latest_name(home), read=read, say=say)
-    start = start_of(home, name)
-    server = ask_server(None if start is None else start.server, read=read, say=say)
+    server = ask_server(start_of(home, name), finish(), read=read, say=say)
     entered = ask_room(read=read, say=say) if room is None else name_from(room.removeprefix("#"), "--room")
     return Choice(name, server, entered)
+
+
+def look_around() -> "Callable[[], Sequence[FoundRegistry]]":
+    """Begin to look for registries on this network, unless the environment says not to. Return what ends the search and
+    returns them."""
+    if os.environ.get(DISCOVER_VARIABLE) == "false":
+        return tuple
+    from chatapp.wire.aio.lan import Discovery
+
+    return Discovery().finish
 
 
 def ask_name(default: PeerName | None, *, read: Read = input, say: Say = print) -> PeerName:
@@ -62,10 +86,45 @@ def ask_another_name(*, read: Read = input, say: Say = print) -> PeerName:
     return _asked("Another name: ", None, name_from, read=read, say=say)
 
 
-def ask_server(default: Address | None, *, read: Read = input, say: Say = print) -> Address:
-    """Ask for the server. Raises InputEnded at the end of input."""
+def ask_server(
+    start: "Start | None",
+    found: "Sequence[FoundRegistry]" = (),
+    *,
+    read: Read = input,
+    say: Say = print,
+) -> Address:
+    """Ask for the server. `start`: the last start of the name; the registry that was met then is the default, also where it
+    has another address now. Else a registry that was found alone is. Raises InputEnded at the end of input."""
+    if found:
+        say("Servers on this network:")
+    for number, one in enumerate(found, 1):
+        say(_listed(number, one, start))
+
+    def convert(text: str) -> Address:
+        is_number = text.isascii() and text.isdigit() and len(text) < _NUMBER_DIGITS
+        if is_number and 0 < int(text) <= len(found):
+            return found[int(text) - 1].address
+        if is_number and found:
+            raise Misuse(f"type a number from 1 to {len(found)}, or an address and a port")
+        return server_typed(text)
+
+    default = _default_of(start, found)
     shown = None if default is None else f"{default.host} {default.port}"
-    return _asked(_with_default(ASK_SERVER, shown), default, server_typed, read=read, say=say)
+    question = ASK_FOUND if found else ASK_SERVER
+    return _asked(_with_default(question, shown), default, convert, read=read, say=say)
+
+
+def _default_of(start: "Start | None", found: "Sequence[FoundRegistry]") -> Address | None:
+    if start is not None:
+        same = [one.address for one in found if one.key and one.key == start.key]
+        return start.server if not same or start.server in same else same[0]
+    return found[0].address if len(found) == 1 else None
+
+
+def _listed(number: int, one: "FoundRegistry", start: "Start | None") -> str:
+    key = " ".join(one.key[at : at + 4] for at in range(0, len(one.key), 4)) or "no key"
+    known = ", known to you" if start is not None and one.key and one.key == start.key else ""
+    return f"  {number}  {one.name}: {one.address.host} {one.address.port} ({key}{known})"
 
 
 def ask_room(*, read: Read = input, say: Say = print) -> PeerName | None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from chatapp.options import DEFAULT_LOG_LEVEL
-from chatapp.questions import ask_another_name, ask_server, is_terminal
+from chatapp.questions import ask_another_name, ask_server, is_terminal, look_around
 from chatapp.validation import (
     Misuse,
     ServerWords,
@@ -185,7 +185,7 @@ def _remembered(name: PeerName, folder: Path | None, *, may_ask: bool) -> Addres
 
     start = start_of(folder or default_home(), name)
     if start is None and may_ask and is_terminal():
-        return ask_server(None)
+        return ask_server(None, look_around()())
     if start is None:
         example = f"ChatApp -c {name} <server-ip> <server-port> <client-port>"
         raise Misuse(

@@ -32,6 +32,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     at: float
     """When it was, in Unix seconds."""
+    key: str = ""
+    """The 32 digits of the fingerprint of the registry's key; empty if it is not known."""
     former: tuple[str, ...] = ()
     """Other names that this person had, the latest last."""
 
@@ -41,13 +43,14 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         return Address(self.host, self.port)
 
 
-def remember(folder: Path, name: str, server: Address) -> None:
-    """Note in the folder of a name that it was registered at this server. A disk that does not take the note costs only the
-    note."""
+def remember(folder: Path, name: str, server: Address, *, key: str = "") -> None:
+    """Note in the folder of a name that it was registered at this server, whose key has this fingerprint. A disk that does
+    not take the note costs only the note."""
     before = _read(folder)
     names = () if before is None else (*before.former, before.name)
     former = tuple(one for one in dict.fromkeys(names) if not is_same_name(one, name))[-_FORMER_MAX:]
-    start = Start(name=name, host=server.host, port=server.port, at=time.time(), former=former)
+    digits = key.replace(" ", "")
+    start = Start(name=name, host=server.host, port=server.port, at=time.time(), key=digits, former=former)
     with contextlib.suppress(OSError):
         write_whole(folder / FILE, msgspec.json.encode(start))
 

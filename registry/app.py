@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.adminclient import AdminSpool
@@ -37,6 +37,11 @@ from chatapp.wire.errors import ChatAppError, PortInUse, StoreError, quoted
 from chatapp.wire.folders import default_home, make_private
 from chatapp.wire.identity import Identity, fingerprint
 
+if TYPE_CHECKING:
+    from chatapp.wire.aio.lan import Announcer
+
+FAREWELL_WITHIN: Final = 0.1
+"""Seconds that a stop may take to take back the announcement on the local network."""
 _DESCRIPTORS_KEPT = 48
 """Descriptors for listening sockets, the event loop, journals and files being written."""
 _LINKS_MAX = 200_000
@@ -115,6 +120,7 @@ class Registry:
         self._shell: RegistryDriver | None = None
         self._endpoint: DatagramEndpoint | None = None
         self._servers: list[asyncio.Server] = []
+        self._announcer: Announcer | None = None
 
     async def start(self) -> None:
         """Take the ports first: if one is taken, nothing has been made. Raises Unable."""
@@ -145,6 +151,13 @@ class Registry:
         ):
             self._say(line)
 
+    def announce(self) -> None:
+        """Announce the registry on the local network, where the library for that is installed."""
+        from chatapp.wire.aio.lan import Announcer  # deferred: not every registry announces itself
+
+        if self._announcer is None and self.fingerprint:
+            self._announcer = Announcer(self._port, self.fingerprint.replace(" ", ""))
+
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many of the people online they exclude."""
         return 0 if self._shell is None else self._shell.change_lists(lists)
@@ -169,6 +182,8 @@ class Registry:
         shell, endpoint = self._shell, self._endpoint
         if shell is None or endpoint is None:
             return
+        if self._announcer is not None:
+            self._announcer.close(within=FAREWELL_WITHIN)
         for server in self._servers:
             server.close()
         await shell.stop()

@@ -275,6 +275,8 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
     reload = None if again is None else SettingsReload(again, settings, registry.change_lists, _say)
     _handle_signals(loop, stop, reload)
     await registry.start()
+    if settings.registry.announce:
+        registry.announce()
     if reload is not None:
         reload.open()
     # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.

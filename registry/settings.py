@@ -67,6 +67,7 @@ Operators = Annotated[
     ),
 ]
 InviteOnly = Annotated[bool, msgspec.Meta(description="true or false")]
+Announce = Annotated[bool, msgspec.Meta(description="true or false")]
 Allow = Annotated[
     tuple[str, ...],
     msgspec.Meta(
@@ -97,6 +98,8 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Places for letters in all mailboxes together."""
     requests: Requests = int(RegistryPolicy().requests_per_second)
     """Requests a second of one member, averaged; a line of a group counts as 20 or more."""
+    announce: Announce = True
+    """Whether the registry announces itself on the local network."""
     invite_only: InviteOnly = AccessSettings().invite_only
     """Newcomers need a join code."""
     allow: Allow = AccessSettings().allow
@@ -247,6 +250,7 @@ OPTIONS: Final = {
     "log_level": "--log-level",
     "region": "--region",
     "operators": "--operator",
+    "announce": "--no-announce",
     "invite_only": "--invite-only",
     "allow": "--allow",
     "ban": "--ban",

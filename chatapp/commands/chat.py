@@ -39,6 +39,7 @@ _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
 
+_NO_ANNOUNCE_HELP: Final = "Registry: do not announce it on the local network."
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
 _ALLOW_HELP: Final = "Registry: a file of keys, one a line; newcomers with other keys need a join code."
 _BAN_HELP: Final = "Registry: a file of keys, names, addresses or networks to ban, one a line."
@@ -116,6 +117,7 @@ def chat(
     registry_key: Annotated[
         str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
     ] = None,
+    no_announce: Annotated[bool, typer.Option("--no-announce", help=_NO_ANNOUNCE_HELP)] = False,
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
@@ -130,7 +132,7 @@ def chat(
     is_alone = not (words or server or client or desk or plain or host or port) and is_terminal()
     if not is_alone:
         _check_mode(server=server, client=client, desk=desk)
-    access = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
+    access = {"--no-announce": no_announce, "--invite-only": invite_only, "--allow": allow, "--ban": ban}
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
     of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
@@ -150,6 +152,7 @@ def chat(
             "log_level": log_level and log_level.value,
             "region": region,
             "operators": operator or None,
+            "announce": False if no_announce else None,
             "invite_only": invite_only or None,
         }
         return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port)

@@ -89,7 +89,9 @@ class PeerStart:
             terminal,
             stay=self._stay,
             completions=completions,
-            note_start=lambda: remember(peer.folder, peer.name, self._server),
+            note_start=lambda: remember(
+                peer.folder, peer.name, self._server, key=peer.trust.registry_key().held
+            ),
             explain_taken=lambda: self._explain(peer.name),
         )
         try:

@@ -20,7 +20,7 @@ def test_a_lock_names_versions_and_hashes_and_no_place(lock: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(("lock", "extra"), [("run.txt", None), ("dev.txt", "dev")])
+@pytest.mark.parametrize(("lock", "extra"), [("run.txt", None), ("run.txt", "lan"), ("dev.txt", "dev")])
 def test_everything_that_the_project_needs_is_locked(lock: str, extra: str | None) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]

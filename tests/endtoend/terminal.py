@@ -11,7 +11,7 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -19,7 +19,7 @@ import pyte
 
 from tests.endtoend.lines import UPDATED
 from tests.support.program import WITHIN
-from tests.support.stage import CHATAPP
+from tests.support.stage import CHATAPP, QUIET
 
 CTRL_C: Final = "\x03"
 CTRL_D: Final = "\x04"
@@ -57,13 +57,19 @@ class Terminal:
 
     @classmethod
     async def open(
-        cls, *words: str, home: Path, environment: dict[str, str] | None = None, answers: bool = True
+        cls,
+        *words: str,
+        home: Path,
+        environment: dict[str, str] | None = None,
+        answers: bool = True,
+        inside: Sequence[str] = (),
     ) -> Self:
         """Start ChatApp with these arguments on a terminal of 24 lines of 80, which answers when it is asked where its
-        cursor is (as a screen does, and a program that plays one does not)."""
+        cursor is (as a screen does, and a program that plays one does not). `inside`: what runs a command elsewhere."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         process = await asyncio.create_subprocess_exec(
+            *inside,
             sys.executable,
             "-c",
             _TAKE_TERMINAL,
@@ -72,7 +78,13 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", "CHATAPP_HOME": str(home), **(environment or {})},
+            env={
+                **os.environ,
+                "TERM": "xterm-256color",
+                "CHATAPP_HOME": str(home),
+                **QUIET,
+                **(environment or {}),
+            },
         )
         os.close(slave)
         os.set_blocking(master, False)

@@ -1,14 +1,18 @@
-"""A test network of machines around one router, which drops what it is told to. It needs nothing but `ip`, and root."""
+"""Test networks that need nothing but `ip`, and root: machines around a router that drops what it is told to, and machines
+on one switch."""
 
+import asyncio
 import itertools
 import os
 import shutil
 import subprocess
+import sys
 from typing import Final, Self
 
 import pytest
 
 from tests.faults.namespaces import Lab
+from tests.support.program import CHECKOUT, WITHIN
 
 _NETWORK: Final = "10.78"
 
@@ -56,16 +60,59 @@ class RoutedLab(Lab):
         self.run("router", "ip route flush cache")
 
 
+_LISTEN: Final = """
+import sys, time
+from chatapp.wire.aio.lan import Discovery
+while len(Discovery().finish()) < int(sys.argv[1]):
+    pass
+"""
+
+
+class SwitchedLab(Lab):
+    """Machines on one switch, on which multicast reaches everybody."""
+
+    def machine(self, name: str) -> str:
+        """Add a machine; returns its address."""
+        address = super().machine(name)
+        self.run(name, "ip route add default dev eth0")
+        return address
+
+    async def hears_announcements(self, name: str, count: int) -> None:
+        """Wait until so many registries announce themselves to this machine."""
+        words = [*self.inside(name), sys.executable, "-c", _LISTEN, str(count)]
+        process = await asyncio.create_subprocess_exec(*words, cwd=CHECKOUT)
+        try:
+            assert await asyncio.wait_for(process.wait(), WITHIN) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def switched_lab_or_skip() -> SwitchedLab:
+    """Return a lab, or skip the test with the reason."""
+    _skip_without(SwitchedLab)
+    return SwitchedLab()
+
+
 def routed_lab_or_skip() -> RoutedLab:
     """Return a lab, or skip the test with the reason."""
+    _skip_without(RoutedLab)
+    with RoutedLab() as lab:
+        try:
+            lab.block("ipproto udp dport 9")
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"no rules for ports here: {error.stderr.decode(errors='replace').strip()}")
+    return RoutedLab()
+
+
+def _skip_without(kind: type[Lab]) -> None:
     if os.geteuid():
         pytest.skip("needs root, for network namespaces")
     if shutil.which("ip") is None:
         pytest.skip("needs ip")
     try:
-        with RoutedLab() as lab:
+        with kind() as lab:
             lab.machine("probe")
-            lab.block("ipproto udp dport 9")
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no network namespaces here: {error.stderr.decode(errors='replace').strip()}")
-    return RoutedLab()

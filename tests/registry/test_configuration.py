@@ -31,6 +31,7 @@ WRONG: dict[str, list[str]] = {
     "lease": ["4", "3601", "10.0", '"30"', "true"],
     "letters": ["0", "10000001", "nan"],
     "requests": ["99", "10000001", "nan"],
+    "announce": ['"no"', "0", "[]"],
     "invite_only": ['"yes"', "1", "[]"],
     "allow": ['"bob"', '["bob"]', '["12 34"]', "[7]", str([f"{n:032x}" for n in range(10_001)])],
     "ban": ['["a b"]', '["10.0.0.0/33"]', '["10.0.0"]', '[""]', "true", '"bob"'],
@@ -87,7 +88,10 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
         ("[desk]\nlease = 30", "[desk] lease: unknown key; it belongs in [registry]"),
         (
             "[registry]\nzzz = 1",
-            "[registry] zzz: unknown key; there are data, log_level, lease, letters, requests, invite_only, allow, ban",
+            (
+                "[registry] zzz: unknown key; there are data, log_level, lease, letters, requests, announce, "
+                "invite_only, allow, ban"
+            ),
         ),
         ("[dsk]", '[dsk]: unknown table; did you mean "desk"?'),
         ("lease = 30", "[lease]: unknown table; there are registry, desk"),

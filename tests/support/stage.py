@@ -17,6 +17,8 @@ from tests.support.program import CHECKOUT, Program
 CHATAPP: Final = (sys.executable, str(CHECKOUT / "chatapp.py"))
 LOSSY: Final = Path(__file__).parent / "lossy"
 PROMPT: Final = ">>> "
+QUIET: Final = {"CHATAPP_ANNOUNCE": "false", "CHATAPP_DISCOVER": "false"}
+"""Keeps tests that run side by side from finding each other's registries."""
 
 
 class Stage:
@@ -127,7 +129,7 @@ class Stage:
         stdout: int = asyncio.subprocess.PIPE,
     ) -> Program:
         """Start any program of ours with the home `home`."""
-        own = {"CHATAPP_HOME": str(self.folder / home), **(environment or {})}
+        own = {"CHATAPP_HOME": str(self.folder / home), **QUIET, **(environment or {})}
         program = await Program.start(
             name, command, environment=own, prompt=prompt, stdin=stdin, stdout=stdout
         )

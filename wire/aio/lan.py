@@ -1,0 +1,158 @@
+"""Registries on the local network: announced and found by mDNS (RFC 6762, 6763).
+
+The library `zeroconf` is an optional extra (`lan`). Without it nothing is announced and nothing is found. What others
+announce proves nothing: the handshake does (clause 4.1 of the protocol).
+"""
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from chatapp.wire.address import Address, ip_literal, is_port
+from chatapp.wire.aio.interfaces import own_addresses
+from chatapp.wire.text import sanitize
+
+if TYPE_CHECKING:
+    from zeroconf import ServiceInfo, Zeroconf
+
+SERVICE: Final = "_chatapp._tcp.local."
+FOUND_MAX: Final = 16
+"""Registries that are listed. Anybody on the network can announce any number."""
+LOOK_FOR: Final = 1.0
+"""Seconds in which answers are waited for; they usually come within 0.2."""
+
+_KEY: Final = b"key"
+_DIGITS: Final = re.compile(rb"[0-9a-f]{32}\Z")
+_NAME_MAX: Final = 40
+_ANSWER_WITHIN: Final = 500
+"""Milliseconds in which a registry says more about itself."""
+
+
+class FoundRegistry(NamedTuple):
+    """A registry that announces itself."""
+
+    address: Address
+    name: str
+    """What it calls itself: the name of its machine."""
+    key: str
+    """The 32 digits of the fingerprint that it claims to have; empty for none."""
+
+
+class Announcer:
+    """Announces one registry, in threads of its own, until it is closed."""
+
+    def __init__(self, port: int, key: str) -> None:
+        """`key`: the 32 digits of the fingerprint of the registry's key."""
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._zeroconf: Zeroconf | None = None
+        threading.Thread(target=self._announce, args=(port, key), daemon=True).start()
+
+    def close(self, *, within: float) -> None:
+        """Take the announcement back, and wait at most so many seconds for that."""
+        with self._lock:
+            self._is_closed = True
+            zeroconf, self._zeroconf = self._zeroconf, None
+        if zeroconf is not None:
+            farewell = threading.Thread(target=zeroconf.close, daemon=True)  # says goodbye first
+            farewell.start()
+            farewell.join(within)
+
+    def _announce(self, port: int, key: str) -> None:
+        try:
+            from zeroconf import Error, Zeroconf
+        except ImportError:
+            return
+        addresses = own_addresses()
+        if not addresses:
+            return
+        with contextlib.suppress(OSError, Error, RuntimeError):  # RuntimeError: closed meanwhile
+            zeroconf = Zeroconf()
+            with self._lock:
+                if self._is_closed:
+                    zeroconf.close()
+                    return
+                self._zeroconf = zeroconf
+            zeroconf.register_service(_described(port, key, addresses), allow_name_change=True)
+
+
+def _described(port: int, key: str, addresses: list[str]) -> "ServiceInfo":
+    from zeroconf import ServiceInfo
+
+    host = _label(socket.gethostname())
+    return ServiceInfo(
+        SERVICE,
+        f"{host} {port}.{SERVICE}",
+        port=port,
+        properties={_KEY: key.encode()},
+        server=f"{host}-{key[:8]}-{port}.local.",  # two machines may have the same name
+        parsed_addresses=addresses,
+    )
+
+
+def _label(host: str) -> str:
+    """Return the first label of a host's name as DNS takes it."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", host.partition(".")[0])[:_NAME_MAX].strip("-") or "chatapp"
+
+
+class Discovery:
+    """A look at the network, which begins at once and goes on in the background."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._lock = threading.Lock()
+        self._found: dict[str, FoundRegistry] = {}
+        self._zeroconf: Zeroconf | None = None
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def finish(self) -> list[FoundRegistry]:
+        """Return what was found, once the network has had its time to answer; by name."""
+        time.sleep(max(0.0, self._since + LOOK_FOR - time.monotonic()))
+        with self._lock:
+            zeroconf, self._zeroconf = self._zeroconf, None
+            found = sorted(self._found.values(), key=lambda one: (one.name, one.address))
+        if zeroconf is not None:
+            threading.Thread(target=zeroconf.close, daemon=True).start()
+        return found
+
+    def _look(self) -> None:
+        try:
+            from zeroconf import Error, ServiceBrowser, Zeroconf
+        except ImportError:
+            return
+        try:
+            zeroconf = Zeroconf()
+        except (OSError, Error):
+            return
+        with self._lock:
+            self._zeroconf = zeroconf
+        ServiceBrowser(zeroconf, SERVICE, handlers=[self._noticed])
+
+    def _noticed(self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: object) -> None:
+        """Ask a registry that was noticed for its address. Runs in a thread of the library."""
+        info = None
+        with contextlib.suppress(Exception):  # whatever a stranger sent
+            info = zeroconf.get_service_info(service_type, name, timeout=_ANSWER_WITHIN)
+        if info is None:
+            return
+        registry = registry_of(name, info.port, info.parsed_addresses(), info.properties)
+        with self._lock:
+            if registry is not None and (name in self._found or len(self._found) < FOUND_MAX):
+                self._found[name] = registry
+
+
+def registry_of(
+    name: str, port: int | None, addresses: Iterable[str], properties: Mapping[bytes, bytes | None]
+) -> FoundRegistry | None:
+    """Return the registry that an announcement describes; None for one that describes none."""
+    hosts = [host for host in map(ip_literal, addresses) if host is not None]
+    if not hosts or port is None or not is_port(port):
+        return None
+    claimed = properties.get(_KEY) or b""
+    host = next((one for one in hosts if ":" not in one), hosts[0])
+    shown = sanitize(name.removesuffix(f".{SERVICE}"), _NAME_MAX)
+    return FoundRegistry(Address(host, port), shown, claimed.decode() if _DIGITS.match(claimed) else "")
