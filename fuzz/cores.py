@@ -133,7 +133,7 @@ class _Company:
 def _drain(person: Person, now: float) -> None:
     core = person.core
     core.datagrams_to_send(now=now)
-    person.history.apply(core.records_to_store())
+    person.storage.store(core.records_to_store())
     core.records_stored(now=now)
     (
         core.link_bytes_to_send(now=now),

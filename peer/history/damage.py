@@ -27,7 +27,7 @@ def open_history(
         undo.callback(journal.close)
         history = History(path, server=server)
         undo.callback(history.close)
-        lost = _replay(history, journal)
+        lost = replay(history, journal)
         kept_as = journal.keep_damaged() if lost else None
         history.see_from(server)
         with contextlib.suppress(sqlite3.Error):
@@ -62,8 +62,8 @@ def file_leftovers(path: Path) -> None:
             history.file(batch)
 
 
-def _replay(history: History, journal: RecordJournal) -> int:
-    """File all that the journal has. Return how many lines are missing."""
+def replay(history: History, journal: RecordJournal) -> int:
+    """File all that the journal has. Return how many lines are missing. Raises sqlite3.Error, OSError."""
     lost = 0
     while (batch := journal.read(history.filed)) is not None:
         history.file(batch)

@@ -1,4 +1,4 @@
-"""What messages between peers cost in counts: datagrams, bytes, seals, statements, commits, turns, calls. A change that
+"""What messages between peers cost in counts: datagrams, bytes, seals, statements, writes, turns, calls. A change that
 makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
 """
 
@@ -12,6 +12,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.driver import Driver
 from chatapp.peer.history.database import History
+from chatapp.peer.history.journal import RecordJournal
 from chatapp.registry.app import Registry
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
@@ -48,7 +49,7 @@ class TestDirectMessages:
         alice, bob = world.people
         if counter is not None:
             counter.watch(Session, "seal")
-            counter.watch(History, "apply")
+            counter.watch(RecordJournal, "append")
         sizes = count_datagrams(world, (alice.address, bob.address))
         for _ in range(MESSAGES):
             alice.core.sending.send("bob", TEXT, now=world.network.now)
@@ -70,17 +71,16 @@ class TestDirectMessages:
         _, sizes = self.burst(counter)
         assert counter.calls["Session.seal"] <= len(sizes) + 2  # pings to the registry
 
-    def test_a_commit_is_shared_by_all_that_one_turn_brought(self, counter: Counter) -> None:
+    def test_a_write_is_shared_by_all_that_one_turn_brought(self, counter: Counter) -> None:
         self.burst(counter)
-        assert counter.calls["History.apply"] <= MESSAGES / 2
+        assert counter.calls["RecordJournal.append"] <= MESSAGES / 2
 
     def test_a_message_costs_few_calls_of_our_own_functions(self) -> None:
         calls = count_calls(lambda: self.burst(None))
         assert calls <= MESSAGES * CALLS_A_MESSAGE
 
-    def test_an_acknowledgement_settles_its_messages_in_one_statement(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_message_is_one_row_at_each_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its acknowledgement was stored meanwhile, and what a turn shares is a statement for many."""
         statements: list[str] = []
         opened = History.__init__
 
@@ -89,16 +89,18 @@ class TestDirectMessages:
             history._db.set_trace_callback(statements.append)
 
         monkeypatch.setattr(History, "__init__", traced)
-        _, sizes = self.burst(None)
-        updates = [statement for statement in statements if statement.startswith("UPDATE lines SET state")]
-        assert 0 < len(updates) <= len(sizes) / 2 + 8  # as many as there are acknowledgements
-        assert len(statements) <= 3.3 * MESSAGES  # a row at each end, and what a turn shares
+        world, _ = self.burst(None)
+        statements.clear()
+        for person in world.people:
+            assert len(person.history.lines.latest(MESSAGES)) == MESSAGES
+        assert sum(statement.startswith("INSERT") for statement in statements) <= 2 * MESSAGES + 8
+        assert len(statements) <= 2.2 * MESSAGES
 
 
 class TestPump:
-    """The real pump, on loopback: what one message at a time costs in turns and commits."""
+    """The real pump, on loopback: what one message at a time costs in turns and writes."""
 
-    async def test_one_at_a_time_takes_two_commits_and_few_turns_at_each_end(
+    async def test_one_at_a_time_takes_two_writes_and_few_turns_at_each_end(
         self, tmp_path: Path, counter: Counter
     ) -> None:
         server = ("127.0.0.1", free_port())
@@ -108,7 +110,8 @@ class TestPump:
             watching = asyncio.create_task(show_everything(bob))
             await (await alice.send("bob", TEXT)).settled()
             for owner, name in (
-                (History, "apply"),
+                (RecordJournal, "append"),
+                (History, "file"),
                 (Driver, "_take_turn"),
                 (Driver, "_timer_rang"),
                 (PeerCore, "next_timer"),
@@ -124,7 +127,8 @@ class TestPump:
         assert calls["PeerCore.next_timer"] <= rings + 2  # nobody looks for deadlines in between
         # A probe where the machine was slow.
         assert calls["DatagramEndpoint.send"] <= 2 * ONE_BY_ONE + 2 * rings
-        assert calls["History.apply"] <= 4 * ONE_BY_ONE + 2 * rings
+        assert calls["RecordJournal.append"] <= 4 * ONE_BY_ONE + 2 * rings
+        assert calls.get("History.file", 0) <= rings
         assert calls["Driver._take_turn"] <= 3 * ONE_BY_ONE + 2 * rings
 
 

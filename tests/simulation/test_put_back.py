@@ -6,7 +6,6 @@ import pytest
 
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.events import MessageState
-from chatapp.peer.history.database import History
 from tests.support.people import Person
 from tests.support.world import World
 
@@ -55,7 +54,7 @@ class Backup:
         alice.crash()
         world.tables.put_back(alice.name)
         world.lines.put_back(alice)
-        alice.history = History(self._file, server="registry")
+        alice.storage.put_back(self._file)
         alice._counter = self._counter
         alice.set_clock(-behind)
         world.network.run_for(5.0)

@@ -19,6 +19,7 @@ from chatapp.wire.identity import AgreementKey, Identity
 from tests.support.machine import POLICY, Machine
 from tests.support.network import Network
 from tests.support.screen import Screen
+from tests.support.storage import Storage
 
 TRIES_AGAIN_AFTER: Final = 3.0
 """Seconds until a person whom the registry refused starts the program again."""
@@ -36,7 +37,7 @@ class Person(Machine):
         self.maybe_called: str | None = None
         self.identity = Identity(self.random.randbytes(32))
         self.mail_keys = [AgreementKey(self.random.randbytes(32))]
-        self.history = History(":memory:", server="registry")
+        self.storage = Storage()
         self.screen = Screen()
         self.said_at: dict[str, float] = {}
         """When each text was sent; each is sent once."""
@@ -54,6 +55,8 @@ class Person(Machine):
 
     def start(self) -> None:
         """Start the program with what the disk holds."""
+        if self.lives:
+            self.storage.restart()
         self.lives += 1
         now = self.network.now
         counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
@@ -87,6 +90,11 @@ class Person(Machine):
             self.start()
 
     # --- what the disk says
+
+    @property
+    def history(self) -> History:
+        """The history, with all that is stored."""
+        return self.storage.history
 
     def holds(self, stream: bytes, number: int) -> bool:
         """Whether a message to this person is stored; a note to oneself is stored when written, once."""
@@ -191,7 +199,7 @@ class Person(Machine):
         self._send(core.datagrams_to_send(now=now))
         records = core.records_to_store()
         if records:
-            self.history.apply(records)
+            self.storage.store(records)
         core.records_stored(now=now)
         self._send(core.datagrams_to_send(now=now))
         self._tend_link(core, now)
@@ -211,7 +219,7 @@ class Person(Machine):
                 core.operator.lines_shown(event.visit, event.position)
         records = core.records_to_store()
         if records:
-            self.history.apply(records)
+            self.storage.store(records)
             core.records_stored(now=now)
         self._tend_link(core, now)
         self._arm(core)

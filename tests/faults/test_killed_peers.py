@@ -1,0 +1,78 @@
+"""Peers that are killed while they talk: what was acknowledged is in the past of its reader, once.
+
+Each life of a program ends with kill -9 after a random number of receipts or lines, while more is on its way. The past is
+read from a copy of the folder as the kill left it.
+"""
+
+import asyncio
+import json
+import shutil
+import sys
+from random import Random
+
+from tests.endtoend.lines import WELCOME, received, relayed
+from tests.faults.conftest import Note
+from tests.faults.size import dose
+from tests.support.program import CHECKOUT, Program
+from tests.support.stage import Stage, knows
+
+KILLS = dose(4, 60)
+BURST = 40
+
+
+async def test_killed_while_they_talk(stage: Stage, figure: Note) -> None:
+    chance = Random(1)
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    acknowledged, before = 0, 0
+    for life in range(KILLS):
+        await alice.type(*(f"send bob {life}.{number}" for number in range(BURST)))
+        if life % 2:
+            await bob.sees(f"alice: {life}.{chance.randrange(BURST)}")
+            await alice.kill()
+            before += receipts(alice)
+            alice = await stage.peer("alice")
+            await alice.sees(WELCOME)
+        else:
+            wanted = receipts(alice) + chance.randrange(1, BURST)
+            while receipts(alice) < wanted:
+                await alice.sees(is_receipt)
+            await bob.kill()
+            acknowledged = receipts(alice) + before
+            texts = await past(stage, "bob", copy=f"bob{life}")
+            assert len(texts) >= acknowledged, "a message that was acknowledged is not stored"
+            assert len(texts) == len(set(texts)), "stored twice"
+            bob = await stage.peer("bob")
+            await bob.sees(WELCOME)
+        await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+    await alice.type("send bob the end")
+    await bob.sees(lambda line: line.endswith("the end"))
+    await asyncio.gather(alice.kill(), bob.kill())
+    read = await past(stage, "bob", copy="bob-end")
+    assert read == await past(stage, "alice", copy="alice-end")
+    for life in range(KILLS):
+        found = [text for text in read if text.startswith(f"{life}.")]
+        assert found == [f"{life}.{number}" for number in range(len(found))], "lost, doubled or out of order"
+        assert life % 2 or len(found) == BURST
+    figure(
+        f"peers killed at {KILLS} points while they talk",
+        f"{len(read):,} messages, each once and in order in both pasts",
+        "none lost, none twice",
+    )
+
+
+def is_receipt(line: str) -> bool:
+    return line in (received("bob"), relayed("bob"))
+
+
+def receipts(alice: Program) -> int:
+    return len(alice.shown(is_receipt))
+
+
+async def past(stage: Stage, name: str, *, copy: str) -> list[str]:
+    """Return the texts between alice and bob in somebody's past, from a copy of the folder as it is."""
+    folder = shutil.copytree(stage.folder / name, stage.folder / copy)
+    words = [str(CHECKOUT / "chatapp.py"), "export", name, "--format", "jsonl", "--data", str(folder)]
+    exporting = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+    out, _ = await exporting.communicate()
+    return [json.loads(line)["text"] for line in out.splitlines()]
