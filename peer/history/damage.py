@@ -30,6 +30,7 @@ def open_history(
         lost = replay(history, journal)
         kept_as = journal.keep_damaged() if lost else None
         history.see_from(server)
+        history.give_up_early()
         with contextlib.suppress(sqlite3.Error):
             if journal.has_filed(history.filed) and history.sync():
                 journal.remove_filed(history.filed)

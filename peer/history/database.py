@@ -76,6 +76,9 @@ _FILED: Final = 'UPDATE progress SET generation = ?, "offset" = ?, lines = ?'
 _OVERTAKEN: Final = "UPDATE lines SET is_overtaken = ? WHERE stream = ? AND number = ?"
 
 
+_PATIENCE_MS: Final = 20
+
+
 class History:
     """`history.db` of one person, as seen from one server."""
 
@@ -99,6 +102,7 @@ class History:
         self.lines: Final = MessageQueries(self._db)
         self.maintenance: Final = Maintenance(self._db, self.lines)
 
+    @damage_named()
     def file(self, batch: Batch) -> None:
         """Store the journal's next records, and that they are here, in one transaction. Raises sqlite3.Error; then nothing
         has changed."""
@@ -140,6 +144,10 @@ class History:
             raise
         if until is not None:
             self.filed = until
+
+    def give_up_early(self) -> None:
+        """Wait only a moment from now on while another program has the database locked: nothing depends on it at once."""
+        self._db.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
 
     def sync(self) -> bool:
         """Wait until everything stored so far is on the disk. False while another program's reading prevents it. Raises

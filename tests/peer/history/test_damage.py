@@ -7,14 +7,27 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatapp.peer.core.events import HistoryMissing, LinesLost
-from chatapp.peer.core.records import CursorMoved, IncomingAdded, NumberUsed, OutgoingAdded, RegistryPinned
+from chatapp.peer.core.records import (
+    CursorMoved,
+    IncomingAdded,
+    NumberUsed,
+    OutgoingAdded,
+    Record,
+    RegistryPinned,
+)
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.database import History
-from chatapp.wire.storage.journal import HEADER_SIZE, scan
+from chatapp.peer.history.journal import Beginning
+from chatapp.peer.history.schema import Damaged
+from chatapp.wire.codec import encode
+from chatapp.wire.storage.journal import HEADER_SIZE, frame, scan
 from tests.peer.core.cast import Someone
+from tests.peer.history.test_history import records
 
 BOB: Final = Someone("bob")
 LINES: Final = 9
@@ -257,3 +270,46 @@ def test_a_journal_that_is_none_stops_no_start(tmp_path: Path, content: bytes) -
     (tmp_path / "journal-000000000003").write_bytes(content)
     assert opened(tmp_path / "history.db", is_new=True) == ([], None)
     assert not list(tmp_path.glob("journal-*"))
+
+
+@given(st.binary(max_size=200), st.lists(st.lists(records, max_size=4), max_size=4), st.booleans())
+def test_whatever_a_journal_holds_the_start_is_told_or_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, junk: bytes, turns: list[list[Record]], is_begun: bool
+) -> None:
+    """Any bytes, and sound frames of records that contradict each other."""
+    folder = tmp_path_factory.mktemp("any")
+    beginning = [frame(encode(Beginning(0, "here")))] if is_begun else []
+    content = b"".join([*beginning, *(frame(encode(turn)) for turn in turns), junk])
+    (folder / "journal-000000000001").write_bytes(content)
+    for _ in range(2):
+        opened(folder / "history.db", is_new=True)
+    assert not list(folder.glob("journal-*[0-9]"))
+
+
+def test_a_record_that_contradicts_the_history_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of ours, which must not keep what follows from being filed."""
+    history = killed(tmp_path / "a", 2, filed=0)
+    db, journal, _ = open_history(history, server="here", is_new=False)
+    journal.append(
+        [OutgoingAdded(BOB.id, 2, 0, "a number given twice"), OutgoingAdded(BOB.id, 3, 0, "line 3")]
+    )
+    journal.close()
+    db.close()
+    assert opened(history) == (texts(1, 2, 3), None)
+    assert "takes not every record" in caplog.text
+
+
+def test_a_number_that_no_database_holds_is_one_error(tmp_path: Path) -> None:
+    turn = [OutgoingAdded(BOB.id, 2**63, 0, "")]
+    (tmp_path / "journal-000000000001").write_bytes(frame(encode(Beginning(0, "here"))) + frame(encode(turn)))
+    with pytest.raises(Damaged):
+        open_history(tmp_path / "history.db", server="here", is_new=True)
+
+
+def test_another_program_that_locks_the_database_is_not_waited_for(tmp_path: Path) -> None:
+    db, journal, _ = open_history(tmp_path / "history.db", server="here", is_new=True)
+    assert db._db.execute("PRAGMA busy_timeout").fetchone()[0] < 50
+    journal.close()
+    db.close()

@@ -9,7 +9,7 @@ import errno
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,13 @@ def play(life: Life) -> None:
 def small_generations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "GENERATION_MAX", 200)
     monkeypatch.setattr(journal_module, "READ_AT_ONCE", 100)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_filed_twice(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A line that is filed again contradicts the history, and would be left out."""
+    yield
+    assert "takes not every record" not in caplog.text
 
 
 def test_a_program_killed_at_any_step_of_the_disk_loses_nothing(tmp_path: Path) -> None:
