@@ -121,7 +121,9 @@ async def test_a_name_that_is_running_is_not_taken_over(stage: Stage) -> None:
     elsewhere = await send(stage, "alice", "bob", "hi", home="elsewhere")
     for script in (here, elsewhere):
         assert await script.ends() == 4
-        assert script.shown() == ["[Name alice is taken.]"]
+        assert script.shown()[0] == "[Name alice is taken.]"
+    assert ["running with this name" in line for line in here.shown()[1:]] == [True]
+    assert elsewhere.shown()[1:] == []
     await alice.type("send bob still me")
     await bob.sees("alice: still me")
     assert bob.shown(lambda line: line.startswith("alice: hi")) == []
