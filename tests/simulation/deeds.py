@@ -64,6 +64,14 @@ def go_out(world: World, one: Person) -> None:
         world.rooms.end(one)
 
 
+def set_topic(world: World, one: Person) -> None:
+    """Set the topic of the present room."""
+    if is_online(one) and one.room is not None:
+        text = f"{world.next_number()} set by {one.name}"
+        world.rooms.note_topic(one.room, text)
+        one.set_topic(text)
+
+
 def rename(world: World, one: Person, number: int) -> None:
     """Ask for another name that nobody else has; 0: the first one again."""
     if is_online(one):

@@ -19,6 +19,8 @@ PAUSES: Final = (0.0, 0.01, 0.3, 2.0)
 LONG_PAUSES: Final = (*PAUSES, 4.0)
 STOP_SHARE: Final = 0.1
 """Of the steps of a world in which the registry is stopped, the share at which it is."""
+TOPIC_SHARE: Final = 0.1
+"""Of the steps of a world, the share at which somebody sets the topic of their room, if they are in one."""
 
 
 def _one(world: World, chance: random.Random) -> Person:
@@ -94,6 +96,7 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
     failing = random.Random(f"disk {seed}")
     fail_share = failing.choice((0.0, STOP_SHARE)) if disk_fails else 0.0
+    topics = random.Random(f"topics {seed}")
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
     deskdeeds.appoint(world)
     world.start()
@@ -115,6 +118,8 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
             (act,) = chance.choices(HAZARDS, HAZARD_WEIGHTS)
         else:
             (act,) = chance.choices(acts, weights)
+        if topics.random() < TOPIC_SHARE:
+            deeds.set_topic(world, _one(world, topics))
         if stopping.random() < stop_share:
             hazards.registry_stops(world, stopping)
         if failing.random() < fail_share:

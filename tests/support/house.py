@@ -205,6 +205,12 @@ class House:
         """Whether an identity has a name here."""
         return self._core is not None and self._core._service.directory.person(identity) is not None
 
+    def topic_of(self, room: str) -> str:
+        """Return the text of a room's topic, empty if it has none."""
+        found = self.core._service.rooms.index.by_group(f"#{room}")
+        assert found is not None
+        return found.topic.text
+
     def counts_as_present(self, identity: bytes) -> bool:
         """Whether a person is online here, or has a link."""
         person = self.core._service.directory.person(identity)

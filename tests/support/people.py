@@ -158,6 +158,11 @@ class Person(Machine):
         self.core.rooms.leave(now=self.network.now)
         self.pump()
 
+    def set_topic(self, text: str) -> None:
+        """`/topic`."""
+        self.core.rooms.topic.ask(text, now=self.network.now)
+        self.pump()
+
     def rename(self, new: str) -> None:
         """Change the name (`/nick`), with the note in the folder that the driver makes first."""
         if self.core.renaming.refusal_of(new) is None:
@@ -180,6 +185,12 @@ class Person(Machine):
     def room(self) -> str | None:
         """Return the person's room, according to the program."""
         return self.core.rooms.room.room if self.core.rooms.room is not None else None
+
+    @property
+    def topic(self) -> str | None:
+        """Return the topic of the person's room, according to the program; None if it is not known."""
+        topic = self.core.rooms.current._members.topic
+        return None if topic is None else topic.text
 
     def leave(self) -> None:
         """`dereg`."""

@@ -29,6 +29,10 @@ class RoomsPromise:
         self._texts: dict[str, tuple[Person, str, float]] = {}
         self._accepted: dict[tuple[bytes, str, int], float] = {}
         """By sender, room and number: when the sender was told that the registry has the line."""
+        self._topic_asked: dict[tuple[str, str], float] = {}
+        """By room and text: when somebody asked to set a topic."""
+        self._topic_known: dict[tuple[str, str], float] = {}
+        """When the first person was told that it is set."""
         self._here: dict[str, set[str]] = {}
         """For each person: the members of their room that they were told of."""
         self._lines_seen: dict[str, int] = {}
@@ -62,6 +66,10 @@ class RoomsPromise:
         now = self._world.network.now
         self._texts[text] = (person, room, now)
         self._said.append((person, room, text, now))
+
+    def note_topic(self, room: str, text: str) -> None:
+        """Somebody asks to set the topic of a room."""
+        self._topic_asked[room, text] = self._world.network.now
 
     @property
     def names(self) -> set[str]:
@@ -108,6 +116,8 @@ class RoomsPromise:
             case happened.MemberLeft(name=name):
                 assert name in here, f"{person.name} was told that {name} left, and they were not there"
                 here.discard(name)
+            case happened.TopicKnown(room=room, text=text):
+                self._topic_known.setdefault((room, text), self._world.network.now)
             case happened.Renamed(old=old, new=new) if old in here:
                 here.discard(old)
                 here.add(new)
@@ -140,4 +150,20 @@ class RoomsPromise:
         for person in inside:
             seen = {one.name for one in person.core.rooms.recipients.people() if one.online}
             assert seen == names, f"{person.name} sees {seen} in {room}, there are {names}"
+        if inside:
+            self._check_topic(room, inside)
         return inside
+
+    def _check_topic(self, room: str, inside: list[Person]) -> None:
+        """Everybody in a room has the registry's topic. It is the last one that was set."""
+        kept = self._world.house.topic_of(room)
+        for person in inside:
+            assert person.topic == kept, f"{person.name} has {person.topic!r} for {room}, it is {kept!r}"
+        assert not kept or (room, kept) in self._topic_asked, f"nobody set {kept!r} in {room}"
+        known = self._topic_known.get((room, kept), FOR_EVER)
+        for (other, text), asked in self._topic_asked.items():
+            if other == room and (room, text) in self._topic_known:
+                assert text == kept or known >= asked, f"{text!r} was set in {room} after {kept!r}"
+                assert kept or not any(self._stayed(person, room, asked) for person in inside), (
+                    f"the topic {text!r} of {room} is gone"
+                )
