@@ -24,6 +24,7 @@ from chatapp.registry.effects import (
     DropReason,
     Effect,
     Fault,
+    LettersOutcome,
     LinkEnded,
     LinkEndReason,
     LinkRenewed,
@@ -40,6 +41,7 @@ from chatapp.registry.effects import (
     SendDatagram,
     ShowOnConsole,
     StoreFailed,
+    StoreLetter,
 )
 from chatapp.registry.groups.rules import ReadLines
 from chatapp.registry.limits import RegistryPolicy, WallClock
@@ -161,13 +163,13 @@ class RegistryCore:
             if self._links.renewal_came(link, frame):
                 self._outputs.note(LinkRenewed(address=link.remote))
             return
-        caller = Caller(identity=link.identity, link=link.number)
         if kind == _GROUP:
-            self._carry_out(self._service.receive_frame(frame, unpack_group(frame), caller, now=now), now)
+            header = unpack_group(frame)
+            self._carry_out(self._service.receive_frame(frame, header, link.caller, now=now), now)
             return
         assert link.session is not None
         payload = link.session.open(frame)
-        self._carry_out(self._service.handle(decode_request(payload), caller, now=now), now)
+        self._carry_out(self._service.handle(decode_request(payload), link.caller, now=now), now)
 
     def _attach(self, link: PeerLink, frame: bytes, now: float) -> None:
         """Open the link's session by its first frame, which must carry an Attach (clause 9.1)."""
@@ -184,8 +186,7 @@ class RegistryCore:
             return
         is_guest = identity in self._service.desk.guests
         self._links.attach(link, session, identity, answer, is_guest=is_guest)
-        caller = Caller(identity=identity, link=link.number)
-        self._carry_out(self._service.handle(request, caller, now=now), now)
+        self._carry_out(self._service.handle(request, link.caller, now=now), now)
 
     def take_links_to_widen(self) -> list[int]:
         """Drain the links that have authenticated since the last call: their frames may have full length from now on."""
@@ -372,6 +373,10 @@ class RegistryCore:
                 match effect:
                     case Reply():
                         outputs.reply(effect.to, effect.message)
+                    case StoreLetter():
+                        if not self._barrier.add_letter(effect):
+                            refused = LettersOutcome(letters=(effect,), is_stored=False)
+                            self._carry_out(self._service.handle(refused, effect.to, now=now), now)
                     case Persist():
                         if at_once := self._barrier.add(effect):
                             self._carry_out(at_once, now)

@@ -5,11 +5,12 @@ has answered (`StoreOutcome`).
 """
 
 import enum
+from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
 
-from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.entries import Entry, MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.limits import INVITES_MAX
 from chatapp.wire.messages.desk import DeskNotice
@@ -248,12 +249,10 @@ class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_stored: bool
 
 
-class LetterOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A letter was stored, or not."""
+class LettersOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Letters were stored, or not: all that came one after the other and went to the disk together."""
 
-    recipient: bytes
-    serial: int
-    reference: int
+    letters: Sequence["StoreLetter"]
     is_stored: bool
 
 
@@ -327,7 +326,7 @@ class ConsoleNotice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 DeskStoreOutcome: TypeAlias = VisitOutcome | DeskLineOutcome | ConsoleNotice
 StoreOutcome: TypeAlias = (
     NameOutcome
-    | LetterOutcome
+    | LettersOutcome
     | LineStored
     | LineLost
     | GroupKeyOutcome
@@ -446,6 +445,15 @@ class Persist(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Bytes that `then` keeps in memory meanwhile, if many."""
 
 
+class StoreLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Store a letter. Its outcome comes with those of the letters around it (`LettersOutcome`), and waits for all earlier
+    entries too. Letters are the most frequent entries, and a `Persist` for each would cost twice as much."""
+
+    entry: MailStored
+    reference: int
+    to: Caller
+
+
 class ShowOnConsole(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Show lines on the console. Strangers' text in them is sanitized already."""
 
@@ -479,6 +487,7 @@ Effect: TypeAlias = (
     | Disconnect
     | Resume
     | Persist
+    | StoreLetter
     | ShowOnConsole
     | AnswerAdmin
     | Drop

@@ -6,7 +6,7 @@ Nothing here reads a clock: `now` comes in.
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -23,7 +23,7 @@ class Buckets(Generic[Whose]):
         self._rate: Final = rate
         self._burst: Final = burst
         self._most: Final = most
-        self._buckets: OrderedDict[Whose, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[Whose, list[float]] = OrderedDict()
         """The tokens, and when they were counted."""
 
     def __len__(self) -> int:
@@ -31,29 +31,37 @@ class Buckets(Generic[Whose]):
 
     def take(self, whose: Whose, *, now: float) -> bool:
         """Take one token; return False if there is none."""
-        tokens, at = self._refilled(whose, now)
-        is_there = tokens >= 1
-        self._buckets[whose] = tokens - is_there, at
-        return is_there
+        bucket = self._refilled(whose, now)
+        if bucket[0] < 1:
+            return False
+        bucket[0] -= 1
+        return True
 
     def overdraw(self, whose: Whose, count: float = 1, *, now: float) -> float:
         """Take tokens whether or not they are there. Return the seconds until the debt is paid, 0.0 for no debt."""
-        tokens, at = self._refilled(whose, now)
-        tokens -= count
-        self._buckets[whose] = tokens, at
-        return max(-tokens / self._rate, 0.0)
+        bucket = self._refilled(whose, now)
+        bucket[0] -= count
+        return -bucket[0] / self._rate if bucket[0] < 0 else 0.0
 
     def forget(self, whose: Whose) -> None:
         """Drop a bucket."""
         self._buckets.pop(whose, None)
 
-    def _refilled(self, whose: Whose, now: float) -> tuple[float, float]:
-        tokens, at = self._buckets.pop(whose, (self._burst, now))  # the caller puts it back, as the newest
-        if self._most is not None and len(self._buckets) >= self._most:
-            self._buckets.popitem(last=False)
+    def _refilled(self, whose: Whose, now: float) -> list[float]:
+        bucket = self._buckets.get(whose)
+        if bucket is None:
+            if self._most is not None and len(self._buckets) >= self._most:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[whose] = [self._burst, now]
+            return bucket
+        if self._most is not None:
+            self._buckets.move_to_end(whose)
+        tokens, at = bucket
         if now > at:  # a clock that runs backwards takes nothing away
-            return min(tokens + (now - at) * self._rate, self._burst), now
-        return tokens, at
+            tokens += (now - at) * self._rate
+            bucket[0] = min(self._burst, tokens)
+            bucket[1] = now
+        return bucket
 
 
 class DiskState:
@@ -247,11 +255,14 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Events kept for the log until they are drained."""
 
 
-class _Held(NamedTuple):
+class _Held:
     """The places of one identity, and the network it is counted with."""
 
-    places: int
-    network: str
+    __slots__ = ("network", "places")
+
+    def __init__(self, network: str) -> None:
+        self.places = 0
+        self.network: Final = network
 
 
 class Shares:
@@ -284,8 +295,8 @@ class Shares:
         """Take places. Those of an earlier life are taken whether or not there is room."""
         held = self._identities.get(identity)
         if held is None:
-            held = _Held(0, network)
-        self._identities[identity] = _Held(held.places + places, held.network)
+            held = self._identities[identity] = _Held(network)
+        held.places += places
         self._networks[held.network] = self._networks.get(held.network, 0) + places
         self.held += places
 
@@ -294,7 +305,7 @@ class Shares:
         held = self._identities[identity]
         self.held -= places
         if held.places > places:
-            self._identities[identity] = _Held(held.places - places, held.network)
+            held.places -= places
         else:
             del self._identities[identity]
         of_network = self._networks[held.network] - places

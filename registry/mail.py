@@ -12,11 +12,11 @@ from chatapp.registry.effects import (
     Drop,
     DropReason,
     Effect,
-    LetterOutcome,
+    LettersOutcome,
     Persist,
     Push,
     Reply,
-    Resume,
+    StoreLetter,
 )
 from chatapp.registry.limits import DiskState, RegistryPolicy, Shares, WallClock, remaining
 from chatapp.registry.store.entries import MailStored, MailTaken
@@ -283,25 +283,34 @@ class MailService:
             at=self._clock.millis(now),
             letter=request.letter,
         )
-        return [_promise(entry, request.reference, caller)]
+        return [StoreLetter(entry=entry, reference=request.reference, to=caller)]
 
-    def letter_settled(self, outcome: LetterOutcome, caller: Caller) -> list[Effect]:
-        """Finish a deposit: answer the sender, and hand the letter over if the reader is there and free."""
-        box = self._boxes.find(outcome.recipient)
-        letter = None if box is None else box.get(outcome.serial)
-        asked = [(outcome.reference, caller)]
-        if letter is not None and letter.repeat is not None:
-            asked.append(letter.repeat)
-            letter.repeat = None
-        if not outcome.is_stored:
-            self._boxes.remove(outcome.recipient, [outcome.serial])
-            reason = MailRefusal.DISK_FULL if self._disk.is_full else MailRefusal.DISK_FAILED
-            return [_refused(reference, to, reason) for reference, to in asked]
-        effects: list[Effect] = [Reply(to=to, message=MailSaved(reference)) for reference, to in asked]
-        if box is not None and letter is not None:
-            letter.is_stored = True
-            if not box.outstanding:
-                effects += self.hand_over(outcome.recipient)
+    def letters_settled(self, outcome: LettersOutcome) -> list[Effect]:
+        """Finish deposits: answer each sender, then hand letters over to the readers who are there and free."""
+        effects: list[Effect] = []
+        readers: dict[bytes, None] = {}
+        for stored in outcome.letters:
+            recipient, serial = stored.entry.recipient, stored.entry.serial
+            box = self._boxes.find(recipient)
+            letter = None if box is None else box.get(serial)
+            repeat = None if letter is None else letter.repeat
+            asked = (
+                ((stored.reference, stored.to),)
+                if repeat is None
+                else ((stored.reference, stored.to), repeat)
+            )
+            if not outcome.is_stored:
+                self._boxes.remove(recipient, [serial])
+                reason = MailRefusal.DISK_FULL if self._disk.is_full else MailRefusal.DISK_FAILED
+                effects += [_refused(reference, to, reason) for reference, to in asked]
+                continue
+            effects += [Reply(to=to, message=MailSaved(reference)) for reference, to in asked]
+            if box is not None and letter is not None:
+                letter.is_stored, letter.repeat = True, None
+                if not box.outstanding:
+                    readers[recipient] = None
+        for reader in readers:
+            effects += self.hand_over(reader)
         return effects
 
     # --- out
@@ -390,17 +399,6 @@ class MailService:
             if link is not None:
                 effects.append(Push(link=link, message=MailExpired(recipient, letter.number)))
         return effects
-
-
-def _promise(entry: MailStored, reference: int, caller: Caller) -> Persist:
-    recipient, serial = entry.recipient, entry.serial
-    kept = LetterOutcome(recipient=recipient, serial=serial, reference=reference, is_stored=True)
-    lost = LetterOutcome(recipient=recipient, serial=serial, reference=reference, is_stored=False)
-    return Persist(
-        entries=(entry,),
-        then=(Resume(request=kept, to=caller),),
-        otherwise=(Resume(request=lost, to=caller),),
-    )
 
 
 def _refused(reference: int, to: Caller, reason: MailRefusal) -> Reply:

@@ -5,7 +5,7 @@ the disk.
 import contextlib
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,13 +17,16 @@ from chatapp.registry.effects import (
     DropReason,
     Effect,
     Event,
+    LettersOutcome,
     LinkEndReason,
     Offer,
     PeerRegistered,
     Persist,
     Refuse,
     RegistrationRefused,
+    Resume,
     SendDatagram,
+    StoreLetter,
 )
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import Entry
@@ -101,7 +104,9 @@ class Outputs:
     def reply(self, to: Caller, message: RegistryNotice | msgspec.Raw) -> None:
         """Answer a caller on the link or in the session by which the request came."""
         if to.link is not None:
-            self.push(to.link, message)
+            link = self._links.find(to.link)
+            if link is not None:
+                self._links.send(link, encode(message))
         elif to.address is not None:
             datagram = self._sessions.table.seal_back(to.session, join_frames([encode(message)]))
             if datagram is not None:
@@ -168,13 +173,20 @@ class Outputs:
             self._events.append(event)
 
 
-class _Promise(NamedTuple):
+class _Promise(msgspec.Struct):
+    """What follows when some entries are on the disk, or are not."""
+
     upto: int
     """How many entries must be on the disk."""
-    then: Sequence[Effect]
-    otherwise: Sequence[Effect]
-    held: int
+    then: Sequence[Effect] = ()
+    otherwise: Sequence[Effect] = ()
+    held: int = 0
     """Bytes that `then` keeps in memory."""
+    letters: list[StoreLetter] = []
+    """Instead of the effects: a run of letters, which are settled together."""
+
+
+_NOBODY: Final = Caller(identity=b"")
 
 
 class CommitBarrier:
@@ -185,6 +197,8 @@ class CommitBarrier:
         self._handed = 0
         self._stored = 0
         self._waiting: deque[_Promise] = deque()
+        self._count = 0
+        """How many requests wait."""
         self._held = 0
 
     @property
@@ -197,18 +211,35 @@ class CommitBarrier:
         if not persist.then and not persist.otherwise:
             self._new.extend(persist.entries)
             return ()
-        is_full = len(self._waiting) >= PROMISES_MAX or (persist.held and self._held >= PROMISES_BYTES_MAX)
+        is_full = self._count >= PROMISES_MAX or (persist.held and self._held >= PROMISES_BYTES_MAX)
         if persist.entries and is_full:
             return persist.otherwise
-        if len(self._waiting) >= 2 * PROMISES_MAX:
+        if self._count >= 2 * PROMISES_MAX:
             return ()  # mostly repeated requests, whose first copy gets the answer
         self._new.extend(persist.entries)
         if self.is_idle:
             return persist.then
         self._held += persist.held
+        self._count += 1
         upto = self._handed + len(self._new)
         self._waiting.append(_Promise(upto, persist.then, persist.otherwise, persist.held))
         return ()
+
+    def add_letter(self, letter: StoreLetter) -> bool:
+        """Queue a letter's entry. Return False if too much is on its way."""
+        if self._count >= PROMISES_MAX:
+            return False
+        self._new.append(letter.entry)
+        self._count += 1
+        before = self._handed + len(self._new) - 1
+        run = self._waiting[-1] if self._waiting else None
+        if run is None or not run.letters or run.upto != before or before == self._handed:
+            # The first entry of a turn begins a run, too: what is handed over together is stored together or not at all.
+            run = _Promise(before)
+            self._waiting.append(run)
+        run.letters.append(letter)
+        run.upto = before + 1
+        return True
 
     def entries_to_store(self) -> list[Entry]:
         """Drain the new entries, in order."""
@@ -221,9 +252,7 @@ class CommitBarrier:
         self._stored = min(self._stored + count, self._handed)
         released: list[Effect] = []
         while self._waiting and self._waiting[0].upto <= self._stored:
-            promise = self._waiting.popleft()
-            self._held -= promise.held
-            released.extend(promise.then)
+            released += self._settled(self._waiting.popleft(), is_stored=True)
         return released
 
     def failed(self, newest: int | None) -> list[Effect]:
@@ -238,12 +267,19 @@ class CommitBarrier:
             if promise.upto <= kept_upto:
                 kept.append(promise)
             elif promise.upto <= self._handed:
-                self._held -= promise.held
-                released.extend(promise.otherwise)
+                released += self._settled(promise, is_stored=False)
             else:  # made since, for entries that are not handed over yet
-                kept.append(promise._replace(upto=promise.upto - lost))
+                promise.upto -= lost
+                kept.append(promise)
         self._waiting, self._handed = kept, kept_upto
         return released
+
+    def _settled(self, promise: _Promise, *, is_stored: bool) -> Sequence[Effect]:
+        self._held -= promise.held
+        self._count -= len(promise.letters) or 1
+        if promise.letters:
+            return (Resume(request=LettersOutcome(letters=promise.letters, is_stored=is_stored), to=_NOBODY),)
+        return promise.then if is_stored else promise.otherwise
 
 
 _SIGNATURE_SIZE = 64

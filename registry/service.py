@@ -24,7 +24,7 @@ from chatapp.registry.effects import (
     DropReason,
     Effect,
     GroupKeyOutcome,
-    LetterOutcome,
+    LettersOutcome,
     LineLost,
     LineStored,
     LinkEndReason,
@@ -410,6 +410,8 @@ class Service:
     def _handle_outcome(self, outcome: StoreOutcome, caller: Caller, now: float) -> list[Effect]:
         """Continue what waited for the disk."""
         match outcome:
+            case LettersOutcome():
+                return self._mail.letters_settled(outcome)
             case NameOutcome():
                 return self._registration.name_settled(outcome, caller, now=now)
             case RenameOutcome():
@@ -427,8 +429,6 @@ class Service:
             case GroupKeyOutcome():
                 keys = self.channel if outcome.group == CHANNEL else self.rooms
                 return keys.key_settled(outcome, now=now)
-            case LetterOutcome():
-                return self._mail.letter_settled(outcome, caller)
             case VisitOutcome() | DeskLineOutcome() | ConsoleNotice():
                 return self.desk.handle_outcome(outcome, now=now)
         assert_never(outcome)

@@ -107,7 +107,7 @@ class FileIndex:
             return
         if place.generation != AT_REST:
             self.behind[owner] = None
-        if isinstance(entry, GroupGone | GroupLinesDropped):
+        if isinstance(entry, (GroupGone, GroupLinesDropped)):
             self._to_rewrite.add(owner)
         if isinstance(entry, DeskVisitOver):
             self.spent_through = max(self.spent_through, place.generation)

@@ -8,7 +8,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from chatapp.registry.effects import LinkEndReason
+from chatapp.registry.effects import Caller, LinkEndReason
 from chatapp.registry.limits import Buckets, Leases
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.framing import frame
@@ -216,6 +216,7 @@ class PeerLink:
 
     __slots__ = (
         "backlog",
+        "caller",
         "identity",
         "is_over",
         "network",
@@ -234,6 +235,8 @@ class PeerLink:
         self.network: Final = network_of(remote.host)
         self.state = LinkState.WAITING
         self.identity = b""
+        self.caller = Caller(identity=b"", link=number)
+        """The author of all that comes on it."""
         self.session: LinkSession | None = None
         self.is_over = False
         self.pieces: list[bytes] | None = None
@@ -302,6 +305,7 @@ class Links:
     ) -> None:
         """Attach a link whose first frame opened. `answer` goes before all else."""
         link.state, link.session, link.identity = LinkState.ATTACHED, session, identity
+        link.caller = Caller(identity=identity, link=link.number)
         self.pending.leave(link.number, link.network)
         link.place = self._relayed.end
         (self._guests if is_guest else self._attached)[link.number] = link

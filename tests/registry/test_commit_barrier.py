@@ -5,9 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.effects import AdminAnswer, AnswerAdmin, Effect, Persist
+from chatapp.registry.effects import (
+    AdminAnswer,
+    AnswerAdmin,
+    Caller,
+    Effect,
+    LettersOutcome,
+    Persist,
+    Resume,
+    StoreLetter,
+)
 from chatapp.registry.outputs import CommitBarrier
-from chatapp.registry.store.entries import Entry, GroupCut
+from chatapp.registry.store.entries import Entry, GroupCut, MailStored
 
 
 def entry(position: int) -> Entry:
@@ -26,8 +35,23 @@ def persist(number: int, count: int = 1) -> Persist:
     )
 
 
+def letter(number: int) -> StoreLetter:
+    entry = MailStored(
+        recipient=bytes(32), serial=number, sender=bytes(32), sender_name="ann", number=1, at=0, letter=b""
+    )
+    return StoreLetter(entry=entry, reference=number, to=Caller(identity=bytes(32)))
+
+
 def reasons(effects: "list[Effect] | tuple[Effect, ...]") -> list[str]:
-    return [effect.ticket for effect in effects if isinstance(effect, AnswerAdmin)]
+    """What became of each number."""
+    found: list[str] = []
+    for effect in effects:
+        if isinstance(effect, AnswerAdmin):
+            found.append(effect.ticket)
+        elif isinstance(effect, Resume) and isinstance(effect.request, LettersOutcome):
+            what = "kept" if effect.request.is_stored else "lost"
+            found += [f"{one.reference} {what}" for one in effect.request.letters]
+    return found
 
 
 def test_an_effect_waits_for_its_entries() -> None:
@@ -96,7 +120,38 @@ def test_a_failure_of_all_spares_what_was_not_handed_over() -> None:
     assert reasons(barrier.stored(1)) == ["2 kept"]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "hand", "store", "fail", "fail all"]), st.integers(0, 3))))
+def test_letters_of_one_turn_are_settled_together() -> None:
+    barrier = CommitBarrier()
+    for number in (1, 2):
+        assert barrier.add_letter(letter(number))
+    barrier.entries_to_store()
+    assert barrier.add_letter(letter(3))
+    barrier.add(persist(4))
+    assert barrier.add_letter(letter(5))
+    barrier.entries_to_store()
+    assert barrier.stored(1) == [], "what went to the disk together"
+    assert [reasons([effect]) for effect in barrier.stored(4)] == [
+        ["1 kept", "2 kept"],
+        ["3 kept"],
+        ["4 kept"],
+        ["5 kept"],
+    ]
+
+
+def test_the_number_of_waiting_letters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatapp.registry.outputs.PROMISES_MAX", 2)
+    barrier = CommitBarrier()
+    assert [barrier.add_letter(letter(number)) for number in (1, 2, 3)] == [True, True, False]
+    assert len(barrier.entries_to_store()) == 2
+    assert reasons(barrier.failed(None)) == ["1 lost", "2 lost"]
+    assert barrier.add_letter(letter(4))
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["add", "letter", "hand", "store", "fail", "fail all"]), st.integers(0, 3))
+    )
+)
 def test_each_effect_is_settled_once_and_in_order(steps: list[tuple[str, int]]) -> None:
     barrier = CommitBarrier()
     settled: list[str] = []
@@ -106,6 +161,9 @@ def test_each_effect_is_settled_once_and_in_order(steps: list[tuple[str, int]]) 
         if what == "add":
             made += 1
             settled += reasons(list(barrier.add(persist(made, count=value))))
+        elif what == "letter":
+            made += 1
+            assert barrier.add_letter(letter(made))
         elif what == "hand":
             on_the_way += len(barrier.entries_to_store())
         elif what == "store":
