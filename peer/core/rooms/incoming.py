@@ -184,8 +184,11 @@ class GroupReceiver:
     def _stored_line_arrived(self, group: Group, line: GroupLine, keys: dict[int, GroupKey]) -> None:
         contact = self._contacts.by_identity(line.sender)
         key = keys.get(unpack_group(line.frame).epoch)
-        if contact is not None and key is not None:
-            self._line_arrived(group, contact, key.open_stored(line.frame), line.position, late=True)
+        if contact is None:
+            raise SealError("its author is not in the table any more")
+        if key is None:
+            raise SealError("the server did not give the key that it is sealed with")
+        self._line_arrived(group, contact, key.open_stored(line.frame), line.position, late=True)
 
     def _line_arrived(
         self, group: Group, contact: Contact, payload: bytes, position: int, *, late: bool
