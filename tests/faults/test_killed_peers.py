@@ -1,14 +1,22 @@
-"""Peers that are killed while they talk: what was acknowledged is in the past of its reader, once.
+"""Peers that are killed while they talk, or whose disk is full: what was acknowledged is in the past of its reader, once.
 
 Each life of a program ends with kill -9 after a random number of receipts or lines, while more is on its way. The past is
 read from a copy of the folder as the kill left it.
 """
 
 import asyncio
+import contextlib
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
+
+import pytest
 
 from tests.endtoend.lines import WELCOME, received, relayed
 from tests.faults.conftest import Note
@@ -59,6 +67,47 @@ async def test_killed_while_they_talk(stage: Stage, figure: Note) -> None:
         f"{len(read):,} messages, each once and in order in both pasts",
         "none lost, none twice",
     )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "chatapp-faults", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs root to mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Leave no room on a disk."""
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while file.write(bytes(4_096)):
+            pass
+
+
+async def test_a_full_disk_acknowledges_nothing_and_works_again(
+    stage: Stage, small_disk: Path, figure: Note
+) -> None:
+    await stage.registry()
+    alice = await stage.peer("alice")
+    bob = await stage.peer("bob", environment={"CHATAPP_HOME": str(small_disk)})
+    await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
+    await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    texts = [f"{number} {'x' * 3_000}" for number in range(20)]
+    await alice.type(*(f"send bob {text}" for text in texts))
+    told = await bob.sees(re.compile(r"\[Nothing can be stored .*"))
+    assert "No space left on device" in told
+    assert receipts(alice) <= len(bob.shown(lambda line: line.startswith("alice: "))) < len(texts) / 2
+    ballast.unlink()
+    await bob.sees(lambda line: line.endswith(texts[-1]))
+    shown = [line.split(" ")[-2] for line in bob.shown(lambda line: line.endswith("x" * 3_000))]
+    assert shown == [str(number) for number in range(20)]
+    figure("a peer's disk is full", "nothing acknowledged; all shown, once, when there was room", "none lost")
 
 
 def is_receipt(line: str) -> bool:
