@@ -399,12 +399,22 @@ class MailHeldBack(msgspec.Struct, frozen=True, kw_only=True):
     """Mail stays with the registry: it is from more unknown authors than are remembered at a time."""
 
 
+class LineLoss(enum.Enum):
+    """Why a line in a log cannot be read."""
+
+    AUTHOR_UNKNOWN = "no person in the table has its author's key"
+    KEY_MISSING = "the registry did not give the key that the line is sealed with"
+    INVALID = "the line does not open"
+
+
 class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True):
-    """A line in the log of the channel (`room` is empty) or of a room cannot be read. `detail` is for logs and people."""
+    """A line in the log of the channel (`room` is empty) or of a room cannot be read. `detail` is what is wrong with an
+    invalid one, for logs and people."""
 
     room: str
     sender: str
-    detail: str
+    reason: LineLoss
+    detail: str = ""
 
 
 ReceivedEvent = (

@@ -7,7 +7,7 @@ import contextlib
 
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import SOMEBODY, LineUnreadable
+from chatapp.peer.core.events import SOMEBODY, LineLoss, LineUnreadable
 from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import make_inbox
@@ -137,12 +137,16 @@ class GroupReceiver:
         """Take a page of the log: lines that were sent while we were away."""
         keys = group.keys_of(page.keys)
         for line in page.lines:
+            contact = self._contacts.by_identity(line.sender)
             try:
-                self._stored_line_arrived(group, line, keys)
+                loss, detail = self._stored_line_arrived(group, line, contact, keys), ""
             except WireError as error:
-                contact = self._contacts.by_identity(line.sender)
+                loss, detail = LineLoss.INVALID, str(error)
+            if loss is not None:
                 name = contact.name if contact is not None else SOMEBODY
-                self._out.events.append(LineUnreadable(room=group.room, sender=name, detail=str(error)))
+                self._out.events.append(
+                    LineUnreadable(room=group.room, sender=name, reason=loss, detail=detail)
+                )
         if group.note_page(page.position, now=now):
             self.move_cursor(group)
         if not page.more:
@@ -181,14 +185,17 @@ class GroupReceiver:
 
     # --- inside
 
-    def _stored_line_arrived(self, group: Group, line: GroupLine, keys: dict[int, GroupKey]) -> None:
-        contact = self._contacts.by_identity(line.sender)
+    def _stored_line_arrived(
+        self, group: Group, line: GroupLine, contact: Contact | None, keys: dict[int, GroupKey]
+    ) -> LineLoss | None:
+        """Take a line of the log. Return what prevents it from being read. Raises WireError."""
         key = keys.get(unpack_group(line.frame).epoch)
         if contact is None:
-            raise SealError("its author is not in the table any more")
+            return LineLoss.AUTHOR_UNKNOWN
         if key is None:
-            raise SealError("the server did not give the key that it is sealed with")
+            return LineLoss.KEY_MISSING
         self._line_arrived(group, contact, key.open_stored(line.frame), line.position, late=True)
+        return None
 
     def _line_arrived(
         self, group: Group, contact: Contact, payload: bytes, position: int, *, late: bool

@@ -18,6 +18,7 @@ from chatapp.peer.core.events import (
     HistoryMissing,
     LeaveUnanswered,
     Line,
+    LineLoss,
     LinesAbandoned,
     LinesLost,
     LineUnreadable,
@@ -66,6 +67,10 @@ from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, adm
 from chatapp.wire.text import sanitize
 
 FateEvent = MessageChanged | Unacknowledged | Addressed | Renumbered | TooLong | LinesAbandoned
+_LINE_LOSS: Final = {
+    LineLoss.AUTHOR_UNKNOWN: "its author is not in the table any more",
+    LineLoss.KEY_MISSING: "the server did not give the key that it is sealed with",
+}
 UnreadEvent = MailUnreadable | MailHeldBack | LineUnreadable
 ConnectionEvent = (
     Registered
@@ -119,9 +124,10 @@ def _unread(event: UnreadEvent) -> list[str]:
             return [f"[A letter from {name(sender)} could not be opened: {reason(detail)}.]"]
         case MailHeldBack():
             return [_MAIL_HELD_BACK]
-        case LineUnreadable(room=room, sender=sender, detail=detail):
+        case LineUnreadable(room=room, sender=sender, reason=loss, detail=detail):
             where = f"the room {name(room)}" if room else "the channel"
-            return [f"[A line of {where} from {name(sender)} is lost: {reason(detail)}.]"]
+            why = _LINE_LOSS.get(loss) or reason(detail)
+            return [f"[A line of {where} from {name(sender)} is lost: {why}.]"]
         case _:
             assert_never(event)
 

@@ -28,6 +28,7 @@ from chatapp.peer.core.events import (
     KeyRestored,
     LeaveUnanswered,
     LeftRoom,
+    LineLoss,
     LinesAbandoned,
     LinesLost,
     LineUnreadable,
@@ -148,12 +149,12 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        LineUnreadable(room="lab", sender="bob", detail="too short"),
+        LineUnreadable(room="lab", sender="bob", reason=LineLoss.INVALID, detail="too short"),
         ["[A line of the room lab from bob is lost: too short.]"],
     ),
     (
-        LineUnreadable(room="", sender="bob", detail="too short"),
-        ["[A line of the channel from bob is lost: too short.]"],
+        LineUnreadable(room="", sender="bob", reason=LineLoss.KEY_MISSING),
+        ["[A line of the channel from bob is lost: the server did not give the key that it is sealed with.]"],
     ),
     (
         MessageChanged(to="", number=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL),

@@ -1,6 +1,6 @@
 """Incoming channel lines: shown once after they are stored, with missing positions and unknown senders."""
 
-from chatapp.peer.core.events import SOMEBODY, ChannelReceived, LineUnreadable
+from chatapp.peer.core.events import SOMEBODY, ChannelReceived, LineLoss, LineUnreadable
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT
 from chatapp.wire.framing import pack_group, unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX
@@ -102,7 +102,7 @@ def test_a_line_of_the_log_that_does_not_open_is_told_of_and_passed() -> None:
     desk.page(2, logged(1, frame[:-1] + bytes((frame[-1] ^ 1,))), logged(2, said(6, "good")))
     (told,) = desk.troubles()
     assert isinstance(told, LineUnreadable)
-    assert (told.room, told.sender) == ("", "bob")
+    assert (told.room, told.sender, told.reason) == ("", "bob", LineLoss.INVALID)
     desk.store()
     assert desk.shown() == ["good"]
     assert desk.channel.cursor == 2
@@ -113,7 +113,7 @@ def test_a_line_of_the_log_whose_author_is_gone_is_told_of_and_passed() -> None:
     desk.page(2, logged(1, said(5, by=CAROL), by=CAROL), logged(2, said(6, "good")))
     (told,) = desk.troubles()
     assert isinstance(told, LineUnreadable)
-    assert (told.sender, told.detail) == (SOMEBODY, "its author is not in the table any more")
+    assert (told.sender, told.reason) == (SOMEBODY, LineLoss.AUTHOR_UNKNOWN)
     desk.store()
     assert desk.shown() == ["good"]
     assert desk.channel.cursor == 2
