@@ -14,8 +14,8 @@ from chatapp.registry.store import entries
 from chatapp.registry.transport.links import PeerLink
 from chatapp.wire.address import Address
 from chatapp.wire.framing import Kind
-from tests.registry.desk.hall import Hall
-from tests.registry.hand import Hand
+from tests.registry.desk.help_desk import HelpDesk
+from tests.registry.linked_peer import LinkedPeer
 from tests.support.guests import Guest
 from tests.support.house import House
 from tests.support.memory_store import MemoryStore
@@ -35,20 +35,20 @@ class Registry:
     their links."""
 
     def __init__(self) -> None:
-        hall = Hall(DeskSettings(operators=("bob",)))
-        self.rig = hall.rig
-        alice, bob, asha = self.rig.member("alice"), hall.operator("bob"), hall.joined()
+        help_desk = HelpDesk(DeskSettings(operators=("bob",)))
+        self.rig = help_desk.rig
+        alice, bob, asha = self.rig.member("alice"), help_desk.operator("bob"), help_desk.joined()
         alice.enter("tea")
-        bob.hand.enter("tea")
-        self.links: tuple[Hand, ...] = (alice, bob.hand, asha.hand)
+        bob.peer.enter("tea")
+        self.links: tuple[LinkedPeer, ...] = (alice, bob.peer, asha.peer)
 
     def __call__(self, data: bytes) -> None:
         rig = self.rig
         self._hear_a_stranger(data)
-        for hand in self.links:
-            assert hand.link is not None
-            if hand.link not in rig.closed:
-                hand.send_raw(hand.session.seal(data))
+        for peer in self.links:
+            assert peer.link is not None
+            if peer.link not in rig.closed:
+                peer.send_raw(peer.session.seal(data))
                 rig.frames.clear()
         rig.datagrams.clear()
         rig.console.clear()
@@ -80,11 +80,11 @@ class Store:
     """A registry starts on a store with one strange entry, which is complete but was not written by a registry."""
 
     def __init__(self) -> None:
-        hall = Hall(DeskSettings(operators=("bob",)), store=(store := _Remembering()))
-        alice, bob = hall.rig.member("alice"), hall.operator("bob")
-        hall.joined()
+        help_desk = HelpDesk(DeskSettings(operators=("bob",)), store=(store := _Remembering()))
+        alice, bob = help_desk.rig.member("alice"), help_desk.operator("bob")
+        help_desk.joined()
         alice.enter("tea")
-        bob.hand.enter("tea")
+        bob.peer.enter("tea")
         alice.say("hi")
         self._said = store.said
 
@@ -96,10 +96,10 @@ class Store:
         place = len(data) % (len(self._said) + 1)
         store.append([*self._said[:place], entry, *self._said[place:]])
         store.sync()
-        hall = Hall(DeskSettings(operators=("bob",)), store=store)
-        hall.rig._made = len(self._said)  # somebody who was never here
-        hall.rig.member("zoe-9").enter("tea")
-        hall.rig.advance(1.0)
+        help_desk = HelpDesk(DeskSettings(operators=("bob",)), store=store)
+        help_desk.rig._made = len(self._said)  # somebody who was never here
+        help_desk.rig.member("zoe-9").enter("tea")
+        help_desk.rig.advance(1.0)
 
 
 def _counts_too_far(entry: entries.Entry) -> bool:

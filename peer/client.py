@@ -1,4 +1,4 @@
-"""The SDK: a peer as a program uses it. The faces stand on it, too.
+"""The SDK: a peer as a program uses it. The faces use it, too.
 
     async with Peer("alice", ("192.0.2.1", 5000)) as me:
         receipt = await me.send("bob", "hi")
@@ -94,7 +94,8 @@ class OperatorDesk:
         self, request: OperatorRequest, *, visit: int | None = None, entered_at: float | None = None
     ) -> None:
         """Ask for something, such as `TakeDuty(0, "")`; events tell what comes of it. The reference and the visit of the
-        request are filled in here. A place number means the visitor who had it when the waiting room was last shown."""
+        request are filled in here. A number of the waiting room means the visitor who had it when the room was
+        last shown."""
         node = self._open_node()
         node.core.operator.ask(request, self._target(node, visit, entered_at))
         node.driver.schedule()
@@ -208,7 +209,7 @@ class Peer:
         self._code: Final = JoinCode(code) if code else None
         self._is_opening = False
         self._node: PeerNode | None = None
-        """What is open; None while nothing is."""
+        """The open node; None while the peer is closed."""
         self._feed: EventFeed[happened.Event] | None = None
         """The events of the present opening, else of the last one."""
         self._has_been_ready = False

@@ -34,7 +34,7 @@ class Receipt:
         """Whether a delivered message went through the registry."""
         self._is_over = False
         self._waiters: list[asyncio.Future[None]] | None = None
-        """A future for each waiter, so that one who is cancelled takes the answer from nobody. Mostly nobody waits."""
+        """A future for each waiter, so that cancelling one takes the answer from no other. Mostly nobody waits."""
 
     def __repr__(self) -> str:
         state = self.state.name if self.state is not MessageState.UNSETTLED else "under way"
@@ -59,7 +59,7 @@ class Receipt:
     def settle(
         self, state: MessageState, reason: MessageReason | None = None, *, through_server: bool = False
     ) -> None:
-        """Note the state and wake whoever waits for it."""
+        """Note the state and wake those who wait for it."""
         self.state, self.reason, self.through_server = state, reason, through_server
         if self._waiters is not None:
             self._wake()

@@ -1,6 +1,6 @@
 """Access: who may register, who is banned, and who may be an operator (clause 4.8).
 
-Whoever has a name here needs no invitation any more.
+A person who has a name here needs no invitation.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

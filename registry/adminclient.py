@@ -44,7 +44,7 @@ class AdminSpool:
     # --- the registry's end
 
     def open(self) -> None:
-        """Make the folder and empty it: whoever still waits asks again. Raises OSError."""
+        """Make the folder and empty it: a program that still waits asks again. Raises OSError."""
         make_private(self._folder)
         for path in self._folder.iterdir():
             with suppress(OSError):
@@ -138,7 +138,9 @@ def _of_ours(folder: Path) -> Iterator[None]:
     """Let only the owner of the folder ask. Raises AdminRequestFailed."""
     try:
         if os.stat(folder).st_uid != os.geteuid():
-            raise AdminRequestFailed(f"{folder} is another user's: only who runs a registry may ask it this")
+            raise AdminRequestFailed(
+                f"{folder} belongs to another user: only the user who runs a registry can ask it this"
+            )
         yield
     except OSError as error:
         where = error.filename2 or error.filename or folder

@@ -81,8 +81,8 @@ def links_max() -> int:
 _log = logging.getLogger(__name__)
 
 DRAINED_A_WAKE_UP: Final = 256
-"""Datagrams read before links and timers get the event loop: two milliseconds of what strangers send, since what costs
-more is queued. With fewer, the socket would fill under a flood while a broadcast goes out."""
+"""Datagrams read before links and timers get the event loop. They take about two milliseconds, since expensive requests
+are queued. With fewer, the socket would fill under a flood while a broadcast goes out."""
 
 BACKLOG: Final = 1_024
 _FAULTS_SPAN: Final = 10.0
@@ -117,7 +117,7 @@ class Registry:
         self._access = access or AccessSettings()
         self._codes: list[JoinCode] = []
         self._operators: list[str] = []
-        self._shell: RegistryDriver | None = None
+        self._driver: RegistryDriver | None = None
         self._endpoint: DatagramEndpoint | None = None
         self._servers: list[asyncio.Server] = []
         self._announcer: Announcer | None = None
@@ -134,13 +134,13 @@ class Registry:
             listeners = self._take_ports(endpoint, undo)
             store = self._open_store()
             undo.callback(store.close)
-            shell = self._load(loop, store)
+            driver = self._load(loop, store)
             undo.pop_all()
-        self._shell, self._endpoint = shell, endpoint
+        self._driver, self._endpoint = driver, endpoint
         for listener in listeners:
-            server = await loop.create_server(lambda: TcpLink(shell), sock=listener, backlog=BACKLOG)
+            server = await loop.create_server(lambda: TcpLink(driver), sock=listener, backlog=BACKLOG)
             self._servers.append(server)
-        shell.start(endpoint)
+        driver.start(endpoint)
         from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
 
         for line in (
@@ -160,40 +160,40 @@ class Registry:
 
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many of the people online they exclude."""
-        return 0 if self._shell is None else self._shell.change_lists(lists)
+        return 0 if self._driver is None else self._driver.change_lists(lists)
 
     def open_console(self, show: Callable[[list[str]], None]) -> None:
         """Open the console. `show` prints its lines."""
-        if self._shell is not None:
-            self._shell.open_console(show)
+        if self._driver is not None:
+            self._driver.open_console(show)
 
     def console_typed(self, line: str) -> None:
         """Handle a line typed at the console."""
-        if self._shell is not None:
-            self._shell.console_typed(line)
+        if self._driver is not None:
+            self._driver.console_typed(line)
 
     def close_console(self) -> None:
         """Close the console: its input has ended."""
-        if self._shell is not None:
-            self._shell.close_console()
+        if self._driver is not None:
+            self._driver.close_console()
 
     async def stop(self) -> None:
         """Stop in order: no new connections, everything stored, links closed, files at rest."""
-        shell, endpoint = self._shell, self._endpoint
-        if shell is None or endpoint is None:
+        driver, endpoint = self._driver, self._endpoint
+        if driver is None or endpoint is None:
             return
         if self._announcer is not None:
             self._announcer.close(within=FAREWELL_WITHIN)
         for server in self._servers:
             server.close()
-        await shell.stop()
+        await driver.stop()
         endpoint.close()
 
     def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
-        if self._shell is not None:  # before the start is complete, a datagram may be lost as any other
-            self._shell.receive(batch)
+        if self._driver is not None:  # before the start is complete, a datagram may be lost as any other
+            self._driver.receive(batch)
 
-    # --- putting together
+    # --- assembly
 
     def _take_ports(self, endpoint: DatagramEndpoint, undo: ExitStack) -> list[socket.socket]:
         try:
@@ -231,15 +231,15 @@ class Registry:
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
         admin_spool = self._open_spool()
-        shell = RegistryDriver(loop, core, store, admin_spool)
+        driver = RegistryDriver(loop, core, store, admin_spool)
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
-        shell.committer.commit_now()
+        driver.committer.commit_now()
         is_stored = any(
             ticket == _FIRST and answer.refusal is None for ticket, answer in core.take_admin_answers()
         )
         self._codes = codes if is_stored else []
-        return shell
+        return driver
 
     def _open_spool(self) -> AdminSpool:
         admin_spool = AdminSpool(self.folder)
@@ -250,7 +250,8 @@ class Registry:
         return admin_spool
 
     def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
-        """Draw join codes if newcomers need one and none is left. In a log that is read later they are used up."""
+        """Draw join codes if newcomers need one and none is left. They are shown at the start only, so a log of the console
+        holds no others."""
         if not self._access.invite_only or loaded.invites:
             return []
         chance = random.SystemRandom()
@@ -310,7 +311,7 @@ class _Faults:
         self._unsaid = 0
 
     def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """The event loop's exception handler. A flood of faults does not become a flood of lines."""
+        """Log a fault that the event loop reports. A flood of faults does not become a flood of lines."""
         self._unsaid += 1
         if loop.time() >= self._silent_until:
             self._silent_until = loop.time() + _FAULTS_SPAN

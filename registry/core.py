@@ -175,7 +175,7 @@ class RegistryCore:
         """Open the link's session by its first frame, which must carry an Attach (clause 9.1)."""
         try:
             if frame[:1] != _OPENING:
-                raise SealError("no opening")
+                raise SealError("not an opening")
             identity, payload, session, answer = self._sessions.table.take_link(frame, now=now)
             request = decode_request(payload)
         except WireError:
@@ -201,7 +201,7 @@ class RegistryCore:
             opened.backlog = size
 
     def link_closed(self, link: int, *, now: float) -> None:
-        """The connection is over, whichever side ended it."""
+        """Note that a connection is over, whichever side ended it."""
         opened = self._links.forget(link)
         if opened is not None and opened.state is LinkState.ATTACHED:
             self._carry_out(self._service.link_lost(opened.identity, link, now=now), now)
@@ -278,12 +278,12 @@ class RegistryCore:
         self._settle(now)
 
     def console_typed(self, line: str, *, now: float) -> None:
-        """A line was typed at the console."""
+        """Handle a line typed at the console."""
         self._carry_out(self._service.desk.console.typed(line, now=now), now)
         self._settle(now)
 
     def console_closed(self, *, now: float) -> None:
-        """The console's input has ended."""
+        """Note that the console's input has ended."""
         self._carry_out(self._service.desk.console.closed(now=now), now)
         self._settle(now)
 
@@ -306,7 +306,7 @@ class RegistryCore:
         return self._barrier.entries_to_store()
 
     def entries_stored(self, count: int, *, now: float) -> None:
-        """The oldest `count` entries on their way are on the disk."""
+        """Note that the oldest `count` entries on their way are on the disk."""
         self._service.disk.is_full = False
         self._carry_out(self._barrier.stored(count), now)
         self._settle(now)
@@ -314,7 +314,8 @@ class RegistryCore:
     def store_failed(
         self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
     ) -> None:
-        """The newest `newest` entries on their way (all, for None) were not stored."""
+        """Note that the newest `newest` entries on their way (all, for None) were not stored. `reason` is for the log;
+        `is_full`: whether the disk had no space left."""
         self._service.disk.is_full = is_full
         self._outputs.note(StoreFailed(reason=reason))
         self._carry_out(self._barrier.failed(newest), now)
@@ -341,7 +342,7 @@ class RegistryCore:
             self._outputs.broadcasts.append((self._service.channel.group.key.seal(0, payload), addresses))
 
     def next_timer(self) -> float:
-        """Return the one deadline."""
+        """Return when `handle_timer` is to be called next."""
         others = (
             self._links.next_timer(),
             self._broadcaster.next_timer(),

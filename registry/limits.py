@@ -65,7 +65,7 @@ class Buckets(Generic[Whose]):
 
 
 class DiskState:
-    """Remembers whether the last write failed for want of space, so that refusals can say so."""
+    """Remembers whether the last write failed because the disk was full, so that refusals can say so."""
 
     def __init__(self) -> None:
         self.is_full = False
@@ -77,7 +77,7 @@ Queued = TypeVar("Queued")
 class PendingRequests(Generic[Queued]):
     """The identities with a request at the disk, each with a queue of the requests that came since.
 
-    Only the answer to the very request for which a queue waits releases it, so whatever is released can go on.
+    Only the answer to the request for which a queue waits releases the queue, so its first request can always go on.
     """
 
     def __init__(self) -> None:
@@ -100,8 +100,8 @@ class PendingRequests(Generic[Queued]):
         return True
 
     def end(self, identity: bytes) -> list[Queued]:
-        """The disk has answered: return what waited, in order. The first of it that goes to the disk makes the others wait
-        again."""
+        """Return the requests that waited, in order, now that the disk has answered. The first of them that goes to the disk
+        makes the others wait again."""
         return list(self._queues.pop(identity, ()))
 
 
@@ -134,7 +134,7 @@ class Leases(Generic[Held]):
         return self._until.pop(key, None) is not None
 
     def oldest(self) -> Held | None:
-        """Return whose lease ends first."""
+        """Return the holder whose lease ends first."""
         return next(iter(self._until), None)
 
     def expired(self, *, now: float) -> list[Held]:
@@ -256,7 +256,7 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Held:
-    """The places of one identity, and the network it is counted with."""
+    """The places of one identity, and the network with which it is counted."""
 
     __slots__ = ("network", "places")
 
@@ -292,7 +292,7 @@ class Shares:
         return places <= self._most - self.held
 
     def take(self, identity: bytes, network: str, places: int = 1) -> None:
-        """Take places. Those of an earlier life are taken whether or not there is room."""
+        """Take places. Those of an earlier life are taken even if too few are left."""
         held = self._identities.get(identity)
         if held is None:
             held = self._identities[identity] = _Held(network)

@@ -316,7 +316,7 @@ class MailService:
     # --- out
 
     def reader_left(self, reader: bytes) -> None:
-        """Forget what the reader was given: their link has gone."""
+        """Forget which letters the reader was given, because their link has gone."""
         box = self._boxes.find(reader)
         if box is not None:
             box.outstanding.clear()
@@ -337,6 +337,7 @@ class MailService:
         return effects
 
     def hand_over(self, reader: bytes) -> list[Effect]:
+        """Send a reader who has a link the oldest stored letters; an empty batch tells that there are none."""
         link = self._connections.link_of(reader)
         if link is None:
             return []
@@ -366,7 +367,7 @@ class MailService:
         if not any(isinstance(effect, Persist) for effect in effects):
             return [
                 Drop(reason=DropReason.MAIL_UNREADABLE)
-            ]  # it lost letters that we did not ask for: a second try cannot help
+            ]  # the store names letters that we did not ask for: a second try cannot help
         return [Drop(reason=DropReason.LETTERS_LOST_ON_DISK), *effects, *self.hand_over(reader)]
 
     # --- age

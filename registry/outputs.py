@@ -44,12 +44,12 @@ from chatapp.wire.messages.table import TableBatch
 
 
 class Output(NamedTuple):
-    """Everything that one turn brought forth, for the driver to carry out in this order."""
+    """Everything that one turn produced, for the driver to carry out in this order."""
 
     link_writes: list[tuple[int, list[bytes]]]
     """The pieces for each link, framed already."""
     links_to_pause: list[int]
-    """Links that ask too much. A link may be in the next list too."""
+    """Links that ask for too much. A link may be in the next list too."""
     links_to_resume: list[int]
     links_to_close: list[tuple[int, LinkEndReason]]
     """What was written to them still goes out."""

@@ -44,7 +44,7 @@ class SettingsReload:
         self._is_wanted = self._is_open = False
 
     def open(self) -> None:
-        """The registry serves: reload now if a reload was requested before."""
+        """Note that the registry serves: reload now if a reload was requested before."""
         self._is_open = True
         self._begin()
 
@@ -174,7 +174,7 @@ class Console:
         """Write lines, in a thread."""
         while True:
             text = self._output.get()
-            with contextlib.suppress(OSError):  # nobody reads: no reason to stop
+            with contextlib.suppress(OSError):  # nobody reads, which is no reason to stop
                 while text:
                     text = text[os.write(1, text) :]
             try:

@@ -127,7 +127,7 @@ class LinkLifecycle:
         return effects
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
-        """A link is over: its member is away at once, until the next sign of life."""
+        """Note that a link is over: its member is away at once, until the next sign of life."""
         if self._presence.link_lost(identity, link, now=now):
             self._mail.reader_left(identity)
             return self._rooms.go_away(identity, now=now) + self._desk.link_lost(identity, link, now=now)
@@ -396,7 +396,7 @@ class Service:
         return self._presence.ping(request, caller, now=now)
 
     def _report_silence(self, report: ReportSilence, caller: Caller, now: float) -> list[Effect]:
-        """A member cannot reach another one."""
+        """Handle the report that a member cannot reach another one."""
         is_member = self.directory.person(caller.identity) is not None
         if not is_member or not self._silence_reports.take(caller.identity, now=now):
             return [Drop(reason=DropReason.SILENCE_REPORT_RATE)]

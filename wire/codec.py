@@ -49,13 +49,13 @@ encode: Final[Callable[[object], bytes]] = _encoder.encode
 def _decoder(shape: object, subject: str) -> Callable[[bytes | memoryview], object]:
     decode = msgspec.msgpack.Decoder(shape).decode
 
-    def total(data: bytes | memoryview) -> object:
+    def checked(data: bytes | memoryview) -> object:
         try:
             return decode(data)
         except _hostile as error:
             raise DecodeError(subject, str(error)) from None
 
-    return total
+    return checked
 
 
 def _typed(shape: type[Decoded], subject: str) -> Callable[[bytes | memoryview], Decoded]:
@@ -75,7 +75,7 @@ decode_group_body: Final = _typed(GroupBody, "group line")
 _decode_hello: Final = _typed(Hello, "HELLO")
 _direct_body_of: Final = msgspec.msgpack.Decoder(DirectBody).decode
 _decode_direct_body: Final = _typed(DirectBody, "message body")
-_decode_direct_group_line: Final = _typed(DirectGroupLine, "straight line")
+_decode_direct_group_line: Final = _typed(DirectGroupLine, "group line")
 _frame_count: Final = msgspec.Meta(max_length=DATAGRAM_FRAMES_MAX)
 _frames_of: Final = msgspec.msgpack.Decoder(Annotated[list[DatagramFrame], _frame_count]).decode
 _decode_raw_frames: Final = _decoder(Annotated[list[msgspec.Raw], _frame_count], "frames")
@@ -86,7 +86,7 @@ _decode_notice: Final = _decoder(RegistryNotice, "notice")
 
 def decode_frames(payload: bytes) -> list[DatagramFrame]:
     """Return the frames of a sealed datagram's plaintext (clause 5.3) without those that we cannot read: kinds of a later
-    version, or values out of their bounds. Raises DecodeError when the payload is no array, or one of too many."""
+    version, or values out of their bounds. Raises DecodeError when the payload is not an array, or has too many elements."""
     try:
         return _frames_of(payload)  # type: ignore[no-any-return]
     except _hostile:
@@ -132,7 +132,7 @@ def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
 
 
 def encode_hello(hello: Hello) -> bytes:
-    """Encode a HELLO, padded to its full size (clause 4.1), without the kind byte.
+    """Encode a HELLO, padded to its full size (clause 4.1), without the byte for its kind.
 
     The padding is one more element of the array: zeros after the array could not be told from a nonce that ends in 0.
     """

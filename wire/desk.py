@@ -113,7 +113,7 @@ class Typed(enum.Enum):
 
 
 class Held(NamedTuple):
-    """A typed line is not carried out, because it may have been meant for another visitor."""
+    """A typed line that is not carried out, because it may have been meant for another visitor."""
 
     former: Client | None
     """The visitor for whom it may have been meant; None if nobody was served."""
@@ -141,7 +141,7 @@ class Focus:
     # --- what the operator is shown
 
     def came(self, told: ClientAssigned, *, now: float) -> None:
-        """The operator is shown that they serve this visitor."""
+        """Note that the operator is shown whom they serve now."""
         if self.client is not None and self.client.visit == told.visit:
             return
         self.lost(ClientChange.TAKEN_BACK, now=now)
@@ -154,13 +154,13 @@ class Focus:
             self._gone_until = now + HOLD_BACK_FOR
 
     def changed(self, changed: ClientChanged, *, now: float) -> None:
-        """The operator is shown what happened to a visitor."""
+        """Note that the operator is shown what happened to a visitor."""
         is_served = self.client is not None and self.client.visit == changed.visit
         if is_served and changed.change not in STILL_SERVED:
             self.lost(changed.change, now=now)
 
     def lost(self, change: ClientChange | None, *, now: float) -> None:
-        """The operator no longer serves the visitor; `change` says why, if known."""
+        """Note that the operator is shown that they no longer serve the visitor; `change` says why, if known."""
         if self.client is None:
             return
         self._gone, self.client = (self.client, change), None
@@ -170,7 +170,7 @@ class Focus:
             self._gone_until = now + HOLD_BACK_FOR
 
     def _settle(self) -> None:
-        """The operator knows whom they serve: hold nothing back."""
+        """Hold nothing back: the operator knows whom they serve."""
         self._came_at = self._gone_until = _NEVER
 
     # --- what the operator types
@@ -194,15 +194,15 @@ class Focus:
         return self.client
 
     def missed(self, visit: int) -> Held:
-        """A request about this visit was refused, because the operator no longer served it: return what to report."""
+        """Return what to report of a request that was refused because the operator no longer served this visit."""
         if self._gone is not None and self._gone[0].visit == visit:
             return Held(*self._gone, self.client)
         return Held(None, None, self.client)
 
 
 class StaleNumber(NamedTuple):
-    """A number of the waiting room means somebody else than in the list that was shown, after the operator's own
-    commands."""
+    """A number that meant one visitor in the list that was shown, and means another one after the operator's own
+    commands. Both fields are names."""
 
     was: str
     is_now: str
@@ -223,26 +223,26 @@ class ShownRoom:
         """How many waited; None until a room is shown."""
 
     def shown(self, room: RoomShown) -> None:
-        """The operator is shown the waiting room."""
+        """Note the waiting room that the operator is shown."""
         self._shown, self._moved, self._total = list(room.waiting), list(room.waiting), room.total
 
-    def at(self, place: int) -> Client | StaleNumber | None:
-        """Return who has this number, from 1: `NOT_SHOWN` if the operator has not seen that part of the line; None for
-        nobody."""
-        if self._total is None or len(self._shown) < place <= self._total:
+    def at(self, position: int) -> Client | StaleNumber | None:
+        """Return the visitor who has this number, from 1: `NOT_SHOWN` if the operator has not seen that part of the line;
+        None if nobody has it."""
+        if self._total is None or len(self._shown) < position <= self._total:
             return NOT_SHOWN
-        if not 1 <= place <= len(self._shown):
+        if not 1 <= position <= len(self._shown):
             return None
-        was = self._shown[place - 1]
-        now = self._moved[place - 1] if place <= len(self._moved) else was
+        was = self._shown[position - 1]
+        now = self._moved[position - 1] if position <= len(self._moved) else was
         return Client(was.visit, was.name) if now.visit == was.visit else StaleNumber(was.name, now.name)
 
     def dropped(self, visit: int) -> None:
-        """The operator has dropped this visitor from the line."""
+        """Note that the operator has dropped this visitor from the line."""
         self._moved = [one for one in self._moved if one.visit != visit]
 
     def moved(self, visit: int, to: int) -> None:
-        """The operator has moved this visitor to another number."""
+        """Note that the operator has moved this visitor to another number."""
         found = [one for one in self._moved if one.visit == visit]
         self.dropped(visit)
         self._moved[to - 1 : to - 1] = found

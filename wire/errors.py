@@ -10,7 +10,7 @@
         +-- AddressRefused        text that is not an address or port   what, text, reason
         +-- PortInUse             a port that another program holds     port
         +-- StoreError            files that cannot be used             where, reason
-            +-- StoreFull         there is no room
+            +-- StoreFull         there is no space left
             +-- StoreBroken       another call to the system failed
             +-- StoreReadOnly     nothing can be written for now
 
@@ -130,24 +130,24 @@ class StoreError(ChatAppError):
 
 
 class StoreFull(StoreError):
-    """There is no room. Nothing of what was being written counts; old records can be read."""
+    """There is no space left. Nothing of what was being written counts; old records can be read."""
 
 
 class StoreBroken(StoreError):
-    """A call to the operating system failed for another reason than want of room."""
+    """A call to the operating system failed for a reason other than missing space."""
 
 
 class StoreReadOnly(StoreError):
     """A sync failed, or a write could not be undone: reading goes on, writing when the store has recovered."""
 
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """EFBIG: the process may not make files that large (RLIMIT_FSIZE), which is like a full disk."""
 
 
 def store_error(where: str, error: OSError) -> StoreFull | StoreBroken:
     """Return the store's error for an error of the operating system."""
-    kind = StoreFull if error.errno in _NO_ROOM else StoreBroken
+    kind = StoreFull if error.errno in _NO_SPACE else StoreBroken
     return kind(where, error.strerror or str(error))
 
 

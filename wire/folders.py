@@ -69,8 +69,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def keep_public_half(path: Path, public: bytes, *, is_new: bool) -> bool:
-    """Write the public half of a key beside the secret one, if it is not there yet. False if another one is there: the
-    bytes of a damaged key are a key, too, but somebody else's."""
+    """Write the public half of a key beside the secret one, if it is not there yet. Return False if another one is there:
+    the bytes of a damaged key are a key as well, but somebody else's."""
     text = public.hex().encode()
     if is_new or not path.exists():
         write_whole(path, text + b"\n")

@@ -28,7 +28,7 @@ LETTER_MAX: Final = BODY_MAX + 1_024
 """Bytes of a sealed letter: a body, two names, keys, a signature and the HPKE overhead."""
 
 LINK_FRAME_MAX: Final = 72 * 1024
-"""Bytes of one frame on an open link: a letter of full length fits, with room for its envelope."""
+"""Bytes of one frame on an open link: a letter of full length fits, with space for its envelope."""
 
 LINK_FIRST_FRAME_MAX: Final = 4 * 1024
 """Bytes of the first frame of a link. Nobody is authenticated yet, so a huge length must not make us allocate."""
@@ -87,7 +87,7 @@ RENAMES_BURST: Final = 8
 """Changes of name of one identity at once: each is sent to everybody, and costs a signature to check."""
 
 RENAMES_SPAN: Final = 60.0
-"""Seconds until it may change its name once more."""
+"""Seconds until an identity that has used these up may change its name once more."""
 
 LETTER_PLACE: Final = 4_096
 """Bytes of one place in a mailbox: a letter takes one place for each such part of its length. Small letters cost memory
@@ -97,7 +97,7 @@ ROW_CHANGES_BURST: Final = 12
 """Changes of one table row sent at once, enough for four times away and back: each goes to everybody online."""
 
 ROW_CHANGES_SPAN: Final = 5.0
-"""Seconds until one more change is sent; several changes meanwhile are sent as one, with the latest state."""
+"""Seconds until one more change of the row is sent; changes meanwhile are sent as one, with the latest state."""
 
 ROW_CHANGES_PER_NETWORK_BURST: Final = 512.0
 """The same for all people of one network together. When a school behind one address comes back, half of it is announced
@@ -161,7 +161,7 @@ ROOM_ENTRIES_BURST: Final = 64
 """Times that one identity may enter rooms at once: each is announced to all members, and answered with a list of them."""
 
 ROOM_ENTRIES_SPAN: Final = 0.5
-"""Seconds until it may enter once more."""
+"""Seconds until an identity that has used these up may enter a room once more."""
 
 ROOM_LIST_MAX: Final = 48 * 1024
 """Bytes of rooms in one list."""
@@ -173,14 +173,14 @@ TOPICS_BURST: Final = 8
 """Topics that one identity may set at once: each goes to the disk and to all members."""
 
 TOPICS_SPAN: Final = 5.0
-"""Seconds until it may set one more."""
+"""Seconds until an identity that has used these up may set one more."""
 
 SILENCE_REPORTS_PER_SECOND: Final = 5.0
 """Reports a second, averaged, by which one member may have others probed for a sign of life. Each leads to at most one
 probe on each path, unless the other member does not answer."""
 
 SILENCE_REPORTS_BURST: Final = 50.0
-"""Such reports at once: all the people a member talks with may vanish together."""
+"""Such reports at once: all the people with whom a member talks may vanish together."""
 
 REQUESTS_PER_SECOND: Final = 5_000.0
 """Frames a second that one link is served, averaged; a faster link is read more slowly, and nothing is dropped."""
@@ -318,7 +318,7 @@ DESK_SESSIONS_MAX: Final = 2_048
 """Past sessions that are remembered for a queue's figures of the day and its estimates."""
 
 DESK_UNTOLD_MAX: Final = 256
-"""Visitors who were dropped from the line while they were away: they read it when they come back."""
+"""Visitors who were dropped from the line while they were away, and are told so when they come back."""
 
 DESK_CONSOLE_LINES_MAX: Final = 1_000
 """Unread lines for the registry's own terminal: beyond it they are counted, not kept."""
@@ -340,7 +340,7 @@ RECORDS_WAITING_MAX: Final = 10_000
 again."""
 
 TEXTS_WAITING_MAX: Final = 32 * 1024 * 1024
-"""Characters in the texts of those events, or of those records, with the same effect: a line may have 64 KiB."""
+"""Characters in the texts of waiting events, or of waiting records, with the same effect: a line may have 64 KiB."""
 
 HELD_TEXTS_MAX: Final = 16 * 1024 * 1024
 """Characters of all messages that wait for an earlier one of their sender. Beyond it, messages of the sender who holds

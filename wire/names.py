@@ -22,7 +22,7 @@ NAME_MAX: Final = 32
 """Characters of a name. As UTF-8 it has at most four times as many bytes."""
 
 RESERVED: Final = frozenset({"server"})
-"""Keys that nobody may have: `server:` begins a command, and nobody shall speak in the server's name."""
+"""Keys that nobody may have: `server:` begins a command, and nobody must be taken for the server."""
 
 _TYPED_MAX: Final = 4 * NAME_MAX
 """Characters accepted before composition (NFC), which joins at most three into one: a cap before any work."""
@@ -112,7 +112,7 @@ def _check_characters(text: str, made: str) -> None:
 
 @cache
 def _profile(name: str) -> "Profile":
-    from precis_i18n import get_profile  # deferred: most names are plain, and a peer's start is timed
+    from precis_i18n import get_profile  # deferred: most names are plain, and a peer has to start fast
 
     return get_profile(name)
 

@@ -153,7 +153,7 @@ _suite: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes:
-    """Seal a letter, as the registry keeps it. Raises SealError if `mail_key` is not a valid key."""
+    """Seal a letter, as the registry stores it. Raises SealError if `mail_key` is not a valid key."""
     encoded = encode(body)
     signed = SignedLetter(body=encoded, signature=author.sign(_LETTER, mail_key + encoded))
     try:
@@ -192,5 +192,5 @@ def _proved(encoded: bytes, key: AgreementKey, reader: bytes, sender: bytes) -> 
         raise SealError("not signed by its sender")
     body = decode_letter_body(signed.body)
     if body.sender != sender or body.recipient != reader:
-        raise SealError("says another sender or reader than its envelope")
+        raise SealError("names another sender or reader than its envelope")
     return body

@@ -81,7 +81,7 @@ class CatchUp:
         self.is_mail_drained = True
 
     def begin(self) -> None:
-        """The link is up: wait for our mail."""
+        """Begin to wait for our mail: the link is up."""
         self.is_mail_drained = False
 
     def await_group(self, name: str) -> None:
@@ -93,7 +93,7 @@ class CatchUp:
         self._awaited.discard(name)
 
     def give_up(self) -> None:
-        """The link is gone: stop waiting, so that the next `release` shows what is here."""
+        """Stop waiting, because the link is gone. The next `release` shows what is here."""
         self.is_mail_drained = True
         self._awaited.clear()
         self._to_take.clear()
@@ -124,7 +124,7 @@ class CatchUp:
         self._to_take.append(serial)
 
     def stored(self) -> None:
-        """Our disk has all mail of the batch: let the registry drop it and send the next batch."""
+        """Let the registry drop the mail of the batch, which is on our disk now, and send the next batch."""
         if self._to_take:
             self._out.requests.append(TakeMail(serials=self._to_take))
             self._to_take = []

@@ -79,7 +79,9 @@ class PeerCore:
         self._out: Final = Outputs()
         self._registry_status: Final = RegistryStatus()
         self._traces: Final = DeliveryTraces(self.clock)
-        stored = dict(loaded.streams)  # each part takes out its own; what is left was not needed yet
+        stored = dict(
+            loaded.streams
+        )  # each part takes out its own streams; the rest is for people who are met later
         # Each part is given only parts that exist, so the order below is the order of need.
         self._assemble_transport(server, pinned=loaded.registry)
         self._assemble_direct_outbox(stored)
@@ -95,7 +97,7 @@ class PeerCore:
     # --- assembly
 
     def _assemble_transport(self, server: Address, *, pinned: bytes | None) -> None:
-        """The ways to the registry and to other peers."""
+        """Make the ways to the registry and to other peers."""
         identity, first_opening = self.me.identity, self.me.first_opening
         self._contacts = Contacts()
         self._transport = PeerTransport(
@@ -113,7 +115,7 @@ class PeerCore:
         self._link = RegistryLink(self._rng)
 
     def _assemble_direct_outbox(self, stored: dict[bytes, StoredStream]) -> None:
-        """Direct messages out: the ladder, sealed mail, notes to ourselves."""
+        """Make the parts that send direct messages: the ladder, sealed mail, notes to ourselves."""
         out, status, traces = self._out, self._registry_status, self._traces
         self._settlement = Settlement(out, traces, status)
         self._mail_queue = MailQueue(out, self._settlement, self.me)
@@ -137,7 +139,7 @@ class PeerCore:
         self._notes = NotesToSelf(self.me, stored.pop(self.me.identity.public, StoredStream()), out)
 
     def _assemble_people(self, loaded: Loaded, stored: dict[bytes, StoredStream]) -> None:
-        """The people in the table, and the groups that they are in."""
+        """Make the table, its people, and the groups that they are in."""
         out, identity = self._out, self.me.identity.public
         channel_stored = stored.pop(CHANNEL_MARK, StoredStream())
         channel_position = loaded.groups.get(CHANNEL, StoredGroup())
@@ -154,7 +156,7 @@ class PeerCore:
         self._resolver = NameResolver(self._table, self._policy)
 
     def _assemble_receivers(self, loaded: Loaded, stored: dict[bytes, StoredStream]) -> None:
-        """What others say, and messages of ours to names that are not in the table."""
+        """Make the parts that receive, and the outbox for names that are not in the table."""
         self._arrival = RoomArrival(
             groups=self._groups,
             members=self._members,
@@ -203,7 +205,7 @@ class PeerCore:
         )
 
     def _assemble_group_outbox(self, now: float) -> None:
-        """Our lines to the channel and to rooms."""
+        """Make the parts that send our lines to the channel and to rooms."""
         self._fanout = DirectFanout(
             transport=self._transport,
             outputs=self._out,
@@ -235,7 +237,7 @@ class PeerCore:
         )
 
     def _assemble_rooms(self, loaded: Loaded, stored: dict[bytes, StoredStream], now: float) -> None:
-        """The room that we are in, and what we ask about rooms."""
+        """Make the part for the room that we are in, and those for requests about rooms."""
         current = CurrentRoom(
             loaded.room,
             groups=self._groups,
@@ -280,7 +282,7 @@ class PeerCore:
         )
 
     def _assemble_user(self, loaded: Loaded) -> None:
-        """What the user does: messages, the desk, another name, trust in keys."""
+        """Make the parts that the user commands: messages, the desk, another name, trust in keys."""
         self.operator = Operator(self._out, self._rng)
         self.sending = Sending(
             me=self.me,
@@ -322,7 +324,7 @@ class PeerCore:
         )
 
     def _assemble_dispatch(self) -> None:
-        """What comes in by datagrams and on the link."""
+        """Make the parts that handle what comes in by datagrams and on the link."""
         self._dispatcher = Dispatcher(
             transport=self._transport,
             path_tests=self._path_tests,
@@ -377,7 +379,7 @@ class PeerCore:
         )
 
     def _assemble_connection(self) -> None:
-        """The connection to the registry, and what we do about it."""
+        """Make the connection to the registry, and the part that decides what follows from its changes."""
         self._registration = PeerRegistration(
             me=self.me,
             session=self._session,
@@ -454,7 +456,7 @@ class PeerCore:
             self._transport.send_typing(to, now=now)
 
     def test_paths(self, name: str, *, now: float) -> None:
-        """Find out whether a person answers straight, and through the registry; `path_result` has the result."""
+        """Find out whether a person answers directly, and through the registry; `path_result` has the result."""
         contact = self._contacts.by_name(name)
         if contact is not None and self._registry_status.reach is not RegistryReach.NONE:
             can_relay = self._registry_status.reach is RegistryReach.UP
@@ -492,7 +494,7 @@ class PeerCore:
         self._follow_up(now)
 
     def people(self) -> tuple[happened.Person, ...]:
-        """The table, by name."""
+        """Return everybody in the table, by name."""
         people = [
             happened.Person(
                 name=contact.name,
@@ -552,8 +554,8 @@ class PeerCore:
     # --- what comes in
 
     def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None:
-        """Take a datagram, whatever it is. Never raises, and never answers with an error. `is_last`: of a batch, whose
-        consequences are drawn together."""
+        """Take a datagram, whatever it is. Never raises, and never answers with an error. `is_last`: whether it ends
+        a batch; what was in a batch is handled together, after its last datagram."""
         is_of_registry = True
         try:
             is_of_registry = self._dispatcher.route(data, sender, now=now)
@@ -565,7 +567,7 @@ class PeerCore:
             self._dispatcher.read_all(now=now)
 
     def link_connected(self, *, now: float) -> None:
-        """The driver's TCP connection to the registry is open."""
+        """Note that the driver's TCP connection to the registry is open."""
         self._link.connected(now=now)
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
@@ -575,7 +577,7 @@ class PeerCore:
         self._follow_up(now)
 
     def link_closed(self, *, now: float) -> None:
-        """The connection was closed, or could not be made."""
+        """Note that the connection was closed, or could not be made."""
         self._connection.link_closed(now=now)
         self._follow_up(now)
 

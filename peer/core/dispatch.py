@@ -112,9 +112,9 @@ class Dispatcher:
         self._rng = rng
         self._dropped = dropped
         self._unread: dict[bytes, Contact] = {}
-        """Contacts with frames of the present batch of datagrams, of which the consequences were not drawn yet."""
+        """Contacts of whom the present batch of datagrams has frames that are not fully handled yet."""
         self.takes_messages = True
-        """Whether there is room for more messages of other people; what is not taken is not acknowledged."""
+        """Whether messages of other people are accepted now; those that are not are not acknowledged either."""
 
     def route(self, data: bytes, sender: Address, *, now: float) -> bool:
         """Handle a datagram. Return whether the registry may have sent it. Raises WireError for an invalid one."""
@@ -174,7 +174,7 @@ class Dispatcher:
             self._transport.send_frame(contact, pong, through_registry=through_server, now=now)
 
     def read_all(self, *, through_server: bool = False, now: float) -> None:
-        """Draw the consequences of the datagrams of a batch: of all messages and acknowledgements in them at once."""
+        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a contact at once."""
         while self._unread:
             _, contact = self._unread.popitem()
             self._transport.active[contact.identity] = contact
@@ -233,21 +233,22 @@ class Dispatcher:
         return min((due for due in dues if due is not None), default=None)
 
     def _tell_numbers(self, contact: Contact, now: float) -> None:
-        """Somebody may have lost what was stored of the numbers that they used, and has a clock that is behind."""
+        """Tell somebody which of their numbers we know, and our time: they may have lost the numbers that they used, and
+        their clock may be behind."""
         clock = int((now + self._clock.offset) * 1_000_000)
         known = min(max(clock, self._direct_receiver.beyond(contact)), KNOWN_MAX)
         assert contact.conversation is not None
         contact.conversation.delivery.queue_frame(encode_frame(Known(known)))
 
     def _numbers_reported(self, contact: Contact, number: int, now: float) -> None:
-        """Our numbers begin above what this reader knows."""
+        """Let our numbers begin above those that this reader knows."""
         assert contact.conversation is not None
         skip = self._rng.randrange(SKIPPED_MAX)
         contact.conversation.outgoing.learn(number, skip=skip)
         self._outbox.numbers_reported(contact, number, skip=skip, now=now)
 
     def _look_for(self, contact: Contact, now: float) -> None:
-        """Somebody does not answer: they may have another address, or a new session after a restart. Find out."""
+        """Find out why somebody does not answer: they may have another address, or a new session after a restart."""
         if self._registry_status.reach is RegistryReach.UP:
             self._table.fetch(now=now)
         self._transport.sessions.doubt(contact.identity, now=now)

@@ -40,7 +40,7 @@ class ClientCame(msgspec.Struct, frozen=True, kw_only=True):
 class ClientMove(enum.Enum):
     """What happened to our visitor."""
 
-    AWAY = "their link is lost, and their place is kept for a while"
+    AWAY = "their link is lost, and their position is kept for a while"
     BACK = "they are back"
     LEFT = "they left"
     LOST = "they did not come back"
@@ -80,7 +80,7 @@ class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True):
     action: DeskAction
     name: str
     """The visitor."""
-    place: int = 0
+    position: int = 0
     """The visitor's number in the waiting room from now on, after MOVED."""
 
 
@@ -89,12 +89,12 @@ class CommandFailure(enum.Enum):
 
     NO_CLIENT = "we serve nobody"
     ROOM_EMPTY = "nobody waits"
-    NO_SUCH_PLACE = "nobody has that number in the waiting room"
+    NO_SUCH_POSITION = "nobody has that number in the waiting room"
     NO_SUCH_OPERATOR = "no other operator has that name"
     OFF_DUTY = "that operator is not on duty"
     NO_SUCH_QUEUE = "no queue has that name"
     NOT_AN_OPERATOR = "only operators can do that"
-    TOO_MANY = "as many operators are on duty as are allowed"
+    TOO_MANY = "the limit of operators on duty is reached"
     OTHER_QUEUE = "we still serve a visitor of another queue"
     TOO_LONG = "the note is too long"
     NOBODY_IN_REACH = "everybody who waits is away"
@@ -137,7 +137,7 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
 class NumberMoved(msgspec.Struct, frozen=True, kw_only=True):
     """A number of the waiting room was ambiguous: our own commands gave it to another visitor than the list shows."""
 
-    place: int
+    position: int
     was: str
     is_now: str
 

@@ -194,7 +194,7 @@ class Streams:
 
     def take_silently(self, stream: Stream, number: int) -> bool:
         """Take a number of a direct stream that has nothing to show there, as it carries a group's line. Return False for
-        a repeat, or when there is no room for it."""
+        a repeat, or when too much is held already."""
         if stream.inbox.admit(number) is not Admission.NEW:
             if stream.conversation is not None:
                 stream.conversation.delivery.reject(number)
@@ -203,8 +203,8 @@ class Streams:
         return True
 
     def stored(self, *, now: float) -> dict[bytes, Stream]:
-        """All records handed out so far are on disk: acknowledge them. Return the streams that may have something to
-        show."""
+        """Acknowledge all messages whose records were handed out so far, now that these are on disk. Return the streams that
+        may have something to show."""
         written, self._written = self._written, []
         touched: dict[bytes, Stream] = {}
         for stream, numbers, is_direct in written:

@@ -76,13 +76,15 @@ class OperatorCommands:
         self._out.requests.append(request)
 
     def ask_in_line(self, request: DropVisitor | MoveVisitor) -> None:
-        """Send a request about the visitor who had the number `place` when the waiting room was last shown."""
-        meant = self._room.at(request.place)
+        """Send a request about the visitor who had the number `position` when the waiting room was last shown."""
+        meant = self._room.at(request.position)
         match meant:
             case None:
-                self.fail(CommandFailure.NO_SUCH_PLACE)
+                self.fail(CommandFailure.NO_SUCH_POSITION)
             case StaleNumber(was, is_now):
-                self._out.events.append(happened.NumberMoved(place=request.place, was=was, is_now=is_now))
+                self._out.events.append(
+                    happened.NumberMoved(position=request.position, was=was, is_now=is_now)
+                )
             case _:
                 self.ask(msgspec.structs.replace(request, visit=meant.visit), meant.name)
 
@@ -94,11 +96,11 @@ class OperatorCommands:
     # --- what happens to the link
 
     def link_up(self) -> None:
-        """The link is up."""
+        """Note that the link is up."""
         self.is_up = True
 
     def link_lost(self) -> None:
-        """The link is gone: pending commands fail."""
+        """Note that the link is gone: pending commands fail."""
         self.is_up = False
         if self._asked:
             self._asked.clear()
@@ -127,7 +129,7 @@ class OperatorCommands:
                 self._tell_done(DeskAction.DROPPED, subject)
             case MoveVisitor(visit=visit, to=to):
                 self._room.moved(visit, to)
-                self._tell_done(DeskAction.MOVED, subject, place=to)
+                self._tell_done(DeskAction.MOVED, subject, position=to)
             case NoteVisitor():
                 self._tell_done(DeskAction.NOTED, subject)
             case _:
@@ -162,8 +164,8 @@ class OperatorCommands:
             )
         )
 
-    def _tell_done(self, action: DeskAction, name: str, *, place: int = 0) -> None:
-        self._out.events.append(happened.CommandSucceeded(action=action, name=name, place=place))
+    def _tell_done(self, action: DeskAction, name: str, *, position: int = 0) -> None:
+        self._out.events.append(happened.CommandSucceeded(action=action, name=name, position=position))
 
 
 def _held_what(request: OperatorRequest) -> happened.HeldInput:
@@ -234,7 +236,7 @@ class DeskConversation:
         return not self._lines
 
     def taken(self, number: int) -> list[SendDeskLine]:
-        """The registry has all lines up to this number. Return lines to send again.
+        """Note that the registry has all lines up to this number. Return the lines to send again.
 
         A number above all of ours is from an earlier run, before the clock was set back: the registry took our lines for
         repeats, and they need higher numbers."""
@@ -377,7 +379,7 @@ class Operator:
     # --- the link
 
     def link_up(self) -> None:
-        """The link is up."""
+        """Note that the link is up."""
         self.commands.link_up()
         self._is_new_link = True
         for conversation in (
@@ -387,7 +389,7 @@ class Operator:
             self._out.requests += conversation.unanswered()
 
     def link_lost(self) -> None:
-        """The link is gone: pending commands fail, and unanswered lines are sent again on the next link."""
+        """Note that the link is gone: pending commands fail, and unanswered lines are sent again on the next link."""
         self.commands.link_lost()
 
     # --- what the registry says

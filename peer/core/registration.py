@@ -62,7 +62,7 @@ class RegistryMonitor:
         self._seeking_since = now
 
     def clock_known(self, *, now: float) -> None:
-        """The registry's WELCOME has shown its clock: whatever waits for its number gets it."""
+        """Number the messages that wait for it, now that the registry's WELCOME has shown its clock."""
         self._outbox.clock_known(now=now)
         self._ladder.number_all(now=now)
 
@@ -139,7 +139,7 @@ class PeerRegistration:
         """Why the registry has not let us in since `begin`."""
 
     def begin(self, *, now: float) -> None:
-        """We want to be registered, as if for the first time."""
+        """Begin anew, as if for the first time: the user wants to be registered."""
         self._outdone, self.not_let_in = 0, None
         self._monitor.seek(now=now)
 

@@ -99,7 +99,7 @@ class Renaming:
             self._refuse(new, answer.reason)
 
     def link_lost(self) -> None:
-        """The answer will not come; the next WELCOME shows which name is ours."""
+        """Stop waiting for the answer, which will not come: the next WELCOME shows which name is ours."""
         self._reference = self.deadline = None
 
     def registry_lost(self) -> None:
@@ -116,8 +116,8 @@ class Renaming:
     # --- registration
 
     def welcomed(self) -> bool:
-        """The registry let us in under the name on our card, so that name is ours. Return whether to register once more with
-        a newer card: an old request that the registry reads later must find one, or it would still rename us."""
+        """Note that the registry let us in under the name on our card, so that name is ours. Return whether to register once
+        more with a newer card: an old request that the registry reads later must find one, or it would still rename us."""
         if self._reference is not None or self._me.other_name is None:
             return False
         if self._may_yet_be_heard:
@@ -128,7 +128,7 @@ class Renaming:
         return False
 
     def denied(self, reason: RefusalReason) -> bool:
-        """The registry refused us. Return whether to try our other name, because that one may be ours."""
+        """Note that the registry refused us. Return whether to try our other name, because that one may be ours."""
         if self._me.other_name is None or self._tried_other:
             return False
         if reason not in _OF_THE_NAME:

@@ -65,8 +65,8 @@ MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 
 
 MAYBE_QUEUE: Final = Shape("[queue]", Cut.MAYBE_WORD)
-PLACE: Final = Shape("<n>", Cut.WORD)
-PLACES: Final = Shape("<n> <to>", Cut.TWO_WORDS)
+POSITION: Final = Shape("<n>", Cut.WORD)
+POSITIONS: Final = Shape("<n> <to>", Cut.TWO_WORDS)
 OPERATOR: Final = Shape("<operator>", Cut.WORD)
 
 

@@ -18,8 +18,8 @@ from chatapp.peer.ui.arguments import (
     NEW_NAME,
     NOTHING,
     OPERATOR,
-    PLACE,
-    PLACES,
+    POSITION,
+    POSITIONS,
     ROOM,
     TEXT,
     WORDS,
@@ -95,15 +95,15 @@ def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent
     return read
 
 
-def _drop(context: Context, place: str) -> Intent | Mistake:
-    dropped = number(place)
-    return Mistake(answers.not_a_place(place)) if dropped is None else DropVisitor(0, 0, dropped)
+def _drop(context: Context, position: str) -> Intent | Mistake:
+    dropped = number(position)
+    return Mistake(answers.not_a_position(position)) if dropped is None else DropVisitor(0, 0, dropped)
 
 
-def _move(context: Context, place: str, to: str) -> Intent | Mistake:
-    before, after = number(place), number(to)
+def _move(context: Context, position: str, to: str) -> Intent | Mistake:
+    before, after = number(position), number(to)
     if before is None or after is None:
-        return Mistake(answers.not_a_place(place if before is None else to))
+        return Mistake(answers.not_a_position(position if before is None else to))
     return MoveVisitor(0, 0, before, after)
 
 
@@ -156,15 +156,15 @@ DESK_COMMANDS: Final = (
     ),
     Command(
         spellings=(".drop",),
-        shape=PLACE,
+        shape=POSITION,
         summary="help desk: take number n out of the waiting room",
         example=DropVisitor(0, 0, 3),
         to_intent=_drop,
     ),
     Command(
         spellings=(".move",),
-        shape=PLACES,
-        summary="help desk: move number n to another place in the line",
+        shape=POSITIONS,
+        summary="help desk: move number n to another position in the line",
         example=MoveVisitor(0, 0, 3, 1),
         to_intent=_move,
     ),

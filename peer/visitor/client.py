@@ -176,7 +176,7 @@ class Visitor:
         self._feed = self._node.feed
 
     async def close(self, *, within: float) -> None:
-        """Give the place up, waiting at most `within` seconds for the registry's answer, and let go of everything."""
+        """Give the position up, waiting at most `within` seconds for the registry's answer, and let go of everything."""
         if (node := self._node) is None:
             return
         try:
@@ -199,7 +199,7 @@ class Visitor:
     # --- requests; each raises NotOpen
 
     def join(self, form: Form) -> None:
-        """Ask for a place in the line."""
+        """Ask for a position in the line."""
         node = self._open_node()
         node.core.join(form)
         node.driver.schedule()
@@ -213,14 +213,14 @@ class Visitor:
         node.core.say(text, now=node.driver.now())
         node.driver.schedule()
 
-    def ask_place(self) -> None:
-        """Ask where we are; `PlaceAnswered` or `ServedAnswered` follows."""
+    def ask_position(self) -> None:
+        """Ask where we are; `PositionAnswered` or `ServedAnswered` follows."""
         node = self._open_node()
-        node.core.ask_place()
+        node.core.ask_position()
         node.driver.schedule()
 
     def begin_anew(self) -> None:
-        """Give the place up and fill in another form; `FormWanted` follows."""
+        """Give the position up and fill in another form; `FormWanted` follows."""
         node = self._open_node()
         node.core.begin_anew()
         node.driver.schedule()
@@ -243,7 +243,7 @@ class Visitor:
             await node.driver.turn()
 
     async def settled(self) -> None:
-        """Wait until our place is known and all that we said has arrived, or the registry does not answer."""
+        """Wait until our position is known and all that we said has arrived, or the registry does not answer."""
         while (node := self._node) and not node.core.is_settled:
             await node.driver.turn()
 

@@ -24,7 +24,7 @@ class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a visit that is kept on disk."""
 
     ticket: bytes = b""
-    """Empty without a place."""
+    """Empty while we have no position."""
     shown: Count = 0
     """The highest position among the operator's lines that was shown."""
 
@@ -43,7 +43,7 @@ class Ticket:
         self._is_changed = False
         self._then: list[Callable[[], None]] = []
         self.value = stored.ticket
-        """Empty without a place."""
+        """Empty while we have no position."""
         self.shown = stored.shown
         """The highest position among the operator's lines that was shown."""
 
@@ -63,7 +63,7 @@ class Ticket:
         self._store(then)
 
     def forget(self) -> None:
-        """Give the ticket up: we have no place any more."""
+        """Give the ticket up: we have no position any more."""
         self.value, self.shown = b"", 0
         self._is_changed = True
         self._then.clear()

@@ -17,7 +17,7 @@ from chatapp.peer.core.trace import WallClock
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.form import Form
-from chatapp.peer.visitor.visit import PLACED, NoticeToVisitor, Stage, Visit
+from chatapp.peer.visitor.visit import ADMITTED, NoticeToVisitor, Stage, Visit
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
@@ -62,9 +62,9 @@ class VisitorRegistration:
         self.tell(happened.VisitorNotAdmitted(reason=reason))
 
     def lost(self, *, has_begun: bool, now: float) -> None:
-        """Tell the visitor, with how long the place is kept."""
+        """Tell the visitor that the registry is lost, and for how long the position is kept."""
         if has_begun:
-            keep_place = self._visit.keep_place if self._visit.stage in PLACED else None
+            keep_place = self._visit.keep_place if self._visit.stage in ADMITTED else None
             self.tell(happened.VisitorServerLost(keep_place=keep_place))
         else:
             self.tell(happened.NoServer())
@@ -157,13 +157,13 @@ class VisitorCore:
         self._connection.follow_up(now=now)
 
     def join(self, form: Form) -> None:
-        """Ask for a place in the line with this form."""
+        """Ask for a position in the line with this form."""
         self._visit.join(form)
 
-    def ask_place(self) -> None:
-        """Ask where we are; `PlaceAnswered`, `ServedAnswered` or `QuestionUnanswered` follows."""
+    def ask_position(self) -> None:
+        """Ask where we are; `PositionAnswered`, `ServedAnswered` or `QuestionUnanswered` follows."""
         if self._link.is_up:
-            self._visit.ask_place()
+            self._visit.ask_position()
         else:
             self._events.append(happened.QuestionUnanswered())
 
@@ -172,7 +172,7 @@ class VisitorCore:
         self._visit.say(text, wall=now + self.clock.offset)
 
     def begin_anew(self) -> None:
-        """Give the place up, if there is one, and fill in another form; `FormWanted` follows."""
+        """Give the position up, if there is one, and fill in another form; `FormWanted` follows."""
         if self._visit.stage is Stage.OVER:
             self._visit.begin_anew()
         else:
@@ -183,7 +183,7 @@ class VisitorCore:
         self._visit.lines_shown(position)
 
     def leave(self, *, now: float) -> None:
-        """Give the place up and leave; `has_left` tells when the registry knows it, or is known not to answer. If another
+        """Give the position up and leave; `has_left` tells when the registry knows it, or is known not to answer. If another
         registry answers, the ticket is kept: it is still valid at ours."""
         if not self._registration.is_stranger:
             self._visit.give_up()
@@ -212,7 +212,7 @@ class VisitorCore:
 
     @property
     def is_settled(self) -> bool:
-        """Whether our place is known and every line of ours has arrived or was refused, or the registry does not answer."""
+        """Whether our position is known and all our lines have arrived or were refused, or the registry does not answer."""
         return self._session.is_lost or (self._link.is_up and self._visit.is_settled)
 
     # --- what comes in

@@ -37,7 +37,7 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceGone(msgspec.Struct, frozen=True, kw_only=True):
-    """Our place was not kept any longer. `is_joining`: our form joins the end of the line; otherwise a form is wanted."""
+    """Our position was not kept any longer. `is_joining`: our form joins the end of the line; otherwise a form is wanted."""
 
     is_joining: bool
 
@@ -48,15 +48,15 @@ class EndedUnseen(msgspec.Struct, frozen=True, kw_only=True):
     cause: OverCause
 
 
-class Placed(msgspec.Struct, frozen=True, kw_only=True):
+class PositionKnown(msgspec.Struct, frozen=True, kw_only=True):
     """We wait at this position, from 1. `operators`: how many are on duty."""
 
     position: int
     operators: int
 
 
-class PlaceAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to our question about our place: we wait at this position."""
+class PositionAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `ask_position`: we wait at this position, from 1."""
 
     position: int
     estimate: Estimate | None
@@ -144,8 +144,8 @@ class FolderFull(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VisitorServerLost(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry does not answer any more, and is being looked for. `keep_place`: for how many seconds our place is
-    kept; None without a place."""
+    """The registry does not answer any more, and is being looked for. `keep_place`: for how many seconds our position is
+    kept; None without a position."""
 
     keep_place: int | None
 
@@ -175,7 +175,7 @@ class RegistryKeyUnreadable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TicketDamaged(msgspec.Struct, frozen=True, kw_only=True):
-    """The file with our ticket is damaged, so our place is lost; the file is kept under another name."""
+    """The file with our ticket is damaged, so our position is lost; the file is kept under another name."""
 
     path: str
     kept_as: str
@@ -191,8 +191,8 @@ VisitEvent = (
     | Resumed
     | PlaceGone
     | EndedUnseen
-    | Placed
-    | PlaceAnswered
+    | PositionKnown
+    | PositionAnswered
     | ServedAnswered
     | SentBack
     | Served

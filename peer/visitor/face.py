@@ -51,7 +51,7 @@ class VisitorFace:
         self._interview: Interview | None = None
         self._wants_new = self._wants_quit = self._is_input_over = False
         self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
-        self._place = ""
+        self._position = ""
         self._written: list[happened.VisitEvent] = []
         """Events given to the terminal, which has not confirmed yet that they are on the screen."""
         self._running = Running()
@@ -87,7 +87,7 @@ class VisitorFace:
         """Show a batch of events with one write. Only what is on the screen counts as shown."""
         for event in batch:
             self._note_place(event)
-        notes = (self._place,) if self._place else ()
+        notes = (self._position,) if self._position else ()
         self._terminal.set_view(View(notes=notes, is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in lines_of(event)])
         self._written += batch
@@ -97,12 +97,12 @@ class VisitorFace:
 
     def _note_place(self, event: happened.VisitEvent) -> None:
         match event:
-            case happened.Placed(position=position):
-                self._place = f"queue: number {position}"
+            case happened.PositionKnown(position=position):
+                self._position = f"queue: number {position}"
             case happened.Served() | happened.ServedAnswered():
-                self._place = "it's your turn"
+                self._position = "it's your turn"
             case happened.VisitEnded() | happened.PlaceGone() | happened.EndedUnseen():
-                self._place = ""
+                self._position = ""
             case _:
                 pass
 
@@ -213,7 +213,7 @@ class VisitorFace:
         if not word:
             return
         if word in _QUEUE:
-            self._visitor.ask_place()
+            self._visitor.ask_position()
         elif word in _HELP:
             self._terminal.show(map(AnswerLine, HELP))
         elif word in _NEW:

@@ -91,7 +91,7 @@ class VisitFolder:
         raise TooManyVisits(self.folder)
 
     def _load(self, path: Path) -> None:
-        """Load the visit. A damaged file costs the place in the line and no more; it is set aside."""
+        """Load the visit. A damaged file costs the position in the line and no more; it is set aside."""
         try:
             self.visit = msgspec.json.decode(path.read_bytes(), type=StoredVisit)
         except (msgspec.MsgspecError, ValueError, RecursionError):

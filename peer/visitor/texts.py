@@ -155,8 +155,8 @@ def _place_lines(
     | happened.Resumed
     | happened.PlaceGone
     | happened.EndedUnseen
-    | happened.Placed
-    | happened.PlaceAnswered
+    | happened.PositionKnown
+    | happened.PositionAnswered
     | happened.ServedAnswered
     | happened.SentBack
     | happened.Served
@@ -164,10 +164,10 @@ def _place_lines(
 ) -> list[str]:
     """The lines about the visitor's place and turn."""
     match event:
-        case happened.Placed(position=position, operators=operators):
+        case happened.PositionKnown(position=position, operators=operators):
             nobody = [] if operators else ["[Nobody is serving just now; your place is kept.]"]
             return [f"[Waiting room, position {position}.]", *nobody]
-        case happened.PlaceAnswered(position=position, estimate=estimate):
+        case happened.PositionAnswered(position=position, estimate=estimate):
             ahead = f"{position - 1} ahead, {_span(estimate)}"
             return [f"[You are number {position} in the waiting room: {ahead}.]"]
         case happened.ServedAnswered():

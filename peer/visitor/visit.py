@@ -1,4 +1,4 @@
-"""One visit to a help desk: the form, the place in the line, the turn, the end (clause 13 of the protocol)."""
+"""One visit to a help desk: the form, the position in the line, the turn, the end (clause 13 of the protocol)."""
 
 import enum
 import random
@@ -50,7 +50,7 @@ class Stage(enum.Enum):
     """The visit has ended."""
 
 
-PLACED: Final = frozenset({Stage.WAITING, Stage.ACTIVE})
+ADMITTED: Final = frozenset({Stage.WAITING, Stage.ACTIVE})
 PLACELESS: Final = frozenset({Stage.CLOSED, Stage.ASKING, Stage.OVER})
 """We have no valid ticket: a visit of which the registry speaks is not ours, or not any more."""
 
@@ -95,7 +95,7 @@ class Visit:
         self._shown_position = 0
         self._reference = 0
         self._asked: set[int] = set()
-        """References of the questions for our place that are not answered."""
+        """References of the questions for our position that are not answered."""
         self._desk: DeskShown | None = None
         self._events: list[happened.VisitEvent] = []
         self.stage = Stage.RETURNING if stored.ticket else Stage.CLOSED
@@ -103,16 +103,16 @@ class Visit:
     # --- what the visitor wants
 
     def join(self, form: Form) -> None:
-        """Ask for a place in the line, once a ticket is stored."""
+        """Ask for a position in the line, once a ticket is stored."""
         self._form, self._shown_position = form, 0
         self.stage = Stage.JOINING
         self._conversation.forget()
         self._ticket.draw(self._ask_in)
 
-    def ask_place(self) -> None:
-        """Ask where we are; `PlaceAnswered` or `ServedAnswered` follows."""
+    def ask_position(self) -> None:
+        """Ask where we are; `PositionAnswered` or `ServedAnswered` follows."""
         reference = self._next_reference()
-        if self.stage in PLACED:  # Otherwise the answer to an earlier request says the same.
+        if self.stage in ADMITTED:  # Otherwise the answer to an earlier request says the same.
             self._asked.add(reference)
         self._send(AskPosition(reference))
 
@@ -124,11 +124,11 @@ class Visit:
             self._tell(happened.NotYourTurn())
 
     def leave(self) -> None:
-        """Give the place up for good; `VisitEnded` follows."""
+        """Give the position up for good; `VisitEnded` follows."""
         self._send(LeaveDesk(self._next_reference()))
 
     def give_up(self) -> None:
-        """Forget our place: the visit is over, or we leave, whether the registry learns of it or not."""
+        """Forget our position: the visit is over, or we leave, whether the registry learns of it or not."""
         self.stage = Stage.OVER
         self._ticket.forget()
         self._conversation.forget()
@@ -145,7 +145,7 @@ class Visit:
 
     @property
     def is_settled(self) -> bool:
-        """Whether our place is known, and every question and line of ours is answered."""
+        """Whether our position is known, and every question and line of ours is answered."""
         if self.stage in (Stage.JOINING, Stage.RETURNING) or self._asked:
             return False
         return self._conversation.is_settled or self.stage is Stage.OVER
@@ -172,7 +172,7 @@ class Visit:
 
     @property
     def keep_place(self) -> int:
-        """For how many seconds the desk keeps the place of a visitor who is away."""
+        """For how many seconds the desk keeps the position of a visitor who is away."""
         return self._desk.keep_place if self._desk is not None else 0
 
     def handle(self, notice: NoticeToVisitor) -> None:
@@ -210,7 +210,7 @@ class Visit:
             self._want_form(desk)
         elif self.stage is Stage.JOINING and not self._ticket.is_pending:
             self._ask_in()
-        elif self.stage in PLACED or self.stage is Stage.RETURNING:
+        elif self.stage in ADMITTED or self.stage is Stage.RETURNING:
             self._send(ReturnToDesk(self._next_reference(), self._ticket.value, self._ticket.shown))
 
     def _want_form(self, desk: DeskShown) -> None:
@@ -232,13 +232,13 @@ class Visit:
         before, self.stage = self.stage, Stage.WAITING
         if notice.cause is PositionCause.ASKED:
             estimate = happened.Estimate(least=notice.least, most=notice.most) if notice.most else None
-            self._tell(happened.PlaceAnswered(position=notice.position, estimate=estimate))
+            self._tell(happened.PositionAnswered(position=notice.position, estimate=estimate))
         else:
             if before is Stage.ACTIVE or notice.cause in _BACK:
                 why = _BACK.get(notice.cause, happened.SentBackReason.OPERATOR_LOST)
                 self._tell(happened.SentBack(why=why))
             if notice.position != self._shown_position or before is not Stage.WAITING:
-                self._tell(happened.Placed(position=notice.position, operators=notice.operators))
+                self._tell(happened.PositionKnown(position=notice.position, operators=notice.operators))
         self._shown_position = notice.position
         self._conversation.say_again()
 

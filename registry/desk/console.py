@@ -19,7 +19,7 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import CONSOLE_CALLER, DeskOperators, VisitIndex
 from chatapp.registry.desk.texts import (
     NO_CLIENT,
-    NO_SUCH_PLACE,
+    NO_SUCH_POSITION,
     TOO_MANY_LINES,
     done_lines,
     held_line,
@@ -60,7 +60,7 @@ from chatapp.wire.messages.desk import (
     TakeDuty,
 )
 
-_PLACE_DIGITS: Final = 9
+_POSITION_DIGITS: Final = 9
 
 
 class ClientText(NamedTuple):
@@ -70,7 +70,7 @@ class ClientText(NamedTuple):
 
 
 class BadInput(NamedTuple):
-    """A line that is no command and no text, or asks for help; holds the lines to answer."""
+    """A line that is neither a command nor text, or asks for help; holds the lines that answer it."""
 
     lines: tuple[str, ...]
 
@@ -84,20 +84,20 @@ class _Command(NamedTuple):
     parse: Callable[[str], OperatorRequest | None]
 
 
-def _places(rest: str, count: int) -> list[int] | None:
+def _positions(rest: str, count: int) -> list[int] | None:
     words = rest.split()
-    are_places = all(word.isascii() and word.isdigit() and len(word) <= _PLACE_DIGITS for word in words)
-    return [int(word) for word in words] if len(words) == count and are_places else None
+    are_numbers = all(word.isascii() and word.isdigit() and len(word) <= _POSITION_DIGITS for word in words)
+    return [int(word) for word in words] if len(words) == count and are_numbers else None
 
 
 def _drop(rest: str) -> OperatorRequest | None:
-    places = _places(rest, 1)
-    return None if places is None else DropVisitor(0, 0, places[0])
+    positions = _positions(rest, 1)
+    return None if positions is None else DropVisitor(0, 0, positions[0])
 
 
 def _move(rest: str) -> OperatorRequest | None:
-    places = _places(rest, 2)
-    return None if places is None else MoveVisitor(0, 0, *places)
+    positions = _positions(rest, 2)
+    return None if positions is None else MoveVisitor(0, 0, *positions)
 
 
 def _alone(request: OperatorRequest) -> Callable[[str], OperatorRequest | None]:
@@ -283,11 +283,11 @@ class DeskConsole:
         return self._publisher.conclude(said, now=now)
 
     def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
-        meant = self._room.at(request.place)
+        meant = self._room.at(request.position)
         if meant is None:
-            return self._show((NO_SUCH_PLACE,), now)
+            return self._show((NO_SUCH_POSITION,), now)
         if isinstance(meant, StaleNumber):
-            return self._show((moved_line(request.place, meant),), now)
+            return self._show((moved_line(request.position, meant),), now)
         return self._ask(msgspec.structs.replace(request, visit=meant.visit), now, subject=meant.name)
 
     def _ask(self, request: OperatorRequest, now: float, *, subject: str = "") -> list[Effect]:

@@ -161,19 +161,19 @@ class Desk:
         return [Drop(reason=DropReason.MEMBER_AT_DESK)]
 
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
-        """A member has a new link: an operator continues where they were."""
+        """Note that a member has a new link: an operator continues where they were."""
         identity = caller.identity
         if not self._listed.includes(identity) and identity not in self._queue.operators:
             return []
         return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
 
     def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
-        """A member said goodbye: an operator is off duty."""
+        """Note that a member said goodbye: an operator is off duty."""
         self._queue.operator_gone(identity, now=now)
         return self._publisher.conclude(now=now)
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
-        """A link is over: a guest's, or a member's current one."""
+        """Note that a link is over: a guest's, or a member's current one."""
         if identity in self.guests:
             if self.guests.link_of(identity) == link:
                 self.guests.link_lost(identity, link, now=now)
@@ -192,7 +192,7 @@ class Desk:
                 return self._conversation.read(request, caller)
         assert_never(request)
 
-    # --- the disk, time, looking
+    # --- the disk and time
 
     def handle_outcome(self, note: DeskStoreOutcome, *, now: float) -> list[Effect]:
         """Continue what waited for the disk."""
@@ -207,7 +207,7 @@ class Desk:
         assert_never(note)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Do what is due: places and duties that have expired, guests to forget, positions to announce."""
+        """Do what is due: positions and duties that have expired, guests to forget, positions to announce."""
         self.guests.expire(now=now)
         self._queue.handle_timer(now=now)
         return self._publisher.conclude(now=now) + self.console.handle_timer(now=now)

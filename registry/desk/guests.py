@@ -63,7 +63,7 @@ class Guests:
         return [identity for identity, guest in self._guests.items() if guest.link is not None]
 
     def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
-        """Admit a guest whose authorship is proved. A guest's key cannot take a name as well."""
+        """Admit a guest whose signatures were checked. A guest's key cannot take a name as well."""
         card, nonce = register.card, register.nonce
         if card.name:
             return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
@@ -111,7 +111,7 @@ class Guests:
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
-        """A guest's link is over."""
+        """Note that a guest's link is over."""
         guest = self._guests.get(identity)
         if guest is not None and guest.link == link:
             guest.link = None

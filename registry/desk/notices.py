@@ -104,12 +104,12 @@ class Notices:
         effects: list[Effect] = []
         for position, visit in enumerate(self._queue.line(queue), 1):
             if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
-                effects += self._sender.tell_visitor(visit, self.place(visit, PositionCause.CHANGED))
+                effects += self._sender.tell_visitor(visit, self.position(visit, PositionCause.CHANGED))
         return effects
 
-    # --- as it stands
+    # --- the present state
 
-    def place(self, visit: Visit, cause: PositionCause, *, reference: int = 0) -> PositionReported:
+    def position(self, visit: Visit, cause: PositionCause, *, reference: int = 0) -> PositionReported:
         """Build the notice of a visitor's position."""
         position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
         operators = self._queue.operators.on_duty(visit.queue)
@@ -162,9 +162,10 @@ class Notices:
         transcript.resume(CONSOLE, with_own=True)
         return self._sender.deliver(visit, CONSOLE)
 
-    # --- as it happened
+    # --- events
 
     def of(self, one: QueueEvent, batch: EventBatch) -> list[Effect]:
+        """Return the effects that tell of an event. `batch`: all events of the same turn."""
         match one:
             case DutyChanged():
                 self.moved[one.queue] = (
@@ -210,7 +211,7 @@ class Notices:
 
     def _tell_position(self, visit: Visit, cause: PositionCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
-        return self._sender.tell_visitor(visit, self.place(visit, cause, reference=reference))
+        return self._sender.tell_visitor(visit, self.position(visit, cause, reference=reference))
 
     def _tell_assignment(self, visit: Visit, cause: OperatorCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)

@@ -85,7 +85,7 @@ class OperatorRules:
     # --- duty
 
     def attached(self, caller: Caller) -> list[Effect]:
-        """An operator has a new link: tell them their duty and their visitor before anything else reaches them."""
+        """Tell an operator who has a new link their duty and their visitor, before anything else reaches them."""
         who = caller.identity
         if not self._operators.is_operator(who) and who not in self._queue.operators:
             return []
@@ -173,20 +173,20 @@ class OperatorRules:
                 return self._done(request, CommandResult.NOT_IN_LINE, caller)
         else:
             own = self._queue.line(self._own_queue(self._queue.operators.get(caller.identity)))
-            visit = own.at(request.place)
+            visit = own.at(request.position)
             if visit is None:
-                result = CommandResult.NO_SUCH_PLACE if len(own) else CommandResult.ROOM_EMPTY
+                result = CommandResult.NO_SUCH_POSITION if len(own) else CommandResult.ROOM_EMPTY
                 return self._done(request, result, caller)
         name = visit.form.name
         if isinstance(request, DropVisitor):
             self._queue.end(visit, OverCause.DROPPED)
         elif not 1 <= request.to <= len(self._queue.line(visit.queue)):
-            return self._done(request, CommandResult.NO_SUCH_PLACE, caller)
+            return self._done(request, CommandResult.NO_SUCH_POSITION, caller)
         else:
             self._queue.move(visit, request.to)
         return self._done(request, CommandResult.DONE, caller, name)
 
-    # --- looking
+    # --- views
 
     def _show(self, request: ShowRoom | ShowFigures, caller: Caller, now: float) -> list[Effect]:
         own = self._own_queue(self._queue.operators.get(caller.identity))

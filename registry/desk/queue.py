@@ -1,6 +1,6 @@
 """The queue as a pure state machine: who is in line, who serves whom, and what each event leads to.
 
-First come, first served: a visitor in reach is called before all behind them. A visitor out of reach keeps the place;
+First come, first served: a visitor in reach is called before all behind them. A visitor out of reach keeps the position;
 for a moment nobody behind is called first, after that others are. A free operator on duty gets the first visitor at
 once. Transitions are listed in `visit.TRANSITIONS`; the events that follow are drained. A call that does not fit the
 state raises ValueError: that is the caller's mistake.
@@ -34,7 +34,7 @@ class GraceTimers:
     """Deadlines of visitors and operators who are out of reach."""
 
     def __init__(self, settings: DeskSettings) -> None:
-        self._places: Leases[int] = Leases(settings.keep_place)
+        self._kept_positions: Leases[int] = Leases(settings.keep_place)
         self._patience: Leases[int] = Leases(settings.pass_over_after)
         self._settling: Leases[int] = Leases(settings.restart_grace)
         self._duties: Leases[OperatorId] = Leases(settings.operator_grace)
@@ -42,8 +42,8 @@ class GraceTimers:
     # --- visitors
 
     def visitor_lost(self, number: int, *, now: float) -> None:
-        """Begin to keep a visitor's place."""
-        self._places.renew(number, now=now)
+        """Begin to keep a visitor's position."""
+        self._kept_positions.renew(number, now=now)
 
     def hold_line(self, number: int, *, now: float) -> None:
         """Hold the line for a moment, so that nobody is called before this visitor."""
@@ -55,16 +55,16 @@ class GraceTimers:
 
     def visitor_settled(self, number: int) -> None:
         """Stop the deadlines: back, or gone for good."""
-        for leases in (self._places, self._patience, self._settling):
+        for leases in (self._kept_positions, self._patience, self._settling):
             leases.end(number)
 
     def no_longer_held_for(self, *, now: float) -> list[int]:
         """Remove and return the visitors for whom the line was held long enough."""
         return self._patience.expired(now=now) + self._settling.expired(now=now)
 
-    def places_over(self, *, now: float) -> list[int]:
-        """Remove and return the visitors whose place was kept long enough."""
-        return self._places.expired(now=now)
+    def positions_over(self, *, now: float) -> list[int]:
+        """Remove and return the visitors whose position was kept long enough."""
+        return self._kept_positions.expired(now=now)
 
     # --- operators
 
@@ -83,7 +83,7 @@ class GraceTimers:
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
         deadlines = (
-            self._places.next_deadline(),
+            self._kept_positions.next_deadline(),
             self._patience.next_deadline(),
             self._settling.next_deadline(),
             self._duties.next_deadline(),
@@ -92,7 +92,7 @@ class GraceTimers:
 
 
 GAP: Final = 1 << 32
-"""Distance of two ranks in order: room for thirty-two moves into one place before ranks are assigned anew."""
+"""Distance of two neighbouring ranks: thirty-two visits can be moved into one gap before ranks are assigned anew."""
 
 
 class WaitingLine:
@@ -113,16 +113,16 @@ class WaitingLine:
         self._visits = sorted(visits, key=lambda visit: (visit.rank, visit.number))
         self._called = {visit.number: visit for visit in called}
 
-    def at(self, place: int) -> Visit | None:
+    def at(self, position: int) -> Visit | None:
         """Return the visit at this position, from 1."""
-        return self._visits[place - 1] if 1 <= place <= len(self._visits) else None
+        return self._visits[position - 1] if 1 <= position <= len(self._visits) else None
 
     def position(self, visit: Visit) -> int:
         """Return a waiting visit's position, from 1."""
-        place = bisect_left(self._visits, visit.rank, key=_rank)
-        while self._visits[place] is not visit:
-            place += 1
-        return place + 1
+        index = bisect_left(self._visits, visit.rank, key=_rank)
+        while self._visits[index] is not visit:
+            index += 1
+        return index + 1
 
     def append(self, visit: Visit) -> None:
         """Append a visit."""
@@ -142,30 +142,30 @@ class WaitingLine:
 
         A visit that an operator has moved stays where the operator wanted it: it no longer counts as put back.
         """
-        place = 1
+        position = 1
         for at, other in enumerate(self._visits, 1):
             if other.is_put_back and other.number < visit.number:
-                place = at + 1
+                position = at + 1
             elif other.is_put_back:
-                place = max(place, at)
+                position = max(position, at)
                 break
         visit.is_put_back = True
         del self._called[visit.number]
-        return self._insert(visit, place)
+        return self._insert(visit, position)
 
     def restore(self, visit: Visit) -> list[Visit]:
         """Put a visit back where it was before it was called: behind those that were before it, and those put back that
         came earlier. Return the visits whose rank has changed."""
-        place = 1
+        position = 1
         for at, other in enumerate(self._visits, 1):
             is_before = other.number < visit.number if other.is_put_back else other.rank < visit.rank
-            place = at + 1 if is_before else place
+            position = at + 1 if is_before else position
         del self._called[visit.number]
-        before, after = self.at(place - 1), self.at(place)
+        before, after = self.at(position - 1), self.at(position)
         if (before is None or before.rank < visit.rank) and (after is None or visit.rank < after.rank):
-            self._visits.insert(place - 1, visit)
+            self._visits.insert(position - 1, visit)
             return [visit]
-        return self._insert(visit, place)
+        return self._insert(visit, position)
 
     def remove(self, visit: Visit) -> None:
         """Remove a visit from the line or from those served; no other rank changes."""
@@ -178,11 +178,12 @@ class WaitingLine:
         self.remove(visit)
         return self._insert(visit, min(to, len(self._visits) + 1))
 
-    def _insert(self, visit: Visit, place: int) -> list[Visit]:
-        """Insert a visit right behind the one before this place; at the head, before the visits that are served too."""
-        before, after = self.at(place - 1), self.at(place)
+    def _insert(self, visit: Visit, position: int) -> list[Visit]:
+        """Insert a visit at this position. Its rank is right behind the visit before it; at the head, it is also before all
+        visits that are served. Return the visits whose rank has changed."""
+        before, after = self.at(position - 1), self.at(position)
         others = [one.rank for one in self._called.values()] + ([] if after is None else [after.rank])
-        self._visits.insert(place - 1, visit)
+        self._visits.insert(position - 1, visit)
         if before is None:
             visit.rank = min(others) - GAP if others else 0
             return [visit]
@@ -196,8 +197,8 @@ class WaitingLine:
         others = [one for one in self._visits if one is not visit]
         everybody = sorted((*others, *self._called.values()), key=_rank)
         everybody.insert(everybody.index(behind) + 1, visit)
-        for place, one in enumerate(everybody):
-            one.rank = place * GAP
+        for index, one in enumerate(everybody):
+            one.rank = index * GAP
         return everybody
 
 
@@ -311,14 +312,14 @@ class DeskQueue:
         self.line(visit.queue).append(visit)
 
     def kept(self, visit: Visit) -> None:
-        """A new visit's record is on the disk: it may be called."""
+        """Note that a new visit's record is on the disk: the visitor may be called."""
         if visit.state is VisitState.JOINING:
             self._step(visit, VisitEvent.KEPT)
             self._fill(visit.queue)
 
     def lost(self, visit: Visit, *, now: float) -> None:
-        """A visitor's link is lost. A visitor without a sign of life since the call was away at the call already, and
-        gets their place in line back."""
+        """Note that a visitor's link is lost. A visitor without a sign of life since the call was away at the call already,
+        and gets their position in line back."""
         self._absences.visitor_lost(visit.number, now=now)
         if visit.state is VisitState.SERVED and not visit.has_answered:
             self._take_back(visit, now=now)
@@ -328,7 +329,7 @@ class DeskQueue:
         self._step(visit, VisitEvent.LOST, operator=visit.operator)
 
     def returned(self, visit: Visit) -> None:
-        """A visitor is back: a new link shows the ticket."""
+        """Note that a visitor is back: a new link shows the ticket."""
         visit.has_answered = True
         self._absences.visitor_settled(visit.number)
         self._step(visit, VisitEvent.RETURNED, operator=visit.operator)
@@ -380,8 +381,8 @@ class DeskQueue:
         self.operators.forget_idle(operator)
 
     def operator_lost(self, who: OperatorId, *, now: float) -> None:
-        """An operator's link is lost. Their visitor waits for them for a while; visitors that were handed to them do
-        not."""
+        """Note that an operator's link is lost. Their visitor waits for them for a while; visitors that were handed to them
+        do not."""
         operator = self.operators.get(who)
         if operator is None or not operator.is_here:
             return
@@ -392,7 +393,7 @@ class DeskQueue:
         self._free_wanted(operator, is_lost=True)
 
     def operator_returned(self, who: OperatorId) -> None:
-        """An operator has a link again."""
+        """Note that an operator has a link again."""
         operator = self.operators.get(who)
         if operator is not None:
             self._absences.operator_settled(who)
@@ -400,7 +401,7 @@ class DeskQueue:
             self._fill(operator.queue)
 
     def operator_gone(self, who: OperatorId, *, now: float) -> None:
-        """An operator left, or was away for too long: their visitor goes back to the head of the line."""
+        """Note that an operator left, or was away for too long: their visitor goes back to the head of the line."""
         operator = self.operators.get(who)
         if operator is None:
             return
@@ -419,7 +420,7 @@ class DeskQueue:
         former, operator = visit.operator, self.operators[to]
         if former in (NOBODY, to) or not operator.is_on or operator.queue != visit.queue:
             raise ValueError(
-                "only whoever is served is handed over, to another one on duty for the same queue"
+                "only a visitor who is served can be handed over, to another operator on duty for the same queue"
             )
         if operator.is_free:
             self.operators.release(visit)
@@ -442,7 +443,7 @@ class DeskQueue:
                 touched[visit.queue] = None
         for who in self._absences.duties_over(now=now):
             self.operator_gone(who, now=now)
-        for number in self._absences.places_over(now=now):
+        for number in self._absences.positions_over(now=now):
             if number in self.visits:
                 self.end(self.visits[number], OverCause.LOST)
         for queue in touched:

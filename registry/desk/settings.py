@@ -28,7 +28,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     region: str = "IN"
     """The country whose phone numbers need no country code (`wire.desk.is_region`)."""
     keep_place: float = 60.0
-    """How long a visitor's place is kept after the link is lost, and after a restart of the registry."""
+    """How long a visitor's position is kept after the link is lost, and after a restart of the registry."""
     operators: tuple[str, ...] = ()
     """Names and keys of the peers who may be operators (`--operator`), as typed; `registry.access` resolves them. With
     none, the registry's console is on duty from the start."""
@@ -37,7 +37,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     operator_grace: float = 15.0
     """How long an operator who vanished may take to come back, before their visitor goes back to the head of the line."""
     pass_over_after: float = 1.0
-    """A visitor out of reach for so long is passed over while others wait; the place is kept all the same."""
+    """A visitor out of reach for so long is passed over while others wait; the position is kept all the same."""
     restart_grace: float = 5.0
     """The same after a restart of the registry, when everybody is out of reach and comes back in any order."""
     utc_offset: int = 0

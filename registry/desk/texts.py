@@ -39,7 +39,7 @@ from chatapp.wire.messages.desk import (
 from chatapp.wire.text import sanitize
 
 NO_CLIENT: Final = "[No active client.]"
-NO_SUCH_PLACE: Final = "[Nobody has that number in the waiting room.]"
+NO_SUCH_POSITION: Final = "[Nobody has that number in the waiting room.]"
 TOO_MANY_LINES: Final = "[Not done: too many lines wait for the answer to an earlier one.]"
 ROOM_EMPTY: Final = "[Waiting room: empty.]"
 
@@ -57,12 +57,12 @@ _CHANGES: Final = {
 _REFUSALS: Final = {
     CommandResult.NO_CLIENT: NO_CLIENT,
     CommandResult.ROOM_EMPTY: ROOM_EMPTY,
-    CommandResult.NO_SUCH_PLACE: NO_SUCH_PLACE,
+    CommandResult.NO_SUCH_POSITION: NO_SUCH_POSITION,
     CommandResult.NO_SUCH_OPERATOR: "[There is no other operator of that name.]",
     CommandResult.OFF_DUTY: "[{subject} is not on duty.]",
     CommandResult.NO_SUCH_QUEUE: "[There is no queue of that name.]",
     CommandResult.NOT_AN_OPERATOR: "[Only help-desk operators can do that.]",
-    CommandResult.TOO_MANY: "[As many operators are on duty as there may be.]",
+    CommandResult.TOO_MANY: "[No more operators can be on duty at once.]",
     CommandResult.OTHER_QUEUE: "[End the session with your client first.]",
     CommandResult.TOO_LONG: "[The note is too long.]",
     CommandResult.OTHER_CLIENT: "[You serve somebody else now; nothing was done.]",
@@ -173,10 +173,10 @@ def held_line(typed: OperatorRequest | SendDeskLine, held: Held) -> str:
     return f"[{why}; {what}.]"
 
 
-def moved_line(place: int, moved: StaleNumber) -> str:
+def moved_line(position: int, moved: StaleNumber) -> str:
     """Return why a number of the waiting room is not clear."""
     return (
-        f"[Number {place} was {sanitize(moved.was)} when you looked, and is {sanitize(moved.is_now)} now: "
+        f"[Number {position} was {sanitize(moved.was)} when you looked, and is {sanitize(moved.is_now)} now: "
         "type .room first.]"
     )
 
@@ -214,11 +214,11 @@ def _room(shown: RoomShown) -> tuple[str, ...]:
     if not shown.waiting:
         return (*lines, ROOM_EMPTY)
     lines.append(f"[Waiting room: {shown.total}.]")
-    for place, one in enumerate(shown.waiting, 1):
+    for position, one in enumerate(shown.waiting, 1):
         away = "" if one.is_here else ", away"
         wanted = f", for {sanitize(one.operator)}" if one.operator else ""
         since = f"waiting since {_time(one.since)}"
-        lines.append(f"{place}. {sanitize(one.name)}, {sanitize(one.issue)}, {since}{wanted}{away}")
+        lines.append(f"{position}. {sanitize(one.name)}, {sanitize(one.issue)}, {since}{wanted}{away}")
     if shown.total > len(shown.waiting):
         lines.append(f"[And {shown.total - len(shown.waiting)} more.]")
     return tuple(lines)

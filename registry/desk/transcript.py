@@ -2,7 +2,7 @@
 
 Lines have positions. A reader confirms up to a position, is sent what follows within a window, and gets what is not
 confirmed again on a new link. A sender's numbers rise, so a repeated line is known. Lines that all readers have
-confirmed make room for newer ones; nothing is dropped that a reader has still to get.
+confirmed give way to newer ones; nothing is dropped that a reader has still to get.
 """
 
 from collections import deque
@@ -89,7 +89,7 @@ class Transcript:
         )
 
     def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> TranscriptLine:
-        """Add a line, which is not on the disk yet. There must be room, and its number must be above all of its sender."""
+        """Add a line, which is not on the disk yet. `has_room` must be true, and the number above all of its sender."""
         said = TranscriptLine(self._last + 1, author, name, number, at, text)
         self._taken[author] = number
         self._append(said)
@@ -131,8 +131,8 @@ class Transcript:
 
     def remove_reader(self, reader: Party) -> None:
         """Remove a reader."""
-        for places in (self._confirmed, self._sent, self._own):
-            places.pop(reader, None)
+        for by_reader in (self._confirmed, self._sent, self._own):
+            by_reader.pop(reader, None)
 
     def confirm(self, reader: Party, position: int) -> None:
         """Note that a reader has got all lines up to a position."""

@@ -20,7 +20,7 @@ class VisitState(enum.Enum):
     MISSED = enum.auto()
     """In line, out of reach for a moment: nobody behind is called first."""
     AWAY = enum.auto()
-    """In line, out of reach for longer: others are called first, the place is kept."""
+    """In line, out of reach for longer: others are called first, the position is kept."""
     SERVED = enum.auto()
     """With an operator, and in reach."""
     ABSENT = enum.auto()
@@ -137,9 +137,9 @@ class Visit:
         self.state = VisitState.JOINING
         self.operator = NOBODY
         self.wanted = NOBODY
-        """The only operator who may call the visitor: they were handed over."""
+        """The only operator who may call the visitor, to whom they were handed over; NOBODY if every operator may."""
         self.given_by = NOBODY
-        """Who handed them over, while they wait for that operator."""
+        """The operator who handed them over, while they wait for the one in `wanted`."""
         self.called_at = 0
         """Time of the first call; 0 for none."""
         self.since = 0
@@ -187,7 +187,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event: VisitEvent
     before: VisitState
     operator: OperatorId = NOBODY
-    """The operator it concerns: who serves now, or did until now."""
+    """The operator whom it concerns: the one who serves now, or did until now."""
     former: OperatorId = NOBODY
     """The operator who handed the visitor over."""
     cause: OverCause | PositionCause | None = None

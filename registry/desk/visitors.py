@@ -1,4 +1,4 @@
-"""Visitors' requests: to join the line, to come back, to leave, to ask for the place."""
+"""Visitors' requests: to join the line, to come back, to leave, to ask for the position."""
 
 from typing import assert_never
 
@@ -56,7 +56,7 @@ class VisitorRules:
         self._next_number = highest_visit + 1
 
     def handle(self, request: VisitorRequest, caller: Caller, *, now: float) -> list[Effect]:
-        """Handle a request, before the notices that follow in the queue."""
+        """Handle a request. Return the effects that come before the notices about what followed in the queue."""
         match request:
             case JoinDesk():
                 return self._join(request, caller, now)
@@ -85,7 +85,7 @@ class VisitorRules:
             visit.has_answered = True
 
     def lost(self, guest: bytes, *, now: float) -> None:
-        """A guest's link is over: their visit is not connected."""
+        """Note that a guest's link is over: their visit is no longer connected."""
         visit = self._visits.by_guest.get(guest)
         if visit is not None:
             self._visits.detach_guest(visit)
@@ -125,8 +125,8 @@ class VisitorRules:
         return [Persist(entries=(record_of(visit),), then=(then,), otherwise=(*refused, lost))]
 
     def _form(self, request: JoinDesk) -> Form | None:
-        """Return the form in its canonical spelling, None if it is not valid. The visitor's program checked it, but may
-        be anybody's."""
+        """Return the form in its canonical spelling, None if it is not valid. The visitor's program checked it, but
+        that program may be anything."""
         settings = self._settings
         try:
             name, number = full_name(request.name), mobile_number(request.number, settings.region)
@@ -192,7 +192,7 @@ class VisitorRules:
         return [
             Reply(
                 to=caller,
-                message=self._publisher.notices.place(visit, PositionCause.ASKED, reference=reference),
+                message=self._publisher.notices.position(visit, PositionCause.ASKED, reference=reference),
             )
         ]
 

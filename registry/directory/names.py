@@ -35,7 +35,7 @@ class Names:
         return self._holders.get(key)
 
     def is_taken(self, name: str, identity: bytes, code: bytes = b"") -> bool:
-        """Return whether the name, or a look-alike, is another identity's, or kept for whoever has another code."""
+        """Return whether the name, or a look-alike, is another identity's, or kept for an operator with another code."""
         key = name_key(name)
         if key in self._holders:
             return self._holders[key] != identity
@@ -71,7 +71,7 @@ class Names:
         """Return whether anybody has this name or one that looks like it."""
         return any(look in self._alike for look in looks_of(name))
 
-    # --- whose they become
+    # --- names given to an identity
 
     def claim(self, name: str, identity: bytes) -> None:
         """Hold a name for an identity while it is on its way to the disk."""

@@ -1,9 +1,9 @@
 """Presence: signs of life, who is online and where, and how the table comes to say so.
 
-A peer is online if it has shown a sign of life within the lease. An open TCP connection is none: the kernel of a hung
-program, or of a machine that is gone, keeps it open for minutes. Only what a program says itself counts: a REGISTER, a
-Ping, any frame on its link (clause 5.4). When a link ends, its peer is offline at once, until its next sign of life. A
-peer that said goodbye is away, all others are lost (clause 3.2).
+A peer is online if it has shown a sign of life within the lease. An open TCP connection is not such a sign: the kernel
+of a hung program, or of a machine that is gone, keeps it open for minutes. Only what a program says itself counts: a
+REGISTER, a Ping, any frame on its link (clause 5.4). When a link ends, its peer is offline at once, until its
+next sign of life. A peer that said goodbye is away, all others are lost (clause 3.2).
 """
 
 from typing import Final
@@ -162,7 +162,7 @@ class PresenceTracker:
         return []
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
-        """A link is over. Return whether it was the person's current one."""
+        """Note that a link is over. Return whether it was the person's current one."""
         person = self._directory.person(identity)
         if person is None or self._connections.link_of(identity) != link:
             return False

@@ -64,7 +64,7 @@ class Registration:
         person = self._directory.person(card.identity)
         if self._access.has_bans and self._access.bans_name(key):
             return self._denial(card, nonce, caller, RefusalReason.BANNED)
-        # Before any answer about names: a peer that is not invited must learn of none.
+        # Checked before any answer about names: a peer that is not invited must learn nothing about them.
         names, shown = self._directory.names, public_half(register.invitation)
         is_operator = names.is_operator_name(key) and names.is_open(key, card.identity, shown)
         is_newcomer = person is None and not is_operator

@@ -85,7 +85,7 @@ class Renaming:
     def _flaw(self, card: Card, key: str) -> RefusalReason | None:
         return RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
 
-    # --- for whoever comes in under another name, too
+    # --- also for a member who registers under another name
 
     def is_pending(self, identity: bytes) -> bool:
         """Return whether a new name of this identity is on its way to the disk."""

@@ -63,7 +63,7 @@ class Cut(NamedTuple):
     upto: int | None
     positions: list[int]
     last_uses: list[tuple[int, int]]
-    """For each epoch of the latter, the position of its last line that stays, or -1."""
+    """For each epoch of the lines in `positions`: the position of its last line that stays, or -1."""
 
 
 class _Sender:
@@ -270,7 +270,7 @@ class Group:
         return excess
 
     def _cost(self, line: LogLine) -> float:
-        """Return which part of the log a line takes."""
+        """Return the share of the log's limits that a line takes."""
         return 1 / self._lines_max + line.size / self._bytes_max
 
     @property

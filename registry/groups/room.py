@@ -54,7 +54,7 @@ class Room(GroupRules):
         super().__init__(group, context, epoch_span=context.policy.room_epoch_span, now=now)
         self.members: dict[bytes, Member] = {}
         self.keeper: bytes | None = None
-        """The member whose share of all rooms it counts against: the oldest one, or the first while still on the way in."""
+        """The member against whose share of all rooms it counts: the oldest one, or the first one while still entering."""
         self.expected = 0
         """How many new members are on their way to the disk."""
         self.deserted_at = now
@@ -70,7 +70,7 @@ class Room(GroupRules):
         """Members that changed since the last announcement: the numbers of their first and last change, and their
         presence before."""
         self._arrivals: list[int] = []
-        """Changes since the last announcement at which somebody was given a list of all others."""
+        """The numbers of the changes, since the last announcement, after which somebody was given a list of all others."""
         self._news_at: float | None = None
 
     # --- members
@@ -119,7 +119,7 @@ class Room(GroupRules):
         self._here_changed(1)
 
     def list_given(self, identity: bytes) -> None:
-        """A member has been given a list of the others: later changes count from there."""
+        """Note that a member has been given a list of the others: only later changes are announced to them."""
         self.members[identity].news_seen = self._changes
         self._arrivals.append(self._changes)
 
@@ -151,7 +151,7 @@ class Room(GroupRules):
             return RoomPresence.GONE
         return RoomPresence.HERE if member.is_here else RoomPresence.AWAY
 
-    # --- by any group's rules
+    # --- what differs between groups
 
     def listeners(self) -> Iterable[Connection]:
         """Yield the connections of members who are here."""

@@ -183,7 +183,7 @@ class RoomCaps:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._shares = Shares(most=ROOMS_MAX)
-        """Rooms with members, by the member each counts against."""
+        """Rooms with members, each counted against one of its members."""
         self._entries: Buckets[bytes] = Buckets(
             rate=1 / ROOM_ENTRIES_SPAN, burst=ROOM_ENTRIES_BURST, most=BUCKETS_MAX
         )
@@ -411,7 +411,7 @@ class Rooms:
     # --- going
 
     def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
-        """Handle a LeaveRoom: at once; answered when the disk has it or refuses it."""
+        """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it or refuses it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
@@ -423,7 +423,7 @@ class Rooms:
         return [Persist(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))]
 
     def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
-        """A member's link has gone: they stay a member for as long as lines are kept for them."""
+        """Note that a member's link has gone. They stay a member for as long as lines are kept for them."""
         room = self._room_of.get(identity)
         if room is None or not room.members[identity].is_here:
             return []
@@ -492,7 +492,7 @@ class Rooms:
         told = TopicChanged(0, request.group, outcome.topic)
         return [answer, *room.tell_topic(told, author=caller.link)]
 
-    # --- looking for one
+    # --- the list of rooms
 
     def list_rooms(self, request: ListRooms, caller: Caller) -> list[Effect]:
         """List the rooms with somebody in them."""
@@ -524,7 +524,7 @@ class Rooms:
                 entries.append(self.index.erase(room))
         return [*effects, Persist(entries=tuple(entries))] if entries else effects
 
-    # --- the disk's words
+    # --- what the disk stores
 
     def _is_at(self, caller: Caller) -> bool:
         return caller.link is not None and self._context.connections.link_of(caller.identity) == caller.link

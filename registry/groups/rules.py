@@ -1,5 +1,5 @@
-"""The rules that the channel and rooms share: lines are stored and relayed, keys renewed, the past handed out (clause
-8).
+"""The rules that the channel and rooms share: lines are stored and relayed, keys renewed, stored lines handed out
+(clause 8).
 
 Subclasses say who is in a group.
 """
@@ -84,7 +84,7 @@ class GroupRules(ABC):
         self._first_key: GroupKeyMade | None = None
         """The first key of this life, until something is stored behind it: lines are useless without their key."""
 
-    # --- who is in it
+    # --- members
 
     @abstractmethod
     def listeners(self) -> Iterable[Connection]:
@@ -247,7 +247,7 @@ class GroupRules(ABC):
             held=len(frame),
         )
 
-    # --- the past
+    # --- stored lines
 
     def fetch(self, request: FetchGroup, caller: Caller) -> list[Effect]:
         """Answer with the next page of others' lines, none from before the caller was a member."""

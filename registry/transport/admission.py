@@ -1,7 +1,7 @@
 """Admission: what an unknown address must show before it costs the registry memory or much time (clauses 4.1 to 4.3).
 
-A COOKIE for a HELLO costs one keyed hash and no state. A REGISTER is looked at only with the cookie that was given to
-its address, and within the address's rate. Its two signatures, which cost most, are checked when its turn comes.
+A COOKIE for a HELLO costs one keyed hash and no state. A REGISTER is examined only if it shows the cookie that was
+given to its address, and within the address's rate. Its two signatures, which cost most, are checked when its turn comes.
 """
 
 import hashlib
@@ -79,8 +79,10 @@ class Gate:
         return cookie == self._cookie(sender, window) or cookie == self._cookie(sender, window - 1)
 
     def _cookie(self, sender: Address, window: int) -> bytes:
-        place = f"{window} {sender.port} {sender.host}".encode()
-        return hashlib.blake2s(place, digest_size=_COOKIE_SIZE, key=self._secret, person=b"chat-cok").digest()
+        material = f"{window} {sender.port} {sender.host}".encode()
+        return hashlib.blake2s(
+            material, digest_size=_COOKIE_SIZE, key=self._secret, person=b"chat-cok"
+        ).digest()
 
     def _window_of(self, now: float) -> int:
         return int(now // self._window)

@@ -118,9 +118,9 @@ class LinkThrottle:
         )
         self._paused: dict[int, float] = {}
         self.to_pause: list[int] = []
-        """For the core to drain: links to read no more from, for now."""
+        """For the core to drain: links from which nothing is to be read for now."""
         self.to_resume: list[int] = []
-        """For the core to drain: links to read on from."""
+        """For the core to drain: links from which reading goes on."""
 
     def note(self, number: int, network: str, count: int, *, now: float) -> None:
         """Count requests of a link, and pause it when there are too many."""
@@ -242,7 +242,7 @@ class PeerLink:
         self.pieces: list[bytes] | None = None
         """Queued pieces, without the relayed frames that it has not taken yet; None for none."""
         self.place = 0
-        """Next relay-log index to send."""
+        """The index in the relay log of the next frame to send."""
         self.queued = 0
         """Bytes of answers among the pieces. Relayed frames are shared and do not count."""
         self.backlog = 0

@@ -53,7 +53,7 @@ class TestDirectMessages:
         sizes = count_datagrams(world, (alice.address, bob.address))
         for _ in range(MESSAGES):
             alice.core.sending.send("bob", TEXT, now=world.network.now)
-        alice.pump()
+        alice.turn()
         assert world.network.run_until(
             lambda: alice.screen.count(happened.MessageState.DELIVERED) == MESSAGES, within=10.0
         )
@@ -97,8 +97,8 @@ class TestDirectMessages:
         assert len(statements) <= 2.2 * MESSAGES
 
 
-class TestPump:
-    """The real pump, on loopback: what one message at a time costs in turns and writes."""
+class TestDriver:
+    """The real driver, on loopback: what one message at a time costs in turns and writes."""
 
     async def test_one_at_a_time_takes_two_writes_and_few_turns_at_each_end(
         self, tmp_path: Path, counter: Counter

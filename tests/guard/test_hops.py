@@ -110,9 +110,9 @@ def test_a_registration_at_the_registry() -> None:
 def test_a_room_line_at_the_registry() -> None:
     rig, passed = Rig(), Passed(REGISTRY)
     ann, bob = rig.member("ann"), rig.member("bob")
-    for hand in (ann, bob):
-        assert isinstance(hand.enter("lab"), RoomEntered)
-        hand.take_all()
+    for peer in (ann, bob):
+        assert isinstance(peer.enter("lab"), RoomEntered)
+        peer.take_all()
     with passed.watching():
         ann.say("hi")
     assert bob.relayed()

@@ -58,7 +58,7 @@ class TestMail:
         self, counter: Counter
     ) -> None:
         rig = Rig()
-        ann, bob = rig.member("ann"), rig.hand("bob")
+        ann, bob = rig.member("ann"), rig.peer("bob")
         link = ann.link
         assert link is not None
         bob.register()

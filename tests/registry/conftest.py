@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 
 
@@ -12,10 +12,10 @@ def rig() -> Rig:
 
 
 @pytest.fixture
-def ann(rig: Rig) -> Hand:
+def ann(rig: Rig) -> LinkedPeer:
     return rig.member("ann")
 
 
 @pytest.fixture
-def bob(rig: Rig) -> Hand:
+def bob(rig: Rig) -> LinkedPeer:
     return rig.member("bob")

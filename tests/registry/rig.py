@@ -18,7 +18,7 @@ from chatapp.wire.framing import FrameReader
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.table import Row, TablePage
-from tests.registry.hand import Hand, rows_of
+from tests.registry.linked_peer import LinkedPeer, rows_of
 from tests.support.memory_store import MemoryStore
 
 WALL = 1_700_000_000.0
@@ -62,7 +62,7 @@ class Rig:
         self._readers: dict[int, FrameReader] = {}
         self._next_link = 1
         self._made = 0
-        self.hands: list[Hand] = []
+        self.peers: list[LinkedPeer] = []
         self.core = self._start()
 
     def _start(self) -> RegistryCore:
@@ -158,19 +158,19 @@ class Rig:
         """Let time pass; every deadline on the way is met, and everybody with a link who is not frozen shows signs of
         life."""
         until = self.now + seconds
-        self._show_life(self.hands, until)
+        self._show_life(self.peers, until)
         while (due := self.core.next_timer()) <= until:
             self.now = max(self.now, due)
             if asked := self.core._service.liveness._probes:
-                self._show_life([hand for hand in self.hands if hand.id in asked], self.now)
+                self._show_life([peer for peer in self.peers if peer.id in asked], self.now)
             self.core.handle_timer(now=self.now)
             self.turn()
         self.now = until
 
-    def _show_life(self, hands: list[Hand], now: float) -> None:
-        for hand in hands:
-            if hand.shows_life:
-                self.core._service.liveness.note_if_present(hand.id, now=now)
+    def _show_life(self, peers: list[LinkedPeer], now: float) -> None:
+        for peer in peers:
+            if peer.shows_life:
+                self.core._service.liveness.note_if_present(peer.id, now=now)
 
     # --- the world
 
@@ -209,22 +209,22 @@ class Rig:
         codes = self.core.operators.codes.items()
         return next((code for key, code in codes if key == name.casefold()), None)
 
-    def hand(self, name: str, *, host: str | None = None) -> "Hand":
+    def peer(self, name: str, *, host: str | None = None) -> "LinkedPeer":
         """Return a peer that has done nothing yet."""
         self._made += 1
-        self.hands.append(Hand(self, name, host=host or f"10.0.0.{self._made}", seed=self._made))
-        return self.hands[-1]
+        self.peers.append(LinkedPeer(self, name, host=host or f"10.0.0.{self._made}", seed=self._made))
+        return self.peers[-1]
 
-    def member(self, name: str) -> "Hand":
+    def member(self, name: str) -> "LinkedPeer":
         """Return a registered peer with a link."""
-        hand = self.hand(name)
-        hand.register()
-        hand.attach()
-        return hand
+        peer = self.peer(name)
+        peer.register()
+        peer.attach()
+        return peer
 
 
-def row_of(rig: Rig, hand: Hand) -> Row:
+def row_of(rig: Rig, peer: LinkedPeer) -> Row:
     """Return a person's row in the table."""
     page = decode_notice(bytes(rig.core._service.directory.page(0)))
     assert isinstance(page, TablePage)
-    return next(row for row in rows_of(page.rows) if row.card.identity == hand.id)  # type: ignore[arg-type]
+    return next(row for row in rows_of(page.rows) if row.card.identity == peer.id)  # type: ignore[arg-type]

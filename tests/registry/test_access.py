@@ -9,7 +9,7 @@ from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused, Welcome
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 
@@ -33,9 +33,9 @@ def rig() -> Rig:
     return rig
 
 
-def refusal(hand: Hand, code: JoinCode | None = None) -> RefusalReason | None:
+def refusal(peer: LinkedPeer, code: JoinCode | None = None) -> RefusalReason | None:
     """Return why they are refused."""
-    answer = hand.register(code=code)
+    answer = peer.register(code=code)
     assert answer is not None
     return answer.reason if isinstance(answer, Refused) else None
 
@@ -43,14 +43,14 @@ def refusal(hand: Hand, code: JoinCode | None = None) -> RefusalReason | None:
 def test_an_open_registry_uses_up_no_code() -> None:
     rig = Rig()
     invited(rig, CODE)
-    assert refusal(rig.hand("bob"), CODE) is None
+    assert refusal(rig.peer("bob"), CODE) is None
     rig.access = CLOSED
     rig.restart()
-    assert refusal(rig.hand("carol"), CODE) is None
+    assert refusal(rig.peer("carol"), CODE) is None
 
 
 def test_a_newcomer_needs_a_code_and_a_code_lets_one_in(rig: Rig) -> None:
-    bob, carol = rig.hand("bob"), rig.hand("carol")
+    bob, carol = rig.peer("bob"), rig.peer("carol")
     assert refusal(bob) is RefusalReason.NOT_INVITED
     assert refusal(bob, OTHER) is RefusalReason.BAD_CODE
     assert refusal(bob, CODE) is None
@@ -58,23 +58,23 @@ def test_a_newcomer_needs_a_code_and_a_code_lets_one_in(rig: Rig) -> None:
 
 
 def test_a_registered_name_needs_no_code_also_after_a_restart(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     assert refusal(bob, CODE) is None
     rig.restart()
     bob.renew()
     assert refusal(bob) is None
-    assert refusal(rig.hand("carol"), CODE) is RefusalReason.BAD_CODE
+    assert refusal(rig.peer("carol"), CODE) is RefusalReason.BAD_CODE
 
 
 def test_people_without_an_invitation_learn_of_no_name(rig: Rig) -> None:
-    assert refusal(rig.hand("bob"), CODE) is None
-    assert refusal(rig.hand("bob")) is RefusalReason.NOT_INVITED
+    assert refusal(rig.peer("bob"), CODE) is None
+    assert refusal(rig.peer("bob")) is RefusalReason.NOT_INVITED
 
 
 def test_a_refused_name_leaves_the_code(rig: Rig) -> None:
     invited(rig, OTHER)
-    assert refusal(rig.hand("bob"), CODE) is None
-    carol = rig.hand("Bob")
+    assert refusal(rig.peer("bob"), CODE) is None
+    carol = rig.peer("Bob")
     assert refusal(carol, OTHER) is RefusalReason.NAME_TAKEN
     carol.name = "carol"
     carol.renew()
@@ -82,7 +82,7 @@ def test_a_refused_name_leaves_the_code(rig: Rig) -> None:
 
 
 def test_while_the_name_goes_to_the_disk_nobody_else_gets_the_code(rig: Rig) -> None:
-    bob, carol = rig.hand("bob"), rig.hand("carol")
+    bob, carol = rig.peer("bob"), rig.peer("carol")
     rig.auto_commit = False
     assert bob.register(code=CODE) is None
     assert carol.register(code=CODE) is None
@@ -93,14 +93,14 @@ def test_while_the_name_goes_to_the_disk_nobody_else_gets_the_code(rig: Rig) -> 
 
 def test_a_name_that_is_not_stored_leaves_the_code(rig: Rig) -> None:
     rig.store.full = True
-    assert refusal(rig.hand("bob"), CODE) is RefusalReason.NOT_SERVING
+    assert refusal(rig.peer("bob"), CODE) is RefusalReason.NOT_SERVING
     rig.store.full = False
-    assert refusal(rig.hand("carol"), CODE) is None
+    assert refusal(rig.peer("carol"), CODE) is None
 
 
 @pytest.mark.parametrize("is_synced", [False, True])
 def test_a_crash_keeps_both_the_name_and_the_used_code_or_neither(rig: Rig, is_synced: bool) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     rig.auto_commit = False
     bob.register(code=CODE)
     rig.hand_over()
@@ -109,14 +109,14 @@ def test_a_crash_keeps_both_the_name_and_the_used_code_or_neither(rig: Rig, is_s
     rig.handed = []
     rig.auto_commit = True
     rig.restart()
-    carol = rig.hand("carol")
+    carol = rig.peer("carol")
     assert refusal(carol, CODE) is (RefusalReason.BAD_CODE if is_synced else None)
     assert refusal(bob) is (None if is_synced else RefusalReason.NOT_INVITED)
 
 
 def test_a_stolen_invitation_is_of_no_use(rig: Rig) -> None:
     """A listener puts what bob showed into a REGISTER of their own."""
-    bob, eve = rig.hand("bob"), rig.hand("eve")
+    bob, eve = rig.peer("bob"), rig.peer("eve")
     shown = CODE.invitation_for(registry=rig.identity.public, nonce=b"n" * 16, identity=bob.id)
 
     class Stolen(JoinCode):
@@ -131,9 +131,9 @@ def test_a_stolen_invitation_is_of_no_use(rig: Rig) -> None:
 def test_a_code_expires_also_while_the_registry_is_away(rig: Rig) -> None:
     rig.advance(INVITE_KEPT_FOR - 1)
     invited(rig, OTHER)
-    assert refusal(rig.hand("bob"), CODE) is None
+    assert refusal(rig.peer("bob"), CODE) is None
     rig.restart(downtime=INVITE_KEPT_FOR + 1)
-    assert refusal(rig.hand("carol"), OTHER) is RefusalReason.BAD_CODE
+    assert refusal(rig.peer("carol"), OTHER) is RefusalReason.BAD_CODE
     rig.advance(120)
     assert rig.store.load().invites == [], "what has expired leaves the disk"
 
@@ -154,7 +154,7 @@ def test_the_number_of_codes_is_limited() -> None:
 
 def test_listed_keys_need_no_code_and_all_others_do() -> None:
     rig = Rig()
-    bob, carol, dave = rig.hand("bob"), rig.hand("carol"), rig.hand("dave")
+    bob, carol, dave = rig.peer("bob"), rig.peer("carol"), rig.peer("dave")
     rig.access = AccessSettings(allow=(fingerprint(bob.id).upper(), carol.id.hex()))
     rig.restart()
     invited(rig, CODE)
@@ -166,14 +166,14 @@ def test_listed_keys_need_no_code_and_all_others_do() -> None:
 @pytest.mark.parametrize("what", ["key", "name", "address", "network"])
 def test_banned_people_are_refused_whatever_names_or_codes_they_had(what: str) -> None:
     rig = Rig()
-    bob = rig.hand("bob", host="10.7.0.5")
+    bob = rig.peer("bob", host="10.7.0.5")
     assert refusal(bob) is None
     bans = {"key": fingerprint(bob.id), "name": "BOB", "address": "10.7.0.5", "network": "10.7.0.0/16"}
     rig.access = AccessSettings(ban=(bans[what],))
     rig.restart()
     bob.renew()
     assert refusal(bob) is RefusalReason.BANNED
-    assert refusal(rig.hand("carol", host="10.8.0.5")) is None
+    assert refusal(rig.peer("carol", host="10.8.0.5")) is None
 
 
 def test_nobody_takes_a_banned_name_later() -> None:
@@ -185,7 +185,7 @@ def test_nobody_takes_a_banned_name_later() -> None:
 
 
 def test_a_closed_registry_serves_visitors_of_its_desk_but_no_banned_ones(rig: Rig) -> None:
-    assert refusal(rig.hand("", host="10.9.0.1")) is None
+    assert refusal(rig.peer("", host="10.9.0.1")) is None
     rig.access = AccessSettings(invite_only=True, ban=("10.9.0.1",))
     rig.restart()
-    assert refusal(rig.hand("", host="10.9.0.1")) is RefusalReason.BANNED
+    assert refusal(rig.peer("", host="10.9.0.1")) is RefusalReason.BANNED

@@ -7,7 +7,7 @@ from chatapp.registry.texts import admin_refusal_text
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
 from chatapp.wire.messages.table import FetchTable, TablePage
-from tests.registry.hand import Hand, rows_of
+from tests.registry.linked_peer import LinkedPeer, rows_of
 from tests.registry.rig import Rig
 
 
@@ -19,18 +19,18 @@ def asked(rig: Rig, request: AdminRequest) -> AdminAnswer:
     return answer
 
 
-def names_in(hand: Hand) -> list[tuple[str, bytes]]:
-    (page,) = hand.ask(FetchTable(0))
+def names_in(peer: LinkedPeer) -> list[tuple[str, bytes]]:
+    (page,) = peer.ask(FetchTable(0))
     assert isinstance(page, TablePage)
     return [(row.card.name, row.card.identity) for row in rows_of(page.rows)]  # type: ignore[arg-type]
 
 
-def gone(rig: Rig, name: str) -> Hand:
+def gone(rig: Rig, name: str) -> LinkedPeer:
     """Return somebody who registered and left."""
-    hand = rig.hand(name)
-    assert isinstance(hand.register(), Welcome)
-    hand.leave()
-    return hand
+    peer = rig.peer(name)
+    assert isinstance(peer.register(), Welcome)
+    peer.leave()
+    return peer
 
 
 def test_the_list_shows_the_key_and_presence_of_each_name(rig: Rig) -> None:
@@ -47,7 +47,7 @@ def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
     old, reader = gone(rig, "bob"), rig.member("alice")
     assert asked(rig, ReleaseName("BOB")).refusal is None
     assert ("bob", old.id) not in names_in(reader), "or a newcomer would take them for bob"
-    new = rig.hand("Bob")
+    new = rig.peer("Bob")
     assert isinstance(new.register(), Welcome)
     rig.restart()
     reader.renew()
@@ -77,7 +77,7 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
         ("rob", "online"),
     ]
     assert asked(rig, ReleaseName("bob")).refusal is None
-    assert isinstance(rig.hand("bob").register(), Welcome)
+    assert isinstance(rig.peer("bob").register(), Welcome)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_refusal_names_its_reason(rig: Rig, name: str, why: str) -> None:
 
 def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
     rig.auto_commit = False
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     assert "just being taken" in admin_refusal_text(asked(rig, ReleaseName("bob")))
     rig.commit()

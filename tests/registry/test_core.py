@@ -18,7 +18,7 @@ from chatapp.wire.messages.mail import DepositMail, TakeMail
 from chatapp.wire.messages.registration import Hello, Leave, Ping, Welcome
 from chatapp.wire.messages.rooms import FetchGroup
 from chatapp.wire.messages.table import FetchTable
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 
 SOMEWHERE = Address("10.9.9.9", 999)
@@ -39,7 +39,7 @@ def test_any_datagrams_raise_nothing_and_get_no_answer(datagrams: list[bytes]) -
 def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: int) -> None:
     """Valid datagrams with a few bytes changed get further than noise does."""
     rig, chance = Rig(), random.Random(seed)
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     cookie = bob.hello()
     register = bob.register_bytes(cookie)
     rig.receive(register, bob.address)
@@ -68,24 +68,24 @@ def test_any_order_of_requests_of_members_raises_nothing(seed: int) -> None:
     """Authentic peers may still send nonsense, in any order, and vanish at any moment."""
     chance = random.Random(seed)
     rig = Rig(seed=seed)
-    hands = [rig.member(f"user{number}") for number in range(3)]
+    peers = [rig.member(f"user{number}") for number in range(3)]
     for _ in range(60):
-        hand = chance.choice(hands)
-        _do_something(rig, hand, chance, hands)
+        peer = chance.choice(peers)
+        _do_something(rig, peer, chance, peers)
         online = set(rig.core._service.directory.online())
         linked = {link.identity for link in rig.core._links.attached()}
         assert linked <= online
         assert len(linked) == len(rig.core._links.attached())
-    for hand in hands:
-        hand.is_frozen = True
+    for peer in peers:
+        peer.is_frozen = True
     rig.advance(rig.policy.lease_span)
     assert rig.core._service.directory.online() == []
     assert rig.core._links.attached() == []
 
 
-def _do_something(rig: Rig, hand: Hand, chance: random.Random, hands: list[Hand]) -> None:
+def _do_something(rig: Rig, peer: LinkedPeer, chance: random.Random, peers: list[LinkedPeer]) -> None:
     number = chance.randrange(4)
-    key = chance.choice([one.id for one in hands] + [b"?" * 32])
+    key = chance.choice([one.id for one in peers] + [b"?" * 32])
     requests: list[PeerRequest] = [
         Attach(),
         FetchTable(chance.choice((0, 2**63 - 1, number))),
@@ -98,28 +98,28 @@ def _do_something(rig: Rig, hand: Hand, chance: random.Random, hands: list[Hand]
         ReportSilence(key),
     ]
     what = chance.randrange(9)
-    is_linked = hand.link is not None and rig.core._links.find(hand.link) is not None
+    is_linked = peer.link is not None and rig.core._links.find(peer.link) is not None
     if what < 4 and is_linked:
-        hand.send(chance.choice(requests))
+        peer.send(chance.choice(requests))
     elif what == 4 and is_linked:
-        hand.send_raw(hand.line("x", number))
+        peer.send_raw(peer.line("x", number))
     elif what == 5 and is_linked:
-        hand.drop_link()
+        peer.drop_link()
     elif what == 8:
-        hand.is_frozen = not hand.is_frozen
+        peer.is_frozen = not peer.is_frozen
     elif what == 6:
         rig.store.full = chance.random() < 0.3
         rig.advance(chance.choice((0.1, 5.0, 70.0)))
     else:
-        if isinstance(hand.register(), Welcome):
-            hand.attach()
+        if isinstance(peer.register(), Welcome):
+            peer.attach()
 
 
 def test_events_tell_the_operator(rig: Rig) -> None:
     bob = rig.member("bob")
-    Hand(rig, "bob", host="10.5.5.5", seed=55).register()
+    LinkedPeer(rig, "bob", host="10.5.5.5", seed=55).register()
     rig.store.full = True
-    rig.hand("eve").register()
+    rig.peer("eve").register()
     bob.send_raw(b"\x07" + bytes(20))
     events, rig.events = rig.events, []
     assert [type(event) for event in events] == [
@@ -150,7 +150,7 @@ def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:
     rig.store.sync()
     rig.restart()
     assert rig.core.take_output().events == [NamesSkipped(count=1)]
-    assert rig.hand("bob").register() is not None
+    assert rig.peer("bob").register() is not None
 
 
 def test_nothing_is_left_to_do_when_nobody_is_there(rig: Rig) -> None:

@@ -9,8 +9,8 @@ from chatapp.wire.messages.desk import PositionReported
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.rooms import EnterRoom
 from chatapp.wire.messages.table import Presence
-from tests.registry.desk.hall import Hall
-from tests.registry.hand import Hand
+from tests.registry.desk.help_desk import HelpDesk
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig, row_of
 from tests.registry.test_access import refusal
 
@@ -22,8 +22,8 @@ def change(rig: Rig, **settings: object) -> int:
     return count
 
 
-def presence(rig: Rig, hand: Hand) -> Presence:
-    person = rig.core._service.directory.person(hand.id)
+def presence(rig: Rig, peer: LinkedPeer) -> Presence:
+    person = rig.core._service.directory.person(peer.id)
     assert person is not None
     return person.presence
 
@@ -31,7 +31,7 @@ def presence(rig: Rig, hand: Hand) -> Presence:
 @pytest.mark.parametrize("what", ["key", "name", "address", "network"])
 def test_banned_people_lose_their_link_and_are_told_when_they_come_back(what: str) -> None:
     rig = Rig()
-    bob, carol = rig.hand("bob", host="10.7.0.5"), rig.member("carol")
+    bob, carol = rig.peer("bob", host="10.7.0.5"), rig.member("carol")
     bob.register()
     bob.attach()
     bob.ask(EnterRoom(0, "lab"))
@@ -47,7 +47,7 @@ def test_banned_people_lose_their_link_and_are_told_when_they_come_back(what: st
 
 def test_people_online_by_signs_of_life_alone_have_to_go_too() -> None:
     rig = Rig()
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     assert change(rig, ban=("bob",)) == 1
     assert presence(rig, bob) is Presence.LOST
@@ -68,16 +68,16 @@ def test_the_previous_session_is_useless() -> None:
     assert presence(rig, bob) is Presence.ONLINE
 
 
-def test_a_banned_visitor_loses_the_place() -> None:
-    hall = Hall()
-    first, second = hall.joined(host="10.9.0.1"), hall.joined(host="10.9.0.2")
+def test_a_banned_visitor_loses_the_position() -> None:
+    help_desk = HelpDesk()
+    first, second = help_desk.joined(host="10.9.0.1"), help_desk.joined(host="10.9.0.2")
     assert second.last(PositionReported).position == 2
-    assert change(hall.rig, ban=("10.9.0.1",)) == 1
-    assert set(hall.rig.closed) == {first.hand.link}
-    hall.advance(2.0)
+    assert change(help_desk.rig, ban=("10.9.0.1",)) == 1
+    assert set(help_desk.rig.closed) == {first.peer.link}
+    help_desk.advance(2.0)
     assert second.last(PositionReported).position == 1
-    first.hand.attach()
-    assert first.hand.link in hall.rig.closed
+    first.peer.attach()
+    assert first.peer.link in help_desk.rig.closed
 
 
 @pytest.mark.parametrize("what", ["key", "name", "address"])
@@ -85,7 +85,7 @@ def test_the_row_of_a_banned_person_says_so_over_restarts_until_the_ban_ends(
     what: str,
 ) -> None:
     rig = Rig(access=AccessSettings())
-    bob, carol = rig.hand("bob", host="10.7.0.5"), rig.member("carol")
+    bob, carol = rig.peer("bob", host="10.7.0.5"), rig.member("carol")
     bob.register()
     bob.attach()
     before = row_of(rig, bob).version
@@ -107,7 +107,7 @@ def test_the_row_of_a_banned_person_says_so_over_restarts_until_the_ban_ends(
 
 def test_who_comes_from_another_address_than_the_one_that_is_kept_out_is_here_again() -> None:
     rig = Rig()
-    bob = rig.hand("bob", host="10.7.0.5")
+    bob = rig.peer("bob", host="10.7.0.5")
     bob.register()
     change(rig, ban=("10.7.0.5",))
     assert row_of(rig, bob).presence is Presence.BANNED
@@ -126,7 +126,7 @@ def test_the_same_lists_put_nobody_out_twice() -> None:
 
 def test_newcomers_come_in_by_the_list_that_holds_now() -> None:
     rig = Rig()
-    bob, carol, dave = rig.hand("bob"), rig.hand("carol"), rig.hand("dave")
+    bob, carol, dave = rig.peer("bob"), rig.peer("carol"), rig.peer("dave")
     change(rig, allow=(fingerprint(bob.id),))
     assert refusal(bob) is None
     assert refusal(carol) is RefusalReason.NOT_INVITED

@@ -4,14 +4,14 @@ from chatapp.registry.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.messages.registration import Leave, Left, Ping
 from chatapp.wire.messages.table import Presence
-from tests.registry.hand import Hand, rows_of
+from tests.registry.linked_peer import LinkedPeer, rows_of
 from tests.registry.rig import Rig, row_of
 
 ELSEWHERE = Address("10.99.0.1", 9_999)
 
 
 def test_leaving_is_answered_as_often_as_it_is_said(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     assert bob.leave(1) == [Left(1)]
     assert not row_of(rig, bob).online
@@ -35,7 +35,7 @@ def test_leaving_over_the_link_is_answered_before_it_ends(rig: Rig) -> None:
 
 
 def test_a_forged_leave_is_ignored(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     leave = bob.seal(Leave(1))
     for position in range(len(leave)):
@@ -47,7 +47,7 @@ def test_a_forged_leave_is_ignored(rig: Rig) -> None:
 
 
 def test_a_replayed_leave_is_ignored(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     leave = bob.seal(Leave(1))
     rig.receive(leave, bob.address)
@@ -59,7 +59,7 @@ def test_a_replayed_leave_is_ignored(rig: Rig) -> None:
 
 
 def test_a_late_leave_does_not_undo_what_came_after(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     late = bob.seal(Leave(1))
     bob.ping()
@@ -69,7 +69,7 @@ def test_a_late_leave_does_not_undo_what_came_after(rig: Rig) -> None:
 
 
 def test_a_late_ping_does_not_bring_back_who_has_left(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     late = bob.seal(Ping(1))
     bob.leave()
@@ -78,7 +78,7 @@ def test_a_late_ping_does_not_bring_back_who_has_left(rig: Rig) -> None:
 
 
 def test_a_leave_of_the_program_before_does_not_undo_the_new_one(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     late = bob.seal(Leave(1))
     bob.renew()
@@ -90,7 +90,7 @@ def test_a_leave_of_the_program_before_does_not_undo_the_new_one(rig: Rig) -> No
 class TestLeftOrLost:
     """Clause 3.2: whoever said so before they went is AWAY, all others are LOST."""
 
-    def presence(self, rig: Rig, who: Hand) -> Presence:
+    def presence(self, rig: Rig, who: LinkedPeer) -> Presence:
         return row_of(rig, who).presence
 
     def test_a_leave_is_away_also_when_its_link_ends_after_it(self, rig: Rig) -> None:
@@ -102,7 +102,7 @@ class TestLeftOrLost:
         assert self.presence(rig, bob) is Presence.AWAY
 
     def test_a_broken_link_and_an_ended_lease_are_lost(self, rig: Rig) -> None:
-        bob, eve = rig.member("bob"), rig.hand("eve")
+        bob, eve = rig.member("bob"), rig.peer("eve")
         eve.register()
         bob.drop_link()
         assert self.presence(rig, bob) is Presence.LOST

@@ -5,16 +5,16 @@ import pytest
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.admission import is_welcome_authentic
 from chatapp.wire.messages.registration import RefusalReason, Refused, Welcome
-from tests.registry.hand import Hand, table_of
+from tests.registry.linked_peer import LinkedPeer, table_of
 from tests.registry.rig import PORT, WALL, Rig
 
 
-def impostor_of(rig: Rig, name: str) -> Hand:
-    return Hand(rig, name, host="10.66.6.6", seed=666)
+def impostor_of(rig: Rig, name: str) -> LinkedPeer:
+    return LinkedPeer(rig, name, host="10.66.6.6", seed=666)
 
 
 def test_welcome_says_where_we_are_and_what_holds(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     welcome = bob.register()
     assert isinstance(welcome, Welcome)
     assert is_welcome_authentic(welcome, registry=rig.identity.public, identity=bob.id)
@@ -24,7 +24,7 @@ def test_welcome_says_where_we_are_and_what_holds(rig: Rig) -> None:
 
 
 def test_a_new_name_is_welcome_only_when_it_is_on_the_disk(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     rig.auto_commit = False
     assert bob.register() is None
     rig.hand_over()
@@ -35,7 +35,7 @@ def test_a_new_name_is_welcome_only_when_it_is_on_the_disk(rig: Rig) -> None:
 
 
 def test_a_name_on_its_way_to_the_disk_is_taken_for_others(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     rig.auto_commit = False
     bob.register()
     impostor = impostor_of(rig, "bob")
@@ -46,7 +46,7 @@ def test_a_name_on_its_way_to_the_disk_is_taken_for_others(rig: Rig) -> None:
 
 
 def test_a_full_disk_binds_no_name_and_says_so(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     rig.store.full = True
     refused = bob.register()
     assert isinstance(refused, Refused)
@@ -88,7 +88,7 @@ def test_a_registered_name_may_change_its_case(rig: Rig) -> None:
 
 def test_registrations_without_end_make_sessions_with_an_end() -> None:
     rig = Rig(policy=RegistryPolicy(sessions_max=3))
-    bob, eve = rig.member("bob"), rig.hand("eve")
+    bob, eve = rig.member("bob"), rig.peer("eve")
     for _ in range(10):
         eve.renew()
         eve.register()
@@ -97,9 +97,9 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
     assert bob.ping()
     rig.advance(61.0)
     assert len(rig.core._sessions.table) == 2
-    pending = [rig.hand(f"user{number}") for number in range(4)]
-    for hand in pending:
-        hand.register()
+    pending = [rig.peer(f"user{number}") for number in range(4)]
+    for peer in pending:
+        peer.register()
     assert len(rig.core._sessions) == 3
     assert bob.ping() and pending[-1].ping()
     assert not pending[0].ping()
@@ -111,13 +111,13 @@ def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) ->
     """Names are permanent: nobody can use them up for everybody, and a person who has a name registers as usual."""
     monkeypatch.setattr("chatapp.registry.directory.registration.NAMES_PER_ADDRESS_BURST", 3.0)
     rig = Rig()
-    pending = [rig.hand(f"squatter{number}", host="10.9.9.9") for number in range(4)]
+    pending = [rig.peer(f"squatter{number}", host="10.9.9.9") for number in range(4)]
     answers = [one.register() for one in pending]
     assert [type(answer) for answer in answers] == [Welcome, Welcome, Welcome, Refused]
     assert isinstance(answers[3], Refused) and answers[3].reason is RefusalReason.FULL
     pending[0].renew()
     assert isinstance(pending[0].register(), Welcome)
-    assert isinstance(rig.hand("elsewhere").register(), Welcome)
+    assert isinstance(rig.peer("elsewhere").register(), Welcome)
     rig.advance(3_600 / 500 + 1)
     assert isinstance(pending[3].register(), Welcome)
 
@@ -125,7 +125,7 @@ def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_network_of_ipv6_has_one_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.registry.directory.registration.NAMES_PER_ADDRESS_BURST", 1.0)
     rig = Rig()
-    first, second = rig.hand("one", host="2001:db8::1"), rig.hand("two", host="2001:db8::ffff:2")
+    first, second = rig.peer("one", host="2001:db8::1"), rig.peer("two", host="2001:db8::ffff:2")
     assert isinstance(first.register(), Welcome)
     assert isinstance(second.register(), Refused)
-    assert isinstance(rig.hand("three", host="2001:db8:0:1::1").register(), Welcome)
+    assert isinstance(rig.peer("three", host="2001:db8:0:1::1").register(), Welcome)

@@ -2,9 +2,9 @@
 
 from chatapp.wire.messages.registration import Welcome
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted
-from tests.registry.hand import Hand, table_of
+from tests.registry.group_requests import page
+from tests.registry.linked_peer import LinkedPeer, table_of
 from tests.registry.rig import Rig
-from tests.registry.roomtalk import page
 from tests.support.memory_store import MemoryStore
 
 
@@ -15,17 +15,17 @@ def backup_of(rig: Rig) -> MemoryStore:
     return copied
 
 
-def places_said(ann: Hand, count: int) -> list[int]:
+def places_said(ann: LinkedPeer, count: int) -> list[int]:
     """Return the positions in the channel's log of so many lines of a member."""
     for number in range(count):
         ann.send_raw(ann.line("x", number))
     return [notice.position for notice in ann.notices() if isinstance(notice, GroupAccepted)]
 
 
-def come_back(hand: Hand) -> None:
+def come_back(peer: LinkedPeer) -> None:
     """Register and attach again, at the restarted registry."""
-    assert isinstance(hand.register(), Welcome)
-    hand.attach()
+    assert isinstance(peer.register(), Welcome)
+    peer.attach()
 
 
 def test_a_restart_forgets_nothing(rig: Rig) -> None:

@@ -4,7 +4,7 @@ from chatapp.registry.effects import ReleaseName
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
-from tests.registry.hand import rows_of, table_of
+from tests.registry.linked_peer import rows_of, table_of
 from tests.registry.rig import Rig, row_of
 
 
@@ -61,7 +61,7 @@ class TestBatches:
         ann.batches()
         before = rig.core._service.directory.version
         for number in range(60):
-            rig.hand(f"user{number}").register()
+            rig.peer(f"user{number}").register()
         rig.advance(1.0)
         batches = ann.batches()
         assert {(batch.since == batch.version, len(batch.rows)) for batch in batches} == {(True, 0)}
@@ -83,7 +83,7 @@ class TestBatches:
         told = 0
         for turn in range(20):
             for number in range(8):
-                rig.hand(f"user{turn}x{number}").register()
+                rig.peer(f"user{turn}x{number}").register()
             rig.advance(0.1)
             told += len(ann.batches())
         assert 2 <= told <= 4
@@ -108,7 +108,7 @@ class TestRates:
     """A person who comes and goes all the time costs others one row from time to time."""
 
     def test_a_row_that_flaps_is_sent_twelve_times_and_then_once_in_five_seconds(self, rig: Rig) -> None:
-        bob = rig.hand("bob")
+        bob = rig.peer("bob")
         bob.register()
         rig.advance(2.0)
         before = rig.core._service.directory.version
@@ -131,7 +131,7 @@ class TestRates:
         assert rig.core._service.directory.version <= told + int(20 / ROW_CHANGES_SPAN) + 1
 
     def test_an_unchanged_row_is_not_sent_again_when_due(self, rig: Rig) -> None:
-        bob = rig.hand("bob")
+        bob = rig.peer("bob")
         bob.register()
         for _ in range(50):
             bob.leave()
@@ -146,7 +146,7 @@ class TestRates:
 
     def test_a_table_that_is_read_meanwhile_shows_rows_as_they_were_sent(self, rig: Rig) -> None:
         """Otherwise a reader would keep a state that no later version corrects."""
-        ann, bob = rig.member("ann"), rig.hand("bob")
+        ann, bob = rig.member("ann"), rig.peer("bob")
         bob.register()
         for _ in range(50):
             bob.leave()
@@ -160,13 +160,13 @@ class TestRates:
 
     def test_the_people_of_one_network_share_a_rate_and_others_are_sent_at_once(self, rig: Rig) -> None:
         rig.member("ann")
-        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
-        for hand in pending:
-            hand.register()
+        pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(600)]
+        for peer in pending:
+            peer.register()
         assert len(rig.core._service.directory) == 601, "all are served"
         told = len(names_told(rig))
         assert told == 1 + int(ROW_CHANGES_PER_NETWORK_BURST)
-        carol = rig.hand("carol")
+        carol = rig.peer("carol")
         carol.register()
         assert "carol" in names_told(rig)
         rig.advance(2.0)
@@ -175,9 +175,9 @@ class TestRates:
         assert len(names_told(rig)) == 602
 
     def test_a_name_that_is_released_before_it_was_sent_is_forgotten(self, rig: Rig) -> None:
-        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
-        for hand in pending:
-            hand.register()
+        pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(600)]
+        for peer in pending:
+            peer.register()
         pending[-1].leave()
         rig.core.run_admin_request(ReleaseName("user599"), "a", now=rig.now)
         rig.turn()
@@ -186,6 +186,6 @@ class TestRates:
 
     def test_changes_of_earlier_runs_are_sent_at_once(self, rig: Rig) -> None:
         for number in range(600):
-            rig.hand(f"user{number}", host="10.9.9.9").register()
+            rig.peer(f"user{number}", host="10.9.9.9").register()
         rig.restart()
         assert len(names_told(rig)) == 600

@@ -12,30 +12,33 @@ from chatapp.wire.messages.mail import DepositMail, MailSaved
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
 from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
 from chatapp.wire.messages.table import Card
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 
 
-def letter(to: Hand, number: int) -> DepositMail:
+def letter(to: LinkedPeer, number: int) -> DepositMail:
     return DepositMail(reference=number, recipient=to.id, number=number, letter=b"sealed")
 
 
-def card(hand: Hand, name: str) -> Card:
-    hand.counter += 1
-    return hand.make_card(name=name)
+def card(peer: LinkedPeer, name: str) -> Card:
+    peer.counter += 1
+    return peer.make_card(name=name)
 
 
-def enter_and_leave(_: Hand) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
+def enter_and_leave(_: LinkedPeer) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
     return EnterRoom(1, "tea"), LeaveRoom(2), EnterRoom(3, "milk")
 
 
-def rename_thrice(hand: Hand) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
-    return Rename(1, card(hand, "one")), Rename(2, card(hand, "two")), Rename(3, card(hand, "three"))
+def rename_thrice(peer: LinkedPeer) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
+    return Rename(1, card(peer, "one")), Rename(2, card(peer, "two")), Rename(3, card(peer, "three"))
 
 
 @pytest.mark.parametrize("requests", [enter_and_leave, rename_thrice])
 def test_a_sync_of_a_part_of_what_is_on_its_way_harms_nobody(
-    rig: Rig, ann: Hand, bob: Hand, requests: Callable[[Hand], tuple[PeerRequest, PeerRequest, PeerRequest]]
+    rig: Rig,
+    ann: LinkedPeer,
+    bob: LinkedPeer,
+    requests: Callable[[LinkedPeer], tuple[PeerRequest, PeerRequest, PeerRequest]],
 ) -> None:
     """One sync covers the first request, the next one covers the second and the third together."""
     rig.auto_commit = False
@@ -57,7 +60,7 @@ def test_a_sync_of_a_part_of_what_is_on_its_way_harms_nobody(
     assert answers == [1, 2, 3], "each is answered, in the order in which they were asked"
 
 
-def test_a_room_request_that_finds_too_many_before_it_is_refused(rig: Rig, ann: Hand) -> None:
+def test_a_room_request_that_finds_too_many_before_it_is_refused(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
     ann.send(*(EnterRoom(number, "tea") for number in range(REQUESTS_QUEUED_MAX + 1)))
     assert ann.ask(EnterRoom(77, "tea")) == [RoomRefused(77, RoomRefusal.TOO_OFTEN)]
@@ -68,7 +71,7 @@ def test_a_room_request_that_finds_too_many_before_it_is_refused(rig: Rig, ann: 
     assert answers == list(range(REQUESTS_QUEUED_MAX + 1))
 
 
-def test_a_rename_that_finds_too_many_before_it_is_refused(rig: Rig, ann: Hand) -> None:
+def test_a_rename_that_finds_too_many_before_it_is_refused(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
     first = card(ann, "anna")
     ann.send(*(Rename(number, first) for number in range(REQUESTS_QUEUED_MAX + 1)))
@@ -77,7 +80,7 @@ def test_a_rename_that_finds_too_many_before_it_is_refused(rig: Rig, ann: Hand) 
     assert ann.notices() == [RenameAccepted(number) for number in range(REQUESTS_QUEUED_MAX + 1)]
 
 
-def test_what_waits_for_a_lost_link_is_dropped(rig: Rig, ann: Hand) -> None:
+def test_what_waits_for_a_lost_link_is_dropped(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
     ann.send(EnterRoom(1, "tea"), EnterRoom(2, "milk"))
     ann.drop_link()
@@ -87,7 +90,7 @@ def test_what_waits_for_a_lost_link_is_dropped(rig: Rig, ann: Hand) -> None:
 
 
 def test_a_fault_in_one_effect_costs_no_other(
-    rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.faults_allowed = True
     rig.auto_commit = False

@@ -75,7 +75,7 @@ def visitor_says(world: World, guest: Guest) -> None:
 def visitor_asks(world: World, guest: Guest) -> None:
     """`.queue`."""
     if is_there(guest):
-        guest.ask_place()
+        guest.ask_position()
 
 
 def visitor_gives_up(world: World, guest: Guest) -> None:
@@ -105,7 +105,7 @@ def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> No
         before = len(requests)
         type_it(one.core.operator)
         world.desk.typed(one, requests[before:])
-        one.pump()
+        one.turn()
 
 
 def _target(world: World) -> VisitTarget:
@@ -137,14 +137,14 @@ def look(world: World, one: Person) -> None:
     _types(world, one, lambda operator: operator.ask(ShowRoom(0, ""), _target(world)))
 
 
-def drop(world: World, one: Person, place: int) -> None:
+def drop(world: World, one: Person, position: int) -> None:
     """`.drop`."""
-    _types(world, one, lambda operator: operator.ask(DropVisitor(0, 0, place), _target(world)))
+    _types(world, one, lambda operator: operator.ask(DropVisitor(0, 0, position), _target(world)))
 
 
-def move(world: World, one: Person, place: int, to: int) -> None:
+def move(world: World, one: Person, position: int, to: int) -> None:
     """`.move`."""
-    _types(world, one, lambda operator: operator.ask(MoveVisitor(0, 0, place, to), _target(world)))
+    _types(world, one, lambda operator: operator.ask(MoveVisitor(0, 0, position, to), _target(world)))
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:

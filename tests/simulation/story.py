@@ -31,7 +31,7 @@ def _operator(world: World, chance: random.Random) -> Person:
     return chance.choice(deskdeeds.operators_of(world))
 
 
-def _place(world: World, chance: random.Random) -> int:
+def _position(world: World, chance: random.Random) -> int:
     return chance.randint(1, max(len(world.guests), 1))
 
 
@@ -69,10 +69,10 @@ WAITING: Final[tuple[tuple[Act, int], ...]] = (
     (lambda world, chance: deskdeeds.call_next(world, _operator(world, chance)), 4),
     (lambda world, chance: deskdeeds.end_session(world, _operator(world, chance)), 3),
     (lambda world, chance: deskdeeds.look(world, _operator(world, chance)), 2),
-    (lambda world, chance: deskdeeds.drop(world, _operator(world, chance), _place(world, chance)), 1),
+    (lambda world, chance: deskdeeds.drop(world, _operator(world, chance), _position(world, chance)), 1),
     (
         lambda world, chance: deskdeeds.move(
-            world, _operator(world, chance), _place(world, chance), _place(world, chance)
+            world, _operator(world, chance), _position(world, chance), _position(world, chance)
         ),
         3,
     ),

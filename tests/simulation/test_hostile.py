@@ -47,7 +47,7 @@ def send_parts_alone(eve: Person, victim: Person, messages: int) -> None:
         for index in range(55):
             delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
     eve.core._transport.active[contact.identity] = contact
-    eve.pump()
+    eve.turn()
 
 
 def test_parts_without_their_last_cost_four_mebibytes_for_fifteen_seconds_and_nobody_a_message(

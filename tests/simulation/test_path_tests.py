@@ -23,7 +23,7 @@ def world() -> World:
 def result_of(world: World, person: Person, name: str) -> PathResult:
     """Return the result of a test that this person makes."""
     person.core.test_paths(name, now=world.network.now)
-    person.pump()
+    person.turn()
     assert world.network.run_until(lambda: person.core.path_result(name) is not None, within=ENDS_WITHIN)
     result = person.core.path_result(name)
     assert result is not None

@@ -23,7 +23,7 @@ def world() -> World:
     assert world.network.run_until(world.is_calm, within=5.0)
     for person in world.people:
         person.core.rooms.enter("tea", now=world.network.now)
-        person.pump()
+        person.turn()
         world.network.run_for(1.0)
     return world
 
@@ -63,7 +63,7 @@ class Backup:
 
 def in_the_room(world: World, author: Person) -> None:
     author.core.rooms.enter("tea", now=world.network.now)
-    author.pump()
+    author.turn()
     world.network.run_for(1.0)
 
 

@@ -10,7 +10,7 @@ import pytest
 from chatapp.peer.core import events as happened
 from chatapp.wire.messages.direct import DirectGroupLine
 from tests.peer.core.cast import POLICY, WALL
-from tests.peer.core.hall import Node
+from tests.peer.core.core_driver import CoreDriver
 from tests.peer.core.lab import BOB, CAROL, enter, told
 from tests.simulation.story import live_through
 from tests.support.promise.timers import TimersPromise, deadlines, late_parts
@@ -46,23 +46,23 @@ def test_a_core_that_tells_the_last_deadline_instead_of_the_first_is_found(
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Alice in a room with bob and carol."""
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(1, sender_index=7), CAROL.row(2, sender_index=8))
     enter(node, who=(BOB, CAROL))
     return node
 
 
-def deadlines_of(node: Node, part: str) -> list[float]:
+def deadlines_of(node: CoreDriver, part: str) -> list[float]:
     return [deadline for way, deadline in deadlines(node.core) if way.endswith(f"/{part}.next_timer")]
 
 
-def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(node: Node) -> None:
+def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(node: CoreDriver) -> None:
     node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(1.0)
     node.core.rooms.enter("yard", now=node.now)
-    node.pump()
+    node.turn()
     assert late_parts(node.core) == []
     pending = node.core.rooms.room_list.pending
     assert pending is not None
@@ -71,7 +71,7 @@ def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(n
     assert [type(event) for event in node.saw()[-2:]] == [happened.RoomsUnknown, happened.RoomsKnown]
 
 
-def test_what_waits_for_an_earlier_line_of_one_is_not_held_back_by_that_of_another(node: Node) -> None:
+def test_what_waits_for_an_earlier_line_of_one_is_not_held_back_by_that_of_another(node: CoreDriver) -> None:
     asked = node.now
     for one in (BOB, CAROL):
         line = DirectGroupLine("#lab", 8, 8, 7, 0, int(WALL * 1_000), f"from {one.name}")

@@ -11,7 +11,7 @@ from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.core import VisitorCore
 from chatapp.peer.visitor.form import Form
-from chatapp.peer.visitor.visit import PLACED, Stage
+from chatapp.peer.visitor.visit import ADMITTED, Stage
 from chatapp.registry.desk.visit import digest
 from chatapp.wire.address import Address
 from chatapp.wire.identity import AgreementKey, Identity
@@ -47,7 +47,7 @@ class Guest(Person):
     @property
     def is_placed(self) -> bool:
         """Whether the visitor has a place or is being served, according to the program."""
-        return self.is_running and self.guest.stage in PLACED
+        return self.is_running and self.guest.stage in ADMITTED
 
     @property
     def is_at_rest(self) -> bool:
@@ -78,7 +78,7 @@ class Guest(Person):
         self._core = cast(PeerCore, core)  # the verbs are the same
         self.network.settle_at(self.address, self._datagram_came)
         core.start(now=now)
-        self.pump()
+        self.turn()
 
     # --- what a visitor does
 
@@ -89,32 +89,32 @@ class Guest(Person):
         else:
             self.refused -= 1  # they will be told, and it is none of what was said
         self.guest.say(text, now=self.network.now)
-        self.pump()
+        self.turn()
 
     def give_up(self) -> None:
         """Give up the place, or begin another visit after the last one."""
         self.given_up.add(digest(self.disk.ticket))
         self.guest.begin_anew()
-        self.pump()
+        self.turn()
 
-    def ask_place(self) -> None:
+    def ask_position(self) -> None:
         """Ask for the position (`.queue`)."""
-        self.guest.ask_place()
-        self.pump()
+        self.guest.ask_position()
+        self.turn()
 
     def quit(self) -> None:
         """Quit cleanly, so that the registry is told if it answers."""
         self.given_up.add(digest(self.disk.ticket))
         self.guest.leave(now=self.network.now)
-        self.pump()
+        self.turn()
         self.network.run_until(lambda: not self.is_running or self.guest.has_left, within=3.0)
         if self.is_running:
-            self.pump()
+            self.turn()
             self.crash()
 
-    # --- the pump, as in `peer.visitor.client`
+    # --- one turn, as in `peer.visitor.client`
 
-    def pump(self) -> None:
+    def turn(self) -> None:
         """Carry out everything that the core has to output."""
         core, now = self.guest, self.network.now
         is_moving = True

@@ -115,7 +115,7 @@ class House:
         self.store.sync()
         self._core.entries_stored(len(entries), now=self.network.now)
         self.network.settle_at(self.address, self._datagram_came)
-        self.pump()
+        self.turn()
 
     def operator_code(self, name: str) -> JoinCode | None:
         """Return the code that this run has printed for an operator of this name."""
@@ -168,7 +168,7 @@ class House:
             for data, source in unread.datagrams:
                 core.receive_datagram(data, source, now=now)
         if links_after:
-            self.pump()
+            self.turn()
             self.network.after(links_after, lambda: self._read_links(unread))
         else:
             self._read_links(unread)
@@ -188,7 +188,7 @@ class House:
         for call in unread.calls:
             call()
         self._timer = None
-        self.pump()
+        self.turn()
 
     def crash(self) -> None:
         """Kill the program and lose what was not synced: worse than a plain `kill -9`."""
@@ -225,9 +225,9 @@ class House:
             for letter in letters
         )
 
-    # --- the pump, as in `registry.server`
+    # --- one turn, as in `registry.server`
 
-    def pump(self) -> None:
+    def turn(self) -> None:
         """Carry out everything that the core has to output."""
         core = self.core
         core.take_links_to_widen()
@@ -294,11 +294,11 @@ class House:
             else:
                 self.kept_until = began_at
                 core.entries_stored(covered, now=self.network.now)
-            self.pump()
+            self.turn()
 
     def _pump_again(self, core: RegistryCore) -> None:
         if core is self._core and self._unread is None:
-            self.pump()
+            self.turn()
 
     def _datagram_came(self, data: bytes, source: Address) -> None:
         if source in self.strangers:
@@ -307,7 +307,7 @@ class House:
             self._unread.add(data, source)
             return
         self.core.receive_datagram(data, source, now=self.network.now)
-        self.pump()
+        self.turn()
 
     def _arm(self, core: RegistryCore) -> None:
         due = core.next_timer()
@@ -319,7 +319,7 @@ class House:
         if timer is self._timer and self._core is not None and self._unread is None:
             self._timer = None
             self._core.handle_timer(now=self.network.now)
-            self.pump()
+            self.turn()
 
     # --- links
 
@@ -344,7 +344,7 @@ class House:
             self._unread.connections.append((number, remote))
         else:
             self.core.link_opened(number, remote, now=self.network.now)
-            self.pump()
+            self.turn()
         machine.link_made(pipe)
 
     def _reader(self, number: int) -> Callable[[bytes], None]:
@@ -368,7 +368,7 @@ class House:
             self._unread.links.setdefault(number, bytearray()).extend(data)
             return
         self._read(number, data)
-        self.pump()
+        self.turn()
 
     def _read(self, number: int, data: bytes) -> None:
         if number in self._pipes:
@@ -381,7 +381,7 @@ class House:
             self._unread.hung_up.append(number)
             return
         self._hang_up(number)
-        self.pump()
+        self.turn()
 
     def _hang_up(self, number: int) -> None:
         self._readers.pop(number, None)

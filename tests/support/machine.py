@@ -39,7 +39,7 @@ class Machine(ABC):
         """Start the program with what the disk holds."""
 
     @abstractmethod
-    def pump(self) -> None:
+    def turn(self) -> None:
         """Carry out everything that the core has to output."""
 
     # --- life
@@ -115,7 +115,7 @@ class Machine(ABC):
         ):
             return
         self.core.receive_datagram(data, source, now=self.network.now)
-        self.pump()
+        self.turn()
 
     def _arm(self, core: PeerCore) -> None:
         due = core.next_timer()
@@ -132,7 +132,7 @@ class Machine(ABC):
                 return
             self._timer = None
             self._core.handle_timer(now=self.network.now)
-            self.pump()
+            self.turn()
 
     # --- the link
 
@@ -150,7 +150,7 @@ class Machine(ABC):
         """The registry's TCP port refused the connection."""
         if self._core is not None:
             self._core.link_closed(now=self.network.now)
-            self.pump()
+            self.turn()
 
     def link_made(self, pipe: Pipe) -> None:
         """The connection was made; this is end 0."""
@@ -169,14 +169,14 @@ class Machine(ABC):
             while (frame := reader.next_frame()) is not None:
                 frames.append(frame)
             self._core.receive_frames(frames, now=self.network.now)
-            self.pump()
+            self.turn()
 
         def closed() -> None:
             if self._pipe is pipe and self._core is not None and not self._is_put_off(closed):
                 self._pipe = None
                 self._core.link_closed(now=self.network.now)
-                self.pump()
+                self.turn()
 
         pipe.receive[0], pipe.closed[0] = receive, closed
         self._core.link_connected(now=self.network.now)
-        self.pump()
+        self.turn()

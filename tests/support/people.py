@@ -81,7 +81,7 @@ class Person(Machine):
             self.core.use_code(code)
         self.network.settle_at(self.address, self._datagram_came)
         self.core.start(now=now)
-        self.pump()
+        self.turn()
 
     def _try_again(self) -> None:
         """Start the program again after the registry refused this person."""
@@ -127,36 +127,36 @@ class Person(Machine):
             return
         found = self.core.sending.look_up(to, now=self.network.now)
         if found is LookUp.ASKING:
-            self.pump()
+            self.turn()
             self.network.after(0.05, lambda: self.send(to, text))
             return
         if found in (LookUp.KNOWN, LookUp.UNANSWERED):
             self.said_at.setdefault(text, self.network.now)
             begin = self.core.sending.send if found is LookUp.KNOWN else self.core.sending.keep
             begin(to, text, now=self.network.now)
-            self.pump()
+            self.turn()
 
     def send_all(self, text: str) -> None:
         """Send a line to the channel."""
         self.said_at.setdefault(text, self.network.now)
         self.said_to_all[self.core.sending.send_all(text, now=self.network.now)] = self.network.now
-        self.pump()
+        self.turn()
 
     def say(self, text: str) -> None:
         """Send a line to the person's room."""
         self.said_at.setdefault(text, self.network.now)
         self.core.sending.say(text, now=self.network.now)
-        self.pump()
+        self.turn()
 
     def enter(self, room: str) -> None:
         """`join`."""
         self.core.rooms.enter(room, now=self.network.now)
-        self.pump()
+        self.turn()
 
     def leave_room(self) -> None:
         """`leave`."""
         self.core.rooms.leave(now=self.network.now)
-        self.pump()
+        self.turn()
 
     def set_topic(self, text: str) -> None:
         """`/topic`."""
@@ -169,7 +169,7 @@ class Person(Machine):
             self.maybe_called = new
             self.names.add(new)
         self.core.renaming.request(new, now=self.network.now)
-        self.pump()
+        self.turn()
 
     def quit(self) -> None:
         """Quit cleanly: the registry is told if it answers, and the next start is in no room if everything was
@@ -178,7 +178,7 @@ class Person(Machine):
         self.network.run_until(lambda: not self.is_running or self.core.is_offline, within=3.0)
         if self.is_running:
             self.core.rooms.forget()
-            self.pump()
+            self.turn()
             self.crash()
 
     @property
@@ -195,16 +195,16 @@ class Person(Machine):
     def leave(self) -> None:
         """`dereg`."""
         self.core.leave(now=self.network.now)
-        self.pump()
+        self.turn()
 
     def come_back(self) -> None:
         """`reg`."""
         self.core.start(now=self.network.now)
-        self.pump()
+        self.turn()
 
-    # --- the pump, as in `peer.client`
+    # --- one turn, as in `peer.client`
 
-    def pump(self) -> None:
+    def turn(self) -> None:
         """Carry out everything that the core has to output."""
         core, now = self.core, self.network.now
         self._send(core.datagrams_to_send(now=now))

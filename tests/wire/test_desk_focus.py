@@ -178,7 +178,7 @@ def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
             entered_at = max(entered_at, screen.now - ago)  # lines are carried out in their order
             meant = screen.focus.meant(Typed.LINE, entered_at=entered_at)
             if isinstance(meant, Client):
-                asked = [place for place, (_, _, is_asked) in enumerate(shown) if is_asked]
+                asked = [position for position, (_, _, is_asked) in enumerate(shown) if is_asked]
                 since = shown[asked[-1] :]
                 assert {who for at, who, _ in since if at > entered_at - HOLD_BACK_FOR} <= {meant, None}
                 seen = [who for at, who, _ in since if at <= entered_at]
@@ -197,16 +197,16 @@ def test_a_number_means_the_visitor_shown_there() -> None:
     line = ShownRoom()
     assert line.at(1) == NOT_SHOWN
     line.shown(room(4, 5, 6))
-    assert [line.at(place) for place in (0, 1, 3, 4)] == [None, Client(4, "V4"), Client(6, "V6"), None]
+    assert [line.at(position) for position in (0, 1, 3, 4)] == [None, Client(4, "V4"), Client(6, "V6"), None]
     line.shown(room(5, 6, total=40))
-    assert [line.at(place) for place in (1, 3, 40, 41)] == [Client(5, "V5"), NOT_SHOWN, NOT_SHOWN, None]
+    assert [line.at(position) for position in (1, 3, 40, 41)] == [Client(5, "V5"), NOT_SHOWN, NOT_SHOWN, None]
 
 
 def test_a_number_that_the_operator_s_own_command_gave_to_somebody_else_is_not_clear() -> None:
     line = ShownRoom()
     line.shown(room(4, 5, 6, 7))
     line.moved(6, 1)
-    assert [line.at(place) for place in (1, 2, 3, 4)] == [
+    assert [line.at(position) for position in (1, 2, 3, 4)] == [
         StaleNumber("V4", "V6"),
         StaleNumber("V5", "V4"),
         StaleNumber("V6", "V5"),

@@ -1,1 +1,1 @@
-"""The only part of `wire` that touches asyncio and sockets: thin shells that pump bytes."""
+"""The only part of `wire` that touches asyncio and sockets: it moves bytes and decides nothing."""

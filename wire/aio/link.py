@@ -16,7 +16,7 @@ from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 AT_ONCE: Final = 16 * 1024
-"""Bytes for which a socket has room unless its reader is slow. A larger write would be taken in part, and the rest
+"""Bytes that a socket takes at once unless its reader is slow. A larger write would be taken in part, and the rest
 copied."""
 
 
@@ -45,7 +45,7 @@ def _give_up_when_stalled(sock: socket.socket) -> None:
 
 
 class TcpLinkOwner(Protocol):
-    """The object that is told what happens on a link."""
+    """The object that learns what happens on a link."""
 
     def link_opened(self, link: "TcpLink") -> None:
         """The connection is open."""
@@ -141,7 +141,7 @@ class TcpLink(asyncio.Protocol):
             try:
                 sent = os.write(self._descriptor, data)
             except OSError:
-                sent = 0  # no room, or an error that the transport will meet and report
+                sent = 0  # no space, or an error that the transport will meet and report
             if sent == len(data):
                 return True
             data = data[sent:]

@@ -25,7 +25,7 @@ class Admission(Enum):
     REPEAT = auto()
     """Stored before: acknowledge it again, show nothing."""
     BEYOND = auto()
-    """No room to hold it: drop it without an acknowledgement; the sender will try again."""
+    """Too much is held already: drop it without an acknowledgement; the sender will try again."""
 
 
 # Module names, since looking up an enum member costs more than all that `admit` does.
@@ -40,8 +40,8 @@ class Inbox:
     `hold_span` seconds for a missing number. A number that arrives after its hole was skipped is new, once, and ready
     at once.
 
-    A floor or a gap says that nothing is to be waited for; it does not say that what comes is a repeat. The sender's
-    folder may have been put back from a backup, and the registry may still hold messages of the state that was lost. So
+    A floor or a gap says that there is nothing to wait for; it does not say that a message that comes is a repeat. The
+    sender's folder may have been put back from a backup, and the registry may still hold messages of the lost state. So
     the settled numbers that never came, the `holes`, stay new, each once. Past HOLES_MAX holes the oldest are closed.
 
     `storing` is a view, kept by the caller that admits, of the numbers that were admitted and are not on disk yet;

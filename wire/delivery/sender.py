@@ -64,7 +64,7 @@ class SendQueue:
 
 
 def _move(queue: deque[Piece], taken: list[Piece], room: int, limit: int) -> int:
-    """Move at most `limit` parts that fit into `room`. Returns the room left, below 0 when it ran out."""
+    """Move at most `limit` parts that fit into `room` bytes. Return the bytes left, below 0 when they ran out."""
     while queue and limit > 0:
         piece = queue[0]
         if not piece.is_settled:
@@ -259,8 +259,8 @@ class StreamSender:
         held = {index for start, end in spans(first, lengths) for index in range(start, end)}
         landed = [pieces[index] for index in held if not pieces[index].is_settled]
         if message.tries > 1:
-            # After a silence, a part that a PartAck no longer names was lost at the other end: by a restart, or for
-            # want of room.
+            # After a silence, a part that a PartAck no longer names was lost at the other end: by a restart, or
+            # because its memory was full.
             self._retry([piece for piece in pieces if piece.is_settled and piece.index not in held], now)
         bits = sum(1 << index for index in held)
         if bits & ~message.ever_held:

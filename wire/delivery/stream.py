@@ -86,7 +86,7 @@ class StreamReceiver:
         return self._assemblies.bytes_held
 
     def receive_part(self, part: Part, now: float) -> bool:
-        """Take a part. False: it was dropped, because it is invalid or there is no room."""
+        """Take a part. Return False if it was dropped, because it is invalid or too much is held already."""
         number = part.number
         admission = self._inbox.admit(number)
         if admission is REPEAT:
@@ -335,8 +335,8 @@ class ReliableStream:
         self._frames.append(encoded)
 
     def receive(self, frame: DeliveryFrame, *, now: float) -> None:
-        """Handle one frame of an opened datagram. `ignored` counts invalid frames and those for which there is no
-        room."""
+        """Handle one frame of an opened datagram. `ignored` counts invalid frames, and those that are dropped
+        because too much is held already."""
         match frame:
             case Part(number=number) if number >= PROVISIONAL:
                 is_taken = True
@@ -438,7 +438,7 @@ class ReliableStream:
 
 
 def _lead_of(frames: list[bytes], room: int) -> tuple[list[bytes], int]:
-    """Return the first frames that fit, and the room left."""
+    """Return the first frames that fit into `room` bytes, and the bytes left."""
     for count, frame in enumerate(frames):
         if len(frame) > room:
             return frames[:count], room

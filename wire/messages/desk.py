@@ -8,7 +8,7 @@ a member whom the registry's owner has made one; the first notices on an operato
 One stay of one visitor is a **visit**, with a number that the registry never uses again. A visit belongs to its
 **ticket**: 16 random bytes that the visitor's program draws and stores on its disk *before* it sends `JoinDesk`. Whoever
 shows the ticket is the visitor, on any link and with any guest key; a newer link replaces the older. So a repeated
-`JoinDesk`, after a lost link or a lost answer, gives the same place and changes nothing, and `ReturnToDesk` takes a
+`JoinDesk`, after a lost link or a lost answer, gives the same position and changes nothing, and `ReturnToDesk` takes a
 restarted program back to it.
 
 The lines of a visit form one list with **positions** 1, 2, 3, ... over both sides. Each sender gives its lines rising
@@ -49,7 +49,7 @@ PhoneNumber = Annotated[str, msgspec.Meta(max_length=DESK_FORM_NUMBER_MAX)]
 """In the form that `wire.desk.mobile_number` returns: `+919876543210`."""
 Issue = Annotated[int, msgspec.Meta(ge=1, le=DESK_MENU_MAX)]
 """The number of a menu entry, from 1."""
-Place = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """A position in the line, from 1."""
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 MenuText = Annotated[str, msgspec.Meta(max_length=DESK_MENU_TEXT_MAX)]
@@ -109,17 +109,17 @@ class EndSession(AboutVisit, frozen=True, tag=99):
 class DropVisitor(AboutVisit, frozen=True, tag=100):
     """Operator to registry (`.drop <n>`): remove this visitor from the line.
 
-    `visit` is 0 when the operator was not shown who has the number: `place` then names the visitor, as the line is now.
+    `visit` is 0 when the operator was not shown who has the number: `position` then names the visitor, as the line is now.
     """
 
-    place: Place
+    position: Position
 
 
 class MoveVisitor(AboutVisit, frozen=True, tag=101):
-    """Operator to registry (`.move <n> <to>`): make this visitor number `to`. `visit` and `place` as in `DropVisitor`."""
+    """Operator to registry (`.move <n> <to>`): make this visitor number `to`. `visit` and `position` as in `DropVisitor`."""
 
-    place: Place
-    to: Place
+    position: Position
+    to: Position
 
 
 class HandOver(AboutVisit, frozen=True, tag=102):
@@ -156,7 +156,7 @@ class CommandResult(enum.IntEnum):
     """`[No active client.]`."""
     ROOM_EMPTY = 2
     """`[Waiting room: empty.]`."""
-    NO_SUCH_PLACE = 3
+    NO_SUCH_POSITION = 3
     """Nobody has that number in the line."""
     NO_SUCH_OPERATOR = 4
     """The name is not that of another operator."""
@@ -229,7 +229,7 @@ class ClientChange(enum.IntEnum):
     """What happened to an operator's visitor."""
 
     AWAY = 0
-    """The visitor's link is lost; the place is kept for a while."""
+    """The visitor's link is lost; the position is kept for a while."""
     BACK = 1
     LEFT = 2
     """The visitor left: the session is over."""
@@ -380,7 +380,7 @@ class JoinDesk(Referring, frozen=True, tag=90):
     """Guest to registry: let me join the line. Answered by `PositionReported` or `OperatorAssigned` once the visit is on
     disk, or by `DeskRefused`.
 
-    With a ticket that has a place already it acts as a `ReturnToDesk` with `shown` = 0, and form and queue are ignored.
+    With a ticket that has a position already it acts as a `ReturnToDesk` with `shown` = 0, and form and queue are ignored.
     """
 
     ticket: Ticket
@@ -392,7 +392,7 @@ class JoinDesk(Referring, frozen=True, tag=90):
 
 
 class ReturnToDesk(Referring, frozen=True, tag=91):
-    """Guest to registry, on a new link: I am back. Answered like `JoinDesk`; `NO_SUCH_TICKET` when the place is gone."""
+    """Guest to registry, on a new link: I am back. Answered like `JoinDesk`; `NO_SUCH_TICKET` when the position is gone."""
 
     ticket: Ticket
     shown: Count
@@ -421,7 +421,7 @@ class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     region: Annotated[str, msgspec.Meta(min_length=2, max_length=2)]
     """The region whose numbers need no country code: `IN`."""
     keep_place: Count
-    """Seconds for which a place is kept when the link is lost."""
+    """Seconds for which a position is kept when the link is lost."""
 
 
 class PositionCause(enum.IntEnum):
@@ -440,7 +440,7 @@ class PositionCause(enum.IntEnum):
     HANDED_OVER = 5
     """You were being served; you now wait at the head of the line for the operator to whom you were handed."""
     MISSED_CALL = 6
-    """You are back; you were called while you were away, and have your old place in the line."""
+    """You are back; you were called while you were away, and have your old position in the line."""
 
 
 class PositionReported(Referring, frozen=True, tag=107):
@@ -448,7 +448,7 @@ class PositionReported(Referring, frozen=True, tag=107):
 
     visit: Count
     cause: PositionCause
-    position: Place
+    position: Position
     """From 1, so position - 1 visitors are ahead."""
     operators: Count
     """Operators on duty for this queue; 0: nobody serves it at the moment."""
@@ -491,7 +491,7 @@ class OverCause(enum.IntEnum):
     DROPPED = 2
     """An operator removed the visitor from the line."""
     LOST = 3
-    """The visitor's link was lost, and the time for which a place is kept is over."""
+    """The visitor's link was lost, and the time for which a position is kept is over."""
     NOT_KEPT = 4
     """It could not be stored on the registry's disk: the visit never began."""
     ELSEWHERE = 5

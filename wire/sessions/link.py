@@ -57,9 +57,9 @@ class LinkSession:
         self._opened = 0
         self._worn_at = RENEW_AFTER_FRAMES
         self._handshake: HandshakeState | None = None
-        """The peer's, while a renewal waits for the registry's answer."""
+        """At the peer: the handshake of a renewal that waits for the registry's answer."""
         self._next_open_key = b""
-        """The registry's, until the peer has changed its key."""
+        """At the registry: the key that opens frames from the peer's change of keys on; empty outside a renewal."""
 
     def seal(self, payload: bytes, header: bytes = _SEALED) -> bytes:
         """Return a frame: the header (mostly the kind alone) and the ciphertext."""
@@ -115,7 +115,7 @@ class LinkSession:
         return b""
 
     def _answer(self, first: bytes) -> bytes:
-        """The registry's part: everything after its answer is sealed under the new key."""
+        """Do the registry's part: everything after its answer is sealed under the new key."""
         _check_length(first)
         handshake = self._new_handshake()
         handshake.read_first(first)
@@ -126,10 +126,10 @@ class LinkSession:
         return answer
 
     def _finish(self, second: bytes) -> bytes:
-        """The peer's part: everything after the answer, and after our last frame, is under the new keys."""
+        """Do the peer's part. The new keys serve for frames after the answer, and for ours after the frame returned here."""
         handshake, self._handshake = self._handshake, None
         if handshake is None:
-            raise SealError("an answer to no renewal")
+            raise SealError("an answer without a renewal")
         _check_length(second)
         handshake.read_second(second)
         last = self.seal(b"", _RENEWAL)
@@ -174,7 +174,7 @@ class LinkOpening:
     def answered(self, frame: bytes) -> LinkSession:
         """Return the session of the link, given the registry's first frame. Raises SealError, DecodeError."""
         if frame[:1] != bytes((Kind.ANSWER,)):
-            raise SealError("no answer")
+            raise SealError("not an answer")
         answer = unpack_answer(frame)
         if answer.session != self._begun.session:
             raise SealError("an answer to another link")
@@ -193,4 +193,4 @@ class LinkOpening:
 
 def _check_length(message: bytes) -> None:
     if len(message) != MESSAGE_OVERHEAD:
-        raise SealError("no message of a handshake")
+        raise SealError("not a message of a handshake")

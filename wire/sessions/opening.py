@@ -143,7 +143,7 @@ class OutgoingOpening:
         return header + AESGCM(self._early_key).encrypt(b"\0\0\0\0" + counter, payload, header)
 
     def answered(self, answer: AnswerHeader) -> SessionKeys:
-        """The keys of the session. Raises SealError when it is no answer to this; nothing has changed then."""
+        """Return the keys of the session. Raises SealError, and changes nothing, if this is not an answer to the opening."""
         if self._handshake is None:
             raise SealError("answered before")
         handshake = copy.copy(self._handshake)
@@ -180,12 +180,14 @@ class IncomingOpening:
             raise SealError("does not open") from None
 
     def answer(self, session: bytes) -> tuple[bytes, SessionKeys]:
-        """Our part of the handshake: what all answers begin with, and the keys of the session. Once."""
+        """Do our part of the handshake. Return the bytes with which all answers begin, and the keys of the session.
+
+        To be called once."""
         assert self._handshake is not None
         second = self._handshake.write_second(b"")
         to_us, to_them = self._handshake.split()
         agreed = SessionKeys(to_them.key, to_us.key, self._handshake.handshake_hash)
-        self._handshake = None  # what the keys came from is of no more use
+        self._handshake = None  # nothing more can be derived from it
         header = AnswerHeader(self._header.session, session, second[:KEY_SIZE], second[KEY_SIZE:], 0)
         return pack_answer(header)[:-_COUNTER_SIZE], agreed
 

@@ -42,9 +42,9 @@ from chatapp.wire.sessions.opening import (
 )
 
 RENEW_AFTER: Final = 120.0
-"""Seconds after which the side that seals begins a new session,"""
+"""Seconds after which the side that seals begins a new session."""
 RENEW_AFTER_DATAGRAMS: Final = 1 << 20
-"""or datagrams of ours after which it does."""
+"""Datagrams sealed in one session after which the side that seals begins a new one."""
 ERASE_AFTER: Final = 180.0
 """Seconds after which the keys of a session are erased in any case."""
 REPLACED_LASTS_FOR: Final = 60.0
@@ -61,7 +61,7 @@ SILENT_AFTER: Final = 0.9
 OPENINGS_BURST: Final = 16
 """Openings of one party that are processed at once, with four key agreements each; after that, one a second."""
 OPENING_MAX: Final = 2**62
-"""A claim to have accepted an opening of ours with such a number is not believed: there must be room above it."""
+"""A claim to have accepted an opening of ours with such a number is not believed: higher numbers must be left."""
 _OPENING: Final = bytes((Kind.OPENING,))
 _RENEWED_EARLY: Final = 5.0
 """An opening of theirs counts as a renewal if it comes at most so many seconds before we would renew the session."""
@@ -228,7 +228,7 @@ class OldOpening(SealError):
     of theirs arrives: their folder and clock may have been restored."""
 
     def __init__(self, number: int) -> None:
-        super().__init__("an opening of before")
+        super().__init__("an opening that was used before")
         self.number: Final = number
 
 
@@ -260,9 +260,9 @@ class SessionTable:
         first_number: int = 0,
         opening_taken: Callable[[bytes, int], None] | None = None,
     ) -> None:
-        """`context_of`: of somebody whom we know (clause 5.2), None of all others. `first_number`: above those of all
-        earlier openings of ours.
-        `opening_taken`: called with an identity and a number, for `restore` in the next life."""
+        """`context_of`: returns the context of an identity that we know (clause 5.2), None for all others.
+        `first_number`: above the numbers of all earlier openings of ours. `opening_taken`: called with an identity and
+        the number of its opening that was accepted; the next run of the program passes both to `restore`."""
         self._identity: Final = identity.public
         self._static: Final = identity.agreement_key()
         self._rng = rng
@@ -342,7 +342,7 @@ class SessionTable:
         return self._seal_and_renew(pair, session, payload, now)
 
     def room(self, identity: bytes, *, now: float) -> int:
-        """Return how many bytes a payload may have that is sealed for this party now."""
+        """Return the bytes that a payload may have if it is sealed for this party now."""
         pair = self._pairs.get(identity)
         session = None if pair is None or pair.is_doubted else pair.current
         if session is None or session.answer_head is not None or now >= session.renew_at:
@@ -420,7 +420,7 @@ class SessionTable:
         header = unpack_opening(frame)
         pair = self._pairs.get(header.identity) or self._meet(header.identity)
         if header.number <= pair.link_number:
-            raise SealError("an opening of before")
+            raise SealError("an opening that was used before")
         heard = self._hear(pair, header, Carrier.LINK, now)
         payload = heard.open(frame)
         pair.link_number = header.number
@@ -439,7 +439,7 @@ class SessionTable:
             self._end(pair, ending)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         while self._ends and not self._is_held(*self._ends[0][2:]):
             heapq.heappop(self._ends)
         return self._ends[0][0] if self._ends else None
@@ -449,7 +449,7 @@ class SessionTable:
     def _meet(self, identity: bytes) -> Pair:
         context = None if identity == self._identity else self._context_of(identity)
         if context is None:
-            raise SealError("of nobody we know")
+            raise SealError("of somebody whom we do not know")
         parties = Parties(self._static, ours=self._identity, theirs=identity, context=context)
         pair = self._pairs[identity] = Pair(parties, self._numbers.get(identity, -1))
         return pair
@@ -489,7 +489,7 @@ class SessionTable:
         """Accept an opening. Raises SealError, before any expensive computation if the sender cannot prove its
         identity."""
         if not hmac.compare_digest(pair.parties.proof(header, carrier), header.proof):
-            raise SealError("no proof of who opens")
+            raise SealError("no proof of the identity that opens")
         if not pair.take_allowance(now):
             raise SealError("too many openings")
         return IncomingOpening(pair.parties, header, carrier=carrier, rng=self._rng)
@@ -521,7 +521,7 @@ class SessionTable:
         is_theirs = hmac.compare_digest(pair.parties.proof(header, Carrier.DATAGRAMS), header.proof)
         if is_silent and is_theirs and pair.take_allowance(now):
             raise OldOpening(pair.number)
-        raise SealError("an opening of before")
+        raise SealError("an opening that was used before")
 
     def _take_opening(self, pair: Pair, heard: IncomingOpening, header: OpeningHeader, now: float) -> Early:
         pair.number = header.number

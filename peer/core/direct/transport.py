@@ -184,7 +184,7 @@ class PeerTransport:
         author = self.sessions.author_of(datagram)
         contact = None if author is None else self._contacts.by_identity(author)
         if contact is None:
-            raise SealError("of nobody we know")
+            raise SealError("of somebody whom we do not know")
         if contact.is_banned:
             raise SealError("of somebody whom the registry keeps out")
         if relayed_by is not None and contact.identity != relayed_by:

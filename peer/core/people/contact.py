@@ -54,7 +54,7 @@ class Contact:
         return self.is_expected or self.row.online  # mostly the first says it
 
     def was_heard(self) -> None:
-        """A datagram of theirs has opened: expect answers, unless they have signed off on purpose since."""
+        """Note that a datagram of theirs has opened: expect answers, unless they have signed off on purpose since."""
         self.is_expected = not (self.row.presence is Presence.AWAY and self.row.is_placed)
 
     def take_row(self, row: Row) -> bool:

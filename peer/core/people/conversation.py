@@ -146,8 +146,8 @@ class OutgoingStream:
             self._known, self._skip = known, skip
 
     def number(self, *, wall: float, ahead: float | None) -> dict[int, int]:
-        """Give the messages that wait for their numbers these, if it is known by now where they begin: the new ones by the
-        provisional ones. Numbers that were never sent may be changed; the message is known nowhere else."""
+        """Number the messages that wait for it, if it is known by now where our numbers begin. Return the new numbers by the
+        provisional ones, which may change because they were never sent: the message is known nowhere else."""
         if not self.has_provisional or (ahead is None and self._known is None):
             return {}
         waiting = [message for message in self.messages.values() if not message.is_numbered]
@@ -165,10 +165,12 @@ class OutgoingStream:
         return numbers
 
     def _next(self, wall: float, ahead: float | None) -> tuple[int, int]:
-        """The next number, and the first of those skipped before it. The first of a program's life is taken from the
-        clock (microseconds) when that is higher, so that a store that lost its newest records never gives one number
-        twice (clause 6.2). Our own clock may have been set back with them: so the registry's counts as well, and what the
-        recipient knows; before either is heard, the number is provisional."""
+        """Return the first number that is skipped, and the next number; both are the same if none is skipped.
+
+        The first number of a program's life is taken from the clock (microseconds) when that is higher, so that a store
+        that lost its newest records never gives one number twice (clause 6.2). Our own clock may have been set back with
+        the store: so the registry's clock counts as well, and what the recipient knows. Before either is heard, the
+        number is provisional."""
         if ahead is None and self._known is None:
             self.has_provisional = True
             self._last_provisional += 1
@@ -275,7 +277,7 @@ class Conversation:
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the same numbers in as few spans [start, end) as possible: a datagram has room for few."""
+    """Return the same numbers in as few spans [start, end) as possible: a datagram can carry few."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

@@ -55,7 +55,7 @@ def not_in_range(typed: str, most: int) -> str:
     return f'[Give a number from 1 to {most:,}, not "{quoted(typed)}".]'
 
 
-def not_a_place(typed: str) -> str:
+def not_a_position(typed: str) -> str:
     """Answer a place in the waiting room that cannot be."""
     return f'[Give a number of the waiting room, 1 or above, not "{quoted(typed)}".]'
 

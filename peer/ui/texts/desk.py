@@ -45,13 +45,13 @@ _ENDS: Final = {
 _TEXT_SHOWN: Final = 200
 _DONE: Final = {
     DeskAction.DROPPED: "{name} was taken out of the waiting room",
-    DeskAction.MOVED: "{name} is number {place} now",
+    DeskAction.MOVED: "{name} is number {position} now",
     DeskAction.NOTED: "Note about {name} kept",
 }
 _FAILED: Final = {
     CommandFailure.NO_CLIENT: "No active client",
     CommandFailure.ROOM_EMPTY: "Waiting room: empty",
-    CommandFailure.NO_SUCH_PLACE: "Nobody has that number in the waiting room",
+    CommandFailure.NO_SUCH_POSITION: "Nobody has that number in the waiting room",
     CommandFailure.NO_SUCH_OPERATOR: "There is no other operator of that name",
     CommandFailure.OFF_DUTY: "That operator is not on duty",
     CommandFailure.NO_SUCH_QUEUE: "There is no queue of that name",
@@ -79,14 +79,14 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return [_MOVES[move].format(name=name(who))]
         case ClientSaid(sender=sender, text=text):
             return [MessageLine(name(sender), ": ", sanitize(text))]
-        case CommandSucceeded(action=action, name=who, place=place):
-            return [f"[{_DONE[action].format(name=name(who), place=place)}.]"]
+        case CommandSucceeded(action=action, name=who, position=position):
+            return [f"[{_DONE[action].format(name=name(who), position=position)}.]"]
         case CommandFailed(reason=why, name=who):
             return [f"[{_FAILED[why].format(name=name(who))}.]"]
         case HeldBack():
             return [_held_back(event)]
-        case NumberMoved(place=place, was=was, is_now=is_now):
-            changed = f"Number {place} was {name(was)} when you looked, and is {name(is_now)} now"
+        case NumberMoved(position=position, was=was, is_now=is_now):
+            changed = f"Number {position} was {name(was)} when you looked, and is {name(is_now)} now"
             return [f"[{changed}: type .room first.]"]
         case WaitingRoom():
             return list(map(AnswerLine, _room(event)))
@@ -142,7 +142,7 @@ def _room(room: WaitingRoom) -> list[str]:
         return [*lines, "[Waiting room: empty.]"]
     lines.append(f"[Waiting room: {room.total:,}.]")
     lines += [
-        f"{place}. {_visitor(one, 'waiting since', 'for')}" for place, one in enumerate(room.waiting, 1)
+        f"{position}. {_visitor(one, 'waiting since', 'for')}" for position, one in enumerate(room.waiting, 1)
     ]
     if room.total > len(room.waiting):
         lines.append(f"[And {room.total - len(room.waiting):,} more.]")

@@ -17,7 +17,7 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from tests.peer.core.cast import Someone, raw
-from tests.peer.core.hall import SENDER_INDEX, Node
+from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 GONE, MAYBE, HERE = RoomPresence
@@ -25,22 +25,24 @@ LAB_KEY = b"l" * 32
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Return Alice, registered and with a link; bob and carol are in the table."""
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(1, sender_index=7), CAROL.row(2, sender_index=8))
     node.asked(), node.saw()
     return node
 
 
-def enter(node: Node, room: str = "lab", *, who: tuple[Someone, ...] = (BOB,), position: int = 10) -> None:
+def enter(
+    node: CoreDriver, room: str = "lab", *, who: tuple[Someone, ...] = (BOB,), position: int = 10
+) -> None:
     """Enter a room and read the answer."""
     node.core.rooms.enter(room, now=node.now)
-    node.pump()
+    node.turn()
     let_in(node, room, who=who, position=position)
 
 
-def let_in(node: Node, room: str, *, who: tuple[Someone, ...] = (BOB,), position: int = 10) -> None:
+def let_in(node: CoreDriver, room: str, *, who: tuple[Someone, ...] = (BOB,), position: int = 10) -> None:
     asked = [request for request in node.asked() if isinstance(request, EnterRoom)][-1]
     members = [RoomMember(one.id, HERE) for one in who]
     node.told(
@@ -49,7 +51,7 @@ def let_in(node: Node, room: str, *, who: tuple[Someone, ...] = (BOB,), position
     )
 
 
-def link_again(node: Node, *rows: Row, version: int = 300) -> EnterRoom | None:
+def link_again(node: CoreDriver, *rows: Row, version: int = 300) -> EnterRoom | None:
     """Register again, with a link and the table; returns the requests about the present room."""
     node.register()
     node.greet()
@@ -60,17 +62,17 @@ def link_again(node: Node, *rows: Row, version: int = 300) -> EnterRoom | None:
     return next((request for request in asked if isinstance(request, EnterRoom)), None)
 
 
-def lose_registry(node: Node) -> None:
+def lose_registry(node: CoreDriver) -> None:
     node.lose_link()
     node.pass_time(6.0)
     node.datagrams.clear()
 
 
-def requests(node: Node, kind: type) -> list[object]:
+def requests(node: CoreDriver, kind: type) -> list[object]:
     return [request for request in node.asked() if isinstance(request, kind)]
 
 
-def fanout(node: Node, to: Someone) -> list[tuple[int, DirectGroupLine]]:
+def fanout(node: CoreDriver, to: Someone) -> list[tuple[int, DirectGroupLine]]:
     """Drain the lines sent directly to a person, with their numbers in the direct stream."""
     session = to.session_with(node.alice)
     sent = [
@@ -93,7 +95,7 @@ def fanout(node: Node, to: Someone) -> list[tuple[int, DirectGroupLine]]:
     return lines
 
 
-def told(by: Someone, node: Node, line: DirectGroupLine) -> bytes:
+def told(by: Someone, node: CoreDriver, line: DirectGroupLine) -> bytes:
     """Return a datagram with a direct group line."""
     frames = [encode(Floor(9)), encode(Part(9, 0, 1, encode(line)))]
     return by.session_with(node.alice).seal(join_frames(frames))

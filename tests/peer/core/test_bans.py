@@ -11,7 +11,7 @@ from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import Someone, raw
-from tests.peer.core.hall import Node
+from tests.peer.core.core_driver import CoreDriver
 from tests.peer.core.lab import enter, lose_registry
 
 BOB, CAROL = Someone("bob"), Someone("carol")
@@ -25,16 +25,16 @@ def banned(version: int, *, placed: bool = True) -> Row:
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Alice, who has heard Bob and Carol."""
-    node = Node()
+    node = CoreDriver()
     node.come_in(node.alice.row(1), BOB.row(100), CAROL.row(100))
     says(node, BOB, 1)
     assert heard(node) == ["number 1"]
     return node
 
 
-def says(node: Node, who: Someone, number: int, *, to_all: bool = False) -> None:
+def says(node: CoreDriver, who: Someone, number: int, *, to_all: bool = False) -> None:
     """Deliver a datagram with a message, or with a line of the channel."""
     again = who.session_with(node.alice)
     text = f"number {number}"
@@ -44,23 +44,25 @@ def says(node: Node, who: Someone, number: int, *, to_all: bool = False) -> None
     node.hears(again.seal(join_frames([encode(frame) for frame in frames])), who.home)
 
 
-def heard(node: Node) -> list[str]:
+def heard(node: CoreDriver) -> list[str]:
     shapes = happened.DirectReceived | happened.ChannelReceived
     return [event.text for event in node.saw() if isinstance(event, shapes)]
 
 
-def shows(node: Node, *rows: Row, version: int) -> None:
+def shows(node: CoreDriver, *rows: Row, version: int) -> None:
     node.told(TablePage(node.core.table_version, version, more=False, rows=raw(*rows)))
 
 
-def answered(node: Node, who: Someone) -> list[bytes]:
+def answered(node: CoreDriver, who: Someone) -> list[bytes]:
     sent = [data for data, to in node.datagrams if to == who.home]
     node.datagrams.clear()
     return sent
 
 
 @pytest.mark.parametrize("placed", [True, False], ids=["here before", "unseen in this life of the registry"])
-def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(node: Node, placed: bool) -> None:
+def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(
+    node: CoreDriver, placed: bool
+) -> None:
     shows(node, banned(200, placed=placed), version=200)
     assert happened.PersonBanned(name="bob") in node.saw()
     assert [(one.name, one.is_banned) for one in node.core.people() if one.name != "alice"] == [
@@ -75,7 +77,7 @@ def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(node: N
     assert heard(node) == ["number 2"]
     node.datagrams.clear()
     node.core.sending.send("bob", "not straight", now=node.now)
-    node.pump()
+    node.turn()
     assert answered(node, BOB) == []
     assert [request.recipient for request in node.asked() if isinstance(request, DepositMail)] == [BOB.id]
     shows(node, BOB.row(201), version=201)
@@ -83,20 +85,20 @@ def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(node: N
     assert heard(node) == ["number 4"]
 
 
-def test_no_room_line_goes_directly_to_banned_people(node: Node) -> None:
+def test_no_room_line_goes_directly_to_banned_people(node: CoreDriver) -> None:
     enter(node, who=(BOB, CAROL))
     shows(node, banned(200), version=200)
     lose_registry(node)
     node.datagrams.clear()
     node.core.sending.say("among us", now=node.now)
-    node.pump()
+    node.turn()
     assert {to for data, to in node.datagrams if data[0] in SEALED} == {CAROL.home}
 
 
-def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them(node: Node) -> None:
+def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them(node: CoreDriver) -> None:
     shows(node, banned(200), version=200)
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
     again.pass_time(30.0)
     again.saw()

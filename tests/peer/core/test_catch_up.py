@@ -9,7 +9,7 @@ from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
-from tests.peer.core.letterbox import arrival
+from tests.peer.core.receiver_driver import arrival
 
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
@@ -17,66 +17,66 @@ def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> L
     return shape(sender=by, identity=by.encode(), number=number, text=f"{by} {number}", at=at, late=at)
 
 
-class Hall:
+class WaitingMessages:
     """A catch-up, and the messages that it shows."""
 
     def __init__(self) -> None:
         self.out = Outputs()
-        self.home = CatchUp(self.out, arrival(self.out))
+        self.catch_up = CatchUp(self.out, arrival(self.out))
 
     def shown(self) -> list[tuple[Line, ...]]:
-        self.home.release()
+        self.catch_up.release()
         return [event.lines for event in self.out.drain_events() if isinstance(event, MailReturned)]
 
 
 def test_lines_are_shown_as_one_when_mailbox_and_channel_are_drained() -> None:
-    hall = Hall()
-    hall.home.begin()
-    hall.home.await_group(CHANNEL)
-    hall.home.gather(line(1, 20.0))
-    assert hall.shown() == []
-    hall.home.is_mail_drained = True
-    assert hall.shown() == []
-    hall.home.gather(line(5, 10.0, by="carol", channel=True))
-    hall.home.group_drained(CHANNEL)
-    assert hall.shown() == [(line(5, 10.0, by="carol", channel=True), line(1, 20.0))]
-    assert hall.shown() == []
+    waiting = WaitingMessages()
+    waiting.catch_up.begin()
+    waiting.catch_up.await_group(CHANNEL)
+    waiting.catch_up.gather(line(1, 20.0))
+    assert waiting.shown() == []
+    waiting.catch_up.is_mail_drained = True
+    assert waiting.shown() == []
+    waiting.catch_up.gather(line(5, 10.0, by="carol", channel=True))
+    waiting.catch_up.group_drained(CHANNEL)
+    assert waiting.shown() == [(line(5, 10.0, by="carol", channel=True), line(1, 20.0))]
+    assert waiting.shown() == []
 
 
 def test_a_letter_that_comes_later_is_shown_by_itself() -> None:
-    hall = Hall()
-    hall.home.gather(line(1, 20.0))
-    assert hall.shown() == [(line(1, 20.0),)]
+    waiting = WaitingMessages()
+    waiting.catch_up.gather(line(1, 20.0))
+    assert waiting.shown() == [(line(1, 20.0),)]
 
 
 def test_what_is_here_is_shown_when_the_link_is_lost() -> None:
-    hall = Hall()
-    hall.home.begin()
-    hall.home.gather(line(1, 20.0))
-    hall.home.take_later(4)
-    hall.home.give_up()
-    assert hall.shown() == [(line(1, 20.0),)]
-    hall.home.stored()
-    assert hall.out.requests == []  # the next link hands the letter over again
+    waiting = WaitingMessages()
+    waiting.catch_up.begin()
+    waiting.catch_up.gather(line(1, 20.0))
+    waiting.catch_up.take_later(4)
+    waiting.catch_up.give_up()
+    assert waiting.shown() == [(line(1, 20.0),)]
+    waiting.catch_up.stored()
+    assert waiting.out.requests == []  # the next link hands the letter over again
 
 
 def test_a_newer_line_of_the_same_stream_does_not_overtake() -> None:
-    hall = Hall()
-    hall.home.begin()
-    hall.home.gather(line(1, 20.0))
-    assert hall.home.holds_back(line(2, 30.0))
-    assert not hall.home.holds_back(line(2, 30.0, by="carol"))
-    assert not hall.home.holds_back(line(2, 30.0, channel=True))
+    waiting = WaitingMessages()
+    waiting.catch_up.begin()
+    waiting.catch_up.gather(line(1, 20.0))
+    assert waiting.catch_up.holds_back(line(2, 30.0))
+    assert not waiting.catch_up.holds_back(line(2, 30.0, by="carol"))
+    assert not waiting.catch_up.holds_back(line(2, 30.0, channel=True))
 
 
 def test_letters_are_let_go_when_they_are_stored_and_once() -> None:
-    hall = Hall()
-    hall.home.take_later(4)
-    hall.home.take_later(5)
-    assert hall.out.requests == []
-    hall.home.stored()
-    hall.home.stored()
-    assert hall.out.requests == [TakeMail(serials=[4, 5])]
+    waiting = WaitingMessages()
+    waiting.catch_up.take_later(4)
+    waiting.catch_up.take_later(5)
+    assert waiting.out.requests == []
+    waiting.catch_up.stored()
+    waiting.catch_up.stored()
+    assert waiting.out.requests == [TakeMail(serials=[4, 5])]
 
 
 def test_a_clock_that_was_set_back_changes_no_order_of_its_owner() -> None:

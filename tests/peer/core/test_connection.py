@@ -29,16 +29,16 @@ from chatapp.wire.messages.rooms import (
 from chatapp.wire.messages.table import FetchTable, TablePage
 from chatapp.wire.sealing import GroupKey, seal_letter
 from tests.peer.core.cast import POLICY, Someone, raw
-from tests.peer.core.hall import KEY, SENDER_INDEX, Node
+from tests.peer.core.core_driver import KEY, SENDER_INDEX, CoreDriver
 from tests.support.screen import is_now
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Return a registered core with a link, which knows bob."""
-    node = Node()
+    node = CoreDriver()
     node.come_in(node.alice.row(1), BOB.row(2, sender_index=7))
     node.saw()
     node.asked()
@@ -63,7 +63,7 @@ def said(number: int, text: str, *, sender_index: int = 7) -> bytes:
     return key.seal(sender_index, encode(GroupBody(number=number, floor=number, at=0, text=text)))
 
 
-def texts(node: Node) -> list[str]:
+def texts(node: CoreDriver) -> list[str]:
     lines: list[happened.Line] = []
     for event in node.saw():
         if isinstance(event, happened.MailReturned):
@@ -77,7 +77,7 @@ def texts(node: Node) -> list[str]:
 
 
 def test_mail_that_comes_before_the_table_waits_for_it() -> None:
-    node = Node()
+    node = CoreDriver()
     node.start()
     node.register()
     node.greet()
@@ -89,7 +89,7 @@ def test_mail_that_comes_before_the_table_waits_for_it() -> None:
     assert TakeMail([5]) in node.asked()
 
 
-def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
+def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: CoreDriver) -> None:
     """The broadcast of a newcomer's row may be lost; a letter that is released unread is lost for good."""
     node.told(MailBatch([letter(CAROL, 5, "I am new")], more=False))
     assert node.asked() == [FetchTable(100)]
@@ -102,7 +102,7 @@ def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: Nod
 
 
 def test_a_letter_of_somebody_whom_the_registry_does_not_know_either_is_shown_all_the_same(
-    node: Node,
+    node: CoreDriver,
 ) -> None:
     node.told(MailBatch([letter(CAROL, 5, "boo")], more=False))
     node.told(TablePage(100, 100, more=False, rows=[]))
@@ -110,7 +110,7 @@ def test_a_letter_of_somebody_whom_the_registry_does_not_know_either_is_shown_al
     assert TakeMail([5]) in node.asked()
 
 
-def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
+def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(node: CoreDriver) -> None:
     line = GroupLine(1, CAROL.id, said(5, "I am new", sender_index=8))
     node.told(GroupPage(CHANNEL, [EpochKey(1, KEY)], [line], 1, more=False))
     assert texts(node) == []
@@ -118,7 +118,7 @@ def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(node
     assert texts(node) == ["I am new"]
 
 
-def test_a_lost_link_means_seeking_and_then_lost(node: Node) -> None:
+def test_a_lost_link_means_seeking_and_then_lost(node: CoreDriver) -> None:
     node.lose_link()
     assert node.core.reach is RegistryReach.SEEKING
     node.register()
@@ -127,7 +127,7 @@ def test_a_lost_link_means_seeking_and_then_lost(node: Node) -> None:
     assert node.saw() == []
 
 
-def test_requests_on_a_lost_link_are_repeated_on_the_next_once_it_is_up(node: Node) -> None:
+def test_requests_on_a_lost_link_are_repeated_on_the_next_once_it_is_up(node: CoreDriver) -> None:
     node.core.sending.send("bob", "hi", now=node.now)
     node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
     (before,) = [request for request in node.asked() if isinstance(request, DepositMail)]
@@ -139,21 +139,21 @@ def test_requests_on_a_lost_link_are_repeated_on_the_next_once_it_is_up(node: No
     assert after.number == before.number
 
 
-def test_a_frame_that_does_not_open_ends_the_link(node: Node) -> None:
+def test_a_frame_that_does_not_open_ends_the_link(node: CoreDriver) -> None:
     """Clause 9.2."""
     node.frames(b"\x07garbage")
     assert node.core.wants_link_closed()
     assert node.core.reach is RegistryReach.SEEKING
 
 
-def test_a_notice_that_is_none_is_dropped_and_counted(node: Node) -> None:
+def test_a_notice_that_is_none_is_dropped_and_counted(node: CoreDriver) -> None:
     node.frames(node._session.seal(b"\xc1"))
     assert node.core.dropped["frame"] == 1
     assert not node.core.wants_link_closed()
 
 
 def test_a_silent_link_is_kept_alive() -> None:
-    node = Node()
+    node = CoreDriver()
     node.porter.lease = 86_400
     node.come_in()
     node.asked()
@@ -166,7 +166,7 @@ def test_a_silent_link_is_kept_alive() -> None:
 class TestSignsOfLife:
     """Clause 5.4."""
 
-    def test_a_ping_goes_on_the_link_as_long_as_udp_brings_no_answer(self, node: Node) -> None:
+    def test_a_ping_goes_on_the_link_as_long_as_udp_brings_no_answer(self, node: CoreDriver) -> None:
         node.pass_time(10.0)
         assert len(node.sealed()) == 1
         assert node.asked() == []
@@ -180,31 +180,31 @@ class TestSignsOfLife:
         assert node.sealed() == []
         assert node.core.reach is RegistryReach.UP
 
-    def test_a_probe_on_the_link_is_answered_there(self, node: Node) -> None:
+    def test_a_probe_on_the_link_is_answered_there(self, node: CoreDriver) -> None:
         node.told(Probe())
         assert node.asked() == [Ping(0)]
         assert node.sealed() == []
 
-    def test_a_probe_by_udp_is_answered_by_udp(self, node: Node) -> None:
+    def test_a_probe_by_udp_is_answered_by_udp(self, node: CoreDriver) -> None:
         node.hears(node.porter.sealed(Probe()))
         (answer,) = node.sealed()
         (ping,) = node.porter.opened(answer)
         assert isinstance(ping, Ping)
         assert node.asked() == []
 
-    def test_many_probes_are_one_question(self, node: Node) -> None:
+    def test_many_probes_are_one_question(self, node: CoreDriver) -> None:
         for _ in range(10):
             node.hears(node.porter.sealed(Probe()))
         assert len(node.sealed()) == 1
 
-    def test_somebody_who_answers_no_try_is_reported_once(self, node: Node) -> None:
+    def test_somebody_who_answers_no_try_is_reported_once(self, node: CoreDriver) -> None:
         for text in ("one", "two", "three"):
             node.core.sending.send("bob", text, now=node.now)
         node.pass_time(POLICY.give_up_after)
         reports = [request for request in node.asked() if isinstance(request, ReportSilence)]
         assert reports == [ReportSilence(BOB.id)]
 
-    def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(self, node: Node) -> None:
+    def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(self, node: CoreDriver) -> None:
         node.core.sending.send("bob", "one", now=node.now)
         node.pass_time(POLICY.give_up_after + 2.0)
         node.answer_pings()
@@ -212,7 +212,7 @@ class TestSignsOfLife:
         node.pass_time(POLICY.give_up_after)
         assert ReportSilence(BOB.id) in node.asked()
 
-    def test_people_who_are_away_are_not_reported_as_silent(self, node: Node) -> None:
+    def test_people_who_are_away_are_not_reported_as_silent(self, node: CoreDriver) -> None:
         node.core.sending.send("bob", "one", now=node.now)
         node.pass_time(1.0)
         node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
@@ -223,9 +223,9 @@ class TestSignsOfLife:
 # --- our lines of the channel (clause 8.4)
 
 
-def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
+def test_a_line_is_accepted_when_the_registry_says_so(node: CoreDriver) -> None:
     number = node.core.sending.send_all("hi", now=node.now)
-    node.pump()
+    node.turn()
     (line,) = node.lines()
     header = unpack_group(line)
     assert header.sender_index == SENDER_INDEX
@@ -237,9 +237,9 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
     assert node.disk.load().groups[CHANNEL] == StoredGroup(1, 1)
 
 
-def test_a_line_in_an_old_epoch_is_sealed_again(node: Node) -> None:
+def test_a_line_in_an_old_epoch_is_sealed_again(node: CoreDriver) -> None:
     node.core.sending.send_all("hi", now=node.now)
-    node.pump()
+    node.turn()
     (line,) = node.lines()
     header = unpack_group(line)
     node.told(
@@ -252,9 +252,11 @@ def test_a_line_in_an_old_epoch_is_sealed_again(node: Node) -> None:
 
 
 @pytest.mark.parametrize("reason", [GroupRefusal.DISK_FULL, GroupRefusal.DISK_FAILED])
-def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node, reason: GroupRefusal) -> None:
+def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
+    node: CoreDriver, reason: GroupRefusal
+) -> None:
     number = node.core.sending.send_all("hi", now=node.now)
-    node.pump()
+    node.turn()
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
     assert node.saw() == [
@@ -268,7 +270,7 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node, reaso
     assert node.core.is_settled
 
 
-def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(node: Node) -> None:
+def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(node: CoreDriver) -> None:
     """The registry's disk hung first: some members may have the line directly, and an author who reads "refused" sends
     it again."""
     node.core.sending.send_all("hi", now=node.now)
@@ -287,7 +289,9 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(nod
     ]
 
 
-def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(node: Node) -> None:
+def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(
+    node: CoreDriver,
+) -> None:
     number = node.core.sending.send_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
@@ -297,10 +301,10 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
     assert kinds(node.saw()) == [happened.ServerLost]
 
 
-def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: Node) -> None:
+def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: CoreDriver) -> None:
     """Members who have the line already recognise its number."""
     node.core.sending.send_all("hi", now=node.now)
-    node.pump()
+    node.turn()
     (before,) = node.lines()
     node.lose_link()
     node.register()
@@ -312,24 +316,24 @@ def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: Node
 
 
 def test_without_a_registry_a_line_is_given_up_at_once() -> None:
-    node = Node()
+    node = CoreDriver()
     node.start()
     node.pass_time(10.0)
     node.saw()
     node.core.sending.send_all("hi", now=node.now)
-    node.pump()
+    node.turn()
     (told,) = node.saw()
     assert is_now(told, MessageState.KEPT)
 
 
-def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(node: Node) -> None:
+def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(node: CoreDriver) -> None:
     """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
     before = node.core.sending.send_all("one", now=node.now)
-    node.pump()
-    later = Node(disk=node.disk, life=2)
+    node.turn()
+    later = CoreDriver(disk=node.disk, life=2)
     later.core.clock.offset -= 3_600.0
     provisional = later.core.sending.send_all("two", now=later.now)
-    later.pump()
+    later.turn()
     assert [record.state for record in later.records if hasattr(record, "state")] == [MessageState.KEPT]
     later.start()
     later.register()
@@ -340,7 +344,7 @@ def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(node:
 # --- others' lines
 
 
-def test_lines_are_shown_as_they_come_and_holes_asked_for(node: Node) -> None:
+def test_lines_are_shown_as_they_come_and_holes_asked_for(node: CoreDriver) -> None:
     node.frames(pack_relayed(1, said(5, "one")))
     assert texts(node) == ["one"]
     node.frames(pack_relayed(3, said(7, "three")))
@@ -353,7 +357,9 @@ def test_lines_are_shown_as_they_come_and_holes_asked_for(node: Node) -> None:
     assert texts(node) == ["two", "three"]
 
 
-def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_them_twice(node: Node) -> None:
+def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_them_twice(
+    node: CoreDriver,
+) -> None:
     """The registry's log ends at 2 and we have read up to 9: it has lost lines, and gives other lines positions that we
     know."""
     node.frames(*(pack_relayed(place, said(place + 4, f"line {place}")) for place in range(1, 10)))
@@ -378,14 +384,14 @@ def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_th
     assert FetchGroup(CHANNEL, since=3) in node.asked()
 
 
-def test_a_line_of_an_unknown_station_asks_for_the_row(node: Node) -> None:
+def test_a_line_of_an_unknown_station_asks_for_the_row(node: CoreDriver) -> None:
     node.frames(pack_relayed(1, said(5, "I am new", sender_index=8)))
     assert node.asked() == [FetchTable(100)]
     node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101, sender_index=8))))
     assert texts(node) == ["I am new"]
 
 
-def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) -> None:
+def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: CoreDriver) -> None:
     """A line of somebody unknown is tried again when a row comes, which may happen without a link."""
     node.frames(pack_relayed(2, said(5, "I am new", sender_index=8)))
     node.lose_link()
@@ -394,7 +400,7 @@ def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) ->
     node.pass_time(60.0)
 
 
-def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node: Node) -> None:
+def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node: CoreDriver) -> None:
     """Sender indexes are assigned anew at each start of the registry: bob's may be carol's now (clause 8.1)."""
     node.lose_link()
     node.register()
@@ -410,7 +416,7 @@ def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node
 
 
 def test_a_line_held_in_one_life_of_the_registry_is_not_taken_for_somebody_elses_in_the_next(
-    node: Node,
+    node: CoreDriver,
 ) -> None:
     """The sender's row never came. After a restart the registry gives that index to somebody else, and the line another
     number."""

@@ -21,7 +21,7 @@ from chatapp.wire.messages.registration import Leave, Left
 from chatapp.wire.messages.table import FetchTable, TableBatch, TablePage
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw
-from tests.peer.core.hall import KEY, Node
+from tests.peer.core.core_driver import KEY, CoreDriver
 from tests.support.promise.timers import deadlines
 from tests.support.screen import is_now
 from tests.support.strategies import any_message
@@ -31,9 +31,9 @@ STRANGE = Address("6.6.6.6", 666)
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Return a registered core with a link, which knows bob."""
-    node = Node()
+    node = CoreDriver()
     node.come_in(node.alice.row(1), BOB.row(2))
     node.saw()
     return node
@@ -45,7 +45,7 @@ def kinds(seen: list[happened.Event]) -> list[type[happened.Event]]:
 
 # --- strangers
 
-NODE = Node()
+NODE = CoreDriver()
 NODE.come_in(NODE.alice.row(1), BOB.row(2))
 BOBS = BOB.session_with(NODE.alice)
 
@@ -72,7 +72,7 @@ def test_no_frames_of_somebody_known_raise(body: bytes) -> None:
 
 @given(st.lists(any_message() | st.binary(max_size=99), max_size=3))
 def test_no_notice_of_the_registry_raises(bodies: list[bytes]) -> None:
-    node = Node()
+    node = CoreDriver()
     node.come_in(node.alice.row(1), BOB.row(2))
     node.frames(*(node._session.seal(body) for body in bodies))
     node.frames(*(bytes((Kind.GROUP_RELAYED,)) + body for body in bodies))
@@ -81,7 +81,7 @@ def test_no_notice_of_the_registry_raises(bodies: list[bytes]) -> None:
     node.pass_time(5.0)
 
 
-def test_a_member_cannot_silence_the_table_of_others(node: Node) -> None:
+def test_a_member_cannot_silence_the_table_of_others(node: CoreDriver) -> None:
     """Every member has the key of the channel, and could move the window in which the registry's counters count."""
     forger = GroupKey("channel", epoch=1, key=KEY)
     forger._counter = 2**62
@@ -92,7 +92,7 @@ def test_a_member_cannot_silence_the_table_of_others(node: Node) -> None:
     assert node.core.table_version == 101
 
 
-def test_a_batch_signed_by_another_key_is_ignored(node: Node) -> None:
+def test_a_batch_signed_by_another_key_is_ignored(node: CoreDriver) -> None:
     batch = encode(TableBatch(100, 101, raw(Someone("carol").row(101))))
     node.hears(node.key.seal(0, sign_table(BOB.identity, batch)))
     node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)), STRANGE)
@@ -102,7 +102,7 @@ def test_a_batch_signed_by_another_key_is_ignored(node: Node) -> None:
 # --- coming in
 
 
-def test_registered_is_said_once_however_often_it_happens(node: Node) -> None:
+def test_registered_is_said_once_however_often_it_happens(node: CoreDriver) -> None:
     node.lose_link()
     node.register()
     node.attach(version=101)
@@ -113,23 +113,23 @@ def test_registered_is_said_once_however_often_it_happens(node: Node) -> None:
 class TestARegistryThatWasPutBack:
     """Clause 3.2: its folder is a backup, so its versions begin below what it told before."""
 
-    def put_back(self, node: Node) -> None:
+    def put_back(self, node: CoreDriver) -> None:
         node.lose_link()
         node.register(version=50)
 
-    def test_all_that_it_tells_is_taken(self, node: Node) -> None:
+    def test_all_that_it_tells_is_taken(self, node: CoreDriver) -> None:
         self.put_back(node)
         node.attach(node.alice.row(1), BOB.row(40, online=False), version=60)
         assert node.core.table_version == 60
         assert ("bob", False) in [(one.name, one.online) for one in node.core.people()]
 
-    def test_a_crash_between_two_pages_loses_no_row_of_the_second(self, node: Node) -> None:
+    def test_a_crash_between_two_pages_loses_no_row_of_the_second(self, node: CoreDriver) -> None:
         self.put_back(node)
-        later = Node(disk=node.disk, porter=node.porter, life=2)
+        later = CoreDriver(disk=node.disk, porter=node.porter, life=2)
         later.come_in(BOB.row(40, online=False), version=60)
         assert ("bob", False) in [(one.name, one.online) for one in later.core.people()]
 
-    def test_a_batch_that_overtakes_the_welcome_does_not_replace_it(self, node: Node) -> None:
+    def test_a_batch_that_overtakes_the_welcome_does_not_replace_it(self, node: CoreDriver) -> None:
         node.lose_link()
         while not (hellos := node.sent(Kind.HELLO)):
             node.pass_time(0.1)
@@ -142,15 +142,15 @@ class TestARegistryThatWasPutBack:
 
 
 def test_no_registry_at_all() -> None:
-    node = Node()
+    node = CoreDriver()
     node.start()
     node.pass_time(30.0)
     assert node.saw() == [happened.NoServerAtStart(table_time=None)]
     assert node.core.is_ready
 
 
-def test_no_registry_but_a_table_of_an_earlier_run(node: Node) -> None:
-    later = Node(disk=node.disk, life=2)
+def test_no_registry_but_a_table_of_an_earlier_run(node: CoreDriver) -> None:
+    later = CoreDriver(disk=node.disk, life=2)
     later.start()
     later.pass_time(30.0)
     (told,) = later.saw()
@@ -158,7 +158,7 @@ def test_no_registry_but_a_table_of_an_earlier_run(node: Node) -> None:
     assert told.table_time is not None
 
 
-def test_no_registry_on_return_but_the_table_of_this_run(node: Node) -> None:
+def test_no_registry_on_return_but_the_table_of_this_run(node: CoreDriver) -> None:
     """`reg` while the registry is away must not end a program that works without it."""
     node.core.leave(now=node.now)
     node.pass_time(5.0)
@@ -170,7 +170,7 @@ def test_no_registry_on_return_but_the_table_of_this_run(node: Node) -> None:
     assert told.table_time is not None
 
 
-def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: Node) -> None:
+def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: CoreDriver) -> None:
     node.lose_link()
     node.porter, real = Porter("stranger"), node.porter
     for _ in range(200):
@@ -188,31 +188,31 @@ def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: N
     )
 
 
-def test_the_first_registry_is_pinned_for_later_lives(node: Node) -> None:
+def test_the_first_registry_is_pinned_for_later_lives(node: CoreDriver) -> None:
     assert node.disk.load().registry == node.porter.id
 
 
 # --- leaving and coming back
 
 
-def test_after_leaving_nothing_is_acknowledged_and_nothing_is_sent(node: Node) -> None:
+def test_after_leaving_nothing_is_acknowledged_and_nothing_is_sent(node: CoreDriver) -> None:
     """Nothing is shown after the end: not even messages that came just before, and wait for the disk."""
     bobs = BOB.session_with(node.alice)
     before, after = (Part(number, 0, 1, encode(DirectBody(at=0, text="hi"))) for number in (5, 6))
     node.core.receive_datagram(bobs.seal(join_frames([encode(before)])), BOB.home, now=node.now)
     node.core.leave(now=node.now)
     node.datagrams.clear()
-    node.pump()
+    node.turn()
     node.hears(bobs.seal(join_frames([encode(after)])), BOB.home)
     node.pass_time(60.0)
     assert [to for _, to in node.datagrams if to != SERVER] == []
     assert happened.LeaveUnanswered in kinds(node.saw())
 
 
-def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: Node) -> None:
+def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: CoreDriver) -> None:
     node.asked()
     node.core.leave(now=node.now)
-    node.pump()
+    node.turn()
     (leave,) = [request for request in node.asked() if isinstance(request, Leave)]
     (sealed,) = node.sealed()
     assert node.porter.opened(sealed) == [leave]
@@ -223,7 +223,7 @@ def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: Node) ->
     assert node.core.is_settled
 
 
-def test_a_line_said_right_after_the_return_is_not_given_up(node: Node) -> None:
+def test_a_line_said_right_after_the_return_is_not_given_up(node: CoreDriver) -> None:
     """We have just begun to look for the registry: the time that we were offline by our own wish does not count."""
     node.core.leave(now=node.now)
     node.pass_time(60.0)
@@ -237,7 +237,7 @@ def test_a_line_said_right_after_the_return_is_not_given_up(node: Node) -> None:
     assert len(node.lines()) == 1
 
 
-def test_a_line_said_when_the_server_is_back_is_not_given_up(node: Node) -> None:
+def test_a_line_said_when_the_server_is_back_is_not_given_up(node: CoreDriver) -> None:
     node.lose_link()
     node.pass_time(60.0)
     node.pass_time(5.0)
@@ -252,24 +252,24 @@ def test_a_line_said_when_the_server_is_back_is_not_given_up(node: Node) -> None
 # --- names
 
 
-def test_a_name_is_unknown_when_the_registry_has_said_so(node: Node) -> None:
+def test_a_name_is_unknown_when_the_registry_has_said_so(node: CoreDriver) -> None:
     assert node.core.sending.look_up("BOB", now=node.now) is LookUp.KNOWN
     assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
-    node.pump()
+    node.turn()
     assert FetchTable(100) in node.asked()
     assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
     node.told(TablePage(100, 100, more=False, rows=[]))
     assert node.core.sending.look_up("carol", now=node.now) is LookUp.UNKNOWN
 
 
-def test_a_name_that_the_registry_finds_is_known(node: Node) -> None:
+def test_a_name_that_the_registry_finds_is_known(node: CoreDriver) -> None:
     node.core.sending.look_up("carol", now=node.now)
-    node.pump()
+    node.turn()
     node.told(TablePage(100, 101, more=False, rows=raw(Someone("carol").row(101))))
     assert node.core.sending.look_up("carol", now=node.now) is LookUp.KNOWN
 
 
-def test_a_registry_that_does_not_say_is_waited_for_a_while(node: Node) -> None:
+def test_a_registry_that_does_not_say_is_waited_for_a_while(node: CoreDriver) -> None:
     assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
@@ -277,7 +277,7 @@ def test_a_registry_that_does_not_say_is_waited_for_a_while(node: Node) -> None:
     assert node.core.sending.look_up("carol", now=node.now) is LookUp.UNANSWERED
 
 
-def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: Node) -> None:
+def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: CoreDriver) -> None:
     node.core.sending.look_up("carol", now=node.now)
     node.pass_time(2 * POLICY.give_up_after, rings_most=20)
     assert (
@@ -288,40 +288,40 @@ def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: Node
 # --- texts
 
 
-def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: Node) -> None:
+def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: CoreDriver) -> None:
     node.records.clear()
     for text, error in (("x" * (TEXT_MAX + 1), TextTooLong), ("\ud800", UnicodeEncodeError)):
         with pytest.raises(error):
             node.core.sending.send("bob", text, now=node.now)
         with pytest.raises(error):
             node.core.sending.send_all(text, now=node.now)
-    node.pump()
+    node.turn()
     assert not [record for record in node.records if isinstance(record, OutgoingAdded)]
 
 
 # --- keys
 
 
-def test_the_wall_clock_may_jump_while_the_program_runs(node: Node) -> None:
+def test_the_wall_clock_may_jump_while_the_program_runs(node: CoreDriver) -> None:
     before = node.core.sending.send("bob", "one", now=node.now)
     node.core.clock.offset -= 365 * 86_400.0
     after = node.core.sending.send("bob", "two", now=node.now)
     assert after.number == before.number + 1
 
 
-def test_people_are_listed_by_name(node: Node) -> None:
+def test_people_are_listed_by_name(node: CoreDriver) -> None:
     assert [person.name for person in node.core.people()] == ["alice", "bob"]
 
 
 # --- other people
 
 
-def sealed_by_bob(node: Node, *frames: object, life: int = 1) -> bytes:
+def sealed_by_bob(node: CoreDriver, *frames: object, life: int = 1) -> bytes:
     bobs = Someone("bob", life=life).session_with(node.alice)
     return bobs.seal(join_frames([encode(frame) for frame in frames]))
 
 
-def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node: Node) -> None:
+def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node: CoreDriver) -> None:
     """Clauses 5.4 and 6.8."""
     begun = node.core.sending.send("bob", "hi", now=node.now)
     seen: list[tuple[float, int]] = []
@@ -342,12 +342,12 @@ def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node
     assert node.core.is_settled
 
 
-def test_what_somebody_else_relays_under_a_name_is_dropped(node: Node) -> None:
+def test_what_somebody_else_relays_under_a_name_is_dropped(node: CoreDriver) -> None:
     node.told(DatagramRelayed(Someone("carol").id, sealed_by_bob(node, Ack(1, [1]))))
     assert node.core.dropped["frame"] == 1
 
 
-def test_a_hail_sends_what_waits_afresh_under_a_session_of_the_new_start(node: Node) -> None:
+def test_a_hail_sends_what_waits_afresh_under_a_session_of_the_new_start(node: CoreDriver) -> None:
     """Bob has restarted while the registry was away, and announces it (clause 6.5)."""
     node.core.sending.send("bob", "hi", now=node.now)
     node.pass_time(0.1)
@@ -362,13 +362,13 @@ def test_a_hail_sends_what_waits_afresh_under_a_session_of_the_new_start(node: N
     assert len(texts) == 1
 
 
-def test_a_body_that_is_none_is_counted_and_not_acknowledged(node: Node) -> None:
+def test_a_body_that_is_none_is_counted_and_not_acknowledged(node: CoreDriver) -> None:
     node.hears(sealed_by_bob(node, Part(5, 0, 1, b"\xc1")), BOB.home)
     assert node.core.dropped["DecodeError"] == 1
     assert [data for data, to in node.datagrams if to == BOB.home] == []
 
 
-def test_a_person_whose_card_is_forged_is_nobody(node: Node) -> None:
+def test_a_person_whose_card_is_forged_is_nobody(node: CoreDriver) -> None:
     row = Someone("carol").row(101, online=False)
     forged = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=b"m" * 32))
     node.records.clear()
@@ -377,12 +377,12 @@ def test_a_person_whose_card_is_forged_is_nobody(node: Node) -> None:
     assert not [record for record in node.records if isinstance(record, RowsSaved) and record.rows]
 
 
-def test_nothing_is_sent_to_an_invalid_mail_key_and_the_sender_is_told(node: Node) -> None:
+def test_nothing_is_sent_to_an_invalid_mail_key_and_the_sender_is_told(node: CoreDriver) -> None:
     row = Someone("carol").row(101, online=False, mail=bytes(32))
     node.told(TablePage(100, 101, more=False, rows=raw(row)))
     node.saw()
     node.core.sending.send("carol", "hi", now=node.now)
-    node.pump()
+    node.turn()
     tried, refused = node.saw()
     assert isinstance(tried, happened.Unacknowledged)
     assert is_now(refused, happened.MessageState.REFUSED)

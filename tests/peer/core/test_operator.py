@@ -147,18 +147,20 @@ def test_each_failure_is_told(result: CommandResult) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "action", "place"),
+    ("typed", "action", "position"),
     [
         (DropVisitor(0, 0, 2), happened.DeskAction.DROPPED, 0),
         (MoveVisitor(0, 0, 2, 1), happened.DeskAction.MOVED, 1),
         (NoteVisitor(0, 0, "hm"), happened.DeskAction.NOTED, 0),
     ],
 )
-def test_what_nothing_else_tells_of(typed: OperatorRequest, action: happened.DeskAction, place: int) -> None:
+def test_what_nothing_else_tells_of(
+    typed: OperatorRequest, action: happened.DeskAction, position: int
+) -> None:
     scene = Scene()
     scene.ask(typed)
     scene.answer(CommandResult.DONE, "Ravi {x}")
-    assert scene.told() == [happened.CommandSucceeded(action=action, name="Ravi {x}", place=place)]
+    assert scene.told() == [happened.CommandSucceeded(action=action, name="Ravi {x}", position=position)]
 
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
@@ -479,7 +481,7 @@ def waiting(*visits: int) -> list[RoomVisitor]:
 def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     scene = Scene()
     scene.ask(DropVisitor(0, 0, 2))  # nothing was shown yet: whoever is number 2
-    assert [(one.visit, one.place) for one in scene.asked() if isinstance(one, DropVisitor)] == [(0, 2)]
+    assert [(one.visit, one.position) for one in scene.asked() if isinstance(one, DropVisitor)] == [(0, 2)]
     scene.ask(ShowRoom(0, ""))
     (ask,) = scene.asked()
     scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
@@ -493,9 +495,9 @@ def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     scene.handle(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
     assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NOT_IN_LINE, name="V4")]
     scene.ask(DropVisitor(0, 0, 4))
-    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NO_SUCH_PLACE)]
+    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NO_SUCH_POSITION)]
     scene.handle(CommandDone(moved.reference, CommandResult.DONE, "V5"))
     scene.told()
     scene.ask(DropVisitor(0, 0, 1))
-    assert scene.told() == [happened.NumberMoved(place=1, was="V3", is_now="V5")]
+    assert scene.told() == [happened.NumberMoved(position=1, was="V3", is_now="V5")]
     assert scene.asked() == []

@@ -6,18 +6,18 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.registration import OUTDONE_MAX
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason
-from tests.peer.core.hall import Node
+from tests.peer.core.core_driver import CoreDriver
 
 
 @pytest.fixture
-def node() -> Node:
-    node = Node()
+def node() -> CoreDriver:
+    node = CoreDriver()
     node.come_in()
     node.asked(), node.saw()
     return node
 
 
-def meets(node: Node, counter: int) -> None:
+def meets(node: CoreDriver, counter: int) -> None:
     """The registry answers the REGISTER: it knows a card with this counter."""
     hello = node.sent(Kind.HELLO)[-1]
     node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
@@ -26,18 +26,18 @@ def meets(node: Node, counter: int) -> None:
     node.hears(bytes((Kind.REFUSED,)) + refused)
 
 
-def wants_in(node: Node) -> None:
+def wants_in(node: CoreDriver) -> None:
     node.core.leave(now=node.now)
     node.core.start(now=node.now)
-    node.pump()
+    node.turn()
     node.saw()
 
 
-def refusals(node: Node) -> list[happened.AdmissionRefused]:
+def refusals(node: CoreDriver) -> list[happened.AdmissionRefused]:
     return [event for event in node.saw() if isinstance(event, happened.AdmissionRefused)]
 
 
-def test_a_folder_that_was_put_back_is_let_in_with_a_newer_card(node: Node) -> None:
+def test_a_folder_that_was_put_back_is_let_in_with_a_newer_card(node: CoreDriver) -> None:
     wants_in(node)
     known = node.core.me.card.counter + 3_600_000
     meets(node, known)
@@ -46,7 +46,9 @@ def test_a_folder_that_was_put_back_is_let_in_with_a_newer_card(node: Node) -> N
     assert refusals(node) == []
 
 
-def test_a_registered_user_reads_that_another_program_has_the_key_and_can_register_again(node: Node) -> None:
+def test_a_registered_user_reads_that_another_program_has_the_key_and_can_register_again(
+    node: CoreDriver,
+) -> None:
     known = node.core.me.card.counter + 5
     node.lose_link()
     meets(node, known)
@@ -60,14 +62,14 @@ def test_a_registered_user_reads_that_another_program_has_the_key_and_can_regist
 
 
 @pytest.mark.parametrize("counter", [0, 2**63 - 1])
-def test_a_registry_that_names_no_counter_to_outdo_is_told_of(node: Node, counter: int) -> None:
+def test_a_registry_that_names_no_counter_to_outdo_is_told_of(node: CoreDriver, counter: int) -> None:
     wants_in(node)
     meets(node, counter)
     (refused,) = refusals(node)
     assert refused.reason is happened.AdmissionRefusal.OLD_CARD
 
 
-def test_a_registry_that_always_knows_a_newer_one_is_told_of(node: Node) -> None:
+def test_a_registry_that_always_knows_a_newer_one_is_told_of(node: CoreDriver) -> None:
     wants_in(node)
     for _ in range(OUTDONE_MAX):
         meets(node, node.core.me.card.counter)

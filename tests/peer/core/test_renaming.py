@@ -9,27 +9,27 @@ from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
 from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import Someone, raw
-from tests.peer.core.hall import Node
+from tests.peer.core.core_driver import CoreDriver
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
 
 @pytest.fixture
-def node() -> Node:
-    node = Node()
+def node() -> CoreDriver:
+    node = CoreDriver()
     node.come_in(BOB.row(1))
     node.asked(), node.saw()
     return node
 
 
-def ask(node: Node, new: str = "ada") -> Rename:
+def ask(node: CoreDriver, new: str = "ada") -> Rename:
     node.core.renaming.request(new, now=node.now)
-    node.pump()
+    node.turn()
     (request,) = (request for request in node.asked() if isinstance(request, Rename))
     return request
 
 
-def test_a_name_is_ours_when_the_registry_says_so(node: Node) -> None:
+def test_a_name_is_ours_when_the_registry_says_so(node: CoreDriver) -> None:
     before = node.core.me.card
     request = ask(node)
     assert (request.card.name, request.card.identity) == ("ada", before.identity)
@@ -43,7 +43,7 @@ def test_a_name_is_ours_when_the_registry_says_so(node: Node) -> None:
 
 
 @pytest.mark.parametrize("reason", [one for one in RefusalReason if one is not RefusalReason.VERSION])
-def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReason) -> None:
+def test_a_name_that_is_refused_changes_nothing(node: CoreDriver, reason: RefusalReason) -> None:
     node.told(RenameRefused(ask(node).reference, reason))
     (event,) = node.saw()
     assert isinstance(
@@ -53,23 +53,23 @@ def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReaso
 
 
 @pytest.mark.parametrize("new", ["", "a b", "server", "alice"])
-def test_what_can_be_no_name_is_not_asked_for(node: Node, new: str) -> None:
+def test_what_can_be_no_name_is_not_asked_for(node: CoreDriver, new: str) -> None:
     node.core.renaming.request(new, now=node.now)
-    node.pump()
+    node.turn()
     assert [type(event) for event in node.saw()] == [happened.RenameFailed]
     assert not any(isinstance(request, Rename) for request in node.asked())
 
 
-def test_without_the_registry_nobody_is_renamed(node: Node) -> None:
+def test_without_the_registry_nobody_is_renamed(node: CoreDriver) -> None:
     node.lose_link()
     node.pass_time(6.0)
     node.saw()
     node.core.renaming.request("ada", now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == [happened.RenameFailed(name="ada", reason=happened.RenameRefusal.UNREACHABLE)]
 
 
-def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) -> None:
+def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: CoreDriver) -> None:
     """The registry had not heard of it: the card under the old name is welcome. It may hear of it yet (a registry that was
     stopped reads datagrams first, and the frames of its old links then), so it is shown a newer one before all is said."""
     request = ask(node)
@@ -85,7 +85,9 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) 
 
 
 @pytest.mark.parametrize("reason", [RefusalReason.OLD_CARD, RefusalReason.FULL])
-def test_a_question_that_was_read_after_all_gives_us_the_new_name(node: Node, reason: RefusalReason) -> None:
+def test_a_question_that_was_read_after_all_gives_us_the_new_name(
+    node: CoreDriver, reason: RefusalReason
+) -> None:
     """The rename is stored between two WELCOMEs, and the old name is no longer available."""
     ask(node)
     node.lose_link()
@@ -99,7 +101,7 @@ def test_a_question_that_was_read_after_all_gives_us_the_new_name(node: Node, re
     assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
 
 
-def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: Node) -> None:
+def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: CoreDriver) -> None:
     """The registry had accepted the new name, and knows a newer card than ours."""
     ask(node)
     node.lose_link()
@@ -135,17 +137,17 @@ def test_somebody_else_is_found_under_both_names_until_another_takes_the_old_one
     assert not contacts.is_blocked("bob")
 
 
-def test_so_they_are_after_our_next_start(node: Node) -> None:
+def test_so_they_are_after_our_next_start(node: CoreDriver) -> None:
     def shows(*rows: Row, version: int) -> None:
         node.told(TablePage(node.core.table_version, version, more=False, rows=raw(*rows)))
 
     shows(BOB.row(101), version=101)
     shows(renamed(BOB, "bobby", 102), version=102)
-    later = Node(disk=node.disk, porter=node.porter, life=2)
+    later = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     assert later.core.sending.look_up("BOB", now=later.now) is LookUp.KNOWN
     assert later.core.sending.send("bob", "hi", now=later.now).to == "bobby"
     shows(Someone("other").row(103, name="Bob"), version=103)
-    third = Node(disk=node.disk, porter=node.porter, life=3)
+    third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
     assert third.core.sending.send("bob", "hi", now=third.now).to == "Bob"
     assert third.core.sending.send("bobby", "hi", now=third.now).to == "bobby"
 
@@ -166,7 +168,7 @@ def test_one_former_name_is_kept_and_not_more() -> None:
     assert contacts.by_name("bob4") is contacts.by_name("bob5") is contacts.by_identity(BOB.id)
 
 
-def test_the_user_is_told_of_names_and_of_who_goes(node: Node) -> None:
+def test_the_user_is_told_of_names_and_of_who_goes(node: CoreDriver) -> None:
     def page(row: Row, version: int) -> None:
         node.told(TablePage(node.core.table_version, version, more=False, rows=raw(row)))
 
@@ -184,7 +186,7 @@ def test_the_user_is_told_of_names_and_of_who_goes(node: Node) -> None:
         assert told == ([shape(name="bobby")] if shape else [])
 
 
-def test_who_went_while_we_were_away_is_not_told(node: Node) -> None:
+def test_who_went_while_we_were_away_is_not_told(node: CoreDriver) -> None:
     node.lose_link()
     node.register()
     node.attach(BOB.row(101, online=False), version=101)

@@ -9,7 +9,7 @@ from chatapp.peer.core.records import IncomingAdded, Overtaken, Shown, ShownBehi
 from chatapp.peer.history.database import History
 from chatapp.wire.messages.direct import Floor
 from tests.peer.core.cast import POLICY
-from tests.peer.core.letterbox import BOB, Desk, part
+from tests.peer.core.receiver_driver import BOB, ReceiverDriver, part
 
 LONG = POLICY.hold_span + 1.0
 
@@ -23,8 +23,8 @@ class Story:
     """One stream of bob's over several runs of a program, and the facts about it."""
 
     def __init__(self) -> None:
-        self.desk = Desk(History(":memory:", server="registry"))
-        self.desk.hears(Floor(1))
+        self.driver = ReceiverDriver(History(":memory:", server="registry"))
+        self.driver.hears(Floor(1))
         self.stored: set[int] = set()
         self.seen: set[int] = set()
         self.marked: set[int] = set()
@@ -32,32 +32,32 @@ class Story:
         self._under_way: set[int] = set()
 
     def take(self, step: int | str) -> None:
-        desk = self.desk
+        driver = self.driver
         match step:
             case int(number):
-                desk.hears(part(number))
+                driver.hears(part(number))
                 self._under_way.add(number)
             case "store":
                 self.commit()
-                desk.direct_receiver.stored(now=desk.now)
+                driver.direct_receiver.stored(now=driver.now)
             case "commit":
                 self.commit()
             case "show":
-                for line in desk.lines():
+                for line in driver.lines():
                     assert line.number not in self.marked, "shown again"
                     self.seen.add(line.number)
             case "wait":
-                desk.now += LONG
-                desk.streams.handle_timer(now=desk.now)
+                driver.now += LONG
+                driver.streams.handle_timer(now=driver.now)
             case "crash":
                 self._under_way.clear()
                 self.seen = set(self.marked)
-                self.desk = Desk(desk.disk)
+                self.driver = ReceiverDriver(driver.disk)
 
     def commit(self) -> None:
         """The disk stores everything, and the program may die before it learns of it."""
-        records = self.desk.out.drain_records() + self.desk.streams.marks()
-        self.desk.disk.apply(records)
+        records = self.driver.out.drain_records() + self.driver.streams.marks()
+        self.driver.disk.apply(records)
         self.stored |= self._under_way
         self._under_way.clear()
         self.marked = set(self.seen)
@@ -78,7 +78,7 @@ class Story:
         ):
             self.take(step)
         assert self.seen == self.stored
-        assert self.desk.lines() == []
+        assert self.driver.lines() == []
 
 
 @given(st.lists(steps, max_size=24))
@@ -89,46 +89,46 @@ def test_stored_is_shown_and_what_is_marked_is_not_shown_again(story: list[int |
     told.end()
 
 
-def after_a_skipped_hole() -> Desk:
+def after_a_skipped_hole() -> ReceiverDriver:
     """5 was shown though 4 has not come."""
-    desk = Desk(History(":memory:", server="registry"))
-    desk.hears(Floor(3), part(3, "three"), part(5, "five"))
-    desk.store()
-    desk.now += LONG
-    desk.streams.handle_timer(now=desk.now)
-    assert desk.shown() == ["three", "five"]
-    desk.store()
-    return desk
+    driver = ReceiverDriver(History(":memory:", server="registry"))
+    driver.hears(Floor(3), part(3, "three"), part(5, "five"))
+    driver.store()
+    driver.now += LONG
+    driver.streams.handle_timer(now=driver.now)
+    assert driver.shown() == ["three", "five"]
+    driver.store()
+    return driver
 
 
 def test_a_latecomer_that_a_crash_kept_from_being_shown_is_shown_in_the_next_life() -> None:
-    desk = after_a_skipped_hole()
-    desk.hears(part(4, "four"))
-    desk.store()
-    again = Desk(desk.disk)  # which died before it showed anything
+    driver = after_a_skipped_hole()
+    driver.hears(part(4, "four"))
+    driver.store()
+    again = ReceiverDriver(driver.disk)  # which died before it showed anything
     assert again.shown() == ["four"]
     again.store()
-    assert Desk(again.disk).shown() == []
+    assert ReceiverDriver(again.disk).shown() == []
 
 
 def test_the_ordinary_case_costs_no_record_more() -> None:
-    desk = Desk(History(":memory:", server="registry"))
-    desk.hears(Floor(1), part(1), part(2))
-    desk.store()
-    desk.shown()
-    assert desk.streams.marks() == [Shown(BOB.id, 2)]
+    driver = ReceiverDriver(History(":memory:", server="registry"))
+    driver.hears(Floor(1), part(1), part(2))
+    driver.store()
+    driver.shown()
+    assert driver.streams.marks() == [Shown(BOB.id, 2)]
 
 
 def test_one_that_is_overtaken_on_its_way_to_the_disk_is_marked_before_the_other_counts_as_shown() -> None:
-    desk = Desk(History(":memory:", server="registry"))
-    desk.hears(Floor(4), part(5, "five"))
-    desk.store()
-    desk.hears(part(4, "four"))
-    assert IncomingAdded(BOB.id, 4, 4_000, "four", False, False) in desk.out.records
-    desk.now += LONG
-    desk.streams.handle_timer(now=desk.now)  # 5 has waited long enough; 4 is not stored yet
-    assert desk.shown() == ["five"]
-    assert desk.streams.marks() == [Overtaken(BOB.id, 4), Shown(BOB.id, 5)]
-    desk.store()
-    assert desk.shown() == ["four"]
-    assert desk.streams.marks() == [ShownBehind(BOB.id, 4)]
+    driver = ReceiverDriver(History(":memory:", server="registry"))
+    driver.hears(Floor(4), part(5, "five"))
+    driver.store()
+    driver.hears(part(4, "four"))
+    assert IncomingAdded(BOB.id, 4, 4_000, "four", False, False) in driver.out.records
+    driver.now += LONG
+    driver.streams.handle_timer(now=driver.now)  # 5 has waited long enough; 4 is not stored yet
+    assert driver.shown() == ["five"]
+    assert driver.streams.marks() == [Overtaken(BOB.id, 4), Shown(BOB.id, 5)]
+    driver.store()
+    assert driver.shown() == ["four"]
+    assert driver.streams.marks() == [ShownBehind(BOB.id, 4)]

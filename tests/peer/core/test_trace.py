@@ -22,7 +22,7 @@ from chatapp.peer.core.trace import (
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.cast import WALL
-from tests.peer.core.stairs import BOB, Stairs
+from tests.peer.core.ladder_driver import BOB, LadderDriver
 
 traces = DeliveryTraces(WallClock(WALL))
 
@@ -31,9 +31,9 @@ def written(at: float = 0.0) -> Message:
     return Message(1, int((WALL + at) * 1_000), "hi", since=1)
 
 
-def stored(stairs: Stairs) -> list[TraceStep]:
+def stored(driver: LadderDriver) -> list[TraceStep]:
     """Return the trace in the last stored change."""
-    changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
+    changes = [one for one in driver.out.drain_records() if isinstance(one, OutgoingChanged)]
     at_ms = int(WALL * 1_000)
     return list(readable(unpacked(changes[-1].trace, at_ms), at_ms))
 
@@ -42,12 +42,12 @@ def stored(stairs: Stairs) -> list[TraceStep]:
 
 
 def test_the_usual_way_is_one_number_on_disk() -> None:
-    stairs = Stairs()
-    one, two = stairs.say(), stairs.say()
-    stairs.sent()
-    stairs.now += 0.02
-    stairs.acks(one, two)
-    changes = [record for record in stairs.out.drain_records() if isinstance(record, OutgoingChanged)]
+    driver = LadderDriver()
+    one, two = driver.say(), driver.say()
+    driver.sent()
+    driver.now += 0.02
+    driver.acks(one, two)
+    changes = [record for record in driver.out.drain_records() if isinstance(record, OutgoingChanged)]
     assert [change.trace for change in changes] == [int((WALL + 0.02) * 1_000)] * 2
     assert readable(unpacked(changes[0].trace, one.at_ms), one.at_ms) == (
         TraceStep(at=WALL, what=TraceEvent.SENT, tries=1),
@@ -56,22 +56,22 @@ def test_the_usual_way_is_one_number_on_disk() -> None:
 
 
 def test_every_try_has_its_time() -> None:
-    stairs = Stairs()
-    message = stairs.say()
+    driver = LadderDriver()
+    message = driver.say()
     for tries in (3, 4):
-        stairs.now = 100.0 + 0.5 * (tries - 1)
-        stairs.ladder.tried_again(stairs.bob, message.number, tries, now=stairs.now)
-    stairs.ladder.tried_again(stairs.bob, message.number + 1, 3, now=stairs.now)  # settled meanwhile
+        driver.now = 100.0 + 0.5 * (tries - 1)
+        driver.ladder.tried_again(driver.bob, message.number, tries, now=driver.now)
+    driver.ladder.tried_again(driver.bob, message.number + 1, 3, now=driver.now)  # settled meanwhile
     steps = readable(message.steps, message.at_ms)
     assert [(step.at - WALL, step.tries) for step in steps] == [(0.0, 1), (0.5, 2), (1.0, 3), (1.5, 4)]
 
 
 def test_tries_relaying_and_the_server_s_way_back() -> None:
-    stairs = Stairs()
-    message = stairs.say()
-    stairs.pass_time(2.6)
-    stairs.acks(message, through_server=True)
-    steps = stored(stairs)
+    driver = LadderDriver()
+    message = driver.say()
+    driver.pass_time(2.6)
+    driver.acks(message, through_server=True)
+    steps = stored(driver)
     assert [(step.what, step.at - WALL, step.tries) for step in steps[:-1]] == [
         (TraceEvent.SENT, 0.0, 1),
         (TraceEvent.RELAYED, 2.5, 0),
@@ -83,18 +83,18 @@ def test_tries_relaying_and_the_server_s_way_back() -> None:
 
 
 def test_mail_says_until_when_and_an_acknowledgement_after_it_is_late() -> None:
-    stairs = Stairs(online=False)
-    message = stairs.say()
-    stairs.saves()
-    steps = stored(stairs)
+    driver = LadderDriver(online=False)
+    message = driver.say()
+    driver.saves()
+    steps = stored(driver)
     assert [step.what for step in steps] == [TraceEvent.MAILED, TraceEvent.SAVED]
     assert steps[-1].when == WALL + MAIL_KEPT_FOR
-    stairs.row(online=True)
-    newer = stairs.say()
-    stairs.now += 0.1
-    stairs.sent()
-    stairs.acks(message)
-    steps = stored(stairs)
+    driver.row(online=True)
+    newer = driver.say()
+    driver.now += 0.1
+    driver.sent()
+    driver.acks(message)
+    steps = stored(driver)
     assert [step.what for step in steps] == [
         TraceEvent.MAILED,
         TraceEvent.SAVED,
@@ -106,30 +106,30 @@ def test_mail_says_until_when_and_an_acknowledgement_after_it_is_late() -> None:
 
 
 def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> None:
-    stairs = Stairs()
-    stairs.now += 5.0
-    stairs.reach(RegistryReach.SEEKING)
-    stairs.now += 5.0
-    stairs.reach(RegistryReach.LOST)
-    stairs.say()
-    stairs.pass_time(2.6)
-    changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
+    driver = LadderDriver()
+    driver.now += 5.0
+    driver.reach(RegistryReach.SEEKING)
+    driver.now += 5.0
+    driver.reach(RegistryReach.LOST)
+    driver.say()
+    driver.pass_time(2.6)
+    changes = [one for one in driver.out.drain_records() if isinstance(one, OutgoingChanged)]
     at_ms = int((WALL + 10.0) * 1_000)
     kept = readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1]
     assert (kept.what, kept.when) == (TraceEvent.KEPT, WALL + 5.0)
-    stairs.row(online=False)
-    stairs.reach(RegistryReach.UP)
-    stairs.mail_queue.refused(stairs.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
-    changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
+    driver.row(online=False)
+    driver.reach(RegistryReach.UP)
+    driver.mail_queue.refused(driver.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=driver.now)
+    changes = [one for one in driver.out.drain_records() if isinstance(one, OutgoingChanged)]
     assert readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1].reason is MessageReason.NAME_UNKNOWN
 
 
 def test_what_expired_says_so() -> None:
-    stairs = Stairs(online=False)
-    message = stairs.say()
-    stairs.saves()
-    stairs.settlement.expired(stairs.bob, message.number, now=stairs.now)
-    assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [
+    driver = LadderDriver(online=False)
+    message = driver.say()
+    driver.saves()
+    driver.settlement.expired(driver.bob, message.number, now=driver.now)
+    assert [(step.what, step.reason) for step in stored(driver)[2:]] == [
         (TraceEvent.EXPIRED, MessageReason.NEVER_FETCHED)
     ]
 
@@ -137,9 +137,9 @@ def test_what_expired_says_so() -> None:
 def test_a_trail_goes_on_after_a_restart() -> None:
     before = packed(((TraceEvent.SENT, 0, 1), (TraceEvent.KEPT, 2_500, int(WALL))))
     kept = StoredOutgoing(5, int(WALL * 1_000), "hi", MessageState.KEPT, before)
-    stairs = Stairs(online=False, stored=StoredStream(last_sent=5, outgoing=(kept,)))
-    stairs.saves()
-    assert [step.what for step in stored(stairs)] == [
+    driver = LadderDriver(online=False, stored=StoredStream(last_sent=5, outgoing=(kept,)))
+    driver.saves()
+    assert [step.what for step in stored(driver)] == [
         TraceEvent.SENT,
         TraceEvent.KEPT,
         TraceEvent.MAILED,

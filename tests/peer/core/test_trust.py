@@ -23,7 +23,7 @@ from chatapp.wire.messages.mail import (
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from chatapp.wire.sealing import seal_letter
 from tests.peer.core.cast import POLICY, Porter, Someone, raw
-from tests.peer.core.hall import Node
+from tests.peer.core.core_driver import CoreDriver
 from tests.support.network import Weather
 from tests.support.screen import is_now
 from tests.support.world import World
@@ -37,21 +37,21 @@ def new_row(version: int = 200, *, online: bool = False) -> Row:
     return NEW_BOB.row(version, online=online, name="bob")
 
 
-def shows(node: Node, *rows: Row, version: int) -> None:
+def shows(node: CoreDriver, *rows: Row, version: int) -> None:
     """Deliver a row on the link."""
     node.told(TablePage(node.core.table_version, version, more=False, rows=raw(*rows)))
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Return Alice, who knows bob; he is away."""
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(100, online=False))
     node.saw()
     return node
 
 
-def letters(node: Node) -> list[DepositMail]:
+def letters(node: CoreDriver) -> list[DepositMail]:
     return [request for request in node.asked() if isinstance(request, DepositMail)]
 
 
@@ -66,7 +66,7 @@ def test_both_sides_read_the_same_60_digits() -> None:
     assert number != safety_number(ALICE.id, NEW_BOB.id)
 
 
-def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: Node) -> None:
+def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: CoreDriver) -> None:
     trust = node.core.trust
     assert trust.number("BOB") == happened.SafetyNumber(name="bob", digits=OLD_DIGITS)
     shows(node, new_row(), version=200)
@@ -74,7 +74,7 @@ def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: N
 
 
 @pytest.mark.parametrize("name", ["carol", "alice", "no name!", ""])
-def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(node: Node, name: str) -> None:
+def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(node: CoreDriver, name: str) -> None:
     trust, nobody = node.core.trust, happened.NobodyKnown(name=name)
     assert trust.number(name) == nobody
     assert trust.accept(name, "", now=node.now) == (nobody, {})
@@ -84,23 +84,23 @@ def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(node: No
 # --- a key that changed
 
 
-def test_a_block_outlives_the_program_and_so_does_its_end(node: Node) -> None:
+def test_a_block_outlives_the_program_and_so_does_its_end(node: CoreDriver) -> None:
     shows(node, new_row(), version=200)
     assert happened.KeyChanged(name="bob") in node.saw()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     assert again.core.sending.look_up("bob", now=again.now) is LookUp.BLOCKED
     assert again.core.trust.number("bob") == node.core.trust.number("bob")
     answer, numbers = again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
     assert (answer, numbers) == (happened.Trusted(name="bob", is_new=True), {})
-    again.pump()
-    third = Node(disk=node.disk, porter=node.porter, life=3)
+    again.turn()
+    third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
     assert third.core.sending.look_up("bob", now=third.now) is LookUp.KNOWN
     number = happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_verified=True)
     assert third.core.trust.number("bob") == number
     assert [person.name for person in third.core.people()] == ["bob"]
 
 
-def test_the_key_that_we_hold_shown_again_ends_the_block(node: Node) -> None:
+def test_the_key_that_we_hold_shown_again_ends_the_block(node: CoreDriver) -> None:
     shows(node, new_row(), version=200)
     shows(node, BOB.row(150, online=True), version=201)
     # Older than what is held against it.
@@ -108,10 +108,10 @@ def test_the_key_that_we_hold_shown_again_ends_the_block(node: Node) -> None:
     shows(node, BOB.row(300, online=True), version=300)
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
     assert node.saw()[-2:] == [happened.KeyRestored(name="bob"), happened.TableChanged()]
-    assert Node(disk=node.disk, life=2).core.sending.look_up("bob", now=0.0) is LookUp.KNOWN
+    assert CoreDriver(disk=node.disk, life=2).core.sending.look_up("bob", now=0.0) is LookUp.KNOWN
 
 
-def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(node: Node) -> None:
+def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(node: CoreDriver) -> None:
     trust = node.core.trust
     shows(node, new_row(), version=200)
     assert trust.number("bob") == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
@@ -128,27 +128,27 @@ def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(
     shows(node, new_row(202), version=202)
     answer, _ = trust.accept("bob", " ".join((NEW_DIGITS[:5], NEW_DIGITS[5:])), now=node.now)
     assert answer == happened.Trusted(name="bob", is_new=True)
-    node.pump()
+    node.turn()
     assert {row.card.identity for row in node.disk.load().rows} == {NEW_BOB.id}
 
 
-def test_every_change_of_a_key_is_told(node: Node) -> None:
+def test_every_change_of_a_key_is_told(node: CoreDriver) -> None:
     told = []
     keys = (NEW_BOB, NEW_BOB, OTHER_BOB, NEW_BOB)
     for version, whose in enumerate(keys, 200):
         shows(node, whose.row(version, name="bob"), version=version)
         told += [event for event in node.saw() if isinstance(event, happened.KeyChanged)]
     assert told == [happened.KeyChanged(name="bob", is_again=again) for again in (False, True, True)]
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.come_in(OTHER_BOB.row(204, name="bob"), version=204)
     assert happened.KeyChanged(name="bob", is_again=True) in again.saw()
 
 
-def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(node: Node) -> None:
+def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(node: CoreDriver) -> None:
     answer, numbers = node.core.trust.accept("bob", OLD_DIGITS, now=node.now)
     assert (answer, numbers) == (happened.Trusted(name="bob", is_new=False), {})
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     for one in (node, again):
         assert [person.is_verified for person in one.core.people()] == [True]
         assert one.core.trust.number("bob") == happened.SafetyNumber(
@@ -158,14 +158,16 @@ def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(n
     number = again.core.trust.number("bob")
     assert number == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
     again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
-    again.pump()
-    assert Node(disk=node.disk, life=3).disk.load().verified == {NEW_BOB.id}
+    again.turn()
+    assert CoreDriver(disk=node.disk, life=3).disk.load().verified == {NEW_BOB.id}
 
 
 # --- the registry's key
 
 
-def test_the_key_of_the_registry_is_shown_and_counts_as_compared_when_the_user_says_so(node: Node) -> None:
+def test_the_key_of_the_registry_is_shown_and_counts_as_compared_when_the_user_says_so(
+    node: CoreDriver,
+) -> None:
     trust, key = node.core.trust, fingerprint(node.porter.id)
     assert trust.registry_key() == happened.RegistryKey(held=key, other="", is_verified=False)
     assert trust.accept_registry("0" * 32, now=node.now) == happened.NotTrusted(
@@ -175,12 +177,14 @@ def test_the_key_of_the_registry_is_shown_and_counts_as_compared_when_the_user_s
         name="server", why=happened.Doubt.NO_DIGITS
     )
     assert trust.accept_registry(key.upper(), now=node.now) == happened.Trusted(name="server", is_new=False)
-    node.pump()
-    again = Node(disk=node.disk, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, life=2)
     assert again.core.trust.registry_key() == happened.RegistryKey(held=key, other="", is_verified=True)
 
 
-def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_compared(node: Node) -> None:
+def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_compared(
+    node: CoreDriver,
+) -> None:
     trust, known = node.core.trust, fingerprint(node.porter.id)
     node.lose_link()
     met = []
@@ -198,7 +202,7 @@ def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_com
         name="server", why=happened.Doubt.OTHER_DIGITS
     )
     assert trust.accept_registry(met[1], now=node.now) == happened.Trusted(name="server", is_new=True)
-    node.pump()
+    node.turn()
     node.register()
     assert node.core.registry_met() == node.porter.id
     assert happened.RegistryKeyAccepted(key=met[1]) in node.saw()
@@ -210,21 +214,21 @@ def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_com
 # --- what was under way
 
 
-def test_waiting_messages_go_to_the_trusted_key(node: Node) -> None:
+def test_waiting_messages_go_to_the_trusted_key(node: CoreDriver) -> None:
     saved = node.core.sending.send("bob", "saved for the old key", now=node.now)
-    node.pump()
+    node.turn()
     node.told(MailSaved(letters(node)[0].reference))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost
     kept = node.core.sending.send("bob", "kept", now=node.now)
-    node.pump()
+    node.turn()
     node.pass_time(5.0)
     assert any(is_now(event, happened.MessageState.KEPT) for event in node.saw())
     node.register()
     node.attach(new_row(), version=200)
     assert letters(node) == []  # the key is in doubt: nothing goes anywhere
     answer, numbers = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
-    node.pump()
+    node.turn()
     assert (answer, list(numbers)) == (happened.Trusted(name="bob", is_new=True), [kept.number])
     (letter,) = letters(node)
     assert (letter.recipient, letter.number) == (NEW_BOB.id, numbers[kept.number])
@@ -233,22 +237,24 @@ def test_waiting_messages_go_to_the_trusted_key(node: Node) -> None:
 
 @pytest.mark.parametrize("again", [False, True], ids=["in the same life", "after a start"])
 @pytest.mark.parametrize("told", [True, False], ids=["told by the registry", "asked for"])
-def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, again: bool, told: bool) -> None:
+def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(
+    node: CoreDriver, again: bool, told: bool
+) -> None:
     saved = node.core.sending.send("bob", "saved for the old key", now=node.now)
-    node.pump()
+    node.turn()
     node.told(MailSaved(letters(node)[0].reference))
     shows(node, new_row(), version=200)
     node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
-    node.pump()
+    node.turn()
     node.saw()
     if again:
-        node = Node(disk=node.disk, porter=node.porter, life=2)
+        node = CoreDriver(disk=node.disk, porter=node.porter, life=2)
         node.come_in()
         node.saw()
     if not told:
         node.now += MAIL_KEPT_FOR + GRACE + LOOK_SPAN
         node.core.handle_timer(now=node.now)
-        node.pump()
+        node.turn()
         assert AskMail(BOB.id, [saved.number]) in node.asked()
     node.told(MailExpired(BOB.id, saved.number))
     expired = happened.MessageChanged(
@@ -264,16 +270,16 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, agai
 
 
 def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(100, online=True))
     begun = node.core.sending.send("bob", "under way", now=node.now)
-    node.pump()
+    node.turn()
     node.pass_time(0.6)
     shows(node, new_row(online=False), version=200)
     with pytest.raises(KeyError):
         node.core.sending.send("bob", "not begun", now=node.now)
     answer, numbers = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
-    node.pump()
+    node.turn()
     assert answer == happened.Trusted(name="bob", is_new=True)
     assert list(numbers) == [begun.number]
     (letter,) = letters(node)
@@ -289,10 +295,10 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
 
 
 def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> None:
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(100, online=True))
     begun = node.core.sending.send("bob", "hi", now=node.now)
-    node.pump()
+    node.turn()
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
     assert (
@@ -316,17 +322,17 @@ def letter_by(author: Someone, number: int, text: str, *, serial: int = 1) -> Ma
     return MailBatch([Letter(serial, author.id, number, sealed)], more=False)
 
 
-def heard(node: Node) -> list[tuple[str, happened.AuthorDoubt | None]]:
+def heard(node: CoreDriver) -> list[tuple[str, happened.AuthorDoubt | None]]:
     batches = [event.lines for event in node.saw() if isinstance(event, happened.MailReturned)]
     lines = [line for lines in batches for line in lines]
     for line in lines:
         node.core.lines_shown([line])
-    node.pump()
+    node.turn()
     return [(line.text, line.doubt) for line in lines if isinstance(line, happened.DirectReceived)]
 
 
 def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_with_that_said(
-    node: Node,
+    node: CoreDriver,
 ) -> None:
     other = happened.AuthorDoubt.OTHER_KEY
     node.told(letter_by(BOB, 1, "from the machine that is lost"))
@@ -338,7 +344,7 @@ def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_wit
         ("I have a new machine", other),
     ]
     node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
-    node.pump()
+    node.turn()
     node.told(
         letter_by(NEW_BOB, 7, "I have a new machine"),
         letter_by(NEW_BOB, 8, "thank you"),
@@ -351,24 +357,24 @@ def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_wit
 
 
 def test_a_letter_by_the_key_in_doubt_that_was_not_shown_before_the_end_is_shown_after_the_start(
-    node: Node,
+    node: CoreDriver,
 ) -> None:
     shows(node, new_row(), version=200)
     node.told(letter_by(NEW_BOB, 7, "I have a new machine"))
     node.saw()  # and the program is killed before anybody has seen it
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.come_in(new_row(), version=200)
     again.pass_time(POLICY.hold_span)
     assert heard(again) == [("I have a new machine", happened.AuthorDoubt.OTHER_KEY)]
-    assert heard(Node(disk=node.disk, porter=node.porter, life=3)) == []
+    assert heard(CoreDriver(disk=node.disk, porter=node.porter, life=3)) == []
 
 
-def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(node: Node) -> None:
+def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(node: CoreDriver) -> None:
     shows(node, new_row(150), version=200)
     assert happened.KeyChanged(name="bob") in node.saw()
     shows(node, BOB.row(201, online=False, name="rob"), version=201)
     assert happened.Renamed(old="bob", new="rob", is_me=False) in node.saw()
-    for one in (node, Node(disk=node.disk, porter=node.porter, life=2)):
+    for one in (node, CoreDriver(disk=node.disk, porter=node.porter, life=2)):
         for name, who in (("rob", BOB), ("bob", NEW_BOB)):
             assert one.core.sending.look_up(name, now=one.now) is LookUp.KNOWN
             digits = safety_number(ALICE.id, who.id)
@@ -376,18 +382,18 @@ def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(n
 
 
 def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(100, online=True))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost: lines go straight
     node.core.sending.send_all("to all", now=node.now)
-    node.pump()
+    node.turn()
     settled = [node.core.is_settled]
     node.core._contacts.take_row(new_row())
     assert node.core.trust.accept("bob", NEW_DIGITS, now=node.now)[0] == happened.Trusted(
         name="bob", is_new=True
     )
-    node.pump()
+    node.turn()
     assert [*settled, node.core.is_settled] == [False, True]
     node.pass_time(10.0)
     (line,) = node.disk.lines.latest(9)
@@ -403,7 +409,7 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     assert world.network.run_until(world.is_calm, within=10.0)
     alice, bob = world.people
     assert alice.core.trust.ignore("bob", is_ignored=True) == happened.Ignored(name="bob", is_ignored=True)
-    alice.pump()
+    alice.turn()
 
     def bob_says(text: str) -> None:
         before = bob.screen.count(happened.MessageState.DELIVERED)
@@ -422,7 +428,7 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     assert alice.screen.texts() == []
     assert alice.history.lines.latest(9) == []
     assert alice.core.trust.ignore("bob", is_ignored=False) == happened.Ignored(name="bob", is_ignored=False)
-    alice.pump()
+    alice.turn()
     bob_says("three")
     assert alice.screen.texts() == ["three", "three to all"]
     alice.crash()

@@ -86,7 +86,7 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (ClientMoved(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
     (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
     (CommandSucceeded(action=DeskAction.NOTED, name="Ravi {x}"), ["[Note about Ravi {x} kept.]"]),
-    (CommandSucceeded(action=DeskAction.MOVED, name="Ravi", place=1), ["[Ravi is number 1 now.]"]),
+    (CommandSucceeded(action=DeskAction.MOVED, name="Ravi", position=1), ["[Ravi is number 1 now.]"]),
     (CommandSucceeded(action=DeskAction.DROPPED, name="Ravi"), ["[Ravi was taken out of the waiting room.]"]),
     (
         CommandFailed(reason=CommandFailure.NOT_IN_LINE, name="V4"),
@@ -104,7 +104,7 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (held(what=HeldInput.NOTE), ["[Asha Qa has left; this was not noted about Asha Qb.]"]),
     (held(move=None, client=""), ["[Asha Qa is not your client any more; this was not said.]"]),
     (
-        NumberMoved(place=2, was="Cem", is_now="Ben"),
+        NumberMoved(position=2, was="Cem", is_now="Ben"),
         ["[Number 2 was Cem when you looked, and is Ben now: type .room first.]"],
     ),
     (

@@ -109,7 +109,7 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
         b'{"x":' + b"[" * 9_999,
     ],
 )
-def test_a_file_that_says_nothing_costs_the_place_and_no_more(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_says_nothing_costs_the_position_and_no_more(tmp_path: Path, content: bytes) -> None:
     folder = known(tmp_path)
     folder.save(TICKET)
     folder.close()

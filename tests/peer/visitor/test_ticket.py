@@ -30,10 +30,10 @@ def test_a_restarted_program_goes_on_with_its_ticket() -> None:
     assert (back.ticket, back.shown) == (TICKET, 4)
     scene.wait(2, PositionCause.RETURNED)
     scene.visit.handle(DeskLine(7, 4, "bob", 0, "shown before"))
-    assert scene.visit.events() == [happened.Resumed(), happened.Placed(position=2, operators=1)]
+    assert scene.visit.events() == [happened.Resumed(), happened.PositionKnown(position=2, operators=1)]
 
 
-def test_back_at_the_same_place_nothing_is_told_again() -> None:
+def test_back_at_the_same_position_nothing_is_told_again() -> None:
     scene = Scene()
     scene.join()
     scene.wait(2)
@@ -43,7 +43,7 @@ def test_back_at_the_same_place_nothing_is_told_again() -> None:
     assert scene.visit.events() == []
     scene.relink()
     scene.wait(1, PositionCause.RETURNED)
-    assert scene.visit.events() == [happened.Placed(position=1, operators=1)]
+    assert scene.visit.events() == [happened.PositionKnown(position=1, operators=1)]
     scene.relink()
     scene.serve(OperatorCause.RETURNED)
     assert scene.visit.events() == [happened.Served(turn=happened.Turn.CALLED, operator="bob")]
@@ -57,10 +57,10 @@ def test_an_answer_that_was_lost_is_asked_for_with_the_same_ticket() -> None:
     assert isinstance(again, JoinDesk)
     assert again.ticket == first.ticket
     scene.wait(1, PositionCause.RETURNED)
-    assert scene.visit.events() == [happened.Placed(position=1, operators=1)]
+    assert scene.visit.events() == [happened.PositionKnown(position=1, operators=1)]
 
 
-def test_a_lost_place_is_taken_again_with_the_same_form() -> None:
+def test_a_lost_position_is_taken_again_with_the_same_form() -> None:
     scene = Scene()
     first = scene.join()
     scene.wait()
@@ -88,7 +88,7 @@ def test_a_session_that_ended_while_we_were_away_is_over() -> None:
     assert scene.said() == []
 
 
-def test_a_lost_place_without_a_form_is_asked_for_again() -> None:
+def test_a_lost_position_without_a_form_is_asked_for_again() -> None:
     scene = Scene(ticket=TICKET)
     scene.visit.handle(DESK)
     scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))

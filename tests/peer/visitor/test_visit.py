@@ -45,7 +45,7 @@ def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None
     scene.join()
     scene.wait()
     assert scene.settled()
-    scene.visit.ask_place()
+    scene.visit.ask_position()
     (asked,) = scene.said()
     assert isinstance(asked, AskPosition)
     assert not scene.settled()
@@ -54,21 +54,21 @@ def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None
     scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0))
     assert scene.settled()
     for end in (scene.relink, lambda: scene.visit.handle(VisitOver(7, OverCause.ENDED))):
-        scene.visit.ask_place()
+        scene.visit.ask_position()
         assert not scene.settled()
         end()
         assert scene.settled()
 
 
-def test_a_place_each_change_of_it_and_the_turn() -> None:
+def test_a_position_each_change_of_it_and_the_turn() -> None:
     scene = Scene()
     scene.join()
     scene.wait(2)
     scene.wait(1, PositionCause.CHANGED)
     scene.serve()
     assert scene.visit.events() == [
-        happened.Placed(position=2, operators=1),
-        happened.Placed(position=1, operators=1),
+        happened.PositionKnown(position=2, operators=1),
+        happened.PositionKnown(position=1, operators=1),
         happened.Served(turn=happened.Turn.CALLED, operator="bob"),
     ]
     assert scene.visit.stage is Stage.ACTIVE
@@ -86,14 +86,14 @@ def test_where_one_is() -> None:
     scene.join()
     scene.wait(3)
     scene.visit.events()
-    scene.visit.ask_place()
+    scene.visit.ask_position()
     assert isinstance(scene.said()[0], AskPosition)
     scene.wait(3, PositionCause.ASKED)
     scene.wait(3, PositionCause.ASKED, most=300)
     scene.serve(OperatorCause.ASKED)
     assert scene.visit.events() == [
-        happened.PlaceAnswered(position=3, estimate=None),
-        happened.PlaceAnswered(position=3, estimate=happened.Estimate(least=0, most=300)),
+        happened.PositionAnswered(position=3, estimate=None),
+        happened.PositionAnswered(position=3, estimate=happened.Estimate(least=0, most=300)),
         happened.ServedAnswered(),
     ]
 
@@ -124,7 +124,7 @@ def test_a_desk_that_will_not_have_us(reason: DeskRefusal) -> None:
     assert scene.disk == StoredVisit()
 
 
-def test_giving_a_place_up_for_a_new_request() -> None:
+def test_giving_a_position_up_for_a_new_request() -> None:
     scene = Scene()
     scene.join()
     scene.wait()
@@ -173,7 +173,7 @@ def test_a_call_that_was_missed_is_told() -> None:
     scene.wait(2, PositionCause.MISSED_CALL)
     assert scene.visit.events() == [
         happened.SentBack(why=happened.SentBackReason.CALL_MISSED),
-        happened.Placed(position=2, operators=1),
+        happened.PositionKnown(position=2, operators=1),
     ]
 
 
@@ -228,9 +228,9 @@ def test_sent_back_to_the_line() -> None:
     scene.serve(OperatorCause.HANDED_OVER)
     assert scene.visit.events() == [
         happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST),
-        happened.Placed(position=1, operators=1),
+        happened.PositionKnown(position=1, operators=1),
         happened.Served(turn=happened.Turn.CALLED, operator="bob"),
         happened.SentBack(why=happened.SentBackReason.HANDED_OVER),
-        happened.Placed(position=1, operators=1),
+        happened.PositionKnown(position=1, operators=1),
         happened.Served(turn=happened.Turn.HANDED_OVER, operator="bob"),
     ]

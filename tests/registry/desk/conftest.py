@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.registry.desk.hall import Hall
+from tests.registry.desk.help_desk import HelpDesk
 
 
 @pytest.fixture
-def hall() -> Hall:
-    hall = Hall()
-    hall.open()
-    return hall
+def help_desk() -> HelpDesk:
+    help_desk = HelpDesk()
+    help_desk.open()
+    return help_desk

@@ -13,7 +13,7 @@ from chatapp.wire.messages.desk import (
     TakeDuty,
     VisitOver,
 )
-from tests.registry.desk.hall import Hall, Visitor, Worker
+from tests.registry.desk.help_desk import HelpDesk, Visitor, Worker
 
 OPERATORS = ("ann", "bob", "cat")
 
@@ -27,9 +27,9 @@ class Crowd:
 
     def __init__(self, seed: int, count: int) -> None:
         self.chance = random.Random(seed)
-        self.hall = Hall(DeskSettings(operators=OPERATORS))
-        self.workers = [self.hall.operator(name) for name in OPERATORS]
-        self.visitors = [self.hall.joined(letters(number)) for number in range(count)]
+        self.help_desk = HelpDesk(DeskSettings(operators=OPERATORS))
+        self.workers = [self.help_desk.operator(name) for name in OPERATORS]
+        self.visitors = [self.help_desk.joined(letters(number)) for number in range(count)]
         self.by_visit = {one.visit: one for one in self.visitors}
         self.away: set[int] = set()
         self.shaken: set[int] = set()
@@ -62,7 +62,7 @@ class Crowd:
             self.ended.add(gone)
 
     def restart(self) -> None:
-        self.hall.restart()
+        self.help_desk.restart()
         for worker in self.workers:
             worker.come_back()
             worker.ask(TakeDuty(1, ""))
@@ -82,7 +82,7 @@ def test_a_thousand_visitors_are_served_in_order(seed: int) -> None:
         turns += 1
         worker: Worker = pending.chance.choice(pending.workers)
         worker.ask(CallNext(1, "", worker.client))
-        pending.hall.advance(1.0)
+        pending.help_desk.advance(1.0)
         pending.hear()
         if turns < 400:
             pending.shake()
@@ -96,7 +96,9 @@ def test_a_thousand_visitors_are_served_in_order(seed: int) -> None:
         if turns == 150:
             pending.restart()
         given_up = {
-            visit for visit in pending.away if visit not in pending.hall.rig.core._service.desk._queue.visits
+            visit
+            for visit in pending.away
+            if visit not in pending.help_desk.rig.core._service.desk._queue.visits
         }
         pending.ended |= given_up
         pending.away -= given_up

@@ -23,12 +23,12 @@ from chatapp.wire.messages.desk import (
     PositionReported,
     TakeDuty,
 )
-from tests.registry.desk.hall import PEERS, Hall, Visitor
+from tests.registry.desk.help_desk import PEERS, HelpDesk, Visitor
 
 
 def test_a_hand_over_passes_lines_and_note() -> None:
-    hall = Hall(PEERS)
-    ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined()
+    help_desk = HelpDesk(PEERS)
+    ann, bob, asha = help_desk.operator("ann"), help_desk.operator("bob"), help_desk.joined()
     ann.ask(CallNext(1, "", ann.client))
     bob.ask(TakeDuty(1, ""))
     asha.say("from asha")
@@ -53,14 +53,14 @@ def test_a_hand_over_passes_lines_and_note() -> None:
 
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_busy_operator_reads_later_who_handed_over(*, restarts: bool) -> None:
-    hall = Hall(PEERS)
-    ann, bob = hall.operator("ann"), hall.operator("bob")
-    asha, bela = hall.joined("Asha"), hall.joined("Bela")
+    help_desk = HelpDesk(PEERS)
+    ann, bob = help_desk.operator("ann"), help_desk.operator("bob")
+    asha, bela = help_desk.joined("Asha"), help_desk.joined("Bela")
     ann.ask(CallNext(1, "", ann.client))
     bob.ask(CallNext(1, "", bob.client))
     ann.ask(HandOver(2, ann.client, "bob"))
     if restarts:
-        hall.restart()
+        help_desk.restart()
         for one in (ann, bob, asha, bela):
             one.come_back()
     bob.hear()
@@ -70,9 +70,9 @@ def test_a_busy_operator_reads_later_who_handed_over(*, restarts: bool) -> None:
 
 
 def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> None:
-    hall = Hall(PEERS)
-    ann, bob = hall.operator("ann"), hall.operator("bob")
-    hall.joined("Asha"), hall.joined("Bela")
+    help_desk = HelpDesk(PEERS)
+    ann, bob = help_desk.operator("ann"), help_desk.operator("bob")
+    help_desk.joined("Asha"), help_desk.joined("Bela")
     ann.ask(CallNext(1, "", ann.client))
     bob.ask(CallNext(1, "", bob.client))
     ann.ask(HandOver(2, ann.client, "bob"))
@@ -89,9 +89,9 @@ def causes(visitor: Visitor) -> list[PositionCause | OperatorCause]:
 
 @pytest.mark.parametrize("is_free", [True, False])
 def test_nobody_waits_for_a_busy_operator_who_dies(*, is_free: bool) -> None:
-    hall = Hall(PEERS)
-    ann, bob = hall.operator("ann"), hall.operator("bob")
-    asha, bela = hall.joined("Asha"), hall.joined("Bela")
+    help_desk = HelpDesk(PEERS)
+    ann, bob = help_desk.operator("ann"), help_desk.operator("bob")
+    asha, bela = help_desk.joined("Asha"), help_desk.joined("Bela")
     ann.ask(CallNext(1, "", ann.client))
     bob.ask(CallNext(1, "", bob.client))
     ann.ask(HandOver(2, ann.client, "bob"))
@@ -105,14 +105,14 @@ def test_nobody_waits_for_a_busy_operator_who_dies(*, is_free: bool) -> None:
     else:
         assert causes(asha) == [PositionCause.OPERATOR_LOST]
     assert causes(bela) == []  # whom bob talks with has the time in which he may come back
-    hall.advance(16.0)
+    help_desk.advance(16.0)
     assert causes(bela) == [PositionCause.OPERATOR_LOST]
 
 
 @pytest.mark.parametrize("is_free", [True, False])
 def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: bool) -> None:
-    hall = Hall(PEERS)
-    ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined("Asha")
+    help_desk = HelpDesk(PEERS)
+    ann, bob, asha = help_desk.operator("ann"), help_desk.operator("bob"), help_desk.joined("Asha")
     ann.ask(CallNext(1, "", ann.client))
     bob.ask(TakeDuty(1, ""))
     ann.ask(HandOver(2, ann.client, "bob"))
@@ -130,8 +130,8 @@ def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: 
 
 
 def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() -> None:
-    hall = Hall(PEERS)
-    ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined("Asha")
+    help_desk = HelpDesk(PEERS)
+    ann, bob, asha = help_desk.operator("ann"), help_desk.operator("bob"), help_desk.joined("Asha")
     ann.ask(CallNext(1, "", ann.client))
     bob.ask(TakeDuty(1, ""))
     ann.ask(HandOver(2, ann.client, "bob"))
@@ -140,12 +140,12 @@ def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() ->
     bob.say(1, "hello")
     assert asha.texts == ["hello"]
     bob.drop()
-    hall.advance(10.0)
+    help_desk.advance(10.0)
     assert causes(asha) == []
     bob.come_back()
     heard = bob.hear()
     assert DutyStatus(True, "desk", 1) in heard
     assert [one.cause for one in heard if isinstance(one, ClientAssigned)] == [ClientCause.RETURNED]
     bob.drop()
-    hall.advance(16.0)
+    help_desk.advance(16.0)
     assert causes(asha) == [PositionCause.OPERATOR_LOST]

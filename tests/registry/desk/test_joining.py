@@ -12,63 +12,63 @@ from chatapp.wire.messages.desk import (
     PositionCause,
     PositionReported,
 )
-from tests.registry.desk.hall import Hall
+from tests.registry.desk.help_desk import HelpDesk
 
 
-def test_the_free_operator_gets_the_first_and_the_others_wait(hall: Hall) -> None:
-    asha, bela = hall.joined("Asha Rao"), hall.joined("Bela")
+def test_the_free_operator_gets_the_first_and_the_others_wait(help_desk: HelpDesk) -> None:
+    asha, bela = help_desk.joined("Asha Rao"), help_desk.joined("Bela")
     assert asha.last(OperatorAssigned) == OperatorAssigned(5, 1, OperatorCause.CONNECTED, "desk")
-    assert hall.shown()[1:4] == ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
+    assert help_desk.shown()[1:4] == ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
     assert bela.last(PositionReported) == PositionReported(5, 2, PositionCause.JOINED, 1, 1, 0, 0)
 
 
-def test_no_place_is_told_before_it_is_on_disk(hall: Hall) -> None:
-    hall.rig.auto_commit = False
-    asha = hall.joined()
+def test_no_position_is_told_before_it_is_on_disk(help_desk: HelpDesk) -> None:
+    help_desk.rig.auto_commit = False
+    asha = help_desk.joined()
     assert not any(isinstance(one, PositionReported | OperatorAssigned) for one in asha.hear())
-    hall.rig.commit()
-    hall.rig.commit()
+    help_desk.rig.commit()
+    help_desk.rig.commit()
     assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
-def test_a_full_disk_admits_nobody(hall: Hall) -> None:
-    hall.rig.store.full = True
-    asha = hall.joined()
+def test_a_full_disk_admits_nobody(help_desk: HelpDesk) -> None:
+    help_desk.rig.store.full = True
+    asha = help_desk.joined()
     assert asha.last(DeskRefused) == DeskRefused(5, DeskRefusal.NOT_SERVING)
-    hall.rig.store.full = False
+    help_desk.rig.store.full = False
     asha.join()
     assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
-def test_joining_again_with_the_ticket_is_the_same_place(hall: Hall) -> None:
-    hall.line_of("A", "B", "C")
-    bela = hall.joined("Bela")
-    again = hall.visitor("Somebody else")
+def test_joining_again_with_the_ticket_is_the_same_position(help_desk: HelpDesk) -> None:
+    help_desk.line_of("A", "B", "C")
+    bela = help_desk.joined("Bela")
+    again = help_desk.visitor("Somebody else")
     again.ticket = bela.ticket
     again.join()
     assert again.last(PositionReported).position == 3
-    assert "3. Bela, Depression" in hall.type(".room")[-1]
+    assert "3. Bela, Depression" in help_desk.type(".room")[-1]
 
 
-def test_joining_again_in_mid_session_brings_all_that_was_said_and_not_shown(hall: Hall) -> None:
-    asha = hall.joined()
-    hall.type("hello")
-    again = hall.visitor("Asha Rao")
+def test_joining_again_in_mid_session_brings_all_that_was_said_and_not_shown(help_desk: HelpDesk) -> None:
+    asha = help_desk.joined()
+    help_desk.type("hello")
+    again = help_desk.visitor("Asha Rao")
     again.ticket = asha.ticket
     again.join()
     assert again.texts == ["hello"]
 
 
-def test_the_last_issue_of_the_menu_is_one(hall: Hall) -> None:
-    asha = hall.visitor()
-    asha.join(issue=len(hall.settings.menu))
+def test_the_last_issue_of_the_menu_is_one(help_desk: HelpDesk) -> None:
+    asha = help_desk.visitor()
+    asha.join(issue=len(help_desk.settings.menu))
     assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
-def test_numbers_of_visits_go_on_after_a_restart(hall: Hall) -> None:
-    hall.line_of("Asha", "Bela")
-    hall.restart()
-    assert hall.joined("Cem").visit == 3
+def test_numbers_of_visits_go_on_after_a_restart(help_desk: HelpDesk) -> None:
+    help_desk.line_of("Asha", "Bela")
+    help_desk.restart()
+    assert help_desk.joined("Cem").visit == 3
 
 
 @pytest.mark.parametrize(
@@ -79,31 +79,31 @@ def test_numbers_of_visits_go_on_after_a_restart(hall: Hall) -> None:
         ({"queue": "other"}, DeskRefusal.NO_SUCH_QUEUE),
     ],
 )
-def test_a_bad_form_is_refused(hall: Hall, change: dict[str, object], reason: DeskRefusal) -> None:
-    asha = hall.visitor()
+def test_a_bad_form_is_refused(help_desk: HelpDesk, change: dict[str, object], reason: DeskRefusal) -> None:
+    asha = help_desk.visitor()
     asha.join(**change)  # type: ignore[arg-type]
     assert asha.last(DeskRefused).reason is reason
 
 
-def test_a_bad_name_is_refused(hall: Hall) -> None:
-    assert hall.joined("R2D2").last(DeskRefused).reason is DeskRefusal.BAD_FORM
+def test_a_bad_name_is_refused(help_desk: HelpDesk) -> None:
+    assert help_desk.joined("R2D2").last(DeskRefused).reason is DeskRefusal.BAD_FORM
 
 
-def test_one_link_has_one_visit(hall: Hall) -> None:
-    asha = hall.joined()
+def test_one_link_has_one_visit(help_desk: HelpDesk) -> None:
+    asha = help_desk.joined()
     asha.ask(JoinDesk(9, b"t" * 16, "", "Asha", "9876543210", 1))
     assert asha.last(DeskRefused) == DeskRefused(9, DeskRefusal.ONE_VISIT)
 
 
-def test_the_visits_of_one_address_have_a_cap(hall: Hall) -> None:
+def test_the_visits_of_one_address_have_a_cap(help_desk: HelpDesk) -> None:
     for _ in range(DESK_VISITS_PER_ADDRESS):
-        hall.joined(host="10.9.9.9")
-    assert hall.joined(host="10.9.9.9").last(DeskRefused).reason is DeskRefusal.ADDRESS_FULL
-    assert hall.joined(host="10.9.9.8").last(PositionReported).position == DESK_VISITS_PER_ADDRESS
+        help_desk.joined(host="10.9.9.9")
+    assert help_desk.joined(host="10.9.9.9").last(DeskRefused).reason is DeskRefusal.ADDRESS_FULL
+    assert help_desk.joined(host="10.9.9.8").last(PositionReported).position == DESK_VISITS_PER_ADDRESS
 
 
-def test_a_line_has_a_cap(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_has_a_cap(help_desk: HelpDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.registry.desk.visitors.DESK_WAITING_MAX", 3)
     assert DESK_WAITING_MAX > 1_000
-    hall.line_of("Active", "A", "B", "C")
-    assert hall.joined("D").last(DeskRefused).reason is DeskRefusal.LINE_FULL
+    help_desk.line_of("Active", "A", "B", "C")
+    assert help_desk.joined("D").last(DeskRefused).reason is DeskRefusal.LINE_FULL

@@ -16,7 +16,7 @@ from chatapp.wire.messages.desk import (
     ShowRoom,
     TakeDuty,
 )
-from tests.registry.desk.hall import Hall
+from tests.registry.desk.help_desk import HelpDesk
 
 SETTINGS = DeskSettings(queues=("desk", "Prüfung"), operators=("Ann", "Ömer"))
 SPELLINGS = ("Prüfung", "prüfung", "PRÜFUNG", "pru\u0308fung")
@@ -34,9 +34,9 @@ def test_another_name_is_not_a_queue(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> None:
-    hall = Hall(SETTINGS)
-    ann = hall.operator("ann")
-    asha = hall.visitor()
+    help_desk = HelpDesk(SETTINGS)
+    ann = help_desk.operator("ann")
+    asha = help_desk.visitor()
     asha.join(queue=name)
     assert asha.last(PositionReported).position == 1
     ann.ask(ShowRoom(1, name))
@@ -51,20 +51,20 @@ def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> N
 
 
 def test_a_queue_whose_name_is_written_otherwise_since_the_last_start_is_the_same() -> None:
-    hall = Hall(SETTINGS)
-    hall.visitor().join(queue="prüfung")
-    hall.rig.desk = DeskSettings(queues=("desk", "PRÜFUNG"), operators=SETTINGS.operators)
-    hall.restart()
-    ann = hall.operator("Ann")
+    help_desk = HelpDesk(SETTINGS)
+    help_desk.visitor().join(queue="prüfung")
+    help_desk.rig.desk = DeskSettings(queues=("desk", "PRÜFUNG"), operators=SETTINGS.operators)
+    help_desk.restart()
+    ann = help_desk.operator("Ann")
     ann.ask(ShowRoom(1, "prüfung"))
     room = ann.last(RoomShown)
     assert (room.queue, len(room.waiting)) == ("PRÜFUNG", 1)
 
 
 def test_an_operator_is_found_in_whatever_case() -> None:
-    hall = Hall(SETTINGS)
-    ann, omer = hall.operator("ANN"), hall.operator("ömer")
-    hall.joined()
+    help_desk = HelpDesk(SETTINGS)
+    ann, omer = help_desk.operator("ANN"), help_desk.operator("ömer")
+    help_desk.joined()
     for one in (ann, omer):
         one.ask(TakeDuty(1, ""))
     ann.hear()

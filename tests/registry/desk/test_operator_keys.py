@@ -9,7 +9,7 @@ from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import NAME_KEPT_FOR
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 
@@ -23,12 +23,12 @@ def rig_for(store: MemoryStore | None = None, desk: DeskSettings = DESK, *, invi
 
 def tries(rig: Rig, name: str, code: JoinCode | None = None) -> RefusalReason | None:
     """Return why a newcomer with this code alone is refused under a name."""
-    hand = rig.hand(name)
-    cookie = hand.hello()
+    peer = rig.peer(name)
+    cookie = peer.hello()
     rig.operator_code = lambda name: None  # type: ignore[method-assign]
-    rig.receive(hand.register_bytes(cookie, code=code), hand.address)
+    rig.receive(peer.register_bytes(cookie, code=code), peer.address)
     del rig.operator_code
-    answer = hand.answer()
+    answer = peer.answer()
     return answer.reason if isinstance(answer, Refused) else None
 
 
@@ -36,8 +36,8 @@ def code_of(rig: Rig, key: str = "bob") -> JoinCode:
     return rig.core.operators.codes[key]
 
 
-def includes(rig: Rig, hand: Hand) -> bool:
-    return rig.core.operators.includes(hand.id)
+def includes(rig: Rig, peer: LinkedPeer) -> bool:
+    return rig.core.operators.includes(peer.id)
 
 
 @pytest.mark.parametrize("invite_only", [False, True])
@@ -49,7 +49,7 @@ def test_a_listed_name_that_nobody_bears_is_had_with_its_code_and_once(invite_on
     assert tries(rig, "bob", code_of(rig, "eve")) is RefusalReason.BAD_CODE
     assert tries(rig, "bob", WRONG) is RefusalReason.BAD_CODE
     code = code_of(rig)
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register(code=code)
     assert includes(rig, bob)
     assert tries(rig, "bob", code) is (RefusalReason.BAD_CODE if invite_only else RefusalReason.NAME_TAKEN)
@@ -64,12 +64,12 @@ def test_what_looks_like_a_kept_name_is_nobodys() -> None:
 
 def test_a_name_whose_look_alike_is_taken_has_no_code() -> None:
     rig = rig_for(desk=DeskSettings())
-    rig.hand("b0b").register()
+    rig.peer("b0b").register()
     rig.desk = DESK
     rig.restart()
     assert list(rig.core.operators.codes) == ["eve"]
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
-    again = rig.hands[0]
+    again = rig.peers[0]
     again.renew()
     again.register()
     assert rig.core._service.directory.person(again.id) is not None
@@ -153,7 +153,7 @@ def test_a_name_that_the_disk_did_not_take_is_kept_on() -> None:
 def test_an_operator_is_listed_by_key() -> None:
     rig = rig_for(desk=DeskSettings())
     bob, carol = rig.member("bob"), rig.member("carol")
-    nameless = rig.hand("dave")
+    nameless = rig.peer("dave")
     rig.desk = DeskSettings(operators=(fingerprint(bob.id), fingerprint(nameless.id)))
     rig.restart()
     assert includes(rig, bob)
@@ -164,7 +164,7 @@ def test_an_operator_is_listed_by_key() -> None:
 
 def test_an_operators_name_is_not_released_while_it_is_listed() -> None:
     rig = rig_for()
-    rig.hand("bob").register()
+    rig.peer("bob").register()
     rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
     ((_, answer),) = rig.core.take_admin_answers()
     assert answer.refusal is AdminRefusal.OPERATOR_NAME

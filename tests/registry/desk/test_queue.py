@@ -203,7 +203,7 @@ def test_who_was_away_when_called_is_before_those_who_joined_since() -> None:
 
 
 @pytest.mark.parametrize("restarts", [True, False])
-def test_a_place_survives_the_renumbering_of_the_line(*, restarts: bool) -> None:
+def test_a_position_survives_the_renumbering_of_the_line(*, restarts: bool) -> None:
     """Repeated moves into one position use up the ranks there; the visitor served next still has a unique rank."""
     queue, visits = desk(1, 2, 3, 4, 5)
     for who in OPERATORS[1:]:
@@ -317,7 +317,7 @@ def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> 
     assert called(again) == [1]
 
 
-def test_moves_into_one_place_renumber_everybody_when_the_gap_is_used_up() -> None:
+def test_moves_into_one_position_renumber_everybody_when_the_gap_is_used_up() -> None:
     line = WaitingLine()
     visits = [visit(number) for number in range(1, 5)]
     for one in visits:

@@ -41,37 +41,37 @@ class Witness:
         self.lines[one.queue].remove(one.number)
         self.lines[one.queue].insert(to - 1, one.number)
         self._put_back.discard(one.number)
-        self._place(one)
+        self._reorder(one)
 
-    def _place(self, one: Visit) -> None:
-        """Put a visit right behind its predecessor in line; at the head, before those being served as well."""
+    def _reorder(self, one: Visit) -> None:
+        """Put a visit into the order right behind its predecessor in line; at the head, before those served as well."""
         line, order = self.lines[one.queue], self._order[one.queue]
         order.remove(one.number)
         at = line.index(one.number)
         order.insert(order.index(line[at - 1]) + 1 if at else 0, one.number)
 
     def _restore(self, one: Visit) -> None:
-        """Restore a place: behind visits that were before it, and visits put back that came earlier."""
+        """Restore a position: behind visits that were before it, and visits put back that came earlier."""
         line, order = self.lines[one.queue], self._order[one.queue]
-        place = order.index(one.number)
+        position = order.index(one.number)
         before = [
             at
             for at, number in enumerate(line)
-            if (number < one.number if number in self._put_back else order.index(number) < place)
+            if (number < one.number if number in self._put_back else order.index(number) < position)
         ]
         line.insert(before[-1] + 1 if before else 0, one.number)
         if [number for number in order if number in line] != line:
-            self._place(one)
+            self._reorder(one)
 
     def _lift(self, one: Visit) -> None:
         """Put a visit at the head: behind visits put back that came earlier, before those that came later."""
         line = self.lines[one.queue]
         others = [number for number in line if number in self._put_back]
         earlier = [number for number in others if number < one.number]
-        place = line.index(earlier[-1]) + 1 if earlier else line.index(others[0]) if others else 0
-        line.insert(place, one.number)
+        position = line.index(earlier[-1]) + 1 if earlier else line.index(others[0]) if others else 0
+        line.insert(position, one.number)
         self._put_back.add(one.number)
-        self._place(one)
+        self._reorder(one)
 
     def waits_for(self, one: Visit, who: OperatorId) -> None:
         """The visit was handed over to a busy operator."""

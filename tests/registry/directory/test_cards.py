@@ -2,14 +2,14 @@
 
 from chatapp.wire.address import Address
 from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused, Welcome
-from tests.registry.hand import table_of
+from tests.registry.linked_peer import table_of
 from tests.registry.rig import Rig, row_of
 
 ELSEWHERE = Address("10.7.7.7", 7)
 
 
 def test_a_lower_counter_is_refused_also_after_a_restart(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     old = bob.card
     bob.register()
     bob.renew()
@@ -22,7 +22,7 @@ def test_a_lower_counter_is_refused_also_after_a_restart(rig: Rig) -> None:
 
 
 def test_a_register_replayed_from_elsewhere_changes_nothing(rig: Rig) -> None:
-    bob, ann = rig.hand("bob"), rig.member("ann")
+    bob, ann = rig.peer("bob"), rig.member("ann")
     data = bob.register_bytes(bob.hello())
     rig.receive(data, bob.address)
     assert isinstance(bob.answer(), Welcome)
@@ -34,7 +34,7 @@ def test_a_register_replayed_from_elsewhere_changes_nothing(rig: Rig) -> None:
 
 
 def test_a_repeated_register_is_answered_again_and_changes_nothing(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     data = bob.register_bytes(bob.hello())
     rig.receive(data, bob.address)
     first = bob.answer()
@@ -45,7 +45,7 @@ def test_a_repeated_register_is_answered_again_and_changes_nothing(rig: Rig) -> 
 
 
 def test_a_repeated_register_brings_nobody_back_who_has_left(rig: Rig) -> None:
-    bob, ann = rig.hand("bob"), rig.member("ann")
+    bob, ann = rig.peer("bob"), rig.member("ann")
     cookie = bob.hello()
     data = bob.register_bytes(cookie)
     rig.receive(data, bob.address)
@@ -72,7 +72,7 @@ def test_a_newer_card_replaces_the_older_and_the_link_stays(rig: Rig) -> None:
 
 def test_the_session_before_a_new_registration_is_honoured_for_a_minute(rig: Rig) -> None:
     """Clause 5.2."""
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     assert bob.ping()
     held, later = bob.seal(Ping(8)), bob.seal(Ping(9))
@@ -88,7 +88,7 @@ def test_the_session_before_a_new_registration_is_honoured_for_a_minute(rig: Rig
 
 def test_nothing_of_an_earlier_registration_opens_a_session(rig: Rig) -> None:
     """Clause 5.2: the nonce of the REGISTER is its context. The registry may have been started anew in between."""
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     opening = bob.seal(Ping(1))
     rig.restart()

@@ -14,7 +14,7 @@ ELSEWHERE = Address("10.99.0.1", 9_999)
 
 
 def test_a_lease_without_signs_of_life_ends(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     rig.advance(29.0)
     assert row_of(rig, bob).online
@@ -23,7 +23,7 @@ def test_a_lease_without_signs_of_life_ends(rig: Rig) -> None:
 
 
 def test_pings_keep_the_lease_and_tell_the_version(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     for _ in range(5):
         rig.advance(20.0)
@@ -177,7 +177,7 @@ def test_since_is_the_time_of_the_last_change(rig: Rig) -> None:
 
 
 def test_an_opened_datagram_moves_its_sender(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     rig.receive(bob.seal(Ping(1)), ELSEWHERE)
     row = row_of(rig, bob)
@@ -186,7 +186,7 @@ def test_an_opened_datagram_moves_its_sender(rig: Rig) -> None:
 
 
 def test_an_old_datagram_moves_nobody_and_is_not_answered_there(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     held_back = bob.seal(Ping(1))
     bob.ping()
@@ -196,7 +196,7 @@ def test_an_old_datagram_moves_nobody_and_is_not_answered_there(rig: Rig) -> Non
 
 
 def test_one_datagram_has_one_answer(rig: Rig) -> None:
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     bob.register()
     rig.receive(bob.seal(*[Ping(1)] * DATAGRAM_FRAMES_MAX), bob.address)
     assert len(bob.heard()) == 1

@@ -2,15 +2,15 @@
 
 from chatapp.wire import limits
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused, Welcome
-from tests.registry.hand import Hand, table_of
-from tests.registry.renametalk import card, comes_in
+from tests.registry.linked_peer import LinkedPeer, table_of
+from tests.registry.rename_requests import card, comes_in
 from tests.registry.rig import Rig
 
 
 class TestByRegister:
     """A peer that crashed between two steps registers under the new name."""
 
-    def test_it_is_a_change_of_name(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_it_is_a_change_of_name(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         ann.drop_link()
         ann.name = "anna"
         ann.renew()
@@ -21,14 +21,14 @@ class TestByRegister:
         rig.restart()
         assert isinstance(ann.register(), Welcome)
 
-    def test_a_taken_name_is_refused(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_taken_name_is_refused(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         ann.name = "bob"
         ann.renew()
         answer = ann.register()
         assert isinstance(answer, Refused)
         assert answer.reason is RefusalReason.NAME_TAKEN
 
-    def test_a_full_disk_refuses(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_full_disk_refuses(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         rig.store.full = True
         ann.name = "anna"
         ann.renew()
@@ -37,7 +37,7 @@ class TestByRegister:
         assert answer.reason is RefusalReason.NOT_SERVING
         assert set(table_of(bob)) == {"ann", "bob"}
 
-    def test_repeats_while_the_disk_works_are_answered_once(self, rig: Rig, ann: Hand) -> None:
+    def test_repeats_while_the_disk_works_are_answered_once(self, rig: Rig, ann: LinkedPeer) -> None:
         ann.name = "anna"
         ann.renew()
         datagram = ann.register_bytes(ann.hello())
@@ -48,7 +48,7 @@ class TestByRegister:
         welcomes = [data for data in rig.take(ann.address) if data[0] == 4]
         assert len(welcomes) == 1
 
-    def test_too_often(self, rig: Rig, ann: Hand) -> None:
+    def test_too_often(self, rig: Rig, ann: LinkedPeer) -> None:
         for number in range(limits.RENAMES_BURST + 1):
             ann.name = f"ann{number}"
             ann.renew()
@@ -56,7 +56,9 @@ class TestByRegister:
         assert isinstance(answer, Refused)
         assert answer.reason is RefusalReason.FULL
 
-    def test_the_newest_card_wins_whichever_way_it_came(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_the_newest_card_wins_whichever_way_it_came(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         """A Rename waits for the disk when the peer restarts under its former name."""
         rig.auto_commit = False
         ann.send(Rename(1, card(ann, "anna")))

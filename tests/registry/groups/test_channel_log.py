@@ -4,9 +4,9 @@ from chatapp.wire.framing import unpack_group
 from chatapp.wire.limits import GROUP_KEPT_FOR
 from chatapp.wire.messages.rooms import CHANNEL, FetchGroup, GroupAccepted, GroupPage
 from chatapp.wire.sealing import GroupKey
-from tests.registry.hand import Hand
+from tests.registry.group_requests import page
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
-from tests.registry.roomtalk import page
 
 
 def texts(answer: GroupPage) -> list[bytes]:
@@ -16,7 +16,7 @@ def texts(answer: GroupPage) -> list[bytes]:
 
 
 class TestPast:
-    def test_who_was_away_gets_what_others_said(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_who_was_away_gets_what_others_said(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         start = rig.core._service.channel.group.position
         bob.drop_link()
         for number in range(3):
@@ -29,7 +29,7 @@ class TestPast:
         assert page(ann, CHANNEL, start).lines == [], "one's own lines are not among them"
 
     def test_lines_of_earlier_epochs_and_runs_come_with_their_keys(
-        self, rig: Rig, ann: Hand, bob: Hand
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         epochs = [ann.epoch]
         ann.send_raw(ann.line("first"))
@@ -49,7 +49,7 @@ class TestPast:
         for text, opened in zip((b"first", b"second", b"third"), texts(answer), strict=True):
             assert text in opened
 
-    def test_a_position_is_never_given_twice(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_position_is_never_given_twice(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         """A line was shown and lost with the disk: no other line may get its position."""
         ann.send_raw(ann.line("lost"))
         ((lost, _),) = bob.relayed()
@@ -65,7 +65,7 @@ class TestPast:
         bob.attach()
         assert len(page(bob, CHANNEL, lost).lines) == 1
 
-    def test_newcomers_do_not_get_what_was_said_before_they_came(self, rig: Rig, ann: Hand) -> None:
+    def test_newcomers_do_not_get_what_was_said_before_they_came(self, rig: Rig, ann: LinkedPeer) -> None:
         ann.send_raw(ann.line("before"))
         eve = rig.member("eve")
         ann.send_raw(ann.line("after"))
@@ -75,7 +75,7 @@ class TestPast:
         eve.attach()
         assert len(page(eve, CHANNEL).lines) == 1
 
-    def test_a_page_ends_and_the_next_goes_on(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_page_ends_and_the_next_goes_on(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         for _ in range(5):
             ann.send_raw(ann.line("x" * 20_000))
         bob.relayed()
@@ -85,7 +85,7 @@ class TestPast:
         third = page(bob, CHANNEL, second.position)
         assert (len(second.lines), len(third.lines), third.more) == (2, 1, False)
 
-    def test_lines_that_the_disk_lost_are_left_out(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_lines_that_the_disk_lost_are_left_out(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         for text in ("one", "two"):
             ann.send_raw(ann.line(text))
         lines = rig.store._state.groups[CHANNEL].lines
@@ -94,8 +94,8 @@ class TestPast:
         assert len(answer.lines) == 1
         assert answer.position == rig.core._service.channel.group.position
 
-    def test_old_lines_go(self, rig: Rig, ann: Hand) -> None:
-        bob = rig.hand("bob")
+    def test_old_lines_go(self, rig: Rig, ann: LinkedPeer) -> None:
+        bob = rig.peer("bob")
         bob.register()
         ann.send_raw(ann.line("old"))
         rig.now += GROUP_KEPT_FOR
@@ -107,7 +107,7 @@ class TestPast:
         stored = rig.store.load().groups[CHANNEL]
         assert not stored.lines
 
-    def test_another_group_is_not_there(self, rig: Rig, ann: Hand) -> None:
+    def test_another_group_is_not_there(self, rig: Rig, ann: LinkedPeer) -> None:
         assert ann.ask(FetchGroup("#room", 0)) == []
 
 

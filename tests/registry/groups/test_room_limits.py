@@ -16,28 +16,28 @@ from chatapp.wire.messages.rooms import (
     RoomRefused,
     RoomsListed,
 )
-from tests.registry.hand import Hand
+from tests.registry.group_requests import HERE, back, entered, page, texts
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
-from tests.registry.roomtalk import HERE, back, entered, page, texts
 
 
 class TestListing:
-    def test_rooms_with_somebody_in_them_by_name(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_rooms_with_somebody_in_them_by_name(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         eve = rig.member("eve")
-        for hand, room in ((ann, "tea"), (bob, "Coffee"), (eve, "tea")):
-            entered(hand, room)
+        for peer, room in ((ann, "tea"), (bob, "Coffee"), (eve, "tea")):
+            entered(peer, room)
         joe = rig.member("joe")
         assert joe.ask(ListRooms(3)) == [RoomsListed(3, [RoomInfo("#Coffee", 1), RoomInfo("#tea", 2)])]
         bob.drop_link()
         assert joe.ask(ListRooms(4)) == [RoomsListed(4, [RoomInfo("#tea", 2)])]
 
     def test_where_there_are_too_many_the_fullest_are_listed(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.rooms.ROOM_LIST_MAX", 60)
         eve, joe = rig.member("eve"), rig.member("joe")
-        for hand, room in ((ann, "a"), (bob, "b"), (eve, "z"), (joe, "z")):
-            entered(hand, room)
+        for peer, room in ((ann, "a"), (bob, "b"), (eve, "z"), (joe, "z")):
+            entered(peer, room)
         (listed,) = [one for one in joe.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
         assert listed.rooms == [RoomInfo("#a", 1), RoomInfo("#b", 1), RoomInfo("#z", 2)]
         monkeypatch.setattr("chatapp.registry.groups.rooms.ROOM_LIST_MAX", 40)
@@ -48,7 +48,7 @@ class TestListing:
 
 class TestCaps:
     def test_a_room_that_is_full(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.rooms.ROOM_MEMBERS_MAX", 2)
         eve = rig.member("eve")
@@ -67,7 +67,7 @@ class TestCaps:
         assert len(encode(RoomEntered(2**32 - 1, "#" + "x" * 32, members, 2**63 - 1, 2**63 - 1))) < 40_000
 
     def test_rooms_in_all_and_the_deserted_make_way(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.rooms.ROOMS_MAX", 2)
         eve = rig.member("eve")
@@ -79,7 +79,7 @@ class TestCaps:
         assert set(rig.store.load().groups) == {"channel", "#one", "#three"}
 
     def test_rooms_that_one_identity_may_make(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for number in range(limits.ROOMS_MADE_BURST):
             entered(ann, f"room{number}")
@@ -93,21 +93,23 @@ class TestCaps:
     def test_rooms_that_may_be_made_from_one_address(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         answers = []
         for number in range(limits.ROOMS_MADE_PER_ADDRESS_BURST + 1):
-            hand = rig.hand(f"user{number}", host="10.9.9.9")
-            hand.register()
-            hand.attach()
-            answers.append(hand.enter(f"room{number}"))
+            peer = rig.peer(f"user{number}", host="10.9.9.9")
+            peer.register()
+            peer.attach()
+            answers.append(peer.enter(f"room{number}"))
         assert answers.pop() == RoomRefused(0, RoomRefusal.TOO_OFTEN)
         assert all(isinstance(answer, RoomEntered) for answer in answers)
 
-    def test_entering_over_and_over(self, rig: Rig, ann: Hand) -> None:
+    def test_entering_over_and_over(self, rig: Rig, ann: LinkedPeer) -> None:
         answers = [ann.enter("tea") for _ in range(limits.ROOM_ENTRIES_BURST + 1)]
         assert answers[-1] == RoomRefused(0, RoomRefusal.TOO_OFTEN)
         assert all(isinstance(answer, RoomEntered) for answer in answers[:-1])
         rig.advance(limits.ROOM_ENTRIES_SPAN)
         entered(ann, "tea")
 
-    def test_lines_of_a_room(self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_lines_of_a_room(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.room.ROOM_LINES_MAX", 10)
         entered(ann, "tea")
         entered(bob, "tea")
@@ -118,13 +120,13 @@ class TestCaps:
         assert kept[-1] == b"\xa3029"
 
     def test_flooding_a_room_takes_nothing_from_absent_members(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.room.ROOM_LINES_MAX", 10)
-        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(3)]
+        pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(3)]
         back(rig, *pending)
-        for hand in (ann, bob, *pending):
-            entered(hand, "tea")
+        for peer in (ann, bob, *pending):
+            entered(peer, "tea")
         bob.drop_link()
         ann.say("abc")
         for number in range(30):
@@ -148,35 +150,37 @@ class TestShares:
         return Rig()
 
     @pytest.fixture
-    def pending(self, rig: Rig) -> list[Hand]:
+    def pending(self, rig: Rig) -> list[LinkedPeer]:
         """Let people of one address make as many rooms as they may, and leave."""
-        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(5)]
+        pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(5)]
         back(rig, *pending)
-        for hand in pending[:4]:
-            entered(hand, f"room-of-{hand.name}")
+        for peer in pending[:4]:
+            entered(peer, f"room-of-{peer.name}")
         assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
-        for hand in pending:
-            hand.drop_link()
+        for peer in pending:
+            peer.drop_link()
         return pending
 
-    def test_a_network_holds_half_of_them(self, rig: Rig, pending: list[Hand], ann: Hand) -> None:
+    def test_a_network_holds_half_of_them(self, rig: Rig, pending: list[LinkedPeer], ann: LinkedPeer) -> None:
         entered(ann, "tea")
         back(rig, pending[4])
         assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
         entered(pending[4], "tea")
 
-    def test_also_after_a_restart(self, rig: Rig, pending: list[Hand], ann: Hand) -> None:
+    def test_also_after_a_restart(self, rig: Rig, pending: list[LinkedPeer], ann: LinkedPeer) -> None:
         rig.restart()
         back(rig, pending[4], ann)
         assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
         entered(ann, "tea")
 
-    def test_who_leaves_gives_a_place_back(self, rig: Rig, pending: list[Hand]) -> None:
+    def test_who_leaves_gives_a_place_back(self, rig: Rig, pending: list[LinkedPeer]) -> None:
         back(rig, pending[0], pending[4])
         pending[0].ask(LeaveRoom(1))
         entered(pending[4], "more")
 
-    def test_a_room_is_counted_with_its_oldest_member(self, rig: Rig, pending: list[Hand], ann: Hand) -> None:
+    def test_a_room_is_counted_with_its_oldest_member(
+        self, rig: Rig, pending: list[LinkedPeer], ann: LinkedPeer
+    ) -> None:
         back(rig, pending[0], pending[4])
         room = pending[0].name
         entered(ann, f"room-of-{room}")
@@ -184,27 +188,27 @@ class TestShares:
         entered(pending[4], "more")
         assert pending[0].enter("another") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
 
-    def test_an_entry_that_the_disk_refuses_holds_no_place(self, rig: Rig, ann: Hand) -> None:
+    def test_an_entry_that_the_disk_refuses_holds_no_place(self, rig: Rig, ann: LinkedPeer) -> None:
         rig.store.full = True
         for _ in range(3):
             assert ann.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
         assert rig.core._service.rooms._caps._shares.held == 0
 
     def test_a_crowd_that_is_away_keeps_nobody_out_of_a_full_room(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.rooms.ROOM_MEMBERS_MAX", 5)
         entered(ann, "tea")
-        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(4)]
+        pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(4)]
         back(rig, *pending)
-        for hand in pending:
-            entered(hand, "tea")
+        for peer in pending:
+            entered(peer, "tea")
         assert bob.enter("tea") == RoomRefused(0, RoomRefusal.ROOM_FULL), "all of them are here"
         pending[2].drop_link()
         rig.advance(5.0)
         ann.drop_link()
         pending[1].drop_link()
-        late = rig.hand("late", host="10.9.9.9")
+        late = rig.peer("late", host="10.9.9.9")
         back(rig, late)
         assert late.enter("tea") == RoomRefused(0, RoomRefusal.ROOM_FULL), (
             "nobody makes way for their own network"
@@ -216,14 +220,14 @@ class TestShares:
 
 
 class TestErasing:
-    def test_a_room_goes_with_its_last_member_and_line(self, rig: Rig, ann: Hand) -> None:
+    def test_a_room_goes_with_its_last_member_and_line(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "tea")
         ann.ask(LeaveRoom(1))
         rig.advance(61.0)
         assert list(rig.store.load().groups) == ["channel"]
         assert len(rig.core._service.rooms.index) == 0
 
-    def test_lines_keep_it_for_seven_days(self, rig: Rig, ann: Hand) -> None:
+    def test_lines_keep_it_for_seven_days(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "Tea")
         ann.say("hello")
         ann.ask(LeaveRoom(1))
@@ -232,7 +236,7 @@ class TestErasing:
         rig.advance(200.0)
         assert list(rig.store.load().groups) == ["channel"]
 
-    def test_a_room_created_again_is_another_room(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_room_created_again_is_another_room(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         before = entered(ann, "tea")
         key = ann.room_key
         ann.ask(LeaveRoom(1))
@@ -244,7 +248,7 @@ class TestErasing:
         assert bob.room_key.epoch > key.epoch
 
     def test_the_key_of_a_room_goes_with_its_first_member_whom_the_disk_takes(
-        self, rig: Rig, ann: Hand, bob: Hand
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         """The disk could not store the room's creator, and a second person asked to enter meanwhile."""
         rig.auto_commit = False
@@ -257,7 +261,7 @@ class TestErasing:
         assert [kept.group for kept in rig.store.load().members] == ["#tea"]
         assert rig.store.load().groups["#tea"].keys
 
-    def test_two_of_one_name_on_the_disk_become_one(self, rig: Rig, ann: Hand) -> None:
+    def test_two_of_one_name_on_the_disk_become_one(self, rig: Rig, ann: LinkedPeer) -> None:
         """The disk was full when the first room was erased."""
         entered(ann, "tea")
         ann.ask(LeaveRoom(1))

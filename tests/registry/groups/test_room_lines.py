@@ -13,16 +13,18 @@ from chatapp.wire.messages.rooms import (
     LeaveRoom,
     RoomMember,
 )
-from tests.registry.hand import Hand
+from tests.registry.group_requests import AWAY, HERE, back, entered, page, texts
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
-from tests.registry.roomtalk import AWAY, HERE, back, entered, page, texts
 
 
 class TestSpeaking:
-    def test_a_line_goes_to_all_who_are_here_as_it_came(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_line_goes_to_all_who_are_here_as_it_came(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         eve, joe = rig.member("eve"), rig.member("joe")
-        for hand in (ann, bob, eve):
-            entered(hand, "tea")
+        for peer in (ann, bob, eve):
+            entered(peer, "tea")
         line = ann.say("hello")
         ((position, at_bob),) = bob.relayed()
         assert at_bob == line
@@ -32,10 +34,10 @@ class TestSpeaking:
         assert [(one.group, one.position) for one in accepted] == [("#tea", position)]
         assert ann.relayed() == []
 
-    def test_all_links_get_one_bytes_object(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_all_links_get_one_bytes_object(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         eve = rig.member("eve")
-        for hand in (ann, bob, eve):
-            entered(hand, "tea")
+        for peer in (ann, bob, eve):
+            entered(peer, "tea")
         rig.advance(2.0)
         ann.changes()
         assert ann.room_key is not None
@@ -48,7 +50,7 @@ class TestSpeaking:
         )
         assert first is second
 
-    def test_lines_of_one_turn_come_in_order(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_lines_of_one_turn_come_in_order(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         """A reader needs its entry, the key, and lines of the room and of the channel in the order in which they were
         made."""
         entered(ann, "tea")
@@ -70,14 +72,16 @@ class TestSpeaking:
         assert [frame for frame in said if frame in lines] == lines
         assert len(said) == 4
 
-    def test_a_newcomer_is_known_before_their_first_line(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_newcomer_is_known_before_their_first_line(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.say("hello")
         assert ann.changes() == {bob.id: HERE}
         assert len(ann.relayed()) == 1
 
-    def test_strangers_speak_and_read_nothing(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_strangers_speak_and_read_nothing(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         bob.room_key = ann.room_key
         bob.say("let me in")
@@ -88,7 +92,9 @@ class TestSpeaking:
         assert bob.ask(FetchGroup("#milk", 0)) == []
         assert rig.core.dropped[DropReason.UNKNOWN_GROUP] == 1
 
-    def test_nothing_from_before_one_came_is_handed_out(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_nothing_from_before_one_came_is_handed_out(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         ann.say("old")
         answer = entered(bob, "tea")
@@ -100,7 +106,7 @@ class TestSpeaking:
         entered(bob, "tea")
         assert page(bob, "#tea").lines == [], "once gone, one is a newcomer"
 
-    def test_a_full_disk_refuses_a_line(self, rig: Rig, ann: Hand) -> None:
+    def test_a_full_disk_refuses_a_line(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "tea")
         ann.notices()
         rig.store.full = True
@@ -110,7 +116,9 @@ class TestSpeaking:
 
 
 class TestKeys:
-    def test_a_newcomer_brings_a_new_key_not_oftener_than_every_second(self, rig: Rig, ann: Hand) -> None:
+    def test_a_newcomer_brings_a_new_key_not_oftener_than_every_second(
+        self, rig: Rig, ann: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         first = ann.room_key
         assert first is not None
@@ -125,14 +133,16 @@ class TestKeys:
         rig.advance(10.0)
         assert [notice for notice in ann.notices() if isinstance(notice, GroupGranted)] == []
 
-    def test_the_key_before_serves_meanwhile(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_the_key_before_serves_meanwhile(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
         ann.say("under the first key")
         assert len(bob.relayed()) == 1
 
-    def test_a_key_on_its_way_to_a_slow_disk_has_no_successor(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_key_on_its_way_to_a_slow_disk_has_no_successor(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.auto_commit = False
@@ -149,7 +159,9 @@ class TestKeys:
 
 
 class TestRestart:
-    def test_members_lines_and_places_outlive_a_crash(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_members_lines_and_places_outlive_a_crash(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "Tea")
         first = entered(bob, "tea")
         ann.say("one")
@@ -167,7 +179,7 @@ class TestRestart:
         assert len(bob.relayed()) == 1
 
     def test_who_did_not_come_back_in_the_life_between_missed_what_was_said_in_it(
-        self, rig: Rig, ann: Hand, bob: Hand
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
@@ -179,7 +191,7 @@ class TestRestart:
         back(rig, bob)
         assert entered(bob, "tea").missed == 1
 
-    def test_who_left_is_out_after_a_restart_too(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_who_left_is_out_after_a_restart_too(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.ask(LeaveRoom(1))

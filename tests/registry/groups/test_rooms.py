@@ -17,13 +17,13 @@ from chatapp.wire.messages.rooms import (
     RoomRefusal,
     RoomRefused,
 )
-from tests.registry.hand import Hand
+from tests.registry.group_requests import AWAY, GONE, HERE, NEWS, back, entered, page, texts
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
-from tests.registry.roomtalk import AWAY, GONE, HERE, NEWS, back, entered, page, texts
 
 
 class TestEntering:
-    def test_a_room_is_made_by_entering_it(self, rig: Rig, ann: Hand) -> None:
+    def test_a_room_is_made_by_entering_it(self, rig: Rig, ann: LinkedPeer) -> None:
         notices = ann.ask(EnterRoom(5, "Lobby"))
         answer, granted = notices
         assert isinstance(answer, RoomEntered)
@@ -36,7 +36,7 @@ class TestEntering:
         )
 
     def test_its_name_is_compared_by_its_key_and_shown_as_its_maker_wrote_it(
-        self, ann: Hand, bob: Hand
+        self, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         entered(ann, "Lobby")
         answer = entered(bob, "lOBBY")
@@ -44,10 +44,12 @@ class TestEntering:
         assert answer.members == [RoomMember(ann.id, HERE)]
 
     @pytest.mark.parametrize("name", ["", "two words", "#lobby", "a/b", "server", "x\n"])
-    def test_an_invalid_name_is_not_a_room(self, ann: Hand, name: str) -> None:
+    def test_an_invalid_name_is_not_a_room(self, ann: LinkedPeer, name: str) -> None:
         assert ann.ask(EnterRoom(1, name)) == [RoomRefused(1, RoomRefusal.BAD_NAME)]
 
-    def test_others_hear_of_it_and_the_newcomer_does_not(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_others_hear_of_it_and_the_newcomer_does_not(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(NEWS)
@@ -55,7 +57,7 @@ class TestEntering:
         assert bob.changes() == {}
 
     def test_once_more_is_answered_again_and_announced_to_nobody(
-        self, rig: Rig, ann: Hand, bob: Hand
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         entered(ann, "tea")
         first = entered(bob, "tea")
@@ -66,7 +68,7 @@ class TestEntering:
         rig.advance(2.0)
         assert ann.notices() == []
 
-    def test_another_room_ends_the_first(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_another_room_ends_the_first(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -78,7 +80,7 @@ class TestEntering:
         assert rig.core.dropped[DropReason.PAGE_FOR_NON_MEMBER] == 1
 
     def test_who_thinks_better_of_it_at_once_has_not_left_for_others(
-        self, rig: Rig, ann: Hand, bob: Hand
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         """A peer that was not answered sends, right behind the request, where it stays (`peer.core.rooms.rooms`)."""
         entered(ann, "tea")
@@ -90,25 +92,25 @@ class TestEntering:
         assert ann.changes() == {}
         assert [member.identity for member in entered(ann, "tea").members] == [bob.id]
 
-    def test_who_came_together_is_told_together(self, rig: Rig, ann: Hand) -> None:
+    def test_who_came_together_is_told_together(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "tea")
         pending = [rig.member(f"user{number}") for number in range(5)]
         rig.advance(2.0)
         ann.notices()
-        for hand in pending:
-            entered(hand, "tea")
+        for peer in pending:
+            entered(peer, "tea")
         rig.advance(NEWS)
         (changed,) = [notice for notice in ann.notices() if isinstance(notice, RoomChanged)]
-        assert [member.identity for member in changed.members] == [hand.id for hand in pending]
-        assert set(pending[2].changes()) == {hand.id for hand in pending[3:]}, "those who came later"
+        assert [member.identity for member in changed.members] == [peer.id for peer in pending]
+        assert set(pending[2].changes()) == {peer.id for peer in pending[3:]}, "those who came later"
 
-    def test_it_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: Hand) -> None:
+    def test_it_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: LinkedPeer) -> None:
         rig.auto_commit = False
         assert ann.ask(EnterRoom(1, "tea")) == []
         rig.commit()
         assert isinstance(ann.notices()[0], RoomEntered)
 
-    def test_what_is_asked_meanwhile_waits_its_turn(self, rig: Rig, ann: Hand) -> None:
+    def test_what_is_asked_meanwhile_waits_its_turn(self, rig: Rig, ann: LinkedPeer) -> None:
         rig.auto_commit = False
         assert ann.ask(EnterRoom(1, "tea"), EnterRoom(2, "coffee"), LeaveRoom(3), EnterRoom(4, "milk")) == []
         rig.commit()
@@ -119,7 +121,9 @@ class TestEntering:
         (kept,) = rig.store.load().members
         assert (kept.identity, kept.group) == (ann.id, "#milk")
 
-    def test_a_full_disk_lets_nobody_in_and_those_back_who_were(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_full_disk_lets_nobody_in_and_those_back_who_were(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         rig.store.full = True
         assert bob.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
@@ -133,7 +137,7 @@ class TestEntering:
 
 
 class TestLeaving:
-    def test_out_for_good(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_out_for_good(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -145,10 +149,10 @@ class TestLeaving:
         assert bob.relayed() == []
         assert line not in rig.frames[bob.link or 0]
 
-    def test_out_of_no_room(self, ann: Hand) -> None:
+    def test_out_of_no_room(self, ann: LinkedPeer) -> None:
         assert ann.ask(LeaveRoom(4)) == [RoomLeft(4)]
 
-    def test_who_left_gets_no_later_key(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_who_left_gets_no_later_key(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -163,7 +167,7 @@ class TestLeaving:
         assert ann.room_key.epoch > before.epoch
         assert bob.notices() == []
 
-    def test_a_full_disk_keeps_nobody_in(self, rig: Rig, ann: Hand) -> None:
+    def test_a_full_disk_keeps_nobody_in(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "tea")
         rig.store.full = True
         assert ann.ask(LeaveRoom(1))[-1] == RoomLeft(1)
@@ -172,7 +176,7 @@ class TestLeaving:
 class TestAway:
     @pytest.mark.parametrize("way", ["link", "leave"])
     def test_who_loses_the_link_or_goes_offline_is_away_and_stays_a_member(
-        self, rig: Rig, ann: Hand, bob: Hand, way: str
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, way: str
     ) -> None:
         entered(ann, "tea")
         first = entered(bob, "tea")
@@ -195,7 +199,9 @@ class TestAway:
         assert ann.changes() == {bob.id: HERE}
         assert texts(page(bob, "#tea", first.since)) == [b"\xa3one", b"\xa3two"]
 
-    def test_a_newer_link_is_not_in_the_room_before_it_says_so(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_newer_link_is_not_in_the_room_before_it_says_so(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -206,7 +212,9 @@ class TestAway:
         assert ann.changes() == {bob.id: AWAY}
         assert entered(bob, "tea").missed == 1
 
-    def test_a_newer_link_that_announces_itself_changes_nothing(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_newer_link_that_announces_itself_changes_nothing(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -217,7 +225,7 @@ class TestAway:
         assert ann.changes() == {}
 
     def test_who_came_in_between_hears_of_a_return_that_the_others_need_not(
-        self, rig: Rig, ann: Hand, bob: Hand
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         eve = rig.member("eve")
         entered(ann, "tea")
@@ -231,7 +239,7 @@ class TestAway:
         assert eve.changes() == {bob.id: HERE}
 
     def test_a_member_who_asks_again_in_between_hears_of_a_return(
-        self, rig: Rig, ann: Hand, bob: Hand
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         """The list sent to a member who is in the room already counts like that of an arrival."""
         entered(ann, "tea")
@@ -245,7 +253,7 @@ class TestAway:
         rig.advance(1.0)
         assert ann.changes() == {bob.id: HERE}
 
-    def test_after_seven_days_away_is_gone(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_after_seven_days_away_is_gone(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.drop_link()
@@ -258,7 +266,7 @@ class TestAway:
         rig.restart()
         assert [member.identity for member in rig.store.load().members] == [ann.id]
 
-    def test_a_line_of_an_absent_member_is_refused(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_a_line_of_an_absent_member_is_refused(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.attach()
@@ -267,7 +275,7 @@ class TestAway:
         assert rig.core.dropped[DropReason.GROUP_FRAME_FROM_NON_MEMBER] == 1
 
 
-def test_room_requests_of_a_former_link_are_dropped(rig: Rig, ann: Hand) -> None:
+def test_room_requests_of_a_former_link_are_dropped(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
     ann.send(EnterRoom(1, "tea"))
     ann.drop_link()

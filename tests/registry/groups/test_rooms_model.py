@@ -23,7 +23,7 @@ from chatapp.wire.messages.rooms import (
     RoomPresence,
     RoomsListed,
 )
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 
 NAMES = ("ann", "bob", "eve")
@@ -58,8 +58,8 @@ class RoomsBesideAModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.rig = Rig()
-        self.hands: dict[str, Hand] = {name: self.rig.member(name) for name in NAMES}
-        self.names = {hand.id: name for name, hand in self.hands.items()}
+        self.peers: dict[str, LinkedPeer] = {name: self.rig.member(name) for name in NAMES}
+        self.names = {peer.id: name for name, peer in self.peers.items()}
         self.rooms = {room: Room() for room in ROOMS}
         self.views: dict[str, dict[str, RoomPresence]] = {}
         """What each present member was told of the other members."""
@@ -98,12 +98,12 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     def listen(self, who: str) -> None:
         """Process what came: changes of members, keys, lines."""
-        hand = self.hands[who]
-        if hand.link is None:
+        peer = self.peers[who]
+        if peer.link is None:
             return
-        self.heard[who] += [frame for _, frame in hand.relayed()]
-        notices = hand.notices()
-        hand.take_grants(notices)
+        self.heard[who] += [frame for _, frame in peer.relayed()]
+        notices = peer.notices()
+        peer.take_grants(notices)
         for notice in notices:
             if isinstance(notice, RoomChanged):
                 self.take_news(who, notice)
@@ -126,11 +126,11 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         self.enter(who, room)
 
     def enter(self, who: str, room: str) -> None:
-        hand, before = self.hands[who], self.room_of(who)
-        if hand.link is None:
+        peer, before = self.peers[who], self.room_of(who)
+        if peer.link is None:
             return
         self.listen(who)
-        answer = hand.enter(room.upper() if self.said % 2 else room)
+        answer = peer.enter(room.upper() if self.said % 2 else room)
         assert isinstance(answer, RoomEntered)
         there = self.rooms[room]
         if before == room:
@@ -148,32 +148,32 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def leave(self, who: str) -> None:
-        hand = self.hands[who]
-        if hand.link is not None:
+        peer = self.peers[who]
+        if peer.link is not None:
             self.listen(who)
-            assert hand.ask(LeaveRoom(3))[-1] == RoomLeft(3)
+            assert peer.ask(LeaveRoom(3))[-1] == RoomLeft(3)
             self.taken_out(who)
 
     @rule(who=WHO)
     def lose_link(self, who: str) -> None:
-        if self.hands[who].link is not None:
-            self.hands[who].drop_link()
+        if self.peers[who].link is not None:
+            self.peers[who].drop_link()
             self.gone_away(who)
 
     @rule(who=WHO)
     def go_offline(self, who: str) -> None:
-        hand = self.hands[who]
-        if hand.link is not None:
-            hand.leave()
-            hand.link = None
+        peer = self.peers[who]
+        if peer.link is not None:
+            peer.leave()
+            peer.link = None
             self.gone_away(who)
 
     @rule(who=WHO)
     def connect(self, who: str) -> None:
         """Return on a new link, which may replace an earlier one."""
-        hand = self.hands[who]
-        hand.register()
-        hand.attach()
+        peer = self.peers[who]
+        peer.register()
+        peer.attach()
         self.gone_away(who)
 
     @rule(who=WHO, room=st.sampled_from(ROOMS))
@@ -189,12 +189,12 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         self.say(here[place % len(here)] if here and is_member else NAMES[place])
 
     def say(self, who: str) -> None:
-        hand, member, room = self.hands[who], self.member(who), self.room_of(who)
-        if hand.link is None or hand.room_key is None:
+        peer, member, room = self.peers[who], self.member(who), self.room_of(who)
+        if peer.link is None or peer.room_key is None:
             return
         self.listen(who)
         self.said += 1
-        frame = hand.say(f"line {self.said}")
+        frame = peer.say(f"line {self.said}")
         if member is not None and member.is_here and room is not None:
             self.rooms[room].lines.append((who, frame))
             for other, there in self.rooms[room].members.items():
@@ -205,16 +205,16 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule(span=st.sampled_from((0.0, 0.02, 1.1, 61.0)))
     def wait(self, span: float) -> None:
-        for hand in self.hands.values():
-            if hand.link is not None:
-                hand.send(Ping(1))
+        for peer in self.peers.values():
+            if peer.link is not None:
+                peer.send(Ping(1))
         self.rig.advance(span)
 
     @rule()
     def restart(self) -> None:
         self.rig.restart(crash=True)
-        for who, hand in self.hands.items():
-            hand.link = None
+        for who, peer in self.peers.items():
+            peer.link = None
             self.gone_away(who)
 
     # --- what must hold
@@ -236,12 +236,12 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule(who=WHO, room=st.sampled_from(ROOMS))
     def fetch(self, who: str, room: str) -> None:
-        hand = self.hands[who]
-        if hand.link is None:
+        peer = self.peers[who]
+        if peer.link is None:
             return
         self.listen(who)
-        answers = [one for one in hand.ask(FetchGroup(f"#{room}", 0)) if isinstance(one, GroupPage)]
-        answers += [one for one in hand.ask(FetchGroup(f"#{room.upper()}", 0)) if isinstance(one, GroupPage)]
+        answers = [one for one in peer.ask(FetchGroup(f"#{room}", 0)) if isinstance(one, GroupPage)]
+        answers += [one for one in peer.ask(FetchGroup(f"#{room.upper()}", 0)) if isinstance(one, GroupPage)]
         member = self.rooms[room].members.get(who)
         expected = [] if member is None else self.rooms[room].of_others(who, member.since)
         assert [line.frame for page in answers for line in page.lines] == expected
@@ -249,12 +249,12 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         known = {key.epoch for page in answers for key in page.keys}
         assert len(known) <= len(expected)
 
-    @precondition(lambda self: any(hand.link is not None for hand in self.hands.values()))
+    @precondition(lambda self: any(peer.link is not None for peer in self.peers.values()))
     @rule()
     def list_rooms(self) -> None:
-        hand = next(hand for hand in self.hands.values() if hand.link is not None)
-        self.listen(self.names[hand.id])
-        (listed,) = [one for one in hand.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
+        peer = next(peer for peer in self.peers.values() if peer.link is not None)
+        self.listen(self.names[peer.id])
+        (listed,) = [one for one in peer.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
         here = {
             name: sum(member.is_here for member in room.members.values()) for name, room in self.rooms.items()
         }

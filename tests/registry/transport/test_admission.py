@@ -13,18 +13,18 @@ from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity, is_authentic, make_card
 from chatapp.wire.limits import HELLO_SIZE, REGISTERS_BURST, REGISTERS_PER_SECOND
 from chatapp.wire.messages.registration import Hello, RefusalReason, Refused, Welcome
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 
 SOMEWHERE = Address("10.9.9.9", 999)
 
 
 @pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.hand("bob")
+def bob(rig: Rig) -> LinkedPeer:
+    return rig.peer("bob")
 
 
-def test_a_cookie_is_never_longer_than_the_hello(rig: Rig, bob: Hand) -> None:
+def test_a_cookie_is_never_longer_than_the_hello(rig: Rig, bob: LinkedPeer) -> None:
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
     rig.receive(hello, bob.address)
     (cookie,) = rig.take(bob.address)
@@ -40,14 +40,14 @@ def test_hellos_cost_no_memory(rig: Rig) -> None:
     assert len(rig.core._service.directory) == 0
 
 
-def test_a_short_hello_gets_no_answer(rig: Rig, bob: Hand) -> None:
+def test_a_short_hello_gets_no_answer(rig: Rig, bob: LinkedPeer) -> None:
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
     rig.receive(hello[:-1], bob.address)
     assert rig.take(bob.address) == []
     assert rig.core.dropped[DropReason.MALFORMED_DATAGRAM] == 1
 
 
-def test_another_version_is_told_so_but_not_endlessly(rig: Rig, bob: Hand) -> None:
+def test_another_version_is_told_so_but_not_endlessly(rig: Rig, bob: LinkedPeer) -> None:
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=2, nonce=b"n" * 16))
     for _ in range(100):
         rig.receive(hello, bob.address)
@@ -59,7 +59,7 @@ def test_another_version_is_told_so_but_not_endlessly(rig: Rig, bob: Hand) -> No
     assert len(answers[0]) <= HELLO_SIZE
 
 
-def test_a_cookie_of_another_address_is_refused(rig: Rig, bob: Hand) -> None:
+def test_a_cookie_of_another_address_is_refused(rig: Rig, bob: LinkedPeer) -> None:
     data = bob.register_bytes(bob.hello())
     rig.receive(data, SOMEWHERE)
     rig.receive(data, Address(bob.address.host, bob.address.port + 1))
@@ -67,7 +67,7 @@ def test_a_cookie_of_another_address_is_refused(rig: Rig, bob: Hand) -> None:
     assert not rig.take(SOMEWHERE)
 
 
-def test_a_cookie_lives_for_this_window_and_the_next(rig: Rig, bob: Hand) -> None:
+def test_a_cookie_lives_for_this_window_and_the_next(rig: Rig, bob: LinkedPeer) -> None:
     cookie = bob.hello()
     rig.now += 30.0
     rig.receive(bob.register_bytes(cookie), bob.address)
@@ -79,14 +79,14 @@ def test_a_cookie_lives_for_this_window_and_the_next(rig: Rig, bob: Hand) -> Non
     assert rig.core.dropped[DropReason.BAD_COOKIE] == 1
 
 
-def test_a_cookie_of_another_life_is_refused(rig: Rig, bob: Hand) -> None:
+def test_a_cookie_of_another_life_is_refused(rig: Rig, bob: LinkedPeer) -> None:
     data = bob.register_bytes(bob.hello())
     rig.restart(downtime=0.0)
     rig.receive(data, bob.address)
     assert bob.answer() is None
 
 
-def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: Hand) -> None:
+def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: LinkedPeer) -> None:
     cookie = bob.hello()
     elsewhere = make_register(
         bob.identity,
@@ -100,7 +100,7 @@ def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: Hand) -> None
     assert rig.core.dropped[DropReason.BAD_REGISTER_SIGNATURE] == 1
 
 
-def test_a_card_whose_own_signature_is_wrong_is_left_to_those_who_read_it(rig: Rig, bob: Hand) -> None:
+def test_a_card_whose_own_signature_is_wrong_is_left_to_those_who_read_it(rig: Rig, bob: LinkedPeer) -> None:
     """The REGISTER's signature, by the same key, covers the card. So nobody but its owner can make such a card."""
     cookie = bob.hello()
     forged = make_card(Identity(b"f" * 32), name="bob", mail=bob.mail_key.public, counter=9)
@@ -113,7 +113,7 @@ def test_a_card_whose_own_signature_is_wrong_is_left_to_those_who_read_it(rig: R
     assert not is_authentic(decode_row(person.row()).card), "which each peer notices"
 
 
-def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(rig: Rig, bob: Hand) -> None:
+def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(rig: Rig, bob: LinkedPeer) -> None:
     data = bob.register_bytes(bob.hello())
     for bit in range(0, len(data) * 8, 3):
         flipped = bytearray(data)
@@ -153,9 +153,9 @@ def test_an_address_has_a_rate_of_registrations() -> None:
     assert REGISTERS_BURST >= REGISTERS_PER_SECOND
 
 
-def test_refusals_are_no_longer_than_what_asked_for_them(rig: Rig, bob: Hand) -> None:
+def test_refusals_are_no_longer_than_what_asked_for_them(rig: Rig, bob: LinkedPeer) -> None:
     bob.register()
-    impostor = Hand(rig, "bob", host="10.7.7.7", seed=77)
+    impostor = LinkedPeer(rig, "bob", host="10.7.7.7", seed=77)
     data = impostor.register_bytes(impostor.hello())
     rig.receive(data, impostor.address)
     (answer,) = rig.take(impostor.address)
@@ -166,7 +166,7 @@ def test_refusals_are_no_longer_than_what_asked_for_them(rig: Rig, bob: Hand) ->
     "name", ["bob\n", "a b", "server", "x" * 31 + "/", "..", "\u202ebob", "B\u00f6b ", "a,b"]
 )
 def test_invalid_names_are_refused(rig: Rig, name: str) -> None:
-    answer = rig.hand(name).register()
+    answer = rig.peer(name).register()
     assert isinstance(answer, Refused)
     assert answer.reason is RefusalReason.BAD_NAME
 

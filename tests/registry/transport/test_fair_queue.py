@@ -69,7 +69,7 @@ def test_a_newcomer_passes_a_flood_of_forged_registers() -> None:
     rig.receive(hello(rig.rng), flood)
     cookie = decode_cookie(rig.take(flood)[0][1:])
     forged = signed(rig.rng, cookie, is_forged=True)()
-    bob = rig.hand("bob")
+    bob = rig.peer("bob")
     asked = bob.register_bytes(bob.hello())
     for _ in range(int(BURST) + 1_000):
         rig.core.receive_datagram(forged, flood, now=rig.now)

@@ -3,18 +3,18 @@
 from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.transport.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.wire.limits import LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 
 
-def newcomer(rig: Rig, name: str = "ann") -> Hand:
-    hand = rig.hand(name)
-    hand.register()
-    return hand
+def newcomer(rig: Rig, name: str = "ann") -> LinkedPeer:
+    peer = rig.peer(name)
+    peer.register()
+    return peer
 
 
 class TestFloods:
-    def test_the_oldest_silent_connections_of_an_address_go(self, rig: Rig, bob: Hand) -> None:
+    def test_the_oldest_silent_connections_of_an_address_go(self, rig: Rig, bob: LinkedPeer) -> None:
         links = [rig.open_link("10.0.0.9") for _ in range(LINKS_WAITING_PER_ADDRESS + 3)]
         assert not rig.closed
         rig.advance(TIME_TO_SPEAK)
@@ -33,14 +33,14 @@ class TestFloods:
     def test_a_crowd_of_one_address_that_comes_at_once_gets_in(self, rig: Rig) -> None:
         """A class behind one address after a power cut: all connect, and only then is the first of them read."""
         pending = [
-            rig.hand(f"user{number}", host="10.0.0.7") for number in range(LINKS_WAITING_PER_ADDRESS * 4)
+            rig.peer(f"user{number}", host="10.0.0.7") for number in range(LINKS_WAITING_PER_ADDRESS * 4)
         ]
-        for hand in pending:
-            hand.register()
-        for hand in pending:
-            hand.connect()
-        for hand in pending:
-            hand.open_session()
+        for peer in pending:
+            peer.register()
+        for peer in pending:
+            peer.connect()
+        for peer in pending:
+            peer.open_session()
         assert not rig.closed
 
     def test_a_real_peer_gets_in_during_a_flood_from_its_own_address(self, rig: Rig) -> None:

@@ -18,15 +18,15 @@ from chatapp.wire.limits import (
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.table import FetchTable
-from tests.registry.hand import Hand
+from tests.registry.group_requests import back
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
-from tests.registry.roomtalk import back
 
 
-def newcomer(rig: Rig, name: str = "ann") -> Hand:
-    hand = rig.hand(name)
-    hand.register()
-    return hand
+def newcomer(rig: Rig, name: str = "ann") -> LinkedPeer:
+    peer = rig.peer(name)
+    peer.register()
+    return peer
 
 
 class TestProving:
@@ -80,7 +80,7 @@ class TestProving:
         ann.send_raw(first)
         assert ann.link in rig.closed
 
-    def test_a_second_attach_is_dropped(self, rig: Rig, bob: Hand) -> None:
+    def test_a_second_attach_is_dropped(self, rig: Rig, bob: LinkedPeer) -> None:
         assert bob.ask(Attach()) == []
         assert rig.core.dropped[DropReason.MISPLACED_ATTACH] == 1
 
@@ -93,7 +93,7 @@ class TestDeadlines:
         rig.advance(0.2)
         assert rig.closed[link] == LinkEndReason.FIRST_FRAME_LATE
 
-    def test_early_timers_are_harmless(self, rig: Rig, bob: Hand) -> None:
+    def test_early_timers_are_harmless(self, rig: Rig, bob: LinkedPeer) -> None:
         for _ in range(5):
             rig.core.handle_timer(now=rig.now)
         assert bob.link not in rig.closed
@@ -109,7 +109,9 @@ class TestDeadlines:
 
 
 class TestPace:
-    def test_who_asks_too_much_is_read_more_slowly_and_nothing_is_dropped(self, rig: Rig, bob: Hand) -> None:
+    def test_who_asks_too_much_is_read_more_slowly_and_nothing_is_dropped(
+        self, rig: Rig, bob: LinkedPeer
+    ) -> None:
         count = int(REQUESTS_BURST) - 1  # the Attach was one
         bob.send_raw(*(bob.session.seal(encode(Ping(1))) for _ in range(count)))
         assert bob.link not in rig.paused
@@ -122,7 +124,7 @@ class TestPace:
         assert bob.link not in rig.paused
 
     @pytest.mark.parametrize(("text", "lines"), [("hi", 500), ("x" * 60_000, 39)])
-    def test_a_line_counts_as_many_requests(self, rig: Rig, bob: Hand, text: str, lines: int) -> None:
+    def test_a_line_counts_as_many_requests(self, rig: Rig, bob: LinkedPeer, text: str, lines: int) -> None:
         rig.advance(5.0)
         for number in range(lines - 5):
             bob.send_raw(bob.line(text, number))
@@ -132,34 +134,34 @@ class TestPace:
         assert bob.link in rig.paused
         assert rig.core._service.channel.group.position, "nothing is dropped"
 
-    def test_long_answers_count_as_many_requests(self, rig: Rig, bob: Hand) -> None:
+    def test_long_answers_count_as_many_requests(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(200):
-            rig.hand(f"user{number}", host=f"10.1.1.{number}").register()
+            rig.peer(f"user{number}", host=f"10.1.1.{number}").register()
         rig.advance(5.0)
         asked = 0
         while bob.link not in rig.paused:
             asked += len(bob.ask(FetchTable(0)))
         assert 150 < asked < 400
 
-    def test_all_links_of_one_network_count_together(self, rig: Rig, ann: Hand) -> None:
-        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(6)]
+    def test_all_links_of_one_network_count_together(self, rig: Rig, ann: LinkedPeer) -> None:
+        pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(6)]
         back(rig, *pending)
-        for hand in pending[:5]:
-            hand.send(*[Ping(1)] * int(REQUESTS_BURST - 10))
+        for peer in pending[:5]:
+            peer.send(*[Ping(1)] * int(REQUESTS_BURST - 10))
         assert rig.paused == {pending[4].link}
         ann.send(Ping(1))
         assert ann.link not in rig.paused
 
-    def test_a_paused_link_that_ends_is_not_resumed(self, rig: Rig, bob: Hand) -> None:
+    def test_a_paused_link_that_ends_is_not_resumed(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(*(bob.session.seal(encode(Ping(1))) for _ in range(int(REQUESTS_BURST) + 100)))
         bob.drop_link()
         rig.turn()
         rig.core.handle_timer(now=rig.now + 5.0)
         assert rig.core.take_output().links_to_resume == []
 
-    def test_who_asks_for_more_than_it_can_read_is_cut(self, rig: Rig, bob: Hand) -> None:
+    def test_who_asks_for_more_than_it_can_read_is_cut(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(300):
-            rig.hand(f"user{number}").register()
+            rig.peer(f"user{number}").register()
         bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(500)))
         assert rig.closed[bob.link or 0] == LinkEndReason.OUTPUT_UNREAD
         assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
@@ -167,7 +169,7 @@ class TestPace:
 
 
 class TestRenewal:
-    def test_a_peer_renews_the_keys_of_its_link(self, rig: Rig, bob: Hand) -> None:
+    def test_a_peer_renews_the_keys_of_its_link(self, rig: Rig, bob: LinkedPeer) -> None:
         rig.events.clear()
         for _ in range(3):
             bob.renew_link()
@@ -175,7 +177,7 @@ class TestRenewal:
         assert not rig.core.dropped
         assert [type(event) for event in rig.events] == [LinkRenewed] * 3
 
-    def test_frames_sent_meanwhile_open(self, rig: Rig, bob: Hand) -> None:
+    def test_frames_sent_meanwhile_open(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))
         assert bob.link is not None
         answer = rig.frames[bob.link].pop(0)
@@ -183,17 +185,17 @@ class TestRenewal:
         heard = bob.notices()
         assert [notice.reference for notice in heard if isinstance(notice, Pong)] == [1, 2]
 
-    def test_one_that_does_not_begin_one_goes_on(self, rig: Rig, bob: Hand) -> None:
+    def test_one_that_does_not_begin_one_goes_on(self, rig: Rig, bob: LinkedPeer) -> None:
         rig.advance(1_000.0)
         assert bob.ask(Ping(1))
 
     @pytest.mark.parametrize("message", [b"", b"x", bytes(48)])
-    def test_a_frame_of_no_renewal_ends_the_link(self, rig: Rig, bob: Hand, message: bytes) -> None:
+    def test_a_frame_of_no_renewal_ends_the_link(self, rig: Rig, bob: LinkedPeer, message: bytes) -> None:
         bob.send_raw(bob.session.seal(message, bytes((Kind.RENEWAL,))))
         assert rig.closed[bob.link or 0] == LinkEndReason.SEAL_BROKEN
         assert len(rig.core._sessions.table.ciphers) == 0
 
-    def test_it_counts_as_many_requests(self, rig: Rig, bob: Hand) -> None:
+    def test_it_counts_as_many_requests(self, rig: Rig, bob: LinkedPeer) -> None:
         rig.advance(5.0)
         renewals = 0
         while bob.link not in rig.paused:
@@ -202,7 +204,7 @@ class TestRenewal:
         assert renewals == REQUESTS_BURST // (2 * RENEWAL_COST) + 1
 
     def test_the_keys_of_a_link_that_is_over_are_erased_in_the_middle_of_one(
-        self, rig: Rig, bob: Hand
+        self, rig: Rig, bob: LinkedPeer
     ) -> None:
         ciphers = rig.core._sessions.table.ciphers
         bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))
@@ -212,22 +214,22 @@ class TestRenewal:
 
 
 class TestGarbage:
-    def test_garbage_on_an_open_link_ends_it(self, rig: Rig, bob: Hand) -> None:
+    def test_garbage_on_an_open_link_ends_it(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(b"\x07garbage")
         assert rig.closed[bob.link or 0] == LinkEndReason.SEAL_BROKEN
         assert bob.id not in rig.core._service.directory.online()
 
-    def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: Hand) -> None:
+    def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(*(bob.session.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900)))
         assert rig.core.dropped[DropReason.MALFORMED_FRAME] == 4
         assert bob.ask(Ping(1))
 
-    def test_frames_behind_the_one_that_ended_it_are_not_served(self, rig: Rig, bob: Hand) -> None:
+    def test_frames_behind_the_one_that_ended_it_are_not_served(self, rig: Rig, bob: LinkedPeer) -> None:
         good = bob.session.seal(encode(Ping(1)))
         bob.send_raw(b"\x07garbage", good)
         assert bob.notices() == []
 
-    def test_no_garbage_raises_or_is_answered(self, rig: Rig, bob: Hand) -> None:
+    def test_no_garbage_raises_or_is_answered(self, rig: Rig, bob: LinkedPeer) -> None:
         chance = random.Random(3)
         for _ in range(400):
             link = rig.open_link("10.0.0.9")

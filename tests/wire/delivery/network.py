@@ -140,7 +140,7 @@ class End:
             self.delivery.send(number, self.disk.outgoing[number], now=now)
         self.given_up.clear()
 
-    def pump(self, *, now: float, is_disk_quick: bool = True) -> list[bytes]:
+    def turn(self, *, now: float, is_disk_quick: bool = True) -> list[bytes]:
         """What a shell does after each input: the events, the disk, the screen, the payloads."""
         for event in self.delivery.events():
             self._handle(event)

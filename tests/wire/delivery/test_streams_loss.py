@@ -24,9 +24,9 @@ class Path:
         self.on_the_way: list[tuple[float, int, End, bytes]] = []
         self.a, self.b = (End(Disk(), Policy(), now=0.0, seed=seed) for _ in range(2))
 
-    def pump(self) -> None:
+    def turn(self) -> None:
         for source, target in ((self.a, self.b), (self.b, self.a)):
-            for payload in source.pump(now=self.now):
+            for payload in source.turn(now=self.now):
                 self.count += 1
                 if self.rng.random() >= self.loss:
                     heapq.heappush(self.on_the_way, (self.now + self.delay, self.count, target, payload))
@@ -42,7 +42,7 @@ class Path:
                 target.delivery.receive(frame, now=self.now)
         for end in (self.a, self.b):
             end.delivery.handle_timer(now=self.now)
-        self.pump()
+        self.turn()
 
 
 @pytest.mark.parametrize(("loss", "bar"), [(0.1, 0.0005), (0.3, 0.045), (0.5, 0.26)])
@@ -55,7 +55,7 @@ def test_few_messages_stay_unconfirmed_and_those_that_do_are_never_shown_twice(
         path = Path(loss=loss, seed=seed)
         for _ in range(2_000):
             number = path.a.begin(b"hello", now=path.now)
-            path.pump()
+            path.turn()
             while number in path.a.disk.outgoing and number not in path.a.given_up:
                 path.step()
             if number in path.a.given_up:
@@ -73,7 +73,7 @@ def shown_after(*, loss: float, seed: int, delay: float = DELAY) -> float:
     path = Path(loss=loss, seed=seed, delay=delay)
     for _ in range(10_000):
         path.a.begin(bytes(100), now=0.0)
-    path.pump()
+    path.turn()
     while len(path.b.disk.marked) < 10_000:
         path.step()
     assert list(path.b.disk.marked) == list(range(1_000, 11_000))
@@ -98,7 +98,7 @@ def test_64_kib_arrive_whole_through_thirty_percent_loss(seed: int) -> None:
     path = Path(loss=0.3, seed=seed)
     body = path.rng.randbytes(65_536)
     number = path.a.begin(body, now=0.0)
-    path.pump()
+    path.turn()
     while number in path.a.disk.outgoing:
         path.step()
         path.a.send_again(now=path.now)
@@ -111,7 +111,7 @@ def test_a_path_slower_than_the_timeout_delivers_without_giving_up() -> None:
     path = Path(loss=0.0, seed=1, delay=0.3)
     for size in (5, 65_536, 65_536, 65_536, 65_536):
         path.a.begin(bytes(size), now=0.0)
-    path.pump()
+    path.turn()
     while path.a.disk.outgoing:
         path.step()
     assert not path.a.given_up

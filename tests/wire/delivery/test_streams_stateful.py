@@ -49,9 +49,9 @@ class Streams(RuleBasedStateMachine):
     def _other(self, name: str) -> str:
         return "bob" if name == "alice" else "alice"
 
-    def _pump(self) -> None:
+    def _turn(self) -> None:
         for name, end in self.ends.items():
-            for payload in end.pump(now=self.now, is_disk_quick=self.is_disk_quick[name]):
+            for payload in end.turn(now=self.now, is_disk_quick=self.is_disk_quick[name]):
                 assert len(payload) <= LIMIT
                 self.bag.append((self._other(name), payload))
             for number in end.acknowledged:
@@ -67,7 +67,7 @@ class Streams(RuleBasedStateMachine):
             del self.bag[at]
         for frame in frames_of(payload):
             self.ends[name].delivery.receive(frame, now=self.now)
-        self._pump()
+        self._turn()
 
     @rule(name=sides, size=sizes, count=st.integers(1, 12))
     def send(self, name: str, size: int, count: int) -> None:
@@ -75,7 +75,7 @@ class Streams(RuleBasedStateMachine):
             body = self.rng.randbytes(size)
             number = self.ends[name].begin(body, now=self.now)
             self.sent[name, number] = body
-        self._pump()
+        self._turn()
 
     @precondition(lambda self: self.bag)
     @rule(where=st.integers(0, 2**16))
@@ -126,7 +126,7 @@ class Streams(RuleBasedStateMachine):
     def _tick(self) -> None:
         for end in self.ends.values():
             end.delivery.handle_timer(now=self.now)
-        self._pump()
+        self._turn()
 
     @rule(name=sides, is_told=st.booleans())
     def kill_and_start(self, name: str, is_told: bool) -> None:
@@ -134,7 +134,7 @@ class Streams(RuleBasedStateMachine):
         self._introduce()
         if is_told:
             self.ends[self._other(name)].delivery.restart_tries(now=self.now)
-        self._pump()
+        self._turn()
 
     @rule(name=sides)
     def kill_between_commit_and_confirm(self, name: str) -> None:
@@ -154,14 +154,14 @@ class Streams(RuleBasedStateMachine):
     @rule(name=sides)
     def send_given_up_again(self, name: str) -> None:
         self.ends[name].send_again(now=self.now)
-        self._pump()
+        self._turn()
 
     @rule(name=sides, where=st.integers(0, 2**16))
     def expire(self, name: str, where: int) -> None:
         outgoing = list(self.ends[name].disk.outgoing)
         if outgoing:
             self.ends[name].let_expire(outgoing[where % len(outgoing)])
-            self._pump()
+            self._turn()
 
     @rule(name=sides, where=st.integers(0, 2**16))
     def bring_by_mail(self, name: str, where: int) -> None:
@@ -172,12 +172,12 @@ class Streams(RuleBasedStateMachine):
             self.ends[self._other(name)].receive_letter(
                 number, body, floor=end.floor, since=end.since(number), now=self.now
             )
-            self._pump()
+            self._turn()
 
     @rule(name=sides, is_quick=st.booleans())
     def change_speed_of_disk(self, name: str, is_quick: bool) -> None:
         self.is_disk_quick[name] = is_quick
-        self._pump()
+        self._turn()
 
     @rule(name=sides)
     def fail_to_store(self, name: str) -> None:
@@ -212,7 +212,7 @@ class Streams(RuleBasedStateMachine):
             return
         self.is_disk_quick = {"alice": True, "bob": True}
         for _ in range(3_000):
-            self._pump()
+            self._turn()
             while self.bag:
                 self._deliver(0)
             for end in self.ends.values():

@@ -10,8 +10,8 @@ from chatapp.peer.core.people.contact import RELAY_STICKS_FOR
 from chatapp.peer.core.people.conversation import DeliveryPath
 from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from tests.peer.core.cast import POLICY
-from tests.peer.core.stairs import (
-    Stairs,
+from tests.peer.core.ladder_driver import (
+    LadderDriver,
     acked,
     alone,
     away,
@@ -32,7 +32,10 @@ from tests.peer.core.stairs import (
 )
 
 Way = tuple[
-    Callable[[], Stairs], list[Callable[[Stairs], object]], DeliveryPath, list[type[Event] | MessageState]
+    Callable[[], LadderDriver],
+    list[Callable[[LadderDriver], object]],
+    DeliveryPath,
+    list[type[Event] | MessageState],
 ]
 
 
@@ -85,31 +88,31 @@ WAYS: dict[str, Way] = {
 @pytest.mark.parametrize("name", WAYS)
 def test_way(name: str) -> None:
     begin, happens, path, told = WAYS[name]
-    stairs = begin()
-    message = stairs.say()
+    driver = begin()
+    message = driver.say()
     for happen in happens:
-        happen(stairs)
+        happen(driver)
     assert message.path is path
-    assert stairs.told() == told
+    assert driver.told() == told
 
 
 def test_what_could_not_go_straight_lately_goes_both_ways_at_once() -> None:
     """Clause 6.8: for a minute, then straight again."""
-    stairs = Stairs()
-    first = stairs.say()
-    stairs.pass_time(POLICY.give_up_after)
-    stairs.acks(first, through_server=True)
-    assert stairs.say().path is DeliveryPath.RELAYED
-    relay_fails(stairs)
-    assert stairs.say().path is DeliveryPath.STRAIGHT
-    stairs.bob.relay_until = stairs.now + RELAY_STICKS_FOR
-    stairs.now += RELAY_STICKS_FOR
-    assert stairs.say().path is DeliveryPath.STRAIGHT
+    driver = LadderDriver()
+    first = driver.say()
+    driver.pass_time(POLICY.give_up_after)
+    driver.acks(first, through_server=True)
+    assert driver.say().path is DeliveryPath.RELAYED
+    relay_fails(driver)
+    assert driver.say().path is DeliveryPath.STRAIGHT
+    driver.bob.relay_until = driver.now + RELAY_STICKS_FOR
+    driver.now += RELAY_STICKS_FOR
+    assert driver.say().path is DeliveryPath.STRAIGHT
 
 
 def test_kept_messages_of_an_earlier_life_go_out_in_order() -> None:
     texts = [StoredOutgoing(number, 0, "hi", MessageState.KEPT) for number in (5, 6)]
-    stairs = Stairs(RegistryReach.SEEKING, stored=StoredStream(last_sent=6, outgoing=tuple(texts)))
-    assert stairs.sent() == []
-    found(stairs)
-    assert stairs.sent() == [5, 6]
+    driver = LadderDriver(RegistryReach.SEEKING, stored=StoredStream(last_sent=6, outgoing=tuple(texts)))
+    assert driver.sent() == []
+    found(driver)
+    assert driver.sent() == [5, 6]

@@ -7,21 +7,21 @@ from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
-from tests.peer.core.hall import SENDER_INDEX, Node
+from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
 from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node
 
 __all__ = ["node"]
 
 
-def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: Node) -> None:
+def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: CoreDriver) -> None:
     """The user read that the line goes "to others later"; only a member in the room can send it there."""
     enter(node)
     lose_registry(node)
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.core.rooms.forget()
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
     asked = link_again(again, BOB.row(3, sender_index=7))
     assert asked is not None
@@ -32,13 +32,13 @@ def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: Node)
     assert said(again, epoch=2) == ["hi"]
 
 
-def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(node: Node) -> None:
+def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(node: CoreDriver) -> None:
     enter(node)
     node.core.sending.say("bye", now=node.now)
     node.core.rooms.leave(now=node.now)
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
-    again.pump()
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
+    again.turn()
     (line,) = again.disk.lines.latest(9)
     *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
     assert (line.state, last.what, last.reason) == (
@@ -49,15 +49,15 @@ def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(nod
     assert again.saw() == [happened.LinesAbandoned(room="lab", count=1)]
 
 
-def test_lines_of_two_runs_are_sent_in_order(node: Node) -> None:
+def test_lines_of_two_runs_are_sent_in_order(node: CoreDriver) -> None:
     """Between them are numbers that were never given. A line in the log tells of no gap: whoever heard one of the later
     life while one of the earlier is not settled would hold it back for what is in between."""
     enter(node)
     lose_registry(node)
     node.core.sending.say("one", now=node.now)
     node.core.sending.say("two", now=node.now)
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.now += 60.0
     again.start()
     lose_registry(again)
@@ -69,7 +69,7 @@ def test_lines_of_two_runs_are_sent_in_order(node: Node) -> None:
         GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
     )
     again.core.sending.say("four", now=again.now)
-    again.pump()
+    again.turn()
     first, second = again.lines()
     assert [text_of(first, epoch=2), text_of(second, epoch=2)] == ["one", "two"]
     again.told(accepted(second, 12))
@@ -84,7 +84,7 @@ def accepted(frame: bytes, position: int) -> GroupAccepted:
     return GroupAccepted("#lab", header.epoch, header.counter, position)
 
 
-def said(node: Node, *, epoch: int) -> list[str]:
+def said(node: CoreDriver, *, epoch: int) -> list[str]:
     return [text_of(frame, epoch=epoch) for frame in node.lines()]
 
 

@@ -10,27 +10,27 @@ from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, DirectReceived, Mail
 from chatapp.peer.core.records import IncomingAdded
 from chatapp.wire.messages.mail import Letter, TakeMail
 from tests.peer.core.cast import POLICY, Someone
-from tests.peer.core.letterbox import BOB, CAROL, Desk, letter, part
+from tests.peer.core.receiver_driver import BOB, CAROL, ReceiverDriver, letter, part
 
 
 def test_a_letter_that_its_sender_believes_gone_is_shown_if_it_comes_with_a_later_one() -> None:
-    desk = Desk()
-    desk.gets(letter(5, "thought to be gone", serial=1), letter(6, "later", since=5, serial=2))
-    desk.store()
-    assert desk.shown() == ["thought to be gone", "later"]
+    driver = ReceiverDriver()
+    driver.gets(letter(5, "thought to be gone", serial=1), letter(6, "later", since=5, serial=2))
+    driver.store()
+    assert driver.shown() == ["thought to be gone", "later"]
 
 
 def test_letters_are_shown_late_and_let_go_when_they_are_stored() -> None:
-    desk = Desk()
-    desk.catch_up.begin()
-    desk.gets(letter(5, serial=11), more=True)
-    assert desk.out.requests == []
-    desk.store()
-    assert desk.out.requests == [TakeMail([11])]
-    assert desk.shown() == []
-    desk.gets()
-    desk.store()
-    (line,) = desk.lines()
+    driver = ReceiverDriver()
+    driver.catch_up.begin()
+    driver.gets(letter(5, serial=11), more=True)
+    assert driver.out.requests == []
+    driver.store()
+    assert driver.out.requests == [TakeMail([11])]
+    assert driver.shown() == []
+    driver.gets()
+    driver.store()
+    (line,) = driver.lines()
     assert (line.sender, line.text, line.late) == ("bob", "hi", 5.0)
 
 
@@ -50,25 +50,27 @@ def garbage() -> Letter:
 @pytest.mark.parametrize("make", [unreadable, of_another, garbage])
 def test_a_letter_that_cannot_be_read_is_told_of_and_let_go(make: Callable[[], Letter]) -> None:
     """Clause 7.4: it never will be, and the others behind it wait."""
-    desk = Desk()
-    desk.gets(make())
-    desk.store()
-    assert desk.out.requests == [TakeMail([1])]
-    (told,) = desk.troubles()
+    driver = ReceiverDriver()
+    driver.gets(make())
+    driver.store()
+    assert driver.out.requests == [TakeMail([1])]
+    (told,) = driver.troubles()
     assert isinstance(told, MailUnreadable)
-    desk.contacts.ignored.add(BOB.id)
-    desk.gets(make())
-    assert desk.troubles() == [], "of somebody who is ignored nothing is told"
-    assert not [record for record in desk.out.records if isinstance(record, IncomingAdded)]
+    driver.contacts.ignored.add(BOB.id)
+    driver.gets(make())
+    assert driver.troubles() == [], "of somebody who is ignored nothing is told"
+    assert not [record for record in driver.out.records if isinstance(record, IncomingAdded)]
 
 
 def test_a_letter_is_not_shown_under_a_name_that_its_author_has_not_signed() -> None:
-    desk = Desk(knows=())
+    driver = ReceiverDriver(knows=())
     row = BOB.row()
-    desk.contacts.take_row(msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, name="carol")))
-    desk.gets(letter(5))
-    desk.store()
-    (line,) = desk.lines()
+    driver.contacts.take_row(
+        msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, name="carol"))
+    )
+    driver.gets(letter(5))
+    driver.store()
+    (line,) = driver.lines()
     assert isinstance(line, DirectReceived)
     assert (line.sender, line.doubt) == ("bob", AuthorDoubt.NOT_IN_TABLE)
 
@@ -85,8 +87,8 @@ def called(name: str, number: int = 5, *, by: Someone = OTHER_BOB) -> Letter:
     return letter(number, f"by {by.name}", by=them)
 
 
-def doubts(desk: Desk) -> list[tuple[str, str, AuthorDoubt | None]]:
-    lines = desk.lines()
+def doubts(driver: ReceiverDriver) -> list[tuple[str, str, AuthorDoubt | None]]:
+    lines = driver.lines()
     return [(one.sender, one.text, one.doubt) for one in lines if isinstance(one, DirectReceived)]
 
 
@@ -103,29 +105,29 @@ def doubts(desk: Desk) -> list[tuple[str, str, AuthorDoubt | None]]:
 def test_a_letter_whose_author_is_not_in_the_table_is_shown_with_a_warning(
     name: str, shown: str, doubt: AuthorDoubt
 ) -> None:
-    desk = Desk()
-    desk.gets(called(name))
-    assert desk.shown() == []
-    desk.store()
-    assert desk.out.requests == [TakeMail([1])]
-    assert doubts(desk) == [(shown, "by mallory", doubt)]
-    assert desk.troubles() == []
-    (line,) = desk.disk.lines.latest(9)
+    driver = ReceiverDriver()
+    driver.gets(called(name))
+    assert driver.shown() == []
+    driver.store()
+    assert driver.out.requests == [TakeMail([1])]
+    assert doubts(driver) == [(shown, "by mallory", doubt)]
+    assert driver.troubles() == []
+    (line,) = driver.disk.lines.latest(9)
     assert (line.text, line.name, line.is_claimed) == (
         "by mallory",
         None if shown == SOMEBODY else shown,
         shown != SOMEBODY,
     )
-    desk.gets(called(name))  # the same again
-    desk.store()
-    assert doubts(desk) == []
+    driver.gets(called(name))  # the same again
+    driver.store()
+    assert doubts(driver) == []
 
 
 def test_a_letter_of_a_stranger_that_was_stored_and_not_shown_is_shown_after_a_restart_once() -> None:
-    first = Desk()
+    first = ReceiverDriver()
     first.gets(called("dave", by=DAVE))
     first.store()  # and then the program is killed
-    second = Desk(first.disk)
+    second = ReceiverDriver(first.disk)
     assert second.shown() == []
     second.direct_receiver.table_known(now=second.now)
     second.now += POLICY.hold_span  # what an earlier one is waited for
@@ -135,36 +137,36 @@ def test_a_letter_of_a_stranger_that_was_stored_and_not_shown_is_shown_after_a_r
     second.store()
     assert doubts(second) == []
     second.store()
-    third = Desk(first.disk)
+    third = ReceiverDriver(first.disk)
     third.direct_receiver.table_known(now=third.now)
     assert doubts(third) == []
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["in the same life", "after a start"])
 def test_whose_row_comes_after_their_letter_goes_on_as_the_same_person(again: bool) -> None:
-    desk = Desk()
-    desk.gets(called("dave", by=DAVE))
-    desk.store()
-    assert doubts(desk) == [("dave", "by dave", AuthorDoubt.NOT_IN_TABLE)]
-    desk.store()
+    driver = ReceiverDriver()
+    driver.gets(called("dave", by=DAVE))
+    driver.store()
+    assert doubts(driver) == [("dave", "by dave", AuthorDoubt.NOT_IN_TABLE)]
+    driver.store()
     if again:
-        desk = Desk(desk.disk)
-    desk.contacts.take_row(DAVE.row())
-    contact = desk.contacts.by_identity(DAVE.id)
+        driver = ReceiverDriver(driver.disk)
+    driver.contacts.take_row(DAVE.row())
+    contact = driver.contacts.by_identity(DAVE.id)
     assert contact is not None
-    desk.direct_receiver.adopt(contact, now=desk.now)
-    desk.direct_receiver.table_known(now=desk.now)
-    desk.gets(called("dave", by=DAVE), letter(6, "in the table", by=DAVE))
-    desk.hears(part(5, "by dave"), part(7, "straight"), by=DAVE)
-    desk.store()
-    assert doubts(desk) == [("dave", "in the table", None), ("dave", "straight", None)]
+    driver.direct_receiver.adopt(contact, now=driver.now)
+    driver.direct_receiver.table_known(now=driver.now)
+    driver.gets(called("dave", by=DAVE), letter(6, "in the table", by=DAVE))
+    driver.hears(part(5, "by dave"), part(7, "straight"), by=DAVE)
+    driver.store()
+    assert doubts(driver) == [("dave", "in the table", None), ("dave", "straight", None)]
 
 
 def test_an_author_whose_row_comes_before_the_whole_table_is_known() -> None:
-    first = Desk()
+    first = ReceiverDriver()
     first.gets(called("dave", by=DAVE))
     first.store()  # and then the program is killed
-    second = Desk(first.disk)
+    second = ReceiverDriver(first.disk)
     second.contacts.take_row(DAVE.row())
     contact = second.contacts.by_identity(DAVE.id)
     assert contact is not None
@@ -179,15 +181,15 @@ def test_letters_of_more_strangers_than_are_remembered_wait_at_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(receiving, "UNKNOWN_AUTHORS_MAX", 1)
-    desk = Desk()
-    desk.gets(called("dave", by=DAVE), called("eve"))
-    desk.gets(called("dave", 6, by=DAVE))
-    assert desk.troubles() == [MailHeldBack()]
-    desk.store()
-    assert desk.shown() == ["by dave", "by dave"]
-    assert desk.out.requests == [TakeMail([1, 1])]
-    assert {line.text for line in desk.disk.lines.latest(9)} == {"by dave"}
-    desk.contacts.take_row(DAVE.row())
-    desk.gets(letter(7, "in the table", by=DAVE), called("eve"))
-    desk.store()
-    assert sorted(desk.shown()) == ["by mallory", "in the table"]
+    driver = ReceiverDriver()
+    driver.gets(called("dave", by=DAVE), called("eve"))
+    driver.gets(called("dave", 6, by=DAVE))
+    assert driver.troubles() == [MailHeldBack()]
+    driver.store()
+    assert driver.shown() == ["by dave", "by dave"]
+    assert driver.out.requests == [TakeMail([1, 1])]
+    assert {line.text for line in driver.disk.lines.latest(9)} == {"by dave"}
+    driver.contacts.take_row(DAVE.row())
+    driver.gets(letter(7, "in the table", by=DAVE), called("eve"))
+    driver.store()
+    assert sorted(driver.shown()) == ["by mallory", "in the table"]

@@ -10,16 +10,16 @@ from chatapp.wire.messages.mail import DepositMail, MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.messages.table import FetchTable, TablePage
 from tests.peer.core.cast import Someone, raw
-from tests.peer.core.hall import KEY, SENDER_INDEX, Node
+from tests.peer.core.core_driver import KEY, SENDER_INDEX, CoreDriver
 from tests.support.screen import is_now
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Return Alice, welcomed; TCP is blocked, so there is neither a link nor a table."""
-    node = Node()
+    node = CoreDriver()
     node.start()
     node.register()
     assert node.core.wants_link()
@@ -29,14 +29,14 @@ def node() -> Node:
     return node
 
 
-def send(node: Node, to: str, text: str) -> int:
+def send(node: CoreDriver, to: str, text: str) -> int:
     assert node.core.sending.look_up(to, now=node.now) is LookUp.UNANSWERED
     number = node.core.sending.keep(to, text, now=node.now).number
-    node.pump()
+    node.turn()
     return number
 
 
-def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
+def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
     """Register, with a link and the whole table; return the requests that follow."""
     node.register()
     node.greet()
@@ -49,7 +49,7 @@ def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
     return asked
 
 
-def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: Node) -> None:
+def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: CoreDriver) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
         happened.MessageChanged(to="bob", number=first, state=happened.MessageState.KEPT),
@@ -63,7 +63,7 @@ def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: Node) -> Non
     assert {letter.recipient for letter in letters} == {BOB.id}
 
 
-def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
+def test_only_the_registry_can_say_that_nobody_bears_a_name(node: CoreDriver) -> None:
     number = send(node, "carol", "hello?")
     node.pass_time(60.0)
     assert not any(is_now(event, happened.MessageState.REFUSED) for event in node.saw())
@@ -80,9 +80,9 @@ def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
     assert not node.core._unresolved.waiting
 
 
-def test_it_outlives_the_program(node: Node) -> None:
+def test_it_outlives_the_program(node: CoreDriver) -> None:
     number = send(node, "bob", "one")
-    later = Node(disk=node.disk, porter=node.porter, life=2)
+    later = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     later.start()
     come_back(later, BOB)
     (addressed,) = [event for event in later.saw() if isinstance(event, happened.Addressed)]
@@ -91,20 +91,20 @@ def test_it_outlives_the_program(node: Node) -> None:
     assert lines == [("one", BOB.id, MessageState.UNSETTLED)]
 
 
-def test_another_registry_does_not_get_it(node: Node) -> None:
+def test_another_registry_does_not_get_it(node: CoreDriver) -> None:
     send(node, "bob", "one")
     stored = node.disk.load()
     assert list(stored.unresolved_names.values()) == ["bob"]
-    other = Node()
+    other = CoreDriver()
     other.core._unresolved.restore(b"r" * 32, stored.unresolved_names, dict(stored.streams))
     assert other.core._unresolved.waiting == {}
 
 
-def test_a_name_that_cannot_be_is_refused_at_once(node: Node) -> None:
+def test_a_name_that_cannot_be_is_refused_at_once(node: CoreDriver) -> None:
     assert node.core.sending.look_up("no/body", now=node.now) is LookUp.UNKNOWN
 
 
-def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: Node) -> None:
+def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: CoreDriver) -> None:
     send(node, "bob", "one")
     contacts = node.core._contacts
     contacts.take_row(BOB.row(1, online=False))

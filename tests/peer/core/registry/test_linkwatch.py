@@ -6,17 +6,17 @@ from chatapp.peer.core.events import LinkTrouble, LinkTroubled, ServerLost
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Ping, Pong
 from tests.peer.core.cast import Someone
-from tests.peer.core.hall import Node
+from tests.peer.core.core_driver import CoreDriver
 
 BOB = Someone("bob")
 
 
-def troubles(node: Node) -> list[LinkTrouble]:
+def troubles(node: CoreDriver) -> list[LinkTrouble]:
     """Drained."""
     return [event.trouble for event in node.saw() if isinstance(event, LinkTroubled)]
 
 
-def answer_by_udp(node: Node, span: float) -> None:
+def answer_by_udp(node: CoreDriver, span: float) -> None:
     """Let time pass, and answer each Ping by UDP."""
     end = node.now + span
     while node.now < end:
@@ -30,16 +30,16 @@ def answer_by_udp(node: Node, span: float) -> None:
 
 
 @pytest.fixture
-def node() -> Node:
+def node() -> CoreDriver:
     """Return Alice, welcomed, and about to connect."""
-    node = Node()
+    node = CoreDriver()
     node.start()
     node.register()
     assert node.core.wants_link()
     return node
 
 
-def test_a_tcp_port_that_says_nothing_is_told_within_five_seconds_and_once(node: Node) -> None:
+def test_a_tcp_port_that_says_nothing_is_told_within_five_seconds_and_once(node: CoreDriver) -> None:
     answer_by_udp(node, 2.9)
     assert troubles(node) == []
     answer_by_udp(node, 1.0)
@@ -53,7 +53,7 @@ def test_a_tcp_port_that_says_nothing_is_told_within_five_seconds_and_once(node:
     assert troubles(node) == []
 
 
-def test_a_tcp_port_that_refuses_is_told_too(node: Node) -> None:
+def test_a_tcp_port_that_refuses_is_told_too(node: CoreDriver) -> None:
     node.lose_link()
     while node.now < 1_005.0:
         node.register()
@@ -63,14 +63,14 @@ def test_a_tcp_port_that_refuses_is_told_too(node: Node) -> None:
     assert troubles(node) == [LinkTrouble.BLOCKED]
 
 
-def test_a_registry_that_says_nothing_at_all_is_lost(node: Node) -> None:
+def test_a_registry_that_says_nothing_at_all_is_lost(node: CoreDriver) -> None:
     node.pass_time(12.0)
     events = node.saw()
     assert any(isinstance(event, ServerLost) for event in events)
     assert not any(isinstance(event, LinkTroubled) for event in events)
 
 
-def test_it_is_told_when_the_link_stands_after_all(node: Node) -> None:
+def test_it_is_told_when_the_link_stands_after_all(node: CoreDriver) -> None:
     answer_by_udp(node, 4.0)
     node.lose_link()
     node.register()
@@ -79,7 +79,7 @@ def test_it_is_told_when_the_link_stands_after_all(node: Node) -> None:
 
 
 def test_a_stalled_link_is_reported_and_replaced() -> None:
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(1))
     for stalls in range(2):
         answer_by_udp(node, 60.0)
@@ -90,7 +90,7 @@ def test_a_stalled_link_is_reported_and_replaced() -> None:
 
 
 def test_a_registry_that_was_stopped_has_not_stalled_its_links() -> None:
-    node = Node()
+    node = CoreDriver()
     node.come_in(BOB.row(1))
     node.core.sending.send_all("hi", now=node.now)
     node.pass_time(12.0)

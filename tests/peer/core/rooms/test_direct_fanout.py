@@ -12,7 +12,7 @@ from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectGroupLine, Fl
 from chatapp.wire.messages.rooms import GroupAccepted, GroupBody, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, WALL, Someone
-from tests.peer.core.hall import SENDER_INDEX, Node
+from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
 from tests.peer.core.lab import (
     BOB,
     CAROL,
@@ -29,14 +29,16 @@ from tests.peer.core.lab import (
 __all__ = ["node"]
 
 
-def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_is_back(node: Node) -> None:
+def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_is_back(
+    node: CoreDriver,
+) -> None:
     """Clause 6.9: the same number on both ways."""
     enter(node)
     lose_registry(node)
     node.saw()
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
-    node.pump()
+    node.turn()
     assert node.saw() == [
         happened.MessageChanged(to="#lab", number=begun.number, state=happened.MessageState.KEPT)
     ]
@@ -60,18 +62,18 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     ]
 
 
-def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -> None:
+def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     for text in ("one", "two"):
         node.core.sending.say(text, now=node.now)
-        node.pump()
+        node.turn()
         node.pass_time(3.0)
     assert node.core.rooms.recipients.in_reach == 0
     assert node.core.is_settled
     node.datagrams.clear()
     node.core.sending.say("three", now=node.now)
-    node.pump()
+    node.turn()
     lines = fanout(node, BOB)
     assert [line.text for _, line in lines] == ["three"]
     session = BOB.session_with(node.alice)
@@ -80,7 +82,7 @@ def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -
     assert node.core.rooms.recipients.in_reach == 1
 
 
-def test_a_line_from_a_non_member_is_acknowledged_and_not_shown(node: Node) -> None:
+def test_a_line_from_a_non_member_is_acknowledged_and_not_shown(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     for one in (BOB, CAROL):
@@ -94,7 +96,7 @@ def test_a_line_from_a_non_member_is_acknowledged_and_not_shown(node: Node) -> N
     assert [event.text for event in node.saw() if isinstance(event, happened.RoomReceived)] == ["from bob"]
 
 
-def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: Node) -> None:
+def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     said = DirectGroupLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hi")
@@ -105,11 +107,11 @@ def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: Node)
     assert node.disk.load().groups["#lab"].cursor == 11
 
 
-def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> None:
+def test_the_channel_goes_straight_to_everybody_who_was_online(node: CoreDriver) -> None:
     lose_registry(node)
     node.saw()
     number = node.core.sending.send_all("hi", now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == [happened.MessageChanged(to="", number=number, state=happened.MessageState.KEPT)]
     kept = list(node.datagrams)
     for one in (BOB, CAROL):
@@ -117,12 +119,12 @@ def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> No
         assert {line.number for _, line in fanout(node, one)} == {number}
 
 
-def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(node: Node) -> None:
+def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("to the room", now=node.now)
     node.core.sending.send_all("to all", now=node.now)
-    node.pump()
+    node.turn()
     assert {line.text for _, line in fanout(node, BOB)} == {"to the room", "to all"}
     node.core.rooms.leave(now=node.now)
     node.pass_time(POLICY.give_up_after - 0.1)
@@ -135,7 +137,7 @@ def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(nod
     assert fanout(node, BOB) == []
 
 
-def frames_to(node: Node, to: Someone) -> list[DeliveryFrame]:
+def frames_to(node: CoreDriver, to: Someone) -> list[DeliveryFrame]:
     """Drain all frames that went directly to somebody."""
     session = to.session_with(node.alice)
     kinds = (Kind.OPENING, Kind.SEALED, Kind.ANSWER)
@@ -149,27 +151,27 @@ def frames_to(node: Node, to: Someone) -> list[DeliveryFrame]:
     return frames
 
 
-def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_again(node: Node) -> None:
+def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_again(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("hi", now=node.now)
-    node.pump()
+    node.turn()
     (part,) = {frame.number: frame for frame in frames_to(node, BOB) if isinstance(frame, Part)}.values()
     assert NumberUsed(BOB.id, part.number) in node.records
     assert node.disk.load().streams[BOB.id].last_sent == part.number
 
 
-def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
+def test_nobody_waits_for_a_line_that_was_taken_back(node: CoreDriver) -> None:
     """The first line is the floor of the direct stream to bob; it does not hold up a message behind it."""
     enter(node)
     lose_registry(node)
     node.core.sending.say("to the room", now=node.now)
-    node.pump()
+    node.turn()
     said = frames_to(node, BOB)
     (line,) = [frame.number for frame in said if isinstance(frame, Part)]
     assert Floor(line) in said
     node.core.sending.send("bob", "to bob", now=node.now)
-    node.pump()
+    node.turn()
     frames_to(node, BOB)
     node.core.rooms.leave(now=node.now)
     node.pass_time(0.6)
@@ -178,11 +180,11 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
     assert Floor(line + 1) in again
 
 
-def test_an_offline_peer_sends_nothing_directly_and_everything_later(node: Node) -> None:
+def test_an_offline_peer_sends_nothing_directly_and_everything_later(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("hi", now=node.now)
-    node.pump()
+    node.turn()
     first = fanout(node, BOB)
     assert [line.text for _, line in first] == ["hi"]
     node.core.leave(now=node.now)
@@ -192,30 +194,30 @@ def test_an_offline_peer_sends_nothing_directly_and_everything_later(node: Node)
     node.pass_time(5.0)
     node.datagrams.clear()
     node.core.sending.say("again", now=node.now)
-    node.pump()
+    node.turn()
     assert {line.text for _, line in fanout(node, BOB)} == {"hi", "again"}
 
 
-def contact_of(node: Node, one: Someone) -> Contact:
+def contact_of(node: CoreDriver, one: Someone) -> Contact:
     return next(contact for contact in node.core._contacts if contact.identity == one.id)
 
 
-def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_back(node: Node) -> None:
+def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_back(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("one", now=node.now)
-    node.pump()
+    node.turn()
     assert [line.text for _, line in fanout(node, BOB)] == ["one"]
     contact, dispatcher = contact_of(node, BOB), node.core._dispatcher
     dispatcher._fanout.let_go(contact)
     node.pass_time(POLICY.give_up_after)
     assert fanout(node, BOB) == []
     dispatcher._outbox.catch_up(contact, now=node.now)
-    node.pump()
+    node.turn()
     assert [line.text for _, line in fanout(node, BOB)] == ["one"]
 
 
-def test_the_silence_of_a_key_is_forgotten_with_it(node: Node) -> None:
+def test_the_silence_of_a_key_is_forgotten_with_it(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("one", now=node.now)
@@ -223,5 +225,5 @@ def test_the_silence_of_a_key_is_forgotten_with_it(node: Node) -> None:
     node.datagrams.clear()
     node.core._dispatcher._fanout.let_go(contact_of(node, BOB))
     node.core.sending.say("two", now=node.now)
-    node.pump()
+    node.turn()
     assert [line.text for _, line in fanout(node, BOB)] == ["one", "two"]

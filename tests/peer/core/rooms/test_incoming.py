@@ -5,115 +5,115 @@ from chatapp.peer.core.rooms.group import GAP_TIMEOUT
 from chatapp.wire.framing import pack_group, unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX
 from chatapp.wire.messages.rooms import CHANNEL
-from tests.peer.core.letterbox import BOB, CAROL, Desk, logged, said
+from tests.peer.core.receiver_driver import BOB, CAROL, ReceiverDriver, logged, said
 
 
 def test_a_line_is_shown_when_it_is_stored_and_its_place_is_remembered() -> None:
-    desk = Desk()
-    assert desk.relayed(1, said(5, "one"))
-    assert desk.shown() == []
-    desk.store()
-    (line,) = desk.lines()
+    driver = ReceiverDriver()
+    assert driver.relayed(1, said(5, "one"))
+    assert driver.shown() == []
+    driver.store()
+    (line,) = driver.lines()
     assert (type(line), line.sender, line.text, line.late) == (ChannelReceived, "bob", "one", None)
-    assert desk.disk.load().groups[CHANNEL].cursor == 1
+    assert driver.disk.load().groups[CHANNEL].cursor == 1
 
 
 def test_a_line_of_an_unknown_station_waits_for_the_row() -> None:
     """Clause 8.4."""
-    desk = Desk(knows=(BOB,))
-    assert not desk.relayed(1, said(5, "from carol", by=CAROL))
-    assert desk.channel.cursor == 0
-    desk.meet(CAROL)
-    desk.store()
-    assert desk.shown() == ["from carol"]
-    assert desk.channel.cursor == 1
+    driver = ReceiverDriver(knows=(BOB,))
+    assert not driver.relayed(1, said(5, "from carol", by=CAROL))
+    assert driver.channel.cursor == 0
+    driver.meet(CAROL)
+    driver.store()
+    assert driver.shown() == ["from carol"]
+    assert driver.channel.cursor == 1
 
 
 def test_a_bad_line_does_not_keep_others_from_being_read() -> None:
     """All lines wait for one row; then the first turns out to be forged."""
-    desk = Desk(knows=(BOB,))
+    driver = ReceiverDriver(knows=(BOB,))
     good, last = said(5, by=CAROL), said(6, "last", by=CAROL)
     bad = good[:-1] + bytes((good[-1] ^ 1,))
-    desk.relayed(1, bad)
-    desk.relayed(2, last)
-    desk.meet(CAROL)
-    assert desk.channel.is_gap_due(desk.now + GAP_TIMEOUT)
-    desk.page(2, logged(1, bad, by=CAROL), logged(2, last, by=CAROL))
-    assert len(desk.troubles()) == 1
-    desk.store()
-    assert desk.shown() == ["last"]
+    driver.relayed(1, bad)
+    driver.relayed(2, last)
+    driver.meet(CAROL)
+    assert driver.channel.is_gap_due(driver.now + GAP_TIMEOUT)
+    driver.page(2, logged(1, bad, by=CAROL), logged(2, last, by=CAROL))
+    assert len(driver.troubles()) == 1
+    driver.store()
+    assert driver.shown() == ["last"]
 
 
 def test_lines_of_strangers_are_held_up_to_a_bound() -> None:
-    desk = Desk(knows=(BOB,))
+    driver = ReceiverDriver(knows=(BOB,))
     for number in range(1, GROUP_HELD_MAX + 10):
-        desk.relayed(number, said(number, by=CAROL))
-    assert len(desk.group_receiver._held_frames) == GROUP_HELD_MAX
-    assert desk.channel.gap_due is not None  # the log has the rest
+        driver.relayed(number, said(number, by=CAROL))
+    assert len(driver.group_receiver._held_frames) == GROUP_HELD_MAX
+    assert driver.channel.gap_due is not None  # the log has the rest
 
 
 def test_a_line_in_an_epoch_that_we_missed_is_a_hole() -> None:
-    desk = Desk()
+    driver = ReceiverDriver()
     header = unpack_group(said(5))
-    assert desk.relayed(1, pack_group(header._replace(epoch=9)) + bytes(16))
-    assert desk.channel.gap_due is not None
+    assert driver.relayed(1, pack_group(header._replace(epoch=9)) + bytes(16))
+    assert driver.channel.gap_due is not None
 
 
 def test_all_that_was_missed_is_shown_and_not_only_the_last_of_each_sender() -> None:
     """Each line says that those before it are settled: that holds for their sender, not for members who were away."""
-    desk = Desk()
-    desk.page(3, *(logged(at, said(at, f"line {at}")) for at in (1, 2, 3)))
-    desk.store()
-    assert desk.shown() == ["line 1", "line 2", "line 3"]
+    driver = ReceiverDriver()
+    driver.page(3, *(logged(at, said(at, f"line {at}")) for at in (1, 2, 3)))
+    driver.store()
+    assert driver.shown() == ["line 1", "line 2", "line 3"]
 
 
 def test_a_line_that_is_said_before_the_log_has_come_waits_for_it() -> None:
     """Clause 8.5: so that order holds, and shown once though the log has it, too."""
-    desk = Desk()
-    desk.catch_up.begin()
-    desk.catch_up.is_mail_drained = True
-    desk.relayed(3, said(7, "third"))
-    desk.store()
-    assert desk.shown() == []
-    desk.page(2, logged(1, said(5, "first")), logged(2, said(4, "second", by=CAROL), by=CAROL), more=True)
-    desk.store()
-    desk.page(3, logged(3, said(7, "third")))
-    desk.store()
-    assert [(line.text, line.late) for line in desk.lines()] == [
+    driver = ReceiverDriver()
+    driver.catch_up.begin()
+    driver.catch_up.is_mail_drained = True
+    driver.relayed(3, said(7, "third"))
+    driver.store()
+    assert driver.shown() == []
+    driver.page(2, logged(1, said(5, "first")), logged(2, said(4, "second", by=CAROL), by=CAROL), more=True)
+    driver.store()
+    driver.page(3, logged(3, said(7, "third")))
+    driver.store()
+    assert [(line.text, line.late) for line in driver.lines()] == [
         ("second", 4.0),
         ("first", 5.0),
         ("third", None),
     ]
-    assert desk.disk.load().groups[CHANNEL].cursor == 3
+    assert driver.disk.load().groups[CHANNEL].cursor == 3
 
 
 def test_one_who_has_all_need_not_wait_for_a_senders_new_start() -> None:
     """The numbers jump with the clock; the floor says that nothing is missing between them."""
-    desk = Desk()
-    desk.relayed(1, said(5, "old start"))
-    desk.relayed(2, said(500, "new start"))
-    desk.store()
-    assert desk.shown() == ["old start", "new start"]
+    driver = ReceiverDriver()
+    driver.relayed(1, said(5, "old start"))
+    driver.relayed(2, said(500, "new start"))
+    driver.store()
+    assert driver.shown() == ["old start", "new start"]
 
 
 def test_a_line_of_the_log_that_does_not_open_is_told_of_and_passed() -> None:
-    desk = Desk()
+    driver = ReceiverDriver()
     frame = said(5)
-    desk.page(2, logged(1, frame[:-1] + bytes((frame[-1] ^ 1,))), logged(2, said(6, "good")))
-    (told,) = desk.troubles()
+    driver.page(2, logged(1, frame[:-1] + bytes((frame[-1] ^ 1,))), logged(2, said(6, "good")))
+    (told,) = driver.troubles()
     assert isinstance(told, LineUnreadable)
     assert (told.room, told.sender, told.reason) == ("", "bob", LineLoss.INVALID)
-    desk.store()
-    assert desk.shown() == ["good"]
-    assert desk.channel.cursor == 2
+    driver.store()
+    assert driver.shown() == ["good"]
+    assert driver.channel.cursor == 2
 
 
 def test_a_line_of_the_log_whose_author_is_gone_is_told_of_and_passed() -> None:
-    desk = Desk(knows=(BOB,))
-    desk.page(2, logged(1, said(5, by=CAROL), by=CAROL), logged(2, said(6, "good")))
-    (told,) = desk.troubles()
+    driver = ReceiverDriver(knows=(BOB,))
+    driver.page(2, logged(1, said(5, by=CAROL), by=CAROL), logged(2, said(6, "good")))
+    (told,) = driver.troubles()
     assert isinstance(told, LineUnreadable)
     assert (told.sender, told.reason) == (SOMEBODY, LineLoss.AUTHOR_UNKNOWN)
-    desk.store()
-    assert desk.shown() == ["good"]
-    assert desk.channel.cursor == 2
+    driver.store()
+    assert driver.shown() == ["good"]
+    assert driver.channel.cursor == 2

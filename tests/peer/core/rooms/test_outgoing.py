@@ -10,19 +10,19 @@ from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import WALL
-from tests.peer.core.hall import SENDER_INDEX, Node
+from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
 from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node, told
 from tests.support.screen import is_now
 
 __all__ = ["node"]
 
 
-def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(node: Node) -> None:
+def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
-    node.pump()
+    node.turn()
     mark = group_mark("#lab")
     (under_way,) = readable(node.core.sending.steps_under_way(mark, begun.number), 0)
     assert under_way.what is TraceEvent.KEPT
@@ -44,12 +44,12 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
     assert [step.what for step in steps] == [TraceEvent.KEPT, TraceEvent.ACCEPTED]
 
 
-def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
+def test_a_line_that_was_left_behind_says_why(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("hi", now=node.now)
     node.core.rooms.leave(now=node.now)
-    node.pump()
+    node.turn()
     (line,) = node.disk.lines.latest(9)
     *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
     assert (line.state, last.what, last.reason) == (
@@ -59,7 +59,7 @@ def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
     )
 
 
-def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Node) -> None:
+def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.core.trust.ignore("bob", is_ignored=True)
@@ -67,20 +67,20 @@ def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: No
     assert node.saw() == []
     assert node.disk.lines.latest(9) == []
     node.core.trust.ignore("bob", is_ignored=False)
-    node.pump()
+    node.turn()
     (line,) = node.disk.lines.search("hm", 9)
     assert (line.room, line.name) == ("lab", "bob")
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.pass_time(10.0)
     assert again.saw() == []
 
 
-def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
+def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
-    node.pump()
+    node.turn()
     (frame,) = node.lines()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
@@ -90,11 +90,11 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
     assert node.core.is_settled
 
 
-def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
+def test_a_line_said_just_before_leaving_is_still_answered(node: CoreDriver) -> None:
     enter(node)
     node.core.sending.say("bye", now=node.now)
     node.core.rooms.leave(now=node.now)
-    node.pump()
+    node.turn()
     (frame,) = node.lines()
     node.saw()
     header = unpack_group(frame)
@@ -103,13 +103,13 @@ def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
     assert is_now(told, happened.MessageState.SAVED)
 
 
-def test_lines_that_wait_survive_a_crash(node: Node) -> None:
+def test_lines_that_wait_survive_a_crash(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
     asked = link_again(again, BOB.row(3, sender_index=7))
     assert asked is not None

@@ -25,7 +25,7 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import POLICY, raw
-from tests.peer.core.hall import SENDER_INDEX, Node
+from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
 from tests.peer.core.lab import (
     BOB,
     CAROL,
@@ -49,7 +49,7 @@ ROOM_NEWS = happened.EnteredRoom | happened.MemberLeft | happened.MemberJoined
 # --- in and out
 
 
-def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: Node) -> None:
+def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: CoreDriver) -> None:
     enter(node, who=(CAROL, BOB))
     assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
@@ -57,19 +57,19 @@ def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: Node) -> N
     assert node.core.rooms.recipients.in_reach == 2
 
 
-def test_a_name_that_is_none_is_refused_here(node: Node) -> None:
+def test_a_name_that_is_none_is_refused_here(node: CoreDriver) -> None:
     node.core.rooms.enter("no blanks", now=node.now)
-    node.pump()
+    node.turn()
     (refused,) = node.saw()
     assert isinstance(refused, happened.RoomEntryDenied)
     assert requests(node, EnterRoom) == []
 
 
 @pytest.mark.parametrize("reason", RoomRefusal)
-def test_a_refused_person_stays_in_the_previous_room(node: Node, reason: RoomRefusal) -> None:
+def test_a_refused_person_stays_in_the_previous_room(node: CoreDriver, reason: RoomRefusal) -> None:
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
-    node.pump()
+    node.turn()
     (asked,) = requests(node, EnterRoom)
     assert isinstance(asked, EnterRoom)
     node.saw()
@@ -79,9 +79,9 @@ def test_a_refused_person_stays_in_the_previous_room(node: Node, reason: RoomRef
     assert node.core.rooms.room.room == "lab"
 
 
-def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node: Node) -> None:
+def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node: CoreDriver) -> None:
     node.core.rooms.enter("lab", now=node.now)
-    node.pump()
+    node.turn()
     (asked,) = requests(node, EnterRoom)
     assert isinstance(asked, EnterRoom)
     node.pass_time(2.5)
@@ -91,7 +91,7 @@ def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node:
     assert node.core.rooms.room is None
 
 
-def test_a_question_given_up_is_taken_back_right_behind_it(node: Node) -> None:
+def test_a_question_given_up_is_taken_back_right_behind_it(node: CoreDriver) -> None:
     """A registry that reads both requests at once does not move us to another room."""
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
@@ -110,11 +110,13 @@ def test_a_question_given_up_is_taken_back_right_behind_it(node: Node) -> None:
 
 
 @pytest.mark.parametrize("answered_late", [True, False])
-def test_who_asks_for_a_third_room_and_is_refused_stays_in_the_first(node: Node, answered_late: bool) -> None:
+def test_who_asks_for_a_third_room_and_is_refused_stays_in_the_first(
+    node: CoreDriver, answered_late: bool
+) -> None:
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.enter("park", now=node.now)
-    node.pump()
+    node.turn()
     yard, park = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
     if answered_late:
         node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
@@ -124,11 +126,11 @@ def test_who_asks_for_a_third_room_and_is_refused_stays_in_the_first(node: Node,
     assert again.room == "lab"
 
 
-def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(node: Node) -> None:
+def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(node: CoreDriver) -> None:
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.enter("LAB", now=node.now)
-    node.pump()
+    node.turn()
     yard, lab = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
     assert lab.room == "lab"
     node.saw()
@@ -138,9 +140,9 @@ def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(nod
     assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob",), missed=0)]
 
 
-def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(node: Node) -> None:
+def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(node: CoreDriver) -> None:
     node.core.rooms.enter("lab", now=node.now)
-    node.pump()
+    node.turn()
     lose_registry(node)
     assert happened.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNREACHABLE) in node.saw()
     node.register()
@@ -149,24 +151,24 @@ def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_ret
     assert len(requests(node, LeaveRoom)) == 1
 
 
-def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node: Node) -> None:
+def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.core.rooms.leave(now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == [happened.LeftRoom(room="lab")]
     assert len(requests(node, LeaveRoom)) == 1
     node.core.rooms.leave(now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == [happened.NotInRoom()]
 
 
-def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(node: Node) -> None:
+def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.core.rooms.leave(now=node.now)
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
     again.register()
     again.greet()
@@ -177,18 +179,18 @@ def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(nod
     assert not again.disk.load().room.owes_leave
 
 
-def test_leaving_no_room_is_told(node: Node) -> None:
+def test_leaving_no_room_is_told(node: CoreDriver) -> None:
     node.core.rooms.leave(now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == [happened.NotInRoom()]
     assert node.core.sending.say("hi", now=node.now) is None
-    node.pump()
+    node.turn()
     assert node.saw() == [happened.NotInRoom()]
 
 
-def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node: Node) -> None:
+def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node: CoreDriver) -> None:
     enter(node)
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
     entering = link_again(again)
     assert entering is not None
@@ -203,16 +205,16 @@ def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node:
     assert happened.EnteredRoom(room="lab", members=("bob",), missed=0) in again.saw()
 
 
-def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: Node) -> None:
+def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: CoreDriver) -> None:
     enter(node)
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
     again.pass_time(6.0)
     told = [type(event) for event in again.saw()]
     assert told == [happened.NoServerAtStart, happened.EnteredRoom]
 
 
-def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: Node) -> None:
+def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.lose_link()
@@ -223,16 +225,16 @@ def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: N
     assert is_now(kept, happened.MessageState.KEPT)
 
 
-def test_after_a_quit_the_next_start_is_in_no_room(node: Node) -> None:
+def test_after_a_quit_the_next_start_is_in_no_room(node: CoreDriver) -> None:
     enter(node)
     node.core.rooms.forget()
-    node.pump()
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    node.turn()
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     assert again.core.rooms.room is None
     assert again.disk.load().groups["#lab"].cursor == 10  # a later return brings what was missed
 
 
-def test_a_lost_link_changes_nothing_about_the_room(node: Node) -> None:
+def test_a_lost_link_changes_nothing_about_the_room(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.lose_link()
@@ -248,7 +250,7 @@ def test_a_lost_link_changes_nothing_about_the_room(node: Node) -> None:
     assert not any(isinstance(event, ROOM_NEWS) for event in node.saw())
 
 
-def test_members_come_and_go(node: Node) -> None:
+def test_members_come_and_go(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.told(RoomChanged("#lab", [RoomMember(CAROL.id, HERE)]))
@@ -260,7 +262,7 @@ def test_members_come_and_go(node: Node) -> None:
     ]
 
 
-def test_a_member_who_left_by_the_table_leaves_the_room_first(node: Node) -> None:
+def test_a_member_who_left_by_the_table_leaves_the_room_first(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     row = BOB.row(101, sender_index=7)
@@ -271,9 +273,9 @@ def test_a_member_who_left_by_the_table_leaves_the_room_first(node: Node) -> Non
     assert goings == [happened.MemberLeft(room="lab", name="bob"), happened.PersonLeft(name="bob")]
 
 
-def test_rooms_are_listed(node: Node) -> None:
+def test_rooms_are_listed(node: CoreDriver) -> None:
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
     node.told(RoomsListed(asked.reference, [RoomInfo("#yard", 2), RoomInfo("#lab", 1)]))
@@ -286,8 +288,8 @@ def trouble(why: NoAnswer) -> list[happened.Event]:
     return [happened.RoomsUnknown(reason=why)]
 
 
-def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node) -> None:
-    newcomer = Node(life=2)
+def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: CoreDriver) -> None:
+    newcomer = CoreDriver(life=2)
     newcomer.start()
     newcomer.core.rooms.room_list.ask(now=newcomer.now)
     newcomer.register()
@@ -300,8 +302,8 @@ def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node)
     assert newcomer.saw() == [happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),))]
 
 
-def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(node: Node) -> None:
-    newcomer = Node(life=2)
+def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(node: CoreDriver) -> None:
+    newcomer = CoreDriver(life=2)
     newcomer.start()
     newcomer.core.rooms.room_list.ask(now=newcomer.now)
     newcomer.pass_time(10.0)
@@ -310,9 +312,9 @@ def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(n
     )
 
 
-def test_a_list_is_asked_for_again_on_the_next_link(node: Node) -> None:
+def test_a_list_is_asked_for_again_on_the_next_link(node: CoreDriver) -> None:
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     (first,) = requests(node, ListRooms)
     node.saw()
     node.lose_link()
@@ -324,9 +326,9 @@ def test_a_list_is_asked_for_again_on_the_next_link(node: Node) -> None:
     assert node.saw() == []
 
 
-def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) -> None:
+def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: CoreDriver) -> None:
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     asked_at = node.now
     node.saw()
     node.pass_time(POLICY.give_up_after - 0.01)
@@ -336,10 +338,10 @@ def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) 
     assert node.now < asked_at + POLICY.give_up_after + 0.1
 
 
-def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) -> None:
+def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: CoreDriver) -> None:
     node.told(RoomsListed(7, [RoomInfo("#old", 1)]))
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
     node.told(RoomsListed(asked.reference ^ 1, [RoomInfo("#old", 1)]))
@@ -350,7 +352,9 @@ def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) ->
     assert node.saw() == [happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),))]
 
 
-def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(node: Node) -> None:
+def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(
+    node: CoreDriver,
+) -> None:
     node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(1.0)
     node.lose_link()
@@ -360,11 +364,11 @@ def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is
     )
 
 
-def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node: Node) -> None:
+def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node: CoreDriver) -> None:
     lose_registry(node)
     node.saw()
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == []
     node.register()
     node.saw()
@@ -376,43 +380,43 @@ def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node:
     assert happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),)) in node.saw()
 
 
-def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(node: Node) -> None:
+def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(node: CoreDriver) -> None:
     node.lose_link()
     node.register()
     node.pass_time(6.0)
     assert node.core.reach is RegistryReach.LOST
     node.saw()
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == trouble(NoAnswer.UNREACHABLE)
 
 
-def test_references_of_questions_fit_the_wire(node: Node) -> None:
+def test_references_of_questions_fit_the_wire(node: CoreDriver) -> None:
     for _ in range(20):
         node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     assert len(requests(node, ListRooms)) == 20  # each decodes
 
 
-def test_an_offline_user_reads_that_instead_of_a_list(node: Node) -> None:
+def test_an_offline_user_reads_that_instead_of_a_list(node: CoreDriver) -> None:
     node.core.rooms.room_list.ask(now=node.now)
     node.core.leave(now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == trouble(NoAnswer.OFFLINE)
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     assert node.saw() == trouble(NoAnswer.OFFLINE)
 
 
 # --- without the registry
 
 
-def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_are(node: Node) -> None:
+def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_are(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
     node.saw()
     node.core.rooms.enter("LAB", now=node.now)
-    node.pump()
+    node.turn()
     assert happened.EnteredRoom(room="lab", members=("bob",), missed=0) in node.saw()
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.room_list.ask(now=node.now)
@@ -422,14 +426,16 @@ def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_a
     assert happened.RoomsKnown(rooms=(happened.Room(name="lab", here=2),)) in seen
 
 
-def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_it_is(node: Node) -> None:
+def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_it_is(
+    node: CoreDriver,
+) -> None:
     lose_registry(node)
     while node.core.state is not State.PAUSING:
         node.pass_time(0.1)
     node.saw()
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.room_list.ask(now=node.now)
-    node.pump()
+    node.turn()
     asked = link_again(node)
     assert asked is not None and asked.room == "yard"
     assert not any(isinstance(event, happened.RoomEntryDenied) for event in node.saw())

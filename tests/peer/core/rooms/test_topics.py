@@ -18,7 +18,7 @@ from chatapp.wire.messages.rooms import (
     TopicRefused,
 )
 from tests.peer.core.cast import POLICY
-from tests.peer.core.hall import SENDER_INDEX, Node
+from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
 from tests.peer.core.lab import BOB, CAROL, HERE, LAB_KEY, enter, link_again, lose_registry, node, requests
 
 __all__ = ["node"]
@@ -31,7 +31,7 @@ def known(text: str, author: str = "bob", at: float = 5.0, *, is_change: bool = 
     return happened.TopicKnown(room="lab", text=text, author=author, at=at, is_change=is_change)
 
 
-def let_in(node: Node, asked: object, topic: Topic) -> None:
+def let_in(node: CoreDriver, asked: object, topic: Topic) -> None:
     assert isinstance(asked, EnterRoom)
     node.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0, topic),
@@ -39,33 +39,33 @@ def let_in(node: Node, asked: object, topic: Topic) -> None:
     )
 
 
-def ask(node: Node, text: str) -> SetTopic:
+def ask(node: CoreDriver, text: str) -> SetTopic:
     node.core.rooms.topic.ask(text, now=node.now)
-    node.pump()
+    node.turn()
     (asked,) = requests(node, SetTopic)
     assert isinstance(asked, SetTopic)
     return asked
 
 
-def shown(node: Node) -> list[happened.Event]:
+def shown(node: CoreDriver) -> list[happened.Event]:
     return [event for event in node.saw() if isinstance(event, TopicEvent)]
 
 
-def shown_on_request(node: Node) -> list[happened.Event]:
+def shown_on_request(node: CoreDriver) -> list[happened.Event]:
     node.core.rooms.topic.show()
-    node.pump()
+    node.turn()
     return shown(node)
 
 
-def test_a_newcomer_reads_it(node: Node) -> None:
+def test_a_newcomer_reads_it(node: CoreDriver) -> None:
     node.core.rooms.enter("lab", now=node.now)
-    node.pump()
+    node.turn()
     let_in(node, requests(node, EnterRoom)[0], EXAM)
     assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob",), missed=0, topic="Exam")]
     assert shown_on_request(node) == [known("Exam")]
 
 
-def test_set_and_told_once(node: Node) -> None:
+def test_set_and_told_once(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     asked = ask(node, "  No\x1b food ")
@@ -78,7 +78,7 @@ def test_set_and_told_once(node: Node) -> None:
     assert shown(node) == []
 
 
-def test_news_of_others_and_of_another_room(node: Node) -> None:
+def test_news_of_others_and_of_another_room(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.told(TopicChanged(0, "#yard", EXAM), TopicChanged(0, "#lab", EXAM))
@@ -87,7 +87,7 @@ def test_news_of_others_and_of_another_room(node: Node) -> None:
     assert shown_on_request(node) == [known("", "carol", 9.0)]
 
 
-def test_an_ignored_persons_topic_is_not_told(node: Node) -> None:
+def test_an_ignored_persons_topic_is_not_told(node: CoreDriver) -> None:
     enter(node)
     node.core.trust.ignore("bob", is_ignored=True)
     node.saw()
@@ -95,7 +95,7 @@ def test_an_ignored_persons_topic_is_not_told(node: Node) -> None:
     assert shown(node) == []
 
 
-def test_somebody_whose_row_has_not_come(node: Node) -> None:
+def test_somebody_whose_row_has_not_come(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.told(TopicChanged(0, "#lab", Topic("Exam", b"x" * 32, 5_000)))
@@ -103,7 +103,7 @@ def test_somebody_whose_row_has_not_come(node: Node) -> None:
 
 
 @pytest.mark.parametrize("reason", TopicRefusal)
-def test_refused(node: Node, reason: TopicRefusal) -> None:
+def test_refused(node: CoreDriver, reason: TopicRefusal) -> None:
     enter(node)
     node.saw()
     asked = ask(node, "Exam")
@@ -113,25 +113,25 @@ def test_refused(node: Node, reason: TopicRefusal) -> None:
     assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure[reason.name])]
 
 
-def test_too_long(node: Node) -> None:
+def test_too_long(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     node.core.rooms.topic.ask("x" * (TOPIC_MAX + 1), now=node.now)
-    node.pump()
+    node.turn()
     assert requests(node, SetTopic) == []
     assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
     assert len(ask(node, "\U0001f600" * TOPIC_MAX).text) == TOPIC_MAX
 
 
-def test_outside_of_rooms(node: Node) -> None:
+def test_outside_of_rooms(node: CoreDriver) -> None:
     node.core.rooms.topic.ask("Exam", now=node.now)
-    node.pump()
+    node.turn()
     assert requests(node, SetTopic) == []
     assert shown(node) == [happened.NotInRoom()]
     assert shown_on_request(node) == [happened.NotInRoom()]
 
 
-def test_a_registry_that_does_not_answer(node: Node) -> None:
+def test_a_registry_that_does_not_answer(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     ask(node, "Exam")
@@ -139,7 +139,7 @@ def test_a_registry_that_does_not_answer(node: Node) -> None:
     assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.UNANSWERED)]
 
 
-def test_a_registry_that_is_away(node: Node) -> None:
+def test_a_registry_that_is_away(node: CoreDriver) -> None:
     enter(node)
     node.told(TopicChanged(0, "#lab", EXAM))
     lose_registry(node)
@@ -151,7 +151,7 @@ def test_a_registry_that_is_away(node: Node) -> None:
 
 
 @pytest.mark.parametrize("reach", ["new", "same", "none"])
-def test_on_a_new_link_only_a_change_is_told(node: Node, reach: str) -> None:
+def test_on_a_new_link_only_a_change_is_told(node: CoreDriver, reach: str) -> None:
     enter(node)
     node.told(TopicChanged(0, "#lab", EXAM))
     node.lose_link()
@@ -167,7 +167,7 @@ def test_on_a_new_link_only_a_change_is_told(node: Node, reach: str) -> None:
     assert shown(node) == told[reach]
 
 
-def test_it_is_asked_again_behind_the_entry_on_the_next_link(node: Node) -> None:
+def test_it_is_asked_again_behind_the_entry_on_the_next_link(node: CoreDriver) -> None:
     enter(node)
     first = ask(node, "Exam")
     node.lose_link()
@@ -178,7 +178,7 @@ def test_it_is_asked_again_behind_the_entry_on_the_next_link(node: Node) -> None
     assert asked[1] == first
 
 
-def test_only_the_newest_request_counts(node: Node) -> None:
+def test_only_the_newest_request_counts(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     first, second = ask(node, "First"), ask(node, "Second")
@@ -188,7 +188,7 @@ def test_only_the_newest_request_counts(node: Node) -> None:
     assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.NOT_SERVING)]
 
 
-def test_a_topic_that_is_too_long_takes_the_place_of_the_request_before_it(node: Node) -> None:
+def test_a_topic_that_is_too_long_takes_the_place_of_the_request_before_it(node: CoreDriver) -> None:
     enter(node)
     node.saw()
     ask(node, "First")
@@ -197,7 +197,7 @@ def test_a_topic_that_is_too_long_takes_the_place_of_the_request_before_it(node:
     assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
 
 
-def test_a_request_is_not_made_for_another_room(node: Node) -> None:
+def test_a_request_is_not_made_for_another_room(node: CoreDriver) -> None:
     enter(node)
     node.lose_link()
     node.saw()
@@ -211,7 +211,7 @@ def test_a_request_is_not_made_for_another_room(node: Node) -> None:
     assert shown(node) == []
 
 
-def test_a_topic_told_after_we_left_is_not_shown(node: Node) -> None:
+def test_a_topic_told_after_we_left_is_not_shown(node: CoreDriver) -> None:
     enter(node)
     node.core.rooms.leave(now=node.now)
     node.saw()
@@ -219,7 +219,7 @@ def test_a_topic_told_after_we_left_is_not_shown(node: Node) -> None:
     assert shown(node) == []
 
 
-def test_unknown_until_the_registry_has_told_it(node: Node) -> None:
+def test_unknown_until_the_registry_has_told_it(node: CoreDriver) -> None:
     enter(node)
-    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     assert shown_on_request(again) == [happened.TopicUnknown(room="lab")]

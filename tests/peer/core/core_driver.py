@@ -28,7 +28,7 @@ KEY = b"k" * 32
 SENDER_INDEX = 3
 
 
-class Node:
+class CoreDriver:
     """Alice's core."""
 
     def __init__(self, *, disk: History | None = None, porter: Porter | None = None, life: int = 1) -> None:
@@ -59,9 +59,9 @@ class Node:
         self._reader = FrameReader()
         self._session: LinkSession
 
-    # --- the pump
+    # --- one turn
 
-    def pump(self) -> None:
+    def turn(self) -> None:
         """Carry out everything that the core outputs, and store all records."""
         self.datagrams += self.core.datagrams_to_send(now=self.now)
         records = self.core.records_to_store()
@@ -75,20 +75,20 @@ class Node:
     def pass_time(self, span: float, *, rings_most: int = 1_000) -> None:
         """Let time pass and meet every deadline. A core that asks to be woken again and again for nothing is caught."""
         end = self.now + span
-        self.pump()
+        self.turn()
         while (due := self.core.next_timer()) is not None and due <= end:
             rings_most -= 1
             assert rings_most, "the timer rings without end"
             self.now = max(self.now, due)
             self.core.handle_timer(now=self.now)
-            self.pump()
+            self.turn()
         self.now = end
 
     # --- the registry by UDP
 
     def hears(self, datagram: bytes, source: Address = SERVER) -> None:
         self.core.receive_datagram(datagram, source, now=self.now)
-        self.pump()
+        self.turn()
 
     def sent(self, *kinds: Kind) -> list[bytes]:
         """Drain the datagrams of these kinds."""
@@ -102,7 +102,7 @@ class Node:
 
     def start(self) -> None:
         self.core.start(now=self.now)
-        self.pump()
+        self.turn()
 
     def register(self, *, version: int | None = None) -> None:
         """Register, from the present or next HELLO to WELCOME. `version`: of the registry's table; None for ours."""
@@ -134,7 +134,7 @@ class Node:
         self._reader = FrameReader()
         self._reader.largest = LINK_FRAME_MAX
         self.core.link_connected(now=self.now)
-        self.pump()
+        self.turn()
         first = self._reader.next_frame()
         assert first is not None
         asked, self._session, answer = self.porter.link(first)
@@ -153,7 +153,7 @@ class Node:
 
     def frames(self, *frames: bytes) -> None:
         self.core.receive_frames(frames, now=self.now)
-        self.pump()
+        self.turn()
 
     def asked(self) -> list[PeerRequest]:
         """Drain the requests on the link; channel lines are kept for `lines`."""
@@ -176,7 +176,7 @@ class Node:
 
     def lose_link(self) -> None:
         self.core.link_closed(now=self.now)
-        self.pump()
+        self.turn()
 
     # --- what was seen
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.registry.rig import Rig
 
 
-class Hand(Newcomer):
+class LinkedPeer(Newcomer):
     """A newcomer that may have a link, and the keys that arrive over it."""
 
     def __init__(self, rig: "Rig", name: str, *, host: str, seed: int) -> None:
@@ -172,7 +172,7 @@ def rows_of(batch_rows: list[object]) -> list[Row]:
     return [decode_row(raw) for raw in batch_rows]  # type: ignore[arg-type]
 
 
-def table_of(reader: Hand, since: int = 0) -> dict[str, Row]:
+def table_of(reader: LinkedPeer, since: int = 0) -> dict[str, Row]:
     """Return all rows newer than this version, by name."""
     (page,) = [one for one in reader.ask(FetchTable(since)) if isinstance(one, TablePage)]
     return {row.card.name: row for row in rows_of(list(page.rows))}

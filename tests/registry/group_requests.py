@@ -4,20 +4,20 @@ from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.messages.rooms import FetchGroup, GroupPage, RoomEntered, RoomPresence
 from chatapp.wire.sealing import GroupKey
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 
 HERE, AWAY, GONE = RoomPresence.HERE, RoomPresence.AWAY, RoomPresence.GONE
 NEWS = RegistryPolicy().room_news_span
 
 
-def entered(hand: Hand, room: str) -> RoomEntered:
-    answer = hand.enter(room)
+def entered(peer: LinkedPeer, room: str) -> RoomEntered:
+    answer = peer.enter(room)
     assert isinstance(answer, RoomEntered)
     return answer
 
 
-def page(reader: Hand, group: str, since: int = 0) -> GroupPage:
+def page(reader: LinkedPeer, group: str, since: int = 0) -> GroupPage:
     answer = reader.ask(FetchGroup(group, since))[-1]
     assert isinstance(answer, GroupPage)
     return answer
@@ -29,8 +29,8 @@ def texts(answer: GroupPage) -> list[bytes]:
     return [keys[unpack_group(line.frame).epoch].open_stored(line.frame)[-4:] for line in answer.lines]
 
 
-def back(rig: Rig, *hands: Hand) -> None:
+def back(rig: Rig, *peers: LinkedPeer) -> None:
     """Bring everybody back on a new link, as after a restart."""
-    for hand in hands:
-        hand.register()
-        hand.attach()
+    for peer in peers:
+        peer.register()
+        peer.attach()

@@ -51,7 +51,7 @@ def arrival(out: Outputs) -> RoomArrival:
     )
 
 
-class Desk:
+class ReceiverDriver:
     """Alice's inbound half, over a disk that may be full."""
 
     def __init__(self, disk: History | None = None, *, knows: tuple[Someone, ...] = (BOB, CAROL)) -> None:

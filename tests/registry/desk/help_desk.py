@@ -20,7 +20,7 @@ from chatapp.wire.messages.desk import (
     SendDeskLine,
 )
 from chatapp.wire.messages.link import RegistryNotice
-from tests.registry.hand import Hand
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 
@@ -30,7 +30,7 @@ PEERS = DeskSettings(operators=("Ann", "Bob"))
 """A desk whose operators are peers."""
 
 
-class Hall:
+class HelpDesk:
     """One registry with a desk."""
 
     def __init__(
@@ -70,10 +70,10 @@ class Hall:
 
     def visitor(self, name: str = "Asha Rao", *, host: str | None = None) -> "Visitor":
         """Return a guest with a link, not in line."""
-        hand = self.rig.hand("", host=host)
-        hand.register()
+        peer = self.rig.peer("", host=host)
+        peer.register()
         visitor = Visitor(
-            self, hand, name, bytes([self.rig._made % 256]) * 8 + self.rig._made.to_bytes(8, "big")
+            self, peer, name, bytes([self.rig._made % 256]) * 8 + self.rig._made.to_bytes(8, "big")
         )
         visitor.connect()
         return visitor
@@ -89,9 +89,9 @@ class Hall:
 
     def operator(self, name: str) -> "Worker":
         """Return a member who may be an operator, with a link."""
-        hand = self.rig.hand(name)
-        hand.register()
-        worker = Worker(self, hand)
+        peer = self.rig.peer(name)
+        peer.register()
+        worker = Worker(self, peer)
         worker.connect()
         return worker
 
@@ -108,35 +108,35 @@ class Hall:
 class Talker:
     """A visitor or operator with a link, who reads and confirms what the desk sends."""
 
-    def __init__(self, hall: Hall, hand: Hand) -> None:
-        self.hall = hall
-        self.hand = hand
+    def __init__(self, help_desk: HelpDesk, peer: LinkedPeer) -> None:
+        self.help_desk = help_desk
+        self.peer = peer
         self.heard: list[RegistryNotice] = []
         self.lines: list[DeskLine] = []
         self._shown: dict[int, int] = {}
         self._number = 0
 
     def connect(self) -> None:
-        self.hand.connect()
-        self.hand.open_session()
+        self.peer.connect()
+        self.peer.open_session()
         self.heard = self.hear()
 
     def come_back(self) -> None:
         """Open a new session after a restart of the registry, or a new link."""
-        self.hand.renew()
-        self.hand.register()
+        self.peer.renew()
+        self.peer.register()
         self.connect()
 
     def drop(self) -> None:
         """Lose the link."""
-        self.hand.drop_link()
+        self.peer.drop_link()
 
     def ask(self, request: DeskRequest) -> None:
-        self.hand.send(request)
+        self.peer.send(request)
 
     def hear(self) -> list[RegistryNotice]:
         """Drain all notices. Lines are shown once, and confirmed."""
-        while notices := self.hand.notices() if self.hand.link is not None else []:
+        while notices := self.peer.notices() if self.peer.link is not None else []:
             self.heard += notices
             for notice in notices:
                 self._take(notice)
@@ -155,7 +155,7 @@ class Talker:
         if line.position > self._shown.get(line.visit, 0):
             self._shown[line.visit] = line.position
             self.lines.append(line)
-        self.hand.send(AckDeskLines(line.visit, line.position))
+        self.peer.send(AckDeskLines(line.visit, line.position))
 
     @property
     def texts(self) -> list[str]:
@@ -165,8 +165,8 @@ class Talker:
 
 
 class Visitor(Talker):
-    def __init__(self, hall: Hall, hand: Hand, name: str, ticket: bytes) -> None:
-        super().__init__(hall, hand)
+    def __init__(self, help_desk: HelpDesk, peer: LinkedPeer, name: str, ticket: bytes) -> None:
+        super().__init__(help_desk, peer)
         self.name = name
         self.ticket = ticket
         self.visit = 0
@@ -174,7 +174,7 @@ class Visitor(Talker):
     def _take(self, notice: RegistryNotice) -> None:
         super()._take(notice)
         if isinstance(notice, OperatorAssigned):
-            self.hand.send(AckDeskLines(notice.visit, self._shown.get(notice.visit, 0)))
+            self.peer.send(AckDeskLines(notice.visit, self._shown.get(notice.visit, 0)))
 
     @property
     def shown(self) -> DeskShown:
@@ -205,8 +205,8 @@ class Visitor(Talker):
 
 
 class Worker(Talker):
-    def __init__(self, hall: Hall, hand: Hand) -> None:
-        super().__init__(hall, hand)
+    def __init__(self, help_desk: HelpDesk, peer: LinkedPeer) -> None:
+        super().__init__(help_desk, peer)
         self._client = 0
 
     def _take(self, notice: RegistryNotice) -> None:
@@ -214,7 +214,7 @@ class Worker(Talker):
         if isinstance(notice, ClientAssigned):
             self._client = notice.visit
             shown = self._shown.get(notice.visit, 0)
-            self.hand.send(FetchDeskLines(notice.visit, shown, with_own=not shown))
+            self.peer.send(FetchDeskLines(notice.visit, shown, with_own=not shown))
         elif isinstance(notice, ClientChanged) and notice.change not in STILL_SERVED:
             self._client = 0
 

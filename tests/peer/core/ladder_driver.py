@@ -22,7 +22,7 @@ ALICE, BOB = Someone("alice"), Someone("bob")
 ME = LocalIdentity(name="alice", identity=ALICE.identity, mail_keys=[ALICE.mail_key], counter=1)
 
 
-class Stairs:
+class LadderDriver:
     """Alice's ladder with one contact on it, bob, who answers only when told to."""
 
     def __init__(
@@ -135,74 +135,74 @@ class Stairs:
         return [record.state for record in records if isinstance(record, OutgoingChanged)]
 
 
-def acked(stairs: Stairs) -> None:
-    stairs.sent()
-    stairs.acks(*stairs.conversation.outgoing)
+def acked(driver: LadderDriver) -> None:
+    driver.sent()
+    driver.acks(*driver.conversation.outgoing)
 
 
-def relayed_ack(stairs: Stairs) -> None:
-    stairs.acks(*stairs.conversation.outgoing, through_server=True)
+def relayed_ack(driver: LadderDriver) -> None:
+    driver.acks(*driver.conversation.outgoing, through_server=True)
 
 
-def tried(stairs: Stairs) -> None:
-    stairs.pass_time(POLICY.give_up_after)
+def tried(driver: LadderDriver) -> None:
+    driver.pass_time(POLICY.give_up_after)
 
 
-def relaying(stairs: Stairs) -> None:
-    stairs.pass_time(2 * POLICY.ack_timeout)
+def relaying(driver: LadderDriver) -> None:
+    driver.pass_time(2 * POLICY.ack_timeout)
 
 
-def relay_fails(stairs: Stairs) -> None:
-    stairs.ladder.relay_failed(stairs.bob, now=stairs.now)
+def relay_fails(driver: LadderDriver) -> None:
+    driver.ladder.relay_failed(driver.bob, now=driver.now)
 
 
-def saved(stairs: Stairs) -> None:
-    stairs.saves()
+def saved(driver: LadderDriver) -> None:
+    driver.saves()
 
 
-def refused(stairs: Stairs) -> None:
-    stairs.mail_queue.refused(stairs.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
+def refused(driver: LadderDriver) -> None:
+    driver.mail_queue.refused(driver.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=driver.now)
 
 
-def full(stairs: Stairs) -> None:
-    stairs.mail_queue.refused(stairs.deposited()[0].reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+def full(driver: LadderDriver) -> None:
+    driver.mail_queue.refused(driver.deposited()[0].reference, MailRefusal.MAILBOX_FULL, now=driver.now)
 
 
-def goes(stairs: Stairs) -> None:
-    stairs.row(online=False)
+def goes(driver: LadderDriver) -> None:
+    driver.row(online=False)
 
 
-def comes(stairs: Stairs) -> None:
-    stairs.row(online=True)
+def comes(driver: LadderDriver) -> None:
+    driver.row(online=True)
 
 
-def lost(stairs: Stairs) -> None:
-    stairs.reach(RegistryReach.LOST)
+def lost(driver: LadderDriver) -> None:
+    driver.reach(RegistryReach.LOST)
 
 
-def sought(stairs: Stairs) -> None:
-    stairs.reach(RegistryReach.SEEKING)
+def sought(driver: LadderDriver) -> None:
+    driver.reach(RegistryReach.SEEKING)
 
 
-def found(stairs: Stairs) -> None:
-    stairs.reach(RegistryReach.UP)
+def found(driver: LadderDriver) -> None:
+    driver.reach(RegistryReach.UP)
 
 
-def offline(stairs: Stairs) -> None:
-    stairs.reach(RegistryReach.NONE)
+def offline(driver: LadderDriver) -> None:
+    driver.reach(RegistryReach.NONE)
 
 
-def up() -> Stairs:
-    return Stairs()
+def up() -> LadderDriver:
+    return LadderDriver()
 
 
-def away() -> Stairs:
-    return Stairs(online=False)
+def away() -> LadderDriver:
+    return LadderDriver(online=False)
 
 
-def alone() -> Stairs:
-    return Stairs(RegistryReach.LOST)
+def alone() -> LadderDriver:
+    return LadderDriver(RegistryReach.LOST)
 
 
-def seeking() -> Stairs:
-    return Stairs(RegistryReach.SEEKING)
+def seeking() -> LadderDriver:
+    return LadderDriver(RegistryReach.SEEKING)
