@@ -247,11 +247,11 @@ class RegistryDriver:
         self._call_guarded(self._core.console_opened)
 
     def console_typed(self, line: str) -> None:
-        """A line was typed at the console."""
+        """Pass on a line that was typed at the console."""
         self._call_guarded(self._core.console_typed, line)
 
     def close_console(self) -> None:
-        """The console's input has ended."""
+        """Pass on that the console's input has ended."""
         self._call_guarded(self._core.console_closed)
 
     async def stop(self) -> None:
@@ -319,7 +319,7 @@ class RegistryDriver:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Carry out everything that this turn of the event loop brought forth."""
+        """Carry out everything that this turn of the event loop produced."""
         self._is_awake = False
         self._widen()
         output = self._core.take_output()
@@ -389,7 +389,7 @@ class RegistryDriver:
             self._is_broadcasting = True
             self._loop.call_soon(self._broadcast)
 
-    # --- whoever runs the registry
+    # --- admin requests
 
     def _look_for_admin_requests(self) -> None:
         if self._admin_spool is None:

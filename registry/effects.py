@@ -223,7 +223,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether no later datagram of the caller was opened before. Only the newest says how things are now."""
 
 
-# --- what the registry says to itself
+# --- outcomes, by which a rule continues
 
 
 class NameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -125,7 +125,7 @@ def chat(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> int:
-    """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
+    """Chat for people who share a network: a registry introduces them, then they talk directly to each other."""
     words = words or []
     check_options(words)
     # `ChatApp` alone asks for what it needs.

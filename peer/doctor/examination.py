@@ -32,7 +32,7 @@ async def examine(node: PeerNode, server: Address) -> list[Finding]:
 
 
 async def examine_person(node: PeerNode, server: Address, name: str) -> list[Finding]:
-    """Look at a person: known, online, with the key that we know, and in reach straight and through the registry. Where the
+    """Look at a person: known, online, with the key that we know, and in reach directly and through the registry. Where the
     registry is not in reach, the way to it comes first."""
     findings: list[Finding] = []
     if node.core.reach is not RegistryReach.UP:

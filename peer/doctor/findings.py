@@ -25,7 +25,7 @@ class Check(enum.Enum):
     DISK = "whether our folder takes what has to be stored"
     PRIVACY = "whether others on this machine can read our folder"
     PERSON = "whether a person is known, online and has the key that we know"
-    DIRECT = "whether a person answers straight"
+    DIRECT = "whether a person answers directly"
     RELAY = "whether a person answers through the registry"
 
 

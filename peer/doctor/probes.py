@@ -126,13 +126,13 @@ def _packet_sizes(endpoint: socket.socket, family: int) -> list[int]:
 
 def probe_disk(folder: Path, *, free_of: Callable[[Path], int] | None = None) -> Finding:
     """Look at the disk of a folder, which may not exist yet. `free_of`: returns the free bytes of the disk with a folder."""
-    place = next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
+    existing = next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
     try:
-        free = (free_of or _free)(place)
-        is_writable = os.access(place, os.W_OK | os.X_OK) and not _is_read_only(place)
+        free = (free_of or _free)(existing)
+        is_writable = os.access(existing, os.W_OK | os.X_OK) and not _is_read_only(existing)
     except OSError:
         free, is_writable = 0, False
-    return disk_finding(str(place), free=free, is_writable=is_writable)
+    return disk_finding(str(existing), free=free, is_writable=is_writable)
 
 
 def probe_privacy(folder: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""Actions: each carries out one intent through the SDK. What comes of it comes back as events."""
+"""Actions: each carries out one intent through the SDK. Events tell what comes of it."""
 
 import asyncio
 import contextlib
@@ -105,7 +105,7 @@ class Actions:
                 await self._peer.settled()
 
     def say_to_client(self, text: str, *, entered_at: float, is_maybe: bool) -> None:
-        """Say something to the visitor whom the user serves. `is_maybe`: see `AtDesk.say`."""
+        """Say something to the visitor whom the user serves. `is_maybe`: as in `OperatorDesk.say`."""
         desk = self._peer.desk
         try:
             desk.say(text, entered_at=entered_at, is_maybe=is_maybe)

@@ -97,7 +97,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def usage(spelling: str, shape: Shape) -> str:
-    """A spelling with its arguments."""
+    """Return a spelling with its arguments."""
     return f"{spelling} {shape.shown}".rstrip()
 
 
@@ -108,16 +108,16 @@ _NUMBER_DIGITS: Final = 9
 
 
 def number(word: str) -> int | None:
-    """A number above zero; None for any other word."""
+    """Return the number above zero that a word is; None for any other word."""
     is_number = word.isascii() and word.isdigit() and len(word) <= _NUMBER_DIGITS
     return int(word) or None if is_number else None
 
 
-# --- readers: from the context and the arguments to an intent
+# --- readers: functions from the context and the arguments to an intent
 
 
 def named(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
-    """A reader of one name, of a person or of a room: the same rules hold for both."""
+    """Return a reader of one name, of a person or of a room: the same rules hold for both."""
 
     def read(context: Context, name: str) -> Intent | Mistake:
         try:
@@ -129,7 +129,7 @@ def named(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], I
 
 
 def other_person(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
-    """A reader of the name of a person who is not the user."""
+    """Return a reader of the name of a person who is not the user."""
 
     def read(context: Context, name: str) -> Intent | Mistake:
         return Mistake(answers.IS_YOU) if is_same_name(name, context.me) else named(to_intent)(context, name)
@@ -138,7 +138,7 @@ def other_person(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, 
 
 
 def own_name(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
-    """A reader of the user's own name, which is typed to be sure."""
+    """Return a reader of the user's own name, which is typed as a confirmation."""
 
     def read(context: Context, name: str) -> Intent | Mistake:
         is_own = is_same_name(name, context.me)

@@ -87,7 +87,7 @@ from chatapp.wire.names import peer_name
 
 
 def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
-    """A reader of the name of a queue; without one, the first queue is meant."""
+    """Return a reader of the name of a queue; without one, the first queue is meant."""
 
     def read(context: Context, *words: str) -> Intent | Mistake:
         return named(request)(context, words[0]) if words else request("")
@@ -384,12 +384,12 @@ BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for w
 
 
 def unknown(word: str) -> Mistake:
-    """A mistake that suggests the nearest command, if one is near."""
+    """Return a mistake that suggests the nearest command, if one is near."""
     near = difflib.get_close_matches(word.lower(), BY_SPELLING, n=1, cutoff=_NEAR)
     return Mistake(answers.unknown_command(word, near[0] if near else None))
 
 
 def _spelling_of(word: str) -> str | None:
-    """The spelling meant behind `help`, which may lack its sign: `dm` means `/dm`."""
+    """Return the spelling that is meant by a word behind `help`, which may lack its sign: `dm` means `/dm`."""
     word = word.lower()
     return next((one for one in (word, f"/{word}", word[1:]) if one in BY_SPELLING), None)

@@ -48,13 +48,13 @@ class CompletionIndex:
         _put_last(self._rooms, room)
 
     def people(self) -> list[str]:
-        """The last ones talked with first, then the others in the order of the table."""
+        """Return the names of people: the last ones talked with first, then the others in the order of the table."""
         there = set(self._people)
         recent = [name for name in reversed(self._recent) if name in there]
         return [*recent, *(name for name in self._people if name not in self._recent)]
 
     def rooms(self) -> list[str]:
-        """The last ones seen first."""
+        """Return the names of rooms, the last ones seen first."""
         return list(reversed(self._rooms))
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:

@@ -218,9 +218,9 @@ _CUBE: Final = (0, 95, 135, 175, 215, 255)
 
 
 def rgb(colour: int) -> tuple[int, int, int]:
-    """Red, green and blue of one of the 216 colours in the middle of the 256."""
-    place = colour - 16
-    return _CUBE[place // 36], _CUBE[place // 6 % 6], _CUBE[place % 6]
+    """Return red, green and blue (0-255) of one of the 216 colours in the middle of the 256."""
+    index = colour - 16
+    return _CUBE[index // 36], _CUBE[index // 6 % 6], _CUBE[index % 6]
 
 
 def colour_of(name: str, *, is_16: bool) -> str:

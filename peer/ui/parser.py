@@ -43,7 +43,7 @@ def parse(line: str, context: Context) -> Intent | Mistake:
 
 
 def whole(line: str) -> str:
-    """`line` without its line end, and with lone surrogates replaced, so that it can be encoded."""
+    """Return `line` without its line end, and with lone surrogates replaced, so that it can be encoded."""
     return _SURROGATES.sub("\ufffd", line).rstrip("\r\n")
 
 
@@ -105,12 +105,12 @@ def _first_word(text: str) -> tuple[str, str]:
 
 
 def _some(*arguments: str) -> tuple[str, ...] | None:
-    """The arguments, or None if one of them is blank."""
+    """Return the arguments, or None if one of them is blank."""
     return arguments if all(one.strip(_BLANKS) for one in arguments) else None
 
 
 def _unquoted(text: str) -> str:
-    """`text` without the pair of quotes around the whole of it; `"a" and "b"` has no such pair."""
+    """Return `text` without the pair of quotes around the whole of it; `"a" and "b"` has no such pair."""
     inner = text.strip(_BLANKS)
     if len(inner) > 1 and inner[0] in "\"'" and inner[-1] == inner[0] and inner[0] not in inner[1:-1]:
         return inner[1:-1]

@@ -103,7 +103,7 @@ class VisitorNode:
             self.feed.put(events)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline of the core and of the disk."""
+        """Return the earliest deadline of the core and of the disk."""
         dues = [due for due in (self.core.next_timer(), self._save_at or None) if due is not None]
         return min(dues, default=None)
 
@@ -159,7 +159,7 @@ class Visitor:
         self._queue: Final = queue
         self._home: Final = home
         self._node: VisitorNode | None = None
-        """What is open; None while nothing is."""
+        """The open node; None while the visitor is closed."""
         self._feed: EventFeed[happened.VisitEvent] | None = None
         """The events of the present opening, else of the last one."""
 
@@ -237,7 +237,7 @@ class Visitor:
         """Whether the desk waits for our form."""
         return self._open_node().core.stage is Stage.ASKING
 
-    async def placed(self) -> None:
+    async def stage_known(self) -> None:
         """Wait until it is known where we are: asked for the form, in the line, being served, or at the end."""
         while (node := self._node) and node.core.stage in (Stage.CLOSED, Stage.JOINING, Stage.RETURNING):
             await node.driver.turn()

@@ -69,12 +69,12 @@ class Ticket:
         self._then.clear()
 
     def wants_stored(self) -> StoredVisit | None:
-        """Drained: store this, then call `stored`."""
+        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on disk."""
         changed, self._is_changed = self._is_changed, False
         return StoredVisit(ticket=self.value, shown=self.shown) if changed else None
 
     def stored(self) -> None:
-        """Do what waited for the disk: what was drained is stored."""
+        """Do what waited for the disk, now that what `wants_stored` returned is on it."""
         then, self._then = self._then, []
         for act in then:
             act()
@@ -135,15 +135,15 @@ class VisitorConversation:
         self._is_new_link = True
 
     def say_again(self) -> None:
-        """The registry has told us where we are: on a new link, repeat what was not answered on the last one. It does not
-        matter what it told us: a visitor who is back may be called by another operator at once."""
+        """On a new link, repeat what was not answered on the last one. Called when the registry has told us where we are; it
+        does not matter what it told us, since a visitor who is back may be called by another operator at once."""
         is_new_link, self._is_new_link = self._is_new_link, False
         if is_new_link and self._conversation is not None:
             for line in self._conversation.unanswered():
                 self._send(line)
 
     def taken(self, taken: LinesSaved) -> None:
-        """The registry has these lines of ours."""
+        """Note that the registry has these lines of ours."""
         if self._conversation is not None and taken.visit == self._conversation.visit:
             for line in self._conversation.taken(taken.number):
                 self._send(line)

@@ -70,20 +70,20 @@ class VisitorRegistration:
             self.tell(happened.NoServer())
 
     def replaced(self, stranger: bytes, *, is_code_foreign: bool, now: float) -> None:
-        """Another registry answers; a visitor has no join code."""
+        """Tell the visitor that another registry answers. `is_code_foreign` is never true: a visitor has no join code."""
         self.is_stranger = True
         self.tell(happened.RegistryKeyChanged(expected=self._session.expected, got=fingerprint(stranger)))
 
     def left(self, *, is_confirmed: bool) -> None:
-        """We have left: there is nothing to tell."""
+        """Do nothing: a visitor who has left need not be told."""
 
     # --- the link
 
     def link_up(self, *, now: float) -> None:
-        """The link is up: the desk shows itself without a question."""
+        """Do nothing: the desk shows itself on a new link without a question."""
 
     def link_lost(self) -> None:
-        """The link is gone: the visit repeats what is still to be asked when the desk shows itself again."""
+        """Do nothing: the visit repeats what is still to be asked when the desk shows itself again."""
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Handle a notice of the desk; a visitor gets no others."""
@@ -218,7 +218,8 @@ class VisitorCore:
     # --- what comes in
 
     def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None:
-        """Handle any bytes from anybody. Never raises, never answers an error. `is_last`: of a batch."""
+        """Handle any bytes from anybody. Never raises, never answers with an error. `is_last`: whether it ends a
+        batch."""
         try:
             if sender != self._session.address or not self._session.receive_datagram(data, now=now):
                 self.dropped["unknown kind"] += 1
@@ -228,7 +229,7 @@ class VisitorCore:
             self._connection.follow_up(now=now)
 
     def link_connected(self, *, now: float) -> None:
-        """The driver has connected to the registry."""
+        """Note that the driver has connected to the registry."""
         self._link.connected(now=now)
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
@@ -237,7 +238,7 @@ class VisitorCore:
         self._connection.follow_up(now=now)
 
     def link_closed(self, *, now: float) -> None:
-        """The connection is over or could not be made."""
+        """Note that the connection is over or could not be made."""
         self._connection.link_closed(now=now)
         self._connection.follow_up(now=now)
 
@@ -248,23 +249,23 @@ class VisitorCore:
     # --- what goes out
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         return self._connection.next_timer()
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Drained, in order."""
+        """Return the datagrams to send, once, in order."""
         return self._connection.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
-        """Drained, in order."""
+        """Return the bytes for the link, once, in order."""
         return self._connection.link_bytes_to_send(now=now)
 
     def wants_link(self) -> bool:
-        """Drained: whether the driver is to connect to the registry's TCP port now."""
+        """Return, once, whether the driver is to connect to the registry's TCP port now."""
         return self._link.wants_connection()
 
     def wants_link_closed(self) -> bool:
-        """Drained: whether the driver is to close its connection."""
+        """Return, once, whether the driver is to close its connection."""
         return self._connection.wants_link_closed()
 
     @property
@@ -278,15 +279,15 @@ class VisitorCore:
         return self._connection.link_renewals
 
     def wants_stored(self) -> StoredVisit | None:
-        """Drained: store this, then call `stored`."""
+        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on disk."""
         return self._visit.wants_stored()
 
     def stored(self) -> None:
-        """Go on: what was drained is stored."""
+        """Note that what `wants_stored` returned is on disk."""
         self._visit.stored()
 
     def events(self) -> list[happened.VisitEvent]:
-        """Drained, in order."""
+        """Return the events, once, in order."""
         events = self._events + self._visit.events()
         self._events.clear()
         return events

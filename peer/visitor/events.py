@@ -36,7 +36,7 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """Our ticket of an earlier start is still valid, so no form is needed."""
 
 
-class PlaceGone(msgspec.Struct, frozen=True, kw_only=True):
+class PositionGone(msgspec.Struct, frozen=True, kw_only=True):
     """Our position was not kept any longer. `is_joining`: our form joins the end of the line; otherwise a form is wanted."""
 
     is_joining: bool
@@ -189,7 +189,7 @@ VisitEvent = (
     FormWanted
     | QueueUnknown
     | Resumed
-    | PlaceGone
+    | PositionGone
     | EndedUnseen
     | PositionKnown
     | PositionAnswered

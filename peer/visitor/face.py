@@ -86,7 +86,7 @@ class VisitorFace:
     async def _show(self, batch: Sequence[happened.VisitEvent]) -> None:
         """Show a batch of events with one write. Only what is on the screen counts as shown."""
         for event in batch:
-            self._note_place(event)
+            self._note_position(event)
         notes = (self._position,) if self._position else ()
         self._terminal.set_view(View(notes=notes, is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in lines_of(event)])
@@ -95,13 +95,13 @@ class VisitorFace:
         shown, self._written = self._written, []
         self._visitor.events_shown(shown)
 
-    def _note_place(self, event: happened.VisitEvent) -> None:
+    def _note_position(self, event: happened.VisitEvent) -> None:
         match event:
             case happened.PositionKnown(position=position):
                 self._position = f"queue: number {position}"
             case happened.Served() | happened.ServedAnswered():
                 self._position = "it's your turn"
-            case happened.VisitEnded() | happened.PlaceGone() | happened.EndedUnseen():
+            case happened.VisitEnded() | happened.PositionGone() | happened.EndedUnseen():
                 self._position = ""
             case _:
                 pass
@@ -179,7 +179,7 @@ class VisitorFace:
 
     async def _stage_known(self) -> None:
         """Wait until it is known what a typed line answers: a question of the form, or the operator."""
-        await self._visitor.placed()
+        await self._visitor.stage_known()
         while self._visitor.wants_form and self._interview is None:
             self._changed.clear()
             await self._changed.wait()

@@ -89,7 +89,7 @@ class Interview:
         return True
 
     def _checked(self, question: FormQuestion, typed: str) -> str | int:
-        """The answer in its standard form. Raises FormRefused."""
+        """Return the answer in its standard form. Raises FormRefused."""
         if question is FormQuestion.NAME:
             return full_name(typed)
         if question is FormQuestion.NUMBER:

@@ -63,9 +63,9 @@ _OVER: Final = {
 }
 _ENDED_UNSEEN: Final = "The session has ended while you were away"
 _REFUSED: Final = {
-    happened.DeskRefusal.BAD_FORM: "the form is not as it must be",
+    happened.DeskRefusal.BAD_FORM: "the form is not valid",
     happened.DeskRefusal.NO_SUCH_QUEUE: "there is no such queue",
-    happened.DeskRefusal.NO_SUCH_TICKET: "there is no such place",
+    happened.DeskRefusal.NO_SUCH_TICKET: "the visit is over, or never was",
     happened.DeskRefusal.LINE_FULL: "too many are waiting; please come back later",
     happened.DeskRefusal.ADDRESS_FULL: "too many visitors of your address are here; please come back later",
     happened.DeskRefusal.NOT_SERVING: "the server's disk is full or read-only; please come back later",
@@ -109,7 +109,7 @@ def message_too_long(size: int, limit: int) -> str:
 
 
 def question_lines(question: FormQuestion, menu: Sequence[str]) -> list[str]:
-    """The lines that ask a question of the form. `menu`: the issues to choose from."""
+    """Return the lines that ask a question of the form. `menu`: the issues to choose from."""
     lines = [_QUESTIONS[question]]
     if question is FormQuestion.ISSUE:
         lines += [f"[{number} {sanitize(issue)}]" for number, issue in enumerate(menu, 1)]
@@ -117,7 +117,7 @@ def question_lines(question: FormQuestion, menu: Sequence[str]) -> list[str]:
 
 
 def lines_of(event: happened.VisitEvent) -> list[str]:
-    """The lines to show for an event, without the prompt."""
+    """Return the lines to show for an event, without the prompt."""
     match event:
         case happened.FormWanted():
             return []  # the form asks its own questions
@@ -147,13 +147,13 @@ def lines_of(event: happened.VisitEvent) -> list[str]:
         case happened.TicketNotStored() | happened.RegistryKeyUnreadable() | happened.TicketDamaged():
             return [f"[{sanitize(_of_files(event))}]"]
         case _:
-            return _place_lines(event)
+            return _position_lines(event)
 
 
-def _place_lines(
+def _position_lines(
     event: happened.QueueUnknown
     | happened.Resumed
-    | happened.PlaceGone
+    | happened.PositionGone
     | happened.EndedUnseen
     | happened.PositionKnown
     | happened.PositionAnswered
@@ -162,7 +162,7 @@ def _place_lines(
     | happened.Served
     | happened.VisitEnded,
 ) -> list[str]:
-    """The lines about the visitor's place and turn."""
+    """Return the lines about the visitor's position and turn."""
     match event:
         case happened.PositionKnown(position=position, operators=operators):
             nobody = [] if operators else ["[Nobody is serving just now; your place is kept.]"]
@@ -178,7 +178,7 @@ def _place_lines(
             return [_BACK[why]]
         case happened.Resumed():
             return ["[Going on with your earlier request; /new gives it up and begins another.]"]
-        case happened.PlaceGone(is_joining=is_joining):
+        case happened.PositionGone(is_joining=is_joining):
             what = "you are joining the line anew" if is_joining else "please begin anew"
             return [f"[Your place was given up while you were away: {what}.]"]
         case happened.EndedUnseen(cause=cause):
@@ -208,7 +208,7 @@ def _registry_lines(
     | happened.LinkTroubled
     | happened.QuestionUnanswered,
 ) -> list[str]:
-    """The lines about the registry and the way to it."""
+    """Return the lines about the registry and the way to it."""
     match event:
         case happened.VisitorServerLost(keep_place=None) | happened.NoServer():
             return [f"{SILENT} Still trying."]
@@ -234,7 +234,7 @@ def _registry_lines(
 def _of_files(
     event: happened.TicketNotStored | happened.RegistryKeyUnreadable | happened.TicketDamaged,
 ) -> str:
-    """What is wrong with the visitor's files."""
+    """Return what is wrong with the visitor's files."""
     match event:
         case happened.TicketNotStored(path=path, error=error):
             return f"{path}: {error}; still trying"
@@ -247,7 +247,7 @@ def _of_files(
 
 
 def folder_full(folder: str) -> str:
-    """Why one more visitor cannot use a folder."""
+    """Return why one more visitor cannot use a folder."""
     return f"{folder} is used by {GUESTS_PER_ADDRESS} visitors already; name another one with --data DIR"
 
 
@@ -255,7 +255,7 @@ class VisitorCompletions:
     """Completes the commands of a visitor."""
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
-        """The commands that begin with `typed`. A visitor is never in a room."""
+        """Return the commands that begin with `typed`. A visitor is never in a room."""
         begun = typed.lstrip().lower()
         return [
             Candidate(spelling, len(begun), about)

@@ -51,7 +51,7 @@ class Stage(enum.Enum):
 
 
 ADMITTED: Final = frozenset({Stage.WAITING, Stage.ACTIVE})
-PLACELESS: Final = frozenset({Stage.CLOSED, Stage.ASKING, Stage.OVER})
+NOT_ADMITTED: Final = frozenset({Stage.CLOSED, Stage.ASKING, Stage.OVER})
 """We have no valid ticket: a visit of which the registry speaks is not ours, or not any more."""
 
 
@@ -153,15 +153,15 @@ class Visit:
     # --- what is to be stored
 
     def wants_stored(self) -> StoredVisit | None:
-        """Drained: store this, then call `stored`."""
+        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on disk."""
         return self._ticket.wants_stored()
 
     def stored(self) -> None:
-        """Go on: what was drained is stored."""
+        """Note that what `wants_stored` returned is on disk."""
         self._ticket.stored()
 
     def events(self) -> list[happened.VisitEvent]:
-        """Drained, in order."""
+        """Return the events, once, in order."""
         events, self._events = self._events, []
         return events
 
@@ -259,8 +259,8 @@ class Visit:
         self._conversation.say_again()
 
     def _enter(self, visit: int) -> bool:
-        """Begin or continue the visit of which the registry speaks; False if we have none, or none any more."""
-        if self.stage in PLACELESS:
+        """Begin or continue the visit of which the registry speaks. Return False if we have none, or none any more."""
+        if self.stage in NOT_ADMITTED:
             return False
         if self.stage is Stage.RETURNING:
             self._tell(happened.Resumed())
@@ -268,7 +268,7 @@ class Visit:
         return True
 
     def _over(self, over: VisitOver) -> None:
-        if self.stage in PLACELESS:
+        if self.stage in NOT_ADMITTED:
             return
         was_returning = self.stage is Stage.RETURNING
         self.give_up()
@@ -280,7 +280,7 @@ class Visit:
         self._tell(happened.VisitEnded(cause=over.cause))
 
     def _refused(self, refused: DeskRefused) -> None:
-        if self.stage in PLACELESS:
+        if self.stage in NOT_ADMITTED:
             return
         if refused.reason is not DeskRefusal.NO_SUCH_TICKET:
             self.give_up()
@@ -291,7 +291,7 @@ class Visit:
             self.give_up()
             self._tell(happened.VisitEnded(cause=None))
             return
-        self._tell(happened.PlaceGone(is_joining=self._form is not None))
+        self._tell(happened.PositionGone(is_joining=self._form is not None))
         if self._form is not None:
             self.join(self._form)
             return

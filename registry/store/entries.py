@@ -23,7 +23,7 @@ class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     channel_since: int
     at: int
     code: bytes = b""
-    """The public half of the join code that it used up. Being one record, a crash keeps both or neither."""
+    """The public half of the join code that it used up. They are one record, so a crash keeps both or neither."""
     network: str = ""
     """The network from which the identity's first name was bound. Quotas count by it."""
 

@@ -21,7 +21,7 @@ BANNED = "[Not registered: you are banned from this server.]"
 
 
 async def refused(peer: Program, line: str | re.Pattern[str]) -> str:
-    """The line that says why; the program ends with it."""
+    """Return the line that says why; the program ends with it."""
     said = await peer.sees(line)
     assert await peer.ends() == 1
     return said

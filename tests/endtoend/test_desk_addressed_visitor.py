@@ -12,7 +12,7 @@ SERVING = "bob · lab · 2 online · serving Ana"
 GOES_ON = "[Ana has left; the session with Ben goes on.]"
 
 
-async def test_what_lies_typed_when_the_visitor_changes_is_for_the_former_one(stage: Stage) -> None:
+async def test_lines_typed_before_the_visitor_changes_are_for_the_former_visitor(stage: Stage) -> None:
     """The operator's program is stopped meanwhile, so that nothing is a matter of milliseconds."""
     await stage.registry("--operator", "bob", "--operator", "eva")
     bob = await operator(stage)
@@ -55,7 +55,7 @@ async def test_the_registry_s_own_terminal_may_type_on_as_the_visitor_leaves(sta
     assert ben.shown(beginning("desk: ")) == ben.shown(ENDED) == []
 
 
-async def test_numbers_of_the_waiting_room_mean_who_was_shown(stage: Stage) -> None:
+async def test_numbers_of_the_waiting_room_mean_the_visitors_who_were_shown(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
     await served(stage, "Ana", by=bob)

@@ -13,7 +13,7 @@ LOST = "[Server not responding] Still trying; your place is kept for 60 seconds.
 
 @pytest.fixture
 async def ana(stage: Stage) -> AsyncIterator[Terminal]:
-    """A visitor whose registry is there, before the form is filled in."""
+    """Return a visitor whose registry is there, before the form is filled in."""
     registry = await stage.registry("--operator", "bob")
     words = ("--desk", "127.0.0.1", str(stage.port))
     terminal = await Terminal.open(*words, home=stage.folder / "ana")
@@ -33,7 +33,7 @@ async def answers(ana: Terminal) -> None:
     ana.press("6\r")
 
 
-async def test_what_stands_below_both_prompts(stage: Stage, ana: Terminal, at_terminal: Open) -> None:
+async def test_the_status_lines_below_both_prompts(stage: Stage, ana: Terminal, at_terminal: Open) -> None:
     await answers(ana)
     await ana.shows("[Waiting room, position 1.]")
     await ana.stands(">>>", "queue: number 1")

@@ -90,7 +90,7 @@ async def test_people_who_are_not_operators(stage: Stage) -> None:
         await eve.sees("[Only help-desk operators can do that.]")
 
 
-async def test_who_takes_an_operators_name_first_is_none_without_the_code(stage: Stage) -> None:
+async def test_a_person_who_takes_an_operators_name_without_the_code_is_not_an_operator(stage: Stage) -> None:
     registry = await stage.registry("--operator", "Bob")
     kept = beginning("[Not registered: this name is kept for an operator of the help desk: start once with")
     wrong = "[Not registered: this join code is used up, too old or not of this server.]"

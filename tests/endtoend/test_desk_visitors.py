@@ -150,7 +150,7 @@ async def test_without_a_registry_a_visitor_may_leave_and_a_script_ends(stage: S
     assert await cem.ends() == 130
 
 
-async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
+async def test_a_visitor_can_leave_while_the_registry_is_away(stage: Stage) -> None:
     registry = await stage.registry("--operator", "bob")
     ana = await visitor(stage, "Ana")
     await ana.sees(position(1))
@@ -167,7 +167,7 @@ async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
 
 
 async def cut_off(stage: Stage) -> Program:
-    """One with a place, whose registry is away."""
+    """Return a visitor with a position, whose registry is away."""
     registry = await stage.registry("--operator", "bob")
     eve = await visitor(stage, "Eve")
     await eve.sees(beginning("[Waiting room, position "))

@@ -24,7 +24,7 @@ NOT_IN_ROOM = "[You are not in any room.]"
 
 
 async def enter(room: str, *people: Program) -> None:
-    """One after the other; each waits until all see it."""
+    """Enter the room one after the other; each waits until all see it."""
     for number, person in enumerate(people):
         await person.type(f"join {room}")
         await person.sees(beginning(f"[You are in {room}"))

@@ -41,7 +41,7 @@ async def test_the_picture_can_be_drawn_again(stage: Stage) -> None:
 
 
 def temporary_folders(one: str) -> list[str]:
-    """All that stand beside this one."""
+    """Return the temporary folders beside this one."""
     return [str(folder) for folder in Path(one).parent.iterdir()]
 
 
@@ -72,7 +72,7 @@ async def test_the_echo_bot_answers_messages(stage: Stage) -> None:
     assert await again.ends() == 0
 
 
-async def test_the_echo_bot_names_what_was_mistyped(stage: Stage) -> None:
+async def test_the_echo_bot_names_a_wrong_argument(stage: Stage) -> None:
     words = [["echo", "127.0.0.1"], ["echo", "127.0.0.1", "80"], ["a/b", "127.0.0.1", "5000"]]
     bots = [
         await stage.run("echo", [sys.executable, "-m", "examples.echo_bot", *typed], home="echo")

@@ -14,7 +14,7 @@ ROUNDS = 20
 
 
 def garbage(chance: Random) -> bytes:
-    """An invalid datagram: any bytes, or a kind that exists and then any bytes; of any size up to the largest."""
+    """Return an invalid datagram: any bytes, or a kind that exists and then any bytes; of any size up to the largest."""
     size = chance.choice((0, 1, 2, 17, 25, 100, 255, 256, 257, 600, 1_200, 1_201, 9_000, 60_000))
     return (bytes((chance.randrange(12),)) + chance.randbytes(size))[:size]
 
@@ -47,7 +47,7 @@ async def test_garbage_and_half_open_connections_while_a_chat_goes_on(stage: Sta
 
 
 def send_garbage(ports: list[int]) -> None:
-    """In a thread of its own, as fast as the kernel takes it."""
+    """Send garbage in a thread of its own, as fast as the kernel takes it."""
     chance = Random(20)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for count in range(DATAGRAMS):
@@ -56,7 +56,7 @@ def send_garbage(ports: list[int]) -> None:
 
 
 def connect(port: int, open_sockets: contextlib.ExitStack) -> None:
-    """Connections that stay open and say nothing, little, or something that is no greeting."""
+    """Open connections that stay open and send nothing, little, or something that is not a greeting."""
     chance = Random(21)
     openings = (
         b"",
@@ -77,7 +77,7 @@ def connect(port: int, open_sockets: contextlib.ExitStack) -> None:
                     connection.sendall(openings[count % len(openings)])
 
 
-async def test_a_thousand_forged_greetings_leave_room_for_people(stage: Stage) -> None:
+async def test_people_get_in_during_a_thousand_forged_greetings(stage: Stage) -> None:
     await stage.registry()
     hello = bytes((1,)) + bytes(255)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:

@@ -109,7 +109,7 @@ async def test_leaving_a_registry_that_is_dead(stage: Stage) -> None:
     assert await bob.ends() == 0
 
 
-async def test_what_finds_a_mailbox_full_is_kept_and_its_author_reads_why(stage: Stage) -> None:
+async def test_a_message_for_a_full_mailbox_is_kept_and_its_author_reads_why(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("quit")
@@ -129,7 +129,7 @@ async def test_what_finds_a_mailbox_full_is_kept_and_its_author_reads_why(stage:
     assert [line.split("letter ")[1] for line in letters] == [str(number) for number in range(room + 2)]
 
 
-async def test_who_goes_has_left_the_room_before_being_gone(stage: Stage) -> None:
+async def test_a_person_who_leaves_is_reported_out_of_the_room_first(stage: Stage) -> None:
     await stage.registry()
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
     for peer in (alice, bob, carol):

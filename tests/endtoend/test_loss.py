@@ -47,7 +47,7 @@ async def test_forty_messages_each_way_through_a_fifth_lost(stage: Stage, seed: 
 
 
 async def exchange(sender: Program, recipient: Program) -> None:
-    """Half of them in one burst, half one after the other."""
+    """Send messages both ways: half of them in one burst, half one after the other."""
     half = COUNT // 2
     await sender.type(*(f"send {recipient.name} message {number}" for number in range(half)))
     await recipient.sees(f"{sender.name}: message {half - 1}")
@@ -83,7 +83,7 @@ async def test_coming_and_going_through_a_fifth_lost(stage: Stage) -> None:
 
 
 def check(report: Path) -> None:
-    """The pattern was at work: it has seen this program's datagrams and dropped its share of them."""
+    """Check that the pattern was at work: it has seen this program's datagrams and dropped its share of them."""
     sent, lost = map(int, report.read_text("utf-8").split())
     assert sent > COUNT / 4
     assert 0.08 < lost / sent < 0.35

@@ -9,7 +9,7 @@ from tests.support.stage import CHATAPP, Stage, knows
 
 
 async def send(stage: Stage, name: str, *words: str, home: str | None = None) -> Program:
-    """Run it; not waited for."""
+    """Start the command, without waiting for its end."""
     command = [*CHATAPP, "send", name, "127.0.0.1", str(stage.port), *words]
     return await stage.run(f"send as {name}", command, home=home or name)
 

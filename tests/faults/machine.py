@@ -26,7 +26,7 @@ def processor_time_of(pid: int) -> float:
 
 
 def datagrams_lost_at(port: int) -> int:
-    """Return how many datagrams the socket on this port lost for lack of room."""
+    """Return how many datagrams the socket on this port lost because its buffer was full."""
     rows = (line.split() for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:])
     return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
 

@@ -17,13 +17,13 @@ SAID = re.compile(r": .*(before|lost|after|answer) \d+\]?$")
 
 
 def put_back(backup: Path, folder: Path) -> None:
-    """What the folder holds now is gone."""
+    """Restore the folder from the backup: what it holds now is gone."""
     shutil.rmtree(folder)
     shutil.copytree(backup, folder)
 
 
 async def say(author: Program, name: str, what: str, readers: list[Program]) -> None:
-    """Lines to the channel and to the room where all are; the server takes them, and they are shown to the readers."""
+    """Send lines to the channel and to the room where all are, and wait until the readers were shown them."""
     for number in range(LINES):
         await author.type(f"/all {what} {number}", f"in the room {what} {number}")
     await author.sees_times(LINES, CHANNEL_TAKEN)
@@ -81,7 +81,7 @@ MESSAGE = re.compile(r"(before|lost|after) \d+ to \w+")
 
 
 async def talk(author: Program, what: str, *people: str) -> set[str]:
-    """Messages to these people, to everybody and to the room; each is different."""
+    """Send different messages to these people, to everybody and to the room."""
     said: set[str] = set()
     for number in range(LINES):
         told = {name: f"{what} {number} to {name}" for name in people}
@@ -157,7 +157,7 @@ OTHER = "[Not registered: another program uses your name and key; type reg to ta
 
 
 async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note) -> None:
-    """The one that came in last has the name; the other reads that, and has it again when its user says so."""
+    """The program that registered last has the name. The other one reports that, and takes it again for its user."""
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     shutil.copytree(stage.folder / "alice", stage.folder / "copy")

@@ -1,6 +1,6 @@
 """Connections that cost: silent ones, length bombs, readers that never read, no descriptors left.
 
-Whoever waits here waits for the registry to cut somebody off, or for a real person to come in meanwhile.
+The tests wait for the registry to end a connection, or for a real person to come in meanwhile.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ async def login(port: int, name: str) -> float:
 
 
 async def cut_after(connection: socket.socket) -> float:
-    """Wait until the other side ends it; when that was."""
+    """Wait until the other side ends a connection; return when that was."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(ConnectionError):
         while await asyncio.wait_for(loop.sock_recv(connection, 4_096), WITHIN):
@@ -50,7 +50,7 @@ async def cut_after(connection: socket.socket) -> float:
 
 
 async def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """A connection, and nothing more."""
+    """Open a connection and send nothing."""
     connection = socket.socket()
     connection.setblocking(False)
     connection.bind((host, 0))
@@ -84,7 +84,7 @@ async def test_silent_connections(stage: Stage, figure: Note) -> None:
 
 
 def bombs(chance: Random) -> list[bytes]:
-    """What a connection can begin with that is no greeting of ours."""
+    """Return beginnings of a connection that are not a first frame of the protocol."""
     greeting = chance.randbytes(24)
     return [
         greeting + b"\xff\xff\xff\xff",
@@ -166,7 +166,7 @@ async def test_readers_that_never_read(stage: Stage, figure: Note) -> None:
 
 
 async def ask_until_cut(person: Visitor) -> int:
-    """Ask for more and more, reading nothing; how often it was possible."""
+    """Ask for more and more, reading nothing; return how often it was possible."""
     count = 0
     while not person.transport.is_closing():
         person.ask(*(FetchTable(0) for _ in range(50)))
@@ -180,7 +180,7 @@ async def ask_until_cut(person: Visitor) -> int:
 
 
 async def round_trip(stage: Stage, name: str) -> float:
-    """Somebody else's letter: seconds until it is saved, the best of five."""
+    """Return the seconds until somebody else's letter is saved, the best of five."""
     person = Visitor(stage.port, name)
     await person.come()
     took = []

@@ -35,7 +35,7 @@ class Crowd:
         ]
 
     def come_in(self) -> None:
-        """Everybody, within a few seconds."""
+        """Let everybody register within a few seconds."""
         self.house.start()
         for at, person in enumerate(self.people):
             person.connect = self.house.connect
@@ -44,7 +44,7 @@ class Crowd:
         assert self.time_until_equal(within=10.0) is not None
 
     def change(self) -> None:
-        """Somebody leaves, returns, is killed, or starts again."""
+        """Let somebody leave, return, be killed, or start again."""
         person = self.chance.choice(self.people)
         if not person.is_running:
             person.start()
@@ -56,7 +56,7 @@ class Crowd:
             person.crash()
 
     def time_until_equal(self, *, within: float) -> float | None:
-        """Seconds from the registry's last change until all who are online have its table; None if that takes longer."""
+        """Return the seconds from the registry's last change until all online have its table; None for longer."""
         end = self.network.now + within
         changed_at, version = self.network.now, 0
         while self.network.now <= end:

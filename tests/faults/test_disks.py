@@ -47,7 +47,7 @@ class Post:
             await person.come()
 
     async def write(self, *, first: int) -> None:
-        """Letters of each sender in turn; every one of them is answered. Together at once they might not fit as a whole."""
+        """Send letters of each sender in turn, and wait for each answer: all at once might not fit into a link's queue."""
         for sender in self.senders:
             sender.ask(
                 *(
@@ -65,7 +65,7 @@ class Post:
                     self.refused.append(said.reason)
 
     async def read(self) -> set[tuple[bytes, int]]:
-        """All of the mailbox; nothing is taken but to get at the rest."""
+        """Read the whole mailbox; letters are taken only to get the rest."""
         found: set[tuple[bytes, int]] = set()
         while True:
             batch = await self.reader.notice(MailBatch)
@@ -75,13 +75,13 @@ class Post:
             self.reader.ask(TakeMail([letter.serial for letter in batch.letters]))
 
     def close(self) -> None:
-        """Everybody hangs up."""
+        """Close all connections."""
         for person in (self.reader, *self.senders):
             person.close()
 
 
 async def check_full(stage: Stage, post: Post) -> None:
-    """Letters until the disk takes no more, and what is true then."""
+    """Send letters until the disk takes no more, and check what holds then."""
     await post.come()
     await post.write(first=1)
     assert MailRefusal.DISK_FULL in post.refused, "the disk was not full"
@@ -126,7 +126,7 @@ async def test_a_limit_of_size(outspoken_stage: Stage, figure: Note) -> None:
 
 
 async def read_all(port: int) -> set[tuple[bytes, int]]:
-    """What the reader finds on coming back."""
+    """Return the letters that the reader gets on return."""
     post = Post(port)
     post.reader.counter = 10
     await post.reader.come()
@@ -137,7 +137,7 @@ async def read_all(port: int) -> set[tuple[bytes, int]]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 256 KiB."""
+    """Return a folder on a disk of 256 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "chatapp-faults", str(folder)]
@@ -274,7 +274,7 @@ async def test_a_sync_that_fails_once(outspoken_stage: Stage, figure: Note) -> N
     said = 0
 
     async def is_taken() -> bool:
-        """Say a line to everybody and one to the room; whether the server takes it."""
+        """Say a line to everybody and one to the room. Return whether the server takes it."""
         nonlocal said
         said += 1
         assert said < 300

@@ -79,13 +79,13 @@ async def test_each_way_to_a_person_blocked(stage: Stage, lab: RoutedLab) -> Non
 
     await alice.type("/doctor bob")
     await alice.sees("[Person: fine, bob is online.]")
-    await alice.sees(beginning("[Straight path: fine, "))
+    await alice.sees(beginning("[Direct path: fine, "))
     await alice.sees(beginning("[Path through the server: fine, "))
     await alice.sees("[All is well.]")
 
     lab.block(f"from {addresses['alice']} to {addresses['bob']} ipproto udp")
     await alice.type("/doctor bob")
-    straight = "[Straight path: bob does not answer straight: a firewall or a router between you drops UDP."
+    straight = "[Direct path: bob does not answer directly: a firewall or a router between you drops UDP."
     await alice.sees(beginning(straight))
     await alice.sees(beginning("[Path through the server: fine, "))
 
@@ -112,7 +112,7 @@ async def test_without_the_server_a_person_is_still_examined(stage: Stage, lab: 
     await alice.sees(
         beginning(f"[UDP to the server ({town.server}:{PORT}): nothing runs on that port there.")
     )
-    await alice.sees(beginning("[Straight path: fine, "))
+    await alice.sees(beginning("[Direct path: fine, "))
     await alice.sees("[2 troubles found.]")
 
 

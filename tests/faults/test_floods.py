@@ -39,7 +39,7 @@ async def register(port: int, name: str) -> float:
 
 
 async def asked(newcomer: Visitor, question: bytes, answer: Kind) -> bytes:
-    """As a peer asks, again and again."""
+    """Ask again and again, as a peer does."""
     for _ in range(TRIES):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(APART):
@@ -48,7 +48,7 @@ async def asked(newcomer: Visitor, question: bytes, answer: Kind) -> bytes:
 
 
 async def start(stage: Stage, name: str) -> float:
-    """Somebody starts the program until they are in, as its user would; the seconds of all starts."""
+    """Start the program until it is registered, as its user would. Return the seconds of all starts."""
     begun = time.monotonic()
     newcomer = await stage.peer(name)
     while await newcomer.sees(lambda line: line in (WELCOME, SILENT)) == SILENT:

@@ -25,7 +25,7 @@ def test_no_bytes_break_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
-def test_what_broke_it_once_does_not_again(name: str) -> None:
+def test_inputs_that_broke_it_once_do_not_break_it_again(name: str) -> None:
     for inputs in findings(name):
         running = Running(name)
         for data in inputs:

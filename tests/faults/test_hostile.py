@@ -65,7 +65,7 @@ OF_THE_DESK = (
 
 
 async def conversation(one: Program, other: Program, number: int) -> float:
-    """A line each way, and for everybody; the seconds of the slowest."""
+    """Send a line each way, and one to everybody; return the seconds of the slowest."""
     slowest = 0.0
     for speaker, reader in ((one, other), (other, one)):
         begun = time.monotonic()
@@ -115,7 +115,7 @@ class Listener:
 
     @property
     def is_here(self) -> bool:
-        """Whether their link still stands."""
+        """Whether their link is still open."""
         return not self._reading.done()
 
     def close(self) -> None:
@@ -188,7 +188,7 @@ async def test_two_people_who_talk_do_not_notice_a_hostile_client(
 
 
 def strange_lines(*people: Program) -> list[str]:
-    """What they were shown that is of neither of them."""
+    """Return the lines that they were shown and that neither of them wrote."""
     usual = re.compile(
         r"\[Welcome, You are registered\.\]|\[Message received by (alice|bob)( through the server)?\.\]"
         r"|\[Message received by Server\.\]|(alice|bob): \d+( x+)?|\[Channel_Message alice: \d+\]"

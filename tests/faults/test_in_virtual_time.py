@@ -25,7 +25,7 @@ UNCONFIRMED: Final = {0.1: 0.0005, 0.3: 0.045, 0.5: 0.26}
 
 
 def calm_world(seed: int, *, people: int = 2) -> World:
-    """Everybody is in, and knows everybody."""
+    """Return a world in which everybody is registered and knows everybody."""
     world = World(seed, people=people, weather=Weather())
     world.start()
     assert world.network.run_until(world.is_calm, within=10.0)
@@ -34,7 +34,7 @@ def calm_world(seed: int, *, people: int = 2) -> World:
 
 
 @pytest.mark.parametrize("loss", sorted(UNCONFIRMED))
-def test_as_many_go_round_as_chance_has_it(loss: float, figure: Note) -> None:
+def test_as_many_messages_take_the_other_path_as_chance_allows(loss: float, figure: Note) -> None:
     world = calm_world(5)
     alice, bob = world.people
     world.network.weather = Weather(loss=loss, delay_most=0.02)

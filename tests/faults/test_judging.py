@@ -22,7 +22,7 @@ def promised(text: str) -> tuple[float, What, str, str]:
     return 9.0, What.PROMISED, text.split()[0], text
 
 
-def test_what_is_shown_once_and_in_order_is_well() -> None:
+def test_messages_shown_once_and_in_order_are_accepted() -> None:
     found = said(
         promised("ann bob 1"),
         promised("ann bob 2"),
@@ -45,13 +45,15 @@ def test_a_line_of_a_room_is_lost_for_each_member_who_stayed_and_did_not_see_it(
     assert said(promised("ann #tea 3"), shown(1.0, "cid", "ann #tea 3")).lost == ["bob: ann #tea 3"]
 
 
-def test_who_comes_and_goes_may_miss_a_line_and_may_not_see_it_twice() -> None:
+def test_a_member_who_comes_and_goes_may_miss_a_line_but_not_see_it_twice() -> None:
     found = said(shown(1.0, "eve", "ann #tea 3"), shown(2.0, "eve", "ann #tea 3"))
     assert found.doubled == ["eve: ann #tea 3"]
 
 
 @pytest.mark.parametrize(("kill", "again", "doubled"), [(2.0, 1, 0), (3.5, 0, 1), (0.5, 0, 1)])
-def test_what_was_shown_right_before_a_kill_may_be_shown_again(kill: float, again: int, doubled: int) -> None:
+def test_a_message_shown_right_before_a_kill_may_be_shown_again(
+    kill: float, again: int, doubled: int
+) -> None:
     found = said(shown(1.0, "bob", "ann bob 1"), shown(9.0, "bob", "ann bob 1"), kills={"bob": [kill]})
     assert (found.again, len(found.doubled)) == (again, doubled)
 
@@ -73,7 +75,7 @@ def test_a_later_one_need_not_wait_for_ever() -> None:
         assert (found.overtaken, len(found.late)) == (overtaken, 1 - overtaken)
 
 
-def test_what_may_not_happen_is_told() -> None:
+def test_impossible_entries_are_reported() -> None:
     assert said((1.0, What.BROKEN, "bob", "is refused")).broken == ["bob: is refused"]
 
 
@@ -95,18 +97,18 @@ def series(slope: float, *, noise: float = 0.0, dips: int = 0) -> list[tuple[flo
     return [(at, 20.0) if place % 10 < dips else (at, figure) for place, (at, figure) in enumerate(points)]
 
 
-def test_what_stands_still_is_flat_whatever_happens_for_a_moment() -> None:
+def test_a_constant_figure_is_flat_whatever_happens_for_a_moment() -> None:
     for points in (series(0.0), series(0.0, noise=5.0), series(0.0, dips=3), series(-0.5)):
         assert trend("memory", points, noise=1.0).is_flat
 
 
-def test_what_grows_all_the_time_is_not() -> None:
+def test_a_figure_that_grows_all_the_time_is_not_flat() -> None:
     for points in (series(0.1), series(0.1, noise=2.0), series(0.1, dips=2)):
         grown = trend("memory", points, noise=1.0)
         assert not grown.is_flat
         assert grown.end - grown.begin == pytest.approx(8.0, rel=0.15)
 
 
-def test_what_filled_in_the_first_third_is_flat() -> None:
+def test_a_figure_that_grows_in_the_first_third_only_is_flat() -> None:
     points = [(float(at), min(100.0 + 5 * at, 250.0)) for at in range(120)]
     assert trend("memory", points, noise=1.0).is_flat

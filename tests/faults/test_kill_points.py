@@ -1,4 +1,4 @@
-"""A registry that is killed while it stores: whatever it said *saved* or *welcome* to still holds.
+"""A registry that is killed while it stores: every letter and name that it confirmed is still there.
 
 Each life ends with kill -9 after a random number of answers, while more is on its way to the disk.
 """
@@ -24,7 +24,7 @@ BACK_WITHIN = bar(10.0)
 
 
 class Accounts:
-    """What was said to be saved, and what the reader has got."""
+    """The letters that were confirmed, and those that the reader has got."""
 
     def __init__(self) -> None:
         self.deposited: set[tuple[bytes, int]] = set()
@@ -85,7 +85,7 @@ async def test_killed_while_storing_letters_and_names(stage: Stage, figure: Note
 
 
 def deposit(sender: Visitor, recipient: bytes, numbers: "itertools.count[int]", accounts: Accounts) -> None:
-    """Letters of different sizes, all at once."""
+    """Send letters of different sizes, all at once."""
     letters = []
     for _ in range(DEPOSITS):
         number = next(numbers)
@@ -116,7 +116,7 @@ async def note_answers(senders: list[Visitor], accounts: Accounts, *, upto: int)
 
 
 async def read(reader: Visitor, accounts: Accounts, *, takes: bool) -> bool:
-    """What is in the mailbox; taken, mostly: then it must not come again. Whether it was all of it."""
+    """Read the mailbox, and mostly take the letters, which then must not come again. Return whether it was all of it."""
     here: set[tuple[bytes, int]] = set()
     while True:
         batch = await reader.notice(MailBatch)
@@ -136,7 +136,7 @@ async def read(reader: Visitor, accounts: Accounts, *, takes: bool) -> bool:
 
 
 async def bind_names(port: int, life: int, bound: list[str]) -> None:
-    """New people, one after the other, until the registry is gone."""
+    """Register new people, one after the other, until the registry is gone."""
     for number in range(20):
         newcomer = Visitor(port, f"new{life}x{number}")
         try:
@@ -147,7 +147,7 @@ async def bind_names(port: int, life: int, bound: list[str]) -> None:
 
 
 async def check_names(port: int, bound: list[str]) -> None:
-    """Everybody who was welcomed still has their name: nobody else gets it."""
+    """Check that everybody who was welcomed still has their name."""
     for name in bound[-5:]:
         impostor = Visitor(port, name, seed=f"not {name}")
         answer = await impostor.register()

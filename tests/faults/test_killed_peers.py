@@ -1,4 +1,4 @@
-"""Peers that are killed while they talk, or whose disk is full: what was acknowledged is in the past of its reader, once.
+"""Peers that are killed while they talk, or whose disk is full: what was acknowledged is in its reader's history, once.
 
 Each life of a program ends with kill -9 after a random number of receipts or lines, while more is on its way. The past is
 read from a copy of the folder as the kill left it.
@@ -119,7 +119,7 @@ def receipts(alice: Program) -> int:
 
 
 async def past(stage: Stage, name: str, *, copy: str) -> list[str]:
-    """Return the texts between alice and bob in somebody's past, from a copy of the folder as it is."""
+    """Return the texts between alice and bob in somebody's history, from a copy of the folder as it is."""
     folder = shutil.copytree(stage.folder / name, stage.folder / copy)
     words = [str(CHECKOUT / "chatapp.py"), "export", name, "--format", "jsonl", "--data", str(folder)]
     exporting = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)

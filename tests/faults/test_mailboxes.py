@@ -1,4 +1,4 @@
-"""Mailboxes that somebody stuffs: quotas hold, and whoever is refused is told."""
+"""Mailboxes that somebody fills: quotas hold, and a sender who is refused is told."""
 
 from chatapp.wire.limits import MAILBOX_PLACES
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
@@ -16,7 +16,7 @@ ACCOMPLICES = 6
 async def stuff(
     sender: Visitor, recipient: bytes, count: int, letter: bytes
 ) -> tuple[int, list[MailRefusal]]:
-    """Deposit without end; how many were saved, and why the others were not."""
+    """Deposit letters until they are refused. Return how many were saved, and why the others were not."""
     saved, refused, number = 0, [], 0
     while number < count:
         batch = range(number, min(number + 500, count))
@@ -87,7 +87,7 @@ async def test_large_letters_take_more_places(stage: Stage) -> None:
     sender.close()
 
 
-async def test_what_finds_no_room_is_kept_and_arrives_when_its_reader_is_back(stage: Stage) -> None:
+async def test_a_message_that_does_not_fit_is_kept_and_arrives_when_its_reader_is_back(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("quit")

@@ -118,7 +118,7 @@ async def test_an_address_that_changes_under_a_peer(stage: Stage, lab: Lab, figu
     assert len(lines) == len(set(lines)) == 2 * rounds
 
 
-async def test_who_only_the_registry_can_reach(stage: Stage, lab: Lab, figure: Note) -> None:
+async def test_a_peer_whom_only_the_registry_can_reach(stage: Stage, lab: Lab, figure: Note) -> None:
     town = Town(lab, stage)
     await town.registry()
     lab.machine_behind_nat("alice")
@@ -261,7 +261,7 @@ async def test_long_segments_vanish(stage: Stage, lab: Lab, figure: Note) -> Non
 
 
 @only_whole
-async def test_who_joins_a_room_during_a_partition(stage: Stage, lab: Lab, figure: Note) -> None:
+async def test_people_who_join_a_room_during_a_partition(stage: Stage, lab: Lab, figure: Note) -> None:
     """One of three people in a room is cut off: she does not see who enters, and a person who is cut off wants to
     enter."""
     town = Town(lab, stage)
@@ -310,7 +310,7 @@ async def test_who_joins_a_room_during_a_partition(stage: Stage, lab: Lab, figur
 
 
 async def members_are(person: Program, names: Sequence[str]) -> None:
-    """Wait until they are in the room, as this person knows it; it is asked again when something is said of it."""
+    """Wait until these people are in the room, as this person's program knows it."""
     while True:
         await person.type("/names", "/fence")
         await person.sees(beginning('[Unknown command "/fence"'))

@@ -54,7 +54,7 @@ async def test_a_member_of_a_room_is_stopped_and_continued(stage: Stage, figure:
 
 
 async def knows_again(carol: Program, *others: Program) -> None:
-    """The others read her lines in the room, and she reads theirs."""
+    """Check that the others read her lines in the room, and she reads theirs."""
     await carol.type("I am back")
     for other in others:
         await other.sees(re.compile(rf"carol \(in lab\): ({TIME} )?I am back"))
@@ -115,7 +115,7 @@ async def test_a_terminal_that_takes_nothing(stage: Stage, figure: Note) -> None
 
 
 def read_until(descriptor: int, count: int) -> list[int]:
-    """The numbers of so many lines of alice's, as they come out."""
+    """Return the numbers of so many lines of alice's, as they are printed."""
     numbers: list[int] = []
     with os.fdopen(descriptor, "rb") as pipe:
         for line in pipe:

@@ -80,12 +80,12 @@ class Troupe:
             await program.type("talk")
 
     async def restart_registry(self) -> None:
-        """`kill -9`, and again."""
+        """Kill it with `kill -9` and start it again."""
         await self.registry.kill()
         self.registry = await self._begin_registry()
 
     async def restart(self, loner: Group) -> None:
-        """`kill -9`, and again."""
+        """Kill it with `kill -9` and start it again."""
         self.kills[loner.labels[0]].append(time.time())
         await loner.program.kill()
         loner.program = await self._start_bots(loner.name, loner.first, loner.count, loner.loss)

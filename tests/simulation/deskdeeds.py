@@ -79,7 +79,7 @@ def visitor_asks(world: World, guest: Guest) -> None:
 
 
 def visitor_gives_up(world: World, guest: Guest) -> None:
-    """Give up the place; fill in the form again, for a place behind everybody."""
+    """Give up the position, and fill in the form again for one behind everybody."""
     if is_there(guest) and guest.is_placed:
         guest.give_up()
 

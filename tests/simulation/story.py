@@ -88,9 +88,9 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 
 
 def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> World:
-    """A world from its beginning to the calm after. `stops`: in half of the worlds the registry is stopped now and then.
-    `disk_fails`: in half of them its syncs fail now and then. Each has chance of its own that decides when, so that the
-    rest of the story is the same with and without."""
+    """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the registry is stopped now
+    and then. `disk_fails`: in half of them its syncs fail now and then. Each has a source of chance of its own that
+    decides when, so the rest of the story is the same with and without."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0

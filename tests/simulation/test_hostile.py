@@ -24,7 +24,7 @@ def world() -> World:
 
 
 def crowd(world: World, count: int, *, host: str = "6.6.6.6") -> list[Person]:
-    """So many identities at one address, whom everybody knows."""
+    """Return so many identities at one address, whom everybody knows."""
     people = []
     for number in range(count):
         person = Person(world.network, f"eve{number}", world.house.address, host)
@@ -39,7 +39,7 @@ def crowd(world: World, count: int, *, host: str = "6.6.6.6") -> list[Person]:
 
 
 def send_parts_alone(eve: Person, victim: Person, messages: int) -> None:
-    """Long messages whose last parts never come."""
+    """Send long messages without their last parts."""
     contact = eve.core._contacts.by_name(victim.name)
     assert contact is not None
     delivery = eve.core._direct_receiver.conversation(contact).delivery

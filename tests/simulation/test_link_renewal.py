@@ -17,7 +17,7 @@ TROUBLES = (happened.ServerLost, happened.ServerBack, happened.LinkTroubled, vis
 
 
 class Renewals:
-    """All ends of links that took a part in one, and how many were over at each."""
+    """Counts the renewals that are over at each end of a link."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.done: dict[LinkSession, int] = {}
@@ -51,7 +51,7 @@ def begun(weather: Weather | None = None) -> World:
 
 
 @pytest.mark.parametrize("weather", [None, Weather(loss=0.1, delay_most=0.2)], ids=["fine", "lossy"])
-def test_links_of_use_are_renewed_by_peers_and_visitors_and_nobody_notices(
+def test_links_that_carry_something_are_renewed_and_nobody_notices(
     renewals: Renewals, weather: Weather | None
 ) -> None:
     world = begun(weather)

@@ -26,7 +26,7 @@ def world() -> World:
 
 
 def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tuple[Person, Person]:
-    """The registry dies and is back, alice is back with it, and bob cannot reach it."""
+    """Kill and start the registry: alice registers again, and bob cannot reach it."""
     alice, bob = world.people
     world.house.crash()
     meanwhile()
@@ -58,7 +58,7 @@ def test_people_who_were_online_get_direct_messages(world: World) -> None:
     assert bob.screen.texts() == ["are you there?"]
 
 
-def test_what_was_kept_for_them_goes_straight_too(world: World) -> None:
+def test_messages_kept_for_them_go_directly_too(world: World) -> None:
     alice, bob = world.people
     hosts = alice.address.host, bob.address.host
     restart(world, meanwhile=lambda: world.network.cut(*hosts))

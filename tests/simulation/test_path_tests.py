@@ -70,7 +70,7 @@ def test_loss_is_outlived(world: World) -> None:
     assert sum(answered) > 35, "five tries, each way with 20 % loss: 1 in 150 fails"
 
 
-def test_a_stranger_is_not_result_of(world: World) -> None:
+def test_a_person_without_a_row_is_not_tested(world: World) -> None:
     alice, _ = world.people
     alice.core.test_paths("nobody", now=world.network.now)
     assert alice.core.path_result("nobody") is None

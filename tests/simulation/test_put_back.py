@@ -29,7 +29,7 @@ def world() -> World:
 
 
 def say(world: World, author: Person, what: str) -> set[str]:
-    """Some messages to bob, to everybody and to the room, and time for them to arrive."""
+    """Send messages to bob, to everybody and to the room, and let them arrive."""
     said = set()
     for number in range(LINES):
         texts = [f"{what} {number} {where}" for where in ("to bob", "to all", "to the room")]
@@ -42,14 +42,14 @@ def say(world: World, author: Person, what: str) -> set[str]:
 
 
 class Backup:
-    """What alice's folder holds now."""
+    """A copy of alice's folder as it is now."""
 
     def __init__(self, alice: Person, folder: Path) -> None:
         self._alice, self._file, self._counter = alice, folder / "history.db", alice._counter
         alice.history._db.execute("VACUUM INTO ?", (str(self._file),))
 
     def put_back(self, world: World, *, behind: float = BEHIND) -> None:
-        """Her program ends, and starts with that, under a clock that was set back."""
+        """End her program, and start it with the backup and a clock that was set back."""
         alice = self._alice
         alice.crash()
         world.tables.put_back(alice.name)
@@ -87,7 +87,7 @@ def to_everybody(said: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("is_kept", [False, True], ids=["all settled", "one unsettled"])
-def test_what_the_lost_state_left_with_the_registry_is_shown(
+def test_messages_that_the_lost_state_left_with_the_registry_are_shown(
     world: World, tmp_path: Path, *, is_kept: bool
 ) -> None:
     """Letters, and lines in the logs. Bob hears alice's later floor, or her gap, before he fetches them. `is_kept`: whether
@@ -166,7 +166,7 @@ def test_numbers_are_not_given_twice(world: World, tmp_path: Path) -> None:
 
 
 def starts_anew(world: World, author: Person) -> None:
-    """With a newer card, whose counter is above that in the backup."""
+    """Start again with a newer card, whose counter is above that in the backup."""
     author.crash()
     world.network.run_for(1.0)
     author.start()

@@ -1,4 +1,4 @@
-"""The same worlds with hypothesis as their author: it chooses what happens next, and shrinks what breaks.
+"""The same worlds, written by Hypothesis: it chooses what happens next, and shrinks what breaks.
 
 Rules are what people, visitors, operators, machines, networks and strangers do; the promise is checked after every
 step, and at the end the world has to come to rest with nothing lost.

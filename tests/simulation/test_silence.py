@@ -41,7 +41,7 @@ def test_a_frozen_peer_is_away_for_everybody_within_the_lease(world: World) -> N
 
 
 @pytest.mark.parametrize("weather", [Weather(), Weather(loss=0.1, delay_most=0.1)], ids=["fine", "lossy"])
-def test_one_who_answers_no_message_is_away_for_everybody_within_six_seconds(
+def test_a_peer_that_answers_no_message_is_away_for_everybody_within_six_seconds(
     world: World, weather: Weather
 ) -> None:
     alice, bob, carol = world.people
@@ -55,7 +55,7 @@ def test_one_who_answers_no_message_is_away_for_everybody_within_six_seconds(
     assert any(is_now(event, happened.MessageState.SAVED) for event in alice.screen.events)
 
 
-def test_who_goes_on_is_here_again_and_has_all_of_it_once(world: World) -> None:
+def test_a_peer_that_continues_is_online_again_and_has_each_message_once(world: World) -> None:
     alice, bob, carol = world.people
     bob.fall_asleep()
     for text in ("one", "two"):

@@ -1,6 +1,6 @@
 """No part of a core is due before its core says so: a core is woken by its `next_timer` alone.
 
-All worlds of seeds and rules look at that now and then (`promise.timers`); here some look at every program at each deed.
+All worlds check that now and then (`promise.timers`); here some check every program at each step.
 """
 
 import importlib
@@ -71,7 +71,9 @@ def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(n
     assert [type(event) for event in node.saw()[-2:]] == [happened.RoomsUnknown, happened.RoomsKnown]
 
 
-def test_what_waits_for_an_earlier_line_of_one_is_not_held_back_by_that_of_another(node: CoreDriver) -> None:
+def test_a_line_that_waits_for_an_earlier_one_of_its_sender_is_not_held_back_by_another_sender(
+    node: CoreDriver,
+) -> None:
     asked = node.now
     for one in (BOB, CAROL):
         line = DirectGroupLine("#lab", 8, 8, 7, 0, int(WALL * 1_000), f"from {one.name}")

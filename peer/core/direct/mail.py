@@ -49,7 +49,7 @@ def _kept_until(message: Message) -> float:
     untils = [step[2] for step in message.steps if step[0] == TraceEvent.SAVED and len(step) > 2]
     if untils and isinstance(untils[-1], int):
         return float(untils[-1])
-    return message.at_ms / 1_000 + MAIL_KEPT_FOR  # saved by an earlier ChatApp, which kept no trail
+    return message.at_ms / 1_000 + MAIL_KEPT_FOR  # without a trace, counted from the time of writing
 
 
 ASKED_AT_ONCE: Final = 256
@@ -267,7 +267,7 @@ class MailQueue:
                 self._try_another(contact, now)
 
     def saved(self, reference: int, *, now: float) -> Contact | None:
-        """The registry has a letter on its disk. Return the contact if its mailbox has room again."""
+        """Note that the registry has a letter on its disk. Return the contact if its mailbox takes letters again."""
         contact, message = self._answered(reference)
         if contact is not None and message is not None:
             self._settlement.saved(contact, message, now=now)
@@ -276,7 +276,7 @@ class MailQueue:
         return contact if has_room_again else None
 
     def refused(self, reference: int, reason: MailRefusal, *, now: float) -> None:
-        """The registry refused a letter, for now or for good."""
+        """Note that the registry refused a letter, for now or for good."""
         contact, message = self._answered(reference)
         why = MessageReason[reason.name]
         if contact is not None and why is not MessageReason.NAME_UNKNOWN:
@@ -288,7 +288,7 @@ class MailQueue:
         self.deposit(now=now)
 
     def _try_another(self, contact: Contact, now: float) -> None:
-        """The letter that was to probe a mailbox was not sent: let another one probe it."""
+        """Let another letter probe a mailbox: the one that was to do it was not sent."""
         pause = self.pauses.get(contact.identity)
         if pause is not None and pause.stage is _Stage.PROBED:
             pause.stage, pause.until = _Stage.CLOSED, now
@@ -311,8 +311,8 @@ class MailQueue:
                 self._queue.append((other, message))
 
     def recall(self) -> None:
-        """The link is gone: letters without an answer wait again, and the registry recognises a repeat by its number. Try
-        full or broken disks again as well: the next link may lead to one that works."""
+        """Let letters without an answer wait again, because the link is gone: the registry recognises a repeat by its
+        number. Try full or broken disks again as well: the next link may lead to one that works."""
         deposited = [(contact, message) for contact, message, _ in self._deposited.values()]
         for contact, message in [*deposited, *self._queue]:
             if message.path is DeliveryPath.MAIL:

@@ -94,8 +94,8 @@ class DeliveryPaths:
     def fall_back(
         self, contact: Contact, conversation: Conversation, message: Message, *, now: float
     ) -> None:
-        """The direct ways failed: send the message by mail, keep it in our outbox, or wait until the registry's state is
-        known."""
+        """Send the message by mail, keep it in our outbox, or wait until the registry's state is known: the direct ways
+        failed."""
         conversation.outgoing.move(message, DeliveryPath.WAITING)
         if message.state is MessageState.SAVED:
             return
@@ -199,7 +199,7 @@ class Ladder:
             self._out.has_numbered = True
 
     def number_all(self, *, now: float) -> None:
-        """The registry's clock is known: give numbers to all messages that wait for them."""
+        """Give numbers to all messages that wait for them, as the registry's clock is known."""
         for contact in list(self._waiting.values()):
             self.climb(contact, now=now)
 
@@ -316,7 +316,7 @@ class Ladder:
             self._out.requests.append(report)
 
     def relay_failed(self, contact: Contact, *, now: float) -> None:
-        """The registry has no link to the recipient: send by mail, at once, what was relayed."""
+        """Send by mail, at once, what was relayed: the registry has no link to the recipient."""
         contact.relay_until = 0.0
         conversation = contact.conversation
         if conversation is None:
@@ -366,7 +366,7 @@ class Ladder:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is on its way: each message is delivered, saved, kept or refused, or we are offline."""
+        """Return whether nothing is on its way: each message is delivered, saved, kept or refused, or we are offline."""
         return self._registry_status.reach is RegistryReach.NONE or (
             not self._renumbered
             and all(

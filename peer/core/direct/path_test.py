@@ -1,4 +1,4 @@
-"""Path tests: whether a person answers straight, and through the registry (clause 6.12)."""
+"""Path tests: whether a person answers directly, and through the registry (clause 6.12)."""
 
 import random
 from typing import Final

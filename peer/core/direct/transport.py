@@ -26,9 +26,9 @@ HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)
 
 
 TYPING_SPAN: Final = 3.0
-"""Seconds in which at most one Typing is sent to a person,"""
+"""Seconds in which at most one Typing is sent to a person."""
 TYPING_TAKEN_SPAN: Final = 1.0
-"""and in which at most one of a person's is reported."""
+"""Seconds in which at most one Typing of a person is reported."""
 
 
 class OpenedDatagram(NamedTuple):
@@ -121,7 +121,7 @@ class PeerTransport:
             self.active[identity] = contact
 
     def send_frame(self, contact: Contact, frame: Ping | Pong, *, through_registry: bool, now: float) -> None:
-        """Send one frame to a person at once: through the registry alone, or straight alone. Nothing repeats it."""
+        """Send one frame to a person at once: through the registry only, or directly only. Nothing repeats it."""
         payload = join_frames([encode(frame)])
         with contextlib.suppress(SealError):  # the key is invalid, so nobody can answer
             for datagram in self.sessions.seal(contact.identity, payload, now=now):
@@ -218,7 +218,7 @@ class PeerTransport:
     # --- inside
 
     def _tell_opening(self, contact: Contact, source: Address | None, number: int, now: float) -> None:
-        """Above which their openings are taken: by an opening of ours, as we share nothing."""
+        """Tell somebody above which number we take their openings, by an opening of ours, as we share no session."""
         self.sessions.open_anew(contact.identity)
         payload = join_frames([encode_frame(LastOpening(number))])
         for datagram in self.sessions.seal(contact.identity, payload, now=now):

@@ -33,10 +33,10 @@ class LinkReader(Protocol):
     """What a node does with its link."""
 
     def link_up(self, *, now: float) -> None:
-        """Requests can be sent from now on."""
+        """Note that requests can be sent from now on."""
 
     def link_lost(self) -> None:
-        """The link is gone: requests that the registry has not answered stay unanswered."""
+        """Note that the link is gone: requests that the registry has not answered stay unanswered."""
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Handle a notice of the registry. Raises WireError for an invalid one."""
@@ -52,23 +52,23 @@ class RegistrationOwner(Protocol):
         """Tell the user."""
 
     def welcomed(self, *, is_first: bool, is_back: bool, new_key: bytes | None, now: float) -> bool:
-        """The registry let us in. Return whether to go on: False if the node registers again at once.
+        """Note that the registry let us in. Return whether to go on: False if the node registers again at once.
 
         `is_first`: the first time since `start`. `is_back`: the registry was lost. `new_key`: its key, if it is another one
         than we held or the first one."""
 
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
-        """The registry refused to let us in. `has_begun`: it has let us in since `start`."""
+        """Note that the registry refused to let us in. `has_begun`: whether it has let us in since `start`."""
 
     def lost(self, *, has_begun: bool, now: float) -> None:
-        """The registry does not answer."""
+        """Note that the registry does not answer. `has_begun`: as in `denied`."""
 
     def replaced(self, stranger: bytes, *, is_code_foreign: bool, now: float) -> None:
-        """A registry with this key answers in the place of ours. `is_code_foreign`: we expected the one that made our join
-        code."""
+        """Note that a registry with this key answers in place of ours. `is_code_foreign`: whether we expected the registry
+        that made our join code."""
 
     def left(self, *, is_confirmed: bool) -> None:
-        """We are not registered any more. `is_confirmed`: the registry said so."""
+        """Note that we are not registered any more. `is_confirmed`: whether the registry said so."""
 
 
 class RegistryConnection:
@@ -143,7 +143,7 @@ class RegistryConnection:
             self._reader.notice_arrived(notice, now=now)
 
     def link_closed(self, *, now: float) -> None:
-        """The connection is over or could not be made: find out at once whether the registry is gone as well."""
+        """Note that the connection is over or could not be made. Find out at once whether the registry is gone, too."""
         self._link_lost()
         self._session.note_silence(now=now)
 
@@ -173,7 +173,7 @@ class RegistryConnection:
         self.follow_up(now=now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         due = self._watch.next_timer() if self._link.tried_since is not None else None
         dues = (self._session.next_timer(), self._link.next_timer(), due)
         return min((due for due in dues if due is not None), default=None)

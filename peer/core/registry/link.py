@@ -56,9 +56,9 @@ class RegistryLink:
         self._begun: LinkOpening | None = None
         self._session: LinkSession | None = None
         self._renew_at = 0.0
-        """When the session is renewed, if it is of use."""
+        """When the session is renewed, if `_is_of_use`."""
         self._is_of_use = False
-        """Whether more than signs of life went under the present keys."""
+        """Whether more than signs of life was sealed under the present keys."""
         self._out: list[bytes] = []
         self._deadline: float | None = None
         self._opened_at = 0.0
@@ -113,7 +113,7 @@ class RegistryLink:
         self.tried_since = None
 
     def connected(self, *, now: float) -> None:
-        """TCP is connected: send the first frame, which begins the link's session and attaches us (clause 9.1)."""
+        """Send the first frame, now that TCP is connected: it begins the link's session and attaches us (clause 9.1)."""
         self.tried_since = None
         if self.state is not LinkState.OPENING or self._open_link is None:
             return
@@ -139,15 +139,15 @@ class RegistryLink:
         self._say(group_frame, now)
 
     def opened(self, data: bytes, *, now: float) -> bytes | None:
-        """The payload of a sealed frame, empty for the answer to our first one and for a renewal, None for a group frame.
-        Raises SealError, DecodeError: the link is then no good."""
+        """Return the payload of a sealed frame: empty for the answer to our first frame and for a renewal; None for a group
+        frame. Raises SealError, DecodeError: the link is then unusable."""
         if self._begun is not None:
             self._session, self._begun = self._begun.answered(data), None
             self.state, self._deadline = LinkState.UP, None
             self._keys_are_new(now)
             return b""
         if self._session is None:
-            raise SealError("a frame before ours")
+            raise SealError("a frame before our first one")
         kind = data[:1]
         if kind == _GROUP_RELAYED:
             self._unheard_since = None
@@ -225,7 +225,7 @@ class RegistryLink:
             self._unheard_since, self._is_asked = now, False
 
     def _renewal_due(self) -> float | None:
-        """When to begin a renewal; None for not at all. An idle link keeps its keys: they have sealed nothing of use."""
+        """Return when to begin a renewal; None for not at all. An idle link keeps its keys, which sealed nothing of use."""
         session = self._session
         if session is None or session.is_renewing:
             return None

@@ -135,13 +135,13 @@ class Backoff:
         self._next = first
 
     def next_wait(self, chance: float) -> float:
-        """Seconds to wait; `chance` in [0, 1) spreads those who lost the registry at the same moment."""
+        """Return the seconds to wait; `chance` in [0, 1) spreads those who lost the registry at the same moment."""
         wait = self._next * (0.5 + chance)
         self._next = min(self._next * 2, self._largest)
         return wait
 
     def reset(self) -> None:
-        """It went well: begin small again."""
+        """Begin with the shortest wait again, after a success."""
         self._next = self._first
 
 
@@ -150,7 +150,7 @@ SEALED_KINDS: Final = frozenset({Kind.SEALED, Kind.OPENING, Kind.ANSWER})
 
 SEARCH_FIRST: Final = 0.5
 SEARCH_LARGEST: Final = 3.0
-"""Seconds between searches for a lost registry; jitter makes the longest 4.5: people are back within 5 s of it."""
+"""Seconds between searches for a lost registry; jitter makes the longest 4.5, so people are back within 5 s."""
 
 
 class RegistrySession:
@@ -268,7 +268,7 @@ class RegistrySession:
         self._step(Input.STOP if self.welcome is None else Input.LEAVE, now)
 
     def note_silence(self, *, now: float) -> None:
-        """The link broke: find out at once whether the registry still answers."""
+        """Note that the link broke, and find out at once whether the registry still answers."""
         self._step(Input.SILENCE, now)
 
     def ping(self, *, now: float) -> None:
@@ -309,7 +309,7 @@ class RegistrySession:
         return True
 
     def receive_cookie(self, data: bytes, *, now: float) -> None:
-        """A COOKIE. Raises DecodeError; anything that does not fit our HELLO is ignored."""
+        """Take a COOKIE; one that does not answer our HELLO is ignored. Raises DecodeError."""
         cookie = decode_cookie(data)
         if self.state is State.GREETING and self._handshake.takes_cookie(cookie):
             self._step(Input.COOKIE, now)
@@ -318,10 +318,10 @@ class RegistrySession:
             and self._handshake.takes_cookie(cookie)
             and cookie.card.counter != self.life
         ):
-            self._step(Input.LEFT, now)  # it was restarted, so it shows us online no more
+            self._step(Input.LEFT, now)  # the registry was restarted, so it no longer shows us online
 
     def receive_welcome(self, data: bytes, *, now: float) -> None:
-        """A WELCOME. Raises DecodeError, SealError."""
+        """Take a WELCOME. Raises DecodeError, SealError."""
         welcome = decode_welcome(data)
         card = self._handshake.takes_welcome(welcome) if self.state is State.REGISTERING else None
         if card is not None:
@@ -336,7 +336,7 @@ class RegistrySession:
             self._step(Input.WELCOME, now)
 
     def receive_refused(self, data: bytes, *, now: float) -> None:
-        """A REFUSED. Raises DecodeError."""
+        """Take a REFUSED. Raises DecodeError."""
         refused = decode_refused(data)
         is_registering = self.state is State.REGISTERING
         is_theirs = self._handshake.takes_refused(refused, is_registering=is_registering)
@@ -365,7 +365,7 @@ class RegistrySession:
         self.ping(now=now)
 
     def receive_left(self, left: Left, *, now: float) -> None:
-        """The registry has confirmed that we left."""
+        """Take the answer to our LEAVE."""
         if self._question is not None and left.reference == self._question.reference:
             self._step(Input.LEFT, now)
 

@@ -124,8 +124,8 @@ class CurrentRoom:
         group = self._groups.known.get(name)
         if group is None:
             stored = self._stored.pop(group_mark(name), StoredStream())
-            place = self._positions.get(name, StoredGroup())
-            group = self._groups.known[name] = Group(name, stored, place, self._out)
+            position = self._positions.get(name, StoredGroup())
+            group = self._groups.known[name] = Group(name, stored, position, self._out)
         return group
 
     def _drop_what_was_left(self, now: float) -> None:

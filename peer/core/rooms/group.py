@@ -36,7 +36,7 @@ GAP_TIMEOUT: Final = 1.0
 class Group:
     """The channel, or a room."""
 
-    def __init__(self, name: str, stored: StoredStream, place: StoredGroup, outputs: Outputs) -> None:
+    def __init__(self, name: str, stored: StoredStream, position: StoredGroup, outputs: Outputs) -> None:
         self._out = outputs
         self._keys: OrderedDict[int, GroupKey] = OrderedDict()
         self._outgoing = OutgoingStream(stored)
@@ -46,10 +46,10 @@ class Group:
         self.mark: Final = group_mark(name)
         """The key of our stream to the group; with an identity behind it, the key of that member's stream."""
         self.tag: Final = group_tag(name)
-        self.cursor = place.cursor
+        self.cursor = position.cursor
         self.sender_index = 0
         self.gap_since: float | None = None
-        self._newest = place.newest
+        self._newest = position.newest
         self._highest = -1
         """The newest position that we know of; positions between it and the cursor may be missing."""
 
@@ -91,7 +91,7 @@ class Group:
         return self.note_page(position, now=now)
 
     def revoke(self) -> None:
-        """The link is gone, and our sender index with it. Keys stay: they open frames that are still on their way."""
+        """Note that the link is gone, and our sender index with it. Keys stay: they open frames that are on their way."""
         self.sender_index = 0
         self.gap_since = None
 
@@ -106,7 +106,7 @@ class Group:
         return message
 
     def number(self, known: int | None, *, skip: int = 0, wall: float, ahead: float | None) -> dict[int, int]:
-        """Give the lines that wait for their numbers these, if it is known by now where they begin: the new ones by the
+        """Number the lines that wait for it, if it is known by now where our numbers begin. Return the new numbers by the
         provisional ones. `known`: what a member has told; `skip`: how many numbers to skip then."""
         if known is not None:
             self._outgoing.learn(min(known, CLOCK_MAX), skip=skip)
@@ -208,7 +208,7 @@ class Group:
 
     @property
     def gap_due(self) -> float | None:
-        """When to ask for a gap in the positions."""
+        """When to ask for a gap in the positions; None without one."""
         return None if self.gap_since is None else self.gap_since + GAP_TIMEOUT
 
     def is_gap_due(self, now: float) -> bool:

@@ -1,7 +1,7 @@
 """The members of our room, and which of them the user knows to be there.
 
-Only real changes are reported. When the registry comes back, members return one after the other; whoever was there before
-and is back soon has neither left nor joined.
+Only real changes are reported. When the registry comes back, members return one after the other; a member who was
+there before and is back soon has neither left nor joined.
 """
 
 from collections.abc import Iterable

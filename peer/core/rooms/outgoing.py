@@ -154,7 +154,7 @@ class GroupOutbox:
     # --- what the registry says
 
     def granted(self, granted: GroupGranted, group: Group, *, now: float) -> None:
-        """We got a key: send again what was not answered, and ask for the lines that we missed."""
+        """Take a key that we were granted: send again what was not answered, and ask for the lines that we missed."""
         is_first = not group.can_seal
         if is_first and group.is_beyond(granted.position):
             group.begin_log_anew()
@@ -233,7 +233,7 @@ class GroupOutbox:
             dues += [one.again_at for one in self.pending.values() if one.group.can_seal]
         return min(dues, default=None)
 
-    # --- straight
+    # --- directly to members
 
     def line_acknowledged(self, contact: Contact, number: int, *, now: float) -> bool:
         """Note that a member has stored a line. Return False if the number is not a line's."""

@@ -122,8 +122,8 @@ class Rooms:
             self._out.events.append(happened.LeftRoom(room=room.room))
 
     def forget(self) -> None:
-        """The program ends: start in no room next time, unless a line of ours still waits to be sent there. The registry
-        keeps our place for a while."""
+        """Note that the program ends: start in no room next time, unless a line of ours still waits to be sent there. At the
+        registry we stay a member for a while."""
         if self.room is not None and not self.room.unsettled:
             self._out.records.append(RoomKept(None))
 
@@ -150,7 +150,7 @@ class Rooms:
             request.link_up(now=now)
 
     def link_lost(self) -> None:
-        """The link is gone: a request to enter a room is made again on the next one."""
+        """Note that the link is gone: a request to enter a room is made again on the next one."""
         self._arrival.reentry = None
         if self._arrival.entry is not None:
             self._arrival.entry.deadline = None
@@ -174,7 +174,7 @@ class Rooms:
     # --- what the registry says
 
     def entered(self, notice: RoomEntered, *, now: float) -> None:
-        """The registry let us into a room."""
+        """Handle the notice that the registry let us into a room."""
         asked, again = self._arrival.entry, self._arrival.reentry
         if again is not None and notice.reference == again.reference:
             self._arrival.reentry, room = None, self.room
@@ -191,7 +191,7 @@ class Rooms:
                 self._stay(now)
 
     def refused(self, notice: RoomRefused, *, now: float) -> None:
-        """The registry refused a request to enter a room."""
+        """Handle the notice that the registry refused a request to enter a room."""
         if self._arrival.entry is not None and notice.reference == self._arrival.entry.reference:
             asked, self._arrival.entry = self._arrival.entry, None
             self._refuse(asked.room, RoomEntryRefusal[notice.reason.name])
@@ -211,7 +211,7 @@ class Rooms:
                 self._out.events.append(happened.LeftRoom(room=room.room))
 
     def left(self, notice: RoomLeft) -> None:
-        """The registry has confirmed that we left."""
+        """Handle the notice that confirms that we left."""
         if self.current.owes_leave and notice.reference == self._leave_reference:
             self.current.owes_leave = False
             self.current.keep()
@@ -269,8 +269,8 @@ class Rooms:
             self._stay(now)
 
     def _stay(self, now: float) -> None:
-        """Tell the registry that we stay where we are, whatever we asked before. It follows the request at once, so a
-        registry that reads both moves us nowhere, and any other only until it reads on."""
+        """Tell the registry that we stay where we are, whatever we asked before. It follows the request at once:
+        a registry that has read only the request moves us until it reads this as well."""
         self._may_be_elsewhere = False
         if self.room is None:
             self.current.owes_leave = True

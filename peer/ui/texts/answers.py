@@ -51,12 +51,12 @@ def not_you(me: str, typed: str) -> str:
 
 
 def not_in_range(typed: str, most: int) -> str:
-    """Answer a number that is none, or too large."""
+    """Answer a word that is not a number from 1 to `most`."""
     return f'[Give a number from 1 to {most:,}, not "{quoted(typed)}".]'
 
 
 def not_a_position(typed: str) -> str:
-    """Answer a place in the waiting room that cannot be."""
+    """Answer a word that cannot be a position in the waiting room."""
     return f'[Give a number of the waiting room, 1 or above, not "{quoted(typed)}".]'
 
 
@@ -78,7 +78,7 @@ def name_taken(taken: str) -> str:
 
 
 def taken_line(taken: Taken) -> str:
-    """Say whose a name is that is taken, and what to do."""
+    """Say who has a name that is taken, and what to do."""
     who = name(taken.name)
     match taken.by:
         case TakenBy.SELF_RENAMED:

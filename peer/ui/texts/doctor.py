@@ -45,7 +45,7 @@ _PERSON: Final = {
     Trouble.BANNED: "{subject} is banned from this server.",
 }
 _DIRECT_SILENT: Final = (
-    "{subject} does not answer straight: a firewall or a router between you drops UDP. Messages go through the server; to "
+    "{subject} does not answer directly: a firewall or a router between you drops UDP. Messages go through the server; to "
     "speed them up, let UDP of ChatApp through on both machines."
 )
 _RELAY_SILENT: Final = (
@@ -53,7 +53,7 @@ _RELAY_SILENT: Final = (
     "saved there."
 )
 _DISK: Final = {
-    Trouble.FULL: "only {free} are free below {subject}: make room, or choose another folder (--data).",
+    Trouble.FULL: "only {free} are free below {subject}: free some space, or choose another folder (--data).",
     Trouble.UNWRITABLE: "{subject} cannot be written: give yourself the right to, or choose another folder (--data).",
 }
 
@@ -89,7 +89,7 @@ def _title(finding: Finding, server: Address) -> str:
         case Check.PERSON:
             return "Person"
         case Check.DIRECT:
-            return "Straight path"
+            return "Direct path"
         case Check.RELAY:
             return "Path through the server"
         case _:
@@ -129,7 +129,7 @@ def _fine(finding: Finding) -> str:
 
 
 def _wrong(finding: Finding, findings: Sequence[Finding]) -> str:
-    """Return the sentence for a trouble, with places for its facts."""
+    """Return the sentence for a trouble, with fields for its facts in braces."""
     trouble = finding.trouble
     assert trouble is not None
     match finding.check:

@@ -70,7 +70,7 @@ def test_amounts() -> None:
     disk = Finding(check=Check.DISK, trouble=Trouble.FULL, amount=1_048_576.0, subject="/data")
     lines = doctor_lines([clock, disk], SERVER)
     assert lines[0].startswith("[Clock: yours is 4,000 s ahead of the server's:")
-    assert lines[1].startswith("[Disk: only 1 MiB are free below /data: make room")
+    assert lines[1].startswith("[Disk: only 1 MiB are free below /data: free some space")
     assert lines[2] == "[2 troubles found.]"
 
 

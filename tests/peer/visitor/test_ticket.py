@@ -73,7 +73,7 @@ def test_a_lost_position_is_taken_again_with_the_same_form() -> None:
     assert isinstance(again, JoinDesk)
     assert again.ticket != first.ticket
     assert again.name == "Ana"
-    assert scene.visit.events() == [happened.PlaceGone(is_joining=True)]
+    assert scene.visit.events() == [happened.PositionGone(is_joining=True)]
 
 
 def test_a_session_that_ended_while_we_were_away_is_over() -> None:
@@ -92,7 +92,7 @@ def test_a_lost_position_without_a_form_is_asked_for_again() -> None:
     scene = Scene(ticket=TICKET)
     scene.visit.handle(DESK)
     scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
-    assert [type(event) for event in scene.visit.events()] == [happened.PlaceGone, happened.FormWanted]
+    assert [type(event) for event in scene.visit.events()] == [happened.PositionGone, happened.FormWanted]
     scene.store()
     assert scene.disk == StoredVisit()
 
