@@ -196,7 +196,7 @@ class Connection:
 
 
 async def resolved(server: Address) -> Address:
-    """The IP address of a server whose host may be a name. Raises AddressRefused."""
+    """Return the IP address of a server whose host may be a name. Raises AddressRefused."""
     if ip_literal(server.host) is not None:  # needs no thread
         return Address(host_from(server.host, "server"), server.port)
     return Address(await asyncio.to_thread(host_from, server.host, "server"), server.port)

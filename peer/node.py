@@ -196,7 +196,7 @@ class PeerNode:
         self._tell_filing_trouble()
 
     def next_timer(self) -> float | None:
-        """The earliest deadline of the core and of the disk."""
+        """Return the earliest deadline of the core and of the disk."""
         dues = [due for due in (self.core.next_timer(), self.commits.next_timer()) if due is not None]
         return min(dues, default=None)
 

@@ -93,7 +93,7 @@ class History:
                 schema.prepare(self._db)
                 self.registries: Final = Registries(self._db, server)
                 self.filed = self._position()
-                """Up to where the journal's records are here."""
+                """The position in the journal up to which its records are stored here."""
         except BaseException:
             self._db.close()
             raise
@@ -270,9 +270,9 @@ class _Pending:
         self._lines: list[list[object]] = []
         """Values for `_ADD`, in the order in which the lines were added; the first is whether the line is ours."""
         self._added: dict[tuple[int, int], list[object]] = {}
-        """Those of our lines, by stream and number."""
+        """Values for `_ADD` of our own lines, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[MessageState, Stored]] = {}
-        """Of lines of ours that were added earlier."""
+        """Changes of our lines that were added earlier, by stream and number."""
         self._shown: dict[int, int] = {}
         self._floors: dict[int, int] = {}
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}

@@ -161,7 +161,7 @@ class Person(Machine):
     def set_topic(self, text: str) -> None:
         """`/topic`."""
         self.core.rooms.topic.ask(text, now=self.network.now)
-        self.pump()
+        self.turn()
 
     def rename(self, new: str) -> None:
         """Change the name (`/nick`), with the note in the folder that the driver makes first."""
