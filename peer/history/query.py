@@ -23,6 +23,7 @@ _LINE: Final = (
 )
 _NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
 _IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
+_IS_SHOWN: Final = "(ours OR number <= shown AND coalesce(is_overtaken, 0) = 0)"
 _ID: Final = re.compile(r"#?([0-9]{1,18})")
 
 
@@ -77,6 +78,11 @@ class MessageQueries:
     def latest(self, count: int) -> list[StoredLine]:
         """Return the newest `count` lines of people who are not ignored, oldest first."""
         return self._newest(f"{_LINE} WHERE {_IS_HEARD} ORDER BY lines.id DESC LIMIT ?", (max(count, 0),))
+
+    def latest_shown(self, count: int) -> list[StoredLine]:
+        """As `latest`, without the lines that were not shown yet."""
+        chosen = f"{_LINE} WHERE {_IS_HEARD} AND {_IS_SHOWN} ORDER BY lines.id DESC LIMIT ?"
+        return self._newest(chosen, (max(count, 0),))
 
     def search(self, words: str, limit: int) -> list[StoredLine]:
         """Return the newest `limit` lines that match, oldest first."""
@@ -205,6 +211,11 @@ class HistoryView:
         """Return the newest `count` lines of people who are not ignored, oldest first."""
         self._flush()
         return [shown(line, self._me()) for line in self._lines.latest(count)]
+
+    def latest_shown(self, count: int) -> list[HistoryLine]:
+        """As `latest`, without the lines that the user has not seen yet: events give those again."""
+        self._flush()
+        return [shown(line, self._me()) for line in self._lines.latest_shown(count)]
 
     def search(self, words: str, limit: int = 50) -> list[HistoryLine]:
         """Return the newest `limit` lines that have all the words, oldest first. The last word may be the beginning of one.

@@ -45,6 +45,8 @@ from chatapp.peer.ui.texts import history
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import OperatorRequest
 
+PAST_SHOWN: Final = 20
+"""Lines of the past that are shown at the start."""
 FAREWELL_WITHIN: Final = 0.5
 """Seconds to wait for acknowledgements before leaving. On a good network they take a few milliseconds."""
 
@@ -112,6 +114,13 @@ class Actions:
         except TextTooLong as error:
             to = desk.client or "everybody"
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
+
+    def show_latest(self) -> None:
+        """Show the last lines of the past again, as far as they have been shown before."""
+        try:
+            self._show(history.past_lines(self._peer.history.latest_shown(PAST_SHOWN)))
+        except sqlite3.Error as error:
+            self._show([AnswerLine(history.history_unreadable(error))])
 
     async def _send_message(self, intent: SendDirect | SendAll | SayInRoom) -> None:
         to = "everybody"

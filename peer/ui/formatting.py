@@ -7,7 +7,7 @@ to the terminal or pass for a line of ours.
 import re
 import zlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, Self
 
 import msgspec
@@ -47,8 +47,10 @@ class TypedLine(str):
 class MessageLine(str):
     """A line that shows a message, such as `sender: text`; terminals give its parts different styles."""
 
-    __slots__ = ("sender", "sender_at", "text_at")
+    __slots__ = ("at", "sender", "sender_at", "text_at")
 
+    at: float | None
+    """When it was said, in Unix seconds, if it is shown again as a part of the past; else None."""
     sender: str
     """The name as the line shows it."""
     sender_at: int
@@ -56,9 +58,12 @@ class MessageLine(str):
     text_at: int
     """The index of the text in the line."""
 
-    def __new__(cls, sender: str, between: str, text: str, *, before: str = "") -> Self:
+    def __new__(
+        cls, sender: str, between: str, text: str, *, before: str = "", at: float | None = None
+    ) -> Self:
         """Join `before`, `sender`, `between` and `text`."""
         line = super().__new__(cls, f"{before}{sender}{between}{text}")
+        line.at = at
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
         return line
@@ -102,6 +107,17 @@ def shown_instant(moment: float) -> str:
     """Show Unix time as local `HH:MM:SS.mmm`."""
     local = _local(moment)
     return f"{local:%H:%M:%S}.{local.microsecond // 1_000:03}"
+
+
+def shown_clock(moment: float) -> tuple[date, str]:
+    """Return the local day of a Unix time, and the time of that day as `HH:MM`."""
+    local = _local(moment)
+    return local.date(), f"{local:%H:%M}"
+
+
+def shown_day(day: date) -> str:
+    """Show a day as `Friday 20 November 2026`."""
+    return f"{day:%A} {day.day} {day:%B %Y}"
 
 
 def _local(moment: float) -> datetime:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -89,6 +90,7 @@ class PeerStart:
             terminal,
             stay=self._stay,
             completions=completions,
+            is_screen=raw is not None,
             note_start=lambda: remember(
                 peer.folder, peer.name, self._server, key=peer.trust.registry_key().held
             ),
@@ -117,10 +119,11 @@ async def _cannot_start(terminal: Terminal, complaints: Sequence[str]) -> int:
 def run_program(
     begin: Callable[[RawTerminal | None], Coroutine[None, None, int]], *, plain: bool, log_level: str
 ) -> int:
-    """Run a program at the terminal, if there is one. `begin` gets the terminal, in raw mode, or None for a pipe. Returns
-    the exit status."""
+    """Run a program at the terminal, if there is one that can draw. `begin` gets the terminal, in raw mode, or None for a
+    pipe. Returns the exit status."""
     start_logging(log_level)
-    is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
+    is_dumb = os.environ.get("TERM") == "dumb"
+    is_terminal = not (plain or is_dumb) and sys.stdin.isatty() and sys.stdout.isatty()
     with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as raw:
         try:
             return asyncio.run(begin(raw))

@@ -33,7 +33,7 @@ from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, OFFER, not_sent_lines, offer_at_end
 from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.texts.people import typing_note
+from chatapp.peer.ui.texts.people import here_line, typing_note
 from chatapp.wire.address import Address
 
 
@@ -166,10 +166,12 @@ class LineFace:
         *,
         stay: bool,
         completions: CompletionIndex | None = None,
+        is_screen: bool = False,
         note_start: Callable[[], None] = lambda: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
+        `is_screen`: whether people look at the terminal, so that the past and who is here are shown at the start.
         `note_start`: called when the registry has let us in, or has given us another name. `explain_taken`: called when our
         name is taken at the start; returns lines that say whose it is."""
         self._peer = peer
@@ -179,6 +181,7 @@ class LineFace:
         """Whether to say, once, how to find out why the server does not answer. In a pipe the lines stay as they are."""
         self._terminal = terminal
         self._stay = stay
+        self._is_screen = is_screen
         self._state = SessionState(peer, completions)
         self._actions = Actions(peer, terminal.show, self._tell)
         self._dialogue: Dialogue | None = None
@@ -200,9 +203,11 @@ class LineFace:
     async def run(self) -> int:
         """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
         self._update_view()
+        if self._is_screen:
+            self._actions.show_latest()
         try:
             return await self._running.until_over(
-                self._show_events(), self._read_lines(), self._report_typing()
+                self._show_events(), self._read_lines(), self._report_typing(), self._show_who_is_here()
             )
         finally:
             with contextlib.suppress(OSError, TimeoutError):
@@ -216,6 +221,16 @@ class LineFace:
         while batch := await self._peer.next_events():
             self._unshown += batch
             await self._catch_up()
+
+    async def _show_who_is_here(self) -> None:
+        """Say who is online once the registry has told us."""
+        if not self._is_screen:
+            return
+        await self._ready()
+        await self._catch_up()
+        peer = self._peer
+        if not (self._running.is_over or peer.is_offline or peer.is_server_away):
+            self._terminal.show([here_line(peer.people(), peer.name)])
 
     async def _catch_up(self) -> None:
         """Show and handle everything that has happened so far."""

@@ -28,6 +28,9 @@ UP: Final = "\x1b[A"
 TAB: Final = "\t"
 
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
+_TIME: Final = re.compile(r"\d\d:\d\d ")
+_NEXT_ROW: Final = re.compile(r"\r*\n {7,}(?=\S)")
+_HERE_ARE: Final = ("[Here: ", "[Nobody else is here.]")
 _WHERE: Final = b"\x1b[6n"
 _HERE: Final = b"\x1b[1;1R"
 _TAKE_TERMINAL: Final = (
@@ -117,7 +120,7 @@ class Terminal:
         table come in between when they like, and are passed over."""
         try:
             async with asyncio.timeout(WITHIN):
-                while [row for row in self.rows if row != UPDATED][-len(rows) :] != list(rows):
+                while [row for row in self.rows if not _is_news(row)][-len(rows) :] != list(rows):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -126,7 +129,12 @@ class Terminal:
 
     @property
     def rows(self) -> list[str]:
-        """Return the visible rows, down to the last that is not empty, without blanks at their ends."""
+        """Return the visible rows, down to the last that is not empty, without times and blanks at their ends."""
+        return [_TIME.sub("", row, count=1) if _TIME.match(row) else row for row in self.timed_rows]
+
+    @property
+    def timed_rows(self) -> list[str]:
+        """Return the visible rows as they are, down to the last that is not empty, without blanks at their ends."""
         return "\n".join(row.rstrip() for row in self._screen.display).rstrip("\n").split("\n")
 
     @property
@@ -142,8 +150,8 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """Return what was drawn, without escape sequences."""
-        return _ESCAPES.sub("", self.drawn)
+        """Return what was drawn, without escape sequences; a line of several rows is one line."""
+        return _NEXT_ROW.sub(" ", _ESCAPES.sub("", self.drawn))
 
     async def ends(self) -> int:
         """Wait for the end; returns the exit status."""
@@ -183,6 +191,11 @@ class Terminal:
             os.write(self._master, _HERE)
         self._asking = asked[-len(_WHERE) + 1 :]
         self._news.set()
+
+
+def _is_news(row: str) -> bool:
+    """Whether a row says that the table has changed, or who is here."""
+    return row == UPDATED or row.startswith(_HERE_ARE)
 
 
 Open = Callable[..., Awaitable[Terminal]]

@@ -1,5 +1,7 @@
 """A person at a terminal: input that incoming lines never break, keys, and how the program ends."""
 
+import re
+
 import pytest
 
 from tests.endtoend.lines import BYE, WELCOME, received
@@ -108,3 +110,45 @@ async def test_a_burst_of_lines(stage: Stage, at_terminal: Open) -> None:
         await alice.shows(f"bob: line {number} of many")
     alice.press("send bob all read\r")
     await bob.sees("alice: all read")
+
+
+async def test_the_past_comes_back_with_its_times_and_who_is_here(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows("[Here: bob.]")
+    alice.press("send bob one\r")
+    await alice.shows(received("bob"))
+    await bob.type("send alice two")
+    await alice.shows("bob: two")
+    alice.press("quit\r")
+    assert await alice.ends() == 0
+    await bob.type("send alice three", "quit")
+    assert await bob.ends() == 0
+    again = await at_terminal("alice")
+    await again.shows("[Nobody else is here.]")
+    shown = [row for row in again.timed_rows if re.match(r"\d\d:\d\d (alice to bob: one|bob: )", row)]
+    assert [row[6:] for row in shown[:2]] == ["alice to bob: one", "bob: two"]
+    assert len(shown) == 3
+    assert re.fullmatch(r"\d\d:\d\d bob: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d three", shown[2])
+
+
+async def test_words_are_not_cut_where_a_row_ends(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows("[Here: bob.]")
+    await bob.type("send alice " + "some words " * 8 + "and the last")
+    await alice.shows("the last")
+    first, second = alice.timed_rows[-4:-2]
+    assert first[6:] == "bob: " + "some words " * 5 + "some words"
+    assert second == " " * 11 + "some words some words and the last"
+
+
+async def test_a_terminal_that_cannot_draw_has_lines_as_in_a_pipe(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    alice = await at_terminal("alice", TERM="dumb")
+    await alice.shows(f">>> {WELCOME}")
+    alice.press("quit\r")
+    assert await alice.ends() == 0
+    assert "\x1b" not in alice.drawn

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractContextManager
@@ -49,8 +50,10 @@ from chatapp.peer.ui.formatting import (
     fragments,
     mentions,
     prompt_of,
+    shown_clock,
     status_pieces,
 )
+from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.ui.texts.answers import ASK_TO, paste_question
 from chatapp.wire.text import sanitize
@@ -61,6 +64,8 @@ OFFERED_AT_ONCE: Final = 8
 STYLE: Final = Style.from_dict(
     {
         "notice": "dim",
+        "time": "dim",
+        "date": "dim",
         "status": "dim",
         "status.me": "nodim bold",
         "status.alarm": "nodim bold ansired",
@@ -252,6 +257,7 @@ class ScreenTerminal:
             color_depth=self._depth,
             erase_when_done=True,
         )
+        self._pages = Pages(today=shown_clock(time.time())[0], is_utf8=_speaks_utf8())
         self._unshown: list[Fragments] = []
         self._showing: asyncio.Task[None] | None = None
         self._typed: asyncio.Queue[TypedLine | BaseException] = asyncio.Queue()
@@ -272,7 +278,10 @@ class ScreenTerminal:
         me = self._prompt_app.view.me
         for line in lines:
             self._handle(line, me)
-            self._add(fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT))
+            at = line.at if isinstance(line, MessageLine) else None
+            self._add(
+                fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT), hang=hang_of(line), at=at
+            )
 
     async def shown(self) -> None:
         """Wait until all lines are drawn. Raises OSError when the terminal is gone."""
@@ -292,8 +301,11 @@ class ScreenTerminal:
         self._prompt_app.question = question
         self._app.invalidate()
 
-    def _add(self, line: Fragments) -> None:
-        self._unshown.append(line if self._is_coloured else [("", text) for _, text in line])
+    def _add(self, line: Fragments, *, hang: int, at: float | None = None) -> None:
+        """Show a line soon. `at`: when it was said, if not now."""
+        width = self._output.get_size().columns
+        for row in self._pages.said(line, at=time.time() if at is None else at, hang=hang, width=width):
+            self._unshown.append(row if self._is_coloured else [("", text) for _, text in row])
         if self._showing is None or self._showing.done():
             self._showing = asyncio.ensure_future(self._show_all())
 
@@ -313,7 +325,7 @@ class ScreenTerminal:
 
     def _handle(self, line: str, me: str) -> None:
         """Ring the bell when somebody says the user's name, unless many messages come."""
-        if not isinstance(line, MessageLine):
+        if not isinstance(line, MessageLine) or line.at is not None:
             return
         now = asyncio.get_running_loop().time()
         is_busy = len(self._heard) == BUSY_LINES and self._heard[0] > now - BUSY_SPAN
@@ -363,7 +375,8 @@ class ScreenTerminal:
 
     def _line_entered(self, line: str) -> None:
         if line.strip():
-            self._add([("", f"{self._prompt_app.prompt}{sanitize(line)}")])
+            prompt = self._prompt_app.prompt
+            self._add([("", f"{prompt}{sanitize(line)}")], hang=sum(map(cells_of, prompt)))
         self._typed.put_nowait(TypedLine(line, asyncio.get_running_loop().time()))
 
     def _end(self, why: BaseException) -> None:
@@ -386,6 +399,11 @@ class _HeldInput(Vt100Input):
 
     def cooked_mode(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
+
+
+def _speaks_utf8() -> bool:
+    """Whether the terminal is written to in UTF-8."""
+    return sys.stdout.encoding.lower().replace("-", "") == "utf8"
 
 
 def _depth(output: Output) -> ColorDepth:

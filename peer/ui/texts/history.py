@@ -35,6 +35,23 @@ def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
     return [_past(line, width) for line in lines]
 
 
+def past_lines(lines: Sequence[HistoryLine]) -> list[str]:
+    """Return messages of the past as a terminal shows them again: as new ones, and own lines with their recipient."""
+    return [_shown_again(line) for line in lines]
+
+
+def _shown_again(line: HistoryLine) -> MessageLine:
+    before, end, where = "", "", ""
+    if line.kind is LineKind.CHANNEL:
+        before, end = "[Channel_Message ", "]"
+    elif line.kind is LineKind.ROOM:
+        where = f" (in {name(line.room or '')})"
+    elif line.outgoing:
+        where = f" to {name(line.to or '')}"
+    text = f"{sanitize(line.text)}{end}"
+    return MessageLine(name(line.sender), f"{where}: ", text, before=before, at=line.at)
+
+
 def trace_lines(trace: DeliveryTrace | None) -> list[str]:
     """Return the message, and below it each step of its delivery."""
     if trace is None:

@@ -43,7 +43,7 @@ from chatapp.peer.ui.texts.answers import NOT_IN_ROOM
 from chatapp.peer.ui.texts.reasons import NO_ANSWER
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TOPIC_MAX
-from chatapp.wire.names import peer_name
+from chatapp.wire.names import is_same_name, peer_name
 from chatapp.wire.text import sanitize
 
 _DIGITS_TOGETHER: Final = 5
@@ -129,6 +129,14 @@ def _invalid(text: str) -> str:
 def typing_note(people: Sequence[str]) -> str:
     """Return the piece of the status line that says who is writing to the user."""
     return f"{names(people)} {'is' if len(people) == 1 else 'are'} typing"
+
+
+def here_line(people: Sequence[Person], me: str) -> str:
+    """Say who is online besides the user."""
+    here = sorted(
+        (one.name for one in people if one.online and not is_same_name(one.name, me)), key=str.casefold
+    )
+    return f"[Here: {names(here)}.]" if here else "[Nobody else is here.]"
 
 
 def presence_lines(event: PresenceEvent) -> list[str]:

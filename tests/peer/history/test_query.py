@@ -39,13 +39,16 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
             await (await alice.send("alice", "note")).settled()
             heard = [line.text for line in bob.history.latest(5)]
             assert heard[0] == "hello bob"
+            assert bob.history.latest_shown(5) == []
+            bob.events_shown(bob.take_events())
+            assert bob.history.latest_shown(5) == bob.history.latest(5)
         said = alice.history.latest(5)
         assert [(line.text, line.kind, line.sender, line.to) for line in said] == [
             ("hello bob", LineKind.DIRECT, "alice", "bob"),
             ("hello all", LineKind.CHANNEL, "alice", None),
             ("note", LineKind.DIRECT, "alice", "alice"),
         ]
-        assert alice.history.latest(1) == said[2:]
+        assert alice.history.latest(1) == alice.history.latest_shown(1) == said[2:]
         assert alice.history.search("HELL") == said[:2]
         assert alice.history.search("hello", limit=1) == said[1:2]
         trace = alice.history.why(said[0].id)

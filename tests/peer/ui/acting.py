@@ -4,13 +4,16 @@ The peer records the calls it gets; the test types at the terminal.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.errors import NotLetIn
+from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import TypedLine, View
 from chatapp.peer.ui.shell import LineFace
@@ -129,6 +132,19 @@ class Desk:
         self._peer.asked.append("desk answered?")
 
 
+class Past:
+    """The history of a played peer."""
+
+    def __init__(self) -> None:
+        self.lines: list[HistoryLine] = []
+        self.error: sqlite3.Error | None = None
+
+    def latest_shown(self, count: int) -> list[HistoryLine]:
+        if self.error is not None:
+            raise self.error
+        return self.lines[-count:]
+
+
 class Actor:
     """A peer that only records the calls it gets."""
 
@@ -141,6 +157,7 @@ class Actor:
         self.is_server_away = False
         self.trust = Trust(self)
         self.desk = Desk(self)
+        self.history = Past()
         self.asked: list[str] = []
         self.seen: list[happened.Event] = []
         self.is_ready = asyncio.Event()
@@ -238,13 +255,27 @@ class Actor:
 class Scene:
     """A running line face."""
 
-    def __init__(self, *, stay: bool = False, is_ready: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        stay: bool = False,
+        is_ready: bool = True,
+        is_screen: bool = False,
+        past: Sequence[HistoryLine] = (),
+    ) -> None:
         self.paper = Paper()
         self.peer = Actor()
+        self.peer.history.lines += past
         if is_ready:
             self.peer.is_ready.set()
         self.completions = CompletionIndex()
-        self.face = LineFace(cast(Peer, self.peer), self.paper, stay=stay, completions=self.completions)
+        self.face = LineFace(
+            cast(Peer, self.peer),
+            self.paper,
+            stay=stay,
+            completions=self.completions,
+            is_screen=is_screen,
+        )
         self._running = asyncio.ensure_future(self.face.run())
 
     async def all_done(self) -> bool:
@@ -265,3 +296,20 @@ class Scene:
 
 def line(text: str) -> happened.DirectReceived:
     return happened.DirectReceived(sender="bob", identity=b"b" * 32, number=5, text=text, at=0.0, late=None)
+
+
+def past(text: str, *, to: str = "alice", room: str | None = None, at: float = 0.0) -> HistoryLine:
+    """A line of the history; said by alice unless it is to her."""
+    is_ours = to != "alice"
+    return HistoryLine(
+        id="1",
+        at=at,
+        kind=LineKind.ROOM if room else LineKind.DIRECT,
+        sender="alice" if is_ours else "bob",
+        is_claimed=False,
+        to=None if room else to,
+        room=room,
+        text=text,
+        outgoing=is_ours,
+        state=MessageState.DELIVERED if is_ours else None,
+    )

@@ -11,7 +11,7 @@ from chatapp.peer.core.events import MessageReason
 from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine
-from chatapp.peer.ui.texts.history import NO_SUCH_MESSAGE, history_lines, trace_lines
+from chatapp.peer.ui.texts.history import NO_SUCH_MESSAGE, history_lines, past_lines, trace_lines
 from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
@@ -49,6 +49,19 @@ def said(
         outgoing=sender == "alice",
         state=None,
     )
+
+
+def test_the_past_is_shown_again_as_it_was_and_own_lines_with_their_recipient() -> None:
+    shown = past_lines(
+        [
+            said(sender="bob", to="alice"),
+            said(),
+            said(to=None, kind=LineKind.CHANNEL),
+            said(to=None, kind=LineKind.ROOM, room="lab", sender="bob"),
+        ]
+    )
+    assert shown == ["bob: hi", "alice to bob: hi", "[Channel_Message alice: hi]", "bob (in lab): hi"]
+    assert all(isinstance(line, MessageLine) and line.at == NOON for line in shown)
 
 
 def test_ids_stand_below_one_another() -> None:

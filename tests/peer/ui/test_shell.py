@@ -1,5 +1,6 @@
 """Lines typed at the line face: delayed, carried out, answered directly, or given up."""
 
+import sqlite3
 from typing import Final
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from chatapp.peer.core import events as happened
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.wire.limits import TEXT_MAX
-from tests.peer.ui.acting import Actor, Scene, line
+from tests.peer.ui.acting import Actor, Scene, line, past
 
 
 async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
@@ -288,4 +289,38 @@ async def test_who_stops_typing_is_forgotten(monkeypatch: pytest.MonkeyPatch) ->
     scene.peer.happens(happened.PersonTyping(name="bob"))
     await scene.all_done()
     assert scene.paper.view.notes == ()
+    await scene.ends()
+
+
+async def test_a_screen_shows_the_past_and_who_is_here() -> None:
+    scene = Scene(is_screen=True, is_ready=False, past=[past("how are you?"), past("well", to="bob")])
+    await scene.all_done()
+    assert scene.paper.lines == ["bob: how are you?", "alice to bob: well"]
+    scene.peer.happens(happened.Registered())
+    scene.peer.is_ready.set()
+    await scene.all_done()
+    assert scene.paper.lines[2:] == ["[Welcome, You are registered.]", "[Here: bob.]"]
+    await scene.ends()
+
+
+async def test_who_is_here_is_not_known_without_the_server() -> None:
+    scene = Scene(is_screen=True)
+    scene.peer.is_server_away = True
+    await scene.all_done()
+    assert scene.paper.lines == []
+    await scene.ends()
+
+
+async def test_a_history_that_cannot_be_read_is_told_and_ends_nothing() -> None:
+    scene = Scene(is_screen=True, stay=True)
+    scene.peer.history.error = sqlite3.OperationalError("disk I/O error")
+    assert await scene.all_done()
+    assert scene.paper.lines[0] == "[The history cannot be read: disk I/O error.]"
+    await scene.ends()
+
+
+async def test_a_pipe_shows_neither_the_past_nor_who_is_here() -> None:
+    scene = Scene(past=[past("how are you?")])
+    await scene.all_done()
+    assert scene.paper.lines == []
     await scene.ends()
