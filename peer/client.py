@@ -374,6 +374,11 @@ class Peer:
         """Wait until every message of ours is delivered, saved, kept or refused. Raises NotOpen."""
         await self._open_node().until(lambda core: core.is_settled)
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a message of ours is neither delivered, saved, kept nor refused. Raises NotOpen."""
+        return not self._open_node().core.is_settled
+
     def _refuse(self, to: str, reason: happened.MessageReason) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(happened.MessageState.REFUSED, reason)

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
+from chatapp.peer.history.query import LineKind
 from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.help import help_lines
 from chatapp.peer.ui.intents import (
@@ -47,6 +48,8 @@ from chatapp.wire.messages.desk import OperatorRequest
 
 PAST_SHOWN: Final = 20
 """Lines of the past that are shown at the start."""
+PAST_READ: Final = 200
+"""Lines of the past that tell with whom the user has talked lately."""
 FAREWELL_WITHIN: Final = 0.5
 """Seconds to wait for acknowledgements before leaving. On a good network they take a few milliseconds."""
 
@@ -115,12 +118,17 @@ class Actions:
             to = desk.client or "everybody"
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
-    def show_latest(self) -> None:
-        """Show the last lines of the past again, as far as they have been shown before."""
+    def show_latest(self) -> list[str]:
+        """Show the last lines of the past again, as far as they have been shown before. Returns the names of the people whom
+        the user talked with lately, the last one last."""
         try:
-            self._show(history.past_lines(self._peer.history.latest_shown(PAST_SHOWN)))
+            past = self._peer.history.latest_shown(PAST_READ)
         except sqlite3.Error as error:
             self._show([AnswerLine(history.history_unreadable(error))])
+            return []
+        self._show(history.past_lines(past[-PAST_SHOWN:]))
+        others = [line.to if line.outgoing else line.sender for line in past if line.kind is LineKind.DIRECT]
+        return list(dict.fromkeys(one for one in others if one is not None))
 
     async def _send_message(self, intent: SendDirect | SendAll | SayInRoom) -> None:
         to = "everybody"

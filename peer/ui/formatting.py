@@ -170,6 +170,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the help desk may give visitors to the user."""
     is_offline: bool = False
     is_server_away: bool = False
+    is_sending: bool = False
+    """Whether a message of ours is under way."""
     in_reach: int = 0
     """Members of the room who can be reached while the registry is away."""
     online: int = 0

@@ -30,6 +30,7 @@ from chatapp.peer.ui.intents import (
 )
 from chatapp.peer.ui.parser import Dialogue
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
+from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, OFFER, not_sent_lines, offer_at_end
 from chatapp.peer.ui.texts.events import lines_of
@@ -40,10 +41,12 @@ from chatapp.wire.address import Address
 class SessionState:
     """The state that a user sees all the time, besides the lines: their name, their room, how many people are online."""
 
-    def __init__(self, peer: Peer, completions: CompletionIndex | None) -> None:
-        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted."""
+    def __init__(self, peer: Peer, completions: CompletionIndex | None, folding: Folding | None) -> None:
+        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
+        `folding`: what leaves out lines that a person at a screen need not read; None to show them all."""
         self._peer = peer
         self._completions = completions
+        self._folding = folding
         self._online = 0
         self._unread = 0
         self._typing: dict[str, float] = {}
@@ -62,6 +65,7 @@ class SessionState:
             is_on_duty=peer.desk.is_on_duty,
             is_offline=peer.is_offline,
             is_server_away=peer.is_server_away,
+            is_sending=peer.is_sending,
             in_reach=peer.in_reach,
             online=self._online,
             unread=self._unread,
@@ -86,6 +90,23 @@ class SessionState:
             case _:
                 pass
         return lines
+
+    def batch_lines(self, batch: Sequence[happened.Event]) -> list[str]:
+        """Return the lines to show for several events."""
+        if self._folding is None:
+            return [line for event in batch for line in self.lines(event)]
+        return self._folding.lines(batch, self.lines, online=self._names_online)
+
+    def talked_with(self, people: Iterable[str]) -> None:
+        """Note whom the user talked with before this start."""
+        for one in people:
+            if self._folding is not None:
+                self._folding.talked_with(one)
+            if self._completions is not None:
+                self._completions.add_recent(one)
+
+    def _names_online(self) -> list[str]:
+        return [one.name for one in self._peer.people() if one.online]
 
     def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
         """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for
@@ -171,7 +192,8 @@ class LineFace:
         explain_taken: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
-        `is_screen`: whether people look at the terminal, so that the past and who is here are shown at the start.
+        `is_screen`: whether people look at the terminal: the past and who is here are shown at the start, and little is said
+        of who comes and goes.
         `note_start`: called when the registry has let us in, or has given us another name. `explain_taken`: called when our
         name is taken at the start; returns lines that say whose it is."""
         self._peer = peer
@@ -182,7 +204,7 @@ class LineFace:
         self._terminal = terminal
         self._stay = stay
         self._is_screen = is_screen
-        self._state = SessionState(peer, completions)
+        self._state = SessionState(peer, completions, Folding() if is_screen else None)
         self._actions = Actions(peer, terminal.show, self._tell)
         self._dialogue: Dialogue | None = None
         self._showing = asyncio.Lock()
@@ -204,7 +226,7 @@ class LineFace:
         """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
         self._update_view()
         if self._is_screen:
-            self._actions.show_latest()
+            self._state.talked_with(self._actions.show_latest())
         try:
             return await self._running.until_over(
                 self._show_events(), self._read_lines(), self._report_typing(), self._show_who_is_here()
@@ -247,7 +269,7 @@ class LineFace:
 
     async def _show(self, batch: Sequence[happened.Event]) -> None:
         """Show a batch of events in one write, then tell the peer that they were shown."""
-        lines = [line for event in batch for line in self._state.lines(event)]
+        lines = self._state.batch_lines(batch)
         self._state.take(batch, lines)
         self._update_view()
         self._terminal.show(lines)

@@ -1,6 +1,7 @@
 """A person at a terminal: input that incoming lines never break, keys, and how the program ends."""
 
 import re
+import signal
 
 import pytest
 
@@ -37,7 +38,7 @@ async def test_a_line_being_typed_survives_incoming_lines(stage: Stage, at_termi
 
 @pytest.mark.parametrize(
     ("keys", "status"),
-    [(CTRL_D, 0), (CTRL_C, 130), ("quit\r", 0), ("send bob unsent" + CTRL_C, 130)],
+    [(CTRL_D, 0), (CTRL_C, 130), ("quit\r", 0), ("send bob unsent" + CTRL_C + CTRL_C, 130)],
     ids=repr,
 )
 async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, status: int) -> None:
@@ -51,6 +52,49 @@ async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, stat
     assert "Traceback" not in alice.text
     assert alice.modes == alice.modes_before
     await knows(bob, away=["alice"])
+
+
+async def test_ctrl_c_clears_a_half_typed_line_and_a_question(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press("send bob half")
+    await alice.stands(">>> send bob half", "alice · 2 online")
+    alice.press(CTRL_C)
+    await alice.stands(">>>", "alice · 2 online")
+    alice.press("message\r")
+    await alice.stands("To:", "alice · 2 online")
+    alice.press(CTRL_C)
+    await alice.stands("[Nothing was sent.]", ">>>", "alice · 2 online")
+    alice.press("send bob one\x1b\r two\x1b\r  three")
+    await alice.stands(">>> send bob one", " two", "  three", "alice · 2 online")
+    alice.press("\r")
+    await bob.sees("alice: one⏎ two⏎  three")
+    await alice.shows(received("bob"))
+    await alice.stands(
+        ">>> send bob one", " " * 11 + "two", " " * 12 + "three", received("bob"), ">>>", "alice · 2 online"
+    )
+    alice.press(CTRL_C)
+    assert await alice.ends() == 130
+
+
+async def test_ctrl_c_is_asked_for_twice_while_a_message_is_under_way(
+    stage: Stage, at_terminal: Open
+) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    bob.signal(signal.SIGSTOP)
+    alice.press("send bob hi\r")
+    await alice.shows("send bob hi")
+    alice.press(CTRL_C)
+    await alice.shows("[A message is still under way: press Ctrl-C again to leave.]")
+    alice.press(CTRL_C + CTRL_C)
+    assert await alice.ends() == 130
 
 
 async def test_a_closed_terminal_ends_it(stage: Stage, at_terminal: Open) -> None:

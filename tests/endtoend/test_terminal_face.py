@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.endtoend.lines import UPDATED, WELCOME, received
+from tests.endtoend.lines import WELCOME, received
 from tests.endtoend.terminal import CTRL_C, CTRL_D, CTRL_R, TAB, UP, Open
 from tests.support.stage import Stage, knows
 
@@ -82,7 +82,7 @@ async def test_keys_pressed_early_are_neither_lost_nor_shown_twice(stage: Stage,
     await alice.stands(">>> /who", "alice · 2 online")
     for typed in (">>> send bob early", ">>> send bob also early"):
         assert alice.rows.count(typed) == 1
-    alice.press(CTRL_C)
+    alice.press(CTRL_C + CTRL_C)
     assert await alice.ends() == 130
 
 
@@ -214,7 +214,7 @@ async def test_a_window_of_another_size(stage: Stage, at_terminal: Open) -> None
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
-    await alice.shows(UPDATED)
+    await alice.shows(WELCOME)
     await knows(bob, "alice")
     alice.resize(6, 30)
     alice.press("send bob a line that is longer than the window")

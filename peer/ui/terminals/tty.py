@@ -55,7 +55,7 @@ from chatapp.peer.ui.formatting import (
 )
 from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of
 from chatapp.peer.ui.terminals.raw import RawTerminal
-from chatapp.peer.ui.texts.answers import ASK_TO, paste_question
+from chatapp.peer.ui.texts.answers import ASK_TO, LEAVE_AGAIN, paste_question
 from chatapp.wire.text import sanitize
 
 OFFERED_AT_ONCE: Final = 8
@@ -93,16 +93,20 @@ class PromptApp:
         entered: Callable[[str], None],
         drafted: Callable[[str], None],
         ended: Callable[[BaseException], None],
+        warned: Callable[[], None],
         suspend: Callable[[], None],
     ) -> None:
         """`entered` takes each whole line, and `drafted` what is typed so far whenever that changes. `ended` takes EOFError
-        for Ctrl-D and KeyboardInterrupt for Ctrl-C."""
+        for Ctrl-D and KeyboardInterrupt for Ctrl-C. `warned` is called when Ctrl-C must be pressed again to leave."""
         self.view = View()
         self.question = ""
         """Shown instead of the prompt, if not empty."""
         self._offering = offering
         self._entered = entered
         self._ended = ended
+        self._warned = warned
+        self._interrupted_at = float("-inf")
+        """When Ctrl-C was last pressed at an empty line, by the loop's clock."""
         self._suspend = suspend
         self._pasted: str | None = None
         self._buffer = Buffer(
@@ -176,9 +180,11 @@ class PromptApp:
         keys = KeyBindings()
         asking = Condition(self._is_asking)
         typing = has_focus(self._buffer)
+        self._is_typing = typing
         keys.add("enter", filter=typing & ~asking)(lambda event: self._buffer.validate_and_handle())
         keys.add("tab", filter=typing & ~asking & ~has_completions)(self._complete)
-        keys.add("c-c")(lambda event: self._ended(KeyboardInterrupt()))
+        keys.add("escape", "enter", filter=typing & ~asking)(lambda event: self._buffer.insert_text("\n"))
+        keys.add("c-c", eager=True)(self._interrupt)
         at_the_start = Condition(lambda: not self._buffer.text)
         keys.add("c-d", filter=at_the_start & typing & ~asking)(lambda event: self._ended(EOFError()))
         keys.add("c-z")(lambda event: self._suspend())
@@ -186,6 +192,25 @@ class PromptApp:
         keys.add(Keys.Any, filter=asking, eager=True)(self._answer_paste)
         keys.add("enter", filter=asking, eager=True)(self._answer_paste)
         return keys
+
+    def _interrupt(self, event: KeyPressEvent) -> None:
+        """Clear what is half typed, or give up the question; with neither, leave. While a message is under way, Ctrl-C must
+        be pressed twice to leave."""
+        if self._pasted is not None:
+            self._pasted = None
+        elif self._buffer.text or not self._is_typing():
+            event.app.layout.focus(self._buffer)
+            self._buffer.reset()
+        elif self.question:
+            self._entered("")
+        else:
+            now = asyncio.get_running_loop().time()
+            is_second = now - self._interrupted_at <= TWICE_WITHIN
+            self._interrupted_at = now
+            if is_second or not self.view.is_sending:
+                self._ended(KeyboardInterrupt())
+            else:
+                self._warned()
 
     def _accept(self, buffer: Buffer) -> bool:
         self._entered(buffer.text)
@@ -226,6 +251,9 @@ class _Offers(Completer):
             yield Completion(offer.text, start_position=-offer.replaces, display_meta=offer.about)
 
 
+TWICE_WITHIN: Final = 1.0
+"""Seconds within which Ctrl-C must be pressed twice to leave while a message is under way."""
+
 BUSY_LINES: Final = 10
 BUSY_SPAN: Final = 60.0
 """More than BUSY_LINES messages in BUSY_SPAN seconds, and the user's name rings no bell."""
@@ -243,6 +271,7 @@ class ScreenTerminal:
             entered=self._line_entered,
             drafted=self._draft_changed,
             ended=self._end,
+            warned=lambda: self.show([LEAVE_AGAIN]),
             suspend=self._suspend,
         )
         self._output = create_output(stdout=sys.stdout)

@@ -139,6 +139,31 @@ def here_line(people: Sequence[Person], me: str) -> str:
     return f"[Here: {names(here)}.]" if here else "[Nobody else is here.]"
 
 
+def came_line(people: Sequence[str]) -> str:
+    """Say that people have come online."""
+    return f"{names(people)} {'is' if len(people) == 1 else 'are'} here."
+
+
+def left_line(people: Sequence[str]) -> str:
+    """Say that people have signed off."""
+    return f"{names(people)} {'has' if len(people) == 1 else 'have'} left."
+
+
+def lost_line(people: Sequence[str]) -> str:
+    """Say that people do not answer any more."""
+    return f"{names(people)} lost the connection."
+
+
+def joined_line(people: Sequence[str], room: str) -> str:
+    """Say that people have entered our room."""
+    return f"{names(people)} joined {name(room)}."
+
+
+def left_room_line(people: Sequence[str], room: str) -> str:
+    """Say that people have left our room."""
+    return f"{names(people)} left {name(room)}."
+
+
 def presence_lines(event: PresenceEvent) -> list[str]:
     """Return the lines for an event about who is where."""
     match event:
@@ -152,9 +177,9 @@ def presence_lines(event: PresenceEvent) -> list[str]:
         case NotInRoom():
             return [NOT_IN_ROOM]
         case MemberJoined(room=room, name=who):
-            return [f"{name(who)} joined {name(room)}."]
+            return [joined_line([who], room)]
         case MemberLeft(room=room, name=who):
-            return [f"{name(who)} left {name(room)}."]
+            return [left_room_line([who], room)]
         case RoomsKnown(rooms=rooms):
             return _rooms(rooms)
         case RoomsUnknown(reason=why):
@@ -164,9 +189,9 @@ def presence_lines(event: PresenceEvent) -> list[str]:
         case TopicKnown() | TopicUnknown() | TopicNotSet():
             return [_topic(event)]
         case PersonLeft(name=who):
-            return [f"{name(who)} has left."]
+            return [left_line([who])]
         case PersonLost(name=who):
-            return [f"{name(who)} lost the connection."]
+            return [lost_line([who])]
         case PersonTyping():
             return []  # the status line shows it
         case PersonBanned(name=who):

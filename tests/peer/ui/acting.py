@@ -155,6 +155,7 @@ class Actor:
         self.room: str | None = None
         self.in_reach = 0
         self.is_server_away = False
+        self.is_sending = False
         self.trust = Trust(self)
         self.desk = Desk(self)
         self.history = Past()

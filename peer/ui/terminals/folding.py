@@ -1,0 +1,147 @@
+"""What a terminal shows of others' coming and going: one line for all of them, and nobody whom the user has no part with.
+
+The user has part with the people whom they talked with and with the people in their room. That the table has changed is no
+line at all: the status line counts the people online.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.ui.texts.people import came_line, joined_line, left_line, left_room_line, lost_line
+from chatapp.wire.names import name_key
+
+
+class Move(enum.Enum):
+    """How somebody comes or goes."""
+
+    CAME = enum.auto()
+    LEFT = enum.auto()
+    LOST = enum.auto()
+    JOINED = enum.auto()
+    LEFT_ROOM = enum.auto()
+
+
+class _Moves(msgspec.Struct):
+    """Who came and who went since the last other line."""
+
+    room: str = ""
+    people: dict[Move, dict[str, None]] = {}
+
+    def add(self, move: Move, name: str, room: str = "") -> None:
+        """Note a person. Whoever came or went altogether is not also named as coming to the room or leaving it, and whoever
+        went and is back, or came and is gone, is named once, by the last."""
+        self.room = room or self.room
+        if move in (Move.CAME, Move.LEFT_ROOM) and any(
+            name in self.people.get(other, ()) for other in (Move.JOINED, Move.LEFT, Move.LOST)
+        ):
+            return
+        for names in self.people.values():
+            names.pop(name, None)
+        self.people.setdefault(move, {})[name] = None
+
+    def line(self) -> list[str]:
+        """Return one line about all of them; none for nobody."""
+        several = {move: list(names) for move, names in self.people.items() if names}
+        worded = [_worded(move, names, self.room) for move, names in several.items()]
+        return [" ".join(worded)] if worded else []
+
+
+def _worded(move: Move, names: list[str], room: str) -> str:
+    match move:
+        case Move.CAME:
+            return came_line(names)
+        case Move.LEFT:
+            return left_line(names)
+        case Move.LOST:
+            return lost_line(names)
+        case Move.JOINED:
+            return joined_line(names, room)
+        case Move.LEFT_ROOM:
+            return left_room_line(names, room)
+
+
+class Folding:
+    """Whom the user has talked with, and who is online."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._online: frozenset[str] | None = None
+
+    def talked_with(self, name: str) -> None:
+        """Note that the user and somebody talked."""
+        self._known.add(name_key(name))
+
+    def lines(
+        self,
+        batch: Sequence[happened.Event],
+        lines_of: Callable[[happened.Event], list[str]],
+        *,
+        online: Callable[[], Iterable[str]],
+    ) -> list[str]:
+        """Return the lines for a batch of events. `online`: returns the names of the people online, and is called only when
+        the table has changed."""
+        lines: list[str] = []
+        moves = _Moves(people={})
+        near = {
+            name_key(event.name)
+            for event in batch
+            if isinstance(event, happened.MemberLeft | happened.MemberJoined)
+        }
+        is_counted = False
+        for event in batch:
+            match event:
+                case happened.Registered() | happened.TableChanged() if not is_counted:
+                    is_counted = True
+                    for name in self._newly_online(online(), is_start=isinstance(event, happened.Registered)):
+                        moves.add(Move.CAME, name)
+                case _:
+                    pass
+            match event:
+                case happened.TableChanged():
+                    continue
+                case happened.PersonLeft(name=name) | happened.PersonLost(name=name):
+                    if self._is_near(name, near):
+                        is_left = isinstance(event, happened.PersonLeft)
+                        moves.add(Move.LEFT if is_left else Move.LOST, name)
+                case happened.MemberJoined(name=name, room=room):
+                    moves.add(Move.JOINED, name, room)
+                case happened.MemberLeft(name=name, room=room):
+                    moves.add(Move.LEFT_ROOM, name, room)
+                case happened.Renamed(old=old, is_me=False) if not self._is_near(old, near):
+                    pass
+                case _:
+                    self._note(event)
+                    if found := lines_of(event):
+                        lines += [*moves.line(), *found]
+                        moves = _Moves(people={})
+        return [*lines, *moves.line()]
+
+    def _is_near(self, name: str, near: set[str]) -> bool:
+        return name_key(name) in self._known or name_key(name) in near
+
+    def _newly_online(self, names: Iterable[str], *, is_start: bool) -> list[str]:
+        """Return the people the user knows who have come online since the last time; nobody at a start."""
+        before, self._online = self._online, frozenset(names)
+        if before is None or is_start:
+            return []
+        return sorted(
+            (name for name in self._online - before if name_key(name) in self._known), key=str.casefold
+        )
+
+    def _note(self, event: happened.Event) -> None:
+        """Learn from an event whom the user talks with."""
+        match event:
+            case happened.DirectReceived(sender=name) | happened.Unacknowledged(to=name):
+                self.talked_with(name)
+            case happened.MailReturned(lines=lines):
+                for line in lines:
+                    self._note(line)
+            case happened.MessageChanged(to=name, room="") if name:
+                self.talked_with(name)
+            case happened.Renamed(new=name, is_me=False):
+                self.talked_with(name)
+            case _:
+                pass
