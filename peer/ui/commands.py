@@ -383,9 +383,56 @@ BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for w
 """The row of every spelling."""
 
 
+_ELSEWHERE: Final[Mapping[str, str | None]] = {
+    "/part": "/leave",
+    "/close": "/leave",
+    "/list": "/rooms",
+    "/channels": "/rooms",
+    "/members": "/names",
+    "/whois": "/who",
+    "/online": "/who",
+    "/people": "/who",
+    "/away": "dereg",
+    "/back": "reg",
+    "/connect": "reg",
+    "/disconnect": "dereg",
+    "/block": "/ignore",
+    "/mute": "/ignore",
+    "/unblock": "/unignore",
+    "/unmute": "/unignore",
+    "/me": "/say",
+    "/pm": "/dm",
+    "/privmsg": "/dm",
+    "/tell": "/dm",
+    "/w": "/dm",
+    "/whisper": "/dm",
+    "/broadcast": "/all",
+    "/shout": "/all",
+    "/wall": "/all",
+    "/bye": "/quit",
+    "/signoff": "/quit",
+    "/find": "/search",
+    "/grep": "/search",
+    "/log": "/history",
+    "/ping": "/doctor",
+    "/clear": None,
+    "/file": None,
+    "/kick": None,
+    "/op": None,
+    "/status": None,
+    "/upload": None,
+}
+"""What commands of IRC, Slack and other chat programs are called here; None for what there is not."""
+
+
 def unknown(word: str) -> Mistake:
-    """Return a mistake that suggests the nearest command, if one is near."""
-    near = difflib.get_close_matches(word.lower(), BY_SPELLING, n=1, cutoff=_NEAR)
+    """Return a mistake that suggests the command that is called so elsewhere, or the nearest one, if one is near. Those of
+    the help desk are suggested only for words that begin as they do."""
+    lower = word.lower()
+    if lower in _ELSEWHERE:
+        return Mistake(answers.unknown_command(word, _ELSEWHERE[lower]))
+    likely = [one for one in BY_SPELLING if one.startswith(".") == lower.startswith(".")]
+    near = difflib.get_close_matches(lower, likely, n=1, cutoff=_NEAR)
     return Mistake(answers.unknown_command(word, near[0] if near else None))
 
 

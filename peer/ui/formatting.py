@@ -4,6 +4,7 @@ Every string from elsewhere passes `sanitize` here and nowhere earlier, so that 
 to the terminal or pass for a line of ours.
 """
 
+import enum
 import re
 import zlib
 from collections.abc import Sequence
@@ -44,13 +45,22 @@ class TypedLine(str):
         return entered
 
 
+class Audience(enum.Enum):
+    """For whom a message is."""
+
+    PERSON = enum.auto()
+    ROOM = enum.auto()
+    EVERYBODY = enum.auto()
+
+
 class MessageLine(str):
     """A line that shows a message, such as `sender: text`; terminals give its parts different styles."""
 
-    __slots__ = ("at", "sender", "sender_at", "text_at")
+    __slots__ = ("at", "audience", "sender", "sender_at", "text_at")
 
     at: float | None
     """When it was said, in Unix seconds, if it is shown again as a part of the past; else None."""
+    audience: Audience
     sender: str
     """The name as the line shows it."""
     sender_at: int
@@ -59,11 +69,18 @@ class MessageLine(str):
     """The index of the text in the line."""
 
     def __new__(
-        cls, sender: str, between: str, text: str, *, before: str = "", at: float | None = None
+        cls,
+        sender: str,
+        between: str,
+        text: str,
+        *,
+        before: str = "",
+        at: float | None = None,
+        audience: Audience = Audience.PERSON,
     ) -> Self:
         """Join `before`, `sender`, `between` and `text`."""
         line = super().__new__(cls, f"{before}{sender}{between}{text}")
-        line.at = at
+        line.at, line.audience = at, audience
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
         return line
@@ -262,6 +279,13 @@ def mentions(line: str, me: str) -> bool:
     )
 
 
+def calls(line: str, me: str) -> bool:
+    """Whether the line is somebody else's new message to the user alone, or contains the user's name."""
+    if not isinstance(line, MessageLine) or line.at is not None or is_same_name(line.sender, me):
+        return False
+    return line.audience is Audience.PERSON or mentions(line, me)
+
+
 def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
     """Cut a line into pieces, each with its style."""
     if isinstance(line, AnswerLine):
@@ -270,21 +294,31 @@ def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
         return [("class:notice", line)]
     after_name = line.sender_at + len(line.sender)
     text = line[line.text_at :]
+    frame, plain = _FRAMES[line.audience], _TEXTS[line.audience]
     return [
-        ("class:notice", line[: line.sender_at]),
+        (frame, line[: line.sender_at]),
         (f"bold {colour_of(line.sender, is_16=is_16)}", line[line.sender_at : after_name]),
-        ("class:notice", line[after_name : line.text_at]),
-        *([("", text)] if is_same_name(line.sender, me) else _with_mentions(text, me)),
+        (frame, line[after_name : line.text_at]),
+        *([(plain, text)] if is_same_name(line.sender, me) else _with_mentions(text, me, plain)),
     ]
 
 
-def _with_mentions(text: str, me: str) -> Fragments:
+_FRAMES: Final = {
+    Audience.PERSON: "class:private",
+    Audience.ROOM: "class:room",
+    Audience.EVERYBODY: "class:notice",
+}
+"""The styles of what stands around the name of a message's sender."""
+_TEXTS: Final = {Audience.PERSON: "class:private", Audience.ROOM: "", Audience.EVERYBODY: ""}
+
+
+def _with_mentions(text: str, me: str, style: str) -> Fragments:
     made: Fragments = []
     at = 0
     for found in _naming(me).finditer(text):
-        made += [("", text[at : found.start()]), ("bold", found[0])]
+        made += [(style, text[at : found.start()]), (f"{style} bold".lstrip(), found[0])]
         at = found.end()
-    return [*made, ("", text[at:])]
+    return [*made, (style, text[at:])]
 
 
 def _naming(me: str) -> re.Pattern[str]:

@@ -64,8 +64,8 @@ async def test_nobody_gives_orders_to_the_terminal(stage: Stage, at_terminal: Op
     await knows(bob, "alice")
     await bob.type("send alice \x1b]0;owned\x07\x1b[2J\x1b[1;31m\x07\x9b2Jstill here")
     await alice.shows("still here")
-    assert alice.title == ""
-    assert BELL not in alice.drawn
+    assert "owned" not in alice.title
+    assert alice.drawn.count(BELL) == 1  # as a message to her does
     assert WELCOME in alice.rows
 
 
@@ -155,24 +155,33 @@ async def test_a_message_is_asked_for_in_the_place_of_the_prompt(stage: Stage, a
     await alice.stands("Text: send carol hi", received("bob"), ">>>", "alice · 2 online")
 
 
-async def test_ones_own_name_rings_while_little_is_said(stage: Stage, at_terminal: Open) -> None:
+async def test_what_is_for_one_rings_and_sets_the_title_while_little_is_said(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
+    alice = await at_terminal("alice", TERM_PROGRAM="WezTerm", TMUX="")
     await alice.shows(WELCOME)
     await knows(bob, "alice")
-    await bob.type("send alice hello there")
+    await bob.type("send_all hello there")
     await alice.shows("hello there")
     assert BELL not in alice.drawn
-    await bob.type("send alice hello Alice!")
+    await bob.type("send_all hello Alice!")
     await alice.shows("hello Alice!")
-    await bob.type("send alice after it")
+    await bob.type("send alice for you")
+    await alice.shows("bob: for you")
+    await bob.type("send_all after it")
     await alice.shows("after it")
-    assert alice.drawn.count(BELL) == 1
+    assert alice.drawn.count(BELL) == 2
+    assert "\x1b]9;bob: for you\x1b\\" in alice.drawn
+    assert alice.title == "(2) bob · ChatApp alice"
     assert re.search(r"\x1b\[[0-9;]*\b1mAlice\x1b", alice.drawn)
     await bob.type(*(f"send alice alice {number}" for number in range(20)), "send alice all said")
     await alice.shows("all said")
     assert alice.drawn.count(BELL) < 12
+    alice.press("/who\r")
+    await alice.shows("[bob is online.]")
+    assert alice.title == "ChatApp alice"
 
 
 @pytest.mark.parametrize(

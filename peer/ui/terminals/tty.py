@@ -47,13 +47,14 @@ from chatapp.peer.ui.formatting import (
     MessageLine,
     TypedLine,
     View,
+    calls,
     fragments,
-    mentions,
     prompt_of,
     shown_clock,
     status_pieces,
 )
 from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of
+from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE, notice, title, titled
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.ui.texts.answers import ASK_TO, LEAVE_AGAIN, paste_question
 from chatapp.wire.text import sanitize
@@ -66,6 +67,8 @@ STYLE: Final = Style.from_dict(
         "notice": "dim",
         "time": "dim",
         "date": "dim",
+        "private": "ansimagenta",
+        "room": "ansicyan",
         "status": "dim",
         "status.me": "nodim bold",
         "status.alarm": "nodim bold ansired",
@@ -141,7 +144,7 @@ class PromptApp:
             preview_search=True,
             input_processors=[
                 HighlightIncrementalSearchProcessor(),
-                BeforeInput(lambda: [("class:question" if self.question else "", self.prompt)]),
+                BeforeInput(lambda: [(self._prompt_style(), self.prompt)]),
             ],
         )
         asking = ConditionalContainer(
@@ -160,6 +163,11 @@ class PromptApp:
             align=VerticalAlign.TOP,  # rows that a closed menu frees stay blank below the status line
         )
         return Layout(body, focused_element=typing)
+
+    def _prompt_style(self) -> str:
+        if self.question:
+            return "class:question"
+        return "class:room" if self.view.room is not None else ""
 
     def _status_line(self) -> StyleAndTextTuples:
         pieces: StyleAndTextTuples = []
@@ -293,7 +301,12 @@ class ScreenTerminal:
         self._draft = ""
         self._has_drafted = asyncio.Event()
         self._heard: deque[float] = deque(maxlen=BUSY_LINES)
-        self._rings = False
+        self._alarm = ""
+        """What makes the terminal draw attention to the lines that are shown next: a bell, and a notice on the desktop."""
+        self._called = 0
+        """Messages for the user since they last typed a line."""
+        self._caller = ""
+        self._title = ""
         self._suspension: asyncio.Future[None] | None = None
 
     @property
@@ -347,20 +360,33 @@ class ScreenTerminal:
                     print_formatted_text(
                         self._output, text, self._app.style or STYLE, color_depth=self._depth
                     )
-                    if self._rings:
-                        self._output.bell()
-                        self._rings = False
+                    if self._alarm:
+                        self._output.write_raw(self._alarm)
+                        self._alarm = ""
+                    self._retitle()
                     self._output.flush()
 
     def _handle(self, line: str, me: str) -> None:
-        """Ring the bell when somebody says the user's name, unless many messages come."""
+        """Draw attention to a message to the user, or with the user's name in it, unless many messages come."""
         if not isinstance(line, MessageLine) or line.at is not None:
             return
         now = asyncio.get_running_loop().time()
         is_busy = len(self._heard) == BUSY_LINES and self._heard[0] > now - BUSY_SPAN
         self._heard.append(now)
-        if me and mentions(line, me) and not is_busy:
-            self._rings = True
+        if me and calls(line, me):
+            self._called, self._caller = self._called + 1, line.sender
+            if not is_busy:
+                self._alarm = notice(line, os.environ) + "\a"
+
+    def _retitle(self) -> None:
+        """Have the window's title say how many messages are for the user."""
+        if not (me := self._prompt_app.view.me):
+            return
+        wanted = title(me, self._called, self._caller)
+        if wanted != self._title:
+            sent = titled(wanted, os.environ)
+            self._output.write_raw(sent if self._title or not sent else KEEP_TITLE + sent)
+            self._title = wanted if sent else ""
 
     # --- what is typed
 
@@ -377,6 +403,8 @@ class ScreenTerminal:
                     raise typed
                 yield typed
         finally:
+            if self._title:
+                self._output.write_raw(RESTORE_TITLE)
             if self._app.is_running:
                 self._app.exit()
             with contextlib.suppress(EOFError, OSError):
@@ -403,6 +431,7 @@ class ScreenTerminal:
         self._has_drafted.set()
 
     def _line_entered(self, line: str) -> None:
+        self._called = 0
         if line.strip():
             prompt = self._prompt_app.prompt
             self._add([("", f"{prompt}{sanitize(line)}")], hang=sum(map(cells_of, prompt)))

@@ -49,6 +49,7 @@ from chatapp.peer.core.events import (
     Unacknowledged,
 )
 from chatapp.peer.ui.formatting import (
+    Audience,
     MessageLine,
     counted,
     key_accepted,
@@ -149,9 +150,11 @@ def _received(line: Line) -> MessageLine:
         case DirectReceived():
             return MessageLine(sender, f" (not the key that you know): {when}", text)
         case RoomReceived(room=room):
-            return MessageLine(sender, f" (in {name(room)}): {when}", text)
+            return MessageLine(sender, f" (in {name(room)}): {when}", text, audience=Audience.ROOM)
         case ChannelReceived():
-            return MessageLine(sender, f": {when}", f"{text}]", before="[Channel_Message ")
+            return MessageLine(
+                sender, f": {when}", f"{text}]", before="[Channel_Message ", audience=Audience.EVERYBODY
+            )
         case _:
             assert_never(line)
 

@@ -7,6 +7,7 @@ from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import (
     AnswerLine,
+    Audience,
     MessageLine,
     counted,
     name,
@@ -41,15 +42,15 @@ def past_lines(lines: Sequence[HistoryLine]) -> list[str]:
 
 
 def _shown_again(line: HistoryLine) -> MessageLine:
-    before, end, where = "", "", ""
+    before, end, where, audience = "", "", "", Audience.PERSON
     if line.kind is LineKind.CHANNEL:
-        before, end = "[Channel_Message ", "]"
+        before, end, audience = "[Channel_Message ", "]", Audience.EVERYBODY
     elif line.kind is LineKind.ROOM:
-        where = f" (in {name(line.room or '')})"
+        where, audience = f" (in {name(line.room or '')})", Audience.ROOM
     elif line.outgoing:
         where = f" to {name(line.to or '')}"
     text = f"{sanitize(line.text)}{end}"
-    return MessageLine(name(line.sender), f"{where}: ", text, before=before, at=line.at)
+    return MessageLine(name(line.sender), f"{where}: ", text, before=before, at=line.at, audience=audience)
 
 
 def trace_lines(trace: DeliveryTrace | None) -> list[str]:

@@ -188,3 +188,20 @@ def test_nothing_is_suggested_where_no_command_is_near(line: str) -> None:
 )
 def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | ChangeTopic) -> None:
     assert parse(typed, IN_LAB) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("/part", 'Did you mean "/leave"?'),
+        ("/LIST", 'Did you mean "/rooms"?'),
+        ("/away", 'Did you mean "dereg"?'),
+        ("/block", 'Did you mean "/ignore"?'),
+        ("/clear", "Type help for the commands."),
+        ("/file", "Type help for the commands."),
+        ("romm", 'Did you mean "/rooms"?'),
+        (".romm", 'Did you mean ".room"?'),
+    ],
+)
+def test_the_words_of_other_programs_are_known(word: str, advice: str) -> None:
+    assert said(word) == f'[Unknown command "{word}": nothing was sent. {advice}]'

@@ -8,7 +8,9 @@ from chatapp.peer.ui.formatting import (
     OF_16,
     OF_256,
     AnswerLine,
+    Audience,
     MessageLine,
+    calls,
     colour_of,
     fragments,
     mentions,
@@ -45,12 +47,19 @@ def pieces(line: str, me: str = "alice") -> list[tuple[str, str]]:
 
 def test_what_somebody_said_has_a_coloured_name_and_a_plain_text() -> None:
     mine = f"bold {colour_of('bob', is_16=True)}"
-    assert pieces(MessageLine("bob", " (in lab): ", "hi")) == [
+    assert pieces(MessageLine("bob", ": ", "hi")) == [
         (mine, "bob"),
-        ("class:notice", " (in lab): "),
+        ("class:private", ": "),
+        ("class:private", "hi"),
+    ]
+    assert pieces(MessageLine("bob", " (in lab): ", "hi", audience=Audience.ROOM)) == [
+        (mine, "bob"),
+        ("class:room", " (in lab): "),
         ("", "hi"),
     ]
-    assert pieces(MessageLine("bob", ": ", "hi]", before="[Channel_Message ")) == [
+    assert pieces(
+        MessageLine("bob", ": ", "hi]", before="[Channel_Message ", audience=Audience.EVERYBODY)
+    ) == [
         ("class:notice", "[Channel_Message "),
         (mine, "bob"),
         ("class:notice", ": "),
@@ -74,9 +83,17 @@ def test_notices_are_dim_and_answers_plain() -> None:
     ],
 )
 def test_ones_own_name_stands_out(text: str, named: list[str]) -> None:
-    line = MessageLine("bob", ": ", text)
+    line = MessageLine("bob", " (in lab): ", text, audience=Audience.ROOM)
     assert [piece for style, piece in pieces(line)[2:] if style == "bold"] == named
+    assert calls(line, "alice") == bool(named)
     assert mentions(line, "alice") == bool(named)
+
+
+def test_a_message_to_the_user_alone_calls_them() -> None:
+    assert calls(MessageLine("bob", ": ", "hi"), "alice")
+    assert not calls(MessageLine("Alice", ": ", "hi"), "alice")
+    assert not calls(MessageLine("bob", ": ", "hi", at=1.0), "alice")
+    assert not calls("bob has left.", "alice")
 
 
 def test_one_does_not_call_oneself() -> None:
