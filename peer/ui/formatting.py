@@ -238,6 +238,8 @@ def status_pieces(view: View) -> Fragments:
         pieces.append((_STATUS, f"serving {name(view.client)}"))
     elif view.is_on_duty:
         pieces.append((_STATUS, "on duty"))
+    if view.is_sending:
+        pieces.append((_STATUS, "sending"))
     if view.unread:
         pieces.append((_NEWS, counted(view.unread, "new line", "new lines")))
     return [*pieces, *((_STATUS, note) for note in view.notes)]

@@ -65,7 +65,7 @@ class SessionState:
             is_on_duty=peer.desk.is_on_duty,
             is_offline=peer.is_offline,
             is_server_away=peer.is_server_away,
-            is_sending=peer.is_sending,
+            is_sending=self._folding is not None and peer.is_sending,
             in_reach=peer.in_reach,
             online=self._online,
             unread=self._unread,

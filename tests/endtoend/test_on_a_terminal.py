@@ -85,12 +85,12 @@ async def test_ctrl_c_is_asked_for_twice_while_a_message_is_under_way(
 ) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
+    alice = await at_terminal("alice", "--ack-timeout", "3")
     await alice.shows(WELCOME)
     await knows(bob, "alice")
     bob.signal(signal.SIGSTOP)
     alice.press("send bob hi\r")
-    await alice.shows("send bob hi")
+    await alice.stands(">>> send bob hi", ">>>", "alice · 2 online · sending")
     alice.press(CTRL_C)
     await alice.shows("[A message is still under way: press Ctrl-C again to leave.]")
     alice.press(CTRL_C + CTRL_C)
@@ -183,10 +183,12 @@ async def test_words_are_not_cut_where_a_row_ends(stage: Stage, at_terminal: Ope
     alice = await at_terminal("alice")
     await alice.shows("[Here: bob.]")
     await bob.type("send alice " + "some words " * 8 + "and the last")
-    await alice.shows("the last")
-    first, second = alice.timed_rows[-4:-2]
-    assert first[6:] == "bob: " + "some words " * 5 + "some words"
-    assert second == " " * 11 + "some words some words and the last"
+    await alice.stands(
+        "bob: " + "some words " * 5 + "some words",
+        " " * 11 + "some words some words and the last",
+        ">>>",
+        "alice · 2 online · 1 new line",
+    )
 
 
 async def test_a_terminal_that_cannot_draw_has_lines_as_in_a_pipe(stage: Stage, at_terminal: Open) -> None:

@@ -324,3 +324,13 @@ async def test_a_pipe_shows_neither_the_past_nor_who_is_here() -> None:
     await scene.all_done()
     assert scene.paper.lines == []
     await scene.ends()
+
+
+@pytest.mark.parametrize("is_screen", [True, False])
+async def test_a_screen_shows_that_a_message_is_under_way(is_screen: bool) -> None:
+    scene = Scene(is_screen=is_screen)
+    scene.peer.is_sending = True
+    scene.paper.type("send bob hi")
+    await scene.all_done()
+    assert scene.paper.view.is_sending is is_screen
+    await scene.ends()
