@@ -25,6 +25,7 @@ from chatapp.peer.ui.intents import (
     Ignore,
     Intent,
     JoinRoom,
+    OpenQuery,
     Quit,
     SayInRoom,
     SayToClient,
@@ -45,6 +46,7 @@ from chatapp.peer.ui.intents import (
 from chatapp.peer.ui.texts import history
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import OperatorRequest
+from chatapp.wire.names import is_same_name
 
 PAST_SHOWN: Final = 20
 """Lines of the past that are shown at the start."""
@@ -92,7 +94,7 @@ class Actions:
                 self._show(doctor_lines(await self._peer.examine(name), self._peer.server))
             case ShowHelp(command):
                 self._show(map(AnswerLine, help_lines(command)))
-            case SayToClient() | AskMessage() | Quit() | Empty():
+            case SayToClient() | AskMessage() | OpenQuery() | Quit() | Empty():
                 pass  # the face carries these out itself
             case _:
                 assert_never(intent)
@@ -129,6 +131,19 @@ class Actions:
         self._show(history.past_lines(past[-PAST_SHOWN:]))
         others = [line.to if line.outgoing else line.sender for line in past if line.kind is LineKind.DIRECT]
         return list(dict.fromkeys(one for one in others if one is not None))
+
+    def show_latest_with(self, name: str) -> None:
+        """Show the last lines of the past with one person, as far as they were among the last of all."""
+        try:
+            past = self._peer.history.latest_shown(PAST_READ)
+        except sqlite3.Error as error:
+            self._show([AnswerLine(history.history_unreadable(error))])
+            return
+        direct = (line for line in past if line.kind is LineKind.DIRECT)
+        ours = [
+            line for line in direct if is_same_name((line.to if line.outgoing else line.sender) or "", name)
+        ]
+        self._show(history.past_lines(ours[-PAST_SHOWN:]))
 
     async def _send_message(self, intent: SendDirect | SendAll | SayInRoom) -> None:
         to = "everybody"

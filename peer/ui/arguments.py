@@ -14,6 +14,7 @@ from chatapp.peer.ui.intents import (
     Intent,
     JoinRoom,
     Mistake,
+    OpenQuery,
     SayInRoom,
     SendDirect,
     ShowHistory,
@@ -182,6 +183,11 @@ def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
     if name.lower() == SERVER:
         return TrustKey(SERVER, typed)
     return other_person(lambda who: TrustKey(who, typed))(context, name)
+
+
+def query(context: Context, *words: str) -> Intent | Mistake:
+    """A reader of the person for whom bare lines are from now on; without a name, they are for nobody any more."""
+    return named(OpenQuery)(context, words[0]) if words else OpenQuery()
 
 
 def examine(context: Context, *words: str) -> Intent | Mistake:

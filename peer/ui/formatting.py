@@ -181,6 +181,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     me: str = ""
     room: str | None = None
+    query: str | None = None
+    """The person for whom bare lines outside of a room are."""
     client: str | None = None
     """The visitor whom the user serves at the help desk."""
     is_on_duty: bool = False
@@ -234,6 +236,8 @@ def status_pieces(view: View) -> Fragments:
     if view.room is not None:
         pieces.append((_STATUS, name(view.room)))
     pieces.append((_ALARM, "server away") if view.is_server_away else (_STATUS, f"{view.online:,} online"))
+    if view.query is not None and view.room is None and view.client is None:
+        pieces.append((_STATUS, f"to {name(view.query)}"))
     if view.client is not None:
         pieces.append((_STATUS, f"serving {name(view.client)}"))
     elif view.is_on_duty:

@@ -19,6 +19,12 @@ class SendDirect(msgspec.Struct, frozen=True):
     text: str
 
 
+class OpenQuery(msgspec.Struct, frozen=True):
+    """Send bare lines to one person from now on; without a name, to nobody any more."""
+
+    to: PeerName | None = None
+
+
 class AskMessage(msgspec.Struct, frozen=True):
     """Ask the user for a recipient and a text, then send the message."""
 
@@ -166,6 +172,7 @@ class Mistake(msgspec.Struct, frozen=True):
 
 Intent = (
     SendDirect
+    | OpenQuery
     | AskMessage
     | SendAll
     | SayInRoom
@@ -202,6 +209,8 @@ class Context(msgspec.Struct, frozen=True):
     room: str | None = None
     offline: bool = False
     """Whether the user has gone offline with `dereg`."""
+    query: PeerName | None = None
+    """The person for whom a bare line outside of a room is, if it is no command."""
     serves: bool = False
     """Whether a line that is no command is for a visitor of the help desk: the one served, or one who has just left."""
     on_duty: bool = False

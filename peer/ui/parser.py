@@ -1,7 +1,8 @@
 """The parser of typed lines: `parse` turns a line into an intent or a mistake, by the table of commands.
 
 A line that begins with a sign (`/`, `.`, `server:`) is always a command. In a room, any other line is chat, except the
-word `leave`. Outside, its first word is a command, or the line is `<name>:<text>`. While an operator serves a visitor of
+word `leave`. Outside, its first word is a command, or the line is `<name>:<text>`, or it is sent to the person of
+`/query`. While an operator serves a visitor of
 the help desk, any line without a sign is said to that visitor, in a room and outside.
 """
 
@@ -35,11 +36,23 @@ def parse(line: str, context: Context) -> Intent | Mistake:
     if context.serves and (words.startswith(_ESCAPE) or not words.lower().startswith(SIGNS)):
         return SayToClient(words[1:] if words.startswith(_ESCAPE) else line)
     if words.startswith(_ESCAPE):
-        return SayInRoom(words[1:]) if context.room is not None else Mistake(answers.NOT_IN_ROOM)
+        if context.room is not None:
+            return SayInRoom(words[1:])
+        return Mistake(answers.NOT_IN_ROOM) if context.query is None else SendDirect(context.query, words[1:])
     is_chat = context.room is not None and not words.lower().startswith(SIGNS)
     if is_chat and words.strip(_BLANKS).lower() not in _IN_ROOM:
         return SayInRoom(line)
     return _command(words, context)
+
+
+def command_meant(line: str) -> str | None:
+    """Return the spelling, with a sign, of the command that a bare line would be outside of a room; None if it would be
+    none, or if what follows its first word does not fit."""
+    word, rest = _first_word(whole(line).lstrip(_BLANKS))
+    row = BY_SPELLING.get(word.lower())
+    if row is None or word.startswith(SIGNS) or _arguments(row, word.lower(), rest) is None:
+        return None
+    return next(one for one in row.spellings if one.startswith(SIGNS))
 
 
 def whole(line: str) -> str:
@@ -62,6 +75,8 @@ def _command(line: str, context: Context) -> Intent | Mistake:
         return Mistake(
             answers.NO_CLIENT
         )  # an operator who types on after the visitor left is not told of a typo
+    if context.query is not None and not spelling.startswith(SIGNS):
+        return SendDirect(context.query, line)
     return unknown(word)
 
 
@@ -155,3 +170,19 @@ class Dialogue:
         except NameRefused as refusal:
             return Mistake(answers.name_refused(refusal))
         return Empty()
+
+
+class SayingCheck:
+    """The question whether a line that looks like a command is to be said in the room."""
+
+    def __init__(self, text: str, *, room: str, command: str) -> None:
+        """`command`: as it is typed in a room."""
+        self._text = text
+        self.question: Final = answers.saying_question(room, command)
+        self.is_over = False
+
+    def answer(self, line: str) -> SayInRoom | Mistake:
+        """Take the user's answer. Returns the line to be said, or a line to show."""
+        self.is_over = True
+        is_yes = line.strip().lower() in ("y", "yes")
+        return SayInRoom(self._text) if is_yes else Mistake(answers.NOTHING_SENT)

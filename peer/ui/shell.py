@@ -24,18 +24,21 @@ from chatapp.peer.ui.intents import (
     GoOffline,
     Intent,
     Mistake,
+    OpenQuery,
     Quit,
+    SayInRoom,
     SayToClient,
     SendDirect,
 )
-from chatapp.peer.ui.parser import Dialogue
+from chatapp.peer.ui.parser import Dialogue, SayingCheck
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, OFFER, not_sent_lines, offer_at_end
+from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, OFFER, not_sent_lines, offer_at_end, query_line
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.people import here_line, typing_note
 from chatapp.wire.address import Address
+from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 
 class SessionState:
@@ -47,6 +50,8 @@ class SessionState:
         self._peer = peer
         self._completions = completions
         self._folding = folding
+        self.query: PeerName | None = None
+        """The person for whom bare lines outside of a room are."""
         self._online = 0
         self._unread = 0
         self._typing: dict[str, float] = {}
@@ -61,6 +66,7 @@ class SessionState:
         return View(
             me=peer.name,
             room=peer.room,
+            query=self.query,
             client=peer.desk.client,
             is_on_duty=peer.desk.is_on_duty,
             is_offline=peer.is_offline,
@@ -83,6 +89,10 @@ class SessionState:
             case happened.MessageChanged(state=MessageState.KEPT) if event.room:
                 before, self._last_room_notice = self._last_room_notice, lines
                 return lines if lines != before else []
+            case happened.Renamed(old=old, new=new) if self.query is not None and is_same_name(
+                old, self.query
+            ):
+                self.query = peer_name(new)
             case happened.EnteredRoom() | happened.ServerLost() | happened.ServerBack():
                 self._last_room_notice = []
             case happened.MessageChanged(state=MessageState.SAVED) if event.room:
@@ -206,7 +216,7 @@ class LineFace:
         self._is_screen = is_screen
         self._state = SessionState(peer, completions, Folding() if is_screen else None)
         self._actions = Actions(peer, terminal.show, self._tell)
-        self._dialogue: Dialogue | None = None
+        self._dialogue: Dialogue | SayingCheck | None = None
         self._showing = asyncio.Lock()
         self._unshown: list[happened.Event] = []
         """Events that were taken from the peer and not shown yet, oldest first."""
@@ -214,6 +224,8 @@ class LineFace:
         """Events that the terminal was given and has not written yet. They count as shown only after that: the history
         shows them again at the next start otherwise."""
         self._running = Running()
+        self._was_asked = False
+        """Whether the line that is being carried out answers a question."""
         self._has_started = False
         self._current_line = ""
         """The line that is being carried out."""
@@ -384,6 +396,7 @@ class LineFace:
         return not self._running.is_over
 
     def _parse(self, line: TypedLine) -> Intent | Mistake:
+        self._was_asked = self._dialogue is not None
         if self._dialogue is not None:
             return self._answered(self._dialogue, line)
         is_for_client = self._peer.desk.takes_lines(entered_at=line.at)
@@ -395,6 +408,7 @@ class LineFace:
             me=peer.name,
             room=peer.room,
             offline=peer.is_offline,
+            query=self._state.query,
             serves=is_for_client,
             on_duty=peer.desk.is_on_duty,
         )
@@ -403,7 +417,7 @@ class LineFace:
         """Whether a line for the visitor would mean something else if the user served nobody."""
         return not isinstance(parser.parse(line, self._context(is_for_client=False)), Mistake)
 
-    def _answered(self, dialogue: Dialogue, line: str) -> Intent | Mistake:
+    def _answered(self, dialogue: Dialogue | SayingCheck, line: str) -> Intent | Mistake:
         answer = dialogue.answer(line)
         if dialogue.is_over:
             self._dialogue = None
@@ -411,6 +425,26 @@ class LineFace:
         else:
             self._terminal.ask(dialogue.question)
         return answer
+
+    def _doubts(self, text: str, line: str) -> bool:
+        """Whether to ask first, as the line would be a command outside of the room. In a pipe nobody is asked."""
+        room = self._peer.room
+        if not self._is_screen or room is None or self._was_asked or text != parser.whole(line):
+            return False
+        command = parser.command_meant(text)
+        if command is not None:
+            self._dialogue = SayingCheck(text, room=room, command=command)
+        return command is not None
+
+    def _open_query(self, to: str | None) -> None:
+        """Send bare lines to this person from now on; None: to nobody."""
+        if to is not None and not any(is_same_name(one.name, to) for one in self._peer.people()):
+            self._tell(happened.NobodyKnown(name=to))
+            return
+        if to is not None and self._is_screen:
+            self._actions.show_latest_with(to)
+        self._state.query = None if to is None else peer_name(to)
+        self._terminal.show([query_line(to)])
 
     async def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> None:
         match intent:
@@ -422,6 +456,10 @@ class LineFace:
             case AskMessage():
                 self._dialogue = Dialogue()
                 self._terminal.ask(self._dialogue.question)
+            case SayInRoom(text) if self._doubts(text, line):
+                self._terminal.ask(self._dialogue.question if self._dialogue is not None else "")
+            case OpenQuery(to):
+                self._open_query(to)
             case Mistake(why):
                 self._terminal.show([why])
             case SayToClient(text):

@@ -155,6 +155,33 @@ async def test_a_message_is_asked_for_in_the_place_of_the_prompt(stage: Stage, a
     await alice.stands("Text: send carol hi", received("bob"), ">>>", "alice · 2 online")
 
 
+async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_commands(
+    stage: Stage, at_terminal: Open
+) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    await alice.shows("[Here: bob.]")
+    alice.press("/query bob\r")
+    await alice.stands(
+        "[What you type now is for bob; /query alone ends that.]", ">>>", "alice · 2 online · to bob"
+    )
+    alice.press("are you there?\r")
+    await bob.sees("alice: are you there?")
+    await alice.stands(">>> are you there?", received("bob"), ">>>", "alice · 2 online · to bob")
+    await bob.type("join lab")
+    alice.press("join lab\r")
+    await alice.stands("[lab] >>>", "alice · lab · 2 online")
+    alice.press("who\r")
+    await alice.stands(
+        "[lab] >>> who", "Say this in lab? y/N (the command is /who)", "alice · lab · 2 online"
+    )
+    alice.press("y\r")
+    await bob.sees("alice (in lab): who")
+
+
 async def test_what_is_for_one_rings_and_sets_the_title_while_little_is_said(
     stage: Stage, at_terminal: Open
 ) -> None:

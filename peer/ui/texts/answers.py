@@ -30,6 +30,18 @@ def paste_question(count: int) -> str:
     return f"Send {count} lines as one message? (y/n)"
 
 
+def saying_question(room: str, command: str) -> str:
+    """Ask before a line that looks like a command is said in a room."""
+    return f"Say this in {name(room)}? y/N (the command is {command}) "
+
+
+def query_line(to: str | None) -> str:
+    """Say for whom bare lines are from now on."""
+    if to is None:
+        return "[Bare lines are for nobody any more.]"
+    return f"[What you type now is for {name(to)}; /query alone ends that.]"
+
+
 def usage_line(how: str) -> str:
     """Answer a command whose arguments do not fit. `how`: how it is typed."""
     return f"[Usage: {how}]"

@@ -334,3 +334,62 @@ async def test_a_screen_shows_that_a_message_is_under_way(is_screen: bool) -> No
     await scene.all_done()
     assert scene.paper.view.is_sending is is_screen
     await scene.ends()
+
+
+async def test_a_query_takes_bare_lines_until_it_is_closed() -> None:
+    scene = Scene(is_screen=True, past=[past("how are you?"), past("hello all", room="lab")])
+    scene.paper.type("/query bob", "are you there?", "//who", "who", "/query", "and now?")
+    await scene.all_done()
+    assert scene.peer.asked == ["send bob are you there?", "send bob /who"]
+    assert "[What you type now is for bob; /query alone ends that.]" in scene.paper.lines
+    assert scene.paper.lines.count("bob: how are you?") == 2  # at the start, and for the query
+    assert any(shown.startswith('[Unknown command "and"') for shown in scene.paper.lines)
+    await scene.ends()
+
+
+async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
+    scene = Scene()
+    scene.paper.type("/query carol", "/query bob")
+    await scene.all_done()
+    assert scene.paper.lines[0] == "[Nobody called carol is known here.]"
+    assert scene.paper.view.query == "bob"
+    scene.peer.happens(happened.Renamed(old="bob", new="rob", is_me=False))
+    await scene.all_done()
+    scene.paper.type("are you there?")
+    await scene.all_done()
+    assert scene.peer.asked == ["send rob are you there?"]
+    await scene.ends()
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"), [("y", ["say who"]), ("Yes", ["say who"]), ("", []), ("n", []), ("who", [])]
+)
+async def test_a_command_in_a_room_is_asked_about(answer: str, asked: list[str]) -> None:
+    scene = Scene(is_screen=True)
+    scene.peer.room = "lab"
+    scene.paper.type("who", answer)
+    await scene.all_done()
+    assert scene.paper.questions == ["Say this in lab? y/N (the command is /who) ", ""]
+    assert scene.peer.asked == asked
+    assert ("[Nothing was sent.]" in scene.paper.lines) is (not asked)
+    await scene.ends()
+
+
+@pytest.mark.parametrize("text", ["who is there?", "hello", "help me please", "/say who", "//who"])
+async def test_what_is_no_command_is_said_in_the_room_at_once(text: str) -> None:
+    scene = Scene(is_screen=True)
+    scene.peer.room = "lab"
+    scene.paper.type(text)
+    await scene.all_done()
+    assert len(scene.peer.asked) == 1
+    assert scene.paper.questions == []
+    await scene.ends()
+
+
+async def test_nobody_is_asked_in_a_pipe() -> None:
+    scene = Scene()
+    scene.peer.room = "lab"
+    scene.paper.type("who")
+    await scene.all_done()
+    assert scene.peer.asked == ["say who"]
+    await scene.ends()
