@@ -444,7 +444,7 @@ class LineFace:
         if to is not None and self._is_screen:
             self._actions.show_latest_with(to)
         self._state.query = None if to is None else peer_name(to)
-        self._terminal.show([query_line(to)])
+        self._terminal.show([query_line(to, room=self._peer.room)])
 
     async def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> None:
         match intent:

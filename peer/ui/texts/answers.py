@@ -35,10 +35,17 @@ def saying_question(room: str, command: str) -> str:
     return f"Say this in {name(room)}? y/N (the command is {command}) "
 
 
-def query_line(to: str | None) -> str:
-    """Say for whom bare lines are from now on."""
+def query_line(to: str | None, *, room: str | None) -> str:
+    """Say for whom bare lines are from now on. `room`: the one that the user is in, which has them before anybody else."""
+    if room is not None:
+        then = (
+            ""
+            if to is None
+            else f" When you have left it, they go to {name(to)}; until then, /dm {name(to)}."
+        )
+        return f"[Bare lines go to the room {name(room)}.{then}]"
     if to is None:
-        return "[Bare lines are for nobody any more.]"
+        return "[Bare lines go to nobody now.]"
     return f"[What you type now is for {name(to)}; /query alone ends that.]"
 
 

@@ -347,6 +347,19 @@ async def test_a_query_takes_bare_lines_until_it_is_closed() -> None:
     await scene.ends()
 
 
+async def test_in_a_room_a_query_says_that_bare_lines_go_to_the_room() -> None:
+    scene = Scene()
+    scene.peer.room = "lab"
+    scene.paper.type("/query bob", "hello", "/query")
+    await scene.all_done()
+    assert scene.peer.asked == ["say hello"]
+    assert scene.paper.lines == [
+        "[Bare lines go to the room lab. When you have left it, they go to bob; until then, /dm bob.]",
+        "[Bare lines go to the room lab.]",
+    ]
+    await scene.ends()
+
+
 async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
     scene = Scene()
     scene.paper.type("/query carol", "/query bob")
