@@ -1,7 +1,7 @@
-"""What a terminal shows of others' coming and going: one line for all of them, and nobody whom the user has no part with.
+"""What a terminal shows of others' coming and going: one line for all of them, and only for people whom the user knows.
 
-The user has part with the people whom they talked with and with the people in their room. That the table has changed is no
-line at all: the status line counts the people online.
+These are the people whom the user has talked with and the people in their room. That the table has changed is no line at
+all: the status line counts the people online.
 """
 
 import enum
@@ -25,7 +25,7 @@ class Move(enum.Enum):
 
 
 class _Moves(msgspec.Struct):
-    """Who came and who went since the last other line."""
+    """The people who came and who went since the last other line."""
 
     room: str = ""
     people: dict[Move, dict[str, None]] = {}
@@ -64,7 +64,7 @@ def _worded(move: Move, names: list[str], room: str) -> str:
 
 
 class Folding:
-    """Whom the user has talked with, and who is online."""
+    """The people whom the user has talked with, and the people online."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
