@@ -376,8 +376,8 @@ class Peer:
 
     @property
     def is_sending(self) -> bool:
-        """Whether a message of ours is neither delivered, saved, kept nor refused. Raises NotOpen."""
-        return not self._open_node().core.is_settled
+        """Whether a message of ours is under way. When that changes, there is an event. Raises NotOpen."""
+        return self._open_node().core.is_sending
 
     def _refuse(self, to: str, reason: happened.MessageReason) -> Receipt:
         receipt = Receipt(to, 0)

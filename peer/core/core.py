@@ -518,6 +518,12 @@ class PeerCore:
         return self._ladder.is_settled and self._outbox.is_settled and self.operator.is_settled
 
     @property
+    def is_sending(self) -> bool:
+        """Whether a message of ours is under way, and an event will tell what becomes of it. Of a line for a visitor of the
+        help desk, and of the copies of a room line, no event tells that they have arrived."""
+        return not (self._ladder.is_settled and self._outbox.is_answered)
+
+    @property
     def is_ready(self) -> bool:
         """Whether the table and our mail are up to date, or the registry is out of reach."""
         return self._registry_status.reach is not RegistryReach.SEEKING and self._catch_up.is_mail_drained

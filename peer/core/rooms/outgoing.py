@@ -116,7 +116,12 @@ class GroupOutbox:
     @property
     def is_settled(self) -> bool:
         """Whether each line was answered, or the user knows that it waits and no copy is on its way to a member."""
-        return self._fanout.is_settled and all(one.deadline is None for one in self.pending.values())
+        return self._fanout.is_settled and self.is_answered
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the registry has answered each line, or the user knows that it waits."""
+        return all(one.deadline is None for one in self.pending.values())
 
     def clock_known(self, *, now: float) -> None:
         """Give all lines their numbers, now that the registry's clock is known."""
