@@ -75,7 +75,7 @@ class OperatorDesk:
         """Whether visitors may be given to us."""
         return self._open_node().core.operator.is_on
 
-    def takes_lines(self, *, entered_at: float) -> bool:
+    async def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text typed at this time (by the clock of the event loop) is for a visitor, even one who has just left."""
         return self._open_node().core.operator.takes_lines(entered_at=entered_at)
 
@@ -121,37 +121,40 @@ class PeerTrust:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 
-    def number(self, name: str) -> happened.SafetyNumber | happened.NobodyKnown:
+    async def number(self, name: str) -> happened.SafetyNumber | happened.NobodyKnown:
         """Return the 60 digits to compare with theirs, side by side or over another medium."""
         return self._open_node().core.trust.number(name)
 
-    def accept(
+    async def accept(
         self, name: str, digits: str | None
     ) -> happened.Trusted | happened.NotTrusted | happened.NobodyKnown:
         """Trust the key of this name, if it is still the one whose safety number has these 60 digits. What was on its way
         to the earlier key is sent to this one."""
         node = self._open_node()
         answer, numbers = node.core.trust.accept(name, digits, now=node.driver.now())
-        node.receipts.renumber(answer.name, numbers)
+        if numbers:
+            renumbered = happened.Renumbered(to=answer.name, numbers=numbers)
+            node.receipts.note(renumbered)
+            node.tell([renumbered])
         node.driver.schedule()
         return answer
 
-    def registry_key(self) -> happened.RegistryKey:
+    async def registry_key(self) -> happened.RegistryKey:
         """Return the fingerprint of the registry's key, and of one that answers in its place."""
         return self._open_node().core.trust.registry_key()
 
-    def accept_registry(self, digits: str | None) -> happened.Trusted | happened.NotTrusted:
+    async def accept_registry(self, digits: str | None) -> happened.Trusted | happened.NotTrusted:
         """Trust the registry whose key has this fingerprint: the one that we know, or one that answers in its place."""
         node = self._open_node()
         answer = node.core.trust.accept_registry(digits, now=node.driver.now())
         node.driver.schedule()
         return answer
 
-    def ignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
+    async def ignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
         """Show none of their messages from now on. They are acknowledged and stored as before."""
         return self._ignore(name, is_ignored=True)
 
-    def unignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
+    async def unignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
         """Show their messages again."""
         return self._ignore(name, is_ignored=False)
 
@@ -233,6 +236,11 @@ class Peer:
     def server(self) -> Address:
         """The registry's host and port, as they were given."""
         return self._server
+
+    @property
+    def server_key(self) -> str:
+        """The digits of the fingerprint of the registry's key that we hold; empty without one. Raises NotOpen."""
+        return self._open_node().core.trust.registry_digits
 
     @property
     def folder(self) -> Path:

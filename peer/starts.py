@@ -44,13 +44,12 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remember(folder: Path, name: str, server: Address, *, key: str = "") -> None:
-    """Note in the folder of a name that it was registered at this server, whose key has this fingerprint. A disk that does
-    not take the note costs only the note."""
+    """Note in the folder of a name that it was registered at this server. `key`: the digits of the fingerprint of its key. A
+    disk that does not take the note costs only the note."""
     before = _read(folder)
     names = () if before is None else (*before.former, before.name)
     former = tuple(one for one in dict.fromkeys(names) if not is_same_name(one, name))[-_FORMER_MAX:]
-    digits = key.replace(" ", "")
-    start = Start(name=name, host=server.host, port=server.port, at=time.time(), key=digits, former=former)
+    start = Start(name=name, host=server.host, port=server.port, at=time.time(), key=key, former=former)
     with contextlib.suppress(OSError):
         write_whole(folder / FILE, msgspec.json.encode(start))
 

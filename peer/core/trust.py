@@ -139,6 +139,11 @@ class TrustDecisions:
             is_verified=self._is_registry_verified or self._session.is_key_named,
         )
 
+    @property
+    def registry_digits(self) -> str:
+        """The digits of the fingerprint of the registry's key that we hold; empty without one."""
+        return "" if self._session.pinned is None else fingerprint_digits(self._session.pinned)
+
     def accept_registry(self, digits: str | None, *, now: float) -> happened.Trusted | happened.NotTrusted:
         """Trust the key with this fingerprint for our registry: the one that we hold, which then counts as compared, or the
         one that answers in its place, which we hold as soon as that registry lets us in."""

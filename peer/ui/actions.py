@@ -82,7 +82,7 @@ class Actions:
             case GoOffline() | GoOnline() | ChangeName() | ShowPeople():
                 await self._change_presence(intent)
             case VerifyKey() | TrustKey() | Ignore() | Unignore():
-                self._trust(intent)
+                await self._trust(intent)
             case ShowTrace() | ShowHistory() | SearchHistory():
                 try:
                     self._show_past(intent)
@@ -203,21 +203,21 @@ class Actions:
             case _:
                 assert_never(intent)
 
-    def _trust(self, intent: VerifyKey | TrustKey | Ignore | Unignore) -> None:
+    async def _trust(self, intent: VerifyKey | TrustKey | Ignore | Unignore) -> None:
         trust = self._peer.trust
         match intent:
             case VerifyKey(name) if name == SERVER:
-                self._tell(trust.registry_key())
+                self._tell(await trust.registry_key())
             case VerifyKey(name):
-                self._tell(trust.number(name))
+                self._tell(await trust.number(name))
             case TrustKey(name, digits) if name == SERVER:
-                self._tell(trust.accept_registry(digits))
+                self._tell(await trust.accept_registry(digits))
             case TrustKey(name, digits):
-                self._tell(trust.accept(name, digits))
+                self._tell(await trust.accept(name, digits))
             case Ignore(name):
-                self._tell(trust.ignore(name))
+                self._tell(await trust.ignore(name))
             case Unignore(name):
-                self._tell(trust.unignore(name))
+                self._tell(await trust.unignore(name))
             case _:
                 assert_never(intent)
 

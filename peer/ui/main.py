@@ -91,9 +91,7 @@ class PeerStart:
             stay=self._stay,
             completions=completions,
             is_screen=raw is not None,
-            note_start=lambda: remember(
-                peer.folder, peer.name, self._server, key=peer.trust.registry_key().held
-            ),
+            note_start=lambda: remember(peer.folder, peer.name, self._server, key=peer.server_key),
             explain_taken=lambda: self._explain(peer.name),
         )
         try:

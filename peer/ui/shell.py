@@ -358,7 +358,7 @@ class LineFace:
                     self._terminal.show([LINE_TOO_LONG])
                     self._current_line = ""
                     continue
-                await self._carry_out(self._parse(line), line)
+                await self._carry_out(await self._parse(line), line)
                 self._current_line = ""
                 self._update_view()
                 if self._running.is_over:
@@ -395,11 +395,11 @@ class LineFace:
             await self._catch_up()
         return not self._running.is_over
 
-    def _parse(self, line: TypedLine) -> Intent | Mistake:
+    async def _parse(self, line: TypedLine) -> Intent | Mistake:
         self._was_asked = self._dialogue is not None
         if self._dialogue is not None:
             return self._answered(self._dialogue, line)
-        is_for_client = self._peer.desk.takes_lines(entered_at=line.at)
+        is_for_client = await self._peer.desk.takes_lines(entered_at=line.at)
         return parser.parse(line, self._context(is_for_client=is_for_client))
 
     def _context(self, *, is_for_client: bool) -> Context:

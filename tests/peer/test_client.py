@@ -392,7 +392,7 @@ async def test_a_peer_that_was_never_open_says_so_whatever_is_asked(village: Vil
         lambda: peer.room,
         lambda: peer.history,
         lambda: peer.desk.client,
-        lambda: peer.trust.number("bob"),
+        lambda: peer.server_key,
     ]
     for ask in asks:
         with pytest.raises(NotOpen):
@@ -401,6 +401,8 @@ async def test_a_peer_that_was_never_open_says_so_whatever_is_asked(village: Vil
     for wait in waits:
         with pytest.raises(NotOpen):
             await wait()
+    with pytest.raises(NotOpen):
+        await peer.trust.number("bob")
     with pytest.raises(NotOpen):
         peer.events()
     await peer.close()  # is no mistake: whoever cleans up need not know how far it came

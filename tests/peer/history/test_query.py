@@ -72,17 +72,18 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
 async def test_people_are_trusted_and_ignored_through_the_sdk(village: Village) -> None:
     async with asyncio.timeout(WITHIN), village.peer("alice") as alice, village.peer("bob") as bob:
         await (await alice.send("bob", "hi")).settled()
-        ours, theirs = alice.trust.number("bob"), bob.trust.number("alice")
+        ours, theirs = await alice.trust.number("bob"), await bob.trust.number("alice")
         assert isinstance(ours, happened.SafetyNumber)
         assert isinstance(theirs, happened.SafetyNumber)
         assert ours.digits == theirs.digits
-        assert alice.trust.accept("bob", ours.digits) == happened.Trusted(name="bob", is_new=False)
+        assert alice.server_key == (await alice.trust.registry_key()).held.replace(" ", "")
+        assert await alice.trust.accept("bob", ours.digits) == happened.Trusted(name="bob", is_new=False)
         assert [person.is_verified for person in alice.people()] == [False, True]
-        assert alice.trust.accept("carol", ours.digits) == happened.NobodyKnown(name="carol")
-        assert alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
+        assert await alice.trust.accept("carol", ours.digits) == happened.NobodyKnown(name="carol")
+        assert await alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
         await (await bob.send("alice", "not to be heard")).settled()
         assert [line.text for line in alice.history.latest(5)] == ["hi"]
-        assert alice.trust.unignore("bob") == happened.Ignored(name="bob", is_ignored=False)
+        assert await alice.trust.unignore("bob") == happened.Ignored(name="bob", is_ignored=False)
         assert [line.text for line in alice.history.latest(5)] == ["hi", "not to be heard"]
 
 

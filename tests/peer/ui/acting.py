@@ -84,25 +84,25 @@ class Trust:
     def __init__(self, peer: "Actor") -> None:
         self._peer = peer
 
-    def number(self, name: str) -> happened.Event:
+    async def number(self, name: str) -> happened.Event:
         return happened.SafetyNumber(name=name, digits="0" * 60)
 
-    def accept(self, name: str, digits: str | None) -> happened.Event:
+    async def accept(self, name: str, digits: str | None) -> happened.Event:
         self._peer.asked.append(f"trust {name} {digits}")
         return happened.Trusted(name=name, is_new=True)
 
-    def registry_key(self) -> happened.Event:
+    async def registry_key(self) -> happened.Event:
         return happened.RegistryKey(held="ab12", other="", is_verified=True)
 
-    def accept_registry(self, digits: str | None) -> happened.Event:
+    async def accept_registry(self, digits: str | None) -> happened.Event:
         self._peer.asked.append(f"trust the server {digits}")
         return happened.Trusted(name="server", is_new=True)
 
-    def ignore(self, name: str) -> happened.Event:
+    async def ignore(self, name: str) -> happened.Event:
         self._peer.asked.append(f"ignore {name}")
         return happened.Ignored(name=name, is_ignored=True)
 
-    def unignore(self, name: str) -> happened.Event:
+    async def unignore(self, name: str) -> happened.Event:
         self._peer.asked.append(f"unignore {name}")
         return happened.NobodyKnown(name=name)
 
@@ -117,7 +117,7 @@ class Desk:
         """Lines typed before this time were for a visitor."""
         self.is_on_duty = False
 
-    def takes_lines(self, *, entered_at: float) -> bool:
+    async def takes_lines(self, *, entered_at: float) -> bool:
         return self.client is not None or entered_at < self.left_at
 
     def __getattr__(self, name: str) -> Callable[..., None]:
