@@ -24,12 +24,12 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import chatapp.peer.driver
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import DirectReceived, MailReturned, MessageState
 from chatapp.peer.receipts import Receipt
 from chatapp.wire.address import Address
-from chatapp.wire.aio.datagram import DatagramEndpoint, Receive
+from chatapp.wire.aio.datagram import DRAINED_A_WAKE_UP, DatagramEndpoint, Receive
+from chatapp.wire.aio.machine import Machine
 
 TEXT_SIZE = 100
 _PATIENCE = 120.0
@@ -56,14 +56,21 @@ class LossyEndpoint(DatagramEndpoint):
 
     loss = Loss(0)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        receive: Receive,
+        *,
+        at_once: int = DRAINED_A_WAKE_UP,
+        answers_from_asked: bool = False,
+    ) -> None:
         def receive_some(batch: list[tuple[bytes, Address]]) -> None:
             if self.loss.share:
                 batch = [*filter(self.loss.spares, batch)]
             if batch:
                 receive(batch)
 
-        super().__init__(loop, receive_some)
+        super().__init__(loop, receive_some, at_once=at_once, answers_from_asked=answers_from_asked)
 
 
 def text_of(index: int, size: int = TEXT_SIZE) -> str:
@@ -183,7 +190,7 @@ async def run(name: str, port: int, folder: Path) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with Peer(name, ("127.0.0.1", port), home=folder) as me:
+    async with Peer(name, ("127.0.0.1", port), home=folder, machine=Machine(endpoint=LossyEndpoint)) as me:
         node = Node(me)
         watching = asyncio.create_task(node.watch())
         tell("ready")
@@ -196,7 +203,6 @@ def main() -> None:
     """Run the command line."""
     name, port, folder, seed, *rest = sys.argv[1:]
     LossyEndpoint.loss = Loss(int(seed))
-    setattr(chatapp.peer.driver, "DatagramEndpoint", LossyEndpoint)  # noqa: B010 - the one seam below the product
     what = run(name, int(port), Path(folder))
     if rest == ["uvloop"]:
         import uvloop

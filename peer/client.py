@@ -38,6 +38,7 @@ from chatapp.peer.node import PeerNode
 from chatapp.peer.receipts import CHANNEL, Receipt
 from chatapp.wire.address import Address, parse_port
 from chatapp.wire.admission import JoinCode
+from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import AddressRefused
 from chatapp.wire.folders import default_home
@@ -196,11 +197,12 @@ class Peer:
         room: str | None = None,
         code: str | None = None,
         registry_key: str | None = None,
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         """`server`: the registry's host (an IP address or a name) and port; its key is remembered under what is given here.
         `port`: our UDP port, 0 for any. `room`: the room to enter at the start. `code`: a join code, where newcomers need
-        one. `registry_key`: the fingerprint that the registry's key must have. Raises NameRefused, AddressRefused,
-        CodeRefused, KeyRefused."""
+        one. `registry_key`: the fingerprint that the registry's key must have. `machine`: where the peer runs. Raises
+        NameRefused, AddressRefused, CodeRefused, KeyRefused."""
         self._name = peer_name(name)
         """Our name while the peer is not open; while it is, the node knows it."""
         self._server: Final = Address(server[0], parse_port(str(server[1]), "server"))
@@ -210,6 +212,7 @@ class Peer:
         self._policy: Final = policy or Policy()
         self._room: Final = room
         self._code: Final = JoinCode(code) if code else None
+        self._machine: Final = machine
         self._is_opening = False
         self._node: PeerNode | None = None
         """The open node; None while the peer is closed."""
@@ -279,6 +282,7 @@ class Peer:
                 port=self._port,
                 home=self._home,
                 policy=self._policy,
+                machine=self._machine,
             )
         except AddressRefused as error:
             raise ServerUnreachable(str(error)) from error

@@ -7,8 +7,6 @@ followed by a turn, in which the node takes out of its core what has come of it:
 import asyncio
 import contextlib
 import logging
-import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
@@ -16,9 +14,9 @@ from typing import Final, Protocol
 from chatapp.peer.core.trace import WallClock
 from chatapp.peer.feed import Waiters
 from chatapp.wire.address import Address, ip_literal
-from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.aio.hosts import host_from
-from chatapp.wire.aio.link import TcpLink, limit_segments
+from chatapp.wire.aio.link import TcpLink
+from chatapp.wire.aio.machine import Connect, Machine
 from chatapp.wire.errors import quoted
 
 SETTLE_SPAN: Final = 0.01
@@ -90,10 +88,17 @@ class Connection:
     """The connection that a node has, if any. Frames of an earlier connection are ignored."""
 
     def __init__(
-        self, node: DrivenNode, host: str, *, read_clock: Callable[[], float], take_turn: Callable[[], None]
+        self,
+        node: DrivenNode,
+        host: str,
+        *,
+        connect: Connect,
+        read_clock: Callable[[], float],
+        take_turn: Callable[[], None],
     ) -> None:
         self._node = node
         self._host = host
+        self._connect_link = connect
         self._now = read_clock
         self._take_turn = take_turn
         self._link: TcpLink | None = None
@@ -143,24 +148,14 @@ class Connection:
 
     async def _connect(self) -> None:
         try:
-            await self._connect_to(self._host, self._node.core.link_port)
+            await self._connect_link(
+                lambda: TcpLink(self, queue_max=LINK_QUEUE), self._host, self._node.core.link_port
+            )
         except OSError as error:
             _log.debug("no link: %s", error)
             if not self._is_over:
                 self._node.core.link_closed(now=self._now())
                 self._take_turn()
-
-    async def _connect_to(self, host: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            limit_segments(sock, host)  # takes effect only if it is set before the handshake of TCP
-            await loop.sock_connect(sock, (host, port))
-            await loop.create_connection(lambda: TcpLink(self, queue_max=LINK_QUEUE), sock=sock)
-        except BaseException:
-            sock.close()
-            raise
 
     # --- what the link reports (`wire.aio.link.TcpLinkOwner`)
 
@@ -245,10 +240,11 @@ class AnswerLook:
 class Driver:
     """The UDP port, the connection to the registry, the timer and the turns of one node."""
 
-    def __init__(self, node: DrivenNode, *, host: str, port: int) -> None:
+    def __init__(self, node: DrivenNode, *, host: str, port: int, machine: Machine) -> None:
         """`host`: the registry's. `port`: ours, 0 for any. Nothing is asked of `node` before `start`. Raises PortInUse."""
         self._node = node
         self._host = host
+        self._machine = machine
         self._loop = asyncio.get_running_loop()
         self._turns = Waiters(self._loop)
         self._look = AnswerLook(self._loop)
@@ -257,7 +253,7 @@ class Driver:
         self.is_turn_due = False
         """Whether a turn is to be taken once the present loop iteration is over."""
         self.is_closed = False
-        self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
+        self._endpoint = machine.endpoint(self._loop, self._datagrams_came)
         self.port: Final = self._endpoint.open(port)
         """Our UDP port."""
 
@@ -289,7 +285,7 @@ class Driver:
     def now(self) -> float:
         """Return monotonic seconds, and tell the core what the wall clock shows: it may be set at any time."""
         now = self._loop.time()
-        self._node.core.clock.offset = time.time() - now
+        self._node.core.clock.offset = self._machine.wall() - now
         return now
 
     def schedule(self) -> None:
@@ -362,4 +358,10 @@ class Driver:
         self._timer = self._loop.call_at(now + SETTLE_SPAN, self._timer_rang)
 
     def _new_connection(self) -> Connection:
-        return Connection(self._node, self._host, read_clock=self.now, take_turn=self._take_turn)
+        return Connection(
+            self._node,
+            self._host,
+            connect=self._machine.connect,
+            read_clock=self.now,
+            take_turn=self._take_turn,
+        )

@@ -6,6 +6,7 @@ Each name has a folder of mode 0700 with files of mode 0600, and a lock, so that
 import fcntl
 import json
 import os
+import random
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -86,9 +87,13 @@ class KeyFolder:
     answered (`settle`). After a crash in between, the folder is found under both names: under the old one by its path, under
     the new one by the note."""
 
-    def __init__(self, home: Path, name: str, *, wall: float, port: int = 0) -> None:
-        """`wall`: Unix seconds. `port`: our UDP port, for another program that finds the folder in use. Raises FolderInUse,
-        BrokenKeyFile, OtherKey, OSError; then the folder is free again."""
+    def __init__(
+        self, home: Path, name: str, *, wall: float, rng: random.Random | None = None, port: int = 0
+    ) -> None:
+        """`wall`: Unix seconds. `rng`: what new keys are made of; None for the system's chance. `port`: our UDP port, for
+        another program that finds the folder in use. Raises FolderInUse, BrokenKeyFile, OtherKey, OSError; then the folder
+        is free again."""
+        self._rng: Final = rng or random.SystemRandom()
         folder = _find(home, name)
         make_private(folder)
         self._home: Final = home
@@ -180,7 +185,7 @@ class KeyFolder:
     def _secret(self, name: str) -> bytes:
         path = self._folder / name
         if not path.exists():
-            write_whole(path, os.urandom(32))
+            write_whole(path, self._rng.randbytes(32))
         secret = path.read_bytes()
         if len(secret) != 32:
             raise BrokenKeyFile(path)
@@ -206,7 +211,7 @@ class KeyFolder:
             raise BrokenKeyFile(path) from None
         fresh = list(keys)
         if not keys or keys[0][0] < wall - MAIL_KEY_LASTS_FOR:
-            fresh.insert(0, (wall, AgreementKey(os.urandom(32))))
+            fresh.insert(0, (wall, AgreementKey(self._rng.randbytes(32))))
         replaced = pairwise(made for made, _ in fresh)
         fresh = fresh[:1] + [
             key for key, (newer, _) in zip(fresh[1:], replaced, strict=True) if newer > wall - MAIL_KEPT_FOR

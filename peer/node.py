@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import random
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +20,7 @@ from chatapp.peer.history.query import HistoryView
 from chatapp.peer.keystore import KeyFolder
 from chatapp.peer.receipts import Receipts
 from chatapp.wire.address import Address, server_name
+from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.names import PeerName
 
@@ -39,6 +38,7 @@ class PeerNode:
         port: int,
         home: Path,
         policy: Policy,
+        machine: Machine,
     ) -> None:
         """Bind, lock, load and begin to register. `server`: as the user gave it; `address`: its IP address. Raises
         PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError; then nothing is left open."""
@@ -47,6 +47,7 @@ class PeerNode:
         self.address: Final = address
         """The registry's IP address and port."""
         self._policy: Final = policy
+        self._machine: Final = machine
         self._is_full = False
         """Whether a reader of the events was too far behind in the last turn."""
         self._had_room: bool | None = None
@@ -56,11 +57,11 @@ class PeerNode:
         self._is_changing_registry = False
         self.registry_key = registry_key
         """The digits of the fingerprint that the registry's key must have; None for any."""
-        wall = time.time()
+        wall = machine.wall()
         with contextlib.ExitStack() as undo:
-            self.driver: Final = Driver(self, host=address.host, port=port)
+            self.driver: Final = Driver(self, host=address.host, port=port, machine=machine)
             undo.callback(self.driver.close)
-            self.keys: Final = KeyFolder(home, name, wall=wall, port=self.driver.port)
+            self.keys: Final = KeyFolder(home, name, wall=wall, rng=machine.rng, port=self.driver.port)
             undo.callback(self.keys.close)
             self._history, journal, damage = open_history(
                 self.keys.history, server=server_name(*server), is_new=self.keys.is_new
@@ -90,7 +91,7 @@ class PeerNode:
             me,
             server=self.address,
             loaded=self._history.load(),
-            rng=random.SystemRandom(),
+            rng=self._machine.rng,
             policy=self._policy,
             now=now,
             wall_offset=wall - now,
@@ -225,7 +226,7 @@ class PeerNode:
             events.append(happened.RegistryRecognized(servers=tuple(servers)))
         self.tell(events)
         self.registry_key = self.core.demanded_registry
-        self.core = self._new_core(self.core.me.name, time.time())
+        self.core = self._new_core(self.core.me.name, self._machine.wall())
         self._had_room = None
         self.driver.restart()
         self._register()

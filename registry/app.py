@@ -1,10 +1,6 @@
 """One running registry: its ports, folder, key and store put together, and taken apart in order."""
 
 import asyncio
-import logging
-import random
-import socket
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,9 +27,9 @@ from chatapp.registry.texts import (
 )
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
-from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.aio.link import TcpLink
-from chatapp.wire.errors import ChatAppError, PortInUse, StoreError, quoted
+from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Listener, Machine
+from chatapp.wire.errors import ChatAppError, PortInUse, StoreError
 from chatapp.wire.folders import default_home, make_private
 from chatapp.wire.identity import Identity, fingerprint
 
@@ -78,14 +74,10 @@ def links_max() -> int:
     return max(min(soft - _DESCRIPTORS_KEPT, _LINKS_MAX), 1)
 
 
-_log = logging.getLogger(__name__)
-
 DRAINED_A_WAKE_UP: Final = 256
 """Datagrams read before links and timers get the event loop. They take about two milliseconds, since expensive requests
 are queued. With fewer, the socket would fill under a flood while a broadcast goes out."""
 
-BACKLOG: Final = 1_024
-_FAULTS_SPAN: Final = 10.0
 _CODES_AT_START: Final = 3
 _FIRST: Final = "first"
 """The ticket of the first admin request, for the codes made at the start."""
@@ -107,8 +99,10 @@ class Registry:
         desk: DeskSettings | None = None,
         policy: RegistryPolicy | None = None,
         access: AccessSettings | None = None,
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         self._port = port
+        self._machine = machine
         self.folder = folder_of(port, data)
         self.fingerprint = ""
         self._say = say
@@ -118,28 +112,26 @@ class Registry:
         self._codes: list[JoinCode] = []
         self._operators: list[str] = []
         self._driver: RegistryDriver | None = None
-        self._endpoint: DatagramEndpoint | None = None
-        self._servers: list[asyncio.Server] = []
+        self._endpoint: Endpoint | None = None
+        self._listener: Listener | None = None
         self._announcer: Announcer | None = None
 
     async def start(self) -> None:
         """Take the ports first: if one is taken, nothing has been made. Raises Unable."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(_Faults().note)
         with ExitStack() as undo:
-            endpoint = DatagramEndpoint(
+            endpoint = self._machine.endpoint(
                 loop, self._receive, at_once=DRAINED_A_WAKE_UP, answers_from_asked=True
             )
             undo.callback(endpoint.close)
-            listeners = self._take_ports(endpoint, undo)
+            listener = self._take_ports(endpoint)
+            undo.callback(listener.close)
             store = self._open_store()
             undo.callback(store.close)
             driver = self._load(loop, store)
             undo.pop_all()
-        self._driver, self._endpoint = driver, endpoint
-        for listener in listeners:
-            server = await loop.create_server(lambda: TcpLink(driver), sock=listener, backlog=BACKLOG)
-            self._servers.append(server)
+        self._driver, self._endpoint, self._listener = driver, endpoint, listener
+        await listener.serve(lambda: TcpLink(driver))
         driver.start(endpoint)
         from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
 
@@ -184,8 +176,8 @@ class Registry:
             return
         if self._announcer is not None:
             self._announcer.close(within=FAREWELL_WITHIN)
-        for server in self._servers:
-            server.close()
+        if self._listener is not None:
+            self._listener.close()
         await driver.stop()
         endpoint.close()
 
@@ -195,35 +187,30 @@ class Registry:
 
     # --- assembly
 
-    def _take_ports(self, endpoint: DatagramEndpoint, undo: ExitStack) -> list[socket.socket]:
+    def _take_ports(self, endpoint: Endpoint) -> Listener:
         try:
             endpoint.open(self._port)
-            listeners: list[socket.socket] = []
-            for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-                listener = _listening(family, host, self._port)
-                if listener is not None:
-                    undo.callback(listener.close)
-                    listeners.append(listener)
+            return self._machine.listen(self._port)
         except PortInUse as error:
             raise Unable(failure_line(str(error))) from None
         except OSError as error:
             raise Unable(port_unusable_line(self._port, error.strerror or str(error))) from None
-        return listeners
 
     def _open_store(self) -> Store:
         try:
             make_private(self.folder)
-            return FileStore(self.folder, has_past=(self.folder / KEY_FILE).exists())
+            has_past = (self.folder / KEY_FILE).exists()
+            return FileStore(self.folder, has_past=has_past, now=self._machine.now, disk=self._machine.disk)
         except (OSError, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
 
     def _load(self, loop: asyncio.AbstractEventLoop, store: Store) -> RegistryDriver:
         try:
             has_key = (self.folder / KEY_FILE).exists()
-            found = load_or_make(self.folder) if has_key else None
+            found = load_or_make(self.folder, self._machine.rng) if has_key else None
             loaded = store.load()
             # A new key is made last: once it exists, the store's files must exist too.
-            identity, is_new = found or load_or_make(self.folder)
+            identity, is_new = found or load_or_make(self.folder, self._machine.rng)
         except (KeyUnusable, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
         self._report(loaded, is_new)
@@ -231,9 +218,9 @@ class Registry:
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
         admin_spool = self._open_spool()
-        driver = RegistryDriver(loop, core, store, admin_spool)
+        driver = RegistryDriver(loop, core, store, admin_spool, machine=self._machine)
         codes = self._draw_codes(loaded, identity.public)
-        core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
+        core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now())
         driver.committer.commit_now()
         is_stored = any(
             ticket == _FIRST and answer.refusal is None for ticket, answer in core.take_admin_answers()
@@ -254,21 +241,21 @@ class Registry:
         holds no others."""
         if not self._access.invite_only or loaded.invites:
             return []
-        chance = random.SystemRandom()
+        rng = self._machine.rng
         return [
-            JoinCode.generate(chance.randbytes(CODE_BYTES), registry=registry) for _ in range(_CODES_AT_START)
+            JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for _ in range(_CODES_AT_START)
         ]
 
     def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
         return RegistryCore(
             identity=identity,
-            rng=random.SystemRandom(),
+            rng=self._machine.rng,
             loaded=loaded,
             read_letters=store.read_letters,
             read_lines=store.read_lines,
             link_port=self._port,
-            now=time.monotonic(),
-            wall=time.time(),
+            now=self._machine.now(),
+            wall=self._machine.wall(),
             policy=self._policy,
             links_max=links_max(),
             desk=self._desk,
@@ -280,41 +267,3 @@ class Registry:
             self._say(failure_line(line))
         if is_new and loaded.names:
             self._say(NEW_KEY_LINE)
-
-
-def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
-    """Return a listening TCP socket, None if the machine has no IPv6. Raises PortInUse, OSError."""
-    listener: socket.socket | None = None
-    try:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setblocking(False)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        if listener is not None:
-            listener.close()
-        wrong = PortInUse.when_taken(port, error)
-        if family == socket.AF_INET6 and not isinstance(wrong, PortInUse):
-            return None
-        raise wrong from None
-    return listener
-
-
-class _Faults:
-    """Logs faults that asyncio would print with a traceback, such as a connection that could not be accepted."""
-
-    def __init__(self) -> None:
-        self._silent_until = 0.0
-        self._unsaid = 0
-
-    def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """Log a fault that the event loop reports. A flood of faults does not become a flood of lines."""
-        self._unsaid += 1
-        if loop.time() >= self._silent_until:
-            self._silent_until = loop.time() + _FAULTS_SPAN
-            reason = quoted(repr(context.get("exception")))
-            _log.warning("%s: %s (%d)", context.get("message"), reason, self._unsaid)
-            self._unsaid = 0

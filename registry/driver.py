@@ -6,7 +6,6 @@ Everything that comes in one turn of the event loop is answered together at its 
 import asyncio
 import contextlib
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,8 @@ from chatapp.registry.outputs import Output
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.texts import LINK_ENDS, event_line
 from chatapp.wire.address import Address
-from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.aio.link import TcpLink
+from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.errors import StoreError, StoreFull, quoted
 
 _log = logging.getLogger(__name__)
@@ -40,18 +39,19 @@ QUIET_AFTER: Final = 10.0
 class _DiskTrouble:
     """Reports trouble with the disk: one line when it begins, one when it is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._last: dict[str, float] = {}
 
     def say(self, level: int, what: str, error: BaseException) -> None:
         """Report trouble, unless it was reported before."""
         if what not in self._last:
             _log.log(level, "%s: %s", what, error)
-        self._last[what] = time.monotonic()
+        self._last[what] = self._now()
 
     def went_well(self, what: str, after: str, *, is_sure: bool = False) -> None:
         """Note a success. It ends the trouble if it is the first for a while, or `is_sure` to last."""
-        if what in self._last and (is_sure or time.monotonic() - self._last[what] >= QUIET_AFTER):
+        if what in self._last and (is_sure or self._now() - self._last[what] >= QUIET_AFTER):
             del self._last[what]
             _log.warning("%s", after)
 
@@ -65,7 +65,11 @@ class Committer:
         core: RegistryCore,
         store: Store,
         call_guarded: Callable[..., None],
+        *,
+        now: Callable[[], float] = THIS_MACHINE.now,
     ) -> None:
+        """`now`: the clock that the store was made with."""
+        self._now = now
         self._loop = loop
         self._core = core
         self._store = store
@@ -74,7 +78,7 @@ class Committer:
         self._checkpoint_thread = ThreadPoolExecutor(1, "checkpoint")
         self._appended = 0
         self._stored = 0
-        self._trouble = _DiskTrouble()
+        self._trouble = _DiskTrouble(now)
         self._sync: asyncio.Future[None] | None = None
         self._checkpoint: asyncio.Future[None] | None = None
 
@@ -100,7 +104,7 @@ class Committer:
 
     def maintain(self) -> None:
         """Start a checkpoint if one is due; after a failed sync, try to recover."""
-        now = time.monotonic()
+        now = self._now()
         if self._checkpoint is not None:
             return
         if self._store.recovery_due(now):
@@ -210,12 +214,16 @@ class RegistryDriver:
         core: RegistryCore,
         store: Store,
         admin_spool: AdminSpool | None = None,
+        *,
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         """`admin_spool`: where admin requests come in; None for nowhere."""
+        self._now = machine.now
+        self._wall = machine.wall
         self._loop = loop
         self._core = core
-        self.committer = Committer(loop, core, store, self._call_guarded)
-        self._endpoint: DatagramEndpoint | None = None
+        self.committer = Committer(loop, core, store, self._call_guarded, now=machine.now)
+        self._endpoint: Endpoint | None = None
         self._numbers: dict[TcpLink, int] = {}
         self._links: dict[int, TcpLink] = {}
         self._next_number = 1
@@ -232,7 +240,7 @@ class RegistryDriver:
         self._emptied = asyncio.Event()
         self._show: Callable[[list[str]], None] | None = None
 
-    def start(self, endpoint: DatagramEndpoint) -> None:
+    def start(self, endpoint: Endpoint) -> None:
         """Begin to serve."""
         self._endpoint = endpoint
         self._maintain()
@@ -304,7 +312,7 @@ class RegistryDriver:
     def _call_guarded(self, hear: Callable[..., None], *what: object) -> None:
         """Call an input of the core. The core should never raise; if it does, nobody else is affected."""
         try:
-            hear(*what, now=time.monotonic())
+            hear(*what, now=self._now())
         except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
             self._core.dropped[DropReason.FAULT] += 1
             debugging = _log.isEnabledFor(logging.DEBUG)
@@ -408,7 +416,7 @@ class RegistryDriver:
 
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many people who are here have to go."""
-        count = self._core.change_lists(lists, now=time.monotonic())
+        count = self._core.change_lists(lists, now=self._now())
         self._wake()
         return count
 
@@ -422,7 +430,7 @@ class RegistryDriver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = due
-        self._timer = self._loop.call_later(max(due - time.monotonic(), 0.0), self._fire)
+        self._timer = self._loop.call_later(max(due - self._now(), 0.0), self._fire)
 
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")
@@ -430,5 +438,5 @@ class RegistryDriver:
 
     def _maintain(self) -> None:
         self._maintenance = self._loop.call_later(MAINTENANCE_SPAN, self._maintain)
-        self._core.set_wall(time.time(), now=time.monotonic())
+        self._core.set_wall(self._wall(), now=self._now())
         self.committer.maintain()

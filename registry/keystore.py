@@ -5,7 +5,7 @@ that would be another registry, and every peer would warn of it.
 """
 
 import os
-import secrets
+import random
 import stat
 from pathlib import Path
 
@@ -31,8 +31,9 @@ class KeyUnusable(ChatAppError):
         return f"{self.path}: {self.reason}"
 
 
-def load_or_make(folder: Path) -> tuple[Identity, bool]:
-    """Return the key in `folder`, made if needed, and whether it was made just now. Raises KeyUnusable."""
+def load_or_make(folder: Path, rng: random.Random | None = None) -> tuple[Identity, bool]:
+    """Return the key in `folder`, made if needed, and whether it was made just now. `rng`: what a new key is made of; None
+    for the system's chance. Raises KeyUnusable."""
     path = folder / KEY_FILE
     try:
         seed = _read(path)
@@ -40,7 +41,7 @@ def load_or_make(folder: Path) -> tuple[Identity, bool]:
         if seed is None:
             # If we crashed after making the new key, the public half of a lost one would not fit it.
             (folder / PUBLIC_FILE).unlink(missing_ok=True)
-            seed = secrets.token_bytes(_SEED_SIZE)
+            seed = (rng or random.SystemRandom()).randbytes(_SEED_SIZE)
             write_whole(path, seed)
         identity = Identity(seed)
         if not keep_public_half(folder / PUBLIC_FILE, identity.public, is_new=is_new):

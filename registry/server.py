@@ -21,9 +21,11 @@ from chatapp.registry.access import AccessLists
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
 from chatapp.registry.settings import Settings, access_of, desk_of, policy_of
 from chatapp.registry.texts import not_reloaded_line, reloaded_line, restart_needed_line, unshown_line
-from chatapp.wire.errors import ChatAppError
+from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
+
+_log = logging.getLogger(__name__)
 
 Again = Callable[[], Settings]
 """Reads the settings again. Raises ChatAppError, whose text names the mistake."""
@@ -227,6 +229,28 @@ class Console:
         self._closed()
 
 
+FAULTS_SPAN: Final = 10.0
+"""Seconds between two lines of the log about faults of the event loop."""
+
+
+class LoopFaults:
+    """Logs faults of an event loop that asyncio would print with a traceback, such as a connection that could not be
+    accepted."""
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+        self._unsaid = 0
+
+    def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Log a fault that the event loop reports. A flood of faults does not become a flood of lines."""
+        self._unsaid += 1
+        if loop.time() >= self._silent_until:
+            self._silent_until = loop.time() + FAULTS_SPAN
+            reason = quoted(repr(context.get("exception")))
+            _log.warning("%s: %s (%d)", context.get("message"), reason, self._unsaid)
+            self._unsaid = 0
+
+
 _STOPPED: Final = 0
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
@@ -274,6 +298,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
     )
     reload = None if again is None else SettingsReload(again, settings, registry.change_lists, _say)
     _handle_signals(loop, stop, reload)
+    loop.set_exception_handler(LoopFaults().note)
     await registry.start()
     if settings.registry.announce:
         registry.announce()

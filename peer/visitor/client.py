@@ -24,6 +24,7 @@ from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import Stage
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.hosts import host_from
+from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.folders import default_home
@@ -50,7 +51,7 @@ class VisitorNode:
         with contextlib.ExitStack() as undo:
             self._folder: Final = VisitFolder(home, server_name(*server))
             undo.callback(self._folder.close)
-            self.driver: Final = Driver(self, host=self._address.host, port=0)
+            self.driver: Final = Driver(self, host=self._address.host, port=0, machine=THIS_MACHINE)
             undo.pop_all()
         self.core = self._new_core()
         self._begun_with = self._folder.visit

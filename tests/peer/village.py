@@ -41,7 +41,6 @@ class Village:
         """Open the registry. `folder`: another folder makes another registry at the same address."""
         self._registry = Registry(self.port, folder or self.folder, say=lambda line: None, access=access)
         await self._registry.start()
-        # It notes faults of its connections itself; here every fault of anybody is a failure.
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.faults.append(context))
 
     async def close_registry(self) -> None:

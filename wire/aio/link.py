@@ -7,13 +7,16 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol, cast
 
 from chatapp.wire.address import Address, normalized_host
-from chatapp.wire.errors import DecodeError
+from chatapp.wire.errors import DecodeError, PortInUse
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+
+BACKLOG: Final = 1_024
+"""Connections that wait until they are accepted."""
 
 AT_ONCE: Final = 16 * 1024
 """Bytes that a socket takes at once unless its reader is slow. A larger write would be taken in part, and the rest
@@ -169,3 +172,68 @@ class TcpLink(asyncio.Protocol):
         self._reason = reason
         if self._transport is not None:
             self._transport.abort()
+
+
+async def connect_link(make_link: Callable[[], TcpLink], host: str, port: int) -> None:
+    """Open a link to a listener, which `make_link` makes an end for. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        limit_segments(sock, host)  # takes effect only if it is set before the handshake of TCP
+        await loop.sock_connect(sock, (host, port))
+        await loop.create_connection(make_link, sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+
+
+class LinkListener:
+    """A TCP port, for IPv4 and (where the machine has it) IPv6. It is taken at once, and serves later."""
+
+    def __init__(self, port: int) -> None:
+        """Raises PortInUse, OSError."""
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        try:
+            for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+                if (sock := _listening(family, host, port)) is not None:
+                    self._sockets.append(sock)
+        except BaseException:
+            self.close()
+            raise
+
+    async def serve(self, make_link: Callable[[], TcpLink]) -> None:
+        """Accept links from now on; `make_link` makes our end of each."""
+        loop = asyncio.get_running_loop()
+        while self._sockets:
+            sock = self._sockets.pop()
+            self._servers.append(await loop.create_server(make_link, sock=sock, backlog=BACKLOG))
+
+    def close(self) -> None:
+        """Accept no more links. Those that are open stay open."""
+        for sock in self._sockets:
+            sock.close()
+        for server in self._servers:
+            server.close()
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
+    """Return a listening TCP socket, None if the machine has no IPv6. Raises PortInUse, OSError."""
+    listener: socket.socket | None = None
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        wrong = PortInUse.when_taken(port, error)
+        if family == socket.AF_INET6 and not isinstance(wrong, PortInUse):
+            return None
+        raise wrong from None
+    return listener

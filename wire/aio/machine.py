@@ -1,0 +1,72 @@
+"""What a program uses of the machine on which it runs: clocks, chance, UDP and TCP ports.
+
+This is a seam: `chatapp.testing` runs the same programs on machines of a simulated network, in virtual time.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol
+
+from chatapp.wire.address import Address
+from chatapp.wire.aio.datagram import DRAINED_A_WAKE_UP, DatagramEndpoint, Receive
+from chatapp.wire.aio.link import LinkListener, TcpLink, connect_link
+from chatapp.wire.storage.disk import Disk
+
+MakeLink = Callable[[], TcpLink]
+
+
+class Endpoint(Protocol):
+    """A UDP port (`DatagramEndpoint`)."""
+
+    def open(self, port: int) -> int: ...
+    def send(self, data: bytes, to: Address) -> None: ...
+    def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None: ...
+    def close(self) -> None: ...
+
+
+class MakeEndpoint(Protocol):
+    """Makes an `Endpoint` that is not open yet."""
+
+    def __call__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        receive: Receive,
+        *,
+        at_once: int = DRAINED_A_WAKE_UP,
+        answers_from_asked: bool = False,
+    ) -> Endpoint: ...
+
+
+class Listener(Protocol):
+    """A TCP port on which links are accepted (`LinkListener`)."""
+
+    async def serve(self, make_link: MakeLink) -> None: ...
+    def close(self) -> None: ...
+
+
+class Connect(Protocol):
+    """Opens a link (`connect_link`). Raises OSError."""
+
+    async def __call__(self, make_link: MakeLink, host: str, port: int) -> None: ...
+
+
+class Machine(NamedTuple):
+    """A machine; without arguments, the one on which we run."""
+
+    now: Callable[[], float] = time.monotonic
+    """The time of a registry's core, in seconds. A peer's core has the time of its event loop."""
+    wall: Callable[[], float] = time.time
+    """Unix time, in seconds. It may be set at any time."""
+    rng: random.Random = random.SystemRandom()
+    """The chance that cores and new keys are made of."""
+    endpoint: MakeEndpoint = DatagramEndpoint
+    connect: Connect = connect_link
+    listen: Callable[[int], Listener] = LinkListener
+    """Takes a TCP port. Raises PortInUse, OSError."""
+    disk: Disk = Disk()
+    """Where a registry stores its journal."""
+
+
+THIS_MACHINE: Final = Machine()
