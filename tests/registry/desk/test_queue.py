@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from chatapp.registry.desk.queue import GAP, DeskQueue, WaitingLine
+from chatapp.registry.desk.line import GAP, WaitingLine
+from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.visit import (
     CONSOLE,
