@@ -490,6 +490,18 @@ class Peer:
             return happened.RenameFailed(name=new, reason=happened.RenameRefusal.OWN_DISK, detail=detail)
         return None
 
+    def release(self) -> None:
+        """Give up our name, so that anybody may take it; our mail at the registry is deleted. `NameReleased` follows, and we
+        are offline then, or `ReleaseFailed`. Raises NotOpen."""
+        node = self._open_node()
+        node.core.releasing.request(now=node.driver.now())
+        node.driver.schedule()
+
+    async def released(self) -> None:
+        """Wait until an event has told what came of `release`. Raises NotOpen."""
+        node = self._open_node()
+        await node.until(lambda core: core.releasing.deadline is None and not node.driver.is_turn_due)
+
     def leave(self) -> None:
         """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows. Raises NotOpen."""
         node = self._open_node()

@@ -36,6 +36,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """The 32 digits of the fingerprint of the registry's key; empty if it is not known."""
     former: tuple[str, ...] = ()
     """Other names that this person had, the latest last."""
+    is_released: bool = False
+    """Whether the name was given up since."""
 
     @property
     def server(self) -> Address:
@@ -52,6 +54,14 @@ def remember(folder: Path, name: str, server: Address, *, key: str = "") -> None
     start = Start(name=name, host=server.host, port=server.port, at=time.time(), key=key, former=former)
     with contextlib.suppress(OSError):
         write_whole(folder / FILE, msgspec.json.encode(start))
+
+
+def note_release(folder: Path) -> None:
+    """Note in the folder of a name that it was given up. A disk that does not take the note costs only the note."""
+    start = _read(folder)
+    if start is not None:
+        with contextlib.suppress(OSError):
+            write_whole(folder / FILE, msgspec.json.encode(msgspec.structs.replace(start, is_released=True)))
 
 
 def start_of(home: Path, name: str) -> Start | None:
@@ -72,6 +82,7 @@ class TakenBy(enum.Enum):
     SOMEBODY = "somebody else, or we ourselves with a key that is on another machine"
     SELF_RENAMED = "we ourselves, who have another name now"
     OWN_PROGRAM = "a program of ours that is running"
+    RELEASED = "somebody else, since we gave it up"
     KEY_ELSEWHERE = "we ourselves, with a key in another folder of this machine"
 
 
@@ -95,6 +106,9 @@ def why_taken(home: Path, name: str, *, others: Iterable[Path]) -> Taken:
     for start in sorted(_all(home), key=lambda start: start.at, reverse=True):
         if any(is_same_name(one, name) for one in start.former):
             return Taken(name=name, by=TakenBy.SELF_RENAMED, now_called=start.name)
+    mine = _read(folder_of(home, name))
+    if mine is not None and mine.is_released and is_same_name(mine.name, name):
+        return Taken(name=name, by=TakenBy.RELEASED)
     for other in others:
         if other != home and (folder_of(other, name) / IDENTITY_FILE).exists():
             return Taken(name=name, by=TakenBy.KEY_ELSEWHERE, folder=str(other))

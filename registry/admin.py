@@ -37,9 +37,9 @@ class AdminService:
         renaming: Renaming,
         clock: WallClock,
         *,
-        forget: Callable[[bytes, float], None],
+        forget: Callable[[Person, float], list[Effect]],
     ) -> None:
-        """`forget`: called with the identity whose name was released, and the time."""
+        """`forget`: removes a person, who is away, from the table and from everything else."""
         self._directory = directory
         self._invites = invites
         self._renaming = renaming
@@ -99,10 +99,11 @@ class AdminService:
         return self._let_go(person, ticket, now)
 
     def _let_go(self, person: Person, ticket: str, now: float) -> list[Effect]:
-        identity = person.card.identity
-        self._directory.release(person)
-        self._forget(identity, now)
-        return _done(ticket, [NameFreed(person.name_key), RoomMemberGone(identity)])
+        forgotten = self._forget(person, now)
+        return [
+            *_done(ticket, [NameFreed(person.name_key), RoomMemberGone(person.card.identity)]),
+            *forgotten,
+        ]
 
 
 def _refused(ticket: str, refusal: AdminRefusal, name: str = "", *, room: int = 0) -> list[Effect]:

@@ -15,7 +15,7 @@ import msgspec
 
 from chatapp.registry.access import Invites
 from chatapp.registry.admin import AdminService
-from chatapp.registry.directory.directory import Directory
+from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.renaming import Renaming, restore_names
 from chatapp.registry.effects import AdminAnswer, AdminRequest, AnswerAdmin, Effect, Persist
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
@@ -187,10 +187,18 @@ def _on_files(store: FileStore, request: AdminRequest) -> AdminAnswer:
         invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         invites.expired(now=now)
         renaming = Renaming(directory, clock, is_banned=lambda key: False)
-        admin = AdminService(directory, invites, renaming, clock, forget=lambda identity, at: None)
+        admin = AdminService(
+            directory, invites, renaming, clock, forget=lambda person, at: _forget(directory, person)
+        )
         return _carry_out(admin.run(request, "", now=now), store)
     finally:
         store.close()
+
+
+def _forget(directory: Directory, person: Person) -> list[Effect]:
+    """Remove a person. The registry's next run drops their mail."""
+    directory.release(person)
+    return []
 
 
 def _carry_out(effects: list[Effect], store: FileStore) -> AdminAnswer:

@@ -40,6 +40,8 @@ class DropReason(enum.Enum):
     BAD_INVITATION = enum.auto()
     REPEATED_REGISTER_AFTER_LEAVE = enum.auto()
     RENAME_OF_ANOTHER = enum.auto()
+    RELEASE_FROM_OLD_LINK = enum.auto()
+    NAME_BEING_GIVEN_UP = enum.auto()
     # signs of life
     PING_FROM_STRANGER = enum.auto()
     LEAVE_FROM_STRANGER = enum.auto()
@@ -103,6 +105,12 @@ class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class NameGivenUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A person has given up their name."""
+
+    name: str
+
+
 class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
     """A REGISTER was refused."""
 
@@ -147,6 +155,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 Event: TypeAlias = (
     PeerRegistered
     | NameChanged
+    | NameGivenUp
     | RegistrationRefused
     | LinkEnded
     | LinkRenewed
@@ -249,6 +258,13 @@ class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_stored: bool
 
 
+class ReleaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """That a person has given up their name was stored, or not."""
+
+    reference: int
+    is_stored: bool
+
+
 class LettersOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Letters were stored, or not: all that came one after the other and went to the disk together."""
 
@@ -333,6 +349,7 @@ StoreOutcome: TypeAlias = (
     | RoomEntryOutcome
     | TopicOutcome
     | RenameOutcome
+    | ReleaseOutcome
     | DeskStoreOutcome
 )
 Request: TypeAlias = PeerRequest | StoreOutcome

@@ -144,6 +144,10 @@ class Mailboxes:
     def __len__(self) -> int:
         return self._count
 
+    def recipients(self) -> list[bytes]:
+        """Return for whom letters wait."""
+        return list(self._boxes)
+
     def find(self, recipient: bytes) -> Mailbox | None:
         """Return the mailbox of a recipient for whom letters wait."""
         return self._boxes.get(recipient)
@@ -372,6 +376,11 @@ class MailService:
 
     # --- age
 
+    def forget(self, recipient: bytes) -> list[Effect]:
+        """Drop the letters for somebody who has no name any more. Those on their way to the disk go by the next sweep."""
+        box = self._boxes.find(recipient)
+        return [] if box is None else self._drop(recipient, [one.serial for one in box if one.is_stored])
+
     def ask(self, request: AskMail, caller: Caller) -> list[Effect]:
         """Report which of these letters have gone. A sender without a link was not told when they were dropped."""
         box = self._boxes.find(request.recipient)
@@ -382,8 +391,11 @@ class MailService:
         ]
 
     def sweep(self, *, now: float) -> list[Effect]:
-        """Drop the letters that have expired."""
+        """Drop the letters that have expired, and those for people who have no name any more."""
         effects: list[Effect] = []
+        for recipient in self._boxes.recipients():
+            if self._directory.person(recipient) is None:
+                effects += self.forget(recipient)
         for recipient, serials in self._boxes.expired(now=now):
             effects += self._drop(recipient, serials)
         return effects

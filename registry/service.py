@@ -10,9 +10,10 @@ from chatapp.registry.access import AccessLists, AccessPolicy, AccessSettings, O
 from chatapp.registry.admin import AdminService
 from chatapp.registry.desk.desk import Desk
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.directory.directory import Directory
+from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.presence import Liveness, PresenceTracker
 from chatapp.registry.directory.registration import Registration
+from chatapp.registry.directory.releasing import Releasing
 from chatapp.registry.directory.renaming import Renaming, restore_names
 from chatapp.registry.effects import (
     Caller,
@@ -33,6 +34,7 @@ from chatapp.registry.effects import (
     Persist,
     Push,
     Refuse,
+    ReleaseOutcome,
     RenameOutcome,
     Reply,
     Request,
@@ -72,7 +74,7 @@ from chatapp.wire.messages.desk import DeskRequest
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
-from chatapp.wire.messages.registration import Leave, Ping, Probe, RefusalReason, Register, Rename
+from chatapp.wire.messages.registration import Leave, Ping, Probe, RefusalReason, Register, Release, Rename
 from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, FetchGroup, LeaveRoom, ListRooms, SetTopic
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.opening import Randomness
@@ -93,8 +95,10 @@ class LinkLifecycle:
         channel: ChannelRules,
         rooms: Rooms,
         desk: Desk,
+        directory: Directory,
     ) -> None:
         self._connections = connections
+        self._directory = directory
         self._presence = presence
         self._liveness = liveness
         self._mail = mail
@@ -124,6 +128,20 @@ class LinkLifecycle:
             self._mail.reader_left(caller.identity)
             effects += self._rooms.go_away(caller.identity, now=now)
             effects += self._desk.member_left(caller.identity, now=now)
+        return effects
+
+    def forget(self, person: Person, *, now: float) -> list[Effect]:
+        """Remove a person who has no name any more, and who may be online, from the table and from all that they were in."""
+        identity = person.card.identity
+        self._mail.reader_left(identity)
+        effects = [
+            *self._desk.member_left(identity, now=now),
+            *self._mail.forget(identity),
+        ]
+        self._rooms.forget(identity, now=now)
+        self._presence.forget(identity)
+        self._directory.release(person)
+        self._channel.members_changed(now=now)
         return effects
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
@@ -288,14 +306,22 @@ class Service:
         self._registration = Registration(
             self.directory, connections, self._presence, self.channel, self._renaming, self._access, clock
         )
-        self.admin = AdminService(
-            self.directory, self._access.invites, self._renaming, clock, forget=self._forget
-        )
         self.operators = Operators(desk.operators, self.directory)
         self.desk = Desk(desk, self.operators, self.directory, connections, self.liveness, clock)
         self._relay = DatagramRelay(self.directory, connections)
         self._link_lifecycle = LinkLifecycle(
-            connections, self._presence, self.liveness, self._mail, self.channel, self.rooms, self.desk
+            connections,
+            self._presence,
+            self.liveness,
+            self._mail,
+            self.channel,
+            self.rooms,
+            self.desk,
+            self.directory,
+        )
+        self._releasing = Releasing(self.directory, connections, self._renaming, forget=self._forget)
+        self.admin = AdminService(
+            self.directory, self._access.invites, self._renaming, clock, forget=self._forget
         )
         self._ban_enforcer = BanEnforcer(self._access, self.directory, self._presence, self.desk)
         self._silence_reports: Buckets[bytes] = Buckets(
@@ -323,10 +349,9 @@ class Service:
             entries=entries, then=tuple(Resume(request=outcome, to=nobody) for outcome in outcomes)
         )
 
-    def _forget(self, identity: bytes, now: float) -> None:
-        """Remove somebody whose name was released from rooms and the channel."""
-        self.rooms.forget(identity, now=now)
-        self.channel.members_changed(now=now)
+    def _forget(self, person: Person, now: float) -> list[Effect]:
+        """Remove somebody whose name was released."""
+        return self._link_lifecycle.forget(person, now=now)
 
     def start(self) -> list[Effect]:
         """Return what has to be done before the first request is served."""
@@ -342,6 +367,8 @@ class Service:
         if self._access.has_bans and self._access.bans(card.identity, host):
             reason = RefusalReason.BANNED
             return [Refuse(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
+        if card.identity in self._releasing.pending:
+            return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]  # the peer asks again
         if self.desk.is_for_guests(card):
             return self.desk.guests.register(register, caller, now=now)
         return self._registration.register(register, caller, now=now)
@@ -353,6 +380,8 @@ class Service:
         if caller.identity in self.desk.guests:
             banned = self._ban_enforcer.refuse(caller) if self._access.has_bans else []
             return banned or self.desk.serve_guest(request, caller, now=now)
+        if self._releasing.pending and caller.identity in self._releasing.pending:
+            return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
@@ -373,16 +402,12 @@ class Service:
                 )
             case Ping() | Leave() | Attach():
                 return self._handle_presence(request, caller, now)
-            case EnterRoom():
-                return self.rooms.enter(request, caller, now=now)
-            case LeaveRoom():
-                return self.rooms.leave(request, caller, now=now)
-            case ListRooms():
-                return self.rooms.list_rooms(request, caller)
-            case SetTopic():
-                return self.rooms.set_topic(request, caller, now=now)
+            case EnterRoom() | LeaveRoom() | ListRooms() | SetTopic():
+                return self._handle_room(request, caller, now)
             case Rename():
                 return self._renaming.rename(request, caller, now=now)
+            case Release():
+                return self._releasing.release(request, caller)
             case _:
                 return self.desk.serve(cast("DeskRequest", request), caller, now=now)
 
@@ -394,6 +419,21 @@ class Service:
         if isinstance(request, Attach):
             return self._link_lifecycle.attach(caller, now=now)
         return self._presence.ping(request, caller, now=now)
+
+    def _handle_room(
+        self, request: EnterRoom | LeaveRoom | ListRooms | SetTopic, caller: Caller, now: float
+    ) -> list[Effect]:
+        match request:
+            case EnterRoom():
+                return self.rooms.enter(request, caller, now=now)
+            case LeaveRoom():
+                return self.rooms.leave(request, caller, now=now)
+            case ListRooms():
+                return self.rooms.list_rooms(request, caller)
+            case SetTopic():
+                return self.rooms.set_topic(request, caller, now=now)
+            case _:
+                assert_never(request)
 
     def _report_silence(self, report: ReportSilence, caller: Caller, now: float) -> list[Effect]:
         """Handle the report that a member cannot reach another one."""
@@ -416,6 +456,8 @@ class Service:
                 return self._registration.name_settled(outcome, caller, now=now)
             case RenameOutcome():
                 return self._renaming.rename_settled(outcome, caller, now=now)
+            case ReleaseOutcome():
+                return self._releasing.settled(outcome, caller, now=now)
             case RoomEntryOutcome():
                 return self.rooms.entry_settled(outcome, caller, now=now)
             case TopicOutcome():

@@ -14,6 +14,7 @@ from chatapp.registry.effects import (
     LinkEndReason,
     LinkRenewed,
     NameChanged,
+    NameGivenUp,
     NamesSkipped,
     PeerRegistered,
     RegistrationRefused,
@@ -153,6 +154,8 @@ def event_line(event: Event) -> str:
             return f"{event.name or 'a guest'} came in from {event.address}"
         case NameChanged():
             return f"{event.before} is now {event.name}"
+        case NameGivenUp():
+            return f"{event.name} has given up that name"
         case RegistrationRefused():
             return f"{event.name} was turned away from {event.address}: {event.reason.name}"
         case LinkEnded():

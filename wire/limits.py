@@ -79,6 +79,9 @@ NAMES_MAX: Final = 100_000
 """Names bound at one registry; each costs about 1 KiB of memory permanently. Beyond it newcomers are refused with
 `full`."""
 
+RELEASED_TOLD_MAX: Final = 10_000
+"""Names that were given up whose last rows are kept for the peers that hold them, until the registry's next start."""
+
 NAMES_RESERVED_MAX: Final = 4
 """Names reserved for one identity besides its present one. Beyond it the oldest becomes free, so that nobody hoards
 names."""

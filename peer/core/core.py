@@ -28,10 +28,11 @@ from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NameResolver, Table
 from chatapp.peer.core.records import CHANNEL_MARK, Loaded, Record, StoredGroup, StoredStream
-from chatapp.peer.core.registration import PeerRegistration, RegistryMonitor
+from chatapp.peer.core.registration import Departure, PeerRegistration, RegistryMonitor
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession, State
+from chatapp.peer.core.releasing import Releasing
 from chatapp.peer.core.renaming import Renaming
 from chatapp.peer.core.rooms.current import CurrentRoom
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
@@ -308,6 +309,18 @@ class PeerCore:
             policy=self._policy,
             rng=self._rng,
         )
+        self._departure = Departure(
+            outbox=self._outbox, ladder=self._ladder, rooms=self.rooms, transport=self._transport
+        )
+        self.releasing = Releasing(
+            me=self.me,
+            session=self._session,
+            departure=self._departure,
+            registry_status=self._registry_status,
+            outputs=self._out,
+            policy=self._policy,
+            rng=self._rng,
+        )
         self.trust = TrustDecisions(
             me=self.me,
             contacts=self._contacts,
@@ -374,6 +387,7 @@ class PeerCore:
             catch_up=self._catch_up,
             rooms=self.rooms,
             renaming=self.renaming,
+            releasing=self.releasing,
             operator=self.operator,
             clock=self.clock,
         )
@@ -486,15 +500,12 @@ class PeerCore:
 
     def leave(self, *, now: float) -> None:
         """Go offline: tell the registry, and acknowledge nothing more."""
-        self._outbox.stop(now=now)
-        self._ladder.set_reach(RegistryReach.NONE, now=now)
-        self.rooms.stop(now=now)
-        self._transport.stop_hailing()
+        self._departure.stop(now=now)
         self._session.leave(now=now)
         self._follow_up(now)
 
     def people(self) -> tuple[happened.Person, ...]:
-        """Return everybody in the table, by name."""
+        """Return everybody in the table who has a name, by name."""
         people = [
             happened.Person(
                 name=contact.name,
@@ -502,8 +513,11 @@ class PeerCore:
                 since=float(contact.row.since),
                 is_verified=self.trust.is_verified(contact.identity),
                 is_banned=contact.is_banned,
+                host=contact.address.host,
+                port=contact.address.port,
             )
             for contact in self._contacts
+            if not contact.is_released
         ]
         return tuple(sorted(people, key=lambda person: person.name))
 
@@ -615,6 +629,8 @@ class PeerCore:
         self.rooms.handle_timer(now=now)
         if self.renaming.deadline is not None:
             self.renaming.handle_timer(now=now)
+        if self.releasing.deadline is not None:
+            self.releasing.handle_timer(now=now)
         self._follow_up(now)
 
     def _follow_up(self, now: float) -> None:
@@ -632,6 +648,7 @@ class PeerCore:
             self._monitor.next_timer(),
             self.rooms.next_timer(),
             self.renaming.deadline,
+            self.releasing.deadline,
             self._ladder.next_timer(),
             self._streams.next_timer(),
             self._transport.next_timer(),

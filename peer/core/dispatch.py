@@ -18,6 +18,7 @@ from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.registration import RegistryMonitor
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import SEALED_KINDS, RegistrySession
+from chatapp.peer.core.releasing import Releasing
 from chatapp.peer.core.renaming import Renaming
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Groups
@@ -52,7 +53,14 @@ from chatapp.wire.messages.direct import (
 )
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch, MailExpired, MailRefused, MailSaved
-from chatapp.wire.messages.registration import Ping, Pong, RenameAccepted, RenameRefused
+from chatapp.wire.messages.registration import (
+    Ping,
+    Pong,
+    Released,
+    ReleaseRefused,
+    RenameAccepted,
+    RenameRefused,
+)
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     GroupAccepted,
@@ -351,6 +359,7 @@ class NoticeHandler:
         catch_up: CatchUp,
         rooms: Rooms,
         renaming: Renaming,
+        releasing: Releasing,
         operator: Operator,
         clock: WallClock,
     ) -> None:
@@ -368,6 +377,7 @@ class NoticeHandler:
         self._rooms = rooms
         self._outbox = rooms.outbox
         self._renaming = renaming
+        self._releasing = releasing
         self._operator = operator
         self._clock = clock
 
@@ -387,6 +397,7 @@ class NoticeHandler:
         self._groups.revoke()
         self._rooms.link_lost()
         self._renaming.link_lost()
+        self._releasing.link_lost()
         self._backlog.link_lost()
         self._catch_up.give_up()
         self._catch_up.release()
@@ -422,6 +433,8 @@ class NoticeHandler:
                 self._rooms.topic.answered(notice)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)
+            case Released() | ReleaseRefused():
+                self._releasing.answered(notice, now=now)
             case _:
                 self._desk_notice_arrived(notice, now)
 

@@ -200,6 +200,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the user has compared their key."""
     is_banned: bool = False
     """Whether they are banned from the registry."""
+    host: str = ""
+    """The IP address where they were last seen; empty if it is not known."""
+    port: int = 0
+    """Their UDP port there; 0 if it is not known."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True):
@@ -490,6 +494,32 @@ class RenameFailed(msgspec.Struct, frozen=True, kw_only=True):
     """What the operating system said, and of which file; for logs and people, not to be matched."""
 
 
+class NameReleased(msgspec.Struct, frozen=True, kw_only=True):
+    """We have given up our name: we are offline, anybody may take it, and our mail is deleted. Our keys stay."""
+
+    name: str
+
+
+class ReleaseRefusal(enum.Enum):
+    """Why our name is not given up."""
+
+    PENDING = "a change of our name is pending"
+    UNREACHABLE = "there is no link to the registry"
+    UNANSWERED = (
+        "the link broke, or the registry did not answer in time; we register again under the same name"
+    )
+    KEPT_FOR_OPERATOR = "the registry keeps it for an operator"
+    FULL = "too much is asked of the registry for us already"
+    NOT_SERVING = "the registry cannot write to its disk"
+
+
+class ReleaseFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """We keep our name."""
+
+    name: str
+    reason: ReleaseRefusal
+
+
 class SignedOff(msgspec.Struct, frozen=True, kw_only=True):
     """We are offline, and the registry has confirmed it."""
 
@@ -562,6 +592,8 @@ RegistryEvent = (
     | NameUnavailable
     | AdmissionRefused
     | RenameFailed
+    | NameReleased
+    | ReleaseFailed
     | SignedOff
     | LeaveUnanswered
     | ServerLost

@@ -19,6 +19,7 @@ from chatapp.peer.core.registry.connection import ConnectionEvent
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.renaming import Renaming
+from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.peer.core.trace import WallClock
 from chatapp.wire.identity import fingerprint
@@ -96,6 +97,25 @@ class RegistryMonitor:
         if self._seeking_since is None:
             self._seeking_since = now
         return RegistryReach.SEEKING if now < self._seeking_since + SEEKING_SPAN else RegistryReach.LOST
+
+
+class Departure:
+    """What a peer stops when it goes offline by its own wish: nothing is sent or acknowledged any more."""
+
+    def __init__(
+        self, *, outbox: GroupOutbox, ladder: Ladder, rooms: Rooms, transport: PeerTransport
+    ) -> None:
+        self._outbox: Final = outbox
+        self._ladder: Final = ladder
+        self._rooms: Final = rooms
+        self._transport: Final = transport
+
+    def stop(self, *, now: float) -> None:
+        """Stop all of it."""
+        self._outbox.stop(now=now)
+        self._ladder.set_reach(RegistryReach.NONE, now=now)
+        self._rooms.stop(now=now)
+        self._transport.stop_hailing()
 
 
 _WANT_CODE: Final = frozenset({RefusalReason.NOT_INVITED, RefusalReason.KEPT_FOR_OPERATOR})

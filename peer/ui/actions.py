@@ -20,6 +20,7 @@ from chatapp.peer.ui.intents import (
     Empty,
     Examine,
     ExitRoom,
+    GiveUpName,
     GoOffline,
     GoOnline,
     Ignore,
@@ -37,6 +38,7 @@ from chatapp.peer.ui.intents import (
     ShowMembers,
     ShowPeople,
     ShowRooms,
+    ShowTable,
     ShowTopic,
     ShowTrace,
     TrustKey,
@@ -44,6 +46,7 @@ from chatapp.peer.ui.intents import (
     VerifyKey,
 )
 from chatapp.peer.ui.texts import history
+from chatapp.peer.ui.texts.people import table_lines
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import is_same_name
@@ -79,7 +82,7 @@ class Actions:
                 await self._send_message(intent)
             case JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers() | ShowTopic() | ChangeTopic():
                 await self._use_rooms(intent)
-            case GoOffline() | GoOnline() | ChangeName() | ShowPeople():
+            case GoOffline() | GoOnline() | ChangeName() | GiveUpName() | ShowPeople() | ShowTable():
                 await self._change_presence(intent)
             case VerifyKey() | TrustKey() | Ignore() | Unignore():
                 await self._trust(intent)
@@ -185,7 +188,9 @@ class Actions:
             case _:
                 assert_never(intent)
 
-    async def _change_presence(self, intent: GoOffline | GoOnline | ChangeName | ShowPeople) -> None:
+    async def _change_presence(
+        self, intent: GoOffline | GoOnline | ChangeName | GiveUpName | ShowPeople | ShowTable
+    ) -> None:
         peer = self._peer
         match intent:
             case GoOffline():
@@ -198,6 +203,12 @@ class Actions:
                     await peer.ready()
             case ChangeName(new):
                 peer.rename(new)
+            case GiveUpName():
+                await self.drain()
+                peer.release()
+                await peer.released()  # the next line may be `reg`
+            case ShowTable():
+                self._show(table_lines(peer.people()))
             case ShowPeople():
                 self._tell(happened.PeopleListed(people=peer.people()))
             case _:

@@ -45,6 +45,7 @@ from chatapp.peer.ui.intents import (
     Context,
     Examine,
     ExitRoom,
+    GiveUpName,
     GoOffline,
     GoOnline,
     Ignore,
@@ -63,6 +64,7 @@ from chatapp.peer.ui.intents import (
     ShowMembers,
     ShowPeople,
     ShowRooms,
+    ShowTable,
     ShowTrace,
     TrustKey,
     Unignore,
@@ -291,6 +293,13 @@ COMMANDS: Final = (
         to_intent=lambda context: ShowPeople(),
     ),
     Command(
+        spellings=("/table",),
+        shape=NOTHING,
+        summary="show everybody's name, address, port and presence",
+        example=ShowTable(),
+        to_intent=lambda context: ShowTable(),
+    ),
+    Command(
         spellings=("dereg", "/dereg"),
         shape=NAME,
         summary="go offline under your own name; messages wait for you",
@@ -311,6 +320,13 @@ COMMANDS: Final = (
         summary="change your name; key, mail and contacts stay",
         example=ChangeName(peer_name("alicia")),
         to_intent=named(ChangeName),
+    ),
+    Command(
+        spellings=("/release",),
+        shape=NOTHING,
+        summary="give up your name, so that anybody may take it; asks first",
+        example=GiveUpName(),
+        to_intent=lambda context: GiveUpName(),
     ),
     Command(
         spellings=("/verify",),

@@ -87,8 +87,16 @@ class ChangeName(msgspec.Struct, frozen=True):
     new: PeerName
 
 
+class GiveUpName(msgspec.Struct, frozen=True):
+    """Give up the user's own name, so that anybody may take it. The user is asked first."""
+
+
 class ShowPeople(msgspec.Struct, frozen=True):
     """List who is online, and when the others were last seen."""
+
+
+class ShowTable(msgspec.Struct, frozen=True):
+    """Show the table: everybody's name, address and presence."""
 
 
 SERVER: Final = PeerName("server")
@@ -185,7 +193,9 @@ Intent = (
     | GoOffline
     | GoOnline
     | ChangeName
+    | GiveUpName
     | ShowPeople
+    | ShowTable
     | VerifyKey
     | TrustKey
     | Ignore

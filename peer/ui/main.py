@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.keystore import FolderInUse
-from chatapp.peer.starts import Taken, TakenBy, remember, why_taken
+from chatapp.peer.starts import Taken, TakenBy, note_release, remember, why_taken
 from chatapp.peer.ui.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
@@ -92,6 +92,7 @@ class PeerStart:
             completions=completions,
             is_screen=raw is not None,
             note_start=lambda: remember(peer.folder, peer.name, self._server, key=peer.server_key),
+            note_release=lambda: note_release(peer.folder),
             explain_taken=lambda: self._explain(peer.name),
         )
         try:

@@ -172,17 +172,18 @@ class Dialogue:
         return Empty()
 
 
-class SayingCheck:
-    """The question whether a line that looks like a command is to be said in the room."""
+class Confirmation:
+    """A question that is answered with yes, or else with no, before something is done."""
 
-    def __init__(self, text: str, *, room: str, command: str) -> None:
-        """`command`: as it is typed in a room."""
-        self._text = text
-        self.question: Final = answers.saying_question(room, command)
+    def __init__(self, intent: Intent, question: str, *, otherwise: str) -> None:
+        """`intent`: what is done after a yes. `otherwise`: the line to show after any other answer."""
+        self._intent = intent
+        self._otherwise = otherwise
+        self.question: Final = question
         self.is_over = False
 
-    def answer(self, line: str) -> SayInRoom | Mistake:
-        """Take the user's answer. Returns the line to be said, or a line to show."""
+    def answer(self, line: str) -> Intent | Mistake:
+        """Take the user's answer. Returns what is to be done, or a line to show."""
         self.is_over = True
         is_yes = line.strip().lower() in ("y", "yes")
-        return SayInRoom(self._text) if is_yes else Mistake(answers.NOTHING_SENT)
+        return self._intent if is_yes else Mistake(self._otherwise)

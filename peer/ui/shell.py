@@ -21,6 +21,7 @@ from chatapp.peer.ui.intents import (
     AskMessage,
     Context,
     Empty,
+    GiveUpName,
     GoOffline,
     Intent,
     Mistake,
@@ -30,11 +31,21 @@ from chatapp.peer.ui.intents import (
     SayToClient,
     SendDirect,
 )
-from chatapp.peer.ui.parser import Dialogue, SayingCheck
+from chatapp.peer.ui.parser import Confirmation, Dialogue
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import LINE_TOO_LONG, OFFER, not_sent_lines, offer_at_end, query_line
+from chatapp.peer.ui.texts.answers import (
+    LINE_TOO_LONG,
+    NOTHING_SENT,
+    OFFER,
+    name_kept,
+    not_sent_lines,
+    offer_at_end,
+    query_line,
+    release_question,
+    saying_question,
+)
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.people import here_line, typing_note
 from chatapp.wire.address import Address
@@ -199,15 +210,18 @@ class LineFace:
         completions: CompletionIndex | None = None,
         is_screen: bool = False,
         note_start: Callable[[], None] = lambda: None,
+        note_release: Callable[[], None] = lambda: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
         `is_screen`: whether people look at the terminal: the past and who is here are shown at the start, and little is said
         of who comes and goes.
-        `note_start`: called when the registry has let us in, or has given us another name. `explain_taken`: called when our
-        name is taken at the start; returns lines that say whose it is."""
+        `note_start`: called when the registry has let us in, or has given us another name. `note_release`: called when our
+        name was given up. `explain_taken`: called when our name is taken at the
+        start; returns lines that say whose it is."""
         self._peer = peer
         self._note_start = note_start
+        self._note_release = note_release
         self._explain_taken = explain_taken
         self._may_offer_doctor = completions is not None
         """Whether to say, once, how to find out why the server does not answer. In a pipe the lines stay as they are."""
@@ -216,7 +230,7 @@ class LineFace:
         self._is_screen = is_screen
         self._state = SessionState(peer, completions, Folding() if is_screen else None)
         self._actions = Actions(peer, terminal.show, self._tell)
-        self._dialogue: Dialogue | SayingCheck | None = None
+        self._dialogue: Dialogue | Confirmation | None = None
         self._showing = asyncio.Lock()
         self._unshown: list[happened.Event] = []
         """Events that were taken from the peer and not shown yet, oldest first."""
@@ -312,6 +326,8 @@ class LineFace:
                 self._note_start()
             case happened.Renamed(is_me=True):
                 self._note_start()
+            case happened.NameReleased():
+                self._note_release()
             case happened.NoServerAtStart(table_time=None):
                 self._offer_doctor(offer_at_end)
                 self.stop(FAILED)
@@ -417,7 +433,7 @@ class LineFace:
         """Whether a line for the visitor would mean something else if the user served nobody."""
         return not isinstance(parser.parse(line, self._context(is_for_client=False)), Mistake)
 
-    def _answered(self, dialogue: Dialogue | SayingCheck, line: str) -> Intent | Mistake:
+    def _answered(self, dialogue: Dialogue | Confirmation, line: str) -> Intent | Mistake:
         answer = dialogue.answer(line)
         if dialogue.is_over:
             self._dialogue = None
@@ -433,7 +449,8 @@ class LineFace:
             return False
         command = parser.command_meant(text)
         if command is not None:
-            self._dialogue = SayingCheck(text, room=room, command=command)
+            question = saying_question(room, command)
+            self._dialogue = Confirmation(SayInRoom(text), question, otherwise=NOTHING_SENT)
         return command is not None
 
     def _open_query(self, to: str | None) -> None:
@@ -458,6 +475,10 @@ class LineFace:
                 self._terminal.ask(self._dialogue.question)
             case SayInRoom(text) if self._doubts(text, line):
                 self._terminal.ask(self._dialogue.question if self._dialogue is not None else "")
+            case GiveUpName() if not self._was_asked:
+                name = self._peer.name
+                self._dialogue = Confirmation(intent, release_question(name), otherwise=name_kept(name))
+                self._terminal.ask(self._dialogue.question)
             case OpenQuery(to):
                 self._open_query(to)
             case Mistake(why):

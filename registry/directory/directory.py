@@ -17,6 +17,7 @@ from chatapp.wire.codec import encode
 from chatapp.wire.limits import (
     BUCKETS_MAX,
     NAMES_MAX,
+    RELEASED_TOLD_MAX,
     ROW_CHANGES_BURST,
     ROW_CHANGES_PER_NETWORK,
     ROW_CHANGES_PER_NETWORK_BURST,
@@ -219,6 +220,8 @@ class Directory:
         self._untold: dict[bytes, float] = {}
         """Identities whose row has changed without an announcement, and when it is due."""
         self._timers: list[tuple[float, bytes]] = []
+        self._released: dict[bytes, Person] = {}
+        """The last rows of people who have no name any more, for the peers that hold them; the oldest first."""
         self.version = version
 
     def __len__(self) -> int:
@@ -278,6 +281,7 @@ class Directory:
         self.names.bind(card.name, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
         self._people[card.identity] = person
+        self._forget_released(card.identity)
         if self._may_tell(person, now):
             self._tell(person)
         return person
@@ -292,14 +296,24 @@ class Directory:
         return [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
 
     def release(self, person: Person) -> None:
-        """Remove a person, so that the name is free. Peers that have the row keep it; no peer gets it anew, since it
-        would take the first owner of the name for the only one."""
+        """Remove a person, so that the name is free, and announce it at once to the peers that have the row."""
         identity = person.card.identity
         self.names.release(person.name_key, identity)
         del self._people[identity]
         self._online.pop(identity, None)
         self._untold.pop(identity, None)
-        if person.place >= 0:
+        if person.place < 0:
+            return  # nobody was told of this person
+        person.presence, person.is_banned, person.sender_index = Presence.RELEASED, False, 0
+        self._tell(person)
+        self._released[identity] = person
+        if len(self._released) > RELEASED_TOLD_MAX:
+            self._forget_released(next(iter(self._released)))
+
+    def _forget_released(self, identity: bytes) -> None:
+        """Announce the last row of a released name no more."""
+        person = self._released.pop(identity, None)
+        if person is not None:
             self._pages.row_changes(person.version)
             self._changes.blank(person.place)
 

@@ -119,6 +119,10 @@ class Names:
         self._end_reservation(key, identity)
         self._free(key)
 
+    def reserved_for(self, identity: bytes) -> list[str]:
+        """Return the names that are reserved for an identity."""
+        return list(self._reserved.get(identity, ()))
+
     def reserved(self) -> list[tuple[str, bytes]]:
         """Return the reserved names, each with its last owner."""
         return [(key, identity) for identity, mine in self._reserved.items() for key in mine]

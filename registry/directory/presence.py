@@ -161,6 +161,11 @@ class PresenceTracker:
         self._go(person, table.Presence.LOST, now)
         return []
 
+    def forget(self, identity: bytes) -> None:
+        """Forget the lease and the link of somebody who has no name any more."""
+        self._liveness.end(identity)
+        self._connections.detach(self._connections.of(identity))
+
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
         """Note that a link is over. Return whether it was the person's current one."""
         person = self._directory.person(identity)

@@ -85,6 +85,10 @@ class Renaming:
     def _flaw(self, card: Card, key: str) -> RefusalReason | None:
         return RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
 
+    def wait(self, identity: bytes, request: Resume) -> bool:
+        """Queue a request behind the new name that is on its way to the disk. Return False when too many wait."""
+        return self._pending.wait(identity, request)
+
     # --- also for a member who registers under another name
 
     def is_pending(self, identity: bytes) -> bool:

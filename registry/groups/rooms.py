@@ -371,6 +371,9 @@ class Rooms:
                 effects.append(Persist(entries=(self.index.erase(room),)))
             return effects
         room.first_key_stored()
+        if self._directory.person(identity) is None:  # they gave up their name meanwhile
+            self._check_keeper(room)
+            return [Persist(entries=(RoomMemberGone(identity),))]
         self._take_out(identity, now)
         room.add(
             identity,

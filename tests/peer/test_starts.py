@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.keystore import IDENTITY_FILE, folder_of
-from chatapp.peer.starts import FILE, Taken, TakenBy, latest_name, remember, start_of, why_taken
+from chatapp.peer.starts import FILE, Taken, TakenBy, latest_name, note_release, remember, start_of, why_taken
 from chatapp.wire.address import Address
 from chatapp.wire.names import peer_name
 
@@ -33,6 +33,15 @@ def test_the_name_that_was_started_last(tmp_path: Path) -> None:
         remember(folder(tmp_path, name), name, SERVER)
     (tmp_path / "peers" / "carol").mkdir()  # has never been let in
     assert latest_name(tmp_path) == peer_name("alice")
+
+
+def test_a_name_that_was_given_up_and_is_another_s_is_explained(tmp_path: Path) -> None:
+    note_release(folder(tmp_path, "alice"))  # was never let in: there is nothing to note
+    remember(folder(tmp_path, "alice"), "alice", SERVER)
+    note_release(folder(tmp_path, "alice"))
+    assert why_taken(tmp_path, "Alice", others=()) == Taken(name="Alice", by=TakenBy.RELEASED)
+    remember(folder(tmp_path, "alice"), "alice", SERVER)  # taken again since
+    assert why_taken(tmp_path, "alice", others=()).by is TakenBy.SOMEBODY
 
 
 def test_a_name_that_was_changed_is_found_under_the_old_one(tmp_path: Path) -> None:

@@ -181,6 +181,11 @@ class Person(Machine):
             self.turn()
             self.crash()
 
+    def release(self) -> None:
+        """`/release`."""
+        self.core.releasing.request(now=self.network.now)
+        self.turn()
+
     @property
     def room(self) -> str | None:
         """Return the person's room, according to the program."""

@@ -19,6 +19,9 @@ from chatapp.wire.messages.registration import (
     Ping,
     Pong,
     Probe,
+    Release,
+    Released,
+    ReleaseRefused,
     Rename,
     RenameAccepted,
     RenameRefused,
@@ -62,6 +65,7 @@ PeerRequest = (
     | ListRooms
     | SetTopic
     | Rename
+    | Release
     | DeskRequest
     | Ping
     | Leave
@@ -89,6 +93,8 @@ NodeNotice = (
     | TopicRefused
     | RenameAccepted
     | RenameRefused
+    | Released
+    | ReleaseRefused
     | DeskNotice
 )
 """The notices that a registry may send on a link, apart from those that keep the registration alive."""

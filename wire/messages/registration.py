@@ -137,3 +137,22 @@ class RenameRefused(msgspec.Struct, frozen=True, array_like=True, tag=82):
 
     reference: Reference
     reason: RefusalReason
+
+
+class Release(msgspec.Struct, frozen=True, array_like=True, tag=84):
+    """Peer to registry, on its link: I give up my name. Anybody may have it, and my mail is to be deleted."""
+
+    reference: Reference
+
+
+class Released(msgspec.Struct, frozen=True, array_like=True, tag=85):
+    """Registry to peer: you have no name here any more, and that is on disk. The link ends."""
+
+    reference: Reference
+
+
+class ReleaseRefused(msgspec.Struct, frozen=True, array_like=True, tag=86):
+    """Registry to peer: you keep your name."""
+
+    reference: Reference
+    reason: RefusalReason

@@ -43,6 +43,8 @@ class Presence(enum.IntEnum):
     """They vanished: their link broke or their lease ran out."""
     BANNED = 3
     """Banned by the server's owner: nothing they send counts."""
+    RELEASED = 4
+    """They have no name any more: whoever bears it from now on is somebody else, or they themselves anew."""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):

@@ -148,7 +148,9 @@ class PeerTransport:
         if not self._to_hail:
             ours = self._identity.public
             self._to_hail = [
-                one for one in self._contacts if not (one.is_heard or one.is_banned or one.identity == ours)
+                one
+                for one in self._contacts
+                if not (one.is_heard or one.is_banned or one.is_released or one.identity == ours)
             ]
         for contact in self._to_hail[:HAILED_AT_ONCE]:
             with contextlib.suppress(SealError):  # the key is invalid, so there is nobody to hail

@@ -49,6 +49,11 @@ class Contact:
         return self.row.presence is Presence.BANNED
 
     @property
+    def is_released(self) -> bool:
+        """Whether they gave up their name. Their key stays pinned to it, so that whoever takes it is not taken for them."""
+        return self.row.presence is Presence.RELEASED
+
+    @property
     def may_answer(self) -> bool:
         """Whether to try the direct way first."""
         return self.is_expected or self.row.online  # mostly the first says it
@@ -65,6 +70,6 @@ class Contact:
         self.row = row
         if row.is_placed:
             self.address = Address(row.host, row.port)
-        if row.is_placed or self.is_banned:
+        if row.is_placed or self.is_banned or self.is_released:
             self.is_expected = row.online
         return is_restarted

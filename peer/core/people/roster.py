@@ -9,7 +9,7 @@ from chatapp.peer.core.people.contact import Contact
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import is_authentic
 from chatapp.wire.limits import CONTACTS_MAX
-from chatapp.wire.messages.table import Row
+from chatapp.wire.messages.table import Presence, Row
 from chatapp.wire.names import name_key
 
 
@@ -76,6 +76,8 @@ class Contacts:
         own disk, where an earlier run has checked it."""
         card = row.card
         contact = self._by_identity.get(card.identity)
+        if contact is None and row.presence is Presence.RELEASED:
+            return Change.REFUSED  # to pin this key would doubt the next bearer of the name
         if contact is not None:
             if row.version < contact.row.version:
                 return Change.REFUSED

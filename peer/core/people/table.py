@@ -158,7 +158,7 @@ class Table:
             return
         if not row.online:
             self._members.gone(contact.identity)  # told first: they left the room, then the network
-        if row.presence is Presence.AWAY:
+        if row.presence in (Presence.AWAY, Presence.RELEASED):
             self._out.events.append(PersonLeft(name=row.card.name))
         elif row.presence is Presence.LOST:
             self._out.events.append(PersonLost(name=row.card.name))

@@ -198,6 +198,9 @@ class RegistryConnection:
                     self._end_link()
                     self._link.forgive()
                     self._owner.left(is_confirmed=notice is Notice.LEFT)
+                case Notice.RELEASED:
+                    self._end_link()
+                    self._link.forgive()
                 case Notice.WRONG_KEY | Notice.WRONG_CODE:
                     self._replaced(is_code_foreign=notice is Notice.WRONG_CODE, now=now)
         self._requests.extend(

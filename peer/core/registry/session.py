@@ -52,6 +52,7 @@ class Input(enum.Enum):
     LEAVE = "we want to be offline, and were registered before, so the registry may show us online"
     STOP = "we want to be offline, and were never registered"
     LEFT = "the registry confirmed that we left, or was restarted and does not know us"
+    RELEASED = "the registry has forgotten us, as we asked"
 
 
 TRANSITIONS: Final = {
@@ -73,6 +74,7 @@ TRANSITIONS: Final = {
     (State.REGISTERED, Input.SILENCE): State.GREETING,
     (State.REGISTERED, Input.UNANSWERED): State.GREETING,
     (State.REGISTERED, Input.LEAVE): State.LEAVING,
+    (State.REGISTERED, Input.RELEASED): State.OFFLINE,
     (State.PAUSING, Input.PAUSED): State.GREETING,
     (State.PAUSING, Input.LEAVE): State.LEAVING,
     (State.PAUSING, Input.STOP): State.OFFLINE,
@@ -90,6 +92,7 @@ class Notice(enum.Enum):
     LOST = "the registry does not answer"
     LEFT = "we left"
     LEAVE_UNANSWERED = "we left without an answer"
+    RELEASED = "our name is free, and we are not registered any more"
     WRONG_KEY = "the registry is lost, and another with a key of its own answers in its place: `stranger`"
     WRONG_CODE = "`stranger` answers at the first contact, and is not the registry that made our join code"
 
@@ -266,6 +269,10 @@ class RegistrySession:
     def leave(self, *, now: float) -> None:
         """Go offline and tell the registry, even if it did not answer lately: it may be back."""
         self._step(Input.STOP if self.welcome is None else Input.LEAVE, now)
+
+    def released(self, *, now: float) -> None:
+        """Note that the registry has freed our name: it does not know us any more."""
+        self._step(Input.RELEASED, now)
 
     def note_silence(self, *, now: float) -> None:
         """Note that the link broke, and find out at once whether the registry still answers."""
@@ -471,6 +478,8 @@ class RegistrySession:
             self._tell_lost()
         elif occurrence is Input.LEFT:
             self._notices.append(Notice.LEFT)
+        elif occurrence is Input.RELEASED:
+            self._notices.append(Notice.RELEASED)
         elif occurrence is Input.STOP:
             self._notices.append(Notice.LEAVE_UNANSWERED)
 

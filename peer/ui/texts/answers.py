@@ -35,6 +35,18 @@ def saying_question(room: str, command: str) -> str:
     return f"Say this in {name(room)}? y/N (the command is {command}) "
 
 
+def release_question(me: str) -> str:
+    """Ask before the user's name is given up."""
+    return (
+        f"Give up the name {name(me)}? Anybody may take it then, and your mail at the server is deleted. y/N "
+    )
+
+
+def name_kept(me: str) -> str:
+    """Say that the user's name is not given up."""
+    return f"[You are still {name(me)}.]"
+
+
 def query_line(to: str | None, *, room: str | None) -> str:
     """Say for whom bare lines are from now on. `room`: the one that the user is in, which has them before anybody else."""
     if room is not None:
@@ -109,6 +121,8 @@ def taken_line(taken: Taken) -> str:
             parts += [f"UDP port {taken.port}"] if taken.port else []
             which = f" ({', '.join(parts)})" if parts else ""
             return f"[Your own program{which} is running with this name: go on there, or end it first.]"
+        case TakenBy.RELEASED:
+            return f"[You gave up {who}, and somebody else has it now: choose another name.]"
         case TakenBy.KEY_ELSEWHERE:
             return f"[Your key for it is in another folder: start with --data {sanitize(taken.folder)}]"
         case TakenBy.SOMEBODY:

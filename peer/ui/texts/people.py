@@ -13,6 +13,7 @@ from chatapp.peer.core.events import (
     MemberJoined,
     MemberLeft,
     MembersListed,
+    NameReleased,
     NobodyKnown,
     NotInRoom,
     NotTrusted,
@@ -23,6 +24,8 @@ from chatapp.peer.core.events import (
     PersonLost,
     PersonTyping,
     RegistryKey,
+    ReleaseFailed,
+    ReleaseRefusal,
     Renamed,
     RenameFailed,
     RenameRefusal,
@@ -68,7 +71,7 @@ PresenceEvent = (
     | PeopleListed
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
-IdentityEvent = Renamed | RenameFailed | Ignored | NobodyKnown | KeyEvent
+IdentityEvent = Renamed | RenameFailed | NameReleased | ReleaseFailed | Ignored | NobodyKnown | KeyEvent
 
 _NO_ENTRY: Final = {
     RoomEntryRefusal.BAD_NAME: "the server does not accept this name",
@@ -101,6 +104,16 @@ _NO_RENAME: Final = {
     RenameRefusal.OLD_CARD: "the server knows a newer card of yours",
     RenameRefusal.FULL: "the server is full, or you change your name too often",
     RenameRefusal.NOT_SERVING: "the server's disk is full or read-only",
+}
+
+
+_NO_RELEASE: Final = {
+    ReleaseRefusal.PENDING: "a change of your name is under way",
+    ReleaseRefusal.UNREACHABLE: "the server is away",
+    ReleaseRefusal.UNANSWERED: "the server is not responding",
+    ReleaseRefusal.KEPT_FOR_OPERATOR: "the server keeps it for you as an operator of the help desk",
+    ReleaseRefusal.FULL: "too much is asked of the server for you already; try again",
+    ReleaseRefusal.NOT_SERVING: "the server's disk is full or read-only",
 }
 
 
@@ -210,6 +223,13 @@ def identity_lines(event: IdentityEvent) -> list[str]:
             return [f"[You are {name(new)} now.]" if is_me else f"{name(old)} is now {name(new)}"]
         case RenameFailed():
             return [f"[You cannot be called {name(event.name)}: {_no_rename(event)}.]"]
+        case NameReleased(name=who):
+            return [
+                f"[{name(who)} is not your name any more: anybody may take it. Your mail at the server is deleted.]",
+                "[You are offline. Your keys and your history stay here.]",
+            ]
+        case ReleaseFailed(name=who, reason=why):
+            return [f"[You are still {name(who)}: {_NO_RELEASE[why]}.]"]
         case Ignored(name=who, is_ignored=is_ignored):
             shown = (
                 f"no longer see what {name(who)} says" if is_ignored else f"see what {name(who)} says again"
@@ -310,6 +330,35 @@ def _presence(one: Person) -> str:
     if one.is_banned:
         return "banned from this server"
     return "online" if one.online else f"away since {shown_time(one.since)}"
+
+
+def table_lines(people: Sequence[Person]) -> list[str]:
+    """Return the table: a line each with name, IP address, port and presence, under a line that says so."""
+    if not people:
+        return ["[The table has not come from the server yet.]"]
+    rows = [("name", "address", "port", "online")]
+    rows += [
+        (name(one.name), sanitize(one.host) or "-", str(one.port or "-"), "yes" if one.online else "no")
+        for one in people
+    ]
+    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+    return [
+        AnswerLine(
+            "  ".join(
+                text + " " * (width - _cells(text)) for text, width in zip(row, widths, strict=True)
+            ).rstrip()
+        )
+        for row in rows
+    ]
+
+
+def _cells(text: str) -> int:
+    """Return how many cells a text takes on a screen."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth  # deferred: it costs a part of a start, and is rarely needed
+
+    return max(int(wcswidth(text)), 0)
 
 
 def _safety_number(event: SafetyNumber) -> list[str]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.ui.intents import Empty, Mistake, SendDirect
-from chatapp.peer.ui.parser import Dialogue
+from chatapp.peer.ui.intents import Empty, GiveUpName, Mistake, SendDirect
+from chatapp.peer.ui.parser import Confirmation, Dialogue
 from chatapp.wire.names import peer_name
 
 
@@ -40,3 +40,12 @@ def test_broken_input_can_still_be_sent() -> None:
     dialogue = Dialogue()
     dialogue.answer("bob")
     assert dialogue.answer("\ud83dx") == SendDirect(peer_name("bob"), "\ufffdx")
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_yes"), [("y", True), (" YES \n", True), ("", False), ("n", False), ("yes please", False)]
+)
+def test_only_yes_confirms(answer: str, is_yes: bool) -> None:
+    asked = Confirmation(GiveUpName(), "Really? ", otherwise="[No.]")
+    assert asked.answer(answer) == (GiveUpName() if is_yes else Mistake("[No.]"))
+    assert asked.is_over

@@ -43,6 +43,7 @@ from chatapp.peer.core.events import (
     MessageChanged,
     MessageReason,
     MessageState,
+    NameReleased,
     NameUnavailable,
     NoAnswer,
     NobodyKnown,
@@ -62,6 +63,8 @@ from chatapp.peer.core.events import (
     RegistryKeyChanged,
     RegistryMet,
     RegistryRecognized,
+    ReleaseFailed,
+    ReleaseRefusal,
     Renamed,
     RenameFailed,
     RenameRefusal,
@@ -96,6 +99,7 @@ from chatapp.peer.ui.formatting import (
     status_pieces,
 )
 from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.ui.texts.people import table_lines
 from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
@@ -331,6 +335,17 @@ LINES: list[tuple[Event, list[str]]] = [
     (PersonLost(name="bob"), ["bob lost the connection."]),
     (Renamed(old="bob", new="rob", is_me=False), ["bob is now rob"]),
     (Renamed(old="alice", new="alicia", is_me=True), ["[You are alicia now.]"]),
+    (
+        NameReleased(name="alice"),
+        [
+            "[alice is not your name any more: anybody may take it. Your mail at the server is deleted.]",
+            "[You are offline. Your keys and your history stay here.]",
+        ],
+    ),
+    (
+        ReleaseFailed(name="alice", reason=ReleaseRefusal.UNREACHABLE),
+        ["[You are still alice: the server is away.]"],
+    ),
     (
         RenameFailed(name="rob", reason=RenameRefusal.FULL),
         ["[You cannot be called rob: the server is full, or you change your name too often.]"],
@@ -610,3 +625,16 @@ def test_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "XYZ-2")
     time.tzset()
     assert shown_time(NOON) == "2023-11-15 00:13:20"
+
+
+def test_the_table_has_a_line_for_everybody_in_columns() -> None:
+    people = (
+        Person(name="alice", online=True, since=0.0, host="192.0.2.7", port=6000),
+        Person(name="\u592a\u90ce", online=False, since=0.0),
+    )
+    assert table_lines(people) == [
+        "name   address    port  online",
+        "alice  192.0.2.7  6000  yes",
+        "\u592a\u90ce   -          -     no",
+    ]
+    assert table_lines(()) == ["[The table has not come from the server yet.]"]
