@@ -177,7 +177,7 @@ class Node:
 def check(receipt: Receipt) -> None:
     """Check that every message was acknowledged directly: a detour would spoil the figure."""
     if receipt.state is not MessageState.DELIVERED or receipt.through_server:
-        raise RuntimeError(f"message {receipt.number}: {receipt.state.name} {receipt.reason}")
+        raise RuntimeError(f"message {receipt.id}: {receipt.state.name} {receipt.reason}")
 
 
 def tell(answer: object) -> None:

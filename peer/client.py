@@ -35,7 +35,7 @@ from chatapp.peer.feed import EventFeed
 from chatapp.peer.history.query import HistoryView
 from chatapp.peer.keystore import NameHasKeys, folder_of
 from chatapp.peer.node import PeerNode
-from chatapp.peer.receipts import CHANNEL, Receipt
+from chatapp.peer.receipts import Receipt
 from chatapp.wire.address import Address, parse_port
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
@@ -132,11 +132,7 @@ class PeerTrust:
         """Trust the key of this name, if it is still the one whose safety number has these 60 digits. What was on its way
         to the earlier key is sent to this one."""
         node = self._open_node()
-        answer, numbers = node.core.trust.accept(name, digits, now=node.driver.now())
-        if numbers:
-            renumbered = happened.Renumbered(to=answer.name, numbers=numbers)
-            node.receipts.note(renumbered)
-            node.tell([renumbered])
+        answer = node.core.trust.accept(name, digits, now=node.driver.now())
         node.driver.schedule()
         return answer
 
@@ -346,7 +342,7 @@ class Peer:
             begun = node.core.sending.send(to, text, now=now)
         else:
             return self._refuse(to, _WHY_NOT[found])
-        receipt = node.receipts.open(begun.to, begun.number)
+        receipt = node.receipts.open(begun.to, begun.id)
         if node.receipts.is_alone:
             node.driver.hasten()
         else:
@@ -365,9 +361,9 @@ class Peer:
         node = self._open_node()
         if node.commits.is_full:
             return self._refuse("everybody", happened.MessageReason.OWN_DISK)
-        number = node.core.sending.send_all(text, now=node.driver.now())
+        begun = node.core.sending.send_all(text, now=node.driver.now())
         node.driver.schedule()
-        return node.receipts.open(CHANNEL, number)
+        return node.receipts.open(begun.to, begun.id)
 
     async def say(self, text: str) -> Receipt:
         """Send a line to the room where we are; outside any room it is refused. Raises as `send_all`."""
@@ -377,7 +373,7 @@ class Peer:
         begun = node.core.sending.say(text, now=node.driver.now())
         node.driver.schedule()
         if begun is not None:
-            return node.receipts.open(begun.to, begun.number)
+            return node.receipts.open(begun.to, begun.id)
         receipt = Receipt("", 0)
         receipt.settle(happened.MessageState.REFUSED, happened.MessageReason.NOT_IN_ROOM)
         return receipt
@@ -394,7 +390,7 @@ class Peer:
     def _refuse(self, to: str, reason: happened.MessageReason) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(happened.MessageState.REFUSED, reason)
-        refused = happened.MessageChanged(to=to, number=0, state=happened.MessageState.REFUSED, reason=reason)
+        refused = happened.MessageChanged(to=to, id=0, state=happened.MessageState.REFUSED, reason=reason)
         self._open_node().tell([refused])
         return receipt
 

@@ -1,35 +1,34 @@
 """Receipts: what became of each message of ours, for programs that wait for it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.core.events import (
-    Addressed,
-    Event,
-    MessageChanged,
-    MessageReason,
-    MessageState,
-    Renamed,
-    Renumbered,
-)
+from chatapp.peer.core.events import Event, MessageChanged, MessageReason, MessageState
 from chatapp.peer.errors import NotOpen
+from chatapp.wire.messages.rooms import ROOM_SIGN
 
 CHANNEL: Final = ""
 """The recipient of lines to the channel: no name is empty."""
 
+_UNDER_WAY: Final = frozenset({MessageState.UNSETTLED, MessageState.KEPT})
+
 
 class Receipt:
-    """The receipt of one message. `state` is UNSETTLED at first, and may change from KEPT to another one when a way opens;
-    `number` may change once, before the message is sent."""
+    """The receipt of one message. `state` is UNSETTLED at first. It may change from KEPT to another one when a way opens,
+    and from SAVED to DELIVERED or EXPIRED."""
 
-    __slots__ = ("_is_over", "_waiters", "number", "reason", "state", "through_server", "to")
+    __slots__ = ("__weakref__", "_is_over", "_waiters", "id", "reason", "state", "through_server", "to")
 
-    def __init__(self, to: str, number: int) -> None:
+    def __init__(self, to: str, id_: int) -> None:
         self.to: Final = to
-        self.number = number
+        """The recipient's name; empty for the channel; a room's name has its sign."""
+        self.id: Final = id_
+        """The id of the line in our history, on every event about it; 0 for a message that was never begun."""
         self.state = MessageState.UNSETTLED
         self.reason: MessageReason | None = None
+        """Why it is KEPT, REFUSED or EXPIRED, if there is more to say than that the registry is away."""
         self.through_server = False
         """Whether a delivered message went through the registry."""
         self._is_over = False
@@ -39,18 +38,26 @@ class Receipt:
     def __repr__(self) -> str:
         state = self.state.name if self.state is not MessageState.UNSETTLED else "under way"
         reason = "" if self.reason is None else f": {self.reason.value}"
-        return f"<Receipt of {self.number} to {self.to!r}: {state}{reason}>"
+        return f"<Receipt of {self.id} to {self.to!r}: {state}{reason}>"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the state never changes again: DELIVERED, REFUSED or EXPIRED; of a line to a group, SAVED as well."""
+        if self.state is MessageState.SAVED:
+            return self.to == CHANNEL or self.to.startswith(ROOM_SIGN)
+        return self.state not in _UNDER_WAY
 
     async def settled(self) -> MessageState:
-        """Wait for the first state after UNSETTLED."""
+        """Wait for the first state after UNSETTLED, some seconds at most."""
         while self.state is MessageState.UNSETTLED:
             await self._change()
         return self.state
 
     async def final(self) -> MessageState:
-        """Wait for a state after UNSETTLED and KEPT. Raises NotOpen when the peer is closed first: the message goes out at
-        the next start, and this receipt does not learn of it."""
-        while self.state in (MessageState.UNSETTLED, MessageState.KEPT):
+        """Wait for the state that never changes again (`is_final`). For somebody who is away, this takes until they fetch
+        their mail and hear from us again, or until the mail expires after 21 days. Raises NotOpen when the peer is closed
+        first: the message goes its way, and this receipt does not learn of it."""
+        while not self.is_final:
             if self._is_over:
                 raise NotOpen
             await self._change()
@@ -85,65 +92,47 @@ class Receipt:
                     future.set_result(None)
 
 
-_ABOUT_OURS: Final = frozenset({MessageChanged, Addressed, Renamed, Renumbered})
-"""The events that concern a receipt. All others are recognised by one look-up in this set."""
-
-
 class Receipts:
     """All receipts that may still change."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, int], Receipt] = {}
+        self._open: dict[int, Receipt] = {}
+        self._saved: weakref.WeakValueDictionary[int, Receipt] = weakref.WeakValueDictionary()
+        """Receipts of saved messages, which may wait for weeks, as long as somebody holds them."""
         self._is_first = True
         self.is_alone = True
         """Whether the newest message found nothing else under way, and so did the one before it: a program that sends one at
         a time. The first of many that are sent together finds nothing either, but the one before it did."""
 
-    def open(self, to: str, number: int) -> Receipt:
+    def open(self, to: str, id_: int) -> Receipt:
         """Return a receipt for a message that has just been begun."""
         is_first = not self._open
         self.is_alone, self._is_first = is_first and self._is_first, is_first
-        receipt = self._open[(to, number)] = Receipt(to, number)
+        receipt = self._open[id_] = Receipt(to, id_)
         return receipt
-
-    def renumber(self, name: str, numbers: Mapping[int, int], *, to: str | None = None) -> None:
-        """Give messages to one person their new numbers. `numbers`: the new by the old. `to`: the person's new name, if it
-        has changed as well."""
-        moved = {(to or name, new): self._open.pop((name, old), None) for old, new in numbers.items()}
-        for key, receipt in moved.items():
-            if receipt is not None:
-                receipt.number = key[1]
-                self._open[key] = receipt
 
     def note_all(self, events: Iterable[Event]) -> None:
         """Update the receipts that events concern."""
         for event in events:
-            if type(event) in _ABOUT_OURS:
+            if type(event) is MessageChanged:
                 self.note(event)
 
-    def note(self, event: Event) -> None:
-        """Update the receipt that an event concerns, if any."""
-        match event:
-            case MessageChanged(to=to, number=number, state=MessageState.KEPT):
-                if (kept := self._open.get((to, number))) is not None:
-                    kept.settle(MessageState.KEPT)
-            case MessageChanged(to=to, number=number, state=state, reason=reason):
-                if (receipt := self._open.pop((to, number), None)) is not None:
-                    receipt.settle(state, reason, through_server=event.through_server)
-            case Addressed(name=name, to=to, numbers=numbers):
-                self.renumber(name, numbers, to=to)
-            case Renumbered(to=to, numbers=numbers):
-                self.renumber(to, numbers)
-            case Renamed(old=old, new=new):
-                for to, number in [key for key in self._open if key[0] == old]:
-                    self._open[(new, number)] = self._open.pop((to, number))
-            case _:
-                pass
+    def note(self, changed: MessageChanged) -> None:
+        """Update the receipt of a message, if there is one."""
+        id_, state = changed.id, changed.state
+        receipt = self._open.get(id_) or self._saved.pop(id_, None)
+        if receipt is None:
+            return
+        receipt.settle(state, changed.reason, through_server=changed.through_server)
+        if state is not MessageState.KEPT:
+            self._open.pop(id_, None)
+        if not receipt.is_final and state is MessageState.SAVED:
+            self._saved[id_] = receipt
 
     def close(self, *, is_kept: bool) -> None:
         """Close all receipts: the peer is being closed. `is_kept`: what is still under way is on disk and goes out at the
         next start."""
-        for receipt in self._open.values():
+        for receipt in (*self._open.values(), *self._saved.values()):
             if receipt.state is MessageState.UNSETTLED:
                 if is_kept:
                     receipt.settle(MessageState.KEPT)
@@ -151,3 +140,4 @@ class Receipts:
                     receipt.settle(MessageState.REFUSED, MessageReason.ENDED)
             receipt.close()
         self._open.clear()
+        self._saved.clear()

@@ -1,6 +1,8 @@
 """What every part of the core shares: the lists of its outputs, and the status of the registry."""
 
 import enum
+import itertools
+from typing import Final
 
 from chatapp.peer.core.events import Event
 from chatapp.peer.core.records import Record
@@ -10,9 +12,12 @@ from chatapp.wire.messages.link import PeerRequest
 class Outputs:
     """The outputs of one node. Every part appends to the lists; the core drains them after each turn."""
 
-    __slots__ = ("events", "has_numbered", "records", "requests")
+    __slots__ = ("events", "has_numbered", "new_id", "records", "requests")
 
-    def __init__(self) -> None:
+    def __init__(self, last_id: int = 0) -> None:
+        """`last_id`: the highest id of a line in the history."""
+        self.new_id: Final = itertools.count(last_id + 1).__next__
+        """Returns the id of the next line of the history."""
         self.events: list[Event] = []
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []

@@ -77,7 +77,7 @@ class PeerCore:
         """Invalid datagrams and frames, counted by what is wrong with them."""
         self._policy: Final = policy
         self._rng: Final = rng
-        self._out: Final = Outputs()
+        self._out: Final = Outputs(loaded.last_id)
         self._registry_status: Final = RegistryStatus()
         self._traces: Final = DeliveryTraces(self.clock)
         stored = dict(

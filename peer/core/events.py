@@ -346,41 +346,38 @@ class AuthorDoubt(enum.Enum):
     OTHER_KEY = "somebody in the table has the name, with another key"
 
 
-class DirectReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to us. `late`: the Unix time at which it was written, if it came as mail; None if it came directly.
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody said a line to us, to everybody or in our room: what `DirectReceived`, `ChannelReceived` and `RoomReceived`
+    have in common."""
 
-    `doubt`: why the author may not be `sender`; None for somebody in the table."""
-
+    id: int
+    """The id of the line in our history."""
     sender: str
     identity: bytes
+    """The author's key."""
     number: int
+    """The number in the author's stream."""
     text: str
     at: float
+    """When it was written, in Unix seconds by the author's clock."""
     late: float | None
+    """The same for a line that came as mail or from a log; None for one that came directly."""
+
+
+class DirectReceived(Said, frozen=True, kw_only=True):
+    """A message to us alone. `doubt`: why the author may not be `sender`; None for somebody in the table."""
+
     doubt: AuthorDoubt | None = None
 
 
-class ChannelReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the channel. `late`: as in `DirectReceived`, for a line from the log."""
-
-    sender: str
-    identity: bytes
-    number: int
-    text: str
-    at: float
-    late: float | None
+class ChannelReceived(Said, frozen=True, kw_only=True):
+    """A line to everybody, in the channel."""
 
 
-class RoomReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of our room. `late`: as in `DirectReceived`, for a line from the log."""
+class RoomReceived(Said, frozen=True, kw_only=True):
+    """A line in our room."""
 
     room: str
-    sender: str
-    identity: bytes
-    number: int
-    text: str
-    at: float
-    late: float | None
 
 
 Line = DirectReceived | ChannelReceived | RoomReceived
@@ -792,13 +789,15 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True):
 
     to: str
     """The recipient's name; empty for the channel; a room's name has its sign."""
-    number: int
-    """0 when the message was never begun."""
+    id: int
+    """The id of the line in our history; 0 when the message was never begun."""
     state: MessageState
     reason: MessageReason | None = None
     """Why it is KEPT (None: the registry is away), REFUSED or EXPIRED."""
     through_server: bool = False
     """DELIVERED: whether it went through the registry."""
+    was_saved: bool = False
+    """DELIVERED: whether it was SAVED before. Faces say nothing then: they have said that it is saved."""
     text: str = ""
     """EXPIRED: the text of the message."""
 
@@ -812,23 +811,15 @@ class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True):
     """The recipient did not answer, or is away, so the message goes to the registry as mail."""
 
     to: str
-    number: int
+    id: int
+    """As in `MessageChanged`."""
 
 
 class Addressed(msgspec.Struct, frozen=True, kw_only=True):
-    """The name of kept messages is resolved: it belongs to `to`. `numbers`: the messages' new numbers by the old ones."""
+    """The name of kept messages is resolved: it belongs to `to`."""
 
     name: str
     to: str
-    numbers: dict[int, int]
-
-
-class Renumbered(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages of ours that were begun before it was known where their numbers begin have these now: new ones by the old.
-    `to` is empty for the channel; a room's name has its sign."""
-
-    to: str
-    numbers: dict[int, int]
 
 
 class TooLong(msgspec.Struct, frozen=True, kw_only=True):
@@ -846,7 +837,7 @@ class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-SentEvent = MessageChanged | Unacknowledged | Addressed | Renumbered | TooLong | LinesAbandoned
+SentEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandoned
 
 
 class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,13 +86,13 @@ class NotesToSelf:
 
     def write(self, text: str, *, wall: float) -> Message:
         """Write a note. It is delivered when it is stored."""
-        message = self._outgoing.add(text, wall=wall)
+        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id())
         key = self._me.identity.public
         if not self._numbered:
             self._out.records.append(Named(key, self._me.name))
         self._numbered = True
         self._out.records += [
-            OutgoingAdded(key, message.number, message.at_ms, text),
+            OutgoingAdded(key, message.number, message.at_ms, text, message.id),
             OutgoingChanged(key, message.number, MessageState.DELIVERED, message.at_ms),
         ]
         self.written.append(message)
@@ -106,7 +106,13 @@ class NotesToSelf:
             self._outgoing.settle(message, MessageState.DELIVERED)
             self._out.events += [
                 DirectReceived(
-                    sender=name, identity=key, number=message.number, text=message.text, at=at, late=None
+                    id=message.id,
+                    sender=name,
+                    identity=key,
+                    number=message.number,
+                    text=message.text,
+                    at=at,
+                    late=None,
                 ),
-                MessageChanged(to=name, number=message.number, state=MessageState.DELIVERED),
+                MessageChanged(to=name, id=message.id, state=MessageState.DELIVERED),
             ]

@@ -32,7 +32,7 @@ RISES_A_RECORD: Final = 32
 """The floor is stored once in so many rises. A floor on disk that lags costs nothing: the numbers above it are stored
 one by one."""
 
-Texts = dict[int, tuple[int, str, bool]]
+Texts = dict[int, tuple[int, str, bool, int]]
 
 
 @dataclass(slots=True, eq=False)
@@ -68,12 +68,13 @@ class Stream:
         text = self.texts.pop(number, None)
         if text is None:
             return None
-        at_ms, words, is_late = text
+        at_ms, words, is_late, id_ = text
         self.size -= len(words)
         name, identity, at = self.contact.row.card.name, self.contact.identity, at_ms / 1_000
         late = at if is_late else None
         if self.group is None:
             return DirectReceived(
+                id=id_,
                 sender=name,
                 identity=identity,
                 number=number,
@@ -84,9 +85,10 @@ class Stream:
             )
         if not self.group.room:
             return ChannelReceived(
-                sender=name, identity=identity, number=number, text=words, at=at, late=late
+                id=id_, sender=name, identity=identity, number=number, text=words, at=at, late=late
             )
         return RoomReceived(
+            id=id_,
             room=self.group.room,
             sender=name,
             identity=identity,
@@ -129,7 +131,7 @@ def restored(
         highest=stored.shown,
         shown=stored.shown,
         behind={one.number for one in stored.unshown if one.behind},
-        size=sum(len(text) for _, text, _ in texts.values()),
+        size=sum(len(text) for _, text, _, _ in texts.values()),
     )
 
 
@@ -185,12 +187,13 @@ class Streams:
     def _keep(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
         """Keep the text of a new message until it is shown, and have it stored."""
         if number not in stream.texts:
-            stream.texts[number] = (at_ms, text, late)
+            id_ = self._out.new_id()
+            stream.texts[number] = (at_ms, text, late, id_)
             stream.size += len(text)
             is_behind = number < stream.highest
             if is_behind:
                 stream.behind.add(number)
-            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind))
+            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind, id_))
 
     def take_silently(self, stream: Stream, number: int) -> bool:
         """Take a number of a direct stream that has nothing to show there, as it carries a group's line. Return False for

@@ -24,12 +24,13 @@ DEAD: Final = frozenset({MessageState.REFUSED, MessageState.EXPIRED})
 
 
 class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """A message of ours was begun."""
+    """A message of ours was begun. `id`: of the line in our history; None for the one after the highest."""
 
     stream: bytes
     number: int
     at_ms: int
     text: str
+    id: int | None = None
 
 
 class OutgoingChanged(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -53,7 +54,7 @@ class OutgoingMoved(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=Fals
 
 class IncomingAdded(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """A message to us, which is acknowledged when this is stored. `late`: it came as mail or from a log. `behind`: a later
-    one of its stream is shown before it, so the `Shown` of that one does not cover it."""
+    one of its stream is shown before it, so the `Shown` of that one does not cover it. `id`: as in `OutgoingAdded`."""
 
     stream: bytes
     number: int
@@ -61,6 +62,7 @@ class IncomingAdded(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=Fals
     text: str
     late: bool
     behind: bool = False
+    id: int | None = None
 
 
 class Overtaken(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
@@ -237,6 +239,7 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
     text: str
     state: MessageState
     trace: Stored = None
+    id: int = 0
 
 
 class StoredIncoming(msgspec.Struct, frozen=True):
@@ -246,6 +249,7 @@ class StoredIncoming(msgspec.Struct, frozen=True):
     at_ms: int
     text: str
     behind: bool = False
+    id: int = 0
 
 
 class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,6 +307,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Authors outside the table of letters that were not shown, with the names that they have or claim."""
     replaced: tuple[Row, ...] = ()
     """Last rows of keys that were replaced by others while mail was saved for them."""
+    last_id: int = 0
+    """The highest id that a line of the history ever had, as far as is known."""
 
 
 CHANNEL_MARK: Final = b"#"

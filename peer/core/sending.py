@@ -24,9 +24,11 @@ from chatapp.wire.names import is_same_name, peer_name
 
 
 class SentMessage(NamedTuple):
-    """A message of ours: the recipient's name as its owner writes it, and the number in our stream to the recipient."""
+    """A message of ours: the recipient's name as its owner writes it, the id in our history, and the number in our stream
+    to the recipient."""
 
     to: str
+    id: int
     number: int
 
 
@@ -97,7 +99,8 @@ class Sending:
         check_length(text)
         wall = now + self._clock.offset
         if is_same_name(to, self._me.name):
-            return SentMessage(self._me.name, self._notes.write(text, wall=wall).number)
+            note = self._notes.write(text, wall=wall)
+            return SentMessage(self._me.name, note.id, note.number)
         contact = self._contacts.by_name(to)
         if contact is None or (self._contacts.blocked and self._contacts.is_blocked(to)):
             raise KeyError(to)
@@ -105,7 +108,7 @@ class Sending:
             self._session.search(now=now)
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
         message = self._ladder.begin(contact, conversation, text, wall=wall, now=now)
-        return SentMessage(contact.name, message.number)
+        return SentMessage(contact.name, message.id, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the name. Raises TextTooLong,
@@ -116,12 +119,13 @@ class Sending:
         assert self._session.pinned is not None
         wall = now + self._clock.offset
         message = self._unresolved.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
-        return SentMessage(peer_name(to), message.number)
+        return SentMessage(peer_name(to), message.id, message.number)
 
-    def send_all(self, text: str, *, now: float) -> int:
-        """Begin a line for the channel and return its number. Raises TextTooLong, UnicodeEncodeError."""
+    def send_all(self, text: str, *, now: float) -> SentMessage:
+        """Begin a line for the channel; its recipient's name is empty. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
-        return self._outbox.say(self._groups.channel, text, now=now).number
+        line = self._outbox.say(self._groups.channel, text, now=now)
+        return SentMessage("", line.id, line.number)
 
     def say(self, text: str, *, now: float) -> SentMessage | None:
         """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none. Raises TextTooLong,
@@ -131,7 +135,8 @@ class Sending:
         if room is None:
             self._out.events.append(NotInRoom())
             return None
-        return SentMessage(room.name, self._outbox.say(room, text, now=now).number)
+        line = self._outbox.say(room, text, now=now)
+        return SentMessage(room.name, line.id, line.number)
 
     def say_on_duty(self, text: str, target: VisitTarget, *, now: float) -> None:
         """Send a line to a visitor whom we serve at the help desk. Raises TextTooLong, UnicodeEncodeError."""

@@ -111,21 +111,22 @@ class TrustDecisions:
 
     def accept(
         self, name: str, digits: str | None, *, now: float
-    ) -> tuple[happened.Trusted | happened.NotTrusted | happened.NobodyKnown, dict[int, int]]:
+    ) -> happened.Trusted | happened.NotTrusted | happened.NobodyKnown:
         """Trust the key with these digits for a name, if the registry shows it now. Pending messages to the old key,
-        except saved mail, go to the new one. Also return their new numbers by the old ones."""
+        except saved mail, go to the new one."""
         row, is_changed = self._in_question(name)
         contact = self._contacts.by_name(name)
         if row is None or contact is None:
-            return happened.NobodyKnown(name=name), {}
+            return happened.NobodyKnown(name=name)
         typed = None if digits is None else re.sub(r"[\s-]", "", digits)
         doubt = self._doubt(name_key(name), typed, self._digits_of(row.card.identity))
         if doubt is not None:
-            return happened.NotTrusted(name=row.card.name, why=doubt), {}
-        numbers = self._replace(contact, row, now) if is_changed else {}
+            return happened.NotTrusted(name=row.card.name, why=doubt)
+        if is_changed:
+            self._replace(contact, row, now)
         self._verified.add(row.card.identity)
         self._out.records.append(PersonVerified(row.card.identity))
-        return happened.Trusted(name=row.card.name, is_new=is_changed), numbers
+        return happened.Trusted(name=row.card.name, is_new=is_changed)
 
     # --- the registry
 
@@ -182,7 +183,7 @@ class TrustDecisions:
         self._out.records.append(IgnoreChanged(contact.identity, is_ignored))
         return happened.Ignored(name=contact.name, is_ignored=is_ignored)
 
-    def _replace(self, old: Contact, row: Row, now: float) -> dict[int, int]:
+    def _replace(self, old: Contact, row: Row, now: float) -> None:
         key = name_key(row.card.name)
         self._verified.discard(old.identity)
         self._contacts.let_go(old)
@@ -190,7 +191,7 @@ class TrustDecisions:
         self._contacts.take_row(row)
         new = self._contacts.by_identity(row.card.identity)
         if new is None:
-            return {}
+            return
         self._out.records += [
             NameCleared(key, replaced=old.identity),
             RowsSaved(rows=(row,), version=self._table.version, at=self._table.saved_at),
@@ -199,7 +200,7 @@ class TrustDecisions:
         self._transport.let_go(old)
         self._direct_receiver.adopt(new, now=now)
         conversation = self._direct_receiver.conversation(new)
-        return self._ladder.redirect(old, new, conversation, wall=now + self._clock.offset, now=now)
+        self._ladder.redirect(old, new, conversation, wall=now + self._clock.offset, now=now)
 
     def _doubt(self, key: str, typed: str | None, digits: str) -> happened.Doubt | None:
         """Return why these digits are not those of the key shown now; None when they are."""

@@ -54,11 +54,10 @@ from chatapp.wire.codec import encode
 _log = logging.getLogger("chatapp.peer")
 
 _ADD: Final = (
-    "INSERT {} INTO lines (stream, number, at_ms, text, state, is_late, is_overtaken, trace) "
-    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    "INSERT INTO lines (id, stream, number, at_ms, text, state, is_late, is_overtaken, trace) "
+    "VALUES (?10, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
 )
-_ADD_OURS: Final = _ADD.format("")
-_ADD_THEIRS: Final = _ADD.format("OR IGNORE")
+_ADD_THEIRS: Final = f"{_ADD} ON CONFLICT (stream, number) DO NOTHING"
 _CHANGE: Final = (
     "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 )
@@ -309,7 +308,7 @@ class _Pending:
         """Write what was taken, with few statements."""
         many = self._db.executemany
         for is_ours, lines in groupby(self._lines, itemgetter(0)):
-            many(_ADD_OURS if is_ours else _ADD_THEIRS, lines)
+            many(_ADD if is_ours else _ADD_THEIRS, lines)
         if self._changes:
             many(_CHANGE, self._spans())
         for statement, numbers in ((_SHOWN, self._shown), (_FLOOR, self._floors), (_USED, self._used)):
@@ -345,6 +344,7 @@ class _Pending:
                 added.late,
                 added.behind,
                 None,
+                added.id,
             ]
         )
 
@@ -352,7 +352,17 @@ class _Pending:
         key = (self._ours[added.stream], added.number)
         if key in self._changes or key in self._added:
             self.write()
-        row: list[object] = [True, *key, added.at_ms, added.text, MessageState.UNSETTLED, None, None, None]
+        row: list[object] = [
+            True,
+            *key,
+            added.at_ms,
+            added.text,
+            MessageState.UNSETTLED,
+            None,
+            None,
+            None,
+            added.id,
+        ]
         self._lines.append(row)
         self._added[key] = row
 

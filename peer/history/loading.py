@@ -32,6 +32,9 @@ from chatapp.wire.messages.table import Row
 _FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
 _DEAD: Final = ",".join(str(int(state)) for state in sorted(DEAD))
 
+_LAST_ID: Final = f"SELECT max(({schema.NEWEST_LINE}), lines) FROM progress"
+"""Ids of lines that are lost are not given again: `lines` counts them too."""
+
 Found = TypeVar("Found")
 
 _decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
@@ -69,6 +72,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         former_names=dict(
             db.execute("SELECT identity, name_key FROM former_names WHERE registry = ?", (registry,))
         ),
+        last_id=msgspec.convert(db.execute(_LAST_ID).fetchone()[0], Number),
         replaced=tuple(
             row
             for row in dropped
@@ -169,9 +173,9 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     ):
         highest, provisional = db.execute(_HIGHEST, (id_, PROVISIONAL)).fetchone()
         outgoing = tuple(
-            StoredOutgoing(number, at_ms, text, MessageState(state), trace)
-            for number, at_ms, text, state, trace in db.execute(
-                "SELECT number, at_ms, text, state, trace FROM lines WHERE stream = ? AND number >= ? "
+            StoredOutgoing(number, at_ms, text, MessageState(state), trace, id_)
+            for number, at_ms, text, state, trace, id_ in db.execute(
+                "SELECT number, at_ms, text, state, trace, id FROM lines WHERE stream = ? AND number >= ? "
                 f"AND state NOT IN ({_FINAL}) ORDER BY number",
                 (id_, settled),
             )
@@ -189,11 +193,13 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
 
 def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredIncoming, ...]:
     rows = db.execute(
-        "SELECT number, at_ms, text, is_overtaken FROM lines WHERE stream = ?1 AND number > ?2 UNION "
-        "SELECT number, at_ms, text, is_overtaken FROM lines WHERE stream = ?1 AND is_overtaken = 1 ORDER BY number",
+        "SELECT number, at_ms, text, is_overtaken, id FROM lines WHERE stream = ?1 AND number > ?2 UNION "
+        "SELECT number, at_ms, text, is_overtaken, id FROM lines WHERE stream = ?1 AND is_overtaken = 1 ORDER BY number",
         (stream, shown),
     )
-    return tuple(StoredIncoming(number, at_ms, text, bool(behind)) for number, at_ms, text, behind in rows)
+    return tuple(
+        StoredIncoming(number, at_ms, text, bool(behind), id_) for number, at_ms, text, behind, id_ in rows
+    )
 
 
 def _gaps(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:

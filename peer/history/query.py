@@ -4,7 +4,6 @@
 """
 
 import enum
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
@@ -16,6 +15,7 @@ from chatapp.peer.core.records import FINAL, KEY_SIZE, parties_of
 from chatapp.peer.core.trace import Raw, Stored, TraceStep, readable, unpacked
 from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.search import SearchIndex, query
+from chatapp.wire.messages.direct import LAST_NUMBER
 
 _LINE: Final = (
     "SELECT lines.id, key, ours, number, at_ms, state, text, trace "
@@ -24,7 +24,6 @@ _LINE: Final = (
 _NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
 _IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
 _IS_SHOWN: Final = "(ours OR number <= shown AND coalesce(is_overtaken, 0) = 0)"
-_ID: Final = re.compile(r"#?([0-9]{1,18})")
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
@@ -96,10 +95,9 @@ class MessageQueries:
             (wanted, max(limit, 0)),
         )
 
-    def by_id(self, which: str) -> StoredLine | None:
-        """Return the line whose id was typed, with or without a # before it."""
-        typed = _ID.fullmatch(which.strip())
-        return None if typed is None else self._one(f"{_LINE} WHERE lines.id = ?", (int(typed[1]),))
+    def by_id(self, id_: int) -> StoredLine | None:
+        """Return the line with this id."""
+        return self._one(f"{_LINE} WHERE lines.id = ?", (id_,)) if 0 < id_ <= LAST_NUMBER else None
 
     def last_own(self) -> StoredLine | None:
         """Return our own newest line."""
@@ -163,8 +161,8 @@ class LineKind(enum.Enum):
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of our history, said by us (`outgoing`) or to us."""
 
-    id: str
-    """A running number of this history, never given twice."""
+    id: int
+    """A running number of this history, never given twice: the id of the line's receipt, and of every event about it."""
     at: float
     """When the line was written, in Unix seconds by its author's clock."""
     kind: LineKind
@@ -223,10 +221,10 @@ class HistoryView:
         self._flush()
         return [shown(line, self._me()) for line in self._lines.search(words, limit)]
 
-    def why(self, which: str) -> DeliveryTrace | None:
-        """Return how a line was delivered; None if there is no such line. `which`: its id, or "last" for our newest line."""
+    def why(self, id_: int | None) -> DeliveryTrace | None:
+        """Return how the line with this id was delivered; None: our own newest line. None if there is no such line."""
         self._flush()
-        line = self._lines.last_own() if which == "last" else self._lines.by_id(which)
+        line = self._lines.last_own() if id_ is None else self._lines.by_id(id_)
         if line is None:
             return None
         steps = unpacked(line.trace, line.at_ms)
@@ -240,7 +238,7 @@ def shown(line: StoredLine, me: str) -> HistoryLine:
     kind = LineKind.ROOM if line.room else LineKind.CHANNEL if line.room is not None else LineKind.DIRECT
     other = line.name or SOMEBODY
     return HistoryLine(
-        id=str(line.id),
+        id=line.id,
         at=line.at_ms / 1_000,
         kind=kind,
         sender=me if line.outgoing else other,

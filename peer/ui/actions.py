@@ -59,6 +59,10 @@ FAREWELL_WITHIN: Final = 0.5
 """Seconds to wait for acknowledgements before leaving. On a good network they take a few milliseconds."""
 
 
+ID_LENGTH_MAX: Final = 18
+"""Digits of the longest id."""
+
+
 class Actions:
     """The actions of one user on one peer."""
 
@@ -236,10 +240,18 @@ class Actions:
         past = self._peer.history
         match intent:
             case ShowTrace(which):
-                self._show(history.trace_lines(past.why(which)))
+                self._show(history.trace_lines(past.why(_id_typed(which))))
             case ShowHistory(count):
                 self._show(history.history_lines(past.latest(count)) or [history.NOTHING_YET])
             case SearchHistory(words):
                 self._show(history.history_lines(past.search(words)) or [history.NOTHING_FOUND])
             case _:
                 assert_never(intent)
+
+
+def _id_typed(which: str) -> int | None:
+    """Return the id of a line as it was typed, with or without a # before it; None for `last`, 0 for what is no id."""
+    if which == "last":
+        return None
+    digits = which.strip().removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= ID_LENGTH_MAX else 0

@@ -123,7 +123,7 @@ def _about(receipt: Receipt, events: Sequence[happened.Event]) -> list[happened.
     return [
         event
         for event in events
-        if getattr(event, "to", None) == receipt.to and getattr(event, "number", None) == receipt.number
+        if isinstance(event, happened.MessageChanged | happened.Unacknowledged) and event.id == receipt.id
     ]
 
 
@@ -132,14 +132,14 @@ def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, 
     if as_json:
         _print_json(
             to=receipt.to,
-            number=receipt.number,
+            id=receipt.id,
             outcome=outcome,
             through_server=receipt.through_server,
             seconds=round(seconds, 3),
             reason="" if receipt.reason is None else receipt.reason.name.lower(),
         )
     else:
-        kept = happened.MessageChanged(to=receipt.to, number=receipt.number, state=MessageState.KEPT)
+        kept = happened.MessageChanged(to=receipt.to, id=receipt.id, state=MessageState.KEPT)
         lines = _lines(events) or lines_of(kept)
         print(*lines, sep="\n", flush=True)
     return status
@@ -149,7 +149,7 @@ def _failed(to: str, *lines: str, as_json: bool) -> int:
     """Report that nothing was sent."""
     if as_json:
         reason = " ".join(line.removeprefix("[").removesuffix("]") for line in lines)
-        _print_json(to=to, number=0, outcome="refused", through_server=False, seconds=0.0, reason=reason)
+        _print_json(to=to, id=0, outcome="refused", through_server=False, seconds=0.0, reason=reason)
     else:
         for line in lines:
             print(line, file=sys.stdout if line.startswith("[") else sys.stderr, flush=True)

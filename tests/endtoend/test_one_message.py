@@ -83,7 +83,7 @@ async def test_as_json_from_standard_input(stage: Stage) -> None:
     (line,) = script.shown()
     receipt = json.loads(line)
     assert receipt.pop("seconds") >= 0.0
-    assert receipt.pop("number") > 0
+    assert receipt.pop("id") > 0
     assert receipt == {"to": "bob", "outcome": "delivered", "through_server": False, "reason": ""}
 
 

@@ -483,3 +483,52 @@ async def test_leaving_and_coming_back(village: Village) -> None:
         alice.come_back()
         (line,) = (await next_of(alice, happened.MailReturned)).lines
         assert line.text == "hi"
+
+
+# --- one id for a line
+
+
+async def test_the_id_of_a_line_is_on_its_receipt_its_events_and_in_the_history_over_restarts(
+    village: Village,
+) -> None:
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        first = await alice.send("bob", "hi")
+        assert await outcome_of(first) is MessageState.DELIVERED
+        assert (await next_of(alice, happened.MessageChanged)).id == first.id
+        heard = await next_of(bob, happened.DirectReceived)
+        assert [line.id for line in bob.history.latest(9)] == [heard.id]
+    async with village.peer("alice") as alice:
+        saved = await alice.send("bob", "are you there?")
+        assert await outcome_of(saved) is MessageState.SAVED
+        everybody = await alice.send_all("hello")
+        assert await outcome_of(everybody) is MessageState.SAVED
+        assert [line.id for line in alice.history.latest(9)] == [first.id, saved.id, everybody.id]
+        assert first.id < saved.id < everybody.id
+    async with village.peer("alice") as alice, village.peer("bob"):
+        await alice._open_node().until(lambda core: all(person.online for person in core.people()))
+        newer = await alice.send("bob", "and now?")
+        assert await outcome_of(newer) is MessageState.DELIVERED
+        told = await next_of(alice, happened.MessageChanged)
+        assert (told.id, told.state, told.was_saved) == (saved.id, MessageState.DELIVERED, True)
+
+
+async def test_a_message_that_was_never_begun_has_no_id(village: Village) -> None:
+    async with village.peer("alice") as alice:
+        refused = await alice.send("nobody", "hi")
+        assert await outcome_of(refused) is MessageState.REFUSED
+        assert refused.id == (await next_of(alice, happened.MessageChanged)).id == 0
+
+
+async def test_the_final_outcome_of_a_saved_message_is_waited_for(village: Village) -> None:
+    async with village.peer("bob"):
+        pass
+    async with village.peer("alice") as alice:
+        receipt = await alice.send("bob", "hi")
+        assert await outcome_of(receipt) is MessageState.SAVED
+        final = asyncio.ensure_future(receipt.final())
+        async with village.peer("bob") as bob:
+            await next_of(bob, happened.MailReturned)
+            await alice._open_node().until(lambda core: all(person.online for person in core.people()))
+            assert not final.done()  # fetched; nothing tells us before we speak again
+            await outcome_of(await alice.send("bob", "hello again"))
+            assert await asyncio.wait_for(final, WITHIN) is MessageState.DELIVERED

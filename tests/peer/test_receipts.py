@@ -1,6 +1,7 @@
 """The states of a receipt after each event, and at the end of the program."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -10,23 +11,21 @@ from chatapp.peer.errors import NotOpen
 from chatapp.peer.receipts import CHANNEL, Receipts
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
-FATES: list[tuple[happened.Event, MessageState]] = [
+FATES: list[tuple[happened.MessageChanged, MessageState]] = [
     (
-        happened.MessageChanged(to="bob", number=5, state=happened.MessageState.DELIVERED),
+        happened.MessageChanged(to="bob", id=5, state=happened.MessageState.DELIVERED),
         MessageState.DELIVERED,
     ),
     (
-        happened.MessageChanged(
-            to="bob", number=5, state=happened.MessageState.DELIVERED, through_server=True
-        ),
+        happened.MessageChanged(to="bob", id=5, state=happened.MessageState.DELIVERED, through_server=True),
         MessageState.DELIVERED,
     ),
-    (happened.MessageChanged(to="bob", number=5, state=happened.MessageState.SAVED), MessageState.SAVED),
-    (happened.MessageChanged(to="bob", number=5, state=happened.MessageState.KEPT), MessageState.KEPT),
+    (happened.MessageChanged(to="bob", id=5, state=happened.MessageState.SAVED), MessageState.SAVED),
+    (happened.MessageChanged(to="bob", id=5, state=happened.MessageState.KEPT), MessageState.KEPT),
     (
         happened.MessageChanged(
             to="bob",
-            number=5,
+            id=5,
             state=happened.MessageState.REFUSED,
             reason=happened.MessageReason.NAME_UNKNOWN,
         ),
@@ -37,13 +36,13 @@ FATES: list[tuple[happened.Event, MessageState]] = [
 
 @pytest.mark.parametrize(("event", "outcome"), FATES)
 async def test_an_event_settles_the_receipt_that_it_is_about(
-    event: happened.Event, outcome: MessageState
+    event: happened.MessageChanged, outcome: MessageState
 ) -> None:
     receipts = Receipts()
-    mine, other, elsewhere = receipts.open("bob", 5), receipts.open("bob", 6), receipts.open("carol", 5)
+    mine, other = receipts.open("bob", 5), receipts.open("bob", 6)
     receipts.note(event)
     assert await mine.settled() is outcome
-    assert other.state is elsewhere.state is MessageState.UNSETTLED
+    assert other.state is MessageState.UNSETTLED
 
 
 async def test_who_waits_is_woken() -> None:
@@ -52,7 +51,7 @@ async def test_who_waits_is_woken() -> None:
     waiting = [asyncio.ensure_future(receipt.settled()) for _ in range(2)]
     await asyncio.sleep(0)
     waiting[0].cancel()  # does not take the answer from the other
-    receipts.note(happened.MessageChanged(to="bob", number=5, state=happened.MessageState.SAVED))
+    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.SAVED))
     assert await waiting[1] is MessageState.SAVED
 
 
@@ -65,9 +64,7 @@ def test_a_message_is_alone_when_the_one_before_it_was() -> None:
 
     def settle(*numbers: int) -> None:
         for number in numbers:
-            receipts.note(
-                happened.MessageChanged(to="bob", number=number, state=happened.MessageState.DELIVERED)
-            )
+            receipts.note(happened.MessageChanged(to="bob", id=number, state=happened.MessageState.DELIVERED))
 
     assert send(1)
     settle(1)
@@ -86,7 +83,7 @@ async def test_the_reason_of_a_refusal_is_kept() -> None:
     receipts.note(
         happened.MessageChanged(
             to="bob",
-            number=5,
+            id=5,
             state=happened.MessageState.REFUSED,
             reason=happened.MessageReason.NAME_UNKNOWN,
         )
@@ -99,7 +96,7 @@ async def test_a_line_that_the_registry_cannot_store_is_refused(target: str) -> 
     receipts, reason = Receipts(), happened.MessageReason.DISK_FULL
     receipt = receipts.open(target, 5)
     receipts.note(
-        happened.MessageChanged(to=target, number=5, state=happened.MessageState.REFUSED, reason=reason)
+        happened.MessageChanged(to=target, id=5, state=happened.MessageState.REFUSED, reason=reason)
     )
     assert (await receipt.settled(), receipt.reason) == (MessageState.REFUSED, reason)
 
@@ -107,40 +104,40 @@ async def test_a_line_that_the_registry_cannot_store_is_refused(target: str) -> 
 async def test_kept_may_still_become_delivered() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
-    receipts.note(happened.MessageChanged(to="bob", number=5, state=happened.MessageState.KEPT))
-    receipts.note(happened.MessageChanged(to="bob", number=5, state=happened.MessageState.DELIVERED))
+    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.KEPT))
+    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.DELIVERED))
     assert receipt.state is MessageState.DELIVERED
 
 
 @pytest.mark.parametrize(
     ("event", "outcome"),
     [
-        (happened.MessageChanged(to="", number=5, state=happened.MessageState.SAVED), MessageState.SAVED),
-        (happened.MessageChanged(to="", number=5, state=happened.MessageState.KEPT), MessageState.KEPT),
+        (happened.MessageChanged(to="", id=5, state=happened.MessageState.SAVED), MessageState.SAVED),
+        (happened.MessageChanged(to="", id=5, state=happened.MessageState.KEPT), MessageState.KEPT),
     ],
 )
 async def test_lines_of_the_channel_have_receipts_of_their_own(
-    event: happened.Event, outcome: MessageState
+    event: happened.MessageChanged, outcome: MessageState
 ) -> None:
     receipts = Receipts()
-    line, message = receipts.open(CHANNEL, 5), receipts.open("bob", 5)
+    line = receipts.open(CHANNEL, 5)
     receipts.note(event)
-    assert (line.state, message.state) == (outcome, MessageState.UNSETTLED)
+    assert await line.settled() is outcome
 
 
 async def test_settled_receipts_are_let_go() -> None:
     receipts = Receipts()
     for number in range(100):
         receipts.open("bob", number)
-        receipts.note(happened.MessageChanged(to="bob", number=number, state=happened.MessageState.DELIVERED))
+        receipts.note(happened.MessageChanged(to="bob", id=number, state=happened.MessageState.DELIVERED))
     assert receipts._open == {}
 
 
 @pytest.mark.parametrize(("is_kept", "outcome"), [(True, MessageState.KEPT), (False, MessageState.REFUSED)])
 async def test_nobody_waits_longer_than_the_program_lives(is_kept: bool, outcome: MessageState) -> None:
     receipts = Receipts()
-    message, line, kept = receipts.open("bob", 5), receipts.open(CHANNEL, 5), receipts.open("carol", 5)
-    receipts.note(happened.MessageChanged(to="carol", number=5, state=happened.MessageState.KEPT))
+    message, line, kept = receipts.open("bob", 5), receipts.open(CHANNEL, 6), receipts.open("carol", 7)
+    receipts.note(happened.MessageChanged(to="carol", id=7, state=happened.MessageState.KEPT))
     receipts.close(is_kept=is_kept)
     assert await message.settled() is outcome
     assert await line.settled() is outcome
@@ -150,9 +147,9 @@ async def test_nobody_waits_longer_than_the_program_lives(is_kept: bool, outcome
 async def test_a_line_that_was_kept_is_saved_when_the_registry_has_it() -> None:
     receipts = Receipts()
     line = receipts.open("#lab", 5)
-    receipts.note(happened.MessageChanged(to="#lab", number=5, state=happened.MessageState.KEPT))
+    receipts.note(happened.MessageChanged(to="#lab", id=5, state=happened.MessageState.KEPT))
     outcomes = [line.state]
-    receipts.note(happened.MessageChanged(to="#lab", number=5, state=happened.MessageState.SAVED))
+    receipts.note(happened.MessageChanged(to="#lab", id=5, state=happened.MessageState.SAVED))
     outcomes.append(line.state)
     assert outcomes == [MessageState.KEPT, MessageState.SAVED]
 
@@ -160,28 +157,50 @@ async def test_a_line_that_was_kept_is_saved_when_the_registry_has_it() -> None:
 async def test_a_receipt_finds_its_message_though_the_recipient_has_another_name_now() -> None:
     receipts = Receipts()
     message = receipts.open("bob", 5)
-    receipts.note(happened.Renamed(old="bob", new="bobby", is_me=False))
-    receipts.note(happened.MessageChanged(to="bobby", number=5, state=happened.MessageState.DELIVERED))
+    receipts.note(happened.MessageChanged(to="bobby", id=5, state=happened.MessageState.DELIVERED))
     assert message.state is MessageState.DELIVERED
 
 
-async def test_the_final_outcome_is_waited_for_behind_kept() -> None:
+@pytest.mark.parametrize("last", [MessageState.DELIVERED, MessageState.EXPIRED])
+async def test_the_final_outcome_is_waited_for_behind_kept_and_saved(last: MessageState) -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
     waiting = [asyncio.ensure_future(receipt.final()) for _ in range(2)]
-    receipts.note(happened.MessageChanged(to="bob", number=5, state=happened.MessageState.KEPT))
-    assert await receipt.settled() is MessageState.KEPT
-    await asyncio.sleep(0)
-    assert not any(one.done() for one in waiting)
-    receipts.note(happened.MessageChanged(to="bob", number=5, state=happened.MessageState.SAVED))
-    assert await asyncio.gather(*waiting) == [MessageState.SAVED, MessageState.SAVED]
+    for state in (MessageState.KEPT, MessageState.SAVED):
+        receipts.note(happened.MessageChanged(to="bob", id=5, state=state))
+        assert await receipt.settled() is state
+        await asyncio.sleep(0)
+        assert not any(one.done() for one in waiting)
+    receipts.note(happened.MessageChanged(to="bob", id=5, state=last, was_saved=True))
+    assert await asyncio.gather(*waiting) == [last, last]
+    assert await receipt.final() is last
+
+
+@pytest.mark.parametrize("target", [CHANNEL, ROOM_SIGN + "lab"])
+async def test_a_line_to_a_group_is_final_when_the_registry_has_it(target: str) -> None:
+    receipts = Receipts()
+    receipt = receipts.open(target, 5)
+    receipts.note(happened.MessageChanged(to=target, id=5, state=MessageState.SAVED))
     assert await receipt.final() is MessageState.SAVED
+
+
+async def test_the_receipt_of_a_saved_message_is_kept_as_long_as_somebody_holds_it() -> None:
+    receipts = Receipts()
+    held, dropped = receipts.open("bob", 5), receipts.open("bob", 6)
+    for id_ in (5, 6):
+        receipts.note(happened.MessageChanged(to="bob", id=id_, state=MessageState.SAVED))
+    del dropped
+    gc.collect()
+    assert list(receipts._saved) == [5]
+    receipts.close(is_kept=True)
+    with pytest.raises(NotOpen):
+        await held.final()
 
 
 async def test_nobody_waits_for_a_final_outcome_longer_than_the_program_lives() -> None:
     receipts = Receipts()
     kept, under_way = receipts.open("bob", 5), receipts.open("bob", 6)
-    receipts.note(happened.MessageChanged(to="bob", number=5, state=happened.MessageState.KEPT))
+    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.KEPT))
     waiting = [asyncio.ensure_future(one.final()) for one in (kept, under_way)]
     await asyncio.sleep(0)
     receipts.close(is_kept=True)
@@ -198,7 +217,7 @@ def test_a_receipt_shows_what_it_is_about() -> None:
     receipts.note(
         happened.MessageChanged(
             to="bob",
-            number=5,
+            id=5,
             state=happened.MessageState.REFUSED,
             reason=happened.MessageReason.NAME_UNKNOWN,
         )

@@ -45,7 +45,7 @@ def fates(world: World, person: Person, text: str, *, within: float) -> list[Mes
     world.network.run_for(within)
     fates: list[MessageState | type] = []
     for event in person.screen.events[before:]:
-        if isinstance(event, happened.MessageChanged):
+        if isinstance(event, happened.MessageChanged) and not event.was_saved:
             fates.append(event.state)
         elif isinstance(event, happened.Unacknowledged):
             fates.append(happened.Unacknowledged)

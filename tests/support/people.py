@@ -42,7 +42,7 @@ class Person(Machine):
         self.said_at: dict[str, float] = {}
         """When each text was sent; each is sent once."""
         self.said_to_all: dict[int, float] = {}
-        """When each channel line was sent, by its number."""
+        """When each channel line was sent, by its id."""
         self.came_at: float | None = None
         """When this person was first registered."""
         self.bound_at: float | None = None
@@ -107,6 +107,10 @@ class Person(Machine):
         query = "SELECT key, number, state FROM lines JOIN streams ON streams.id = stream WHERE ours"
         return [(stream, number, MessageState(it)) for stream, number, it in self.history._db.execute(query)]
 
+    def number_of(self, id_: int) -> int:
+        """Return the number of this person's line in its stream."""
+        return int(self.history._db.execute("SELECT number FROM lines WHERE id = ?", (id_,)).fetchone()[0])
+
     def state_of(self, stream: bytes, text: str) -> MessageState | None:
         """Return the state of this person's message with this text."""
         query = (
@@ -139,7 +143,7 @@ class Person(Machine):
     def send_all(self, text: str) -> None:
         """Send a line to the channel."""
         self.said_at.setdefault(text, self.network.now)
-        self.said_to_all[self.core.sending.send_all(text, now=self.network.now)] = self.network.now
+        self.said_to_all[self.core.sending.send_all(text, now=self.network.now).id] = self.network.now
         self.turn()
 
     def say(self, text: str) -> None:
@@ -226,9 +230,6 @@ class Person(Machine):
                 self.came_at = now
             if isinstance(event, happened.AdmissionRefused):
                 self.network.after(TRIES_AGAIN_AFTER, self._try_again)
-            if isinstance(event, happened.Renumbered) and not event.to:
-                for old, new in event.numbers.items():
-                    self.said_to_all[new] = self.said_to_all.pop(old, now)
             for line in self.screen.show(event):
                 core.lines_shown([line])
             if isinstance(event, ClientSaid):

@@ -94,12 +94,15 @@ class Settlement:
                 trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
             message.state = MessageState.DELIVERED
             out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trace))
-            if not was_saved:  # the user has read "saved", which was final for them
-                out.events.append(
-                    MessageChanged(
-                        to=name, number=number, state=MessageState.DELIVERED, through_server=through_server
-                    )
+            out.events.append(
+                MessageChanged(
+                    to=name,
+                    id=message.id,
+                    state=MessageState.DELIVERED,
+                    through_server=through_server,
+                    was_saved=was_saved,
                 )
+            )
         self._told_of(contact, conversation)
 
     def saved(self, contact: Contact, message: Message, *, now: float) -> None:
@@ -161,7 +164,7 @@ class Settlement:
         text: str = "",
     ) -> None:
         self._out.events.append(
-            MessageChanged(to=contact.name, number=message.number, state=state, reason=reason, text=text)
+            MessageChanged(to=contact.name, id=message.id, state=state, reason=reason, text=text)
         )
 
     def _settle(self, contact: Contact, message: Message, state: MessageState, trace: Stored) -> None:

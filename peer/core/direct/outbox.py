@@ -9,7 +9,7 @@ from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
-from chatapp.peer.core.events import MessageState, Renumbered, Unacknowledged
+from chatapp.peer.core.events import MessageState, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message
 from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved
@@ -125,7 +125,7 @@ class DeliveryPaths:
         self._traces.note(message, TraceEvent.MAILED, now)
         is_again = self._mail_queue.add(contact, message)
         if not is_again:
-            self._out.events.append(Unacknowledged(to=contact.name, number=message.number))
+            self._out.events.append(Unacknowledged(to=contact.name, id=message.id))
 
 
 RETRY_SPAN: Final = 30.0
@@ -171,8 +171,9 @@ class Ladder:
         self, contact: Contact, conversation: Conversation, text: str, *, wall: float, now: float
     ) -> Message:
         """Begin a message to somebody else. `start_begun` puts it on its way, or keeps it."""
-        message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead)
-        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
+        id_ = self._out.new_id()
+        message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead, id_=id_)
+        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_))
         self._waiting[contact.identity] = self._started[contact.identity] = contact
         return message
 
@@ -194,7 +195,6 @@ class Ladder:
             conversation.delivery.withdraw(provisional)
             self._out.records.append(OutgoingMoved(contact.identity, provisional, contact.identity, number))
         if numbers:
-            self._out.events.append(Renumbered(to=contact.name, numbers=numbers))
             self._renumbered[contact.identity] = contact
             self._out.has_numbered = True
 
@@ -211,10 +211,10 @@ class Ladder:
 
     def redirect(
         self, old: Contact, new: Contact, conversation: Conversation, *, wall: float, now: float
-    ) -> dict[int, int]:
-        """Send what is still ours to another key. Return the new numbers by the old ones. Saved mail stays sealed to the old
-        key: the registry has it, and its reader may have fetched it long ago."""
-        before, numbers = old.conversation, {}
+    ) -> None:
+        """Send what is still ours to another key. Saved mail stays sealed to the old key: the registry has it, and its
+        reader may have fetched it long ago."""
+        before = old.conversation
         for message in before.outgoing if before is not None else ():
             assert before is not None
             if message.state is MessageState.SAVED or message.path is DeliveryPath.LINE:
@@ -222,7 +222,7 @@ class Ladder:
             before.delivery.withdraw(message.number)
             before.outgoing.settle(message, MessageState.REFUSED)
             moved = conversation.outgoing.add(
-                message.text, wall=wall, ahead=self._registry_status.clock_ahead
+                message.text, wall=wall, ahead=self._registry_status.clock_ahead, id_=message.id
             )
             moved.at_ms, moved.steps = message.at_ms, message.steps
             trace = self._traces.changed(moved, TraceEvent.REDIRECTED, now)
@@ -230,12 +230,10 @@ class Ladder:
                 OutgoingMoved(old.identity, message.number, new.identity, moved.number),
                 OutgoingChanged(new.identity, moved.number, moved.state, trace),
             ]
-            numbers[message.number] = moved.number
         self._waiting.pop(old.identity, None)
         self._settlement.adopt(old)  # saved mail may still expire
         self._settlement.adopt(new)
         self.climb(new, now=now)
-        return numbers
 
     def set_reach(self, reach: RegistryReach, *, now: float) -> None:
         """Act on whether the registry can be reached: keep, stop, or try again all that waits."""

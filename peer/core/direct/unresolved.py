@@ -69,8 +69,9 @@ class UnresolvedOutbox:
             self._out.records.append(Named(contact.identity, name))
         assert contact.conversation is not None
         ahead = self._registry_status.clock_ahead
-        message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead)
-        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
+        id_ = self._out.new_id()
+        message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead, id_=id_)
+        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_))
         self._settlement.kept(contact, message, now=now)
         return message
 
@@ -99,10 +100,9 @@ class UnresolvedOutbox:
 
     def _address(self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float) -> None:
         del self.waiting[key]
-        before = len(self._out.events)
         conversation = self._direct_receiver.conversation(contact)
-        numbers = self._ladder.redirect(stand_in, contact, conversation, wall=wall, now=now)
-        self._out.events.insert(before, Addressed(name=stand_in.name, to=contact.name, numbers=numbers))
+        self._out.events.append(Addressed(name=stand_in.name, to=contact.name))
+        self._ladder.redirect(stand_in, contact, conversation, wall=wall, now=now)
 
     def _give_up(self, key: str, stand_in: Contact, now: float) -> None:
         del self.waiting[key]

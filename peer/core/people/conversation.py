@@ -55,6 +55,8 @@ class Message(msgspec.Struct, eq=False):
     """The reference of its letter on the way to the registry."""
     steps: tuple[Raw, ...] = ()
     """Its delivery trace so far."""
+    id: int = 0
+    """Its id in our history; 0 for a line of a group on its way to one member."""
 
     @property
     def is_numbered(self) -> bool:
@@ -110,7 +112,7 @@ class OutgoingStream:
         skipped = {end: start for start, end in stored.gaps}
         self.messages: dict[int, Message] = {
             one.number: Message(
-                one.number, one.at_ms, one.text, skipped.get(one.number, one.number), one.state
+                one.number, one.at_ms, one.text, skipped.get(one.number, one.number), one.state, id=one.id
             )
             for one in stored.outgoing
         }
@@ -124,10 +126,11 @@ class OutgoingStream:
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self.messages.values()))
 
-    def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
-        """Begin the next message. `ahead`: seconds by which the registry's clock is ahead of ours; None: not known yet."""
+    def add(self, text: str, *, wall: float, ahead: float | None = 0.0, id_: int = 0) -> Message:
+        """Begin the next message. `ahead`: seconds by which the registry's clock is ahead of ours; None: not known yet.
+        `id_`: of the line in our history."""
         since, number = self._next(wall, ahead)
-        message = Message(number, int(wall * 1_000), text, since)
+        message = Message(number, int(wall * 1_000), text, since, id=id_)
         self.messages[number] = self.idle[number] = message
         return message
 
@@ -265,10 +268,10 @@ class Conversation:
         self.delivery = ReliableStream(
             policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network
         )
-        self.texts: dict[int, tuple[int, str, bool]] = {
-            one.number: (one.at_ms, one.text, True) for one in stored.unshown
+        self.texts: dict[int, tuple[int, str, bool, int]] = {
+            one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
         }
-        """Messages to us that are not shown yet, by number: (time in ms, text, whether it came late)."""
+        """Messages to us that are not shown yet, by number: (time in ms, text, whether it came late, id)."""
 
     def tell_floor(self) -> None:
         """Let the delivery stream tell the recipient which numbers not to wait for (clause 6.3)."""

@@ -101,8 +101,8 @@ class Group:
 
     def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
         """Begin a line and store it, so that numbers rise even if the clock is set back (clause 6.2)."""
-        message = self._outgoing.add(text, wall=wall, ahead=ahead)
-        self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text))
+        message = self._outgoing.add(text, wall=wall, ahead=ahead, id_=self._out.new_id())
+        self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text, message.id))
         return message
 
     def number(self, known: int | None, *, skip: int = 0, wall: float, ahead: float | None) -> dict[int, int]:

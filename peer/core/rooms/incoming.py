@@ -66,7 +66,7 @@ class GroupReceiver:
         key = group.mark + contact.identity
         if key not in self._streams:
             stored = self._stored.pop(key, StoredStream())
-            texts: Texts = {one.number: (one.at_ms, one.text, True) for one in stored.unshown}
+            texts: Texts = {one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown}
             inbox = make_inbox(stored, self._policy)
             self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
         stream = self._streams[key]

@@ -13,7 +13,6 @@ from chatapp.peer.core.events import (
     MessageChanged,
     MessageReason,
     MessageState,
-    Renumbered,
 )
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
@@ -282,8 +281,6 @@ class GroupOutbox:
             pending = self.pending.pop((group.name, provisional), None)
             if pending is not None:
                 self.pending[(group.name, number)] = pending
-        if numbers:
-            self._out.events.append(Renumbered(to=group.name if group.room else "", numbers=numbers))
 
     def _can_speak(self, group: Group) -> bool:
         return self._link.is_up and group.can_seal
@@ -317,9 +314,9 @@ class GroupOutbox:
     def _tell(
         self, pending: PendingGroupMessage, state: MessageState, reason: MessageReason | None = None
     ) -> None:
-        group, number = pending.group, pending.message.number
+        group = pending.group
         to = group.name if group.room else ""
-        self._out.events.append(MessageChanged(to=to, number=number, state=state, reason=reason))
+        self._out.events.append(MessageChanged(to=to, id=pending.message.id, state=state, reason=reason))
 
     def _keep(self, group: Group, message: Message, now: float) -> None:
         if message.state is not MessageState.KEPT:

@@ -37,7 +37,6 @@ from chatapp.peer.core.events import (
     RegistryKeyChanged,
     RegistryMet,
     RegistryRecognized,
-    Renumbered,
     RoomReceived,
     ServerBack,
     ServerLost,
@@ -67,7 +66,7 @@ from chatapp.peer.ui.texts.people import IdentityEvent, identity_lines, presence
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refusal, kept
 from chatapp.wire.text import sanitize
 
-FateEvent = MessageChanged | Unacknowledged | Addressed | Renumbered | TooLong | LinesAbandoned
+FateEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandoned
 _LINE_LOSS: Final = {
     LineLoss.AUTHOR_UNKNOWN: "its author is not in the table any more",
     LineLoss.KEY_MISSING: "the server did not give the key that it is sealed with",
@@ -170,7 +169,7 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
             return _room_fate(event, in_reach)
         case Unacknowledged(to=to):
             return [f"[No ACK from {name(to)}, message sent to server.]"]
-        case Addressed() | Renumbered():
+        case Addressed():
             return []  # another event says what becomes of the messages
         case TooLong(to=to, size=size, limit=limit):
             return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
@@ -184,6 +183,8 @@ def _direct_fate(event: MessageChanged) -> list[str]:
     """Return the lines for a message to a person."""
     to, why = name(event.to), event.reason
     match event.state:
+        case MessageState.DELIVERED if event.was_saved:
+            return []  # "saved" was said, and nothing is left to do
         case MessageState.DELIVERED:
             return [f"[Message received by {to}{' through the server' if event.through_server else ''}.]"]
         case MessageState.SAVED:

@@ -32,7 +32,7 @@ def history_unreadable(error: Exception) -> str:
 
 def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
     """Return messages as `<id>  <time>  <sender> to <target>: <text>`, with the ids aligned."""
-    width = max((len(line.id) for line in lines), default=0)
+    width = max((len(str(line.id)) for line in lines), default=0)
     return [_past(line, width) for line in lines]
 
 
@@ -80,7 +80,7 @@ def _past(line: HistoryLine, width: int) -> MessageLine:
             target = name(line.room or "")
         case _:
             assert_never(line.kind)
-    before = f"{sanitize(line.id):>{width}}  {shown_time(line.at)}  "
+    before = f"{line.id:>{width}}  {shown_time(line.at)}  "
     claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
     return MessageLine(sender, f"{claim} to {target}: ", sanitize(line.text), before=before)
 

@@ -61,7 +61,7 @@ class ReceiverDriver:
         self.disk = disk or History(":memory:", server="registry")
         loaded = self.disk.load()
         stored = dict(loaded.streams)
-        self.out = Outputs()
+        self.out = Outputs(loaded.last_id)
         self.contacts = Contacts()
         place = loaded.groups.get(CHANNEL, StoredGroup(0))
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)

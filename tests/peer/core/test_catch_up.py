@@ -14,7 +14,9 @@ from tests.peer.core.receiver_driver import arrival
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
     shape = ChannelReceived if channel else DirectReceived
-    return shape(sender=by, identity=by.encode(), number=number, text=f"{by} {number}", at=at, late=at)
+    return shape(
+        id=number, sender=by, identity=by.encode(), number=number, text=f"{by} {number}", at=at, late=at
+    )
 
 
 class WaitingMessages:

@@ -336,7 +336,7 @@ def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node
     assert relayed.recipient == BOB.id
     node.told(DatagramRelayed(BOB.id, sealed_by_bob(node, Ack(begun.number, [1]))))
     delivered = happened.MessageChanged(
-        to="bob", number=begun.number, state=happened.MessageState.DELIVERED, through_server=True
+        to="bob", id=begun.id, state=happened.MessageState.DELIVERED, through_server=True
     )
     assert delivered in node.saw()
     assert node.core.is_settled

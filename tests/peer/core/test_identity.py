@@ -40,18 +40,19 @@ def test_openings_have_numbers_above_those_of_every_earlier_life() -> None:
 def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -> None:
     out = Outputs()
     notes = NotesToSelf(make_me(), StoredStream(), out)
-    number = notes.write("milk", wall=WALL).number
+    note = notes.write("milk", wall=WALL)
+    number = note.number
     assert out.drain_events() == []
     records = out.drain_records()
-    assert OutgoingAdded(ALICE.id, number, int(WALL * 1_000), "milk") in records
+    assert OutgoingAdded(ALICE.id, number, int(WALL * 1_000), "milk", note.id) in records
     assert OutgoingChanged(ALICE.id, number, MessageState.DELIVERED, int(WALL * 1_000)) in records
     assert Named(ALICE.id, "alice") in records  # or a note would be of somebody unknown
     assert not any(isinstance(record, IncomingAdded) for record in records)  # one line, not two
     notes.stored()
     received, delivered = out.drain_events()
     assert isinstance(received, DirectReceived)
-    assert (received.sender, received.text, received.late) == ("alice", "milk", None)
-    assert delivered == MessageChanged(to="alice", number=number, state=MessageState.DELIVERED)
+    assert (received.id, received.sender, received.text, received.late) == (note.id, "alice", "milk", None)
+    assert delivered == MessageChanged(to="alice", id=note.id, state=MessageState.DELIVERED)
     notes.stored()
     assert out.drain_events() == []
 

@@ -124,7 +124,7 @@ def test_one_that_is_overtaken_on_its_way_to_the_disk_is_marked_before_the_other
     driver.hears(Floor(4), part(5, "five"))
     driver.store()
     driver.hears(part(4, "four"))
-    assert IncomingAdded(BOB.id, 4, 4_000, "four", False, False) in driver.out.records
+    assert IncomingAdded(BOB.id, 4, 4_000, "four", False, False, 2) in driver.out.records
     driver.now += LONG
     driver.streams.handle_timer(now=driver.now)  # 5 has waited long enough; 4 is not stored yet
     assert driver.shown() == ["five"]

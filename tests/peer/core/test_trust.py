@@ -77,7 +77,7 @@ def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: C
 def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(node: CoreDriver, name: str) -> None:
     trust, nobody = node.core.trust, happened.NobodyKnown(name=name)
     assert trust.number(name) == nobody
-    assert trust.accept(name, "", now=node.now) == (nobody, {})
+    assert trust.accept(name, "", now=node.now) == nobody
     assert trust.ignore(name, is_ignored=True) == nobody
 
 
@@ -90,8 +90,8 @@ def test_a_block_outlives_the_program_and_so_does_its_end(node: CoreDriver) -> N
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     assert again.core.sending.look_up("bob", now=again.now) is LookUp.BLOCKED
     assert again.core.trust.number("bob") == node.core.trust.number("bob")
-    answer, numbers = again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
-    assert (answer, numbers) == (happened.Trusted(name="bob", is_new=True), {})
+    answer = again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
+    assert answer == happened.Trusted(name="bob", is_new=True)
     again.turn()
     third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
     assert third.core.sending.look_up("bob", now=third.now) is LookUp.KNOWN
@@ -123,10 +123,10 @@ def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(
         (OTHER_DIGITS[:-1], happened.Doubt.OTHER_DIGITS),
         ("", happened.Doubt.OTHER_DIGITS),
     ):
-        assert trust.accept("bob", digits, now=node.now) == (happened.NotTrusted(name="bob", why=why), {})
+        assert trust.accept("bob", digits, now=node.now) == happened.NotTrusted(name="bob", why=why)
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, new_row(202), version=202)
-    answer, _ = trust.accept("bob", " ".join((NEW_DIGITS[:5], NEW_DIGITS[5:])), now=node.now)
+    answer = trust.accept("bob", " ".join((NEW_DIGITS[:5], NEW_DIGITS[5:])), now=node.now)
     assert answer == happened.Trusted(name="bob", is_new=True)
     node.turn()
     assert {row.card.identity for row in node.disk.load().rows} == {NEW_BOB.id}
@@ -145,8 +145,8 @@ def test_every_change_of_a_key_is_told(node: CoreDriver) -> None:
 
 
 def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(node: CoreDriver) -> None:
-    answer, numbers = node.core.trust.accept("bob", OLD_DIGITS, now=node.now)
-    assert (answer, numbers) == (happened.Trusted(name="bob", is_new=False), {})
+    answer = node.core.trust.accept("bob", OLD_DIGITS, now=node.now)
+    assert answer == happened.Trusted(name="bob", is_new=False)
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     for one in (node, again):
@@ -227,12 +227,16 @@ def test_waiting_messages_go_to_the_trusted_key(node: CoreDriver) -> None:
     node.register()
     node.attach(new_row(), version=200)
     assert letters(node) == []  # the key is in doubt: nothing goes anywhere
-    answer, numbers = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
+    answer = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
-    assert (answer, list(numbers)) == (happened.Trusted(name="bob", is_new=True), [kept.number])
+    assert answer == happened.Trusted(name="bob", is_new=True)
     (letter,) = letters(node)
-    assert (letter.recipient, letter.number) == (NEW_BOB.id, numbers[kept.number])
-    assert saved.number not in numbers
+    streams = {line.id: (line.stream, line.number) for line in node.disk.lines.all()}
+    assert streams == {
+        saved.id: (BOB.id, saved.number),
+        kept.id: (NEW_BOB.id, letter.number),
+    }
+    assert letter.recipient == NEW_BOB.id
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["in the same life", "after a start"])
@@ -259,7 +263,7 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(
     node.told(MailExpired(BOB.id, saved.number))
     expired = happened.MessageChanged(
         to="bob",
-        number=saved.number,
+        id=saved.id,
         state=happened.MessageState.EXPIRED,
         text="saved for the old key",
         reason=happened.MessageReason.NEVER_FETCHED,
@@ -278,19 +282,20 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     shows(node, new_row(online=False), version=200)
     with pytest.raises(KeyError):
         node.core.sending.send("bob", "not begun", now=node.now)
-    answer, numbers = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
+    answer = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
     assert answer == happened.Trusted(name="bob", is_new=True)
-    assert list(numbers) == [begun.number]
     (letter,) = letters(node)
-    assert (letter.recipient, letter.number) == (NEW_BOB.id, numbers[begun.number])
+    assert letter.recipient == NEW_BOB.id
     node.told(MailSaved(letter.reference))
-    assert (
-        happened.MessageChanged(to="bob", number=numbers[begun.number], state=happened.MessageState.SAVED)
-        in node.saw()
-    )
+    assert happened.MessageChanged(to="bob", id=begun.id, state=happened.MessageState.SAVED) in node.saw()
     (line,) = node.disk.lines.latest(9)
-    assert (line.text, line.stream, line.state) == ("under way", NEW_BOB.id, MessageState.SAVED)
+    assert (line.id, line.text, line.stream, line.state) == (
+        begun.id,
+        "under way",
+        NEW_BOB.id,
+        MessageState.SAVED,
+    )
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
 
 
@@ -304,7 +309,7 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     assert (
         happened.MessageChanged(
             to="bob",
-            number=begun.number,
+            id=begun.id,
             state=happened.MessageState.KEPT,
             reason=happened.MessageReason.KEY_CHANGED,
         )
@@ -390,7 +395,7 @@ def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
     node.turn()
     settled = [node.core.is_settled]
     node.core._contacts.take_row(new_row())
-    assert node.core.trust.accept("bob", NEW_DIGITS, now=node.now)[0] == happened.Trusted(
+    assert node.core.trust.accept("bob", NEW_DIGITS, now=node.now) == happened.Trusted(
         name="bob", is_new=True
     )
     node.turn()

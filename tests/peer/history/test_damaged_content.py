@@ -62,7 +62,7 @@ def test_reading_lines_does_so_too(path: Path, statement: str) -> None:
     for read in (
         lambda: history.lines.latest(10),
         history.lines.last_own,
-        lambda: history.lines.by_id("1"),
+        lambda: history.lines.by_id(1),
         lambda: list(history.lines.all()),
         lambda: history.lines.search("hi", 10),
     ):

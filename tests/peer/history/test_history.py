@@ -79,12 +79,15 @@ class Model:
         }
         self.groups: dict[str, StoredGroup] = {}
         self.used: dict[bytes, int] = {}
+        self.ids: dict[tuple[bool, bytes, int], int] = {}
+        """By (ours, stream, number): lines are counted as they come."""
 
     def apply(self, record: Record) -> None:
         match record:
             case OutgoingAdded(stream, number):
                 self.outgoing.setdefault(stream, {})[number] = record
                 self.state[(stream, number)] = MessageState.UNSETTLED
+                self.ids[(True, stream, number)] = len(self.ids) + 1
             case OutgoingChanged(stream, number, state, trace):
                 if (stream, number) in self.state:
                     self.state[(stream, number)] = state
@@ -94,6 +97,7 @@ class Model:
                 if behind and number not in self.incoming.get(stream, {}):
                     self.behind.add((stream, number))
                 self.incoming.setdefault(stream, {}).setdefault(number, record)
+                self.ids.setdefault((False, stream, number), len(self.ids) + 1)
             case Overtaken(stream, number):
                 if number in self.incoming.get(stream, {}):
                     self.behind.add((stream, number))
@@ -153,6 +157,7 @@ class Model:
         assert {name_key(row.card.name): row for row in loaded.blocked} == self.blocked
         assert loaded.ignored == self.ignored
         assert loaded.former_names == self.formers
+        assert loaded.last_id == len(self.ids)
         for stream in STREAMS:
             self._check_stream(stream, loaded.streams.get(stream, StoredStream()))
 
@@ -164,7 +169,13 @@ class Model:
         late = {number for start, end in holes.items() for number in range(start, end)}
         assert set(loaded.seen) == {number for number in incoming if number >= floor or number in late}
         assert loaded.unshown == tuple(
-            StoredIncoming(number, one.at_ms, one.text, (stream, number) in self.behind)
+            StoredIncoming(
+                number,
+                one.at_ms,
+                one.text,
+                (stream, number) in self.behind,
+                self.ids[(False, stream, number)],
+            )
             for number, one in sorted(incoming.items())
             if number > shown or (stream, number) in self.behind
         )
@@ -173,7 +184,12 @@ class Model:
         state = {number: self.state[(stream, number)] for number in sorted(outgoing)}
         assert loaded.outgoing == tuple(
             StoredOutgoing(
-                number, outgoing[number].at_ms, outgoing[number].text, how, self.trace.get((stream, number))
+                number,
+                outgoing[number].at_ms,
+                outgoing[number].text,
+                how,
+                self.trace.get((stream, number)),
+                self.ids[(True, stream, number)],
             )
             for number, how in state.items()
             if how not in FINAL
@@ -335,7 +351,7 @@ def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) 
     history.apply([OutgoingChanged(CAROL.id, 2, MessageState.KEPT, b"")])
     loaded = history.load()
     assert loaded.streams[BOB.id].outgoing == ()
-    assert loaded.streams[CAROL.id].outgoing == (StoredOutgoing(2, 5, "hi", MessageState.KEPT, b""),)
+    assert loaded.streams[CAROL.id].outgoing == (StoredOutgoing(2, 5, "hi", MessageState.KEPT, b"", 1),)
     assert len(history.lines.latest(9)) == 1
 
 

@@ -26,11 +26,11 @@ BOB = Someone("bob")
 
 async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -> None:
     async with asyncio.timeout(WITHIN), village.peer("alice") as alice:
-        assert alice.history.why("last") is None
+        assert alice.history.why(None) is None
         assert alice.history.latest(5) == []
         async with village.peer("bob") as bob:
             begun = await alice.send("bob", "hello bob")
-            under_way = alice.history.why("last")  # not even sent yet, and on disk all the same
+            under_way = alice.history.why(None)  # not even sent yet, and on disk all the same
             assert under_way is not None
             assert under_way.line.state is MessageState.UNSETTLED
             assert [step.what for step in under_way.steps] == [TraceEvent.SENT]
@@ -58,10 +58,10 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
             TraceEvent.SENT
         }  # once, but for a machine that is busy
         assert trace.steps[-1].what is TraceEvent.ACKNOWLEDGED
-        line = alice.history.why(f"#{said[1].id}")
+        line = alice.history.why(said[1].id)
         assert line is not None
         assert line.steps[-1].what is TraceEvent.ACCEPTED
-        assert [alice.history.why(which) for which in ("", "x", "-1", "99", "9" * 40, "²")] == [None] * 6
+        assert [alice.history.why(which) for which in (-1, 0, 99, 10**40)] == [None] * 4
     with pytest.raises(NotOpen):
         _ = alice.history
     async with asyncio.timeout(WITHIN), village.peer("alice") as again:

@@ -296,14 +296,16 @@ class Scene:
 
 
 def line(text: str) -> happened.DirectReceived:
-    return happened.DirectReceived(sender="bob", identity=b"b" * 32, number=5, text=text, at=0.0, late=None)
+    return happened.DirectReceived(
+        id=9, sender="bob", identity=b"b" * 32, number=5, text=text, at=0.0, late=None
+    )
 
 
 def past(text: str, *, to: str = "alice", room: str | None = None, at: float = 0.0) -> HistoryLine:
     """A line of the history; said by alice unless it is to her."""
     is_ours = to != "alice"
     return HistoryLine(
-        id="1",
+        id=1,
         at=at,
         kind=LineKind.ROOM if room else LineKind.DIRECT,
         sender="alice" if is_ours else "bob",

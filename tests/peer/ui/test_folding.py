@@ -84,7 +84,7 @@ def test_whoever_writes_is_known_from_then_on() -> None:
 
 def test_whoever_is_written_to_is_known_from_then_on() -> None:
     folding = Folding()
-    folding.lines([happened.Unacknowledged(to="bob", number=1)], lines_of, online=tuple)
+    folding.lines([happened.Unacknowledged(to="bob", id=1)], lines_of, online=tuple)
     assert folding.lines([left("bob")], lines_of, online=tuple) == ["bob has left."]
 
 

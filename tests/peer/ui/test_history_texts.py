@@ -28,7 +28,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def said(
-    number: str = "7",
+    id_: int = 7,
     *,
     sender: str = "alice",
     to: str | None = "bob",
@@ -38,7 +38,7 @@ def said(
     is_claimed: bool = False,
 ) -> HistoryLine:
     return HistoryLine(
-        id=number,
+        id=id_,
         at=NOON,
         kind=kind,
         sender=sender,
@@ -67,11 +67,11 @@ def test_the_past_is_shown_again_as_it_was_and_own_lines_with_their_recipient() 
 def test_ids_stand_below_one_another() -> None:
     assert history_lines(
         [
-            said("9"),
-            said("10", sender="bob", to="alice", text="a: b\n"),
-            said("11", to=None, kind=LineKind.CHANNEL),
-            said("12", to=None, kind=LineKind.ROOM, room="lab"),
-            said("13", sender="carol", to="alice", is_claimed=True),
+            said(9),
+            said(10, sender="bob", to="alice", text="a: b\n"),
+            said(11, to=None, kind=LineKind.CHANNEL),
+            said(12, to=None, kind=LineKind.ROOM, room="lab"),
+            said(13, sender="carol", to="alice", is_claimed=True),
         ]
     ) == [
         " 9  2023-11-14 22:13:20  alice to bob: hi",

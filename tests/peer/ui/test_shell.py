@@ -161,7 +161,7 @@ async def test_the_view_follows_what_happens() -> None:
     assert scene.completions.people() == ["bob"]
     carol = happened.Person(name="carol", online=False, since=0.0)
     scene.peer.people = lambda: (*Actor().people(), carol)  # type: ignore[method-assign]
-    scene.peer.happens(happened.TableChanged(), happened.Unacknowledged(to="carol", number=1))
+    scene.peer.happens(happened.TableChanged(), happened.Unacknowledged(to="carol", id=1))
     await scene.all_done()
     assert scene.paper.view.online == 1
     assert scene.completions.people() == ["carol", "bob"]
@@ -172,14 +172,14 @@ async def test_the_view_follows_what_happens() -> None:
     await scene.ends()
 
 
-UNANSWERED: Final = happened.MessageChanged(to="#lab", number=1, state=happened.MessageState.KEPT)
+UNANSWERED: Final = happened.MessageChanged(to="#lab", id=1, state=happened.MessageState.KEPT)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         happened.ServerBack(),
-        happened.MessageChanged(to="#lab", number=1, state=happened.MessageState.SAVED),
+        happened.MessageChanged(to="#lab", id=1, state=happened.MessageState.SAVED),
         happened.EnteredRoom(room="lab", members=(), missed=0),
     ],
 )

@@ -128,7 +128,7 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
     scene.paper.type("send bob hi", word)
     assert await scene.all_done()
     assert scene.peer.asked == ["send bob hi", "settled?"]
-    scene.peer.happens(happened.MessageChanged(to="bob", number=1, state=happened.MessageState.DELIVERED))
+    scene.peer.happens(happened.MessageChanged(to="bob", id=1, state=happened.MessageState.DELIVERED))
     scene.peer.is_settled.set()
     await scene.all_done()
     assert scene.paper.lines == ["[Message received by bob.]"]

@@ -68,7 +68,6 @@ from chatapp.peer.core.events import (
     Renamed,
     RenameFailed,
     RenameRefusal,
-    Renumbered,
     Room,
     RoomEntryDenied,
     RoomEntryRefusal,
@@ -126,19 +125,23 @@ def test_banned_people_are_shown_as_banned() -> None:
 
 
 def in_doubt(doubt: AuthorDoubt) -> DirectReceived:
-    return DirectReceived(sender="bob", identity=b"", number=1, text="hi", at=NOON, late=NOON, doubt=doubt)
+    return DirectReceived(
+        id=9, sender="bob", identity=b"", number=1, text="hi", at=NOON, late=NOON, doubt=doubt
+    )
 
 
 def direct(text: str, late: float | None = None, sender: str = "bob") -> DirectReceived:
-    return DirectReceived(sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
+    return DirectReceived(id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
 
 
 def channel(text: str, late: float | None = None, sender: str = "bob") -> ChannelReceived:
-    return ChannelReceived(sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
+    return ChannelReceived(id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
 
 
 def in_room(text: str, late: float | None = None, sender: str = "bob") -> RoomReceived:
-    return RoomReceived(room="lab", sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
+    return RoomReceived(
+        id=9, room="lab", sender=sender, identity=b"", number=1, text=text, at=NOON, late=late
+    )
 
 
 LINES: list[tuple[Event, list[str]]] = [
@@ -161,11 +164,11 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[A line of the channel from bob is lost: the server did not give the key that it is sealed with.]"],
     ),
     (
-        MessageChanged(to="", number=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL),
+        MessageChanged(to="", id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL),
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
-        MessageChanged(to="#lab", number=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FAILED),
+        MessageChanged(to="#lab", id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FAILED),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
     (
@@ -181,7 +184,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[Which rooms there are is not known: the server is away.]"],
     ),
     (
-        MessageChanged(to="bob", number=1, state=MessageState.KEPT, reason=MessageReason.MAILBOX_FULL),
+        MessageChanged(to="bob", id=1, state=MessageState.KEPT, reason=MessageReason.MAILBOX_FULL),
         ["[Message to bob kept: the mailbox is full; it goes out when there is room.]"],
     ),
     (
@@ -198,30 +201,30 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Registered(), ["[Welcome, You are registered.]"]),
     (TableChanged(), ["[Client table updated.]"]),
-    (MessageChanged(to="bob", number=1, state=MessageState.DELIVERED), ["[Message received by bob.]"]),
+    (MessageChanged(to="bob", id=1, state=MessageState.DELIVERED), ["[Message received by bob.]"]),
     (
-        MessageChanged(to="bob", number=1, state=MessageState.DELIVERED, through_server=True),
+        MessageChanged(to="bob", id=1, state=MessageState.DELIVERED, through_server=True),
         ["[Message received by bob through the server.]"],
     ),
-    (Unacknowledged(to="bob", number=1), ["[No ACK from bob, message sent to server.]"]),
+    (Unacknowledged(to="bob", id=1), ["[No ACK from bob, message sent to server.]"]),
     (
-        MessageChanged(to="bob", number=1, state=MessageState.SAVED),
+        MessageChanged(to="bob", id=1, state=MessageState.SAVED),
         ["[Messages received by the server and saved]"],
     ),
     (
-        MessageChanged(to="bob", number=1, state=MessageState.REFUSED, reason=MessageReason.MAILBOX_FULL),
+        MessageChanged(to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.MAILBOX_FULL),
         ["[Message to bob refused: the mailbox is full.]"],
     ),
     (
-        MessageChanged(to="bob", number=1, state=MessageState.REFUSED, reason=MessageReason.NAME_UNKNOWN),
+        MessageChanged(to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.NAME_UNKNOWN),
         ["[Message to bob refused: the server knows nobody of that name.]"],
     ),
     (
-        MessageChanged(to="bob", number=1, state=MessageState.KEPT),
+        MessageChanged(to="bob", id=1, state=MessageState.KEPT),
         ["[Server not responding] Message to bob kept; it goes out when the server is back."],
     ),
     (
-        MessageChanged(to="bob", number=1, state=MessageState.KEPT, reason=MessageReason.KEY_CHANGED),
+        MessageChanged(to="bob", id=1, state=MessageState.KEPT, reason=MessageReason.KEY_CHANGED),
         ["[Message to bob kept: the key shown for this name has changed.]"],
     ),
     (direct("hi"), ["bob: hi"]),
@@ -239,8 +242,8 @@ LINES: list[tuple[Event, list[str]]] = [
             f"bob (not the key that you know): {SHOWN_NOON} hi",
         ],
     ),
-    (MessageChanged(to="", number=1, state=MessageState.SAVED), ["[Message received by Server.]"]),
-    (MessageChanged(to="", number=1, state=MessageState.KEPT), ["[Server not responding.]"]),
+    (MessageChanged(to="", id=1, state=MessageState.SAVED), ["[Message received by Server.]"]),
+    (MessageChanged(to="", id=1, state=MessageState.KEPT), ["[Server not responding.]"]),
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
     (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
@@ -310,9 +313,9 @@ LINES: list[tuple[Event, list[str]]] = [
     (NotInRoom(), ["[You are not in any room.]"]),
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
-    (MessageChanged(to="#lab", number=1, state=MessageState.SAVED), []),
+    (MessageChanged(to="#lab", id=1, state=MessageState.SAVED), []),
     (
-        MessageChanged(to="#lab", number=1, state=MessageState.KEPT),
+        MessageChanged(to="#lab", id=1, state=MessageState.KEPT),
         ["[Server not responding] Your line goes straight to 2 members; the others get it later."],
     ),
     (RoomsKnown(rooms=()), ["[There are no rooms yet: join one to create it.]"]),
@@ -405,7 +408,7 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         MessageChanged(
             to="bob",
-            number=1,
+            id=1,
             state=MessageState.EXPIRED,
             text="See you\nat noon",
             reason=MessageReason.NEVER_FETCHED,
@@ -464,8 +467,7 @@ LINES: list[tuple[Event, list[str]]] = [
         LinkTroubled(port=5_000, trouble=LinkTrouble.OVER),
         ["[The server answers on TCP port 5000 now.]"],
     ),
-    (Addressed(name="bob", to="Bob", numbers={1: 7}), []),
-    (Renumbered(to="bob", numbers={1: 7}), []),
+    (Addressed(name="bob", to="Bob"), []),
     (PersonTyping(name="bob"), []),
     (
         HistoryMissing(path="/a/history.db", found=0),
@@ -598,7 +600,7 @@ def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new(
 
 
 def test_a_line_to_a_room_with_nobody_in_reach_waits() -> None:
-    lines = lines_of(MessageChanged(to="#lab", number=1, state=MessageState.KEPT), in_reach=0)
+    lines = lines_of(MessageChanged(to="#lab", id=1, state=MessageState.KEPT), in_reach=0)
     assert lines == ["[Server not responding] Your line goes out when the server is back."]
 
 

@@ -33,12 +33,13 @@ class LettersPromise:
 
     def _check(self, person: Person, event: MessageChanged) -> None:
         reader, sender = self._world.person(event.to), person.identity.public
-        is_stored = reader.holds(sender, event.number)
+        number = person.number_of(event.id)
+        is_stored = reader.holds(sender, number)
         if event.state is MessageState.DELIVERED:
-            assert is_stored, f"I2: {event.number} is not with {event.to}"
+            assert is_stored, f"I2: {number} is not with {event.to}"
         else:
-            is_held = self._world.house.holds(sender, reader.identity.public, event.number)
-            assert is_held or is_stored, f"I3: {event.number} is not in the mailbox of {event.to}"
+            is_held = self._world.house.holds(sender, reader.identity.public, number)
+            assert is_held or is_stored, f"I3: {number} is not in the mailbox of {event.to}"
 
     def check_all_arrived(self) -> None:
         """At the end: everything sent and not refused was stored and shown."""

@@ -25,8 +25,8 @@ class LinesPromise:
         self._events_checked: dict[str, int] = {}
         self._shown: dict[Stream, dict[int, tuple[float, float]]] = {}
         """For each stream and number: when a line was shown, and when it was written."""
-        self._accepted: dict[tuple[str, int], float] = {}
-        """Channel lines that were confirmed to their sender, and when."""
+        self._accepted: dict[tuple[str, int], tuple[float, float]] = {}
+        """Channel lines that were confirmed to their sender: when they were said, and when confirmed."""
         self._put_back: dict[bytes, float] = {}
         """When a person's disk was last replaced by that of an earlier day."""
 
@@ -43,7 +43,8 @@ class LinesPromise:
                 self._check(person, line)
             for event in events[self._events_checked.get(person.name, 0) :]:
                 if is_now(event, happened.MessageState.SAVED) and not event.to:
-                    self._accepted.setdefault((person.name, event.number), self._world.network.now)
+                    key = (person.name, person.number_of(event.id))
+                    self._accepted.setdefault(key, (person.said_to_all[event.id], self._world.network.now))
             self._checked[person.name], self._events_checked[person.name] = len(lines), len(events)
 
     def _check(self, person: Person, line: happened.Line) -> None:
@@ -70,9 +71,8 @@ class LinesPromise:
     def check_channel(self) -> None:
         """At the end: each confirmed line was shown to everybody who was there before it was sent, and to nobody who
         came later."""
-        for (speaker, number), accepted_at in self._accepted.items():
+        for (speaker, number), (said_at, accepted_at) in self._accepted.items():
             author = self._world.person(speaker)
-            said_at = author.said_to_all[number]
             for person in self._world.people:
                 if person.name == speaker or person.came_at is None or person.bound_at is None:
                     continue

@@ -106,7 +106,8 @@ class RoomsPromise:
     def _heed(self, person: Person, event: happened.Event) -> None:
         here = self._here.setdefault(person.name, set())
         match event:
-            case happened.MessageChanged(room=room, number=number, state=happened.MessageState.SAVED) if room:
+            case happened.MessageChanged(room=room, id=id_, state=happened.MessageState.SAVED) if room:
+                number = person.number_of(id_)
                 self._accepted[(person.identity.public, room, number)] = self._world.network.now
             case happened.EnteredRoom(members=members):
                 self._here[person.name] = set(members)

@@ -38,7 +38,7 @@ def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> No
     driver.settlement.expired(driver.bob, 5, now=driver.now)
     assert driver.out.drain_events() == [
         MessageChanged(
-            to="bob", number=5, state=MessageState.EXPIRED, text="hi", reason=MessageReason.NEVER_FETCHED
+            to="bob", id=0, state=MessageState.EXPIRED, text="hi", reason=MessageReason.NEVER_FETCHED
         )
     ]
     assert driver.state() == [MessageState.EXPIRED]
@@ -82,7 +82,8 @@ def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
     assert driver.sent() == [5]
     message = driver.conversation.outgoing.messages[5]
     driver.acks(message)
-    assert driver.told() == []  # who read "saved" need not hear of it again
+    (told,) = driver.out.drain_events()
+    assert told == MessageChanged(to="bob", id=0, state=MessageState.DELIVERED, was_saved=True)
     assert driver.state() == [MessageState.DELIVERED]
 
 

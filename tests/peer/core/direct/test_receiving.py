@@ -15,7 +15,7 @@ def test_nothing_is_acknowledged_or_shown_before_it_is_stored() -> None:
     """Clause 6.4."""
     driver = ReceiverDriver()
     driver.hears(Floor(5), part(5))
-    assert IncomingAdded(BOB.id, 5, 5_000, "hi", False) in driver.out.records
+    assert IncomingAdded(BOB.id, 5, 5_000, "hi", False, id=1) in driver.out.records
     assert (driver.acked(), driver.shown()) == ([], [])
     driver.store()
     assert (driver.acked(), driver.shown()) == ([5], ["hi"])

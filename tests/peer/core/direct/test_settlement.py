@@ -17,7 +17,7 @@ def test_delivered_through_the_server_is_said_so() -> None:
         driver.acks(message, through_server=through_server)
         assert driver.out.drain_events() == [
             MessageChanged(
-                to="bob", number=message.number, state=MessageState.DELIVERED, through_server=through_server
+                to="bob", id=message.id, state=MessageState.DELIVERED, through_server=through_server
             )
         ]
 
@@ -32,7 +32,7 @@ def test_a_letter_that_expired_is_told_and_goes_nowhere() -> None:
     assert driver.out.drain_events() == [
         MessageChanged(
             to="bob",
-            number=message.number,
+            id=message.id,
             state=MessageState.EXPIRED,
             text="hi",
             reason=MessageReason.NEVER_FETCHED,

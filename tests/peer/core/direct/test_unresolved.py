@@ -31,9 +31,9 @@ def node() -> CoreDriver:
 
 def send(node: CoreDriver, to: str, text: str) -> int:
     assert node.core.sending.look_up(to, now=node.now) is LookUp.UNANSWERED
-    number = node.core.sending.keep(to, text, now=node.now).number
+    begun = node.core.sending.keep(to, text, now=node.now)
     node.turn()
-    return number
+    return begun.id
 
 
 def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
@@ -52,26 +52,27 @@ def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
 def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: CoreDriver) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
-        happened.MessageChanged(to="bob", number=first, state=happened.MessageState.KEPT),
-        happened.MessageChanged(to="bob", number=second, state=happened.MessageState.KEPT),
+        happened.MessageChanged(to="bob", id=first, state=happened.MessageState.KEPT),
+        happened.MessageChanged(to="bob", id=second, state=happened.MessageState.KEPT),
     ]
     assert node.core.is_settled
     asked = come_back(node, BOB)
     (addressed,) = [event for event in node.saw() if isinstance(event, happened.Addressed)]
-    assert (addressed.name, addressed.to, list(addressed.numbers)) == ("bob", "bob", [first, second])
+    assert (addressed.name, addressed.to) == ("bob", "bob")
+    assert [line.id for line in node.disk.lines.all()] == [first, second]
     letters = [request for request in asked if isinstance(request, DepositMail)]
     assert {letter.recipient for letter in letters} == {BOB.id}
 
 
 def test_only_the_registry_can_say_that_nobody_bears_a_name(node: CoreDriver) -> None:
-    number = send(node, "carol", "hello?")
+    id_ = send(node, "carol", "hello?")
     node.pass_time(60.0)
     assert not any(is_now(event, happened.MessageState.REFUSED) for event in node.saw())
     come_back(node, BOB)
     assert (
         happened.MessageChanged(
             to="carol",
-            number=number,
+            id=id_,
             state=happened.MessageState.REFUSED,
             reason=happened.MessageReason.NOBODY,
         )
@@ -81,14 +82,14 @@ def test_only_the_registry_can_say_that_nobody_bears_a_name(node: CoreDriver) ->
 
 
 def test_it_outlives_the_program(node: CoreDriver) -> None:
-    number = send(node, "bob", "one")
+    id_ = send(node, "bob", "one")
     later = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     later.start()
     come_back(later, BOB)
     (addressed,) = [event for event in later.saw() if isinstance(event, happened.Addressed)]
-    assert list(addressed.numbers) == [number]
-    lines = [(line.text, line.person, line.state) for line in later.disk.lines.all()]
-    assert lines == [("one", BOB.id, MessageState.UNSETTLED)]
+    assert (addressed.name, addressed.to) == ("bob", "bob")
+    lines = [(line.id, line.text, line.person, line.state) for line in later.disk.lines.all()]
+    assert lines == [(id_, "one", BOB.id, MessageState.UNSETTLED)]
 
 
 def test_another_registry_does_not_get_it(node: CoreDriver) -> None:

@@ -39,9 +39,7 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.turn()
-    assert node.saw() == [
-        happened.MessageChanged(to="#lab", number=begun.number, state=happened.MessageState.KEPT)
-    ]
+    assert node.saw() == [happened.MessageChanged(to="#lab", id=begun.id, state=happened.MessageState.KEPT)]
     (_, line), *_ = fanout(node, BOB)
     assert (line.group, line.number, line.floor, line.text) == ("#lab", begun.number, begun.number, "hi")
     asked = link_again(node)
@@ -57,9 +55,7 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     node.saw()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.saw() == [
-        happened.MessageChanged(to="#lab", number=begun.number, state=happened.MessageState.SAVED)
-    ]
+    assert node.saw() == [happened.MessageChanged(to="#lab", id=begun.id, state=happened.MessageState.SAVED)]
 
 
 def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: CoreDriver) -> None:
@@ -110,13 +106,13 @@ def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: CoreD
 def test_the_channel_goes_straight_to_everybody_who_was_online(node: CoreDriver) -> None:
     lose_registry(node)
     node.saw()
-    number = node.core.sending.send_all("hi", now=node.now)
+    begun = node.core.sending.send_all("hi", now=node.now)
     node.turn()
-    assert node.saw() == [happened.MessageChanged(to="", number=number, state=happened.MessageState.KEPT)]
+    assert node.saw() == [happened.MessageChanged(to="", id=begun.id, state=happened.MessageState.KEPT)]
     kept = list(node.datagrams)
     for one in (BOB, CAROL):
         node.datagrams = list(kept)
-        assert {line.number for _, line in fanout(node, one)} == {number}
+        assert {line.number for _, line in fanout(node, one)} == {begun.number}
 
 
 def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(node: CoreDriver) -> None:

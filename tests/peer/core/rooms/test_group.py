@@ -106,7 +106,9 @@ def test_numbers_rise_over_restarts_even_if_the_clock_is_set_back(channel: Group
 def test_lines_are_stored_so_that_their_numbers_are_not_given_again(channel: Group) -> None:
     out = channel._out
     message = channel.add("one", wall=WALL)
-    assert out.drain_records() == [OutgoingAdded(CHANNEL_MARK, message.number, message.at_ms, "one")]
+    assert out.drain_records() == [
+        OutgoingAdded(CHANNEL_MARK, message.number, message.at_ms, "one", message.id)
+    ]
     channel.accepted(message, 9)
     assert out.drain_records() == [
         LineAccepted(9),

@@ -84,9 +84,7 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
     (frame,) = node.lines()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.saw() == [
-        happened.MessageChanged(to="#lab", number=begun.number, state=happened.MessageState.SAVED)
-    ]
+    assert node.saw() == [happened.MessageChanged(to="#lab", id=begun.id, state=happened.MessageState.SAVED)]
     assert node.core.is_settled
 
 
