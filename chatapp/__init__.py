@@ -8,13 +8,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from chatapp import events
     from chatapp.peer.client import Peer
-    from chatapp.peer.core import events
     from chatapp.peer.core.events import MessageState
     from chatapp.peer.errors import (
         AlreadyOpen,
+        AlreadyRead,
+        FellBehind,
         NameTaken,
         NotAdmitted,
+        NotAnswered,
         NotLetIn,
         NotOpen,
         OtherRegistry,
@@ -28,10 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyOpen",
+    "AlreadyRead",
     "ChatAppError",
+    "FellBehind",
     "MessageState",
     "NameTaken",
     "NotAdmitted",
+    "NotAnswered",
     "NotLetIn",
     "NotOpen",
     "OtherRegistry",
@@ -57,7 +63,7 @@ def __getattr__(name: str) -> object:
     if name == "__version__":
         return _version()
     if name == "events":
-        return importlib.import_module("chatapp.peer.core.events")
+        return importlib.import_module("chatapp.events")
     if name not in __all__:
         raise AttributeError(f"module 'chatapp' has no attribute {name!r}")
     found: object = getattr(_loaded(_HOMES.get(name, "chatapp.peer.errors")), name)

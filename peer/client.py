@@ -26,12 +26,13 @@ from chatapp.peer.errors import (
     AlreadyOpen,
     NameTaken,
     NotAdmitted,
+    NotAnswered,
     NotLetIn,
     NotOpen,
     OtherRegistry,
     ServerUnreachable,
 )
-from chatapp.peer.feed import EventFeed
+from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.history.query import HistoryView
 from chatapp.peer.keystore import NameHasKeys, folder_of
 from chatapp.peer.node import PeerNode
@@ -444,6 +445,17 @@ class Peer:
         node.core.rooms.room_list.ask(now=node.driver.now())
         node.driver.schedule()
 
+    async def rooms(self) -> tuple[happened.Room, ...]:
+        """Return the rooms that somebody is in, by name. Waits while the registry is being looked for. Raises NotOpen, and
+        NotAnswered when the registry is away or silent."""
+        node = self._open_node()
+        self.list_rooms()
+        await node.until(lambda core: core.rooms.room_list.pending is None)
+        answer = node.core.rooms.room_list.answer
+        if isinstance(answer, tuple):
+            return answer
+        raise NotAnswered(answer or happened.NoAnswer.UNANSWERED)
+
     def members(self) -> tuple[happened.Person, ...]:
         """Return everybody in the room where we are, ourselves included, by name. Raises NotOpen."""
         return self._open_node().core.rooms.recipients.people()
@@ -556,13 +568,19 @@ class Peer:
     # --- events
 
     def events(self) -> AsyncGenerator[happened.Event, None]:
-        """Yield every event until the peer is closed. Raises NotOpen for a peer that was never open.
+        """Yield every event since the peer was opened, until it is closed. Raises NotOpen for a peer that was never open,
+        AlreadyRead while another loop runs.
 
-        Several loops may run at once. The first gets every event since the peer was opened; any other gets every event from
-        its own beginning on. The first loop decides what has been shown: asking for the next event means that the last one
-        is dealt with. A message that it never asked beyond is given again after a restart. The slowest loop sets the pace:
-        once `EVENTS_WAITING_MAX` events wait for it, no more messages are taken from others."""
+        This loop decides what has been shown: asking for the next event means that the last one is dealt with. A message
+        that it never asked beyond is given again after a restart. It also sets the pace: once `EVENTS_WAITING_MAX` events
+        wait for it, no more messages are taken from others. Programs that only look on `subscribe`."""
         return self._any_feed().read(self.events_shown)
+
+    def subscribe(self) -> Subscription[happened.Event]:
+        """Return a subscription to every event from now on: any number of programs may look on. They decide nothing about
+        what has been shown, and nobody waits for them: one that is too slow gets FellBehind. Raises NotOpen for a peer that
+        was never open."""
+        return self._any_feed().subscribe()
 
     async def next_events(self) -> list[happened.Event]:
         """Return all that happened since the last call, waiting for something; empty once the peer is closed. For a program

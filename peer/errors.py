@@ -3,6 +3,9 @@
 ChatAppError
 +-- NotOpen               the peer is not open
 +-- AlreadyOpen           the peer is open
++-- AlreadyRead           another loop reads the events
++-- FellBehind            a subscriber did not read in time      lost
++-- NotAnswered           the registry did not answer            reason
 +-- ServerUnreachable     the server's name has no address now      reason
 +-- NotLetIn              something answers at the registry's address, but we are not registered
     +-- NameTaken         somebody else holds the name             name
@@ -10,7 +13,7 @@ ChatAppError
     +-- OtherRegistry     another registry is at this address      expected, got
 """
 
-from chatapp.peer.core.events import AdmissionRefusal
+from chatapp.peer.core.events import AdmissionRefusal, NoAnswer
 from chatapp.wire.errors import ChatAppError, quoted
 
 
@@ -26,6 +29,36 @@ class AlreadyOpen(ChatAppError):
 
     def __str__(self) -> str:
         return "this peer is open already"
+
+
+class AlreadyRead(ChatAppError):
+    """Another loop over `events()` runs. Any number of readers may `subscribe()`."""
+
+    def __str__(self) -> str:
+        return "another loop reads the events of this peer; subscribe() gives them to any number of readers"
+
+
+class FellBehind(ChatAppError):
+    """A subscriber did not read its events in time, so it gets no more of them."""
+
+    def __init__(self, lost: int) -> None:
+        """`lost`: how many events waited for it, and are not given to it any more."""
+        super().__init__(lost)
+        self.lost = lost
+
+    def __str__(self) -> str:
+        return f"this subscriber reads too slowly: {self.lost:,} events waited for it and are not given to it any more"
+
+
+class NotAnswered(ChatAppError):
+    """The registry did not answer a question."""
+
+    def __init__(self, reason: NoAnswer) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"no answer: {self.reason.value}"
 
 
 class ServerUnreachable(ChatAppError):

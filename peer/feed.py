@@ -3,8 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
+from chatapp.peer.errors import AlreadyRead, FellBehind
 from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXTS_WAITING_MAX
 
 Event = TypeVar("Event")
@@ -51,81 +52,156 @@ class EventQueue(Generic[Event]):
     def __len__(self) -> int:
         return len(self.events)
 
+    def take(self) -> list[Event]:
+        """Return all events, and forget them."""
+        events = list(self.events)
+        self.events.clear()
+        self.size = 0
+        return events
+
     @property
     def is_full(self) -> bool:
-        """Whether the reader is so far behind that it must be waited for."""
+        """Whether as many events wait as may wait at most."""
         return len(self.events) >= EVENTS_WAITING_MAX or self.size >= TEXTS_WAITING_MAX
 
 
-class EventFeed(Generic[Event]):
-    """The events of a node from its opening to its closing, for any number of readers.
+class Subscription(Generic[Event]):
+    """Every event from the moment of the subscription on, for a program that looks on: it decides nothing about what counts
+    as shown, and nobody waits for it.
 
-    The first loop reads the main queue and decides what has been shown. Every other loop has a queue of its own, which
-    receives the same events from the moment that the loop begins."""
+        with peer.subscribe() as events:
+            async for event in events: ...
+
+    Once `EVENTS_WAITING_MAX` events wait for it, or `TEXTS_WAITING_MAX` characters of their texts, it is closed, and whoever
+    reads it gets FellBehind. It ends when the peer is closed."""
+
+    def __init__(self, feed: "EventFeed[Event]") -> None:
+        self._feed: Final = feed
+        self._queue: EventQueue[Event] = EventQueue()
+        self._lost = 0
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """Return the next event, waiting for it. Raises FellBehind."""
+        await self._feed.wait_for(self._queue, while_=lambda: not self._is_over)
+        self._check()
+        if not self._queue:
+            raise StopAsyncIteration
+        event = self._queue.events.popleft()
+        self._queue.size -= len(getattr(event, "text", ""))
+        return event
+
+    async def next_batch(self) -> list[Event]:
+        """Return all events that wait, waiting for one; empty once the peer or the subscription is closed. Raises
+        FellBehind."""
+        await self._feed.wait_for(self._queue, while_=lambda: not self._is_over)
+        self._check()
+        return self._queue.take()
+
+    def close(self) -> None:
+        """Get no more events; a second call does nothing."""
+        self._is_over = True
+        self._feed.drop(self)
+
+    def put(self, events: Sequence[Event], size: int) -> None:
+        """Take events, with texts of `size` characters in all, unless too many wait already."""
+        self._queue.events.extend(events)
+        self._queue.size += size
+        if self._queue.is_full:
+            self._lost = len(self._queue)
+            self._queue.take()
+            self.close()
+
+    def _check(self) -> None:
+        if self._lost:
+            raise FellBehind(self._lost)
+
+
+class EventFeed(Generic[Event]):
+    """The events of a node from its opening to its closing: for one reader, who decides what has been shown and whose pace
+    counts, and for any number of subscribers, who look on."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, has_room: Callable[[], None]) -> None:
-        """`has_room` is called when a reader has caught up with a feed that was full."""
+        """`has_room` is called when the reader has caught up with a feed that was full."""
         self._waiters = Waiters(loop)
         self._has_room = has_room
-        self._others: list[EventQueue[Event]] = []
-        self._has_main_loop = False
+        self._subscriptions: list[Subscription[Event]] = []
+        self._has_loop = False
         self.main: Final[EventQueue[Event]] = EventQueue()
+        """The reader's events."""
         self.is_read = False
         """Whether anybody has begun to read."""
         self.is_closed = False
 
     def put(self, events: Sequence[Event]) -> None:
-        """Add events to every queue and wake the readers."""
+        """Give events to the reader and to all subscribers, and wake them."""
         size = 0
         for event in events:
             size += len(getattr(event, "text", ""))
-        queues = [self.main, *self._others] if self.is_read or len(self.main) < UNREAD_MAX else self._others
-        for queue in queues:
-            queue.events.extend(events)
-            queue.size += size
+        if self.is_read or len(self.main) < UNREAD_MAX:
+            self.main.events.extend(events)
+            self.main.size += size
+        for subscription in tuple(self._subscriptions):
+            subscription.put(events, size)
+        self._waiters.wake()
+
+    def subscribe(self) -> Subscription[Event]:
+        """Return a subscription to all events from now on."""
+        subscription = Subscription(self)
+        if not self.is_closed:
+            self._subscriptions.append(subscription)
+        return subscription
+
+    def drop(self, subscription: Subscription[Event]) -> None:
+        """Give a subscription no more events, and wake whoever waits for one."""
+        self._subscriptions = [other for other in self._subscriptions if other is not subscription]
         self._waiters.wake()
 
     def close(self) -> None:
         """Accept no more events: readers get what is left, then end."""
         self.is_closed = True
+        self._subscriptions.clear()
         self._waiters.wake()
 
     @property
     def is_full(self) -> bool:
-        """Whether some reader is so far behind that it must be waited for."""
-        if self.is_read and self.main.is_full:
-            return True
-        return bool(self._others) and any(queue.is_full for queue in self._others)
+        """Whether the reader is so far behind that it must be waited for."""
+        return self.is_read and self.main.is_full
 
     async def next_batch(self) -> list[Event]:
         """Take everything from the main queue, waiting until there is something; empty once the feed is closed."""
         self.is_read = True
-        await self._wait_for(self.main)
+        await self.wait_for(self.main)
         return self.take()
 
     def take(self) -> list[Event]:
         """Take everything from the main queue without waiting."""
         was_full = self.is_full
-        batch = list(self.main.events)
-        self.main.events.clear()
-        self.main.size = 0
+        batch = self.main.take()
         self._caught_up(was_full=was_full)
         return batch
 
     async def read(self, shown: Callable[[list[Event]], None]) -> AsyncGenerator[Event, None]:
-        """Yield each event until the feed is closed.
-
-        The first loop calls `shown` with the events that it has finished with: those after which it asked for another
-        one. When it ends, the next loop to begin takes its place."""
-        is_main = not self._has_main_loop
-        if is_main:
-            queue, self._has_main_loop, self.is_read = self.main, True, True
-        else:
-            queue = EventQueue()
-            self._others.append(queue)
+        """Yield each event until the feed is closed, and call `shown` with those that the loop has finished with: those
+        after which it asked for another one. Raises AlreadyRead while another loop runs; the next loop after it goes on
+        where it left."""
+        if self._has_loop:
+            raise AlreadyRead
+        self._has_loop = self.is_read = True
+        queue = self.main
         done: list[Event] = []
         try:
-            while await self._wait_for(queue):
+            await self.wait_for(queue)
+            while queue:
                 was_full = self.is_full
                 event = queue.events.popleft()
                 queue.size -= len(getattr(event, "text", ""))
@@ -134,24 +210,19 @@ class EventFeed(Generic[Event]):
                 # The reader has come back for more, so it has finished with `event`. One `shown` for each would cost
                 # one commit for each.
                 done.append(event)
-                if is_main and (not queue or len(done) >= SHOWN_TOGETHER):
+                if not queue or len(done) >= SHOWN_TOGETHER:
                     shown(done)
                     done = []
+                    await self.wait_for(queue)
         finally:
-            if is_main:
-                shown(done)
-                self._has_main_loop = False
-            else:
-                was_full = self.is_full
-                self._others = [other for other in self._others if other is not queue]
-                self._caught_up(was_full=was_full)
+            shown(done)
+            self._has_loop = False
 
     def _caught_up(self, *, was_full: bool) -> None:
         if was_full and not self.is_full and not self.is_closed:
             self._has_room()
 
-    async def _wait_for(self, queue: EventQueue[Event]) -> bool:
-        """Wait for an event in this queue; False when it is empty and the feed is closed."""
-        while not queue and not self.is_closed:
+    async def wait_for(self, queue: EventQueue[Event], *, while_: Callable[[], bool] = lambda: True) -> None:
+        """Wait for an event in this queue, or for the end of the feed, or until `while_` does not hold any more."""
+        while not queue and not self.is_closed and while_():
             await self._waiters.wait()
-        return bool(queue)

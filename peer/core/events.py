@@ -1,6 +1,7 @@
 """Events: what happens at a node that a user or a program should know of, as one closed union, grouped by topic.
 
 Faces word them (`peer.ui.texts`). Programs match the classes and the enums; the enums' values are explanations, not texts.
+Each class has its name as its tag (`peer.eventjson`). `chatapp.events` is the public name of this module.
 """
 
 import enum
@@ -11,14 +12,14 @@ import msgspec
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
 
-class DutyChanged(msgspec.Struct, frozen=True, kw_only=True):
+class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We went on duty for a queue, or off duty."""
 
     is_on: bool
     queue: str
 
 
-class ClientCame(msgspec.Struct, frozen=True, kw_only=True):
+class ClientCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We serve this visitor from now on. It has the visitor's form, and the note of an earlier operator."""
 
     visit: int
@@ -50,14 +51,14 @@ class ClientMove(enum.Enum):
     UNANSWERED = "they were away when they were called"
 
 
-class ClientMoved(msgspec.Struct, frozen=True, kw_only=True):
+class ClientMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something happened to our visitor."""
 
     name: str
     move: ClientMove
 
 
-class ClientSaid(msgspec.Struct, frozen=True, kw_only=True):
+class ClientSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A line of the visit, by the visitor or an earlier operator. Call `operator.lines_shown` when it was shown."""
 
     sender: str
@@ -74,7 +75,7 @@ class DeskAction(enum.Enum):
     NOTED = "a note was kept"
 
 
-class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True):
+class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A command of ours is done, and no other event tells of it."""
 
     action: DeskAction
@@ -105,7 +106,7 @@ class CommandFailure(enum.Enum):
     UNREACHABLE = "there is no link to the registry"
 
 
-class CommandFailed(msgspec.Struct, frozen=True, kw_only=True):
+class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A command or a line of ours at the desk came to nothing."""
 
     reason: CommandFailure
@@ -122,7 +123,7 @@ class HeldInput(enum.Enum):
     NOTE = "a note about the visitor"
 
 
-class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
+class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What we typed was not carried out, because it may have been meant for another visitor than our present one."""
 
     what: HeldInput
@@ -134,7 +135,7 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
     """The visitor whom we serve now; empty for nobody."""
 
 
-class NumberMoved(msgspec.Struct, frozen=True, kw_only=True):
+class NumberMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A number of the waiting room was ambiguous: our own commands gave it to another visitor than the list shows."""
 
     position: int
@@ -153,7 +154,7 @@ class ListedVisitor(msgspec.Struct, frozen=True, kw_only=True):
     """The operator who serves them, or for whom they wait; empty for none."""
 
 
-class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `.room`. `total`: how many wait; a very long line is not listed in full."""
 
     queue: str
@@ -163,7 +164,7 @@ class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `.stats`. Spans in seconds; `today` is the registry's day."""
 
     queue: str
@@ -206,41 +207,50 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Their UDP port there; 0 if it is not known."""
 
 
-class PeopleListed(msgspec.Struct, frozen=True, kw_only=True):
+class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `who`."""
 
     people: tuple[Person, ...]
 
 
-class TableChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of our table changed."""
+class TableChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Rows of our table changed: names, addresses, keys, who is online. `PersonCame` and `PersonAway` tell the latter by
+    name."""
 
 
-class PersonLeft(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who was online signed off."""
+class PersonCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Somebody is online who was not. Told from the moment on at which we have the registry's table, also of those who came
+    while our link was down; before that, `people()` says who is online.
 
-    name: str
-
-
-class PersonLost(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who was online does not answer any more."""
+    `is_quiet`: faces say nothing, since it was found out afterwards, or we ignore the person."""
 
     name: str
+    is_quiet: bool = False
 
 
-class PersonTyping(msgspec.Struct, frozen=True, kw_only=True):
+class Absence(enum.Enum):
+    """How somebody went."""
+
+    LEFT = "they signed off, or gave up their name"
+    LOST = "they do not answer any more"
+    BANNED = "they were banned from the registry"
+
+
+class PersonAway(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Somebody who was online is not any more. `is_quiet`, and from when on it is told: as in `PersonCame`."""
+
+    name: str
+    how: Absence
+    is_quiet: bool = False
+
+
+class PersonTyping(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A person is writing a message to us. Repeated every few seconds; nothing says that they stopped."""
 
     name: str
 
 
-class PersonBanned(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who was online was banned from the registry."""
-
-    name: str
-
-
-class Renamed(msgspec.Struct, frozen=True, kw_only=True):
+class Renamed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Somebody has another name now. `is_me`: it is our own."""
 
     old: str
@@ -248,7 +258,7 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True):
     is_me: bool
 
 
-class KeyChanged(msgspec.Struct, frozen=True, kw_only=True):
+class KeyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry shows another key for a name than the one we hold, so nothing is sent to that name. `is_again`: it is not
     the first other key."""
 
@@ -256,13 +266,13 @@ class KeyChanged(msgspec.Struct, frozen=True, kw_only=True):
     is_again: bool = False
 
 
-class KeyRestored(msgspec.Struct, frozen=True, kw_only=True):
+class KeyRestored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry shows the key that we hold again, and messages to that name go out."""
 
     name: str
 
 
-class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True):
+class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `/verify`: 60 digits that are the same at both ends unless somebody has swapped a key. `is_verified`:
     the user has compared this key. `is_changed`: it is not the key that we hold."""
 
@@ -272,7 +282,7 @@ class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True):
     is_changed: bool = False
 
 
-class Trusted(msgspec.Struct, frozen=True, kw_only=True):
+class Trusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The user has compared the key of a name. `is_new`: it replaces the one that we held."""
 
     name: str
@@ -287,14 +297,14 @@ class Doubt(enum.Enum):
     CHANGED = "the digits are of a key that was shown before; another one is shown now"
 
 
-class NotTrusted(msgspec.Struct, frozen=True, kw_only=True):
+class NotTrusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Nothing changed: the key shown for a name is not the one that the user means. The name `server` is our registry."""
 
     name: str
     why: Doubt
 
 
-class RegistryKey(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryKey(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `/verify server`: fingerprints of the key that we hold and of the key that answers in its place, each
     empty for none. `is_verified`: the user has compared the one that we hold."""
 
@@ -303,14 +313,14 @@ class RegistryKey(msgspec.Struct, frozen=True, kw_only=True):
     is_verified: bool
 
 
-class Ignored(msgspec.Struct, frozen=True, kw_only=True):
+class Ignored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Their messages are not shown from now on (`is_ignored`), or are shown again."""
 
     name: str
     is_ignored: bool
 
 
-class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True):
+class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A command named somebody who is not in the table."""
 
     name: str
@@ -319,10 +329,9 @@ class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True):
 PeopleEvent = (
     PeopleListed
     | TableChanged
-    | PersonLeft
-    | PersonLost
+    | PersonCame
+    | PersonAway
     | PersonTyping
-    | PersonBanned
     | Renamed
     | KeyChanged
     | KeyRestored
@@ -346,7 +355,7 @@ class AuthorDoubt(enum.Enum):
     OTHER_KEY = "somebody in the table has the name, with another key"
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Somebody said a line to us, to everybody or in our room: what `DirectReceived`, `ChannelReceived` and `RoomReceived`
     have in common."""
 
@@ -383,20 +392,20 @@ class RoomReceived(Said, frozen=True, kw_only=True):
 Line = DirectReceived | ChannelReceived | RoomReceived
 
 
-class MailReturned(msgspec.Struct, frozen=True, kw_only=True):
+class MailReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The messages and lines that were sent while we were away, oldest first."""
 
     lines: tuple[Line, ...]
 
 
-class MailUnreadable(msgspec.Struct, frozen=True, kw_only=True):
+class MailUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A piece of sealed mail to us cannot be opened, and never will be. `detail` is for logs and people."""
 
     sender: str
     detail: str
 
 
-class MailHeldBack(msgspec.Struct, frozen=True, kw_only=True):
+class MailHeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Mail stays with the registry: it is from more unknown authors than are remembered at a time."""
 
 
@@ -408,7 +417,7 @@ class LineLoss(enum.Enum):
     INVALID = "the line does not open"
 
 
-class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True):
+class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A line in the log of the channel (`room` is empty) or of a room cannot be read. `detail` is what is wrong with an
     invalid one, for logs and people."""
 
@@ -429,11 +438,11 @@ ReceivedEvent = (
 )
 
 
-class Registered(msgspec.Struct, frozen=True, kw_only=True):
+class Registered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry has registered us, for the first time or after `dereg`."""
 
 
-class NameUnavailable(msgspec.Struct, frozen=True, kw_only=True):
+class NameUnavailable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Somebody else has the name that we asked for."""
 
     name: str
@@ -455,7 +464,7 @@ class AdmissionRefusal(enum.Enum):
     CODE_OF_ANOTHER = "the join code is of another registry"
 
 
-class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True):
+class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry does not let us in, and the name is not the reason."""
 
     reason: AdmissionRefusal
@@ -482,7 +491,7 @@ class RenameRefusal(enum.Enum):
     OWN_DISK = "our own disk does not take the new name"
 
 
-class RenameFailed(msgspec.Struct, frozen=True, kw_only=True):
+class RenameFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We keep our name. A name that is taken is told by `NameUnavailable`."""
 
     name: str
@@ -491,7 +500,7 @@ class RenameFailed(msgspec.Struct, frozen=True, kw_only=True):
     """What the operating system said, and of which file; for logs and people, not to be matched."""
 
 
-class NameReleased(msgspec.Struct, frozen=True, kw_only=True):
+class NameReleased(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We have given up our name: we are offline, anybody may take it, and our mail is deleted. Our keys stay."""
 
     name: str
@@ -510,26 +519,26 @@ class ReleaseRefusal(enum.Enum):
     NOT_SERVING = "the registry cannot write to its disk"
 
 
-class ReleaseFailed(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We keep our name."""
 
     name: str
     reason: ReleaseRefusal
 
 
-class SignedOff(msgspec.Struct, frozen=True, kw_only=True):
+class SignedOff(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We are offline, and the registry has confirmed it."""
 
 
-class LeaveUnanswered(msgspec.Struct, frozen=True, kw_only=True):
+class LeaveUnanswered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We are offline; the registry did not answer."""
 
 
-class ServerLost(msgspec.Struct, frozen=True, kw_only=True):
+class ServerLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry does not answer any more. Direct chat goes on."""
 
 
-class ServerBack(msgspec.Struct, frozen=True, kw_only=True):
+class ServerBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry answers again."""
 
 
@@ -541,20 +550,20 @@ class LinkTrouble(enum.Enum):
     OVER = "it was blocked, and is connected now"
 
 
-class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True):
+class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The link to TCP port `port` of the registry has trouble, or not any more, while the registry answers by UDP."""
 
     port: int
     trouble: LinkTrouble
 
 
-class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True):
+class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry did not answer at start. `table_time`: when our copy of the table was saved; None without one."""
 
     table_time: float | None
 
 
-class RegistryMet(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryMet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A registry that we did not know has let us in. `key`: its fingerprint. `is_verified`: the user, or a join code, had
     named it."""
 
@@ -562,19 +571,19 @@ class RegistryMet(msgspec.Struct, frozen=True, kw_only=True):
     is_verified: bool
 
 
-class RegistryRecognized(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryRecognized(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """This server is a registry that we know by other addresses; we hold the same people and keys as there."""
 
     servers: tuple[str, ...]
 
 
-class RegistryKeyAccepted(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryKeyAccepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A registry with another key than before has let us in, as the user has agreed to. `key`: its fingerprint."""
 
     key: str
 
 
-class RegistryKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryKeyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Another registry answers than the expected one. `expected`, `got`: fingerprints."""
 
     expected: str
@@ -604,7 +613,7 @@ RegistryEvent = (
 )
 
 
-class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True):
+class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We entered a room. `members`: the others, by name. `missed`: how many lines from before follow. `topic`: empty for
     none."""
 
@@ -614,7 +623,7 @@ class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True):
     topic: str = ""
 
 
-class LeftRoom(msgspec.Struct, frozen=True, kw_only=True):
+class LeftRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We left the room."""
 
     room: str
@@ -635,25 +644,25 @@ class RoomEntryRefusal(enum.Enum):
     UNANSWERED = "the registry did not answer in time"
 
 
-class RoomEntryDenied(msgspec.Struct, frozen=True, kw_only=True):
+class RoomEntryDenied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We may not enter a room. We are still in the room where we were."""
 
     room: str
     reason: RoomEntryRefusal
 
 
-class NotInRoom(msgspec.Struct, frozen=True, kw_only=True):
+class NotInRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A command needs a room, and we are in none."""
 
 
-class MemberJoined(msgspec.Struct, frozen=True, kw_only=True):
+class MemberJoined(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Somebody entered our room, or came back."""
 
     room: str
     name: str
 
 
-class MemberLeft(msgspec.Struct, frozen=True, kw_only=True):
+class MemberLeft(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Somebody left our room, quit, or vanished."""
 
     room: str
@@ -667,7 +676,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     here: int
 
 
-class RoomsKnown(msgspec.Struct, frozen=True, kw_only=True):
+class RoomsKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `/rooms`."""
 
     rooms: tuple[Room, ...]
@@ -681,20 +690,20 @@ class NoAnswer(enum.Enum):
     UNANSWERED = "the registry did not answer in time"
 
 
-class RoomsUnknown(msgspec.Struct, frozen=True, kw_only=True):
+class RoomsUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry did not say which rooms there are. `RoomsKnown` with our own room follows, if we are in one."""
 
     reason: NoAnswer
 
 
-class MembersListed(msgspec.Struct, frozen=True, kw_only=True):
+class MembersListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `/names`: everybody in our room, ourselves included."""
 
     room: str
     members: tuple[Person, ...]
 
 
-class TopicKnown(msgspec.Struct, frozen=True, kw_only=True):
+class TopicKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The topic of our room: the answer to `/topic`, or `is_change`, somebody has set or cleared it."""
 
     room: str
@@ -706,7 +715,7 @@ class TopicKnown(msgspec.Struct, frozen=True, kw_only=True):
     is_change: bool = False
 
 
-class TopicUnknown(msgspec.Struct, frozen=True, kw_only=True):
+class TopicUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry has not told us the topic of our room yet."""
 
     room: str
@@ -724,7 +733,7 @@ class TopicFailure(enum.Enum):
     UNANSWERED = "the registry did not answer in time"
 
 
-class TopicNotSet(msgspec.Struct, frozen=True, kw_only=True):
+class TopicNotSet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The topic of our room was not set."""
 
     room: str
@@ -784,7 +793,7 @@ class MessageState(enum.IntEnum):
     """The mail was never fetched and is gone."""
 
 
-class MessageChanged(msgspec.Struct, frozen=True, kw_only=True):
+class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A message or line of ours has this state now. It is told once, except that KEPT is told for each `reason`."""
 
     to: str
@@ -807,7 +816,7 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True):
         return self.to.removeprefix(ROOM_SIGN) if self.to.startswith(ROOM_SIGN) else ""
 
 
-class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True):
+class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The recipient did not answer, or is away, so the message goes to the registry as mail."""
 
     to: str
@@ -815,14 +824,14 @@ class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True):
     """As in `MessageChanged`."""
 
 
-class Addressed(msgspec.Struct, frozen=True, kw_only=True):
+class Addressed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The name of kept messages is resolved: it belongs to `to`."""
 
     name: str
     to: str
 
 
-class TooLong(msgspec.Struct, frozen=True, kw_only=True):
+class TooLong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The text is longer than the limit (bytes of UTF-8), and nothing was sent."""
 
     to: str
@@ -830,7 +839,7 @@ class TooLong(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
 
 
-class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True):
+class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """We left a room while `count` lines of ours still waited for the registry: not everybody there gets them."""
 
     room: str
@@ -840,7 +849,7 @@ class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True):
 SentEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandoned
 
 
-class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The history's database was missing or empty, so the history begins again. `found`: how many of the newest lines were
     in its journal still."""
 
@@ -848,7 +857,7 @@ class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True):
     found: int
 
 
-class LinesLost(msgspec.Struct, frozen=True, kw_only=True):
+class LinesLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The newest `count` lines of the history are gone: its files were damaged. `kept_as`: the name under which the damaged
     journal is kept; None if it was missing."""
 
@@ -857,25 +866,25 @@ class LinesLost(msgspec.Struct, frozen=True, kw_only=True):
     kept_as: str | None
 
 
-class StorageFailed(msgspec.Struct, frozen=True, kw_only=True):
+class StorageFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Our own disk takes nothing; messages are not acknowledged until it does. `error`: as the system words it, for people
     and logs."""
 
     error: str
 
 
-class HistoryBehind(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryBehind(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Messages are stored in the journal, but the history's database cannot be written: it lacks the newest ones until it
     can. `error`: as SQLite words it, for people and logs."""
 
     error: str
 
 
-class ReadersBehind(msgspec.Struct, frozen=True, kw_only=True):
+class ReadersBehind(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A reader of these events is so far behind that no more messages are taken until it catches up."""
 
 
-class FolderNotMoved(msgspec.Struct, frozen=True, kw_only=True):
+class FolderNotMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Our folder could not be given our new name; the next start tries again. `error`: as the system words it."""
 
     name: str

@@ -116,7 +116,7 @@ class SessionState:
         """Return the lines to show for several events."""
         if self._folding is None:
             return [line for event in batch for line in self.lines(event)]
-        return self._folding.lines(batch, self.lines, online=self._names_online)
+        return self._folding.lines(batch, self.lines)
 
     def talked_with(self, people: Iterable[str]) -> None:
         """Note whom the user talked with before this start."""
@@ -125,9 +125,6 @@ class SessionState:
                 self._folding.talked_with(one)
             if self._completions is not None:
                 self._completions.add_recent(one)
-
-    def _names_online(self) -> list[str]:
-        return [one.name for one in self._peer.people() if one.online]
 
     def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
         """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,15 @@ import pytest
 from chatapp.peer.client import Peer, PeerState
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import AlreadyOpen, NameTaken, NotAdmitted, NotOpen, OtherRegistry, ServerUnreachable
+from chatapp.peer.errors import (
+    AlreadyOpen,
+    AlreadyRead,
+    NameTaken,
+    NotAdmitted,
+    NotOpen,
+    OtherRegistry,
+    ServerUnreachable,
+)
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import IDENTITY_FILE, FolderInUse, KeyFolder
 from chatapp.registry.access import AccessSettings
@@ -132,24 +140,25 @@ async def test_a_message_that_was_never_asked_beyond_is_given_again_after_a_rest
         assert not [event for event in bob.take_events() if isinstance(event, happened.MailReturned)]
 
 
-async def test_two_loops_get_every_event_and_the_first_decides_what_was_shown(village: Village) -> None:
+async def test_subscribers_get_every_event_and_the_reader_decides_what_was_shown(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
-        first, second = bob.events(), bob.events()
-        assert isinstance(await anext(first), happened.Registered)
-        both = [asyncio.create_task(texts_of(loop, 3)) for loop in (first, second)]
+        reader, subscriber = bob.events(), bob.subscribe()
+        assert isinstance(await anext(reader), happened.Registered)
+        both = [asyncio.create_task(texts_of(events, 3)) for events in (reader, subscriber)]
         await asyncio.sleep(0)
         for number in range(3):
             await outcome_of(await alice.send("bob", f"{number}"))
         async with asyncio.timeout(WITHIN):
             assert await asyncio.gather(*both) == [["0", "1", "2"], ["0", "1", "2"]]
-        await second.aclose()
-        await first.aclose()
+        with pytest.raises(AlreadyRead):
+            await anext(bob.events())
+        await reader.aclose()
     async with village.peer("bob") as bob:
         (line,) = (await next_of(bob, happened.MailReturned)).lines
-        assert line.text == "2"  # the first loop was not asked beyond it
+        assert line.text == "2"  # the reader was not asked beyond it
 
 
-async def texts_of(loop: AsyncGenerator[happened.Event, None], count: int) -> list[str]:
+async def texts_of(loop: AsyncIterator[happened.Event], count: int) -> list[str]:
     """Return the next so many messages."""
     texts: list[str] = []
     while len(texts) < count:

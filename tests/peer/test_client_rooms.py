@@ -3,9 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
+from chatapp.peer.errors import NotAnswered
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
@@ -71,6 +74,23 @@ async def test_rooms_listed_before_there_is_a_link(village: Village) -> None:
         bob.list_rooms()
         assert (await next_of(bob, happened.RoomsKnown)).rooms == (happened.Room(name="lab", here=1),)
         assert not [one for one in bob.take_events() if isinstance(one, happened.RoomsUnknown)]
+
+
+async def test_rooms_can_be_waited_for(village: Village) -> None:
+    async with village.peer("alice", room="lab"):
+        bob = village.peer("bob")
+        await bob.open()
+        async with asyncio.timeout(WITHIN):
+            one, other = await asyncio.gather(bob.rooms(), bob.rooms())  # before there is a link
+            assert one == other == (happened.Room(name="lab", here=1),)
+            await village.close_registry()
+            await next_of(bob, happened.ServerLost)
+            with pytest.raises(NotAnswered) as silent:
+                await bob.rooms()
+            assert silent.value.reason in (happened.NoAnswer.UNREACHABLE, happened.NoAnswer.UNANSWERED)
+            bob.leave()
+            with pytest.raises(NotAnswered, match="no answer: we are offline by our own wish"):
+                await bob.rooms()
 
 
 # --- names

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from chatapp.peer.errors import AlreadyRead, FellBehind
 from chatapp.peer.feed import SHOWN_TOGETHER, UNREAD_MAX, EventFeed
 from tests.peer.village import WITHIN
 
@@ -57,35 +58,87 @@ async def waiting(loop: AsyncGenerator[Event, None]) -> asyncio.Task[list[Event]
     return task
 
 
-async def test_every_loop_gets_every_event_from_its_beginning_on() -> None:
+async def test_the_reader_gets_all_and_a_subscriber_gets_all_from_its_beginning_on() -> None:
     desk = Desk()
     desk.feed.put([event(0)])
-    first, second = desk.read(), desk.read()
-    assert await next_of(first) == [event(0)]
-    coming = await waiting(second)
+    reader, subscriber = desk.read(), desk.feed.subscribe()
+    assert await next_of(reader) == [event(0)]
+    coming = asyncio.create_task(anext(subscriber))
     desk.feed.put([event(1), event(2)])
-    assert await coming == [event(1)]
+    assert await coming == event(1)
     desk.feed.put([event(3)])
+    late = desk.feed.subscribe()
     desk.feed.close()
-    assert await rest_of(first) == [event(1), event(2), event(3)]
-    assert await rest_of(second) == [event(2), event(3)]
+    assert await rest_of(reader) == [event(1), event(2), event(3)]
+    async with asyncio.timeout(WITHIN):
+        assert [one async for one in subscriber] == [event(2), event(3)]
+        assert [one async for one in late] == [one async for one in desk.feed.subscribe()] == []
 
 
-async def test_only_the_first_loop_decides_what_was_shown_and_not_of_what_it_holds() -> None:
+async def test_there_is_one_reader_at_a_time() -> None:
     desk = Desk()
-    first, second = desk.read(), desk.read()
+    reader = desk.read()
+    coming = await waiting(reader)
+    with pytest.raises(AlreadyRead):
+        await anext(desk.read())
     desk.feed.put([event(0)])
-    await next_of(first)
-    coming = await waiting(second)
+    assert await coming == [event(0)]
+
+
+async def test_only_the_reader_decides_what_was_shown_and_not_of_what_it_holds() -> None:
+    desk = Desk()
+    reader, subscriber = desk.read(), desk.feed.subscribe()
+    desk.feed.put([event(0)])
+    await next_of(reader)
     desk.feed.put([event(1), event(2)])
-    await coming
-    await next_of(second)
+    assert await subscriber.next_batch() == [event(0), event(1), event(2)]
     assert desk.shown == []
-    await next_of(first)
-    await second.aclose()
+    await next_of(reader)
+    subscriber.close()
     assert desk.shown == []
-    await first.aclose()
+    await reader.aclose()
     assert desk.shown == [[event(0)]]
+
+
+async def test_a_subscriber_that_is_too_slow_is_closed_and_told_what_it_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 3)
+    desk = Desk()
+    slow, quick = desk.feed.subscribe(), desk.feed.subscribe()
+    for number in range(5):
+        desk.feed.put([event(number)])
+        assert await anext(quick) == event(number)
+    for _ in range(2):
+        with pytest.raises(FellBehind) as behind:
+            await anext(slow)
+        assert behind.value.lost == 3
+    with pytest.raises(FellBehind, match="3 events waited"):
+        await slow.next_batch()
+    assert not desk.feed.is_full, "nobody waits for a subscriber"
+
+
+async def test_long_texts_close_a_slow_subscriber_before_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatapp.peer.feed.TEXTS_WAITING_MAX", 2_000)
+    desk = Desk()
+    slow, quick = desk.feed.subscribe(), desk.feed.subscribe()
+    for _ in range(2):
+        desk.feed.put([Event("x" * 1_000)])
+        await anext(quick)
+    with pytest.raises(FellBehind):
+        await anext(slow)
+
+
+async def test_a_closed_subscription_ends_for_whoever_waits() -> None:
+    desk = Desk()
+    with desk.feed.subscribe() as subscriber:
+        coming = asyncio.create_task(subscriber.next_batch())
+        await asyncio.sleep(0)
+    async with asyncio.timeout(WITHIN):
+        assert await coming == []
+    desk.feed.put([event(0)])
+    async with asyncio.timeout(WITHIN):
+        assert [one async for one in subscriber] == []
 
 
 async def test_what_a_waiting_loop_is_done_with_is_shown_at_once() -> None:
@@ -119,27 +172,21 @@ async def test_the_next_loop_after_the_first_has_ended_goes_on_where_it_left() -
     assert desk.shown_so_far == [event(1)]
 
 
-async def test_the_slowest_loop_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_reader_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 3)
     desk = Desk()
-    quick, slow = desk.read(), desk.read()
+    reader = desk.read()
     desk.feed.put([event(0)])
-    await next_of(quick)
-    coming = await waiting(slow)
+    await next_of(reader)
     fullness = []
     for number in range(1, 5):
         desk.feed.put([event(number)])
-        await next_of(quick)
         fullness.append(desk.feed.is_full)
-    await coming
     assert fullness == [False, False, True, True]
+    await next_of(reader)
     assert (desk.feed.is_full, desk.rooms) == (True, 0)
-    await next_of(slow)
+    await next_of(reader)
     assert (desk.feed.is_full, desk.rooms) == (False, 1)
-    desk.feed.put([event(5)])
-    assert desk.feed.is_full
-    await slow.aclose()
-    assert (desk.feed.is_full, desk.rooms) == (False, 2)
 
 
 async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,13 +206,12 @@ async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytes
 async def test_long_texts_fill_a_feed_before_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.peer.feed.TEXTS_WAITING_MAX", 3_000)
     desk = Desk()
-    quick, slow = desk.read(), desk.read()
-    coming = [await waiting(quick), await waiting(slow)]
+    reader = desk.read()
+    coming = await waiting(reader)
     desk.feed.put([Event("x" * 1_000) for _ in range(4)])
-    await asyncio.gather(*coming)
-    await next_of(quick, 3)
-    assert desk.feed.is_full, "three texts wait for the slow one"
-    await next_of(slow)
+    await coming
+    assert desk.feed.is_full, "three texts wait"
+    await next_of(reader)
     assert (desk.feed.is_full, desk.rooms) == (False, 1)
 
 
@@ -189,10 +235,12 @@ async def test_a_program_that_reads_nothing_gathers_no_more_than_a_bound() -> No
 
 async def test_all_readers_end_when_the_peer_is_closed() -> None:
     desk = Desk()
-    waits = [await waiting(desk.read()) for _ in range(2)]
+    wait = await waiting(desk.read())
+    coming = asyncio.create_task(anext(desk.feed.subscribe()))
+    await asyncio.sleep(0)
     desk.feed.close()
-    for wait in waits:
+    for one in (wait, coming):
         with pytest.raises(StopAsyncIteration):
-            await wait
+            await one
     assert await desk.feed.next_batch() == []
     assert await rest_of(desk.read()) == []

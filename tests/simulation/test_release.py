@@ -51,7 +51,7 @@ def test_the_others_see_them_go_and_somebody_else_may_come_by_that_name(world: W
     assert not told(bob, happened.LeaveUnanswered)
     world.network.run_for(2.0)
     assert "bob" not in names_of(alice) | names_of(carol)
-    assert told(alice, happened.PersonLeft) == [happened.PersonLeft(name="bob")]
+    assert told(alice, happened.PersonAway) == [happened.PersonAway(name="bob", how=happened.Absence.LEFT)]
     other = newcomer(world, "bob")
     world.network.run_for(3.0)
     assert other.core.state is State.REGISTERED

@@ -4,16 +4,17 @@
 """
 
 import enum
+from typing import Final
 
 import msgspec
 
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import (
+    Absence,
     KeyChanged,
     KeyRestored,
-    PersonBanned,
-    PersonLeft,
-    PersonLost,
+    PersonAway,
+    PersonCame,
     Renamed,
     TableChanged,
 )
@@ -28,6 +29,9 @@ from chatapp.wire.names import name_key
 
 FETCH_TIMEOUT = 2.0
 """Seconds after which an unanswered request for rows is made again."""
+
+
+_ABSENCES: Final = {Presence.LOST: Absence.LOST, Presence.BANNED: Absence.BANNED}
 
 
 class Table:
@@ -55,6 +59,8 @@ class Table:
         self.saved_at = saved_at
         self.is_fresh = False
         """Whether we have all rows that the registry had when the present link came up."""
+        self._was_fresh = False
+        """Whether we ever had, so that changes since then are told by name."""
 
     def link_lost(self) -> None:
         """Forget pending requests: the link is gone."""
@@ -89,7 +95,7 @@ class Table:
         else:
             self._fetching_since = None
             self.answered += 1
-            self.is_fresh = True
+            self.is_fresh = self._was_fresh = True
         return changes
 
     def take_batch(self, batch: TableBatch, *, wall: float) -> list[tuple[Contact, Change]] | None:
@@ -128,8 +134,11 @@ class Table:
                 if before is not None and free is not None:
                     self._out.records.append(NameCleared(name_key(before.card.name)))
                     rows.append(free)
-                if before is not None and row.card.identity != self._me:
-                    self._tell(before, contact)
+                if row.card.identity != self._me:
+                    if before is not None and before.card.name != contact.name:
+                        self._tell_name(before, contact)
+                    if contact.row.online is not (before is not None and before.online):
+                        self._tell_presence(contact)
         self.version, self.saved_at = version, wall
         if rows:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
@@ -145,25 +154,25 @@ class Table:
         if shown != shown_before:
             self._out.events.append(KeyChanged(name=row.card.name, is_again=shown_before is not None))
 
-    def _tell(self, before: Row, contact: Contact) -> None:
-        """Report a change about somebody. Of what changed while we were away, only new names are reported."""
-        row = contact.row
-        if before.card.name != row.card.name:
-            former = name_key(before.card.name)
-            if former != name_key(row.card.name):
-                self._out.records.append(FormerName(contact.identity, former))
-            self._out.events.append(Renamed(old=before.card.name, new=row.card.name, is_me=False))
-        is_gone = self.is_fresh and before.presence is Presence.ONLINE
-        if not is_gone or contact.identity in self._contacts.ignored:
+    def _tell_name(self, before: Row, contact: Contact) -> None:
+        """Report somebody's new name, also if they took it while we were away."""
+        former = name_key(before.card.name)
+        if former != name_key(contact.name):
+            self._out.records.append(FormerName(contact.identity, former))
+        self._out.events.append(Renamed(old=before.card.name, new=contact.name, is_me=False))
+
+    def _tell_presence(self, contact: Contact) -> None:
+        """Report that somebody came or went. What is found out afterwards, and of whom the user ignores, is no news."""
+        if not (self._was_fresh or self.is_fresh):
             return
-        if not row.online:
+        row, is_quiet = contact.row, not self.is_fresh or contact.identity in self._contacts.ignored
+        if row.online:
+            self._out.events.append(PersonCame(name=contact.name, is_quiet=is_quiet))
+            return
+        if not is_quiet:
             self._members.gone(contact.identity)  # told first: they left the room, then the network
-        if row.presence in (Presence.AWAY, Presence.RELEASED):
-            self._out.events.append(PersonLeft(name=row.card.name))
-        elif row.presence is Presence.LOST:
-            self._out.events.append(PersonLost(name=row.card.name))
-        elif row.presence is Presence.BANNED:
-            self._out.events.append(PersonBanned(name=row.card.name))
+        how = _ABSENCES.get(row.presence, Absence.LEFT)
+        self._out.events.append(PersonAway(name=contact.name, how=how, is_quiet=is_quiet))
 
 
 class NameSearch:

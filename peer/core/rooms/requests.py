@@ -96,8 +96,12 @@ class RoomRequest(abc.ABC):
 class RoomList(RoomRequest):
     """The request for the list of rooms."""
 
+    answer: tuple[Room, ...] | NoAnswer | None = None
+    """The answer to the last request: the rooms, or why there is none; None while it is pending."""
+
     def ask(self, *, now: float) -> None:
         """Ask which rooms there are; `RoomsKnown` or `RoomsUnknown` follows."""
+        self.answer = None
         self._begin("", now=now)
 
     def listed(self, notice: wire.RoomsListed) -> None:
@@ -105,13 +109,15 @@ class RoomList(RoomRequest):
         if self._is_answer(notice.reference):
             rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
             rooms.sort(key=lambda room: room.name)
-            self._out.events.append(RoomsKnown(rooms=tuple(rooms)))
+            self.answer = tuple(rooms)
+            self._out.events.append(RoomsKnown(rooms=self.answer))
 
     def _request(self, asked: PendingRequest) -> PeerRequest:
         return wire.ListRooms(reference=asked.reference)
 
     def _report(self, asked: PendingRequest, reason: NoAnswer) -> None:
         """Report that the rooms are unknown, and our own room."""
+        self.answer = reason
         self._out.events.append(RoomsUnknown(reason=reason))
         room = self._current.room
         if room is not None:

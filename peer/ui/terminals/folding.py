@@ -5,7 +5,7 @@ all: the status line counts the people online.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -64,11 +64,10 @@ def _worded(move: Move, names: list[str], room: str) -> str:
 
 
 class Folding:
-    """The people whom the user has talked with, and the people online."""
+    """The people whom the user has talked with."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
-        self._online: frozenset[str] | None = None
 
     def talked_with(self, name: str) -> None:
         """Note that the user and somebody talked."""
@@ -78,11 +77,8 @@ class Folding:
         self,
         batch: Sequence[happened.Event],
         lines_of: Callable[[happened.Event], list[str]],
-        *,
-        online: Callable[[], Iterable[str]],
     ) -> list[str]:
-        """Return the lines for a batch of events. `online`: returns the names of the people online, and is called only when
-        the table has changed."""
+        """Return the lines for a batch of events."""
         lines: list[str] = []
         moves = _Moves(people={})
         near = {
@@ -90,21 +86,18 @@ class Folding:
             for event in batch
             if isinstance(event, happened.MemberLeft | happened.MemberJoined)
         }
-        is_counted = False
         for event in batch:
             match event:
-                case happened.Registered() | happened.TableChanged() if not is_counted:
-                    is_counted = True
-                    for name in self._newly_online(online(), is_start=isinstance(event, happened.Registered)):
-                        moves.add(Move.CAME, name)
-                case _:
-                    pass
-            match event:
                 case happened.TableChanged():
-                    continue
-                case happened.PersonLeft(name=name) | happened.PersonLost(name=name):
-                    if self._is_near(name, near):
-                        is_left = isinstance(event, happened.PersonLeft)
+                    pass
+                case happened.PersonCame(name=name, is_quiet=is_quiet):
+                    if not is_quiet and name_key(name) in self._known:
+                        moves.add(Move.CAME, name)
+                case happened.PersonAway(
+                    name=name, how=happened.Absence.LEFT | happened.Absence.LOST, is_quiet=is_quiet
+                ):
+                    if not is_quiet and self._is_near(name, near):
+                        is_left = event.how is happened.Absence.LEFT
                         moves.add(Move.LEFT if is_left else Move.LOST, name)
                 case happened.MemberJoined(name=name, room=room):
                     moves.add(Move.JOINED, name, room)
@@ -121,15 +114,6 @@ class Folding:
 
     def _is_near(self, name: str, near: set[str]) -> bool:
         return name_key(name) in self._known or name_key(name) in near
-
-    def _newly_online(self, names: Iterable[str], *, is_start: bool) -> list[str]:
-        """Return the people the user knows who have come online since the last time; nobody at a start."""
-        before, self._online = self._online, frozenset(names)
-        if before is None or is_start:
-            return []
-        return sorted(
-            (name for name in self._online - before if name_key(name) in self._known), key=str.casefold
-        )
 
     def _note(self, event: happened.Event) -> None:
         """Learn from an event whom the user talks with."""

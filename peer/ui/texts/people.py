@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.peer.core.events import (
+    Absence,
     Doubt,
     EnteredRoom,
     Ignored,
@@ -19,9 +20,8 @@ from chatapp.peer.core.events import (
     NotTrusted,
     PeopleListed,
     Person,
-    PersonBanned,
-    PersonLeft,
-    PersonLost,
+    PersonAway,
+    PersonCame,
     PersonTyping,
     RegistryKey,
     ReleaseFailed,
@@ -64,10 +64,9 @@ PresenceEvent = (
     | TopicKnown
     | TopicUnknown
     | TopicNotSet
-    | PersonLeft
-    | PersonLost
+    | PersonCame
+    | PersonAway
     | PersonTyping
-    | PersonBanned
     | PeopleListed
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
@@ -201,19 +200,27 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [f"[{counted(len(members), 'person', 'people')} in {name(room)}:]", *_people(members)]
         case TopicKnown() | TopicUnknown() | TopicNotSet():
             return [_topic(event)]
-        case PersonLeft(name=who):
-            return [left_line([who])]
-        case PersonLost(name=who):
-            return [lost_line([who])]
+        case PersonAway(is_quiet=False):
+            return _gone(event)
+        case PersonCame() | PersonAway():
+            return []
         case PersonTyping():
             return []  # the status line shows it
-        case PersonBanned(name=who):
-            return [f"[{name(who)} is banned from this server.]"]
         case PeopleListed(people=people):
             # Every table holds ourselves, so an empty list means that the table has not come yet.
             return _people(people) or ["[The list of people has not come from the server yet.]"]
         case _:
             assert_never(event)
+
+
+def _gone(event: PersonAway) -> list[str]:
+    match event.how:
+        case Absence.LEFT:
+            return [left_line([event.name])]
+        case Absence.LOST:
+            return [lost_line([event.name])]
+        case Absence.BANNED:
+            return [f"[{name(event.name)} is banned from this server.]"]
 
 
 def identity_lines(event: IdentityEvent) -> list[str]:

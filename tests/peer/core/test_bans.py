@@ -64,7 +64,7 @@ def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(
     node: CoreDriver, placed: bool
 ) -> None:
     shows(node, banned(200, placed=placed), version=200)
-    assert happened.PersonBanned(name="bob") in node.saw()
+    assert happened.PersonAway(name="bob", how=happened.Absence.BANNED) in node.saw()
     assert [(one.name, one.is_banned) for one in node.core.people() if one.name != "alice"] == [
         ("bob", True),
         ("carol", False),

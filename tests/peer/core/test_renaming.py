@@ -12,6 +12,7 @@ from tests.peer.core.cast import Someone, raw
 from tests.peer.core.core_driver import CoreDriver
 
 BOB, CAROL = Someone("bob"), Someone("carol")
+COMING_AND_GOING = happened.PersonCame | happened.PersonAway
 
 
 @pytest.fixture
@@ -174,20 +175,31 @@ def test_the_user_is_told_of_names_and_of_who_goes(node: CoreDriver) -> None:
 
     page(renamed(BOB, "bobby", 101), 101)
     assert happened.Renamed(old="bob", new="bobby", is_me=False) in node.saw()
-    for version, presence, shape in (
-        (102, Presence.AWAY, happened.PersonLeft),
-        (103, Presence.ONLINE, None),
-        (104, Presence.LOST, happened.PersonLost),
-        (105, Presence.AWAY, None),
+    came = happened.PersonCame(name="bobby")
+    for version, presence, news in (
+        (102, Presence.AWAY, [happened.PersonAway(name="bobby", how=happened.Absence.LEFT)]),
+        (103, Presence.ONLINE, [came]),
+        (104, Presence.LOST, [happened.PersonAway(name="bobby", how=happened.Absence.LOST)]),
+        (105, Presence.AWAY, []),
     ):
         row = renamed(BOB, "bobby", version)
         page(Row(row.card, row.host, row.port, presence, 0, 0, version), version)
-        told = [event for event in node.saw() if isinstance(event, happened.PersonLeft | happened.PersonLost)]
-        assert told == ([shape(name="bobby")] if shape else [])
+        assert [event for event in node.saw() if isinstance(event, COMING_AND_GOING)] == news
+    page(CAROL.row(106), 106)
+    assert happened.PersonCame(name="carol") in node.saw()
 
 
-def test_who_went_while_we_were_away_is_not_told(node: CoreDriver) -> None:
+def test_who_came_and_went_while_our_link_was_down_is_no_news(node: CoreDriver) -> None:
     node.lose_link()
     node.register()
-    node.attach(BOB.row(101, online=False), version=101)
-    assert not any(isinstance(event, happened.PersonLeft) for event in node.saw())
+    node.attach(BOB.row(101, online=False), CAROL.row(102), version=102)
+    assert [event for event in node.saw() if isinstance(event, COMING_AND_GOING)] == [
+        happened.PersonAway(name="bob", how=happened.Absence.LEFT, is_quiet=True),
+        happened.PersonCame(name="carol", is_quiet=True),
+    ]
+
+
+def test_nothing_is_told_by_name_of_who_was_there_before_us() -> None:
+    node = CoreDriver()
+    node.come_in(BOB.row(100), CAROL.row(101))
+    assert not any(isinstance(event, COMING_AND_GOING) for event in node.saw())

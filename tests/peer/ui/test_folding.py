@@ -13,11 +13,15 @@ CHANGED = happened.TableChanged()
 
 
 def left(name: str) -> happened.Event:
-    return happened.PersonLeft(name=name)
+    return happened.PersonAway(name=name, how=happened.Absence.LEFT)
 
 
 def lost(name: str) -> happened.Event:
-    return happened.PersonLost(name=name)
+    return happened.PersonAway(name=name, how=happened.Absence.LOST)
+
+
+def came(name: str) -> happened.Event:
+    return happened.PersonCame(name=name)
 
 
 def joined(name: str) -> happened.Event:
@@ -28,13 +32,12 @@ def out(name: str) -> happened.Event:
     return happened.MemberLeft(room="lab", name=name)
 
 
-def shown(*batch: happened.Event, online: tuple[str, ...] = (), before: tuple[str, ...] = ()) -> list[str]:
+def shown(*batch: happened.Event) -> list[str]:
     """Lines for somebody who has talked with bob and carol."""
     folding = Folding()
     folding.talked_with("bob")
     folding.talked_with("carol")
-    assert folding.lines([CHANGED], lines_of, online=lambda: before) == []
-    return folding.lines(batch, lines_of, online=lambda: online)
+    return folding.lines(batch, lines_of)
 
 
 @pytest.mark.parametrize(
@@ -67,30 +70,31 @@ def test_coming_and_going_is_one_line(batch: list[happened.Event], lines: list[s
 
 
 def test_people_whom_the_user_knows_are_named_when_they_come() -> None:
-    assert shown(CHANGED, online=("dave", "carol", "bob", "alice"), before=("alice",)) == [
-        "bob and carol are here."
-    ]
-    assert shown(CHANGED, online=("bob", "carol"), before=("bob",)) == ["carol is here."]
-    assert shown(CHANGED, joined("bob"), online=("bob",)) == ["bob joined lab."]
-    assert shown(happened.Registered(), CHANGED, online=("bob",)) == ["[Welcome, You are registered.]"]
+    assert shown(CHANGED, came("dave"), came("bob"), came("carol")) == ["bob and carol are here."]
+    assert shown(CHANGED, joined("bob"), came("bob")) == ["bob joined lab."]
+
+
+def test_what_was_found_out_afterwards_is_no_news() -> None:
+    gone = happened.PersonAway(name="carol", how=happened.Absence.LEFT, is_quiet=True)
+    assert shown(happened.PersonCame(name="bob", is_quiet=True), gone) == []
 
 
 def test_whoever_writes_is_known_from_then_on() -> None:
     folding = Folding()
     mail = happened.MailReturned(lines=(line("hi"),))
-    folding.lines([mail], lines_of, online=tuple)
-    assert folding.lines([left("bob")], lines_of, online=tuple) == ["bob has left."]
+    folding.lines([mail], lines_of)
+    assert folding.lines([left("bob")], lines_of) == ["bob has left."]
 
 
 def test_whoever_is_written_to_is_known_from_then_on() -> None:
     folding = Folding()
-    folding.lines([happened.Unacknowledged(to="bob", id=1)], lines_of, online=tuple)
-    assert folding.lines([left("bob")], lines_of, online=tuple) == ["bob has left."]
+    folding.lines([happened.Unacknowledged(to="bob", id=1)], lines_of)
+    assert folding.lines([left("bob")], lines_of) == ["bob has left."]
 
 
 names = st.text("abcdef", min_size=5, max_size=5)
 
 
-@given(st.lists(st.one_of(st.just(CHANGED), names.map(left), names.map(lost)), max_size=30))
+@given(st.lists(st.one_of(st.just(CHANGED), names.map(came), names.map(left), names.map(lost)), max_size=30))
 def test_strangers_make_no_noise(batch: list[happened.Event]) -> None:
-    assert shown(*batch, online=("one", "other")) == []
+    assert shown(*batch) == []

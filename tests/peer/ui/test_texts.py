@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.events import (
+    Absence,
     Addressed,
     AdmissionRefusal,
     AdmissionRefused,
@@ -52,9 +53,8 @@ from chatapp.peer.core.events import (
     NotTrusted,
     PeopleListed,
     Person,
-    PersonBanned,
-    PersonLeft,
-    PersonLost,
+    PersonAway,
+    PersonCame,
     PersonTyping,
     ReadersBehind,
     Registered,
@@ -333,9 +333,11 @@ LINES: list[tuple[Event, list[str]]] = [
         ),
         ["[2 people in lab:]", "[bob is online.]", f"[carol is away since {SHOWN_NOON}.]"],
     ),
-    (PersonLeft(name="bob"), ["bob has left."]),
-    (PersonBanned(name="bob"), ["[bob is banned from this server.]"]),
-    (PersonLost(name="bob"), ["bob lost the connection."]),
+    (PersonCame(name="bob"), []),
+    (PersonAway(name="bob", how=Absence.LEFT), ["bob has left."]),
+    (PersonAway(name="bob", how=Absence.BANNED), ["[bob is banned from this server.]"]),
+    (PersonAway(name="bob", how=Absence.LOST), ["bob lost the connection."]),
+    (PersonAway(name="bob", how=Absence.LOST, is_quiet=True), []),
     (Renamed(old="bob", new="rob", is_me=False), ["bob is now rob"]),
     (Renamed(old="alice", new="alicia", is_me=True), ["[You are alicia now.]"]),
     (

@@ -269,8 +269,11 @@ def test_a_member_who_left_by_the_table_leaves_the_room_first(node: CoreDriver) 
     gone = Row(row.card, row.host, row.port, Presence.AWAY, 0, 0, 101)
     node.told(TablePage(node.core.table_version, 101, more=False, rows=raw(gone)))
     node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))
-    goings = [event for event in node.saw() if isinstance(event, ROOM_NEWS | happened.PersonLeft)]
-    assert goings == [happened.MemberLeft(room="lab", name="bob"), happened.PersonLeft(name="bob")]
+    goings = [event for event in node.saw() if isinstance(event, ROOM_NEWS | happened.PersonAway)]
+    assert goings == [
+        happened.MemberLeft(room="lab", name="bob"),
+        happened.PersonAway(name="bob", how=happened.Absence.LEFT),
+    ]
 
 
 def test_rooms_are_listed(node: CoreDriver) -> None:

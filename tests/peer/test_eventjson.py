@@ -1,0 +1,95 @@
+"""Events as JSON, and back."""
+
+import inspect
+import json
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapp import events as public
+from chatapp.peer.core import events as happened
+from chatapp.peer.eventjson import from_json, to_json
+
+EVENTS: tuple[Any, ...] = get_args(happened.Event)
+
+
+def any_event() -> st.SearchStrategy[Any]:
+    texts = st.text(max_size=5)
+    st.register_type_strategy(str, texts)
+    return st.one_of([st.from_type(one) for one in EVENTS])
+
+
+@given(any_event())
+def test_every_event_comes_back_as_it_was(event: happened.Event) -> None:
+    assert from_json(json.loads(json.dumps(to_json(event)))) == event
+
+
+def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
+    line = happened.DirectReceived(
+        id=7, sender="bob", identity=b"\x01\xff", number=5, text="hi", at=1.5, late=None
+    )
+    assert to_json(happened.MailReturned(lines=(line,))) == {
+        "type": "MailReturned",
+        "lines": [
+            {
+                "type": "DirectReceived",
+                "id": 7,
+                "sender": "bob",
+                "identity": "01ff",
+                "number": 5,
+                "text": "hi",
+                "at": 1.5,
+                "late": None,
+                "doubt": None,
+            }
+        ],
+    }
+    changed = happened.MessageChanged(to="bob", id=7, state=happened.MessageState.SAVED)
+    assert to_json(changed)["state"] == "saved"
+    assert from_json({"type": "PersonCame", "name": "bob", "of a later version": 1}) == happened.PersonCame(
+        name="bob"
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        "Registered",
+        {},
+        {"type": "Unheard"},
+        {"type": []},
+        {"type": "PersonCame"},
+        {"type": "PersonCame", "name": 5},
+        {"type": "PersonAway", "name": "bob", "how": "flown"},
+        {"type": "PersonAway", "name": "bob", "how": 1},
+        {"type": "MailReturned", "lines": 7},
+        {"type": "MailReturned", "lines": [{"type": "PersonCame", "name": "bob"}]},
+    ],
+)
+def test_what_is_no_event_is_named(data: object) -> None:
+    with pytest.raises(ValueError, match="not an event"):
+        from_json(data)
+
+
+def test_the_public_module_has_every_event_and_all_that_events_are_made_of() -> None:
+    made_here = {
+        name
+        for name, one in vars(happened).items()
+        if inspect.isclass(one) and one.__module__ == happened.__name__ and not name.startswith("_")
+    }
+    assert made_here <= set(public.__all__)
+    assert all(getattr(public, name) is getattr(happened, name) for name in made_here)
+    tags = [one.__struct_config__.tag for one in EVENTS]
+    assert tags == [one.__name__ for one in EVENTS], "each has its name as its tag"
+    assert issubclass(happened.DirectReceived, msgspec.Struct)
+
+
+def test_lines_are_found_in_whatever_event_brings_them() -> None:
+    line = happened.ChannelReceived(id=7, sender="bob", identity=b"", number=5, text="hi", at=1.5, late=None)
+    assert list(public.said_in(line)) == list(public.said_in(happened.MailReturned(lines=(line,)))) == [line]
+    assert list(public.said_in(happened.Registered())) == []
