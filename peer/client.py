@@ -333,8 +333,11 @@ class Peer:
         now = node.driver.now()
         if node.commits.is_full:
             return self._refuse(to, happened.MessageReason.OWN_DISK)
+        asked_at = None
         while (found := node.core.sending.look_up(to, now=now)) is LookUp.ASKING:
-            node.driver.schedule()
+            if node.core.reach is not asked_at:  # the question goes out now, or once the registry is found
+                asked_at = node.core.reach
+                node.driver.schedule()
             await node.turn()
             now = node.driver.now()
         if found is LookUp.UNANSWERED:

@@ -100,7 +100,10 @@ class Registry:
         policy: RegistryPolicy | None = None,
         access: AccessSettings | None = None,
         machine: Machine = THIS_MACHINE,
+        takes_admin_requests: bool = True,
     ) -> None:
+        """`takes_admin_requests`: whether other programs of this user can ask for join codes and the like."""
+        self._takes_admin_requests = takes_admin_requests
         self._port = port
         self._machine = machine
         self.folder = folder_of(port, data)
@@ -217,7 +220,7 @@ class Registry:
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
-        admin_spool = self._open_spool()
+        admin_spool = self._open_spool() if self._takes_admin_requests else None
         driver = RegistryDriver(loop, core, store, admin_spool, machine=self._machine)
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now())

@@ -116,6 +116,23 @@ def test_the_installed_package_runs_beside_packages_named_like_our_folders(
     assert names == ["cli", "peer", "registry", "wire", "chatapp.peer.client"]
 
 
+TOWN = """
+import asyncio
+from chatapp.testing import Town
+
+async def main() -> None:
+    async with Town() as town:
+        alice, _ = await town.peer("alice"), await town.peer("bob")
+        print((await (await alice.send("bob", "hi")).settled()).name)
+
+asyncio.run(main())
+"""
+
+
+def test_what_tests_of_others_need_is_installed(installed: Path, tmp_path: Path) -> None:
+    assert run([sys.executable, "-c", TOWN], cwd=tmp_path, path=installed) == "DELIVERED\n"
+
+
 def test_the_package_is_a_program(installed: Path, tmp_path: Path) -> None:
     shown = run([sys.executable, "-m", "chatapp", "--help"], cwd=tmp_path, path=installed)
     assert shown.startswith("Usage: ChatApp [OPTIONS] [ARGUMENTS]")
