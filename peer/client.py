@@ -73,6 +73,11 @@ class OperatorDesk:
         return self._open_node().core.operator.visit
 
     @property
+    def is_operator(self) -> bool:
+        """Whether the registry counts us among its operators."""
+        return self._open_node().core.operator.is_listed
+
+    @property
     def is_on_duty(self) -> bool:
         """Whether visitors may be given to us."""
         return self._open_node().core.operator.is_on

@@ -296,6 +296,8 @@ class Operator:
         self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
+        self.is_listed = False
+        """Whether the registry counts us among its operators: it tells them their duty on each new link."""
         self.is_on = False
         self.queue = ""
 
@@ -418,6 +420,7 @@ class Operator:
 
     def _duty_reported(self, notice: DutyStatus, now: float) -> None:
         """Take our duty as the registry sees it. It comes on each new link too: a restarted registry has forgotten it."""
+        self.is_listed = True
         was_first, self._is_new_link = self._is_new_link, False
         if was_first and self._conversation is not None and notice.visit != self._conversation.visit:
             self._taken_back(self._conversation, now)

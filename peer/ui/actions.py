@@ -100,7 +100,8 @@ class Actions:
 
                 self._show(doctor_lines(await self._peer.examine(name), self._peer.server))
             case ShowHelp(command):
-                self._show(map(AnswerLine, help_lines(command)))
+                is_operator = self._peer.desk.is_operator
+                self._show(map(AnswerLine, help_lines(command, is_operator=is_operator)))
             case SayToClient() | AskMessage() | OpenQuery() | Quit() | Empty():
                 pass  # the face carries these out itself
             case _:
@@ -151,6 +152,15 @@ class Actions:
             line for line in direct if is_same_name((line.to if line.outgoing else line.sender) or "", name)
         ]
         self._show(history.past_lines(ours[-PAST_SHOWN:]))
+
+    def latest_in(self, room: str) -> list[str]:
+        """Return the last lines of the past of a room, as far as they were among the last of all."""
+        try:
+            past = self._peer.history.latest_shown(PAST_READ)
+        except sqlite3.Error as error:
+            return [AnswerLine(history.history_unreadable(error))]
+        there = [line for line in past if line.kind is LineKind.ROOM and is_same_name(line.room or "", room)]
+        return history.past_lines(there[-PAST_SHOWN:])
 
     async def _send_message(self, intent: SendDirect | SendAll | SayInRoom) -> None:
         to = "everybody"

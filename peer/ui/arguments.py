@@ -52,6 +52,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 NOTHING: Final = Shape("", Cut.NOTHING)
 NAME: Final = Shape("<name>", Cut.WORD)
+MAYBE_CONVERSATION: Final = Shape("[name or room]", Cut.MAYBE_WORD)
 MAYBE_NAME: Final = Shape("[name]", Cut.MAYBE_WORD)
 NEW_NAME: Final = Shape("<new name>", Cut.WORD)
 ROOM: Final = Shape("<room>", Cut.WORD)
@@ -186,8 +187,10 @@ def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
 
 
 def query(context: Context, *words: str) -> Intent | Mistake:
-    """A reader of the person for whom bare lines are from now on; without a name, they are for nobody any more."""
-    return named(OpenQuery)(context, words[0]) if words else OpenQuery()
+    """Read the person, or the room, for whom bare lines are from now on; without a name, they are for nobody any more."""
+    if not words:
+        return OpenQuery()
+    return join(context, words[0]) if words[0].startswith("#") else named(OpenQuery)(context, words[0])
 
 
 def examine(context: Context, *words: str) -> Intent | Mistake:

@@ -7,6 +7,7 @@ from typing import Final
 from chatapp.peer.ui.arguments import (
     HISTORY_SHOWN,
     MAYBE_COMMAND,
+    MAYBE_CONVERSATION,
     MAYBE_NAME,
     MAYBE_NUMBER,
     MAYBE_QUEUE,
@@ -133,7 +134,7 @@ DESK_COMMANDS: Final = (
     Command(
         spellings=(".say",),
         shape=TEXT,
-        summary="help desk: say something to your visitor, like a bare line",
+        summary="help desk: say something to your visitor, as a bare line",
         example=SayToClient("How can I help?"),
         to_intent=_say,
     ),
@@ -204,7 +205,7 @@ def _show_help(context: Context, *words: str) -> Intent | Mistake:
     if not words:
         return ShowHelp()
     found = _spelling_of(words[0])
-    return ShowHelp(found) if found else unknown(words[0])
+    return ShowHelp(found) if found else unknown(words[0], is_operator=context.is_operator)
 
 
 _BOB: Final = peer_name("bob")
@@ -221,8 +222,8 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("/query",),
-        shape=MAYBE_NAME,
-        summary="send bare lines to one person from now on; alone: no more",
+        shape=MAYBE_CONVERSATION,
+        summary="send bare lines to one person; or enter a room",
         example=OpenQuery(_BOB),
         to_intent=query,
     ),
@@ -324,7 +325,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/release",),
         shape=NOTHING,
-        summary="give up your name, so that anybody may take it; asks first",
+        summary="give up your name: anybody may take it; asks first",
         example=GiveUpName(),
         to_intent=lambda context: GiveUpName(),
     ),
@@ -418,6 +419,8 @@ _ELSEWHERE: Final[Mapping[str, str | None]] = {
     "/online": "/who",
     "/people": "/who",
     "/away": "dereg",
+    "/afk": "dereg",
+    "/dnd": "dereg",
     "/back": "reg",
     "/connect": "reg",
     "/disconnect": "dereg",
@@ -427,6 +430,34 @@ _ELSEWHERE: Final[Mapping[str, str | None]] = {
     "/unmute": "/unignore",
     "/me": "/say",
     "/open": "/query",
+    "/chat": "/query",
+    "/switch": "/query",
+    "/create": "/join",
+    "/enter": "/join",
+    "/room": "/join",
+    "/channel": "/join",
+    "/rename": "/nick",
+    "/name": "/nick",
+    "/unregister": "/release",
+    "/drop": "/release",
+    "/key": "/verify",
+    "/fingerprint": "/verify",
+    "/retopic": "/topic",
+    "/purpose": "/topic",
+    "/group": "/all",
+    "/send": "/dm",
+    "/send_all": "/all",
+    "/private": "/dm",
+    "/group_chat": "/join",
+    "/commands": "/help",
+    "/h": "/help",
+    "/?": "/help",
+    "/man": "/help",
+    "/q": "/quit",
+    "/logout": "/quit",
+    "/exit": "/quit",
+    "/seen": "/who",
+    "/ls": "/rooms",
     "/pm": "/dm",
     "/privmsg": "/dm",
     "/tell": "/dm",
@@ -442,22 +473,40 @@ _ELSEWHERE: Final[Mapping[str, str | None]] = {
     "/log": "/history",
     "/ping": "/doctor",
     "/clear": None,
+    "/cls": None,
+    "/ctcp": None,
+    "/dcc": None,
+    "/emote": None,
     "/file": None,
+    "/invite": None,
+    "/mode": None,
+    "/remind": None,
+    "/sendfile": None,
+    "/set": None,
+    "/transfer": None,
     "/kick": None,
     "/op": None,
     "/status": None,
     "/upload": None,
 }
-"""What commands of IRC, Slack and other chat programs are called here; None for what there is not."""
+"""What commands of IRC, Slack and other chat programs are called here; None for what there is not here at all."""
 
 
-def unknown(word: str) -> Mistake:
+DESK_SPELLINGS: Final = frozenset(word for row in DESK_COMMANDS for word in row.spellings)
+"""Commands that are offered to operators of the help desk only."""
+
+
+def unknown(word: str, *, is_operator: bool) -> Mistake:
     """Return a mistake that suggests the command that is called so elsewhere, or the nearest one, if one is near. Those of
-    the help desk are suggested only for words that begin as they do."""
+    the help desk are suggested to operators only, for words that begin as they do."""
     lower = word.lower()
     if lower in _ELSEWHERE:
         return Mistake(answers.unknown_command(word, _ELSEWHERE[lower]))
-    likely = [one for one in BY_SPELLING if one.startswith(".") == lower.startswith(".")]
+    likely = [
+        one
+        for one in BY_SPELLING
+        if one.startswith(".") == lower.startswith(".") and (is_operator or one not in DESK_SPELLINGS)
+    ]
     near = difflib.get_close_matches(lower, likely, n=1, cutoff=_NEAR)
     return Mistake(answers.unknown_command(word, near[0] if near else None))
 

@@ -1,12 +1,12 @@
 """Completion: the commands, the names of people (the last ones talked with first) and the rooms that Tab offers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.ui.arguments import SIGNS, Cut
-from chatapp.peer.ui.commands import BY_SPELLING
+from chatapp.peer.ui.arguments import SIGNS, Command, Cut
+from chatapp.peer.ui.commands import BY_SPELLING, DESK_SPELLINGS
 
 RECENT_MAX: Final = 256
 
@@ -34,6 +34,8 @@ class CompletionIndex:
         self._people: tuple[str, ...] = ()
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
+        self.is_operator = False
+        """Whether the user is an operator of the help desk: its commands are offered to operators only."""
 
     def set_people(self, names: Iterable[str]) -> None:
         """Take the names of everybody in the table."""
@@ -70,7 +72,11 @@ def candidates(typed: str, index: CompletionIndex, *, is_in_room: bool) -> list[
     word, blank, argument = line.partition(" ")
     if blank:
         return _arguments(word.lower(), argument.lstrip(), index)
-    return [*_commands(word, is_in_room=is_in_room), *([] if is_in_room else _addressed(word, index))]
+    offered = _offered(index)
+    return [
+        *_commands(word, offered, is_in_room=is_in_room),
+        *([] if is_in_room else _addressed(word, index)),
+    ]
 
 
 def common_start(texts: Sequence[str]) -> str:
@@ -83,11 +89,20 @@ def common_start(texts: Sequence[str]) -> str:
     return first[:length]
 
 
-def _commands(word: str, *, is_in_room: bool) -> list[Candidate]:
+def _offered(index: CompletionIndex) -> dict[str, Command]:
+    """Return the commands that are offered, by their spellings, in order."""
+    return {
+        word: row
+        for word, row in sorted(BY_SPELLING.items())
+        if index.is_operator or word not in DESK_SPELLINGS
+    }
+
+
+def _commands(word: str, offered: Mapping[str, Command], *, is_in_room: bool) -> list[Candidate]:
     begun = word.lower()
     return [
         Candidate(spelling, len(word), f"{row.shape.shown}  {row.summary}".strip())
-        for spelling, row in sorted(BY_SPELLING.items())
+        for spelling, row in offered.items()
         if spelling.startswith(begun) and not (is_in_room and not spelling.startswith(SIGNS))
     ]
 
@@ -106,8 +121,10 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
             return _like(argument, index.people())
         case ["<room>"]:
             return _like(argument, index.rooms())
+        case ["[name", *_]:
+            return _like(argument, [*index.people(), *index.rooms()])
         case ["[command]"]:
-            return _like(argument, sorted(BY_SPELLING))
+            return _like(argument, list(_offered(index)))
         case _:
             return []
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.ui.arguments import SIGNS, Command, usage
-from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
+from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS
 from chatapp.peer.ui.intents import Intent, SayInRoom
 
 _BY_MEANING: Final[Mapping[type[Intent], Command]] = {type(row.example): row for row in COMMANDS}
@@ -34,8 +34,9 @@ GUIDE_BEGINS: Final = (
 GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
 
-def help_lines(command: str | None = None) -> list[str]:
-    """List every command, one line each; or for one spelling its summary, all its spellings and an example."""
+def help_lines(command: str | None = None, *, is_operator: bool = False) -> list[str]:
+    """List every command, one line each, those of the help desk for operators only; or for one spelling its summary, all
+    its spellings and an example."""
     if command is not None:
         row = BY_SPELLING[command]
         return [
@@ -43,8 +44,9 @@ def help_lines(command: str | None = None) -> list[str]:
             f"Spellings: {' · '.join(row.usages)}",
             f"Example: {as_typed(row.example, in_room=isinstance(row.example, SayInRoom))}",
         ]
-    width = max(len(usage(row.spellings[0], row.shape)) for row in COMMANDS)
-    return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in COMMANDS]
+    offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
+    width = max(len(usage(row.spellings[0], row.shape)) for row in offered)
+    return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in offered]
 
 
 def guide_table() -> str:

@@ -20,7 +20,7 @@ class SendDirect(msgspec.Struct, frozen=True):
 
 
 class OpenQuery(msgspec.Struct, frozen=True):
-    """Send bare lines to one person from now on; without a name, to nobody any more."""
+    """Send bare lines to one person from now on, or enter the room of that name; without a name, to nobody any more."""
 
     to: PeerName | None = None
 
@@ -223,4 +223,6 @@ class Context(msgspec.Struct, frozen=True):
     """The person for whom a bare line outside of a room is, if it is no command."""
     serves: bool = False
     """Whether a line that is no command is for a visitor of the help desk: the one served, or one who has just left."""
+    is_operator: bool = False
+    """Whether the user is an operator of the help desk: its commands are suggested to operators only."""
     on_duty: bool = False

@@ -77,7 +77,7 @@ def _command(line: str, context: Context) -> Intent | Mistake:
         )  # an operator who types on after the visitor left is not told of a typo
     if context.query is not None and not spelling.startswith(SIGNS):
         return SendDirect(context.query, line)
-    return unknown(word)
+    return unknown(word, is_operator=context.is_operator)
 
 
 def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intent | Mistake:

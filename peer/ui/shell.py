@@ -24,6 +24,7 @@ from chatapp.peer.ui.intents import (
     GiveUpName,
     GoOffline,
     Intent,
+    JoinRoom,
     Mistake,
     OpenQuery,
     Quit,
@@ -40,6 +41,7 @@ from chatapp.peer.ui.texts.answers import (
     NOTHING_SENT,
     OFFER,
     name_kept,
+    nobody_and_no_room,
     not_sent_lines,
     offer_at_end,
     query_line,
@@ -126,6 +128,12 @@ class SessionState:
             if self._completions is not None:
                 self._completions.add_recent(one)
 
+    def has_seen_room(self, room: str) -> bool:
+        """Whether the registry has told us of a room of this name in this run."""
+        return self._completions is not None and any(
+            is_same_name(one, room) for one in self._completions.rooms()
+        )
+
     def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
         """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for
         completion."""
@@ -136,6 +144,7 @@ class SessionState:
                 self._typing.pop(event.sender, None)
         if self._completions is None:
             return
+        self._completions.is_operator = self._peer.desk.is_operator
         for line in lines:
             if isinstance(line, MessageLine):
                 self._unread += 1
@@ -422,6 +431,7 @@ class LineFace:
             room=peer.room,
             offline=peer.is_offline,
             query=self._state.query,
+            is_operator=peer.desk.is_operator,
             serves=is_for_client,
             on_duty=peer.desk.is_on_duty,
         )
@@ -450,15 +460,27 @@ class LineFace:
             self._dialogue = Confirmation(SayInRoom(text), question, otherwise=NOTHING_SENT)
         return command is not None
 
-    def _open_query(self, to: str | None) -> None:
-        """Send bare lines to this person from now on; None: to nobody."""
+    async def _open_query(self, to: PeerName | None) -> None:
+        """Send bare lines to this person from now on, or go into the room of this name; None: send them to nobody."""
         if to is not None and not any(is_same_name(one.name, to) for one in self._peer.people()):
-            self._tell(happened.NobodyKnown(name=to))
+            await self._open_room(to)
             return
         if to is not None and self._is_screen:
             self._actions.show_latest_with(to)
-        self._state.query = None if to is None else peer_name(to)
+        self._state.query = to
         self._terminal.show([query_line(to, room=self._peer.room)])
+
+    async def _open_room(self, room: PeerName) -> None:
+        """Go into a room that we have seen, after its last lines were shown."""
+        past = self._actions.latest_in(room)
+        if self._peer.room is not None and is_same_name(self._peer.room, room):
+            self._terminal.show([query_line(self._state.query, room=self._peer.room)])
+        elif past or self._state.has_seen_room(room):
+            if self._is_screen:
+                self._terminal.show(past)
+            await self._actions.do(JoinRoom(room), entered_at=0.0)
+        else:
+            self._terminal.show([nobody_and_no_room(room)])
 
     async def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> None:
         match intent:
@@ -477,7 +499,7 @@ class LineFace:
                 self._dialogue = Confirmation(intent, release_question(name), otherwise=name_kept(name))
                 self._terminal.ask(self._dialogue.question)
             case OpenQuery(to):
-                self._open_query(to)
+                await self._open_query(to)
             case Mistake(why):
                 self._terminal.show([why])
             case SayToClient(text):

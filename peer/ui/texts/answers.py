@@ -61,6 +61,11 @@ def query_line(to: str | None, *, room: str | None) -> str:
     return f"[What you type now is for {name(to)}; /query alone ends that.]"
 
 
+def nobody_and_no_room(typed: str) -> str:
+    """Answer a name that is neither of a person nor of a room that the user has seen."""
+    return f"[Nobody called {name(typed)} is known here. If it is a room: join {name(typed)}]"
+
+
 def usage_line(how: str) -> str:
     """Answer a command whose arguments do not fit. `how`: how it is typed."""
     return f"[Usage: {how}]"

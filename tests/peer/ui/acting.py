@@ -116,6 +116,7 @@ class Desk:
         self.left_at = 0.0
         """Lines typed before this time were for a visitor."""
         self.is_on_duty = False
+        self.is_operator = False
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         return self.client is not None or entered_at < self.left_at

@@ -2,17 +2,21 @@
 
 import pytest
 
+from chatapp.peer.ui import commands
+from chatapp.peer.ui.commands import BY_SPELLING
 from chatapp.peer.ui.intents import (
     SERVER,
     AskMessage,
     ChangeName,
     ChangeTopic,
+    Context,
     Empty,
     ExitRoom,
     GoOffline,
     GoOnline,
     Ignore,
     JoinRoom,
+    Mistake,
     Quit,
     SearchHistory,
     ShowHelp,
@@ -152,7 +156,7 @@ def test_a_command_without_what_it_needs_says_what_it_needs(line: str, shown: st
         ("/sned bob hi", "/sned", "send"),
         ("/dmm bob hi", "/dmm", "/dm"),
         ("hello there: you", "hello", "help"),
-        (".roomy", ".roomy", ".room"),
+        (".roomy", ".roomy", None),
         (".xyzzy", ".xyzzy", None),
         ("server:whoo", "server:whoo", "server:who"),
         ("server:bob hi", "server:bob", None),
@@ -200,8 +204,31 @@ def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | ChangeTo
         ("/clear", "Type help for the commands."),
         ("/file", "Type help for the commands."),
         ("romm", 'Did you mean "/rooms"?'),
-        (".romm", 'Did you mean ".room"?'),
+        (".romm", "Type help for the commands."),
+        ("/join_room", 'Did you mean "/join"?'),
+        ("/exit", 'Did you mean "/quit"?'),
+        ("/msgs", 'Did you mean "/msg"?'),
     ],
 )
 def test_the_words_of_other_programs_are_known(word: str, advice: str) -> None:
     assert said(word) == f'[Unknown command "{word}": nothing was sent. {advice}]'
+
+
+def test_commands_of_the_help_desk_are_suggested_to_operators_only() -> None:
+    def advice(context: Context) -> str:
+        mistake = parse(".romm", context)
+        assert isinstance(mistake, Mistake)
+        return mistake.line
+
+    assert advice(Context(me=ALICE.me, is_operator=True)).endswith('Did you mean ".room"?]')
+    assert advice(ALICE).endswith("Type help for the commands.]")
+
+
+def test_every_word_of_other_programs_leads_to_a_command_and_is_none_itself() -> None:
+    for word, here in commands._ELSEWHERE.items():
+        assert word not in BY_SPELLING
+        assert here is None or here in BY_SPELLING
+
+
+def test_a_query_of_a_room_by_its_sign_enters_it() -> None:
+    assert parse("/query #lab", ALICE) == JoinRoom(peer_name("lab"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.ui.commands import BY_SPELLING
+from chatapp.peer.ui.commands import BY_SPELLING, DESK_SPELLINGS
 from chatapp.peer.ui.completion import RECENT_MAX, CompletionIndex, candidates, common_start
 
 
@@ -37,6 +37,7 @@ def known() -> CompletionIndex:
         ("help se", ["send", "send_all", "server:exit", "server:join", "server:leave", "server:who"]),
         ("/nick a", []),
         ("/history 1", []),
+        ("/query ", ["bob", "carol", "alice", "Bea", "lab", "den"]),
         ("nonsense b", []),
         ("zz", []),
     ],
@@ -63,7 +64,12 @@ def test_in_a_room_names_may_stand_anywhere_and_commands_have_signs(
 
 
 def test_nothing_typed_offers_every_command_that_works_there(known: CompletionIndex) -> None:
+    others = {one for one in BY_SPELLING if one not in DESK_SPELLINGS}
+    assert {one.text for one in candidates("", known, is_in_room=False)} == others
+    assert candidates(".", known, is_in_room=False) == []
+    known.is_operator = True
     assert {one.text for one in candidates("", known, is_in_room=False)} == set(BY_SPELLING)
+    assert {one.text for one in candidates("help .", known, is_in_room=False)} == DESK_SPELLINGS
     assert {one.text for one in candidates("/", known, is_in_room=True)} == {
         one for one in BY_SPELLING if one.startswith("/")
     }

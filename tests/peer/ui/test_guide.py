@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
+from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS
 from chatapp.peer.ui.help import help_lines
 from examples.guide import GUIDE, with_commands
 
@@ -20,11 +20,15 @@ def test_a_guide_without_the_list_is_not_taken_for_one() -> None:
 
 
 def test_help_has_one_line_a_command() -> None:
-    lines = help_lines()
+    lines = help_lines(is_operator=True)
     assert len(lines) == len(COMMANDS)
     assert lines[0].startswith("send <name> <text>  ")
+    assert [line for line in lines if line.lstrip().startswith(".")]
+    others = help_lines()
+    assert len(others) == len(COMMANDS) - len(DESK_COMMANDS)
+    assert not [line for line in others if line.startswith(".")]
 
 
 def test_no_line_of_help_is_broken_by_a_usual_terminal() -> None:
-    lines = [*help_lines(), *(help_lines(word)[0] for word in BY_SPELLING)]
+    lines = [*help_lines(is_operator=True), *(help_lines(word)[0] for word in BY_SPELLING)]
     assert [line for line in lines if len(line) > 80] == []

@@ -360,11 +360,20 @@ async def test_in_a_room_a_query_says_that_bare_lines_go_to_the_room() -> None:
     await scene.ends()
 
 
+async def test_a_query_of_a_room_that_was_seen_shows_its_past_and_enters_it() -> None:
+    scene = Scene(is_screen=True, past=[past("how are you?"), past("hello all", room="den")])
+    scene.paper.type("/query den")
+    await scene.all_done()
+    assert scene.peer.asked == ["enter den", "room settled?"]
+    assert scene.paper.lines.count("bob (in den): hello all") == 2  # at the start, and for the query
+    await scene.ends()
+
+
 async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
     scene = Scene()
     scene.paper.type("/query carol", "/query bob")
     await scene.all_done()
-    assert scene.paper.lines[0] == "[Nobody called carol is known here.]"
+    assert scene.paper.lines[0] == "[Nobody called carol is known here. If it is a room: join carol]"
     assert scene.paper.view.query == "bob"
     scene.peer.happens(happened.Renamed(old="bob", new="rob", is_me=False))
     await scene.all_done()
