@@ -334,28 +334,32 @@ class Peer:
     async def send(self, to: str, text: str) -> Receipt:
         """Send a message to one person. A name that nobody bears is refused in the receipt once the registry says so; while
         it is away, the message is kept. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
-        node = self._open_node()
-        now = node.driver.now()
+        node = self._node
+        if node is None:
+            raise NotOpen
+        driver, receipts = node.driver, node.receipts
         if node.commits.is_full:
             return self._refuse(to, happened.MessageReason.OWN_DISK)
-        asked_at = None
-        while (found := node.core.sending.look_up(to, now=now)) is LookUp.ASKING:
-            if node.core.reach is not asked_at:  # the question goes out now, or once the registry is found
-                asked_at = node.core.reach
-                node.driver.schedule()
-            await node.turn()
-            now = node.driver.now()
-        if found is LookUp.UNANSWERED:
-            begun = node.core.sending.keep(to, text, now=now)
-        elif found is LookUp.KNOWN:
-            begun = node.core.sending.send(to, text, now=now)
-        else:
-            return self._refuse(to, _WHY_NOT[found])
-        receipt = node.receipts.open(begun.to, begun.id)
-        if node.receipts.is_alone:
-            node.driver.hasten()
-        else:
-            node.driver.schedule()  # shares its datagram with what is said right after it
+        begun, asked_at = node.core.sending.send_to_known(to, text, now=driver.now()), None
+        while begun is None:
+            now = driver.now()
+            found = node.core.sending.look_up(to, now=now)
+            if found is LookUp.ASKING:
+                if node.core.reach is not asked_at:  # the question goes out now, or once the registry is found
+                    asked_at = node.core.reach
+                    driver.schedule()
+                await node.turn()
+            elif found is LookUp.KNOWN:
+                begun = node.core.sending.send(to, text, now=now)
+            elif found is LookUp.UNANSWERED:
+                begun = node.core.sending.keep(to, text, now=now)
+            else:
+                return self._refuse(to, _WHY_NOT[found])
+        receipt = receipts.open(begun.to, begun.id)
+        if receipts.is_alone:
+            driver.hasten()
+        elif not driver.is_turn_due:
+            driver.schedule()  # shares its datagram with what is said right after it
         return receipt
 
     def typing(self, to: str) -> None:
@@ -604,6 +608,16 @@ class Peer:
         """Report that the user has seen these; their messages are not given again after a restart."""
         if (node := self._node) is None or not batch:
             return
+        shown: list[happened.Line] = [event for event in batch if type(event) in _LINES]  # type: ignore[misc]
+        if len(shown) < len(batch):
+            shown = self._lines_in(batch, node)
+        if shown:
+            node.core.lines_shown(shown)
+        node.store()
+
+    @staticmethod
+    def _lines_in(batch: Sequence[happened.Event], node: PeerNode) -> list[happened.Line]:
+        """Return the lines that these events show, in order. Lines of a visitor count as shown at once."""
         shown: list[happened.Line] = []
         for event in batch:
             match event:
@@ -616,15 +630,15 @@ class Peer:
                     node.driver.schedule()
                 case _:
                     pass
-        if shown:
-            node.core.lines_shown(shown)
-        node.store()
+        return shown
 
     def _any_feed(self) -> EventFeed[happened.Event]:
         if self._feed is None:
             raise NotOpen
         return self._feed
 
+
+_LINES: Final = frozenset({happened.DirectReceived, happened.ChannelReceived, happened.RoomReceived})
 
 _WHY_NOT: Final = {
     LookUp.UNKNOWN: happened.MessageReason.NOBODY,

@@ -65,6 +65,22 @@ class EventQueue(Generic[Event]):
         return len(self.events) >= EVENTS_WAITING_MAX or self.size >= TEXTS_WAITING_MAX
 
 
+class _Texts(dict[type, bool]):
+    """Whether events of a class have a text, looked up once a class."""
+
+    def __missing__(self, kind: type) -> bool:
+        self[kind] = hasattr(kind, "text")
+        return self[kind]
+
+
+_has_text: Final = _Texts()
+
+
+def _size_of(events: Sequence[object]) -> int:
+    """Return the total length of the texts of events."""
+    return sum(map(len, [event.text for event in events if _has_text[type(event)]]))  # type: ignore[attr-defined, arg-type]
+
+
 class Subscription(Generic[Event]):
     """Every event from the moment of the subscription on, for a program that looks on: it decides nothing about what counts
     as shown, and nobody waits for it.
@@ -144,14 +160,13 @@ class EventFeed(Generic[Event]):
 
     def put(self, events: Sequence[Event]) -> None:
         """Give events to the reader and to all subscribers, and wake them."""
-        size = 0
-        for event in events:
-            size += len(getattr(event, "text", ""))
+        size = _size_of(events)
         if self.is_read or len(self.main) < UNREAD_MAX:
             self.main.events.extend(events)
             self.main.size += size
-        for subscription in tuple(self._subscriptions):
-            subscription.put(events, size)
+        if self._subscriptions:
+            for subscription in tuple(self._subscriptions):
+                subscription.put(events, size)
         self._waiters.wake()
 
     def subscribe(self) -> Subscription[Event]:
@@ -204,7 +219,7 @@ class EventFeed(Generic[Event]):
             while queue:
                 was_full = self.is_full
                 event = queue.events.popleft()
-                queue.size -= len(getattr(event, "text", ""))
+                queue.size -= _size_of((event,))
                 self._caught_up(was_full=was_full)
                 yield event
                 # The reader has come back for more, so it has finished with `event`. One `shown` for each would cost

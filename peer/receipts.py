@@ -111,23 +111,23 @@ class Receipts:
         receipt = self._open[id_] = Receipt(to, id_)
         return receipt
 
-    def note_all(self, events: Iterable[Event]) -> None:
-        """Update the receipts that events concern."""
-        for event in events:
-            if type(event) is MessageChanged:
-                self.note(event)
-
     def note(self, changed: MessageChanged) -> None:
         """Update the receipt of a message, if there is one."""
-        id_, state = changed.id, changed.state
-        receipt = self._open.get(id_) or self._saved.pop(id_, None)
-        if receipt is None:
-            return
-        receipt.settle(state, changed.reason, through_server=changed.through_server)
-        if state is not MessageState.KEPT:
-            self._open.pop(id_, None)
-        if not receipt.is_final and state is MessageState.SAVED:
-            self._saved[id_] = receipt
+        self.note_all((changed,))
+
+    def note_all(self, events: Iterable[Event]) -> None:
+        """Update the receipts that events concern."""
+        receipts = self._open
+        for event in events:
+            if type(event) is MessageChanged:
+                receipt = receipts.pop(event.id, None)
+                if receipt is None and (receipt := self._saved.pop(event.id, None)) is None:
+                    continue
+                receipt.settle(event.state, event.reason, through_server=event.through_server)
+                if event.state is MessageState.KEPT:
+                    receipts[event.id] = receipt
+                elif event.state is MessageState.SAVED and not receipt.is_final:
+                    self._saved[event.id] = receipt
 
     def close(self, *, is_kept: bool) -> None:
         """Close all receipts: the peer is being closed. `is_kept`: what is still under way is on disk and goes out at the

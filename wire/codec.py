@@ -5,7 +5,7 @@ one costs a hundred times as much as using it.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -129,6 +129,16 @@ def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
         return _direct_body_of(body)
     except _hostile:
         return _decode_direct_group_line(body)
+
+
+def decode_direct_bodies(bodies: Sequence[bytes]) -> list[DirectBody] | None:
+    """Decode the bodies of direct messages, all at once; None if any of them is something else, or malformed."""
+    if max(map(len, bodies), default=0) > BODY_MAX:
+        return None
+    try:
+        return [_direct_body_of(body) for body in bodies]
+    except _hostile:
+        return None
 
 
 def encode_hello(hello: Hello) -> bytes:

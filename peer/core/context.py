@@ -48,7 +48,7 @@ class RegistryReach(enum.Enum):
 class RegistryStatus:
     """What a part looks at before it relies on the registry."""
 
-    __slots__ = ("clock_offset", "reach", "silent_since")
+    __slots__ = ("clock_ahead", "clock_offset", "reach", "silent_since")
 
     def __init__(self) -> None:
         self.reach = RegistryReach.SEEKING
@@ -57,11 +57,12 @@ class RegistryStatus:
         self.clock_offset: float | None = None
         """Seconds by which the registry's clock was ahead of ours (negative: behind) when it last let us in; None when it
         has not let us in since the start of the program."""
+        self.clock_ahead: float | None = None
+        """The same, but 0 when it was behind."""
 
-    @property
-    def clock_ahead(self) -> float | None:
-        """Seconds by which the registry's clock was ahead of ours; 0 when it was not, None when it is not known."""
-        return None if self.clock_offset is None else max(0.0, self.clock_offset)
+    def clock_heard(self, offset: float) -> None:
+        """Note what the registry's clock shows."""
+        self.clock_offset, self.clock_ahead = offset, max(0.0, offset)
 
     def change(self, reach: RegistryReach, *, now: float) -> None:
         """Note that the registry came, went, or is being looked for."""

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import RegistryReach, RegistryStatus
@@ -76,6 +77,9 @@ from chatapp.wire.messages.rooms import (
     TopicRefused,
 )
 from chatapp.wire.messages.table import TablePage
+
+_FREQUENT: Final = frozenset({Arrived, Acknowledged})
+"""The events that nearly all are, and that are handled many at a time."""
 
 
 class Dispatcher:
@@ -193,19 +197,22 @@ class Dispatcher:
     def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """Handle the events of a contact's delivery stream."""
         assert contact.conversation is not None
+        events = contact.conversation.delivery.events()
+        if not events:
+            return
+        arrived = [event for event in events if type(event) is Arrived]
+        acknowledged = [event for event in events if type(event) is Acknowledged]
+        if self._fanout.carried:
+            acknowledged = [
+                event
+                for event in acknowledged
+                if not self._outbox.line_acknowledged(contact, event.number, now=now)
+            ]
         is_asked = False
-        acknowledged: list[Acknowledged] = []
-        carries_lines = bool(self._fanout.carried)
-        arrived: list[Arrived] = []
-        for event in contact.conversation.delivery.events():
+        for event in events:
+            if type(event) in _FREQUENT:
+                continue
             match event:
-                case Arrived():
-                    arrived.append(event)
-                case Acknowledged():
-                    if not carries_lines or not self._outbox.line_acknowledged(
-                        contact, event.number, now=now
-                    ):
-                        acknowledged.append(event)
                 case GaveUp(number):
                     if not self._outbox.line_given_up(contact, number):
                         self._ladder.gave_up(contact, number, now=now)
@@ -217,7 +224,9 @@ class Dispatcher:
                 case NumbersReported(number):
                     self._numbers_reported(contact, number, now)
         if arrived:
-            self._dropped["DecodeError"] += self._direct_receiver.messages_arrived(contact, arrived)
+            malformed = self._direct_receiver.messages_arrived(contact, arrived)
+            if malformed:
+                self._dropped["DecodeError"] += malformed
         if is_asked:
             self._tell_numbers(contact, now)
         if acknowledged:

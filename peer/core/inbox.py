@@ -3,7 +3,7 @@
 There is one stream for each sender and group. A message is acknowledged and shown only when its record is on disk.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,40 +63,54 @@ class Stream:
     doubt: AuthorDoubt | None = None
     """Why the author of direct messages may not be the person of that name."""
 
-    def line(self, number: int) -> Line | None:
-        """Return the line to show for a number that is ready; None when there is none."""
-        text = self.texts.pop(number, None)
-        if text is None:
-            return None
-        at_ms, words, is_late, id_ = text
-        self.size -= len(words)
-        name, identity, at = self.contact.row.card.name, self.contact.identity, at_ms / 1_000
-        late = at if is_late else None
-        if self.group is None:
-            return DirectReceived(
+    def lines(self, numbers: list[int]) -> list[Line]:
+        """Return the lines to show for numbers that are ready; there is none for a number without a text."""
+        texts = self.texts
+        taken = [(number, *texts[number]) for number in numbers if number in texts]
+        for number, _, words, _, _ in taken:
+            self.size -= len(words)
+            del texts[number]
+        name, identity, group = self.contact.row.card.name, self.contact.identity, self.group
+        if group is None:
+            return [
+                DirectReceived(
+                    id=id_,
+                    sender=name,
+                    identity=identity,
+                    number=number,
+                    text=words,
+                    at=at_ms / 1_000,
+                    late=at_ms / 1_000 if is_late else None,
+                    doubt=self.doubt,
+                )
+                for number, at_ms, words, is_late, id_ in taken
+            ]
+        if not group.room:
+            return [
+                ChannelReceived(
+                    id=id_,
+                    sender=name,
+                    identity=identity,
+                    number=number,
+                    text=words,
+                    at=at_ms / 1_000,
+                    late=at_ms / 1_000 if is_late else None,
+                )
+                for number, at_ms, words, is_late, id_ in taken
+            ]
+        return [
+            RoomReceived(
                 id=id_,
+                room=group.room,
                 sender=name,
                 identity=identity,
                 number=number,
                 text=words,
-                at=at,
-                late=late,
-                doubt=self.doubt,
+                at=at_ms / 1_000,
+                late=at_ms / 1_000 if is_late else None,
             )
-        if not self.group.room:
-            return ChannelReceived(
-                id=id_, sender=name, identity=identity, number=number, text=words, at=at, late=late
-            )
-        return RoomReceived(
-            id=id_,
-            room=self.group.room,
-            sender=name,
-            identity=identity,
-            number=number,
-            text=words,
-            at=at,
-            late=late,
-        )
+            for number, at_ms, words, is_late, id_ in taken
+        ]
 
     def overtaken_by(self, number: int) -> list[Record]:
         """Return records that mark the numbers below `number` that are still being stored, before `number` counts as
@@ -171,10 +185,15 @@ class Streams:
             stream.inbox.storing_aside.add(number)
             self._written.append((stream, [number], False))
 
-    def take_direct(self, stream: Stream, messages: Iterable[tuple[int, DirectBody]]) -> None:
+    def take_direct(self, stream: Stream, messages: Sequence[tuple[int, DirectBody]]) -> None:
         """Take messages that came by datagrams, by number, in the order in which they came. A repeat changes nothing."""
-        inbox, taken = stream.inbox, []
+        inbox, taken = stream.inbox, [number for number, _ in messages]
         fresh_from = inbox.fresh_from  # does not change here: nothing is stored
+        if taken and min(taken) >= fresh_from and stream.texts.keys().isdisjoint(taken):
+            self._keep_new(stream, messages)
+            self._written.append((stream, taken, True))
+            return
+        taken = []
         for number, said in messages:
             if number >= fresh_from or inbox.admit(number) is Admission.NEW:
                 self._keep(stream, number, said.at, said.text, late=False)
@@ -194,6 +213,17 @@ class Streams:
             if is_behind:
                 stream.behind.add(number)
             self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind, id_))
+
+    def _keep_new(self, stream: Stream, messages: Sequence[tuple[int, DirectBody]]) -> None:
+        """As `_keep` for each of these direct messages. They are newer than all that were shown, and each came once."""
+        key, new_id = stream.key, self._out.new_id
+        texts = {number: (said.at, said.text, False, new_id()) for number, said in messages}
+        stream.texts.update(texts)
+        stream.size += sum(map(len, [said.text for _, said in messages]))
+        self._out.records += [
+            IncomingAdded(key, number, at_ms, text, late, False, id_)
+            for number, (at_ms, text, late, id_) in texts.items()
+        ]
 
     def take_silently(self, stream: Stream, number: int) -> bool:
         """Take a number of a direct stream that has nothing to show there, as it carries a group's line. Return False for
@@ -224,21 +254,19 @@ class Streams:
         longer, so a single sender cannot fill our memory."""
         self.remember_floor(stream, stream.inbox.floor)
         is_gathering = self._catch_up.is_gathering
-        for number in stream.inbox.ready(now):
-            line = stream.line(number)
-            if line is None:
-                continue
+        lines = stream.lines(stream.inbox.ready(now))
+        is_plain = not (is_gathering or self._ignored)
+        for line in lines:
+            number = line.number
             if number > stream.highest:
                 stream.highest = number
             elif number not in stream.behind:  # a later number was shown while this one was being stored
                 self._out.records += stream.overtaken([number])
-            if line.identity in self._ignored:
-                self.lines_shown([line])
-            elif line.late is not None or (is_gathering and self._catch_up.holds_back(line)):
-                self._catch_up.gather(line)
-                is_gathering = True
-            else:
-                self._out.events.append(line)
+            is_plain = is_plain and line.late is None
+        if is_plain:
+            self._out.events += lines
+        else:
+            self._show_some(lines, is_gathering=is_gathering)
         before = stream.held
         if stream.inbox.held_count:
             self._holding[stream.key] = stream
@@ -254,6 +282,17 @@ class Streams:
                 heaviest.inbox.skip_holes()
                 self.release(heaviest, now)
             self._is_relieving = False
+
+    def _show_some(self, lines: Iterable[Line], *, is_gathering: bool) -> None:
+        """Show lines, but those that are ignored, or gathered for later."""
+        for line in lines:
+            if line.identity in self._ignored:
+                self.lines_shown([line])
+            elif line.late is not None or (is_gathering and self._catch_up.holds_back(line)):
+                self._catch_up.gather(line)
+                is_gathering = True
+            else:
+                self._out.events.append(line)
 
     def remember_floor(self, stream: Stream, floor: int) -> None:
         """Raise the floor, and store it once in RISES_A_RECORD rises."""
@@ -280,9 +319,13 @@ class Streams:
 
     def lines_shown(self, lines: Iterable[Line]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
+        stream = None
         for line in lines:
-            key = line.identity if type(line) is DirectReceived else stream_of(line)
-            stream, number = self._streams.get(key), line.number
+            number, key = line.number, line.identity
+            if type(line) is not DirectReceived:
+                key = stream_of(line)
+            if stream is None or stream.key is not key:  # mostly they are of one stream
+                stream = self._streams.get(key)
             if stream is None:
                 continue
             if number in stream.behind:

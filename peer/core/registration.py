@@ -181,7 +181,7 @@ class PeerRegistration:
             self._out.records.append(RegistryPinned(new_key, is_verified=self._session.is_key_named))
         assert self._session.welcome is not None
         ahead = self._session.welcome.clock / 1_000 - (now + self._clock.offset)
-        self._registry_status.clock_offset = ahead
+        self._registry_status.clock_heard(ahead)
         self._monitor.clock_known(now=now)
         if self._session.is_registry_behind:
             self._table.begin_anew()

@@ -3,7 +3,9 @@
 It checks whether something can be sent at all, and gives it to the part that carries it.
 """
 
-from typing import NamedTuple
+from typing import Final
+
+import msgspec
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.outbox import Ladder
@@ -23,13 +25,17 @@ from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import is_same_name, peer_name
 
 
-class SentMessage(NamedTuple):
+class SentMessage(msgspec.Struct, frozen=True, gc=False):
     """A message of ours: the recipient's name as its owner writes it, the id in our history, and the number in our stream
     to the recipient."""
 
     to: str
     id: int
     number: int
+
+
+_SHORT: Final = TEXT_MAX // 4
+"""Characters that are never too many bytes."""
 
 
 class Sending:
@@ -70,12 +76,9 @@ class Sending:
 
     def look_up(self, name: str, *, now: float) -> LookUp:
         """Return whether a message to `name` can be begun. ASKING: call again after the next turn."""
-        contact = self._contacts.by_name(name)
-        if self._contacts.blocked and self._contacts.is_blocked(name):
+        if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
-        if contact is not None or is_same_name(name, self._me.name):
-            if self._resolver.searches:
-                self._resolver.forget(name)
+        if self._contacts.by_name(name) is not None or is_same_name(name, self._me.name):
             return LookUp.KNOWN
         reach = self._registry_status.reach
         if reach is RegistryReach.NONE or not self._can_be(name):
@@ -96,19 +99,31 @@ class Sending:
 
     def send(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError, KeyError."""
-        check_length(text)
+        begun = self.send_to_known(to, text, now=now)
+        if begun is None:
+            raise KeyError(to)
+        return begun
+
+    def send_to_known(self, to: str, text: str, *, now: float) -> SentMessage | None:
+        """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises TextTooLong,
+        UnicodeEncodeError."""
+        contacts = self._contacts
+        contact, is_to_me = contacts.by_name(to), is_same_name(to, self._me.name)
+        if (contact is None and not is_to_me) or (contacts.blocked and contacts.is_blocked(to)):
+            return None
+        if len(text) > _SHORT or not text.isascii():  # else nothing has to be encoded to know its length
+            check_length(text)
+        if self._resolver.searches:
+            self._resolver.forget(to)
         wall = now + self._clock.offset
-        if is_same_name(to, self._me.name):
+        if is_to_me or contact is None:
             note = self._notes.write(text, wall=wall)
             return SentMessage(self._me.name, note.id, note.number)
-        contact = self._contacts.by_name(to)
-        if contact is None or (self._contacts.blocked and self._contacts.is_blocked(to)):
-            raise KeyError(to)
         if self._session.is_lost:
             self._session.search(now=now)
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
-        message = self._ladder.begin(contact, conversation, text, wall=wall, now=now)
-        return SentMessage(contact.name, message.id, message.number)
+        message = self._ladder.begin(contact, conversation, text, wall=wall)
+        return SentMessage(contact.row.card.name, message.id, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the name. Raises TextTooLong,

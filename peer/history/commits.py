@@ -47,6 +47,8 @@ class CommitQueue:
         self._file_again_at = 0.0
         self.trouble: str | None = None
         """Why the journal cannot be written, when that begins. Whoever reports it sets it to None."""
+        self.is_full = False
+        """Whether so much waits for a failing disk that no more must be added."""
         self.filing_trouble: str | None = None
         """What SQLite says when filing begins to fail. Whoever reports it sets it to None."""
 
@@ -63,8 +65,10 @@ class CommitQueue:
         if not self._waiting:
             return True
         if now < self._again_at and not is_last:
+            self._measure()
             return False
         if not self._is_urgent and not is_last and now < self._waiting_since + BATCH_SPAN:
+            self._measure()
             return True
         return self._write(now)
 
@@ -72,11 +76,6 @@ class CommitQueue:
         """Use these from now on: the same files, opened again at another place."""
         self._history, self._journal = history, journal
         self._unfiled = journal.unread(history.filed)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much waits for a failing disk that no more must be added."""
-        return len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX
 
     def next_timer(self) -> float | None:
         """When to call `keep` and `file_if_due` again even if there is nothing to add."""
@@ -123,6 +122,7 @@ class CommitQueue:
                 self.trouble = str(error)
             self._again_at = now + STORE_AGAIN_AFTER
             self._texts_waiting = _texts_of(self._waiting)
+            self._measure()
             return False
         finally:
             self._unfiled += self._journal.size - before
@@ -130,7 +130,11 @@ class CommitQueue:
         self._again_at = 0.0
         self._is_urgent = False
         self._texts_waiting = 0
+        self.is_full = False
         return True
+
+    def _measure(self) -> None:
+        self.is_full = len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX
 
     def _file(self, now: float) -> bool:
         """File some records. False if the database cannot be written."""

@@ -6,7 +6,7 @@ It is filled from the journal, some time after the core has acknowledged what it
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -177,11 +177,8 @@ class History:
         self._theirs.clear()
 
     def _apply(self, records: Sequence[Record]) -> None:
-        pending = _Pending(self._db, self._ours, self._theirs, self._set_place)
-        for record in records:
-            if not pending.take(record):
-                pending.write()
-                self._apply_rare(record)
+        pending = _Pending(self._db, self._ours, self._theirs, self._set_place, self._apply_rare)
+        pending.take(records)
         pending.write()
 
     def _apply_rare(self, record: Record) -> None:
@@ -261,12 +258,15 @@ class _Pending:
         ours: "_StreamIds",
         theirs: "_StreamIds",
         set_place: Callable[[str, str, int], None],
+        apply_rare: Callable[[Record], None],
     ) -> None:
+        """`apply_rare` stores a record of another kind, after all that was taken before it."""
+        self._apply_rare = apply_rare
         self._db = db
         self._ours = ours
         self._theirs = theirs
         self._set_place = set_place
-        self._lines: list[list[object]] = []
+        self._lines: list[Sequence[object]] = []
         """Values for `_ADD`, in the order in which the lines were added; the first is whether the line is ours."""
         self._added: dict[tuple[int, int], list[object]] = {}
         """Values for `_ADD` of our own lines, by stream and number."""
@@ -279,19 +279,55 @@ class _Pending:
         self._opened: dict[bytes, int] = {}
         self._places: dict[tuple[str, str], int] = {}
 
-    def take(self, record: Record) -> bool:
-        """Take a record; False if it is of another kind, and what was taken has to be written before it."""
+    def take(self, records: Iterable[Record]) -> None:
+        """Take records, and store those of other kinds in between. Nearly all are one of the first three here, for which no
+        function is called."""
+        lines, added, changes = self._lines, self._added, self._changes
+        ours, theirs = self._ours, self._theirs
+        for record in records:
+            if type(record) is IncomingAdded:
+                words = (record.at_ms, record.text, None, record.late, record.behind, None, record.id)
+                lines.append((False, theirs[record.stream], record.number, *words))
+            elif type(record) is OutgoingAdded:
+                key = (ours[record.stream], record.number)
+                if key in changes or key in added:
+                    self.write()
+                state = MessageState.UNSETTLED
+                row: list[object] = [
+                    True,
+                    *key,
+                    record.at_ms,
+                    record.text,
+                    state,
+                    None,
+                    None,
+                    None,
+                    record.id,
+                ]
+                added[key] = row
+                lines.append(row)
+            elif type(record) is OutgoingChanged:
+                key, trace = (ours[record.stream], record.number), record.trace
+                if key in added:
+                    row = added[key]
+                    row[5] = record.state
+                    if trace is not None:
+                        row[8] = trace
+                else:
+                    if trace is None and key in changes:
+                        trace = changes[key][1]
+                    changes[key] = (record.state, trace)
+            else:
+                self._take_rarer(record)
+
+    def _take_rarer(self, record: Record) -> None:
         match record:  # without a pattern for the fields, which would cost more than storing them
-            case IncomingAdded():
-                self._add_theirs(record)
-            case OutgoingAdded():
-                self._add_ours(record)
-            case OutgoingChanged():
-                self._change(record)
             case Shown():
                 _raise(self._shown, self._theirs[record.stream], record.number)
             case FloorRaised():
-                self._raise_floor(record)
+                stream = self._theirs[record.stream]
+                _raise(self._floors, stream, record.floor)
+                self._holes[stream] = record.holes
             case NumberUsed():
                 _raise(self._used, self._ours[record.stream], record.number)
             case CursorMoved():
@@ -301,8 +337,8 @@ class _Pending:
             case OpeningTaken():
                 self._opened[record.identity] = record.number
             case _:
-                return False
-        return True
+                self.write()
+                self._apply_rare(record)
 
     def write(self) -> None:
         """Write what was taken, with few statements."""
@@ -326,57 +362,6 @@ class _Pending:
             self._set_place(column, group, position)
         for taken in (self._lines, self._added, self._changes, self._places):
             taken.clear()
-
-    def _raise_floor(self, raised: FloorRaised) -> None:
-        stream = self._theirs[raised.stream]
-        _raise(self._floors, stream, raised.floor)
-        self._holes[stream] = raised.holes
-
-    def _add_theirs(self, added: IncomingAdded) -> None:
-        self._lines.append(
-            [
-                False,
-                self._theirs[added.stream],
-                added.number,
-                added.at_ms,
-                added.text,
-                None,
-                added.late,
-                added.behind,
-                None,
-                added.id,
-            ]
-        )
-
-    def _add_ours(self, added: OutgoingAdded) -> None:
-        key = (self._ours[added.stream], added.number)
-        if key in self._changes or key in self._added:
-            self.write()
-        row: list[object] = [
-            True,
-            *key,
-            added.at_ms,
-            added.text,
-            MessageState.UNSETTLED,
-            None,
-            None,
-            None,
-            added.id,
-        ]
-        self._lines.append(row)
-        self._added[key] = row
-
-    def _change(self, change: OutgoingChanged) -> None:
-        key = (self._ours[change.stream], change.number)
-        if (row := self._added.get(key)) is not None:
-            row[5] = change.state
-            if change.trace is not None:
-                row[8] = change.trace
-            return
-        trace = change.trace
-        if trace is None and key in self._changes:
-            trace = self._changes[key][1]
-        self._changes[key] = (change.state, trace)
 
     def _spans(self) -> list[tuple[MessageState, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in the same way."""

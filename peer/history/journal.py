@@ -9,7 +9,7 @@ the order of their positions: see `History.file` and `docs/decisions/journal-and
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -41,6 +41,13 @@ _LINES_SIZE: Final = 20
 """Digits of the number in it."""
 
 _ADDS_LINES: Final = frozenset({OutgoingAdded, IncomingAdded})
+
+
+def _lines_in(records: Iterable[Record]) -> int:
+    """Return how many of these records add a line."""
+    return sum(map(_ADDS_LINES.__contains__, map(type, records)))
+
+
 _decode_records: Final = msgspec.msgpack.Decoder(list[Record]).decode
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -132,9 +139,7 @@ class RecordJournal:
             )
             raise
         self.size += len(whole)
-        added = 0
-        for record in records:
-            added += type(record) in _ADDS_LINES
+        added = _lines_in(records)
         if added:
             self.lines += added
             self._note_lines()
@@ -166,8 +171,8 @@ class RecordJournal:
             records, end = self._records(part.journal, position.offset)
             if end == position.offset:
                 self._cut_short(part.journal, end)
-            added = sum(type(record) in _ADDS_LINES for record in records)
-            return Batch(records, Position(generation, end, position.lines + added), part.server, missing)
+            lines = position.lines + _lines_in(records)
+            return Batch(records, Position(generation, end, lines), part.server, missing)
         return None
 
     def go_on_after(self, position: Position) -> None:

@@ -40,7 +40,8 @@ class Ours:
             now=NOW,
             wall_offset=WALL - NOW,
         )
-        self.core._registry_status.clock_offset = 0.0 if has_been_in else None
+        if has_been_in:
+            self.core._registry_status.clock_heard(0.0)
         self.core.start(now=NOW)
         self.sent: list[tuple[bytes, Address]] = []
         knows.meet(self.card)

@@ -264,8 +264,6 @@ class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
 
 def make_outgoing_message(number: int, body: bytes, piece_size: int, now: float) -> OutgoingMessage:
     """Cut a message into parts of at most `piece_size` bytes of body. ValueError: too many parts."""
-    if len(body) <= piece_size:
-        return OutgoingMessage(number, [Piece(number, 0, encode_frame(Part(number, 0, 1, body)))], now)
     bodies = cut(body, piece_size)
     parts = [Part(number, index, len(bodies), piece) for index, piece in enumerate(bodies)]
     return OutgoingMessage(number, [Piece(number, part.index, encode_frame(part)) for part in parts], now)

@@ -16,6 +16,7 @@ from chatapp.wire.delivery.parts import (
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import spans
+from chatapp.wire.messages.direct import Part, encode_frame
 
 
 class SendQueue:
@@ -65,16 +66,19 @@ class SendQueue:
 
 def _move(queue: deque[Piece], taken: list[Piece], room: int, limit: int) -> int:
     """Move at most `limit` parts that fit into `room` bytes. Return the bytes left, below 0 when they ran out."""
-    while queue and limit > 0:
-        piece = queue[0]
+    count = 0
+    for piece in queue:
+        if limit <= 0:
+            break
         if not piece.is_settled:
             room -= len(piece.encoded)
             if room < 0:
                 break
-            taken.append(piece)
             limit -= 1
         piece.is_queued = False
-        queue.popleft()
+        count += 1
+    left = [queue.popleft() for _ in range(count)]
+    taken += [piece for piece in left if not piece.is_settled]
     return room
 
 
@@ -186,13 +190,29 @@ class StreamSender:
 
     def send(self, number: int, body: bytes, now: float) -> None:
         """Begin to try a message; one that is being tried already goes on undisturbed."""
-        if number in self._messages:
-            return
-        if self._given_up:
-            self._given_up.pop(number, None)
-        message = self._messages[number] = make_outgoing_message(number, body, self._piece_size, now)
-        # A message that later ones have overtaken goes first: the other end holds those back until it arrives.
-        self._send_queue.add(message.pieces, is_urgent=number < self.highest_sent)
+        self.send_all([(number, body)], now)
+
+    def send_all(self, new: Iterable[tuple[int, bytes]], now: float) -> None:
+        """Begin to try messages, by number. As `send`, for each."""
+        messages, piece_size = self._messages, self._piece_size
+        pieces: list[Piece] = []
+        for number, body in new:
+            if number in messages:
+                continue
+            if self._given_up:
+                self._given_up.pop(number, None)
+            if len(body) <= piece_size:  # mostly
+                encoded = encode_frame(Part(number, 0, 1, body))
+                message = OutgoingMessage(number, [Piece(number, 0, encoded)], now)
+            else:
+                message = make_outgoing_message(number, body, piece_size, now)
+            messages[number] = message
+            if number < self.highest_sent:
+                # Later messages have overtaken it, and the other end holds those back until it arrives: it goes first.
+                self._send_queue.add(message.pieces, is_urgent=True)
+            else:
+                pieces += message.pieces
+        self._send_queue.add(pieces, is_urgent=False)
 
     def withdraw(self, number: int) -> None:
         """Stop trying a message, without an event."""
@@ -218,16 +238,12 @@ class StreamSender:
         if not taken:
             return []
         messages = self._messages
-        begun: list[OutgoingMessage] = []
-        for piece in taken:
-            message = messages[piece.number]
-            if not message.tries:
-                message.tries = 1
-                begun.append(message)
-                if piece.number > self.highest_sent:
-                    self.highest_sent = piece.number
+        begun = [message for piece in taken if not (message := messages[piece.number]).tries]
         if begun:
             self._schedule.begin(begun, now)
+            for message in begun:
+                if message.number > self.highest_sent:
+                    self.highest_sent = message.number
         self._congestion.on_sent(taken, now)
         return [piece.encoded for piece in taken]
 
@@ -239,13 +255,18 @@ class StreamSender:
         if not stored:
             return
         landed: list[Piece] = []
-        messages, events = self._messages, self._events
+        messages = self._messages
         for message in stored:
-            number, pieces = message.number, message.pieces
-            del messages[number]
-            landed += pieces
-            sends = pieces[0].sends if len(pieces) == 1 else message.sends
-            events.append(Acknowledged(number, sends, now - message.first_sent_at))
+            del messages[message.number]
+            landed += message.pieces
+        self._events += [
+            Acknowledged(
+                message.number,
+                message.pieces[0].sends if message.pieces[0] is message.pieces[-1] else message.sends,
+                now - message.first_sent_at,
+            )
+            for message in stored
+        ]
         self._land(landed, now)
 
     def acknowledge_parts(self, number: int, first: int, lengths: Sequence[int], now: float) -> bool:

@@ -4,7 +4,7 @@ Acknowledgements travel in the same payloads as parts.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from chatapp.wire.codec import DatagramFrame, join_frames
@@ -132,8 +132,11 @@ class StreamReceiver:
     def confirm(self, numbers: Sequence[int], now: float) -> None:
         """Record that the owner has stored these messages: they take their places in order and are acknowledged in the next
         payload."""
+        unconfirmed = self._unconfirmed
         for number in numbers:
-            self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
+            if number in unconfirmed:
+                self._unconfirmed_parts -= unconfirmed[number]
+                del unconfirmed[number]
             if self._parts_owed:
                 self._parts_owed.pop(number, None)
         self._inbox.store_all(numbers, now)
@@ -283,9 +286,15 @@ class ReliableStream:
     def send(self, number: int, body: bytes, *, now: float) -> None:
         """Begin to try a message; a number that is being tried is left alone. ValueError: the body is too long, or
         the number invalid."""
-        if not 0 <= number < 2 * PROVISIONAL or len(body) > self._message_limit:
-            raise ValueError(f"message {number} of {len(body)} bytes cannot be sent")
-        self._sender.send(number, body, now)
+        self.send_all([(number, body)], now=now)
+
+    def send_all(self, messages: Sequence[tuple[int, bytes]], *, now: float) -> None:
+        """Begin to try messages, by number. As `send`, for each; after a ValueError none is tried."""
+        limit = self._message_limit
+        for number, body in messages:
+            if not 0 <= number < 2 * PROVISIONAL or len(body) > limit:
+                raise ValueError(f"message {number} of {len(body)} bytes cannot be sent")
+        self._sender.send_all(messages, now)
 
     def withdraw(self, number: int) -> None:
         """Stop trying a message, without an event."""
@@ -307,9 +316,14 @@ class ReliableStream:
         if spans or self._gap_frames:
             self._gap_frames = [encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SENT_MAX]]
 
-    def receive_all(self, frames: Iterable[DatagramFrame], *, now: float) -> list[DatagramFrame]:
+    def receive_all(self, frames: Sequence[DatagramFrame], *, now: float) -> list[DatagramFrame]:
         """Handle the frames of an opened datagram in their order. Return those of other kinds."""
         others: list[DatagramFrame] = []
+        last = [frame for frame in frames if type(frame) is Part and frame.number < PROVISIONAL]
+        if last and frames[-len(last)] is last[0]:  # nothing but parts from there on, as usual
+            frames = frames[: -len(last)]
+        else:
+            last = []
         parts: list[Part] = []
         for frame in frames:
             if type(frame) is Part and frame.number < PROVISIONAL:
@@ -324,8 +338,8 @@ class ReliableStream:
                 self.receive(frame, now=now)
             else:
                 others.append(frame)
-        if parts:
-            self.ignored += self._receiver.receive_parts(parts, now)
+        if parts or last:
+            self.ignored += self._receiver.receive_parts(parts or last, now)
         return others
 
     def queue_frame(self, encoded: bytes) -> None:

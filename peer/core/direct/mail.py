@@ -78,22 +78,19 @@ class Settlement:
         conversation = contact.conversation
         if conversation is None:
             return
-        outgoing, out, name = conversation.outgoing, self._out, contact.name
+        out, stream, name = self._out, contact.identity, contact.name
         at_once = self._traces.milliseconds(
             now
         )  # taken once: most messages need no other trace, and many come at a time
-        for answer in answers:
+        for answer, message in conversation.outgoing.deliver(answers):
             number = answer.number
-            message = outgoing.deliver(number)
-            if message is None:
-                continue
             was_saved = message.state is MessageState.SAVED
             trace: Stored = at_once
             if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
                 more = (answer.sends, int(answer.after * 1_000), int(through_server))
                 trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
             message.state = MessageState.DELIVERED
-            out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trace))
+            out.records.append(OutgoingChanged(stream, number, MessageState.DELIVERED, trace))
             out.events.append(
                 MessageChanged(
                     to=name,

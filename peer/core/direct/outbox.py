@@ -11,7 +11,7 @@ from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
 from chatapp.peer.core.events import MessageState, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
-from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message
+from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, bodies_of
 from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved
 from chatapp.peer.core.trace import DeliveryTraces, TraceEvent
 from chatapp.wire.delivery.policy import Policy
@@ -65,10 +65,10 @@ class DeliveryPaths:
         deadline = now + self._policy.give_up_after if is_relaying else None
         outgoing.move_idle(path, deadline)
         self._traces.sent(idle, now)
-        for message in idle:
-            if is_relaying:
+        if is_relaying:
+            for message in idle:
                 self._traces.note(message, TraceEvent.RELAYED, now)
-            conversation.delivery.send(message.number, message.body, now=now)
+        conversation.delivery.send_all(bodies_of(idle), now=now)
         self._begun[contact.identity] = contact
 
     def relay(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
@@ -167,9 +167,7 @@ class Ladder:
 
     # --- what happens
 
-    def begin(
-        self, contact: Contact, conversation: Conversation, text: str, *, wall: float, now: float
-    ) -> Message:
+    def begin(self, contact: Contact, conversation: Conversation, text: str, *, wall: float) -> Message:
         """Begin a message to somebody else. `start_begun` puts it on its way, or keeps it."""
         id_ = self._out.new_id()
         message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead, id_=id_)

@@ -5,7 +5,7 @@ author who is not in the table, or whose key is not the one we hold for the name
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
@@ -18,7 +18,7 @@ from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import Named, StoredStream
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.wire.address import network_of
-from chatapp.wire.codec import decode_message_body
+from chatapp.wire.codec import decode_direct_bodies, decode_message_body
 from chatapp.wire.delivery.parts import Arrived, PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused, WireError
@@ -107,11 +107,16 @@ class DirectReceiver:
 
     # --- what comes
 
-    def messages_arrived(self, contact: Contact, arrived: Iterable[Arrived]) -> int:
+    def messages_arrived(self, contact: Contact, arrived: Sequence[Arrived]) -> int:
         """Take whole messages that came by datagrams, in their order. Return how many were malformed: those are never
         acknowledged."""
         conversation = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
+        bodies = decode_direct_bodies([event.body for event in arrived])
+        if bodies is not None:  # mostly
+            numbers = [event.number for event in arrived]
+            self._streams.take_direct(stream, list(zip(numbers, bodies, strict=True)))
+            return 0
         malformed = 0
         texts: list[tuple[int, DirectBody]] = []
         for event in arrived:

@@ -2,7 +2,7 @@
 
 import enum
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -12,7 +12,7 @@ from chatapp.peer.core.records import DEAD, FINAL, StoredStream
 from chatapp.peer.core.trace import Raw, unpacked
 from chatapp.wire.codec import encode
 from chatapp.wire.delivery.dedup import Inbox
-from chatapp.wire.delivery.parts import PartBuffer
+from chatapp.wire.delivery.parts import Acknowledged, PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import ReliableStream
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
@@ -80,6 +80,20 @@ class ControlMessage(Message, eq=False):
         return self.carried if self.is_numbered else b""
 
 
+def bodies_of(messages: Iterable[Message]) -> list[tuple[int, bytes]]:
+    """Return the numbers and bodies of messages. Mostly these are plain messages with numbers, and no call is made for one
+    but that of the encoder."""
+    return [
+        (
+            message.number,
+            encode(DirectBody(message.at_ms, message.text))
+            if type(message) is Message and message.number < PROVISIONAL
+            else message.body,
+        )
+        for message in messages
+    ]
+
+
 class OutgoingStream:
     """Our stream to one recipient: numbers that only rise, and the messages that are not final, in order.
 
@@ -129,7 +143,10 @@ class OutgoingStream:
     def add(self, text: str, *, wall: float, ahead: float | None = 0.0, id_: int = 0) -> Message:
         """Begin the next message. `ahead`: seconds by which the registry's clock is ahead of ours; None: not known yet.
         `id_`: of the line in our history."""
-        since, number = self._next(wall, ahead)
+        if ahead is None or self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
+            since, number = self._next(wall, ahead)
+        else:  # as `_next` says, without a call
+            since = number = self._last = self._last + 1
         message = Message(number, int(wall * 1_000), text, since, id=id_)
         self.messages[number] = self.idle[number] = message
         return message
@@ -199,13 +216,16 @@ class OutgoingStream:
         for message in idle.values():
             message.path, message.deadline = path, deadline
 
-    def deliver(self, number: int) -> Message | None:
-        """Forget a message that its recipient has stored, and return it; None when it is forgotten already."""
-        message = self.messages.pop(number, None)
-        if message is not None:
-            self.idle.pop(number, None)
+    def deliver(self, answers: Iterable[Acknowledged]) -> list[tuple[Acknowledged, Message]]:
+        """Forget the messages that their recipient has stored. Return each with its answer, but those that are forgotten
+        already."""
+        messages, idle = self.messages, self.idle
+        delivered = [(answer, messages.pop(answer.number)) for answer in answers if answer.number in messages]
+        for answer, message in delivered:
+            if idle:
+                idle.pop(answer.number, None)
             message.path, message.deadline = DeliveryPath.WAITING, None
-        return message
+        return delivered
 
     def move(self, message: Message, path: DeliveryPath, deadline: float | None = None) -> None:
         """Put the message on another rung."""

@@ -35,7 +35,7 @@ class LadderDriver:
         self.now = 100.0
         self.out = Outputs()
         self.registry_status, traces = RegistryStatus(), DeliveryTraces(WallClock(WALL - 100.0))
-        self.registry_status.clock_offset = 0.0
+        self.registry_status.clock_heard(0.0)
         self.settlement = Settlement(self.out, traces, self.registry_status)
         self.mail_queue = MailQueue(self.out, self.settlement, ME)
         shared = POLICY, self.out, self.registry_status, traces
@@ -55,7 +55,7 @@ class LadderDriver:
 
     def say(self, text: str = "hi") -> Message:
         wall = self._wall(self.now)
-        message = self.ladder.begin(self.bob, self.conversation, text, wall=wall, now=self.now)
+        message = self.ladder.begin(self.bob, self.conversation, text, wall=wall)
         self.ladder.start_begun(now=self.now)
         return message
 
