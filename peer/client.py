@@ -345,7 +345,8 @@ class Peer:
             now = driver.now()
             found = node.core.sending.look_up(to, now=now)
             if found is LookUp.ASKING:
-                if node.core.reach is not asked_at:  # the question goes out now, or once the registry is found
+                # The question goes out now, or once the registry is found.
+                if node.core.reach is not asked_at:
                     asked_at = node.core.reach
                     driver.schedule()
                 await node.turn()
