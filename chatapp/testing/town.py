@@ -5,7 +5,7 @@ import contextlib
 import random
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -30,6 +30,9 @@ BEGAN_AT: Final = 1_800_000_000.0
 
 WITHIN: Final = 60.0
 """Seconds for which an event is waited for."""
+
+HEARD_AFTER: Final = 0.5
+"""Seconds after which everybody has heard of a newcomer, unless the network is bad."""
 
 LAST_TIMERS: Final = 60.0
 """Seconds after which nothing that was open in a town has a timer any more."""
@@ -143,7 +146,6 @@ class Town:
         self._is_open = False
         self._places: dict[str, TownMachine] = {}
         self._peers: dict[Peer, TownMachine] = {}
-        self._readers: dict[Peer, AsyncGenerator[happened.Event, None]] = {}
 
     # --- life
 
@@ -172,7 +174,6 @@ class Town:
     async def _close(self) -> None:
         self._is_open = False
         for peer in self._peers:
-            await self._stop_reading(peer)
             await peer.close()
         if self._registry.is_running:
             await self._registry.stop()
@@ -191,9 +192,10 @@ class Town:
         return self._registry
 
     async def peer(self, name: str, *, folder: str = "", room: str | None = None) -> Peer:
-        """Start a program for a person, and return it once it is ready (`Peer.ready`). A person who comes again has the same
-        machine and folder as before. `folder`: the name of another folder, and so of somebody else, on a machine of its own.
-        `room`: the room to enter. Raises TownMisused if the person is here, and whatever `Peer` raises."""
+        """Start a program for a person, and return it half a second after it is ready (`Peer.ready`), so that the others
+        have heard of it. A person who comes again has the same machine and folder as before. `folder`: the name of another
+        folder, and so of somebody else, on a machine of its own. `room`: the room to enter. Raises TownMisused if the person
+        is here, and whatever `Peer` raises."""
         self._require_open()
         label = f"folder {folder}" if folder else f"person {name_key(peer_name(name))}"
         place = self._place(label)
@@ -204,6 +206,7 @@ class Town:
             await undo.enter_async_context(peer)
             undo.pop_all()
         self._peers[peer] = place
+        await asyncio.sleep(HEARD_AFTER)
         return peer
 
     async def kill(self, peer: Peer) -> None:
@@ -213,46 +216,31 @@ class Town:
         if peer.state is PeerState.CLOSED:
             raise TownMisused(f"{peer.name} is not open")
         with place.killing():
-            await self._stop_reading(peer)
             await peer.close(within=0.0)
 
     async def restart(self, peer: Peer) -> None:
-        """Start a peer again with its folder, after closing it if it is open, and wait until it is ready. Raises
+        """Start a peer again with its folder, after closing it if it is open, and wait as `peer` does. Raises
         TownMisused, and whatever `Peer.open` and `Peer.ready` raise."""
         self._place_of(peer)
-        await self._stop_reading(peer)
         await peer.close()
         await peer.open()
         await peer.ready()
+        await asyncio.sleep(HEARD_AFTER)
 
     async def event(self, peer: Peer, kind: type[Kind], *, within: float = WITHIN) -> Kind:
-        """Return the next event of this kind, such as `events.DirectReceived`. What happened before it counts as shown, and
-        is not returned any more. Raises TimeoutError if there is none within so many seconds, or the peer is closed."""
+        """Return the next event of this kind, such as `events.DirectReceived`. It and what happened before it count as
+        shown, and are not returned any more. Raises TimeoutError if there is none within so many seconds, or the peer is
+        closed; AlreadyRead while a loop of yours reads the peer's events."""
         self._place_of(peer)
         try:
-            async with asyncio.timeout(within):
-                reader = self._readers.pop(peer, None)
-                if reader is not None and (found := await self._next(peer, reader, kind)) is not None:
-                    return found
-                # There was no reader, or the peer was closed and perhaps opened again.
-                if (found := await self._next(peer, peer.events(), kind)) is not None:
-                    return found
+            async with asyncio.timeout(within), contextlib.aclosing(peer.events()) as happening:
+                async for event in happening:
+                    if isinstance(event, kind):
+                        peer.events_shown([event])
+                        return event
         except TimeoutError:
             raise TimeoutError(f"{peer.name} saw no {kind.__name__} within {within:g} s") from None
         raise TimeoutError(f"{peer.name} saw no {kind.__name__} until it was closed")
-
-    async def _next(
-        self, peer: Peer, reader: AsyncGenerator[happened.Event, None], kind: type[Kind]
-    ) -> Kind | None:
-        async for event in reader:
-            if isinstance(event, kind):
-                self._readers[peer] = reader
-                return event
-        return None
-
-    async def _stop_reading(self, peer: Peer) -> None:
-        if (reader := self._readers.pop(peer, None)) is not None:
-            await reader.aclose()
 
     # --- time
 
