@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
 
+from chatapp.registry.desk.outlook import Outlook
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
-from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
+from chatapp.registry.desk.statistics import DeskStatistics
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.desk.visit import (
     BY_OPERATOR,
@@ -58,9 +59,11 @@ class EventBatch(NamedTuple):
     served_before: frozenset[int]
     asker: OperatorId
     """The operator who asked for the change of visitor; NOBODY if no operator did."""
+    at: int
+    """The time of the turn, in milliseconds of the wall clock."""
 
     @classmethod
-    def of(cls, events: list[QueueEvent], asker: OperatorId) -> "EventBatch":
+    def of(cls, events: list[QueueEvent], asker: OperatorId, *, at: int) -> "EventBatch":
         """Summarize the events of a turn. Call it before the times are stamped."""
         changes = [one for one in events if isinstance(one, Change)]
 
@@ -73,6 +76,7 @@ class EventBatch(NamedTuple):
             put_back=those(VisitEvent.PUT_BACK),
             served_before=frozenset(one.visit.number for one in changes if one.visit.called_at),
             asker=asker,
+            at=at,
         )
 
 
@@ -90,7 +94,7 @@ class Notices:
         self._queue = queue
         self._visits = visits
         self._operators = operators
-        self._statistics = statistics
+        self._outlook = Outlook(queue, statistics)
         self._sender = sender
         self.references: Final[dict[int, int]] = {}
         """References of requests that wait for their answer, by visit."""
@@ -99,22 +103,25 @@ class Notices:
         self._told: dict[int, int] = {}
         """The position that each visitor was told last."""
 
-    def moves(self, queue: str) -> list[Effect]:
-        """Tell the visitors in a queue whose position has changed."""
+    def moves(self, queue: str, *, at: int) -> list[Effect]:
+        """Tell the visitors in a queue whose position has changed. `at`: the time."""
         effects: list[Effect] = []
         for position, visit in enumerate(self._queue.line(queue), 1):
             if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
-                effects += self._sender.tell_visitor(visit, self.position(visit, PositionCause.CHANGED))
+                effects += self._sender.tell_visitor(
+                    visit, self.position(visit, PositionCause.CHANGED, at=at)
+                )
         return effects
 
     # --- the present state
 
-    def position(self, visit: Visit, cause: PositionCause, *, reference: int = 0) -> PositionReported:
-        """Build the notice of a visitor's position."""
+    def position(
+        self, visit: Visit, cause: PositionCause, *, at: int, reference: int = 0
+    ) -> PositionReported:
+        """Build the notice of a visitor's position. `at`: the time, in milliseconds of the wall clock."""
         position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
         operators = self._queue.operators.on_duty(visit.queue)
-        estimate = self._statistics.estimates[visit.queue].range(ahead=position - 1, operators=operators)
-        least, most = estimate or (0, 0)
+        least, most = self._outlook.range(visit.queue, position, at) or (0, 0)
         return PositionReported(reference, visit.number, cause, position, operators, least, most)
 
     def turn(self, visit: Visit, cause: OperatorCause, *, reference: int = 0) -> OperatorAssigned:
@@ -179,7 +186,7 @@ class Notices:
                 return []
             case HandoverReleased():
                 is_told = one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
-                return self._tell_position(one.visit, PositionCause.OPERATOR_LOST) if is_told else []
+                return self._tell_position(one.visit, PositionCause.OPERATOR_LOST, batch) if is_told else []
             case Change():
                 return self._effects_of_change(one, batch)
         assert_never(one)
@@ -189,7 +196,9 @@ class Notices:
         match one.event:
             case VisitEvent.KEPT:
                 return (
-                    [] if visit.number in batch.called else self._tell_position(visit, PositionCause.JOINED)
+                    []
+                    if visit.number in batch.called
+                    else self._tell_position(visit, PositionCause.JOINED, batch)
                 )
             case VisitEvent.LOST:
                 return self._tell_change(one, ClientChange.AWAY)
@@ -202,16 +211,16 @@ class Notices:
             case VisitEvent.UNANSWERED:
                 return self._tell_unanswered(one)
             case VisitEvent.PUT_BACK:
-                return self._tell_put_back(one)
+                return self._tell_put_back(one, batch)
             case VisitEvent.HANDED_OVER:
                 return self._tell_hand_over(one, batch)
             case VisitEvent.ENDED:
                 return self._tell_end(one)
         assert_never(one.event)
 
-    def _tell_position(self, visit: Visit, cause: PositionCause) -> list[Effect]:
+    def _tell_position(self, visit: Visit, cause: PositionCause, batch: EventBatch) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
-        return self._sender.tell_visitor(visit, self.position(visit, cause, reference=reference))
+        return self._sender.tell_visitor(visit, self.position(visit, cause, at=batch.at, reference=reference))
 
     def _tell_assignment(self, visit: Visit, cause: OperatorCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
@@ -229,7 +238,7 @@ class Notices:
         if visit.state is VisitState.WAITING:
             cause = PositionCause.MISSED_CALL if visit.has_missed_call else PositionCause.RETURNED
             visit.has_missed_call = False
-            told = self._tell_position(visit, cause)
+            told = self._tell_position(visit, cause, batch)
             # Lines of an operator from before the visit was put back.
             return told + self._sender.deliver(visit, VISITOR)
         back = self._tell_change(one, ClientChange.BACK) if one.before is VisitState.ABSENT else []
@@ -251,13 +260,13 @@ class Notices:
         self._remove_reader(one.visit, one.operator)
         return self._tell_change(one, ClientChange.UNANSWERED)
 
-    def _tell_put_back(self, one: Change) -> list[Effect]:
+    def _tell_put_back(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         self.moved[visit.queue] = None
         is_given = one.cause is PositionCause.HANDED_OVER
         self._remove_reader(visit, one.operator)
         cause = PositionCause.HANDED_OVER if is_given else PositionCause.OPERATOR_LOST
-        told = self._tell_position(visit, cause) if visit.state is VisitState.WAITING else []
+        told = self._tell_position(visit, cause, batch) if visit.state is VisitState.WAITING else []
         return told + self._tell_change(one, ClientChange.GIVEN if is_given else ClientChange.TAKEN_BACK)
 
     def _tell_hand_over(self, one: Change, batch: EventBatch) -> list[Effect]:
@@ -338,14 +347,14 @@ class Publisher:
         wall_ms = self._clock.millis(now)
         effects = list(first)
         events = self._queue.take_events()
-        batch = EventBatch.of(events, asker)
+        batch = EventBatch.of(events, asker, at=wall_ms)
         for one in events:
             self._stamp(one, wall_ms)
         entries: list[Entry] = [record_of(visit) for visit in _changed(events)]
         for one in events:
             entries += self._end_record(one, wall_ms)
             effects += self.notices.of(one, batch)
-        effects += self._tell_moves(now)
+        effects += self._tell_moves(now, wall_ms)
         effects += answer
         if not entries and not effects:
             return []
@@ -359,13 +368,13 @@ class Publisher:
         """Return when the gathered positions are due."""
         return self._told_at + MOVES_SPAN if self.notices.moved else None
 
-    def _tell_moves(self, now: float) -> list[Effect]:
+    def _tell_moves(self, now: float, wall_ms: int) -> list[Effect]:
         queues = self.notices.moved
         if not queues or now < self._told_at + MOVES_SPAN:
             return []
         self.notices.moved = {}
         self._told_at = now
-        return [effect for queue in queues for effect in self.notices.moves(queue)]
+        return [effect for queue in queues for effect in self.notices.moves(queue, at=wall_ms)]
 
     # --- stamps and records
 
@@ -398,11 +407,8 @@ class Publisher:
         ):
             return []
         assert isinstance(one.cause, OverCause)
-        visit, of_day = one.visit, 0
-        if visit.called_at:
-            session = ServedSession(visit.joined_at, visit.called_at, wall_ms)
-            of_day = self._statistics.note(visit.queue, session, served_for=visit.served_for)
-        return [end_record_of(visit, cause=one.cause, ended_at=wall_ms, of_day=of_day)]
+        ended = self._statistics.note(one.visit, ended_at=wall_ms)
+        return [end_record_of(one.visit, cause=one.cause, ended_at=wall_ms, **ended._asdict())]
 
 
 def _changed(events: list[QueueEvent]) -> list[Visit]:

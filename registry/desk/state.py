@@ -7,7 +7,7 @@ from chatapp.registry.access import Operators
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
+from chatapp.registry.desk.statistics import DeskStatistics
 from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.desk.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
 from chatapp.registry.directory.directory import Directory
@@ -194,10 +194,7 @@ def restore(
         if visit.number in loaded.lines:
             visits.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
     for over in loaded.served:
-        session = ServedSession(over.joined_at, over.called_at, over.ended_at)
-        statistics.load(
-            _queue_of(settings, over.queue), session, served_for=over.served_for, of_day=over.of_day
-        )
+        statistics.load(_queue_of(settings, over.queue), over)
     for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
         if over.ticket and over.cause in BY_OPERATOR:
             visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)))

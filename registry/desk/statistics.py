@@ -1,14 +1,15 @@
-"""The desk's figures: how many were served today, how long people waited, and how long the next one may wait.
+"""The desk's figures: how many were served today and how long people waited; and what estimates are made from.
 
 Times are milliseconds of the wall clock.
 """
 
 from collections import deque
 from collections.abc import Iterable
-from math import sqrt
-from statistics import fmean, pstdev
 from typing import Final, NamedTuple
 
+from chatapp.registry.desk.estimate import Session, WaitEstimates
+from chatapp.registry.desk.visit import Visit
+from chatapp.registry.store.entries import DeskVisitOver
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 
 _DAY: Final = 86_400_000
@@ -20,6 +21,17 @@ class ServedSession(NamedTuple):
     joined_at: int
     called_at: int
     ended_at: int
+
+
+class Ended(NamedTuple):
+    """What the record of a visit's end says about its queue; nothing if the visitor was not served."""
+
+    of_day: int = 0
+    """How many were served today."""
+    left: int = 0
+    """How many visitors left the line unserved since the session before."""
+    left_after: int = 0
+    """How many milliseconds these had waited, together."""
 
 
 class Waits(NamedTuple):
@@ -72,52 +84,30 @@ def _rank(count: int, percent: int) -> int:
     return max(-(-count * percent // 100) - 1, 0)
 
 
-SESSIONS_NEEDED: Final = 3
-"""With fewer sessions there is no estimate."""
-
-SESSIONS_COUNTED: Final = 20
-"""How many of the last sessions count: a desk in the afternoon is not the desk of the morning."""
-
-
-class Estimates:
-    """Estimates waits from the last sessions of one queue."""
-
-    def __init__(self) -> None:
-        self._spans: deque[float] = deque(maxlen=SESSIONS_COUNTED)
-        self._known: tuple[float, float] | None = None
-
-    def note(self, span: float) -> None:
-        """Add a session that took `span` seconds."""
-        self._spans.append(max(span, 0.0))
-        self._known = None
-
-    def range(self, *, ahead: int, operators: int) -> tuple[int, int] | None:
-        """Return the shortest and longest wait expected, in whole seconds, the second at least 1; None for no estimate."""
-        if len(self._spans) < SESSIONS_NEEDED or operators < 1:
-            return None
-        if self._known is None:  # cached: asked for once a visitor whenever the line moves
-            self._known = fmean(self._spans), pstdev(self._spans)
-        mean, deviation = self._known
-        count = ahead + 1
-        spread = deviation * sqrt(count + count * count / len(self._spans))
-        least = max(ahead * mean - spread, 0.0) / operators
-        most = (count * mean + spread) / operators
-        return int(least), max(int(most + 0.5), 1)
-
-
 class DeskStatistics:
     """The figures and the estimate of each queue."""
 
     def __init__(self, queues: Iterable[str], *, utc_offset: int) -> None:
         self.figures: Final = {queue: Figures(utc_offset=utc_offset) for queue in queues}
-        self.estimates: Final = {queue: Estimates() for queue in self.figures}
+        self.estimates: Final = {queue: WaitEstimates() for queue in self.figures}
 
-    def load(self, queue: str, session: ServedSession, *, served_for: int, of_day: int) -> None:
-        """Take in a session of an earlier life. `served_for`: milliseconds."""
-        self.estimates[queue].note(served_for / 1_000)
-        self.figures[queue].load(session, of_day=of_day)
+    def load(self, queue: str, over: DeskVisitOver) -> None:
+        """Take in a session of an earlier life."""
+        session = ServedSession(over.joined_at, over.called_at, over.ended_at)
+        waited = (over.called_at - over.joined_at) / 1_000
+        self.estimates[queue].note(
+            Session(over.served_for / 1_000, waited, over.left, over.left_after / 1_000)
+        )
+        self.figures[queue].load(session, of_day=over.of_day)
 
-    def note(self, queue: str, session: ServedSession, *, served_for: int) -> int:
-        """Take in a session that has just ended. Return how many were served today."""
-        self.estimates[queue].note(served_for / 1_000)
-        return self.figures[queue].note(session)
+    def note(self, visit: Visit, *, ended_at: int) -> Ended:
+        """Take in the end of a visit, served or not."""
+        estimates = self.estimates[visit.queue]
+        if not visit.called_at:
+            estimates.note_left((ended_at - visit.joined_at) / 1_000)
+            return Ended()
+        left, left_after = estimates.take_left()
+        waited = (visit.called_at - visit.joined_at) / 1_000
+        estimates.note(Session(visit.served_for / 1_000, waited, left, left_after))
+        served = ServedSession(visit.joined_at, visit.called_at, ended_at)
+        return Ended(self.figures[visit.queue].note(served), left, round(1_000 * left_after))

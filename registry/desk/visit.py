@@ -268,8 +268,10 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
     return visit
 
 
-def end_record_of(visit: Visit, *, cause: OverCause, ended_at: int, of_day: int) -> DeskVisitOver:
-    """Return the record of a visit that is over."""
+def end_record_of(
+    visit: Visit, *, cause: OverCause, ended_at: int, of_day: int, left: int, left_after: int
+) -> DeskVisitOver:
+    """Return the record of a visit that is over. What the last three are: `DeskVisitOver`."""
     return DeskVisitOver(
         visit=visit.number,
         queue=visit.queue,
@@ -280,4 +282,6 @@ def end_record_of(visit: Visit, *, cause: OverCause, ended_at: int, of_day: int)
         of_day=of_day,
         ticket=visit.ticket if cause in BY_OPERATOR else b"",
         cause=int(cause),
+        left=left,
+        left_after=left_after,
     )

@@ -65,7 +65,7 @@ class VisitorRules:
             case LeaveDesk():
                 return self._leave(request, caller)
             case AskPosition():
-                return self._ask(request, caller)
+                return self._ask(request, caller, now)
         assert_never(request)
 
     def kept(self, note: VisitOutcome) -> None:
@@ -175,7 +175,7 @@ class VisitorRules:
         self.left(caller.identity)
         return []
 
-    def _ask(self, request: AskPosition, caller: Caller) -> list[Effect]:
+    def _ask(self, request: AskPosition, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)
         if visit is None:
             return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
@@ -189,12 +189,10 @@ class VisitorRules:
                     message=self._publisher.notices.turn(visit, OperatorCause.ASKED, reference=reference),
                 )
             ]
-        return [
-            Reply(
-                to=caller,
-                message=self._publisher.notices.position(visit, PositionCause.ASKED, reference=reference),
-            )
-        ]
+        position = self._publisher.notices.position(
+            visit, PositionCause.ASKED, at=self._clock.millis(now), reference=reference
+        )
+        return [Reply(to=caller, message=position)]
 
 
 def _refused(reference: int, reason: DeskRefusal, caller: Caller) -> list[Effect]:

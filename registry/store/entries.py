@@ -134,6 +134,8 @@ class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=Fal
     of_day: int  # how many of its queue were served that day, with this one
     ticket: bytes = b""  # its digest, if the visitor is still to be told of the end
     cause: int = 0  # why it is over, for the same notice
+    left: int = 0  # how many left its queue unserved since the session before
+    left_after: int = 0  # how many milliseconds these had waited, together
 
 
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
