@@ -82,7 +82,7 @@ def test_a_session_that_takes_long_does_not_end_at_once() -> None:
     """Most sessions are short; one that has outlived those is one of the long ones."""
     estimates = after(*[60.0] * 58, *[1_000.0] * 2)
     assert estimates.ranges(1, serving(10))[0].most < 200
-    assert estimates.ranges(1, serving(400))[0].least > 60
+    assert estimates.ranges(1, serving(400))[0].most > 500
 
 
 WORLDS = [
