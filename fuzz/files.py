@@ -1,5 +1,6 @@
 """Fuzz targets: files that another program may have overwritten; each is read, or reported as invalid."""
 
+import asyncio
 import contextlib
 import os
 import random
@@ -15,7 +16,8 @@ from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import MARK, BrokenKeyFile, KeyFolder, folder_of
 from chatapp.peer.visitor.folder import VisitFolder
-from chatapp.registry.adminclient import FOLDER, AdminSpool
+from chatapp.registry.admin.listener import answered
+from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
 from chatapp.registry.settings import Misconfigured, configure, shown
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
@@ -26,7 +28,6 @@ _SERVER: Final = Address("192.0.2.1", 5_000)
 _PATCH: Final = 4
 """Bytes of a patch: three give the place, one the new value."""
 _MEMORY: Final = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
-_TICKET: Final = "0" * 32
 
 
 class _Folder:
@@ -181,8 +182,9 @@ class Keepsakes(_Folder):
         third.close()
 
     def _be_a_registry(self, data: bytes) -> None:
-        spool = AdminSpool(self.path)
-        folder = self.path / FOLDER
-        folder.mkdir(exist_ok=True)
-        (folder / f"{_TICKET}.ask").write_bytes(data)
-        list(spool.asked())
+        answer = asyncio.run(answered(data, self._never))
+        assert isinstance(answer, AdminRefused)
+
+    async def _never(self, request: AdminRequest) -> AdminAnswer:
+        """Refuse a request that fuzzing has found: it is not carried out."""
+        return AdminRefused(refusal=AdminRefusal.NOT_STORED)

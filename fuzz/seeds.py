@@ -18,7 +18,7 @@ from chatapp.peer.core.trace import TraceEvent, packed
 from chatapp.peer.history.database import History
 from chatapp.peer.ui.commands import COMMANDS
 from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.registry.effects import ListNames, MakeInvites, ReleaseName
+from chatapp.registry.admin.messages import ListNames, MakeInvites, ReleaseName
 from chatapp.registry.settings import configure, shown
 from chatapp.registry.store import entries
 from chatapp.wire.admission import CODE_BYTES, JoinCode

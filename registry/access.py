@@ -4,16 +4,18 @@ A person who has a name here needs no invitation.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.limits import remaining
-from chatapp.registry.store.entries import InviteMade
+from chatapp.registry.store.entries import BanKept, InviteMade
 from chatapp.wire.address import ip_literal
 from chatapp.wire.admission import CODE_BYTES, JoinCode, public_half
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint_digits, fingerprint_from
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
 from chatapp.wire.messages.registration import RefusalReason, Register
@@ -22,27 +24,42 @@ from chatapp.wire.sessions.opening import Randomness
 
 
 class Bans:
-    """The list of bans. Networks are looked up by their prefix length."""
+    """Bans of keys, names, addresses and networks. Networks are looked up by their prefix length."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        """Parse keys, names, addresses and networks. Raises ValueError, NameRefused."""
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        """Parse the bans. Raises ValueError, NameRefused."""
         self._keys: set[str] = set()
         self._names: set[str] = set()
         self._networks: dict[tuple[int, int], set[int]] = {}
         for text in texts:
-            self._add(text.strip())
+            self.add(text)
 
-    def _add(self, text: str) -> None:
+    def add(self, text: str) -> bool:
+        """Add a ban. Return False if it is there already. Raises ValueError, NameRefused."""
+        place, what = self._place_of(text.strip())
+        if what in place:
+            return False
+        place.add(what)
+        return True
+
+    def remove(self, text: str) -> bool:
+        """Remove a ban. Return False if it is not there. Raises ValueError, NameRefused."""
+        place, what = self._place_of(text.strip())
+        is_there = what in place
+        place.discard(what)
+        return is_there
+
+    def _place_of(self, text: str) -> tuple[set[Any], str | int]:
+        """Return the set that holds such a ban, and the ban in its canonical form."""
         key = fingerprint_from(text)
         if key is not None:
-            self._keys.add(key)
-        elif any(sign in text for sign in ".:/"):
+            return self._keys, key
+        if any(sign in text for sign in ".:/"):
             network = ip_network(text, strict=False)
             shift = network.max_prefixlen - network.prefixlen
             there = self._networks.setdefault((network.version, shift), set())
-            there.add(int(network.network_address) >> shift)
-        else:
-            self._names.add(name_key(peer_name(text)))
+            return there, int(network.network_address) >> shift
+        return self._names, name_key(peer_name(text))
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._names) + sum(map(len, self._networks.values()))
@@ -138,30 +155,97 @@ class AccessLists:
         self.bans: Final = Bans(settings.ban)
 
 
+def ban_key(text: str) -> str:
+    """Return the canonical form of a ban. Raises ValueError, NameRefused."""
+    text = text.strip()
+    key = fingerprint_from(text)
+    if key is not None:
+        return key
+    if any(sign in text for sign in ".:/"):
+        return str(ip_network(text, strict=False))
+    return name_key(peer_name(text))
+
+
+class OwnBans:
+    """The bans that the administrator has added while the registry ran, beside those of the configured list."""
+
+    def __init__(self) -> None:
+        self._bans: Final = Bans()
+        self._typed: dict[str, str] = {}
+        """Each ban as it was typed, by its canonical form."""
+
+    def __len__(self) -> int:
+        return len(self._typed)
+
+    def load(self, kept: Iterable[BanKept]) -> None:
+        """Restore the bans of earlier lives."""
+        for one in kept:
+            with suppress(ValueError, NameRefused):
+                self.add(one.what)
+
+    def add(self, text: str) -> bool:
+        """Add a ban. Return False if it is there already. Raises ValueError, NameRefused."""
+        if not self._bans.add(text):
+            return False
+        self._typed[ban_key(text)] = text.strip()
+        return True
+
+    def remove(self, text: str) -> str | None:
+        """Remove a ban. Return it as it was typed, None if it is not there. Raises ValueError, NameRefused."""
+        if not self._bans.remove(text):
+            return None
+        return self._typed.pop(ban_key(text))
+
+    def typed(self) -> list[str]:
+        """Return the bans as they were typed."""
+        return list(self._typed.values())
+
+    @property
+    def bans(self) -> Bans:
+        """The bans, ready for look-ups."""
+        return self._bans
+
+
 class AccessPolicy:
     """Decides whether a newcomer may have a name."""
 
     def __init__(self, settings: AccessSettings) -> None:
         self.invites: Final = Invites()
+        self.own_bans: Final = OwnBans()
+        self.kicked: Final[dict[bytes, float]] = {}
+        """The identities that the administrator has disconnected, and until when each is kept out."""
         self._lists = AccessLists(settings)
+        self._is_closed = settings.invite_only or bool(self._lists.allowed)
         self.has_bans = bool(self._lists.bans)
         """Whether anybody is banned."""
-        self._is_closed = settings.invite_only or bool(self._lists.allowed)
+
+    def bans_changed(self) -> None:
+        """Note that `own_bans` changed."""
+        self.has_bans = bool(self._lists.bans) or bool(self.own_bans)
+
+    def is_kicked(self, identity: bytes, *, now: float) -> bool:
+        """Return whether an identity is kept out now."""
+        if self.kicked.get(identity, now) > now:
+            return True
+        self.kicked.pop(identity, None)
+        return False
 
     def change(self, lists: AccessLists) -> None:
         """Put new lists in force. A registry that needed codes goes on needing them: to empty the list of exceptions
         does not open it to everybody."""
-        self._lists, self.has_bans = lists, bool(lists.bans)
+        self._lists = lists
+        self.bans_changed()
         self._is_closed = self._is_closed or bool(lists.allowed)
 
     def bans(self, identity: bytes, host: str) -> bool:
         """Return whether this key or this address is banned."""
-        bans = self._lists.bans
-        return bans.has_key(identity) or bans.has_host(host)
+        return any(
+            bans.has_key(identity) or bans.has_host(host) for bans in (self._lists.bans, self.own_bans.bans)
+        )
 
     def bans_name(self, key: str) -> bool:
         """Return whether nobody may have the name with this key."""
-        return self._lists.bans.has_name(key)
+        return self._lists.bans.has_name(key) or self.own_bans.bans.has_name(key)
 
     def refusal_of(self, register: Register, *, now: float) -> RefusalReason | None:
         """Return why this newcomer may not come in; None if they may."""

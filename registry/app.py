@@ -1,17 +1,18 @@
 """One running registry: its ports, folder, key and store put together, and taken apart in order."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.adminclient import AdminSpool
+from chatapp.registry.admin.listener import AdminListener, Answer, SocketUnusable, listen
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, MakeInvites
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.driver import RegistryDriver
-from chatapp.registry.effects import MakeInvites
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.files import FileStore
@@ -118,6 +119,8 @@ class Registry:
         self._endpoint: Endpoint | None = None
         self._listener: Listener | None = None
         self._announcer: Announcer | None = None
+        self._admin_socket: socket.socket | None = None
+        self._admin: AdminListener | None = None
 
     async def start(self) -> None:
         """Take the ports first: if one is taken, nothing has been made. Raises Unable."""
@@ -131,9 +134,13 @@ class Registry:
             undo.callback(listener.close)
             store = self._open_store()
             undo.callback(store.close)
+            admin_socket = self._open_admin_socket() if self._takes_admin_requests else None
+            if admin_socket is not None:
+                undo.callback(admin_socket.close)
             driver = self._load(loop, store)
             undo.pop_all()
         self._driver, self._endpoint, self._listener = driver, endpoint, listener
+        self._admin_socket = admin_socket
         await listener.serve(lambda: TcpLink(driver))
         driver.start(endpoint)
         from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
@@ -152,6 +159,17 @@ class Registry:
 
         if self._announcer is None and self.fingerprint:
             self._announcer = Announcer(self._port, self.fingerprint.replace(" ", ""))
+
+    async def open_admin(self, answer: Answer) -> None:
+        """Serve the administrator. `answer`: carries out a request."""
+        if self._admin_socket is not None:
+            self._admin = AdminListener(self._admin_socket, self.folder, answer)
+            await self._admin.open()
+
+    async def ask(self, request: CoreRequest) -> AdminAnswer:
+        """Carry out an admin request of the core."""
+        assert self._driver is not None
+        return await self._driver.ask(request)
 
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many of the people online they exclude."""
@@ -181,6 +199,10 @@ class Registry:
             self._announcer.close(within=FAREWELL_WITHIN)
         if self._listener is not None:
             self._listener.close()
+        if self._admin is not None:
+            await self._admin.close()
+        elif self._admin_socket is not None:
+            self._admin_socket.close()
         await driver.stop()
         endpoint.close()
 
@@ -220,24 +242,21 @@ class Registry:
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
-        admin_spool = self._open_spool() if self._takes_admin_requests else None
-        driver = RegistryDriver(loop, core, store, admin_spool, machine=self._machine)
+        driver = RegistryDriver(loop, core, store, machine=self._machine)
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now())
         driver.committer.commit_now()
         is_stored = any(
-            ticket == _FIRST and answer.refusal is None for ticket, answer in core.take_admin_answers()
+            ticket == _FIRST and isinstance(answer, Done) for ticket, answer in core.take_admin_answers()
         )
         self._codes = codes if is_stored else []
         return driver
 
-    def _open_spool(self) -> AdminSpool:
-        admin_spool = AdminSpool(self.folder)
+    def _open_admin_socket(self) -> socket.socket:
         try:
-            admin_spool.open()
-        except OSError as error:
+            return listen(self.folder)
+        except SocketUnusable as error:
             raise Unable(failure_line(str(error))) from None
-        return admin_spool
 
     def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
         """Draw join codes if newcomers need one and none is left. They are shown at the start only, so a log of the console

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from chatapp.registry.access import AccessLists, AccessSettings
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import (
-    AdminAnswer,
-    AdminRequest,
     Admit,
     AnswerAdmin,
     Caller,
@@ -42,6 +41,7 @@ from chatapp.registry.effects import (
     ShowOnConsole,
     StoreFailed,
     StoreLetter,
+    TellEverybody,
 )
 from chatapp.registry.groups.rules import ReadLines
 from chatapp.registry.limits import RegistryPolicy, WallClock
@@ -287,9 +287,9 @@ class RegistryCore:
         self._carry_out(self._service.desk.console.closed(now=now), now)
         self._settle(now)
 
-    def run_admin_request(self, request: AdminRequest, ticket: str, *, now: float) -> None:
+    def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None:
         """Carry out an admin request. `take_admin_answers` returns the answer under this ticket."""
-        self._carry_out(self._service.admin.run(request, ticket, now=now), now)
+        self._carry_out(self._service.run_admin_request(request, ticket, now=now), now)
         self._settle(now)
 
     def change_lists(self, lists: AccessLists, *, now: float) -> int:
@@ -400,7 +400,15 @@ class RegistryCore:
 
     def _carry_out_rare(
         self,
-        effect: SendDatagram | CheckAlive | Admit | Refuse | Note | Disconnect | ShowOnConsole | AnswerAdmin,
+        effect: SendDatagram
+        | CheckAlive
+        | Admit
+        | Refuse
+        | Note
+        | Disconnect
+        | ShowOnConsole
+        | AnswerAdmin
+        | TellEverybody,
         now: float,
     ) -> None:
         match effect:
@@ -421,6 +429,8 @@ class RegistryCore:
                 self._outputs.console_lines += effect.lines
             case AnswerAdmin():
                 self._outputs.admin_answers.append((effect.ticket, effect.answer))
+            case TellEverybody():
+                self._outputs.tell_everybody(effect.message)
             case _:
                 assert_never(effect)
 

@@ -5,6 +5,7 @@ Everything that comes in one turn of the event loop is answered together at its 
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from chatapp.registry.access import AccessLists
-from chatapp.registry.adminclient import AdminSpool
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.registry.outputs import Output
@@ -195,9 +196,6 @@ BROADCAST_SLICE = 256
 MAINTENANCE_SPAN = 5.0
 """Seconds between two looks at the wall clock and at the store's need of a checkpoint."""
 
-ADMIN_SPAN = 0.25
-"""Seconds between two looks for admin requests. Listing an empty folder takes some microseconds."""
-
 LINGER_FOR = 5.0
 """Seconds that a closed link may take for its last bytes: a peer that never reads must not keep it."""
 
@@ -213,11 +211,9 @@ class RegistryDriver:
         loop: asyncio.AbstractEventLoop,
         core: RegistryCore,
         store: Store,
-        admin_spool: AdminSpool | None = None,
         *,
         machine: Machine = THIS_MACHINE,
     ) -> None:
-        """`admin_spool`: where admin requests come in; None for nowhere."""
         self._now = machine.now
         self._wall = machine.wall
         self._loop = loop
@@ -229,8 +225,9 @@ class RegistryDriver:
         self._next_number = 1
         self._behind: set[int] = set()
         """Links whose readers were behind when last looked at."""
-        self._admin_spool = admin_spool
-        self._asking: asyncio.TimerHandle | None = None
+        self._admin_requests: dict[str, asyncio.Future[AdminAnswer]] = {}
+        """Admin requests whose answer is awaited, by ticket."""
+        self._admin_tickets = itertools.count()
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -244,7 +241,6 @@ class RegistryDriver:
         """Begin to serve."""
         self._endpoint = endpoint
         self._maintain()
-        self._look_for_admin_requests()
         self._wake()
 
     # --- the registry's own terminal
@@ -266,7 +262,7 @@ class RegistryDriver:
         """Stop: store and answer what is under way, then end the links and close the store."""
         await self.committer.settle()
         self._turn()
-        for handle in (self._timer, self._maintenance, self._asking):
+        for handle in (self._timer, self._maintenance):
             if handle is not None:
                 handle.cancel()
         self._endpoint = None
@@ -399,20 +395,22 @@ class RegistryDriver:
 
     # --- admin requests
 
-    def _look_for_admin_requests(self) -> None:
-        if self._admin_spool is None:
-            return
-        self._asking = self._loop.call_later(ADMIN_SPAN, self._look_for_admin_requests)
-        for ticket, request in self._admin_spool.asked():
-            self._call_guarded(self._core.run_admin_request, request, ticket)
+    async def ask(self, request: CoreRequest) -> AdminAnswer:
+        """Carry out an admin request and return its answer; a change is on the disk by then."""
+        ticket = str(next(self._admin_tickets))
+        answer: asyncio.Future[AdminAnswer] = self._loop.create_future()
+        self._admin_requests[ticket] = answer
+        self._call_guarded(self._core.run_admin_request, request, ticket)
+        try:
+            return await answer
+        finally:
+            del self._admin_requests[ticket]
 
     def _answer_admin(self) -> None:
         for ticket, answer in self._core.take_admin_answers():
-            try:
-                if self._admin_spool is not None:
-                    self._admin_spool.answer(ticket, answer)
-            except OSError as error:
-                _log.warning("an admin request stays unanswered: %s", error)
+            waiting = self._admin_requests.get(ticket)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer)
 
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many people who are here have to go."""

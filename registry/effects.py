@@ -6,13 +6,13 @@ has answered (`StoreOutcome`).
 
 import enum
 from collections.abc import Sequence
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from chatapp.registry.admin.messages import AdminAnswer
 from chatapp.registry.store.entries import Entry, MailStored
 from chatapp.wire.address import Address
-from chatapp.wire.limits import INVITES_MAX
 from chatapp.wire.messages.desk import DeskNotice
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.registration import RefusalReason
@@ -50,6 +50,7 @@ class DropReason(enum.Enum):
     MALFORMED_FRAME = enum.auto()
     MISPLACED_ATTACH = enum.auto()
     BANNED = enum.auto()
+    KICKED = enum.auto()
     RELAY_RATE_OF_SENDER = enum.auto()
     RELAY_RATE_OF_NETWORK = enum.auto()
     RECIPIENT_LINK_BUSY = enum.auto()
@@ -89,6 +90,8 @@ class LinkEndReason(enum.Enum):
     LEFT = enum.auto()
     SILENT = enum.auto()
     BANNED = enum.auto()
+    KICKED = enum.auto()
+    """The administrator has disconnected the peer."""
 
 
 class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,61 +166,6 @@ Event: TypeAlias = (
     | NamesSkipped
     | Fault
 )
-
-
-JoinCodeKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-
-
-class MakeInvites(msgspec.Struct, frozen=True, tag="invite"):
-    """Make join codes with these public halves valid. Codes that are valid already stay as they are."""
-
-    codes: Annotated[list[JoinCodeKey], msgspec.Meta(max_length=INVITES_MAX)]
-
-
-class ListNames(msgspec.Struct, frozen=True, tag="names"):
-    """List all names."""
-
-
-class ReleaseName(msgspec.Struct, frozen=True, tag="release"):
-    """Make a name free for anybody."""
-
-    name: str
-
-
-AdminRequest: TypeAlias = MakeInvites | ListNames | ReleaseName
-
-
-class NameShown(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A listed name: whose it is, whether its owner is online, and since when (Unix seconds)."""
-
-    name: str
-    identity: bytes
-    state: str
-    since: int
-
-
-class AdminRefusal(enum.Enum):
-    """Why an admin request was not done."""
-
-    TOO_MANY_CODES = "too many codes"
-    BAD_NAME = "bad name"
-    NAME_UNKNOWN = "name unknown"
-    OPERATOR_NAME = "operator name"
-    NAME_PENDING = "name pending"
-    """The name is on its way to the disk."""
-    NAME_ONLINE = "name online"
-    NOT_STORED = "not stored"
-
-
-class AdminAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an admin request. Without a refusal it is done, and on the disk."""
-
-    refusal: AdminRefusal | None = None
-    name: str = ""
-    """The name that the refusal is about, as it was typed."""
-    room: int = 0
-    """How many more codes there may be."""
-    names: list[NameShown] = []
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -484,6 +432,12 @@ class AnswerAdmin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     answer: AdminAnswer
 
 
+class TellEverybody(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send a notice on every link, of members and of guests."""
+
+    message: RegistryNotice
+
+
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Do nothing, and count it under this reason."""
 
@@ -507,6 +461,7 @@ Effect: TypeAlias = (
     | StoreLetter
     | ShowOnConsole
     | AnswerAdmin
+    | TellEverybody
     | Drop
 )
 """Everything that can follow from a decision."""

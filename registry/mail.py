@@ -258,6 +258,15 @@ class MailService:
                 )
                 self._boxes.add(recipient, letter, self._directory.network_of(head.sender))
 
+    def boxes(self, *, now: float) -> Iterator[tuple[bytes, int, int, float]]:
+        """Yield for each mailbox its reader, the number of letters, their size, and the seconds that the oldest waits."""
+        for recipient in self._boxes.recipients():
+            box = self._boxes.find(recipient)
+            assert box is not None
+            oldest = next(iter(box))
+            age = max(MAIL_KEPT_FOR - (oldest.expires_at - now), 0.0)
+            yield recipient, len(box), sum(letter.size for letter in box), age
+
     # --- in
 
     def deposit(self, request: DepositMail, caller: Caller, *, now: float) -> list[Effect]:

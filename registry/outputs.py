@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from chatapp.registry.admin.messages import AdminAnswer
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
-    AdminAnswer,
     Admit,
     Caller,
     DropReason,
@@ -124,6 +124,12 @@ class Outputs:
         link = self._links.find(number)
         if link is not None:
             self._links.send(link, encode(message))
+
+    def tell_everybody(self, message: RegistryNotice) -> None:
+        """Queue a notice on every attached link."""
+        encoded = encode(message)
+        for link in self._links.attached():
+            self._links.send(link, encoded)
 
     def offer(self, offer: Offer) -> None:
         """Queue a notice on a link, unless its reader is behind."""

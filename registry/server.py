@@ -18,6 +18,8 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.access import AccessLists
+from chatapp.registry.admin.control import AdminControl
+from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, ListsReloaded
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
 from chatapp.registry.settings import Settings, access_of, desk_of, policy_of
 from chatapp.registry.texts import not_reloaded_line, reloaded_line, restart_needed_line, unshown_line
@@ -42,7 +44,7 @@ class SettingsReload:
         self._first: Final = first
         self._change = change
         self._say = say
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[AdminAnswer] | None = None
         self._is_wanted = self._is_open = False
 
     def open(self) -> None:
@@ -55,6 +57,12 @@ class SettingsReload:
         self._is_wanted = True
         self._begin()
 
+    async def answer(self) -> AdminAnswer:
+        """Reload and return the outcome."""
+        self.ask()
+        assert self._task is not None, "the administrator comes after the start"
+        return await asyncio.shield(self._task)
+
     def stop(self) -> None:
         """Cancel a reload that is under way."""
         if self._task is not None:
@@ -64,25 +72,30 @@ class SettingsReload:
         if self._is_open and self._is_wanted and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._read())
 
-    async def _read(self) -> None:
+    async def _read(self) -> AdminAnswer:
+        answer: AdminAnswer = AdminRefused(refusal=AdminRefusal.NO_LISTS)
         while self._is_wanted:
             self._is_wanted = False
             try:
                 settings, lists = await asyncio.to_thread(self._load)
             except ChatAppError as wrong:
                 self._say(not_reloaded_line(str(wrong)))
+                answer = AdminRefused(refusal=AdminRefusal.LISTS_WRONG, detail=str(wrong))
                 continue
-            self._tell(settings, lists, self._change(lists))
+            answer = self._tell(settings, lists, self._change(lists))
+        return answer
 
     def _load(self) -> tuple[Settings, AccessLists]:
         settings = self._again()
         return settings, AccessLists(access_of(settings.registry))
 
-    def _tell(self, settings: Settings, lists: AccessLists, evicted: int) -> None:
-        self._say(reloaded_line(allowed=len(lists.allowed), banned=len(lists.bans), evicted=evicted))
-        others = sorted(_others(settings) - _others(self._first))
-        if others:
-            self._say(restart_needed_line(key for key, _ in others))
+    def _tell(self, settings: Settings, lists: AccessLists, evicted: int) -> ListsReloaded:
+        allowed, banned = len(lists.allowed), len(lists.bans)
+        self._say(reloaded_line(allowed=allowed, banned=banned, evicted=evicted))
+        later = sorted(key for key, _ in _others(settings) - _others(self._first))
+        if later:
+            self._say(restart_needed_line(later))
+        return ListsReloaded(allowed=allowed, banned=banned, evicted=evicted, later=later)
 
 
 def _others(settings: Settings) -> set[tuple[str, str]]:
@@ -304,6 +317,12 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         registry.announce()
     if reload is not None:
         reload.open()
+    control = AdminControl(
+        ask_core=registry.ask,
+        reload=None if reload is None else reload.answer,
+        stop=lambda: stop(_STOPPED),
+    )
+    await registry.open_admin(control.answer)
     # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
     console = Console(
         typed=registry.console_typed, closed=registry.close_console, ended=lambda: stop(_STOPPED)
@@ -314,6 +333,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
             registry.open_console(console.show)
         return await stopped
     finally:
+        control.close()
         if reload is not None:
             reload.stop()
         await registry.stop()

@@ -7,7 +7,9 @@ links and tests share every rule.
 from typing import Final, assert_never, cast, get_args
 
 from chatapp.registry.access import AccessLists, AccessPolicy, AccessSettings, Operators
-from chatapp.registry.admin import AdminService
+from chatapp.registry.admin.live import LiveAdmin
+from chatapp.registry.admin.messages import AddBan, CoreRequest, LiftBan
+from chatapp.registry.admin.service import AdminService
 from chatapp.registry.desk.desk import Desk
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.directory.directory import Directory, Person
@@ -235,7 +237,7 @@ class BanEnforcer:
             person = self._directory.person(identity)
             if person is not None and self._is_banned(identity, person.address.host):
                 count += 1
-                effects += self._presence.evict(person, now=now)
+                effects += self._presence.evict(person, LinkEndReason.BANNED, now=now)
         for identity in self._desk.guests.linked():
             if self._is_banned(identity, self._desk.guests.host_of(identity)):
                 count += 1
@@ -308,6 +310,24 @@ class Service:
         )
         self.operators = Operators(desk.operators, self.directory)
         self.desk = Desk(desk, self.operators, self.directory, connections, self.liveness, clock)
+        self._admin_files = AdminService(
+            self.directory,
+            self._access.invites,
+            self._access.own_bans,
+            self._renaming,
+            clock,
+            forget=self._forget,
+        )
+        self._admin = LiveAdmin(
+            self._admin_files,
+            directory=self.directory,
+            presence=self._presence,
+            access=self._access,
+            rooms=self.rooms,
+            mail=self._mail,
+            desk=self.desk,
+            clock=clock,
+        )
         self._relay = DatagramRelay(self.directory, connections)
         self._link_lifecycle = LinkLifecycle(
             connections,
@@ -320,9 +340,6 @@ class Service:
             self.directory,
         )
         self._releasing = Releasing(self.directory, connections, self._renaming, forget=self._forget)
-        self.admin = AdminService(
-            self.directory, self._access.invites, self._renaming, clock, forget=self._forget
-        )
         self._ban_enforcer = BanEnforcer(self._access, self.directory, self._presence, self.desk)
         self._silence_reports: Buckets[bytes] = Buckets(
             rate=SILENCE_REPORTS_PER_SECOND, burst=SILENCE_REPORTS_BURST, most=BUCKETS_MAX
@@ -336,6 +353,8 @@ class Service:
     def _load(self, loaded: Loaded, *, wall: int, now: float) -> Persist:
         """Restore what earlier lives stored. Return what has to be stored before the first request is served."""
         self._access.invites.load(loaded.invites, wall=wall, now=now)
+        self._access.own_bans.load(loaded.bans)
+        self._access.bans_changed()
         self._mail.load(loaded, now=now)
         self.desk.load(loaded.desk, now=now)
         first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
@@ -367,6 +386,9 @@ class Service:
         if self._access.has_bans and self._access.bans(card.identity, host):
             reason = RefusalReason.BANNED
             return [Refuse(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
+        if self._access.kicked and self._access.is_kicked(card.identity, now=now):
+            reason = RefusalReason.KICKED
+            return [Refuse(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
         if card.identity in self._releasing.pending:
             return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]  # the peer asks again
         if self.desk.is_for_guests(card):
@@ -378,8 +400,7 @@ class Service:
         if type(request) in _OUTCOMES:  # isinstance would ask each class in turn, for every request
             return self._handle_outcome(cast("StoreOutcome", request), caller, now)
         if caller.identity in self.desk.guests:
-            banned = self._ban_enforcer.refuse(caller) if self._access.has_bans else []
-            return banned or self.desk.serve_guest(request, caller, now=now)
+            return self._handle_guest(request, caller, now)
         if self._releasing.pending and caller.identity in self._releasing.pending:
             return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]
         match request:
@@ -411,13 +432,24 @@ class Service:
             case _:
                 return self.desk.serve(cast("DeskRequest", request), caller, now=now)
 
+    def _handle_guest(self, request: Request, caller: Caller, now: float) -> list[Effect]:
+        if self._access.has_bans and (banned := self._ban_enforcer.refuse(caller)):
+            return banned
+        effects = self.desk.serve_guest(request, caller, now=now)
+        if isinstance(request, Attach) and self._admin.stop_at is not None:
+            effects += self._tell_planned_stop(caller, now)
+        return effects
+
     def _handle_presence(self, request: Ping | Leave | Attach, caller: Caller, now: float) -> list[Effect]:
         if isinstance(request, Leave):
             return self._link_lifecycle.leave(request, caller, now=now)
         if self._access.has_bans and (banned := self._ban_enforcer.refuse(caller)):
             return banned
+        if self._access.kicked and self._access.is_kicked(caller.identity, now=now):
+            return _refuse_kicked(caller)
         if isinstance(request, Attach):
-            return self._link_lifecycle.attach(caller, now=now)
+            effects = self._link_lifecycle.attach(caller, now=now)
+            return effects if self._admin.stop_at is None else effects + self._tell_planned_stop(caller, now)
         return self._presence.ping(request, caller, now=now)
 
     def _handle_room(
@@ -435,12 +467,27 @@ class Service:
             case _:
                 assert_never(request)
 
+    def _tell_planned_stop(self, caller: Caller, now: float) -> list[Effect]:
+        """Tell a newcomer of a planned stop."""
+        told = self._admin.planned_stop(now=now)
+        return [] if told is None or caller.link is None else [Push(link=caller.link, message=told)]
+
     def _report_silence(self, report: ReportSilence, caller: Caller, now: float) -> list[Effect]:
         """Handle the report that a member cannot reach another one."""
         is_member = self.directory.person(caller.identity) is not None
         if not is_member or not self._silence_reports.take(caller.identity, now=now):
             return [Drop(reason=DropReason.SILENCE_REPORT_RATE)]
         return [CheckAlive(identity=report.recipient)]
+
+    # --- the administrator
+
+    def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> list[Effect]:
+        """Carry out an admin request. A ban disconnects those who are here."""
+        effects = self._admin.run(request, ticket, now=now)
+        if isinstance(request, AddBan | LiftBan):
+            self._access.bans_changed()
+            effects += self._ban_enforcer.evict(now=now)[1]
+        return effects
 
     def change_lists(self, lists: AccessLists, *, now: float) -> tuple[int, list[Effect]]:
         """Put new access lists in force. Return how many people who are here have to go, and the effects."""
@@ -503,7 +550,7 @@ class Service:
             self._sweep_at = now + self._sweep_span
             effects += (
                 self._renaming.sweep(now=now)
-                + self.admin.sweep(now=now)
+                + self._admin_files.sweep(now=now)
                 + self._mail.sweep(now=now)
                 + self.channel.sweep(now=now)
                 + self.rooms.sweep(now=now)
@@ -520,3 +567,10 @@ class Service:
             self.desk.next_timer(),
         )
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])
+
+
+def _refuse_kicked(caller: Caller) -> list[Effect]:
+    """Return what a sign of life of somebody who is kept out leads to."""
+    if caller.link is None:
+        return [Drop(reason=DropReason.KICKED)]
+    return [Disconnect(link=caller.link, reason=LinkEndReason.KICKED)]

@@ -1,4 +1,4 @@
-"""The registry's lines for people: at its start, after a reload, in its log, and for refused admin requests."""
+"""The registry's lines for people: at its start, after a reload, and in its log."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -6,8 +6,6 @@ from typing import Final, assert_never
 
 from chatapp.registry.access import Operators
 from chatapp.registry.effects import (
-    AdminAnswer,
-    AdminRefusal,
     Event,
     Fault,
     LinkEnded,
@@ -21,10 +19,8 @@ from chatapp.registry.effects import (
     StoreFailed,
 )
 from chatapp.wire.admission import JoinCode
-from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.errors import quoted
 from chatapp.wire.identity import fingerprint
-from chatapp.wire.limits import INVITES_MAX
-from chatapp.wire.names import peer_name
 from chatapp.wire.text import sanitize
 
 LINK_ENDS: Final = {
@@ -39,6 +35,7 @@ LINK_ENDS: Final = {
     LinkEndReason.LEFT: "left",
     LinkEndReason.SILENT: "silent",
     LinkEndReason.BANNED: "banned",
+    LinkEndReason.KICKED: "disconnected by the administrator",
 }
 
 
@@ -114,37 +111,6 @@ def restart_needed_line(keys: Iterable[str]) -> str:
 def unshown_line(count: int) -> str:
     """Return the line for console lines that were dropped because nobody read them."""
     return f"[{count} lines were not shown.]"
-
-
-def admin_refusal_text(answer: AdminAnswer) -> str:
-    """Return why an admin request was not done; empty if it was."""
-    name = quoted(answer.name)
-    match answer.refusal:
-        case None:
-            return ""
-        case AdminRefusal.TOO_MANY_CODES:
-            return f"at most {INVITES_MAX:,} join codes may be unused; there is room for {answer.room:,} more"
-        case AdminRefusal.BAD_NAME:
-            return _flaw_of_name(answer.name)
-        case AdminRefusal.NAME_UNKNOWN:
-            return f'nobody has the name "{name}"'
-        case AdminRefusal.OPERATOR_NAME:
-            return f'"{name}" is a help-desk operator: take the name off that list first'
-        case AdminRefusal.NAME_PENDING:
-            return f'"{name}" is just being taken; try again'
-        case AdminRefusal.NAME_ONLINE:
-            return f'"{name}" is online: a name can be released only while its owner is away'
-        case AdminRefusal.NOT_STORED:
-            return "the registry's disk is full or read-only"
-    assert_never(answer.refusal)
-
-
-def _flaw_of_name(name: str) -> str:
-    try:
-        peer_name(name)
-    except NameRefused as refusal:
-        return str(refusal)
-    raise AssertionError("a name that is valid was refused")
 
 
 def event_line(event: Event) -> str:

@@ -226,6 +226,12 @@ REQUESTS_QUEUED_MAX: Final = 8
 """Requests of one identity that wait behind one that waits for the disk: more than a person types while a disk hangs,
 and little memory for a program that asks as fast as it is served."""
 
+ANNOUNCEMENT_MAX: Final = 1_000
+"""Characters of what a server's owner tells everybody."""
+
+BANS_MAX: Final = 10_000
+"""Bans that the server's owner may add while it runs."""
+
 INVITES_MAX: Final = 1_000
 """Unused join codes; the server's owner makes more when some are used or have expired."""
 

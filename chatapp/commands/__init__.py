@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "admin": ("chatapp.commands.admin", "watch and steer a registry"),
     "config": ("chatapp.commands.config", "show or test a registry's settings"),
     "doctor": ("chatapp.commands.doctor", "find out why something does not work"),
     "export": ("chatapp.commands.export", "write out a history"),

@@ -1,25 +1,32 @@
-"""How `invite` and `names` find the registry on this machine and ask it."""
+"""How the commands of a registry's administrator find the registry on this machine and ask it."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+import typer
 
 from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
 
 if TYPE_CHECKING:
-    from chatapp.registry.effects import AdminAnswer, AdminRequest
+    from chatapp.registry.admin.messages import AdminAnswer, AdminRequest
 
 DATA_HELP: Final = "Where the registry keeps its files."
 PORT_HELP: Final = "The registry's port, if several registries ran here."
+JSON_HELP: Final = "Print the answer as one JSON object."
 FAILED: Final = 1
+
+Port: TypeAlias = Annotated[str | None, typer.Option(metavar="PORT", help=PORT_HELP)]
+Data: TypeAlias = Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 
 def folder_of_registry(data: str | None, port: str | None) -> Path:
     """Return the folder of a registry that has run at least once. Raises Misuse, AddressRefused."""
     wanted = None if port is None else parse_port(port, "--port")
     home = folder_from(data)
-    from chatapp.registry.adminclient import folders_in
+    from chatapp.registry.admin.client import folders_in
     from chatapp.wire.folders import default_home
 
     home = home or default_home()
@@ -37,7 +44,7 @@ def folder_of_registry(data: str | None, port: str | None) -> Path:
 
 def key_of_registry(folder: Path) -> bytes | None:
     """Return a registry's identity key. None, and a line on standard error, if it cannot be read."""
-    from chatapp.registry.adminclient import AdminRequestFailed, key_of
+    from chatapp.registry.admin.client import AdminRequestFailed, key_of
 
     try:
         return key_of(folder)
@@ -48,15 +55,34 @@ def key_of_registry(folder: Path) -> bytes | None:
 
 def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
     """Return the registry's answer. None, and a line on standard error, if it refuses or does not answer."""
-    from chatapp.registry.adminclient import AdminRequestFailed, ask
-    from chatapp.registry.texts import admin_refusal_text
+    from chatapp.registry.admin.client import AdminRequestFailed, ask
+    from chatapp.registry.admin.messages import AdminRefused
+    from chatapp.registry.admin.texts import refusal_text
 
     try:
         answer = ask(folder, request)
     except AdminRequestFailed as error:
         print(f"ChatApp: {error}", file=sys.stderr)
         return None
-    if answer.refusal:
-        print(f"ChatApp: {admin_refusal_text(answer)}", file=sys.stderr)
+    if isinstance(answer, AdminRefused):
+        print(f"ChatApp: {refusal_text(answer)}", file=sys.stderr)
         return None
     return answer
+
+
+def show_answer(folder: Path, request: "AdminRequest", *, as_json: bool = False, done: str = "") -> int:
+    """Ask a registry and print its answer. Return the exit status. `done`: the line for an answer that says no more than
+    that the request was done."""
+    answer = answer_to(folder, request)
+    if answer is None:
+        return FAILED
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(answer).decode())
+        return 0
+    from chatapp.registry.admin.texts import lines_of
+
+    for line in lines_of(answer) or ([done] if done else []):
+        typer.echo(line)
+    return 0

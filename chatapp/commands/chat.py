@@ -28,6 +28,7 @@ CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>
 AGAIN_USAGE: Final = "ChatApp -c <name>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
+ADMIN_USAGE: Final = "A registry on this machine: ChatApp admin --help"
 ACCESS_USAGE: Final = "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
 EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 
@@ -72,9 +73,9 @@ def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}; later {AGAIN_USAGE}\n\n"
     f"Visitor of a help desk: {DESK_USAGE}\n\n"
     f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
-    f"{ACCESS_USAGE}\n\n"
+    f"{ADMIN_USAGE}\n\n{ACCESS_USAGE}\n\n"
     "Why not: ChatApp doctor [<server-ip> <server-port>]\n\n"
-    "Add --help to ChatApp send, doctor, export, config, stats, invite or names to read more.",
+    "Add --help to ChatApp send, doctor, export, config, stats, admin, invite or names to read more.",
     context_settings=CONTEXT,
 )
 def chat(

@@ -5,36 +5,23 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.commands.asking import (
-    DATA_HELP,
-    FAILED,
-    PORT_HELP,
-    answer_to,
-    folder_of_registry,
-    key_of_registry,
-)
+from chatapp.commands.asking import FAILED, AsJson, Data, Port, answer_to, folder_of_registry, key_of_registry
 from chatapp.options import HELP, command_line
 from chatapp.validation import Misuse
 from chatapp.wire.limits import INVITES_MAX
 
+Count = Annotated[str, typer.Option(metavar="N", help=f"How many codes, 1 to {INVITES_MAX}.")]
+
 app: Final = command_line()
 
 
-@app.command(
-    "invite",
-    epilog="Exit status: 0 made, 1 not made, 2 misused.",
-    context_settings=HELP,
-)
-def invite(
-    count: Annotated[str, typer.Option(metavar="N", help=f"How many codes, 1 to {INVITES_MAX}.")] = "1",
-    port: Annotated[str | None, typer.Option(metavar="PORT", help=PORT_HELP)] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
-) -> int:
+@app.command("invite", epilog="Exit status: 0 made, 1 not made, 2 misused.", context_settings=HELP)
+def invite(count: Count = "1", port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Print new join codes, one a line: each lets one newcomer in, within 7 days."""
     if not (count.isdecimal() and len(count) < 9 and 1 <= int(count) <= INVITES_MAX):
         raise Misuse(f'--count: "{count}" is not a whole number from 1 to {INVITES_MAX}')
     folder = folder_of_registry(data, port)
-    from chatapp.registry.effects import MakeInvites
+    from chatapp.registry.admin.messages import MakeInvites
     from chatapp.wire.admission import CODE_BYTES, JoinCode
 
     registry = key_of_registry(folder)
@@ -43,6 +30,12 @@ def invite(
     codes = [JoinCode.generate(os.urandom(CODE_BYTES), registry=registry) for _ in range(int(count))]
     if answer_to(folder, MakeInvites([code.public for code in codes])) is None:
         return FAILED
-    for code in codes:
-        typer.echo(code.text)
+    texts = [code.text for code in codes]
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"type": "codes", "codes": texts}))
+        return 0
+    for text in texts:
+        typer.echo(text)
     return 0

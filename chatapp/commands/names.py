@@ -1,12 +1,10 @@
 """`ChatApp names`: list the names that a registry has given out, or release one."""
 
-import time
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
 
-from chatapp.commands.asking import DATA_HELP, FAILED, PORT_HELP, answer_to, folder_of_registry
+from chatapp.commands.asking import AsJson, Data, Port, folder_of_registry, show_answer
 from chatapp.options import CONTEXT, command_line
 from chatapp.validation import Misuse, check_options, counted
 from chatapp.wire.errors import quoted
@@ -26,50 +24,23 @@ def names(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="list | release NAME", autocompletion=_actions)
     ] = None,
-    port: Annotated[str | None, typer.Option(metavar="PORT", help=PORT_HELP)] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    port: Port = None,
+    data: Data = None,
+    as_json: AsJson = False,
 ) -> int:
     """List every name with the fingerprint of its key, or release the name of somebody who is away."""
     words = words or []
     check_options(words)
+    from chatapp.registry.admin.messages import ListNames, ReleaseName
+
     match words:
         case ["list", *rest]:
             counted(rest, "names list", ())
-            return _list(data, port)
+            return show_answer(folder_of_registry(data, port), ListNames(), as_json=as_json)
         case ["release", *rest]:
             (name,) = counted(rest, "names release", ("name",))
-            return _release(name, data, port)
+            done = f"{quoted(name)} can be taken by anybody now"
+            return show_answer(folder_of_registry(data, port), ReleaseName(name), as_json=as_json, done=done)
         case _:
             what = f'unknown action "{quoted(words[0])}"' if words else "choose one"
             raise Misuse(f"names: {what}: names list, or names release <name>")
-
-
-def _list(data: str | None, port: str | None) -> int:
-    folder = folder_of_registry(data, port)
-    from chatapp.registry.effects import ListNames
-    from chatapp.wire.identity import fingerprint
-
-    answer = answer_to(folder, ListNames())
-    if answer is None:
-        return FAILED
-    _print([(one.name, fingerprint(one.identity), one.state, _time(one.since)) for one in answer.names])
-    return 0
-
-
-def _print(rows: Sequence[tuple[str, str, str, str]]) -> None:
-    for name, key, state, since in rows:
-        typer.echo(f"{name:<32}  {key}  {state}{since}")
-
-
-def _time(seconds: int) -> str:
-    return f" since {time.strftime('%Y-%m-%d %H:%M', time.localtime(seconds))}" if seconds else ""
-
-
-def _release(name: str, data: str | None, port: str | None) -> int:
-    folder = folder_of_registry(data, port)
-    from chatapp.registry.effects import ReleaseName
-
-    if answer_to(folder, ReleaseName(name)) is None:
-        return FAILED
-    typer.echo(f"{quoted(name)} can be taken by anybody now")
-    return 0

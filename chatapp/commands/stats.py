@@ -1,10 +1,12 @@
-"""`ChatApp stats`: the arguments for asking a help desk for its figures; `peer.ui.stats` asks and shows them."""
+"""`ChatApp stats`: the figures of a help desk, asked for by an operator over the network (`peer.ui.stats`), or by the
+administrator on the registry's own machine."""
 
 import os
 from typing import Annotated, Final
 
 import typer
 
+from chatapp.commands.asking import folder_of_registry, show_answer
 from chatapp.options import (
     CODE_HELP,
     CONTEXT,
@@ -51,9 +53,15 @@ def stats(
     registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in seconds.")] = False,
 ) -> int:
-    """Show how many visitors a help desk has served today, and how long they waited."""
+    """Show how many visitors a help desk has served today, and how long they waited.
+
+    Without a server: the figures of the registry on this machine."""
     words = words or []
     check_options(words)
+    if not words and operator is None:
+        from chatapp.registry.admin.messages import ShowStats
+
+        return show_answer(folder_of_registry(data, None), ShowStats(), as_json=as_json)
     host, server_port = counted(words, "stats", _ARGUMENTS)
     if operator is None:
         raise Misuse("stats needs --as <name>: the name of an operator")

@@ -460,6 +460,7 @@ class AdmissionRefusal(enum.Enum):
     BAD_CODE = "the join code is used up, expired or invalid"
     KEPT_FOR_OPERATOR = "the name is reserved for an operator, who needs the registry's code"
     BANNED = "we are banned"
+    KICKED = "its owner has disconnected us, and keeps us out for a while"
     OTHER_PROGRAM = "another program uses our name and key"
     CODE_OF_ANOTHER = "the join code is of another registry"
 
@@ -538,6 +539,23 @@ class ServerLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry does not answer any more. Direct chat goes on."""
 
 
+class ServerAnnounced(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The registry's owner tells everybody something."""
+
+    text: str
+
+
+class ServerStopPlanned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The registry stops in `seconds`. `reason`: empty for none."""
+
+    seconds: int
+    reason: str
+
+
+class ServerStopCancelled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The planned stop of the registry does not take place."""
+
+
 class ServerBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry answers again."""
 
@@ -604,6 +622,9 @@ RegistryEvent = (
     | LeaveUnanswered
     | ServerLost
     | ServerBack
+    | ServerAnnounced
+    | ServerStopPlanned
+    | ServerStopCancelled
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet

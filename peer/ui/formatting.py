@@ -167,6 +167,23 @@ _LINK_TROUBLES: Final = {
 }
 
 
+def announced(text: str) -> str:
+    """Show what the registry's owner tells everybody."""
+    return f"[The server says: {sanitize(text)}]"
+
+
+STOP_CANCELLED: Final = "[The server does not stop: the plan is cancelled.]"
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def stop_planned(what: str, seconds: int, why: str, after: str = "") -> str:
+    """Say when and why something ends, and what follows."""
+    size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+    when = counted(round(seconds / size), unit, f"{unit}s")
+    because = f": {sanitize(why)}" if why else ""
+    return f"[{what} in {when}{because}.{after}]"
+
+
 def link_trouble(port: int, trouble: LinkTrouble) -> str:
     """Say what is wrong with the link, and the cure."""
     return f"[{_LINK_TROUBLES[trouble].format(port=port)}.]"

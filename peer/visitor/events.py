@@ -155,6 +155,9 @@ class NoServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ServerBack = peers.ServerBack
+ServerAnnounced = peers.ServerAnnounced
+ServerStopPlanned = peers.ServerStopPlanned
+ServerStopCancelled = peers.ServerStopCancelled
 RegistryMet = peers.RegistryMet
 RegistryKeyAccepted = peers.RegistryKeyAccepted
 RegistryKeyChanged = peers.RegistryKeyChanged
@@ -206,6 +209,9 @@ VisitEvent = (
     | VisitorServerLost
     | NoServer
     | ServerBack
+    | ServerAnnounced
+    | ServerStopPlanned
+    | ServerStopCancelled
     | RegistryMet
     | RegistryKeyAccepted
     | RegistryKeyChanged

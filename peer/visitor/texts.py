@@ -5,7 +5,9 @@ from typing import Final, assert_never
 
 from chatapp.peer.ui.completion import Candidate
 from chatapp.peer.ui.formatting import (
+    STOP_CANCELLED,
     MessageLine,
+    announced,
     counted,
     key_accepted,
     key_changed,
@@ -13,6 +15,7 @@ from chatapp.peer.ui.formatting import (
     link_trouble,
     name,
     names,
+    stop_planned,
 )
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.form import FormQuestion
@@ -136,6 +139,9 @@ def lines_of(event: happened.VisitEvent) -> list[str]:
         case (
             happened.VisitorServerLost()
             | happened.ServerBack()
+            | happened.ServerAnnounced()
+            | happened.ServerStopPlanned()
+            | happened.ServerStopCancelled()
             | happened.NoServer()
             | happened.RegistryMet()
             | happened.RegistryKeyAccepted()
@@ -201,6 +207,9 @@ def _span(estimate: happened.Estimate | None) -> str:
 def _registry_lines(
     event: happened.VisitorServerLost
     | happened.ServerBack
+    | happened.ServerAnnounced
+    | happened.ServerStopPlanned
+    | happened.ServerStopCancelled
     | happened.NoServer
     | happened.RegistryMet
     | happened.RegistryKeyAccepted
@@ -219,6 +228,12 @@ def _registry_lines(
             return [SILENT]
         case happened.ServerBack():
             return ["[Server is back.]"]
+        case happened.ServerAnnounced(text=text):
+            return [announced(text)]
+        case happened.ServerStopPlanned(seconds=seconds, reason=why):
+            return [stop_planned("The help desk closes", seconds, why, " Places are kept.")]
+        case happened.ServerStopCancelled():
+            return [STOP_CANCELLED]
         case happened.RegistryMet(key=key, is_verified=is_verified):
             return [key_met(key, is_verified=is_verified)]
         case happened.RegistryKeyAccepted(key=key):

@@ -5,11 +5,13 @@ stored.
 from typing import assert_never
 
 from chatapp.registry.access import Operators
+from chatapp.registry.admin.messages import QueueFigures
 from chatapp.registry.desk.console import DeskConsole
 from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.operators import OperatorRules, asker_of
+from chatapp.registry.desk.overview import overview
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex, restore
@@ -66,6 +68,7 @@ class Desk:
         self._directory = directory
         self._queue = DeskQueue(settings)
         self._settings = settings
+        self._clock = clock
         self._listed = operators
         self._operators = DeskOperators(operators, directory)
         self._visits = VisitIndex()
@@ -100,6 +103,11 @@ class Desk:
         """Restore what earlier lives stored."""
         restore(loaded, self._settings, self._queue, self._visits, self._statistics, now=now)
         self._visitor_rules.load(loaded.highest_visit)
+
+    def overview(self, *, now: float) -> list[QueueFigures]:
+        """Return what the administrator sees of each queue."""
+        wall_ms = self._clock.millis(now)
+        return overview(self._queue, self._operators, self._statistics, wall_ms=wall_ms)
 
     # --- guests
 

@@ -153,11 +153,11 @@ class PresenceTracker:
             self._go(person, table.Presence.AWAY, now)
         return effects
 
-    def evict(self, person: Person, *, now: float) -> list[Effect]:
-        """Take a banned person offline: by ending the link if there is one, else at once."""
+    def evict(self, person: Person, reason: LinkEndReason, *, now: float) -> list[Effect]:
+        """Take a person offline who is banned or kicked: by ending the link if there is one, else at once."""
         link = self._connections.link_of(person.card.identity)
         if link is not None:
-            return [Disconnect(link=link, reason=LinkEndReason.BANNED)]
+            return [Disconnect(link=link, reason=reason)]
         self._go(person, table.Presence.LOST, now)
         return []
 

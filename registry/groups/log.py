@@ -278,6 +278,9 @@ class Group:
         """Whether the log is a tenth over its caps, so that a cut is due now. A cut costs a walk."""
         return len(self._log) > self._lines_max * 1.1 or self._bytes > self._bytes_max * 1.1
 
+    def __len__(self) -> int:
+        return len(self._log)
+
     @property
     def is_empty(self) -> bool:
         """Whether the log is empty."""

@@ -281,6 +281,10 @@ class Rooms:
         # The next life must not assume that they were here in this one.
         return [self._away_entry(room, kept.identity, now)] if kept.is_here else []
 
+    def room_of(self, identity: bytes) -> Room | None:
+        """Return the room of which somebody is a member."""
+        return self._room_of.get(identity)
+
     # --- entering
 
     def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:

@@ -207,6 +207,19 @@ class InviteGone(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False)
     code: Identity
 
 
+class BanKept(msgspec.Struct, frozen=True, array_like=True, tag=21, gc=False):
+    """The administrator has banned a key, a name, an address or a network since `at`."""
+
+    what: str
+    at: int
+
+
+class BanLifted(msgspec.Struct, frozen=True, array_like=True, tag=22, gc=False):
+    """The administrator has lifted this ban."""
+
+    what: str
+
+
 class JournalBegan(msgspec.Struct, frozen=True, array_like=True, tag=15):
     """The first record of each journal, on the disk before the journal is listed. A journal without it was emptied by
     somebody else."""
@@ -237,6 +250,8 @@ Entry: TypeAlias = (
     | NameFreed
     | InviteMade
     | InviteGone
+    | BanKept
+    | BanLifted
     | DeskEntry
 )
 
@@ -248,7 +263,7 @@ class DeskOwner(enum.Enum):
 
 
 # The file an entry belongs to: an identity's mailbox, a group's log, the desk's file, or (None) the file of names, which
-# also holds room members and join codes.
+# also holds room members, join codes and bans.
 Owner: TypeAlias = bytes | str | DeskOwner
 
 _encoder = msgspec.msgpack.Encoder()

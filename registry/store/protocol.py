@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from chatapp.registry.store.entries import (
+    BanKept,
     DeskLineKept,
     DeskVisitKept,
     DeskVisitOver,
@@ -80,6 +81,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[str, LoadedGroup]
     members: list[RoomMemberKept] = []  # one for each person
     invites: list[InviteMade] = []  # join codes that are not used up
+    bans: list[BanKept] = []  # those of the administrator that are not lifted
     highest_serial: int  # ever used; 0 for none
     skipped: int  # records of an unknown kind
     damage: list[str]  # a line for people about each torn or damaged file

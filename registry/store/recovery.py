@@ -13,6 +13,7 @@ import errno
 from collections.abc import Iterator
 
 from chatapp.registry.store.entries import (
+    BanKept,
     CheckpointMark,
     DeskOwner,
     Entry,
@@ -147,7 +148,7 @@ class Loading:
             record = decode(payload)
             if isinstance(record, CheckpointMark):
                 self._mark(None, record)
-            elif isinstance(record, NameBound | NameReserved | RoomMemberKept | InviteMade):
+            elif isinstance(record, NameBound | NameReserved | RoomMemberKept | InviteMade | BanKept):
                 self._take_in(record, place)
             else:
                 odd += 1

@@ -70,7 +70,7 @@ class Snapshot:
 
     generation: int
     plans: list[Plan]
-    people: list[Entry]  # names, room members and join codes
+    people: list[Entry]  # names, room members, join codes and bans
     highest_serial: int
 
 
@@ -130,7 +130,12 @@ class FileIndex:
         plans = [self._plan(owner) for owner in self.behind]
         self.behind = {}
         state = self.state
-        people: list[Entry] = [*state.names.values(), *state.members.values(), *state.invites.values()]
+        people: list[Entry] = [
+            *state.names.values(),
+            *state.members.values(),
+            *state.invites.values(),
+            *state.bans.values(),
+        ]
         return Snapshot(generation, plans, people, self.state.highest_serial)
 
     def give_back(self, plans: Iterable[Plan]) -> None:

@@ -13,6 +13,8 @@ from itertools import islice
 from typing import Any, Generic, TypeVar, assert_never
 
 from chatapp.registry.store.entries import (
+    BanKept,
+    BanLifted,
     DeskEntry,
     DeskLineKept,
     DeskOwner,
@@ -241,6 +243,7 @@ class StoreState(Generic[Where]):
         self.names: dict[str, NameBound | NameReserved] = {}  # the latest last
         self.members: dict[bytes, RoomMemberKept] = {}
         self.invites: dict[bytes, InviteMade] = {}
+        self.bans: dict[str, BanKept] = {}
         self.mail: dict[bytes, dict[int, Where]] = {}
         self.groups: dict[str, StoredGroup[Where]] = {}
         self.desk: DeskState[Where] = DeskState()
@@ -281,7 +284,9 @@ class StoreState(Generic[Where]):
         | RoomMemberKept
         | RoomMemberGone
         | InviteMade
-        | InviteGone,
+        | InviteGone
+        | BanKept
+        | BanLifted,
     ) -> None:
         """Take in an entry that is held in memory as it is."""
         match entry:
@@ -300,6 +305,10 @@ class StoreState(Generic[Where]):
                 self.invites[entry.code] = entry
             case InviteGone():
                 self.invites.pop(entry.code, None)
+            case BanKept():
+                self.bans[entry.what] = entry
+            case BanLifted():
+                self.bans.pop(entry.what, None)
             case _:
                 assert_never(entry)
 
@@ -307,7 +316,7 @@ class StoreState(Generic[Where]):
         """Return an independent copy, of the same places."""
         twin: StoreState[Where] = StoreState()
         twin.names, twin.members = self.names.copy(), self.members.copy()
-        twin.invites = self.invites.copy()
+        twin.invites, twin.bans = self.invites.copy(), self.bans.copy()
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
         twin.desk = self.desk.copy()
@@ -410,6 +419,7 @@ class LoadedBuilder:
             groups={name: self._group(name, group) for name, group in state.groups.items()},
             members=list(state.members.values()),
             invites=list(state.invites.values()),
+            bans=list(state.bans.values()),
             highest_serial=state.highest_serial,
             skipped=skipped,
             damage=list(damage),

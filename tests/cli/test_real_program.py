@@ -45,7 +45,7 @@ def test_an_unknown_home_is_one_line(words: str) -> None:
 
 COMPLETED = [
     ("ChatApp --l", "--log-level"),
-    ("ChatApp ", "config doctor export invite names send stats"),
+    ("ChatApp ", "admin config doctor export invite names send stats"),
     ("ChatApp s", "send stats"),
     ("ChatApp -c s", ""),
     ("ChatApp send --j", "--json"),

@@ -3,8 +3,9 @@
 import pytest
 
 from chatapp.registry.access import AccessSettings
-from chatapp.registry.effects import DropReason, MakeInvites
-from chatapp.registry.texts import admin_refusal_text
+from chatapp.registry.admin.messages import Done, MakeInvites
+from chatapp.registry.admin.texts import lines_of
+from chatapp.registry.effects import DropReason
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
@@ -23,7 +24,7 @@ def invited(rig: Rig, *codes: JoinCode) -> str:
     rig.turn()
     ((ticket, answer),) = rig.core.take_admin_answers()
     assert ticket == "ticket"
-    return admin_refusal_text(answer)
+    return "".join(lines_of(answer))
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_the_number_of_codes_is_limited() -> None:
     many = [Identity(number.to_bytes(32)).public for number in range(1, INVITES_MAX)]
     rig.core.run_admin_request(MakeInvites(many), "", now=rig.now)
     rig.turn()
-    assert rig.core.take_admin_answers()[0][1].refusal is None
+    assert rig.core.take_admin_answers() == [("", Done())]
     assert "there is room for 1" in invited(rig, CODE, OTHER)
     assert invited(rig, CODE) == ""
     assert invited(rig, CODE) == "", "the same once more is no further one"

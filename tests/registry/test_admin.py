@@ -1,22 +1,71 @@
-"""Admin requests: listing names, and releasing one."""
+"""Admin requests to the core: names, bans, what is shown, and what everybody is told."""
 
 import pytest
 
-from chatapp.registry.effects import AdminAnswer, AdminRequest, ListNames, ReleaseName
-from chatapp.registry.texts import admin_refusal_text
+from chatapp.registry.admin.messages import (
+    AddBan,
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    Announce,
+    BansListed,
+    CoreRequest,
+    Done,
+    KickPerson,
+    LiftBan,
+    ListBans,
+    ListNames,
+    MailFound,
+    NameShown,
+    NamesListed,
+    PeopleListed,
+    QueuesFound,
+    ReleaseName,
+    RoomsFound,
+    ShowMail,
+    ShowOnline,
+    ShowQueue,
+    ShowRooms,
+    ShowTable,
+    TellStop,
+)
+from chatapp.registry.admin.texts import lines_of, refusal_text
+from chatapp.registry.effects import LinkEndReason
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.messages.link import Announcement, AnnouncementKind, RegistryNotice
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
+from chatapp.wire.messages.rooms import EnterRoom
 from chatapp.wire.messages.table import FetchTable, Presence, TablePage
 from tests.registry.linked_peer import LinkedPeer, rows_of
 from tests.registry.rig import Rig
 
 
-def asked(rig: Rig, request: AdminRequest) -> AdminAnswer:
+def asked(rig: Rig, request: CoreRequest) -> AdminAnswer:
     rig.core.run_admin_request(request, "ticket", now=rig.now)
     rig.turn()
     ((ticket, answer),) = rig.core.take_admin_answers()
     assert ticket == "ticket"
     return answer
+
+
+def listed(rig: Rig) -> list[NameShown]:
+    answer = asked(rig, ListNames())
+    assert isinstance(answer, NamesListed)
+    return answer.names
+
+
+def refused(rig: Rig, request: CoreRequest) -> str:
+    answer = asked(rig, request)
+    assert isinstance(answer, AdminRefused)
+    return refusal_text(answer)
+
+
+def arrivals(rig: Rig, name: str) -> list[RegistryNotice]:
+    """Return the first notices on a newcomer's link."""
+    peer = rig.peer(name)
+    peer.register()
+    return peer.attach()
 
 
 def names_in(peer: LinkedPeer) -> list[tuple[str, bytes]]:
@@ -36,17 +85,17 @@ def gone(rig: Rig, name: str) -> LinkedPeer:
 
 def test_the_list_shows_the_key_and_presence_of_each_name(rig: Rig) -> None:
     bob, alice = gone(rig, "bob"), rig.member("alice")
-    shown = asked(rig, ListNames()).names
-    assert [(one.name, one.identity, one.state) for one in shown] == [
-        ("alice", alice.id, "online"),
-        ("bob", bob.id, "away"),
+    shown = listed(rig)
+    assert [(one.name, one.key, one.state) for one in shown] == [
+        ("alice", fingerprint(alice.id), "online"),
+        ("bob", fingerprint(bob.id), "away"),
     ]
     assert all(abs(one.since - (rig.now + rig.wall_offset)) < 5 for one in shown)
 
 
 def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
     old, reader = gone(rig, "bob"), rig.member("alice")
-    assert asked(rig, ReleaseName("BOB")).refusal is None
+    assert asked(rig, ReleaseName("BOB")) == Done()
     assert ("bob", old.id) not in names_in(reader)
     new = rig.peer("Bob")
     assert isinstance(new.register(), Welcome)
@@ -56,14 +105,14 @@ def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
     reader.attach()
     assert [one for one in names_in(reader) if one[0] == "Bob"] == [("Bob", new.id)]
     old.renew()
-    refused = old.register()
-    assert isinstance(refused, Refused)
-    assert refused.reason is RefusalReason.NAME_TAKEN
+    refusal = old.register()
+    assert isinstance(refusal, Refused)
+    assert refusal.reason is RefusalReason.NAME_TAKEN
 
 
 def test_the_former_bearer_may_come_back_as_a_newcomer(rig: Rig) -> None:
     bob = gone(rig, "bob")
-    assert asked(rig, ReleaseName("bob")).refusal is None
+    assert asked(rig, ReleaseName("bob")) == Done()
     rig.restart()
     bob.renew()
     assert isinstance(bob.register(), Welcome)
@@ -73,11 +122,11 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
     bob = rig.member("bob")
     bob.counter += 1
     bob.ask(Rename(5, bob.make_card(name="rob")))
-    assert [(one.name, one.state) for one in asked(rig, ListNames()).names] == [
+    assert [(one.name, one.state) for one in listed(rig)] == [
         ("bob", "reserved"),
         ("rob", "online"),
     ]
-    assert asked(rig, ReleaseName("bob")).refusal is None
+    assert asked(rig, ReleaseName("bob")) == Done()
     assert isinstance(rig.peer("bob").register(), Welcome)
 
 
@@ -87,15 +136,15 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
 )
 def test_a_refusal_names_its_reason(rig: Rig, name: str, why: str) -> None:
     rig.member("alice")
-    assert why in admin_refusal_text(asked(rig, ReleaseName(name)))
-    assert len(asked(rig, ListNames()).names) == 1
+    assert why in refused(rig, ReleaseName(name))
+    assert len(listed(rig)) == 1
 
 
 def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
     rig.auto_commit = False
     bob = rig.peer("bob")
     bob.register()
-    assert "just being taken" in admin_refusal_text(asked(rig, ReleaseName("bob")))
+    assert "just being taken" in refused(rig, ReleaseName("bob"))
     rig.commit()
     assert isinstance(bob.answer(), Welcome)
 
@@ -107,13 +156,13 @@ def test_nothing_is_answered_before_it_is_on_disk(rig: Rig) -> None:
     rig.turn()
     assert rig.core.take_admin_answers() == []
     rig.commit()
-    assert rig.core.take_admin_answers() == [("ticket", AdminAnswer())]
+    assert rig.core.take_admin_answers() == [("ticket", Done())]
 
 
 def test_a_disk_that_accepts_no_writes_is_named(rig: Rig) -> None:
     gone(rig, "bob")
     rig.store.full = True
-    assert "disk" in admin_refusal_text(asked(rig, ReleaseName("bob")))
+    assert "disk" in refused(rig, ReleaseName("bob"))
 
 
 def test_mail_for_a_released_bearer_is_refused(rig: Rig) -> None:
@@ -121,3 +170,133 @@ def test_mail_for_a_released_bearer_is_refused(rig: Rig) -> None:
     asked(rig, ReleaseName("bob"))
     (answer,) = alice.ask(DepositMail(recipient=bob.id, number=1, letter=b"x" * 200, reference=3))
     assert type(answer).__name__ == "MailRefused"
+
+
+# --- bans
+
+
+def test_a_ban_disconnects_and_outlasts_a_restart_until_it_is_lifted(rig: Rig) -> None:
+    rig.member("alice")
+    bob = rig.member("bob")
+    link = bob.link
+    assert asked(rig, AddBan("BOB")) == Done()
+    assert rig.closed.get(link or 0) is LinkEndReason.BANNED
+    rig.restart()
+    bob.renew()
+    answer = bob.register()
+    assert isinstance(answer, Refused)
+    assert answer.reason is RefusalReason.BANNED
+    assert asked(rig, ListBans()) == BansListed(["BOB"])
+    assert "banned already" in refused(rig, AddBan("bob"))
+    assert asked(rig, LiftBan("bob")) == Done()
+    rig.restart()
+    assert asked(rig, ListBans()) == BansListed([])
+    bob.renew()
+    assert isinstance(bob.register(), Welcome)
+
+
+@pytest.mark.parametrize("what", ["a b", "10.0.0.0/99", "", "x" * 99])
+def test_what_cannot_be_banned_is_named(rig: Rig, what: str) -> None:
+    assert f'"{what[:60]}' in refused(rig, AddBan(what))
+    assert "is not a key" in refused(rig, LiftBan(what))
+    assert asked(rig, ListBans()) == BansListed([])
+
+
+def test_a_ban_of_a_key_a_network_or_an_address_excludes_it(rig: Rig) -> None:
+    bob, carol = rig.member("bob"), rig.member("carol")
+    assert asked(rig, AddBan(fingerprint(bob.id))) == Done()
+    assert rig.closed.get(bob.link or 0) is LinkEndReason.BANNED
+    assert carol.link not in rig.closed
+    assert asked(rig, AddBan(f"{carol.address.host}/16")) == Done()
+    assert rig.closed.get(carol.link or 0) is LinkEndReason.BANNED
+    assert "not among the bans" in refused(rig, LiftBan("192.0.2.77"))
+
+
+# --- kicking
+
+
+def test_who_is_kicked_stays_out_for_the_span(rig: Rig) -> None:
+    bob = rig.member("bob")
+    assert asked(rig, KickPerson("bob", 60)) == Done(count=1)
+    assert rig.closed.get(bob.link or 0) is LinkEndReason.KICKED
+    rig.advance(30.0)
+    bob.renew()
+    answer = bob.register()
+    assert isinstance(answer, Refused)
+    assert answer.reason is RefusalReason.KICKED
+    assert [one.state for one in listed(rig)] == ["away"]
+    rig.advance(31.0)
+    bob.renew()
+    assert isinstance(bob.register(), Welcome)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("nobody", "nobody has the name"), ("a b", "a b"), ("bob", '"bob" is not online')]
+)
+def test_a_kick_of_nobody_is_refused(rig: Rig, name: str, why: str) -> None:
+    gone(rig, "bob")
+    assert why in refused(rig, KickPerson(name, 60))
+
+
+# --- what everybody is told
+
+
+def test_an_announcement_reaches_everybody(rig: Rig) -> None:
+    alice, bob = rig.member("alice"), rig.member("bob")
+    assert asked(rig, Announce("tea at five")) == Done()
+    told = Announcement(AnnouncementKind.TEXT, "tea at five", 0)
+    assert told in alice.notices()
+    assert told in bob.notices()
+
+
+def test_newcomers_are_told_of_a_planned_stop_until_it_is_cancelled(rig: Rig) -> None:
+    alice = rig.member("alice")
+    assert asked(rig, TellStop(600, "moving the rack")) == Done()
+    assert Announcement(AnnouncementKind.STOP_PLANNED, "moving the rack", 600) in alice.notices()
+    rig.advance(20.0)
+    assert Announcement(AnnouncementKind.STOP_PLANNED, "moving the rack", 580) in arrivals(rig, "bob")
+    assert asked(rig, TellStop(None)) == Done()
+    assert Announcement(AnnouncementKind.STOP_CANCELLED, "", 0) in alice.notices()
+    assert not any(isinstance(one, Announcement) for one in arrivals(rig, "carol"))
+
+
+# --- what is shown
+
+
+def test_people_are_shown_with_their_room(rig: Rig) -> None:
+    alice, _ = rig.member("alice"), gone(rig, "bob")
+    alice.ask(EnterRoom(7, "lab"))
+    online, everybody = asked(rig, ShowOnline()), asked(rig, ShowTable())
+    assert isinstance(online, PeopleListed)
+    assert isinstance(everybody, PeopleListed)
+    assert [(one.name, one.room, one.port) for one in online.people] == [("alice", "lab", alice.address.port)]
+    assert [(one.name, one.state) for one in everybody.people] == [("alice", "online"), ("bob", "away")]
+    rooms = asked(rig, ShowRooms())
+    assert isinstance(rooms, RoomsFound)
+    assert [(one.name, one.here, one.members) for one in rooms.rooms] == [("lab", 1, 1)]
+
+
+def test_mailboxes_are_shown_by_how_much_waits(rig: Rig) -> None:
+    alice, bob = rig.member("alice"), gone(rig, "bob")
+    for number in (1, 2):
+        alice.ask(DepositMail(recipient=bob.id, number=number, letter=b"x" * 200, reference=number))
+    answer = asked(rig, ShowMail())
+    assert isinstance(answer, MailFound)
+    (box,) = answer.boxes
+    assert (box.name, box.letters, box.size, answer.letters) == ("bob", 2, 400, 2)
+    assert abs(box.oldest - (rig.now + rig.wall_offset)) < 5
+
+
+def test_the_queues_of_the_desk_are_shown(rig: Rig) -> None:
+    answer = asked(rig, ShowQueue())
+    assert isinstance(answer, QueuesFound)
+    assert [(one.queue, one.operators, one.visitors) for one in answer.queues] == [("desk", 0, [])]
+
+
+def test_every_answer_and_refusal_has_lines(rig: Rig) -> None:
+    for request in (ListNames(), ListBans(), ShowOnline(), ShowTable(), ShowRooms(), ShowMail(), ShowQueue()):
+        assert all("\n" not in line for line in lines_of(asked(rig, request)))
+    for refusal in AdminRefusal:
+        (line,) = lines_of(AdminRefused(refusal=refusal, subject="x\x1b", detail="y\x1b", room=3))
+        assert line
+        assert "\x1b" not in line

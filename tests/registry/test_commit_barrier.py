@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.registry.admin.messages import Done
 from chatapp.registry.effects import (
-    AdminAnswer,
     AnswerAdmin,
     Caller,
     Effect,
@@ -24,7 +24,7 @@ def entry(position: int) -> Entry:
 
 
 def said(what: str) -> AnswerAdmin:
-    return AnswerAdmin(ticket=what, answer=AdminAnswer())
+    return AnswerAdmin(ticket=what, answer=Done())
 
 
 def persist(number: int, count: int = 1) -> Persist:

@@ -1,6 +1,6 @@
 """Broadcasts of table changes: a chain of signed batches to everybody online."""
 
-from chatapp.registry.effects import ReleaseName
+from chatapp.registry.admin.messages import ReleaseName
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
 from chatapp.wire.messages.table import FetchTable, Row, TablePage

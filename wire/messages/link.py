@@ -1,7 +1,11 @@
 """The requests and notices on the sealed link between a peer and its registry (clause 9)."""
 
+import enum
+from typing import Annotated
+
 import msgspec
 
+from chatapp.wire.limits import ANNOUNCEMENT_MAX
 from chatapp.wire.messages.desk import DeskNotice, DeskRequest
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
 from chatapp.wire.messages.mail import (
@@ -44,11 +48,27 @@ from chatapp.wire.messages.rooms import (
     TopicChanged,
     TopicRefused,
 )
-from chatapp.wire.messages.table import FetchTable, TablePage
+from chatapp.wire.messages.table import Count, FetchTable, TablePage
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
     """Peer to registry: the first frame, which opens the link."""
+
+
+class AnnouncementKind(enum.IntEnum):
+    """What an announcement is about (clause 9.7)."""
+
+    TEXT = 1
+    STOP_PLANNED = 2
+    STOP_CANCELLED = 3
+
+
+class Announcement(msgspec.Struct, frozen=True, array_like=True, tag=84):
+    """Registry to everybody: its owner says `text`, or the registry stops in `seconds`, or does not."""
+
+    kind: AnnouncementKind
+    text: Annotated[str, msgspec.Meta(max_length=ANNOUNCEMENT_MAX)]
+    seconds: Count
 
 
 PeerRequest = (
@@ -97,7 +117,7 @@ NodeNotice = (
     | ReleaseRefused
     | DeskNotice
 )
-"""The notices that a registry may send on a link, apart from those that keep the registration alive."""
+"""The notices that a registry may send on a link, apart from announcements and those that keep the registration alive."""
 
-RegistryNotice = NodeNotice | Pong | Probe | Left
+RegistryNotice = NodeNotice | Announcement | Pong | Probe | Left
 """The notices that a registry may send on a link."""

@@ -31,6 +31,7 @@ class RefusalReason(enum.IntEnum):
     BAD_CODE = 8
     BANNED = 9
     KEPT_FOR_OPERATOR = 10
+    KICKED = 11
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):

@@ -6,13 +6,16 @@ asked by `LinkReader` and `RegistrationOwner`.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from chatapp.peer.core.events import (
     LinkTroubled,
     RegistryKeyAccepted,
     RegistryMet,
+    ServerAnnounced,
     ServerBack,
+    ServerStopCancelled,
+    ServerStopPlanned,
 )
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.link import RegistryLink
@@ -22,10 +25,24 @@ from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_notice
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import fingerprint
-from chatapp.wire.messages.link import NodeNotice, PeerRequest, RegistryNotice
+from chatapp.wire.messages.link import (
+    Announcement,
+    AnnouncementKind,
+    NodeNotice,
+    PeerRequest,
+    RegistryNotice,
+)
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason
 
-ConnectionEvent = ServerBack | RegistryMet | RegistryKeyAccepted | LinkTroubled
+ConnectionEvent = (
+    ServerBack
+    | ServerAnnounced
+    | ServerStopPlanned
+    | ServerStopCancelled
+    | RegistryMet
+    | RegistryKeyAccepted
+    | LinkTroubled
+)
 """What every node tells its user of the registry."""
 
 
@@ -139,6 +156,8 @@ class RegistryConnection:
             self._requests.append(Ping(reference=0))
         elif isinstance(notice, Left):
             self._session.receive_left(notice, now=now)
+        elif isinstance(notice, Announcement):
+            self._owner.tell(_announced(notice))
         else:
             self._reader.notice_arrived(notice, now=now)
 
@@ -279,3 +298,15 @@ class RegistryConnection:
     def link_renewals(self) -> int:
         """How often the keys of our links were renewed."""
         return self._link.renewals
+
+
+def _announced(notice: Announcement) -> ServerAnnounced | ServerStopPlanned | ServerStopCancelled:
+    """Return the event of what the registry's owner tells everybody."""
+    match notice.kind:
+        case AnnouncementKind.TEXT:
+            return ServerAnnounced(text=notice.text)
+        case AnnouncementKind.STOP_PLANNED:
+            return ServerStopPlanned(seconds=notice.seconds, reason=notice.text)
+        case AnnouncementKind.STOP_CANCELLED:
+            return ServerStopCancelled()
+    assert_never(notice.kind)

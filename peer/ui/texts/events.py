@@ -38,8 +38,11 @@ from chatapp.peer.core.events import (
     RegistryMet,
     RegistryRecognized,
     RoomReceived,
+    ServerAnnounced,
     ServerBack,
     ServerLost,
+    ServerStopCancelled,
+    ServerStopPlanned,
     SignedOff,
     StorageEvent,
     StorageFailed,
@@ -48,8 +51,10 @@ from chatapp.peer.core.events import (
     Unacknowledged,
 )
 from chatapp.peer.ui.formatting import (
+    STOP_CANCELLED,
     Audience,
     MessageLine,
+    announced,
     counted,
     key_accepted,
     key_changed,
@@ -59,6 +64,7 @@ from chatapp.peer.ui.formatting import (
     names,
     reason,
     shown_time,
+    stop_planned,
 )
 from chatapp.peer.ui.texts.answers import name_taken
 from chatapp.peer.ui.texts.desk import duty_lines
@@ -81,6 +87,9 @@ ConnectionEvent = (
     | LeaveUnanswered
     | ServerLost
     | ServerBack
+    | ServerAnnounced
+    | ServerStopPlanned
+    | ServerStopCancelled
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet
@@ -253,6 +262,12 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return [f"{SERVER_SILENT} Direct chat goes on."]
         case ServerBack():
             return ["[Server is back.]"]
+        case ServerAnnounced(text=text):
+            return [announced(text)]
+        case ServerStopPlanned(seconds=seconds, reason=why):
+            return [stop_planned("The server stops", seconds, why)]
+        case ServerStopCancelled():
+            return [STOP_CANCELLED]
         case LinkTroubled(port=port, trouble=trouble):
             return [link_trouble(port, trouble)]
         case RegistryMet() | RegistryRecognized() | RegistryKeyAccepted() | RegistryKeyChanged():

@@ -36,6 +36,7 @@ _ADMISSION: Final = {
     AdmissionRefusal.KEPT_FOR_OPERATOR: "this name is kept for an operator of the help desk: start once with the code that "
     "the server has printed for it (CHATAPP_CODE or --code)",
     AdmissionRefusal.BANNED: "you are banned from this server",
+    AdmissionRefusal.KICKED: "its administrator has disconnected you; try again later",
     AdmissionRefusal.OTHER_PROGRAM: "another program uses your name and key; type reg to take them back",
     AdmissionRefusal.CODE_OF_ANOTHER: "this join code is of another server than the one that answers",
 }

@@ -3,8 +3,8 @@
 import pytest
 
 from chatapp.registry.access import AccessSettings
+from chatapp.registry.admin.messages import AdminRefusal, AdminRefused, ReleaseName
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.effects import AdminRefusal, ReleaseName
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import NAME_KEPT_FOR
@@ -167,4 +167,5 @@ def test_an_operators_name_is_not_released_while_it_is_listed() -> None:
     rig.peer("bob").register()
     rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
     ((_, answer),) = rig.core.take_admin_answers()
+    assert isinstance(answer, AdminRefused)
     assert answer.refusal is AdminRefusal.OPERATOR_NAME

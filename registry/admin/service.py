@@ -1,39 +1,54 @@
-"""Admin requests: make join codes, list names, release a name.
+"""The rules of admin requests that concern names, join codes and bans: what a registry keeps on its disk.
 
 A request comes through the registry's own folder, so whoever can write there is trusted.
 """
 
 from collections.abc import Callable
+from typing import assert_never
 
-from chatapp.registry.access import Invites
-from chatapp.registry.directory.directory import Directory, Person
-from chatapp.registry.directory.renaming import Renaming
-from chatapp.registry.effects import (
-    AdminAnswer,
+from chatapp.registry.access import Invites, OwnBans
+from chatapp.registry.admin.messages import (
+    AddBan,
     AdminRefusal,
-    AdminRequest,
-    AnswerAdmin,
-    Effect,
+    AdminRefused,
+    BansListed,
+    Done,
+    FileRequest,
+    LiftBan,
+    ListBans,
     ListNames,
     MakeInvites,
     NameShown,
-    Persist,
+    NamesListed,
     ReleaseName,
 )
+from chatapp.registry.directory.directory import Directory, Person
+from chatapp.registry.directory.renaming import Renaming
+from chatapp.registry.effects import AnswerAdmin, Effect, Persist
 from chatapp.registry.limits import WallClock
-from chatapp.registry.store.entries import Entry, InviteGone, InviteMade, NameFreed, RoomMemberGone
+from chatapp.registry.store.entries import (
+    BanKept,
+    BanLifted,
+    Entry,
+    InviteGone,
+    InviteMade,
+    NameFreed,
+    RoomMemberGone,
+)
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import INVITES_MAX
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.limits import BANS_MAX, INVITES_MAX
 from chatapp.wire.names import name_key, peer_name
 
 
 class AdminService:
-    """Carries out admin requests."""
+    """Carries out the admin requests that a registry's files can answer as well."""
 
     def __init__(
         self,
         directory: Directory,
         invites: Invites,
+        bans: OwnBans,
         renaming: Renaming,
         clock: WallClock,
         *,
@@ -42,19 +57,27 @@ class AdminService:
         """`forget`: removes a person, who is away, from the table and from everything else."""
         self._directory = directory
         self._invites = invites
+        self._bans = bans
         self._renaming = renaming
         self._clock = clock
         self._forget = forget
 
-    def run(self, request: AdminRequest, ticket: str, *, now: float) -> list[Effect]:
+    def run(self, request: FileRequest, ticket: str, *, now: float) -> list[Effect]:
         """Return the effects, an `AnswerAdmin` with this ticket among them. A change is answered when it is on the disk."""
         match request:
             case MakeInvites(codes=codes):
                 return self._invite(codes, ticket, now)
             case ListNames():
-                return [AnswerAdmin(ticket=ticket, answer=AdminAnswer(names=self._names()))]
+                return [AnswerAdmin(ticket=ticket, answer=NamesListed(self._names()))]
             case ReleaseName(name=name):
                 return self._release(name, ticket, now)
+            case AddBan(what=what):
+                return self._ban(what, ticket, now)
+            case LiftBan(what=what):
+                return self._lift_ban(what, ticket)
+            case ListBans():
+                return [AnswerAdmin(ticket=ticket, answer=BansListed(self._bans.typed()))]
+        assert_never(request)
 
     def sweep(self, *, now: float) -> list[Effect]:
         """Forget the join codes that have expired."""
@@ -70,18 +93,20 @@ class AdminService:
 
     def _names(self) -> list[NameShown]:
         shown = [
-            NameShown(one.card.name, one.card.identity, "online" if one.online else "away", one.since)
+            NameShown(
+                one.card.name, fingerprint(one.card.identity), "online" if one.online else "away", one.since
+            )
             for one in self._directory
         ]
         reserved = self._directory.names.reserved()
-        shown += [NameShown(key, identity, "reserved", 0) for key, identity in reserved]
+        shown += [NameShown(key, fingerprint(identity), "reserved", 0) for key, identity in reserved]
         return sorted(shown, key=lambda one: one.name)
 
     def _release(self, text: str, ticket: str, now: float) -> list[Effect]:
         try:
             key = name_key(peer_name(text))
-        except NameRefused:
-            return _refused(ticket, AdminRefusal.BAD_NAME, text)
+        except NameRefused as wrong:
+            return _refused(ticket, AdminRefusal.BAD_NAME, text, detail=str(wrong))
         names = self._directory.names
         identity = names.holder(key)
         if identity is None:
@@ -105,13 +130,36 @@ class AdminService:
             *forgotten,
         ]
 
+    def _ban(self, text: str, ticket: str, now: float) -> list[Effect]:
+        if len(self._bans) >= BANS_MAX:
+            return _refused(ticket, AdminRefusal.TOO_MANY_BANS, text)
+        try:
+            is_new = self._bans.add(text)
+        except (ValueError, NameRefused) as wrong:
+            return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(wrong))
+        if not is_new:
+            return _refused(ticket, AdminRefusal.BANNED_ALREADY, text)
+        return _done(ticket, [BanKept(text.strip(), self._clock.millis(now))])
 
-def _refused(ticket: str, refusal: AdminRefusal, name: str = "", *, room: int = 0) -> list[Effect]:
-    return [AnswerAdmin(ticket=ticket, answer=AdminAnswer(refusal=refusal, name=name, room=room))]
+    def _lift_ban(self, text: str, ticket: str) -> list[Effect]:
+        try:
+            typed = self._bans.remove(text)
+        except (ValueError, NameRefused) as wrong:
+            return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(wrong))
+        if typed is None:
+            return _refused(ticket, AdminRefusal.NOT_BANNED, text)
+        return _done(ticket, [BanLifted(typed)])
+
+
+def _refused(
+    ticket: str, refusal: AdminRefusal, subject: str = "", *, room: int = 0, detail: str = ""
+) -> list[Effect]:
+    answer = AdminRefused(refusal=refusal, subject=subject, room=room, detail=detail)
+    return [AnswerAdmin(ticket=ticket, answer=answer)]
 
 
 def _done(ticket: str, entries: list[Entry]) -> list[Effect]:
     """Answer when the entries are on the disk."""
-    done = AnswerAdmin(ticket=ticket, answer=AdminAnswer())
-    failed = AnswerAdmin(ticket=ticket, answer=AdminAnswer(refusal=AdminRefusal.NOT_STORED))
+    done = AnswerAdmin(ticket=ticket, answer=Done())
+    failed = AnswerAdmin(ticket=ticket, answer=AdminRefused(refusal=AdminRefusal.NOT_STORED))
     return [Persist(entries=tuple(entries), then=(done,), otherwise=(failed,))]

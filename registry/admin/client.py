@@ -1,0 +1,153 @@
+"""Admin requests from another process: through the registry's socket while it runs, else on its files.
+
+The store's lock decides which. If we take it, no registry can start meanwhile.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, get_args
+
+import msgspec
+
+from chatapp.registry.access import Invites, OwnBans
+from chatapp.registry.admin.listener import SOCKET, at_folder
+from chatapp.registry.admin.messages import AdminAnswer, AdminRequest, FileRequest
+from chatapp.registry.admin.service import AdminService
+from chatapp.registry.directory.directory import Directory, Person
+from chatapp.registry.directory.renaming import Renaming, restore_names
+from chatapp.registry.effects import AnswerAdmin, Effect, Persist
+from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
+from chatapp.registry.limits import RegistryPolicy, WallClock
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.protocol import StoreInUse
+from chatapp.wire.errors import ChatAppError, StoreError
+
+_answers: Final = msgspec.json.Decoder(AdminAnswer)
+_FILE_REQUESTS: Final = get_args(FileRequest)
+
+PATIENCE: Final = 15.0
+"""Seconds to wait for a registry that runs and does not answer."""
+_TRY_SPAN: Final = 0.1
+"""Seconds between two tries to reach a registry that is just starting or stopping."""
+
+
+class AdminRequestFailed(ChatAppError):
+    """The registry cannot be asked; the text says why."""
+
+
+def folders_in(home: Path) -> list[Path]:
+    """Return the folders of the registries in a home folder, by port."""
+    try:
+        found = [path for path in (home / "registry").iterdir() if path.name.isdecimal() and path.is_dir()]
+    except OSError:
+        return []
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def ask(folder: Path, request: AdminRequest) -> AdminAnswer:
+    """Return the answer of the registry with this folder, running or not. Raises AdminRequestFailed."""
+    with _of_ours(folder):
+        return _ask(folder, request)
+
+
+def key_of(folder: Path) -> bytes:
+    """Return the identity key of the registry with this folder. Raises AdminRequestFailed."""
+    with _of_ours(folder):
+        return public_key(folder)
+
+
+@contextmanager
+def _of_ours(folder: Path) -> Iterator[None]:
+    """Let only the owner of the folder ask. Raises AdminRequestFailed."""
+    try:
+        if os.stat(folder).st_uid != os.geteuid():
+            raise AdminRequestFailed(
+                f"{folder} belongs to another user: only the user who runs a registry can ask it this"
+            )
+        yield
+    except OSError as error:
+        where = error.filename2 or error.filename or folder
+        raise AdminRequestFailed(f"{where}: {error.strerror or error}") from None
+    except (KeyUnusable, StoreError) as error:
+        raise AdminRequestFailed(str(error)) from None
+
+
+def _ask(folder: Path, request: AdminRequest) -> AdminAnswer:
+    give_up_at = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up_at:
+        answer = _ask_running(folder, request, give_up_at)
+        if answer is not None:
+            return answer
+        try:
+            store = FileStore(folder, has_past=(folder / KEY_FILE).exists())
+        except StoreInUse:
+            time.sleep(_TRY_SPAN)
+            continue
+        if isinstance(request, _FILE_REQUESTS):
+            return _on_files(store, request)
+        store.close()
+        raise AdminRequestFailed(f"no registry runs on {folder}")
+    raise AdminRequestFailed("the registry runs, and does not answer")
+
+
+def _ask_running(folder: Path, request: AdminRequest, give_up_at: float) -> AdminAnswer | None:
+    """Return the answer of a running registry; None if nobody listens, or the registry ended without an answer."""
+    line = bytearray()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(max(give_up_at - time.monotonic(), _TRY_SPAN))
+        try:
+            with at_folder(folder):
+                connection.connect(SOCKET)
+            connection.sendall(msgspec.json.encode(request) + b"\n")
+            while not line.endswith(b"\n"):
+                piece = connection.recv(1 << 16)
+                if not piece:
+                    return None
+                line += piece
+        except (FileNotFoundError, ConnectionError):
+            return None
+        except TimeoutError:
+            raise AdminRequestFailed("the registry runs, and does not answer") from None
+    answer: AdminAnswer = _answers.decode(line)
+    return answer
+
+
+def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
+    """Carry out a request on a registry's files. Raises StoreError."""
+    try:
+        loaded = store.load()
+        now = time.monotonic()
+        clock = WallClock(now=now, wall=time.time())
+        directory, invites, bans = Directory(version=0), Invites(), OwnBans()
+        restore_names(loaded, directory, clock, RegistryPolicy(), now=now)
+        invites.load(loaded.invites, wall=clock.seconds(now), now=now)
+        invites.expired(now=now)
+        bans.load(loaded.bans)
+        renaming = Renaming(directory, clock, is_banned=lambda key: False)
+        admin = AdminService(
+            directory, invites, bans, renaming, clock, forget=lambda person, at: _forget(directory, person)
+        )
+        return _carry_out(admin.run(request, "", now=now), store)
+    finally:
+        store.close()
+
+
+def _forget(directory: Directory, person: Person) -> list[Effect]:
+    """Remove a person. The registry's next run drops their mail."""
+    directory.release(person)
+    return []
+
+
+def _carry_out(effects: list[Effect], store: FileStore) -> AdminAnswer:
+    for effect in effects:
+        if isinstance(effect, Persist):
+            store.append(effect.entries)
+            store.sync()
+            return _carry_out(list(effect.then), store)
+        if isinstance(effect, AnswerAdmin):
+            return effect.answer
+    raise AssertionError("an admin request without an answer")

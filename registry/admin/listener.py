@@ -1,0 +1,168 @@
+"""The admin socket: a Unix socket in the registry's folder, for the folder's owner alone.
+
+A client sends one JSON object a line and gets one JSON object a line. The folder has mode 0700 and the socket 0600, and
+where the system tells who connects, another user is refused.
+"""
+
+import asyncio
+import os
+import socket
+import stat
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
+from chatapp.wire.errors import ChatAppError, quoted
+
+SOCKET: Final = "admin.sock"
+CLIENTS_MAX: Final = 8
+"""Clients that are served at once."""
+REQUEST_MAX: Final = 1 << 18
+"""Bytes of a request: as many join codes as there may be take a quarter of it."""
+PATIENCE: Final = 10.0
+"""Seconds that a client may take to send a request, and as many to read an answer."""
+
+_requests: Final = msgspec.json.Decoder(AdminRequest)
+_BACKLOG: Final = 16
+_CREDENTIALS: Final = struct.Struct("3i")
+
+Answer = Callable[[AdminRequest], Awaitable[AdminAnswer]]
+
+
+class SocketUnusable(ChatAppError):
+    """The admin socket cannot be made; the text says why."""
+
+
+@contextmanager
+def at_folder(folder: Path) -> Iterator[None]:
+    """Make this folder the current one for a moment: the path of a Unix socket is limited to about 100 bytes, which a
+    folder's path easily exceeds. Raises OSError."""
+    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(folder)
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+def listen(folder: Path) -> socket.socket:
+    """Return the listening admin socket of this folder. A socket that an earlier process left behind is replaced. Raises
+    SocketUnusable."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with at_folder(folder):
+            _clear(folder)
+            listener.bind(SOCKET)
+            os.chmod(SOCKET, 0o600)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except SocketUnusable:
+        listener.close()
+        raise
+    except OSError as error:
+        listener.close()
+        raise SocketUnusable(f"{folder / SOCKET}: {error.strerror or error}") from None
+    return listener
+
+
+def _clear(folder: Path) -> None:
+    """Remove the socket of a process that is gone from the current folder."""
+    try:
+        mode = os.stat(SOCKET, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise SocketUnusable(f"{folder / SOCKET} is not a socket: move it away")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(SOCKET)
+        except ConnectionRefusedError:
+            os.unlink(SOCKET)
+            return
+        except BlockingIOError:
+            pass  # somebody listens, with a full backlog
+    raise SocketUnusable(f"{folder / SOCKET}: another program listens on it")
+
+
+class AdminListener:
+    """Serves the clients of an admin socket."""
+
+    def __init__(self, listener: socket.socket, folder: Path, answer: Answer) -> None:
+        """`answer`: carries out a request."""
+        self._listener = listener
+        self._folder = folder
+        self._answer = answer
+        self._clients: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Begin to serve."""
+        self._server = await asyncio.start_unix_server(self._accept, sock=self._listener, limit=REQUEST_MAX)
+
+    async def close(self) -> None:
+        """Stop serving and remove the socket. Answers that are under way still go out, for a moment."""
+        if self._server is None:
+            return
+        self._server.close()
+        with suppress(OSError), at_folder(self._folder):
+            os.unlink(SOCKET)
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.current_task()
+        assert client is not None
+        try:
+            if not _is_owner(writer):
+                return
+            if len(self._clients) >= CLIENTS_MAX:
+                writer.write(_encoded(AdminRefused(refusal=AdminRefusal.TOO_MANY_CLIENTS)))
+                return
+            self._clients.add(client)
+            await self._serve(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return  # the client is gone, too slow, or sends too much
+        except asyncio.CancelledError:
+            return
+        finally:
+            self._clients.discard(client)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            async with asyncio.timeout(PATIENCE):
+                line = await reader.readuntil(b"\n")
+            writer.write(_encoded(await answered(line, self._answer)))
+            async with asyncio.timeout(PATIENCE):
+                await writer.drain()
+
+
+async def answered(line: bytes, answer: Answer) -> AdminAnswer:
+    """Return the answer to a line; a line that is not a request is refused."""
+    try:
+        request = _requests.decode(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
+        return AdminRefused(refusal=AdminRefusal.NOT_A_REQUEST, detail=quoted(str(wrong)))
+    return await answer(request)
+
+
+def _encoded(answer: AdminAnswer) -> bytes:
+    return msgspec.json.encode(answer) + b"\n"
+
+
+def _is_owner(writer: asyncio.StreamWriter) -> bool:
+    """Return whether the client runs as our user, or as root; True where the system does not tell."""
+    connection = writer.get_extra_info("socket")
+    option = getattr(socket, "SO_PEERCRED", None)
+    if connection is None or option is None:
+        return True
+    _, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
+    return user in (0, os.geteuid())

@@ -1,0 +1,311 @@
+"""Requests of the administrator and their answers, one JSON object a line on the admin socket.
+
+Times are Unix seconds, spans are seconds, sizes are bytes, keys are fingerprints.
+"""
+
+import enum
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from chatapp.wire.limits import ANNOUNCEMENT_MAX, INVITES_MAX
+
+JoinCodeKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+AnnouncedText: TypeAlias = Annotated[str, msgspec.Meta(max_length=ANNOUNCEMENT_MAX)]
+
+KICK_SPAN_MAX = 86_400
+STOP_SPAN_MAX = 7 * 86_400
+
+
+# --- requests that need no running registry
+
+
+class MakeInvites(msgspec.Struct, frozen=True, tag="invite"):
+    """Make join codes with these public halves valid. Codes that are valid already stay as they are."""
+
+    codes: Annotated[list[JoinCodeKey], msgspec.Meta(max_length=INVITES_MAX)]
+
+
+class ListNames(msgspec.Struct, frozen=True, tag="names"):
+    """List all names."""
+
+
+class ReleaseName(msgspec.Struct, frozen=True, tag="release"):
+    """Make a name free for anybody."""
+
+    name: str
+
+
+class AddBan(msgspec.Struct, frozen=True, tag="ban"):
+    """Ban a key, a name, an address or a network, beside those of the configured list."""
+
+    what: str
+
+
+class LiftBan(msgspec.Struct, frozen=True, tag="unban"):
+    """Lift a ban that was added by `AddBan`."""
+
+    what: str
+
+
+class ListBans(msgspec.Struct, frozen=True, tag="bans"):
+    """List the bans that were added by `AddBan`."""
+
+
+FileRequest: TypeAlias = MakeInvites | ListNames | ReleaseName | AddBan | LiftBan | ListBans
+"""Requests that a registry's files can answer as well."""
+
+
+# --- requests to the core of a running registry
+
+
+class ShowOnline(msgspec.Struct, frozen=True, tag="who"):
+    """List the people who are online."""
+
+
+class ShowTable(msgspec.Struct, frozen=True, tag="table"):
+    """List everybody in the table."""
+
+
+class ShowRooms(msgspec.Struct, frozen=True, tag="rooms"):
+    """List the rooms."""
+
+
+class ShowMail(msgspec.Struct, frozen=True, tag="mail"):
+    """List the mailboxes with waiting letters."""
+
+
+class ShowQueue(msgspec.Struct, frozen=True, tag="queue"):
+    """List the visitors of the help desk."""
+
+
+class ShowStats(msgspec.Struct, frozen=True, tag="stats"):
+    """Show the registry's figures, and those of its help desk."""
+
+
+class KickPerson(msgspec.Struct, frozen=True, tag="kick"):
+    """Disconnect somebody and keep them out for `span` seconds."""
+
+    name: str
+    span: Annotated[int, msgspec.Meta(ge=1, le=KICK_SPAN_MAX)]
+
+
+class Announce(msgspec.Struct, frozen=True, tag="announce"):
+    """Tell everybody who is connected."""
+
+    text: AnnouncedText
+
+
+class TellStop(msgspec.Struct, frozen=True, tag="tell stop"):
+    """Tell everybody, newcomers too, that the registry stops in `span` seconds; None: that it does not."""
+
+    span: Annotated[int, msgspec.Meta(ge=0, le=STOP_SPAN_MAX)] | None
+    reason: AnnouncedText = ""
+
+
+ShowRequest: TypeAlias = ShowOnline | ShowTable | ShowRooms | ShowMail | ShowQueue | ShowStats
+CoreRequest: TypeAlias = FileRequest | ShowRequest | KickPerson | Announce | TellStop
+"""Requests that the core answers."""
+
+
+# --- requests to the program around the core
+
+
+class ReloadLists(msgspec.Struct, frozen=True, tag="reload"):
+    """Read the access lists again."""
+
+
+class StopRegistry(msgspec.Struct, frozen=True, tag="stop"):
+    """Stop in `span` seconds, after telling everybody if that is not at once."""
+
+    span: Annotated[int, msgspec.Meta(ge=0, le=STOP_SPAN_MAX)] = 0
+    reason: AnnouncedText = ""
+
+
+class CancelStop(msgspec.Struct, frozen=True, tag="cancel stop"):
+    """Cancel the planned stop."""
+
+
+AdminRequest: TypeAlias = CoreRequest | ReloadLists | StopRegistry | CancelStop
+
+
+# --- answers
+
+
+class AdminRefusal(enum.Enum):
+    """Why a request was not done."""
+
+    TOO_MANY_CODES = "too many codes"
+    BAD_NAME = "bad name"
+    NAME_UNKNOWN = "name unknown"
+    OPERATOR_NAME = "operator name"
+    NAME_PENDING = "name pending"
+    """The name is on its way to the disk."""
+    NAME_ONLINE = "name online"
+    NAME_AWAY = "name away"
+    """There is nobody to disconnect."""
+    BAD_BAN = "bad ban"
+    """It is no key, name, address or network."""
+    BANNED_ALREADY = "banned already"
+    NOT_BANNED = "not banned"
+    TOO_MANY_BANS = "too many bans"
+    NOT_STORED = "not stored"
+    NO_LISTS = "no lists"
+    """The registry was started without files to reload."""
+    LISTS_WRONG = "lists wrong"
+    """A list has a mistake; `detail` names it."""
+    NO_STOP_PLANNED = "no stop planned"
+    NOT_A_REQUEST = "not a request"
+    TOO_MANY_CLIENTS = "too many clients"
+
+
+class AdminRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """The request was not done."""
+
+    refusal: AdminRefusal
+    subject: str = ""
+    """The name or the ban that it is about, as it was typed."""
+    room: int = 0
+    """TOO_MANY_CODES: how many more codes there may be."""
+    detail: str = ""
+    """A mistake in words, if a check of input gave some."""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """The request was done, and is on the disk if it changed something that is kept."""
+
+    count: int = 0
+    """How many people it disconnected or told."""
+
+
+class NameShown(msgspec.Struct, frozen=True, gc=False):
+    """A name: whose it is, whether its owner is online, and since when."""
+
+    name: str
+    key: str
+    state: str
+    since: int
+
+
+class NamesListed(msgspec.Struct, frozen=True, tag="names"):
+    """All names."""
+
+    names: list[NameShown]
+
+
+class BansListed(msgspec.Struct, frozen=True, tag="bans"):
+    """The bans, as they were typed."""
+
+    bans: list[str]
+
+
+class PersonShown(msgspec.Struct, frozen=True, gc=False):
+    """A person in the table; `room` is empty for somebody in none."""
+
+    name: str
+    key: str
+    host: str
+    port: int
+    state: str
+    since: int
+    room: str
+
+
+class PeopleListed(msgspec.Struct, frozen=True, tag="people"):
+    """People by name, and the version of the table."""
+
+    people: list[PersonShown]
+    version: int
+
+
+class RoomFigures(msgspec.Struct, frozen=True, gc=False):
+    """A room: how many members are here and how many there are, and how many lines are kept."""
+
+    name: str
+    here: int
+    members: int
+    lines: int
+    topic: str
+
+
+class RoomsFound(msgspec.Struct, frozen=True, tag="rooms"):
+    """All rooms, by name."""
+
+    rooms: list[RoomFigures]
+
+
+class MailboxFigures(msgspec.Struct, frozen=True, gc=False):
+    """A mailbox: how many letters wait, their size, and since when the oldest waits."""
+
+    name: str
+    key: str
+    letters: int
+    size: int
+    oldest: int
+
+
+class MailFound(msgspec.Struct, frozen=True, tag="mail"):
+    """The mailboxes with waiting letters, the fullest first."""
+
+    boxes: list[MailboxFigures]
+    letters: int
+
+
+class VisitorFigures(msgspec.Struct, frozen=True, gc=False):
+    """A visitor of the help desk. `position`: from 1, 0 while served by `operator`."""
+
+    visit: int
+    position: int
+    name: str
+    issue: str
+    since: int
+    is_here: bool
+    operator: str
+
+
+class QueueFigures(msgspec.Struct, frozen=True):
+    """A queue of the help desk: operators on duty, figures of today, and who is served or waits."""
+
+    queue: str
+    operators: int
+    served_today: int
+    median_wait: int
+    ninetieth_wait: int
+    visitors: list[VisitorFigures]
+
+
+class QueuesFound(msgspec.Struct, frozen=True, tag="queue"):
+    """The queues of the help desk."""
+
+    queues: list[QueueFigures]
+
+
+class StatsShown(msgspec.Struct, frozen=True, tag="stats"):
+    """The registry's figures by name; `dropped` counts by reason what was not served."""
+
+    figures: dict[str, float]
+    dropped: dict[str, int]
+    queues: list[QueueFigures]
+
+
+class ListsReloaded(msgspec.Struct, frozen=True, kw_only=True, tag="reloaded"):
+    """The access lists in force now. `later`: changed settings that only a restart applies."""
+
+    allowed: int
+    banned: int
+    evicted: int
+    later: list[str]
+
+
+AdminAnswer: TypeAlias = (
+    Done
+    | AdminRefused
+    | NamesListed
+    | BansListed
+    | PeopleListed
+    | RoomsFound
+    | MailFound
+    | QueuesFound
+    | StatsShown
+    | ListsReloaded
+)

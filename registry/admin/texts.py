@@ -1,0 +1,145 @@
+"""The lines that an administrator reads: answers to requests, and why one was not done."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final, assert_never
+
+from chatapp.registry.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    BansListed,
+    Done,
+    ListsReloaded,
+    MailFound,
+    NamesListed,
+    PeopleListed,
+    PersonShown,
+    QueueFigures,
+    QueuesFound,
+    RoomsFound,
+    StatsShown,
+)
+from chatapp.wire.errors import quoted
+from chatapp.wire.limits import BANS_MAX, INVITES_MAX
+from chatapp.wire.text import sanitize
+
+_TEXT_MAX = 1_000
+
+
+def lines_of(answer: AdminAnswer) -> list[str]:
+    """Return the lines of an answer; none for one that only says that the request was done."""
+    match answer:
+        case Done():
+            return []
+        case AdminRefused():
+            return [refusal_text(answer)]
+        case NamesListed(names=names):
+            return [f"{one.name:<32}  {one.key}  {one.state}{_since(one.since)}" for one in names]
+        case BansListed(bans=bans):
+            return [_shown(ban) for ban in bans] or ["no bans but those of the configuration"]
+        case PeopleListed(people=people):
+            return _people(people)
+        case RoomsFound(rooms=rooms):
+            return _table(
+                ("room", "here", "members", "lines", "topic"),
+                [(one.name, one.here, one.members, one.lines, _shown(one.topic)) for one in rooms],
+                "no rooms",
+            )
+        case MailFound(boxes=boxes, letters=letters):
+            rows = [(one.name or one.key, one.letters, one.size, _time(one.oldest)) for one in boxes]
+            return [*_table(("mailbox", "letters", "bytes", "oldest"), rows), f"{letters:,} letters wait"]
+        case QueuesFound(queues=queues):
+            return [line for queue in queues for line in _queue(queue)]
+        case StatsShown():
+            return _stats(answer)
+        case ListsReloaded():
+            return _reloaded(answer)
+    assert_never(answer)
+
+
+def _people(people: Sequence[PersonShown]) -> list[str]:
+    rows = [
+        (one.name, one.host, one.port, f"{one.state}{_since(one.since)}", one.room, one.key) for one in people
+    ]
+    return _table(("name", "address", "port", "presence", "room", "key"), rows, "nobody")
+
+
+def _queue(queue: QueueFigures) -> list[str]:
+    waits = f"waits: median {queue.median_wait} s, 90 % within {queue.ninetieth_wait} s"
+    lines = [f"{queue.queue}: {queue.operators} on duty, {queue.served_today} served today, {waits}"]
+    for one in queue.visitors:
+        place = f"with {one.operator}" if not one.position else f"{one.position}."
+        reach = "" if one.is_here else ", out of reach"
+        lines.append(f"  {place} {_shown(one.name)}: {_shown(one.issue)}, since {_time(one.since)}{reach}")
+    return lines
+
+
+def _stats(stats: StatsShown) -> list[str]:
+    lines = [f"{name.replace('_', ' '):<32}  {value:,.10g}" for name, value in stats.figures.items()]
+    lines += [
+        f"{'dropped: ' + name.replace('_', ' '):<32}  {count:,}" for name, count in stats.dropped.items()
+    ]
+    for queue in stats.queues:
+        waiting = sum(one.position > 0 for one in queue.visitors)
+        lines.append(f"{_queue(queue)[0]}, {waiting} waiting")
+    return lines
+
+
+def _reloaded(answer: ListsReloaded) -> list[str]:
+    gone = f"; {answer.evicted:,} disconnected" if answer.evicted else ""
+    lines = [f"lists reloaded: {answer.allowed:,} allowed, {answer.banned:,} banned{gone}"]
+    if answer.later:
+        lines.append(f"changed, but applied at the next start only: {quoted(', '.join(answer.later))}")
+    return lines
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "") -> list[str]:
+    """Return rows in columns under their heads; `empty` if there are none."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
+        return [empty] if empty else []
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *cells)
+    ]
+
+
+def _shown(text: str) -> str:
+    return sanitize(text, _TEXT_MAX)
+
+
+def _since(seconds: int) -> str:
+    return f" since {_time(seconds)}" if seconds else ""
+
+
+def _time(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+_REFUSALS: Final = {
+    AdminRefusal.TOO_MANY_CODES: f"at most {INVITES_MAX:,} join codes may be unused; there is room for {{room:,}} more",
+    AdminRefusal.BAD_NAME: "{detail}",
+    AdminRefusal.NAME_UNKNOWN: 'nobody has the name "{subject}"',
+    AdminRefusal.OPERATOR_NAME: '"{subject}" is a help-desk operator: take the name off that list first',
+    AdminRefusal.NAME_PENDING: '"{subject}" is just being taken; try again',
+    AdminRefusal.NAME_ONLINE: '"{subject}" is online: a name can be released only while its owner is away',
+    AdminRefusal.NAME_AWAY: '"{subject}" is not online; to keep somebody out, ban the name or the key',
+    AdminRefusal.BAD_BAN: '"{subject}" is not a key, a name, an address or a network: {detail}',
+    AdminRefusal.BANNED_ALREADY: '"{subject}" is banned already',
+    AdminRefusal.NOT_BANNED: '"{subject}" is not among the bans made by ChatApp admin ban',
+    AdminRefusal.TOO_MANY_BANS: f"there are {BANS_MAX:,} bans already; put more into a file (--ban)",
+    AdminRefusal.NOT_STORED: "the registry's disk is full or read-only",
+    AdminRefusal.NO_LISTS: "the registry was started without a configuration file or lists: there is nothing to reload",
+    AdminRefusal.LISTS_WRONG: "{detail}; the lists stay as they were",
+    AdminRefusal.NO_STOP_PLANNED: "no stop is planned",
+    AdminRefusal.NOT_A_REQUEST: "the registry does not know this request: {detail}",
+    AdminRefusal.TOO_MANY_CLIENTS: "too many programs ask the registry at once; try again",
+}
+
+
+def refusal_text(answer: AdminRefused) -> str:
+    """Return why a request was not done."""
+    shown = _REFUSALS[answer.refusal]
+    return shown.format(subject=quoted(answer.subject), room=answer.room, detail=sanitize(answer.detail))

@@ -1,0 +1,140 @@
+"""The administrator of a running registry, with real programs."""
+
+import json
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from chatapp.registry.admin.listener import SOCKET, at_folder
+from tests.endtoend.lines import WELCOME
+from tests.support.program import Program
+from tests.support.stage import CHATAPP, Stage, knows
+
+KICKED = "[Not registered: its administrator has disconnected you; try again later.]"
+BANNED = "[Not registered: you are banned from this server.]"
+
+
+async def admin(stage: Stage, *words: str, status: int = 0) -> list[str]:
+    """Return what `ChatApp admin` prints, or the complaint of one that fails."""
+    program = await stage.run("administrator", [*CHATAPP, "admin", *words], home="registry")
+    assert await program.ends() == status, str(program)
+    said = program.complaints.copy() if status else program.shown()
+    program.complaints.clear()
+    return said
+
+
+async def hall(stage: Stage) -> tuple[Program, Program, Program]:
+    """Start a registry, and two people one of whom is in a room."""
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("join lab")
+    await bob.sees("[You are in lab, alone so far.]")
+    return registry, alice, bob
+
+
+async def test_the_administrator_sees_who_is_here_and_what_waits(stage: Stage) -> None:
+    _, alice, bob = await hall(stage)
+    people = json.loads("".join(await admin(stage, "who", "--json")))["people"]
+    assert [(one["name"], one["room"], one["host"]) for one in people] == [
+        ("alice", "", "127.0.0.1"),
+        ("bob", "lab", "127.0.0.1"),
+    ]
+    assert (await admin(stage, "rooms"))[1].split() == ["lab", "1", "1", "0"]
+    await bob.type("/quit")
+    assert await bob.ends() == 0
+    await knows(alice, away=["bob"])
+    await alice.type("send bob the key is under the stone")
+    await alice.sees("[Messages received by the server and saved]")
+    assert re.match(r"bob +1 +\d+ ", (await admin(stage, "mail"))[1])
+    table = await admin(stage, "table")
+    assert [line.split()[0] for line in table] == ["name", "alice", "bob"]
+    assert "stone" not in "".join(await admin(stage, "stats") + await admin(stage, "queue"))
+
+
+async def test_somebody_is_kicked_and_banned_and_let_in_again(stage: Stage) -> None:
+    _, alice, bob = await hall(stage)
+    assert await admin(stage, "kick", "bob", "--for", "1h") == [
+        "bob is disconnected, and may come back in 1h"
+    ]
+    await bob.sees(KICKED)
+    await knows(alice, away=["bob"])
+    await bob.type("reg bob")
+    await bob.sees(KICKED)
+    assert await admin(stage, "kick", "bob", status=1) == [
+        'ChatApp: "bob" is not online; to keep somebody out, ban the name or the key'
+    ]
+    assert await admin(stage, "ban", "alice") == ["alice is banned"]
+    await alice.sees(BANNED)
+    assert await admin(stage, "unban", "ALICE") == ["ALICE is not banned any more"]
+    await alice.type("reg alice")
+    await alice.sees(WELCOME)
+
+
+async def test_everybody_is_told_of_a_planned_stop_and_goes_on_directly(stage: Stage) -> None:
+    registry, alice, bob = await hall(stage)
+    visitor = await stage.visitor("vera")
+    await visitor.sees("[Your full name:]")
+    await admin(stage, "announce", "tea", "at", "five")
+    for program in (alice, bob, visitor):
+        await program.sees("[The server says: tea at five]")
+    await admin(stage, "stop", "--in", "2h", "moving the rack")
+    await alice.sees("[The server stops in 2 hours: moving the rack.]")
+    await visitor.sees("[The help desk closes in 2 hours: moving the rack. Places are kept.]")
+    carol = await stage.peer("carol")
+    await carol.sees("[The server stops in 2 hours: moving the rack.]")
+    await admin(stage, "stop", "--cancel")
+    await bob.sees("[The server does not stop: the plan is cancelled.]")
+    assert await admin(stage, "stop", "--cancel", status=1) == ["ChatApp: no stop is planned"]
+    await admin(stage, "stop", "--in", "1s")
+    await alice.sees("[The server stops in 1 second.]")
+    assert await registry.ends() == 0
+    await alice.sees("[Server not responding] Direct chat goes on.")
+    await alice.type("send bob still here")
+    await bob.sees("alice: still here")
+
+
+async def test_bans_are_made_without_a_registry_and_outlast_its_end(stage: Stage) -> None:
+    registry = await stage.registry()
+    registry.signal(signal.SIGKILL)
+    await registry.ends()
+    assert await admin(stage, "ban", "127.0.0.0/8") == ["127.0.0.0/8 is banned"]
+    await stage.registry()
+    await (await stage.peer("alice")).sees(BANNED)
+    assert await admin(stage, "bans") == ["127.0.0.0/8"]
+    assert await admin(stage, "stop") == ["the registry stops"]
+
+
+async def test_a_socket_on_which_another_program_listens_stops_the_start(
+    stage: Stage, tmp_path: Path
+) -> None:
+    folder = stage.folder / "registry" / "registry" / str(stage.port)
+    folder.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as other:
+        with at_folder(folder):
+            other.bind(SOCKET)
+        other.listen()
+        registry = await stage.begin_registry()
+        assert await registry.ends() == 1
+    assert registry.shown() == [f"[{folder / SOCKET}: another program listens on it]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "culprit"),
+    [
+        (["frob"], "frob"),
+        (["kick"], "NAME"),
+        (["kick", "bob", "--for", "0s"], '--for: "0s"'),
+        (["stop", "--in", "soon"], '--in: "soon"'),
+        (["stop", "because"], "--in"),
+        (["stop", "--cancel", "--in", "1m"], "--cancel"),
+        (["announce", "x" * 1_001], "1,001"),
+        (["who"], "no registry has its files"),
+        (["who", "--port", "80"], "--port"),
+    ],
+)
+async def test_a_mistake_is_one_line(stage: Stage, words: list[str], culprit: str) -> None:
+    (line,) = await admin(stage, *words, status=2)
+    assert culprit in line
