@@ -98,13 +98,20 @@ class OperatorDesk:
         node.driver.schedule()
 
     def ask(
-        self, request: OperatorRequest, *, visit: int | None = None, entered_at: float | None = None
+        self,
+        request: OperatorRequest,
+        *,
+        visit: int | None = None,
+        entered_at: float | None = None,
+        asks_first: bool = False,
     ) -> None:
         """Ask for something, such as `TakeDuty(0, "")`; events tell what comes of it. The reference and the visit of the
         request are filled in here. A number of the waiting room means the visitor who had it when the room was
-        last shown."""
+        last shown. `asks_first`: a CallNext that would end a session in which the visitor has said nothing is answered by
+        NothingSaid, once."""
         node = self._open_node()
-        node.core.operator.ask(request, self._target(node, visit, entered_at))
+        target = self._target(node, visit, entered_at)._replace(asks_first=asks_first)
+        node.core.operator.ask(request, target)
         node.driver.schedule()
 
     async def answered(self) -> None:

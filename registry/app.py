@@ -175,10 +175,10 @@ class Registry:
         """Put new access lists in force. Return how many of the people online they exclude."""
         return 0 if self._driver is None else self._driver.change_lists(lists)
 
-    def open_console(self, show: Callable[[list[str]], None]) -> None:
-        """Open the console. `show` prints its lines."""
+    def open_console(self, show: Callable[[list[str]], None], *, is_terminal: bool) -> None:
+        """Open the console. `show` prints its lines; `is_terminal`: whether a person types, and not a script."""
         if self._driver is not None:
-            self._driver.open_console(show)
+            self._driver.open_console(show, is_terminal=is_terminal)
 
     def console_typed(self, line: str) -> None:
         """Handle a line typed at the console."""

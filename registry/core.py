@@ -272,9 +272,9 @@ class RegistryCore:
 
     # --- the registry's console and its administrator
 
-    def console_opened(self, *, now: float) -> None:
-        """Open the registry's console for typed lines."""
-        self._carry_out(self._service.desk.console.opened(now=now), now)
+    def console_opened(self, *, is_terminal: bool, now: float) -> None:
+        """Open the registry's console for typed lines. `is_terminal`: whether a person types, and not a script."""
+        self._carry_out(self._service.desk.console.opened(is_terminal=is_terminal, now=now), now)
         self._settle(now)
 
     def console_typed(self, line: str, *, now: float) -> None:

@@ -245,10 +245,10 @@ class RegistryDriver:
 
     # --- the registry's own terminal
 
-    def open_console(self, show: Callable[[list[str]], None]) -> None:
-        """Open the console. `show` prints its lines."""
+    def open_console(self, show: Callable[[list[str]], None], *, is_terminal: bool) -> None:
+        """Open the console. `show` prints its lines; `is_terminal`: whether a person types, and not a script."""
         self._show = show
-        self._call_guarded(self._core.console_opened)
+        self._call_guarded(partial(self._core.console_opened, is_terminal=is_terminal))
 
     def console_typed(self, line: str) -> None:
         """Pass on a line that was typed at the console."""

@@ -148,6 +148,11 @@ class Console:
         self._is_writing = False
         self._written = asyncio.Event()
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person types, and not a script."""
+        return os.isatty(sys.stdin.fileno())
+
     def open(self) -> bool:
         """Begin to read. Return whether there is an input at all."""
         try:
@@ -330,7 +335,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
     gc.freeze()  # what was loaded stays, so the collector need not walk it again
     try:
         if console.open():
-            registry.open_console(console.show)
+            registry.open_console(console.show, is_terminal=console.is_terminal)
         return await stopped
     finally:
         control.close()

@@ -85,6 +85,8 @@ Ban = Annotated[
 KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
 OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="seconds from 0 to 3600")]
 
+NoShowAfter = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
+
 
 class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[registry]`."""
@@ -117,6 +119,7 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     keep_place: KeepPlace = DeskSettings().keep_place
     operators: Operators = DeskSettings().operators
     operator_grace: OperatorGrace = DeskSettings().operator_grace
+    no_show_after: NoShowAfter = DeskSettings().no_show_after
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -90,9 +90,11 @@ def _example(region: str) -> str:
 HOLD_BACK_FOR: Final = 2.0
 """Seconds that a person needs to notice a new visitor and to stop typing for the previous one."""
 
-STILL_SERVED: Final = frozenset({ClientChange.AWAY, ClientChange.BACK})
+STILL_SERVED: Final = frozenset({ClientChange.AWAY, ClientChange.BACK, ClientChange.SILENT})
 """Changes after which the operator still serves the visitor."""
-_ASKED: Final = frozenset({ClientChange.ENDED, ClientChange.GIVEN})
+_ASKED: Final = frozenset(
+    {ClientChange.ENDED, ClientChange.GIVEN, ClientChange.HELD, ClientChange.TRANSFERRED}
+)
 """Ends of a session that the operator asked for."""
 _NEVER: Final = float("-inf")
 
@@ -137,6 +139,8 @@ class Focus:
         """The visitor served last, and how that session ended."""
         self._gone_until = _NEVER
         """Lines entered before this time may be meant for that visitor."""
+        self._is_end_clear = False
+        """Whether the session may be ended without a question: the visitor has spoken, or the operator was asked once."""
 
     # --- what the operator is shown
 
@@ -145,7 +149,7 @@ class Focus:
         if self.client is not None and self.client.visit == told.visit:
             return
         self.lost(ClientChange.TAKEN_BACK, now=now)
-        self.client = Client(told.visit, told.name)
+        self.client, self._is_end_clear = Client(told.visit, told.name), False
         if told.is_asked:
             self._settle()
             return
@@ -158,6 +162,11 @@ class Focus:
         is_served = self.client is not None and self.client.visit == changed.visit
         if is_served and changed.change not in STILL_SERVED:
             self.lost(changed.change, now=now)
+
+    def heard(self, visit: int) -> None:
+        """Note that the operator is shown a line of this visit's visitor."""
+        if self.client is not None and self.client.visit == visit:
+            self._is_end_clear = True
 
     def lost(self, change: ClientChange | None, *, now: float) -> None:
         """Note that the operator is shown that they no longer serve the visitor; `change` says why, if known."""
@@ -191,6 +200,13 @@ class Focus:
         if entered_at < noticed_at:
             return Held(None, None, self.client)
         self._settle()  # the operator addresses this visitor, so has noticed who it is
+        return self.client
+
+    def doubts_end(self) -> Client | None:
+        """Return the visitor who is served and has said nothing, once: the operator is asked before the session ends."""
+        if self._is_end_clear:
+            return None
+        self._is_end_clear = True
         return self.client
 
     def missed(self, visit: int) -> Held:

@@ -320,6 +320,9 @@ DESK_LINES_BURST: Final = 200.0
 DESK_NOTE_MAX: Final = 4_096
 """Bytes of an operator's note about a visitor."""
 
+DESK_DESCRIPTION_MAX: Final = 4_096
+"""Bytes of what a visitor who waits writes about the issue: kept with the form, in memory and on disk."""
+
 DESK_SHOWN_MAX: Final = 40
 """Visitors served, and waiting, in one answer to `.room`: with the longest names still below the size of a frame."""
 

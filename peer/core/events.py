@@ -36,6 +36,8 @@ class ClientCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The operator's name; empty if nobody handed the visitor over."""
     is_back: bool
     """Whether we ourselves are back, and served this visitor before."""
+    description: str = ""
+    """What they wrote while waiting."""
 
 
 class ClientMove(enum.Enum):
@@ -49,6 +51,9 @@ class ClientMove(enum.Enum):
     GIVEN = "we handed them over"
     TAKEN_BACK = "we were away for too long"
     UNANSWERED = "they were away when they were called"
+    SILENT = "they are here, and have said nothing for a while"
+    HELD = "we put them on hold, at the head of the line"
+    TRANSFERRED = "we sent them to another queue"
 
 
 class ClientMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -100,6 +105,8 @@ class CommandFailure(enum.Enum):
     TOO_LONG = "the note is too long"
     NOBODY_IN_REACH = "everybody who waits is away"
     NOT_IN_LINE = "the visitor has left the waiting room"
+    SAME_QUEUE = "the visitor is in that queue already"
+    QUEUE_FULL = "too many wait in that queue"
     LINE_FULL = "the line was not sent: the visitor is away, and too many lines wait already"
     LINE_TOO_FAST = "the line was not sent: too many at once"
     LINE_NOT_SERVING = "the line was not sent: the registry cannot write to its disk"
@@ -111,7 +118,7 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     reason: CommandFailure
     name: str = ""
-    """The visitor, for NOT_IN_LINE."""
+    """The visitor, for NOT_IN_LINE and SAME_QUEUE."""
 
 
 class HeldInput(enum.Enum):
@@ -135,6 +142,12 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor whom we serve now; empty for nobody."""
 
 
+class NothingSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The session was not ended: our visitor has said nothing in it. The same request once more ends it."""
+
+    name: str
+
+
 class NumberMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A number of the waiting room was ambiguous: our own commands gave it to another visitor than the list shows."""
 
@@ -152,6 +165,10 @@ class ListedVisitor(msgspec.Struct, frozen=True, kw_only=True):
     is_here: bool
     operator: str
     """The operator who serves them, or for whom they wait; empty for none."""
+    is_paused: bool = False
+    """Whether others are called first."""
+    is_silent: bool = False
+    """Whether they are served, and have said nothing for a while."""
 
 
 class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -184,6 +201,7 @@ DutyEvent = (
     | CommandSucceeded
     | CommandFailed
     | HeldBack
+    | NothingSaid
     | NumberMoved
     | WaitingRoom
     | Figures

@@ -30,6 +30,7 @@ from chatapp.wire.messages.desk import (
     FetchDeskLines,
     FiguresShown,
     HandOver,
+    HoldVisitor,
     LineRefusal,
     LineRefused,
     LinesSaved,
@@ -43,6 +44,7 @@ from chatapp.wire.messages.desk import (
     ShowFigures,
     ShowRoom,
     TakeDuty,
+    TransferVisitor,
 )
 
 
@@ -170,7 +172,7 @@ class OperatorCommands:
 
 def _held_what(request: OperatorRequest) -> happened.HeldInput:
     match request:
-        case HandOver():
+        case HandOver() | TransferVisitor():
             return happened.HeldInput.HAND_OVER
         case NoteVisitor():
             return happened.HeldInput.NOTE
@@ -206,6 +208,8 @@ def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
         issue=shown.issue,
         since=float(shown.since),
         is_here=shown.is_here,
+        is_paused=shown.is_paused,
+        is_silent=shown.is_silent,
         operator=shown.operator,
     )
 
@@ -280,6 +284,8 @@ class VisitTarget(NamedTuple):
     entered_at: float
     is_maybe: bool = False
     """Whether the typed line would mean something else if we served nobody."""
+    asks_first: bool = False
+    """Whether `NothingSaid` may answer once, instead of ending a session in which the visitor has said nothing."""
 
 
 class Operator:
@@ -323,9 +329,11 @@ class Operator:
         match request:
             case DropVisitor() | MoveVisitor():
                 self.commands.ask_in_line(request)
-            case CallNext() | EndSession() | HandOver() | NoteVisitor():
+            case CallNext() | EndSession() | HandOver() | NoteVisitor() | HoldVisitor() | TransferVisitor():
                 visit = self._meant(_held_what(request), target)
-                if visit is not None:
+                if visit and self._is_asked_first(request, target):
+                    self._out.events.append(happened.NothingSaid(name=self.client or ""))
+                elif visit is not None:
                     self.commands.ask(msgspec.structs.replace(request, visit=visit))
             case EndDuty():
                 self._wants_duty = False  # not on the next link either
@@ -344,6 +352,9 @@ class Operator:
             self._out.requests.append(self._conversation.say(text, wall=wall))
         else:
             self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(visit))
+
+    def _is_asked_first(self, request: OperatorRequest, target: VisitTarget) -> bool:
+        return isinstance(request, CallNext) and target.asks_first and self._focus.doubts_end() is not None
 
     def _meant(self, what: happened.HeldInput, target: VisitTarget) -> int | None:
         """Return the visit that is meant, 0 for none. Return None, and report it, when that is not clear."""
@@ -463,6 +474,7 @@ class Operator:
                 waited=notice.waited,
                 is_here=notice.is_here,
                 note=notice.note,
+                description=notice.description,
                 handed_over_by=notice.operator,
                 is_back=notice.cause is ClientCause.RETURNED,
             )
@@ -519,6 +531,8 @@ class Operator:
     def _line_came(self, line: DeskLine) -> None:
         if self._conversation is None or self._conversation.visit != line.visit:
             return
+        if not line.operator:
+            self._focus.heard(line.visit)
         if self._conversation.take(line):
             self._out.events.append(
                 happened.ClientSaid(

@@ -71,7 +71,11 @@ class Actions:
         peer: Peer,
         show: Callable[[Iterable[str]], None],
         tell: Callable[[happened.Event], None],
+        *,
+        is_screen: bool,
     ) -> None:
+        """`is_screen`: whether a person looks, who can be asked before something cannot be taken back."""
+        self._is_screen = is_screen
         self._peer = peer
         self._show = show
         self._tell = tell
@@ -110,7 +114,7 @@ class Actions:
     async def _ask_desk(self, request: OperatorRequest, entered_at: float) -> None:
         desk = self._peer.desk
         await desk.said()  # an end of the session must not overtake a line for the visitor
-        desk.ask(request, entered_at=entered_at)
+        desk.ask(request, entered_at=entered_at, asks_first=self._is_screen)
         await desk.answered()  # the next line may depend on the answer
 
     async def drain(self) -> None:

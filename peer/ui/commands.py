@@ -21,6 +21,7 @@ from chatapp.peer.ui.arguments import (
     OPERATOR,
     POSITION,
     POSITIONS,
+    QUEUE,
     ROOM,
     TEXT,
     WORDS,
@@ -78,12 +79,14 @@ from chatapp.wire.messages.desk import (
     EndDuty,
     EndSession,
     HandOver,
+    HoldVisitor,
     MoveVisitor,
     NoteVisitor,
     OperatorRequest,
     ShowFigures,
     ShowRoom,
     TakeDuty,
+    TransferVisitor,
 )
 from chatapp.wire.names import peer_name
 
@@ -179,6 +182,20 @@ DESK_COMMANDS: Final = (
         summary="help desk: hand your visitor over to another operator",
         example=HandOver(0, 0, peer_name("bob")),
         to_intent=named(lambda operator: HandOver(0, 0, operator)),
+    ),
+    Command(
+        spellings=(".hold",),
+        shape=NOTHING,
+        summary="help desk: put a visitor who does not answer back at the head of the line",
+        example=HoldVisitor(0, 0),
+        to_intent=lambda context: HoldVisitor(0, 0),
+    ),
+    Command(
+        spellings=(".transfer",),
+        shape=QUEUE,
+        summary="help desk: send your visitor to another queue, with their time of waiting",
+        example=TransferVisitor(0, 0, "exams"),
+        to_intent=named(lambda queue: TransferVisitor(0, 0, queue)),
     ),
     Command(
         spellings=(".note",),

@@ -235,7 +235,7 @@ class LineFace:
         self._stay = stay
         self._is_screen = is_screen
         self._state = SessionState(peer, completions, Folding() if is_screen else None)
-        self._actions = Actions(peer, terminal.show, self._tell)
+        self._actions = Actions(peer, terminal.show, self._tell, is_screen=is_screen)
         self._dialogue: Dialogue | Confirmation | None = None
         self._showing = asyncio.Lock()
         self._unshown: list[happened.Event] = []

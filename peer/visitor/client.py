@@ -214,10 +214,22 @@ class Visitor:
         node.core.say(text, now=node.driver.now())
         node.driver.schedule()
 
+    def describe(self, text: str) -> None:
+        """Replace the description of our issue, while we wait; `Described` or `DescriptionRefused` follows."""
+        node = self._open_node()
+        node.core.describe(text, now=node.driver.now())
+        node.driver.schedule()
+
     def ask_position(self) -> None:
         """Ask where we are; `PositionAnswered` or `ServedAnswered` follows."""
         node = self._open_node()
         node.core.ask_position()
+        node.driver.schedule()
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Let others go first, or be called in turn again; `PauseChanged` follows, or what follows `ask_position`."""
+        node = self._open_node()
+        node.core.pause(is_paused=is_paused)
         node.driver.schedule()
 
     def begin_anew(self) -> None:
@@ -232,6 +244,16 @@ class Visitor:
     def is_lost(self) -> bool:
         """Whether the registry does not answer. What is typed then waits for it."""
         return self._open_node().core.is_lost
+
+    @property
+    def description(self) -> str:
+        """What we wrote about our issue while waiting; empty for nothing."""
+        return self._open_node().core.description
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether we are in the line."""
+        return self._open_node().core.stage is Stage.WAITING
 
     @property
     def wants_form(self) -> bool:

@@ -116,6 +116,11 @@ class VisitorConversation:
         return self._conversation is not None
 
     @property
+    def visit(self) -> int:
+        """The number of the visit; 0 before the conversation has begun."""
+        return 0 if self._conversation is None else self._conversation.visit
+
+    @property
     def is_settled(self) -> bool:
         """Whether every line of ours was answered."""
         return self._conversation is None or self._conversation.is_settled

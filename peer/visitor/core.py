@@ -167,9 +167,27 @@ class VisitorCore:
         else:
             self._events.append(happened.QuestionUnanswered())
 
+    def pause(self, *, is_paused: bool) -> None:
+        """Let others go first, or be called in turn again; `PauseChanged`, `PositionAnswered`, `ServedAnswered` or
+        `QuestionUnanswered` follows."""
+        if self._link.is_up and self._visit.stage in ADMITTED:
+            self._visit.pause(is_paused=is_paused)
+        else:
+            self._events.append(happened.QuestionUnanswered())
+
     def say(self, text: str, *, now: float) -> None:
-        """Say a line to the operator; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
+        """Say a line to the operator, or add it to the description while we wait. It waits here while the registry is away.
+        The caller keeps to TEXT_MAX."""
         self._visit.say(text, wall=now + self.clock.offset)
+
+    def describe(self, text: str, *, now: float) -> None:
+        """Replace the description of our issue, while we wait. It waits here while the registry is away."""
+        self._visit.describe(text, wall=now + self.clock.offset)
+
+    @property
+    def description(self) -> str:
+        """The description of our issue; empty for none."""
+        return self._visit.description
 
     def begin_anew(self) -> None:
         """Give the position up, if there is one, and fill in another form; `FormWanted` follows."""

@@ -75,12 +75,36 @@ class SentBackReason(enum.Enum):
     """Our operator lost the connection."""
     CALL_MISSED = enum.auto()
     """We were away when we were called."""
+    ON_HOLD = enum.auto()
+    """We were called and said nothing: others are called first."""
+    TRANSFERRED = enum.auto()
+    """For an operator of another queue."""
 
 
 class SentBack(msgspec.Struct, frozen=True, kw_only=True):
     """We were being served, or were called, and wait again."""
 
     why: SentBackReason
+    queue: str
+
+
+class PauseChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Others are called before us from now on, and our position is kept (`is_paused`), or we are called in turn again."""
+
+    is_paused: bool
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What we wrote is kept as the description of our issue: the operator reads it with our form."""
+
+
+class DescriptionRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """What we wrote is not kept: the description would have `size` bytes. `is_line`: the text was a line that would have
+    been added."""
+
+    size: int
+    limit: int
+    is_line: bool
 
 
 class Turn(enum.Enum):
@@ -198,6 +222,9 @@ VisitEvent = (
     | PositionAnswered
     | ServedAnswered
     | SentBack
+    | PauseChanged
+    | Described
+    | DescriptionRefused
     | Served
     | LineReceived
     | NotYourTurn

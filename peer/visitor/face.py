@@ -20,9 +20,11 @@ from chatapp.peer.visitor.texts import (
     FORM_FIRST,
     HELP,
     LINE_TOO_LONG,
+    TOO_LATE,
     VOID,
     VisitorCompletions,
     answer_refused,
+    description_lines,
     lines_of,
     message_too_long,
     question_lines,
@@ -38,6 +40,10 @@ _QUIT: Final = frozenset({"/quit", ".quit", "/exit", "server:exit"})
 _HELP: Final = frozenset({"/help", ".help"})
 _NEW: Final = frozenset({"/new", ".new"})
 _QUEUE: Final = frozenset({".queue", "/queue"})
+_PAUSE: Final = frozenset({".pause", "/pause"})
+_RESUME: Final = frozenset({".resume", "/resume"})
+_ABOUT: Final = frozenset({".about", "/about"})
+_IN_LINE: Final = _QUEUE | _PAUSE | _RESUME | _ABOUT
 _SIGNS: Final = ("/", ".")
 
 
@@ -193,7 +199,7 @@ class VisitorFace:
         word = line.strip().lower()
         if word in _HELP:
             self._terminal.show(map(AnswerLine, HELP))
-        elif word in _QUEUE:
+        elif word.partition(" ")[0] in _IN_LINE:
             self._terminal.show([AnswerLine(FORM_FIRST)])
         elif word in _NEW:
             interview.begin_anew()
@@ -214,6 +220,10 @@ class VisitorFace:
             return
         if word in _QUEUE:
             self._visitor.ask_position()
+        elif word in _PAUSE or word in _RESUME:
+            self._visitor.pause(is_paused=word in _PAUSE)
+        elif word.partition(" ")[0] in _ABOUT:
+            self._describe(line.strip().partition(" ")[2].strip())
         elif word in _HELP:
             self._terminal.show(map(AnswerLine, HELP))
         elif word in _NEW:
@@ -225,6 +235,15 @@ class VisitorFace:
             self._terminal.show([unknown_command(word.partition(" ")[0])])
         else:
             self._say(line)
+
+    def _describe(self, text: str) -> None:
+        """Show the description, replace it, or (`-`) clear it."""
+        if not text:
+            self._terminal.show(map(AnswerLine, description_lines(self._visitor.description)))
+        elif self._visitor.is_waiting:
+            self._visitor.describe("" if text == "-" else text.encode("utf-8", "replace").decode())
+        else:
+            self._terminal.show([AnswerLine(TOO_LATE)])
 
     def _say(self, text: str) -> None:
         try:

@@ -30,8 +30,19 @@ FORM_FIRST: Final = "[You are not in the waiting room yet: fill in the form firs
 LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
 VOID: Final = "[Three wrong answers: the request is void. Bye.]"
 
+DESCRIBED: Final = (
+    "[Kept as your description: the operator reads it when it is your turn. .about <text> replaces it.]"
+)
+NO_DESCRIPTION: Final = (
+    "[No description yet: type what it is about, and the operator reads it when it is your turn.]"
+)
+TOO_LATE: Final = "[It is your turn: what you type reaches the operator at once.]"
+
 COMMANDS: Final = {
     ".queue": "where you are in the waiting room, and how long it may take",
+    ".about": "with a text: what it is about, in your words; alone: show it",
+    ".pause": "let others go first; your place is kept",
+    ".resume": "end the pause",
     "/new": "give your place up and begin a new request",
     "/help": "these lines",
     "/quit": "leave the help desk",
@@ -39,8 +50,8 @@ COMMANDS: Final = {
 """What a visitor may type besides text, and what it does."""
 
 HELP: Final = (
-    *(f"{spelling:<6}  {about}" for spelling, about in COMMANDS.items()),
-    "Anything else is said to the operator when it is your turn; //text says /text.",
+    *(f"{spelling:<7}  {about}" for spelling, about in COMMANDS.items()),
+    "Anything else is said to the operator when it is your turn, and kept as your description before; //text says /text.",
 )
 
 _TURNS: Final = {
@@ -52,6 +63,9 @@ _BACK: Final = {
     happened.SentBackReason.HANDED_OVER: "[You are being handed over: you are next in line.]",
     happened.SentBackReason.OPERATOR_LOST: "[The operator has lost the connection: you are next in line.]",
     happened.SentBackReason.CALL_MISSED: "[You were called while you were away: your place was kept.]",
+    happened.SentBackReason.ON_HOLD: "[You did not answer, so others are called first; your place at the head of the line "
+    "is kept. Type .resume when you are here.]",
+    happened.SentBackReason.TRANSFERRED: "[You are in the queue {queue} now, by the time at which you came.]",
 }
 _MINUTE: Final = 60
 
@@ -111,6 +125,12 @@ def message_too_long(size: int, limit: int) -> str:
     return f"[Message not sent: {size:,} bytes, at most {limit:,}.]"
 
 
+def description_lines(text: str) -> list[str]:
+    """Show what the visitor wrote about the issue."""
+    lines = [f"About: {line}" for line in map(sanitize, text.split("\n")) if line]
+    return lines or [NO_DESCRIPTION]
+
+
 def question_lines(question: FormQuestion, menu: Sequence[str]) -> list[str]:
     """Return the lines that ask a question of the form. `menu`: the issues to choose from."""
     lines = [_QUESTIONS[question]]
@@ -165,6 +185,9 @@ def _position_lines(
     | happened.PositionAnswered
     | happened.ServedAnswered
     | happened.SentBack
+    | happened.PauseChanged
+    | happened.Described
+    | happened.DescriptionRefused
     | happened.Served
     | happened.VisitEnded,
 ) -> list[str]:
@@ -180,8 +203,17 @@ def _position_lines(
             return [ACTIVE]
         case happened.Served(turn=turn, operator=operator):
             return [_TURNS[turn].format(operator=name(operator))]
-        case happened.SentBack(why=why):
-            return [_BACK[why]]
+        case happened.SentBack(why=why, queue=queue):
+            return [_BACK[why].format(queue=name(queue))]
+        case happened.PauseChanged(is_paused=True):
+            return ["[Others are called first, and your place is kept; .resume ends the pause.]"]
+        case happened.PauseChanged():
+            return ["[You are called in your turn again.]"]
+        case happened.Described():
+            return [DESCRIBED]
+        case happened.DescriptionRefused(size=size, limit=limit, is_line=is_line):
+            cure = "; .about <text> replaces what is there" if is_line else ""
+            return [f"[Description not kept: {size:,} bytes, at most {limit:,}{cure}.]"]
         case happened.Resumed():
             return ["[Going on with your earlier request; /new gives it up and begins another.]"]
         case happened.PositionGone(is_joining=is_joining):

@@ -7,11 +7,13 @@ from typing import Final, assert_never
 
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit, Ticket, VisitorConversation
+from chatapp.peer.visitor.description import Description
 from chatapp.peer.visitor.form import Form
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     AskPosition,
     ConversationRequest,
+    DescriptionAnswered,
     DeskLine,
     DeskRefusal,
     DeskRefused,
@@ -22,6 +24,7 @@ from chatapp.wire.messages.desk import (
     LinesSaved,
     OperatorAssigned,
     OperatorCause,
+    PauseVisit,
     PositionCause,
     PositionReported,
     ReturnToDesk,
@@ -59,6 +62,8 @@ _BACK: Final = {
     PositionCause.HANDED_OVER: happened.SentBackReason.HANDED_OVER,
     PositionCause.OPERATOR_LOST: happened.SentBackReason.OPERATOR_LOST,
     PositionCause.MISSED_CALL: happened.SentBackReason.CALL_MISSED,
+    PositionCause.HELD: happened.SentBackReason.ON_HOLD,
+    PositionCause.TRANSFERRED: happened.SentBackReason.TRANSFERRED,
 }
 
 NoticeToVisitor = (
@@ -67,6 +72,7 @@ NoticeToVisitor = (
     | OperatorAssigned
     | VisitOver
     | DeskRefused
+    | DescriptionAnswered
     | DeskLine
     | LinesSaved
     | LineRefused
@@ -91,6 +97,12 @@ class Visit:
         self._send = send
         self._ticket = Ticket(stored, rng=rng)
         self._conversation = VisitorConversation(self._ticket, send=send, tell=self._tell)
+        self._description = Description(
+            send=send,
+            tell=self._tell,
+            say=lambda text, wall: self.say(text, wall=wall),
+            next_reference=self._next_reference,
+        )
         self._form: Form | None = None
         self._shown_position = 0
         self._reference = 0
@@ -107,6 +119,7 @@ class Visit:
         self._form, self._shown_position = form, 0
         self.stage = Stage.JOINING
         self._conversation.forget()
+        self._description.forget()
         self._ticket.draw(self._ask_in)
 
     def ask_position(self) -> None:
@@ -117,11 +130,29 @@ class Visit:
         self._send(AskPosition(reference))
 
     def say(self, text: str, *, wall: float) -> None:
-        """Say a line to the operator; `NotYourTurn` follows while we wait."""
+        """Say a line to the operator; while we wait, it is added to the description instead."""
         if self.stage is Stage.ACTIVE and self._conversation.has_begun:
             self._conversation.say(text, wall=wall)
+        elif self.stage is Stage.WAITING:
+            self._description.add(text, wall=wall)
         else:
             self._tell(happened.NotYourTurn())
+
+    @property
+    def description(self) -> str:
+        """What we wrote about the issue while waiting."""
+        return self._description.text
+
+    def describe(self, text: str, *, wall: float) -> None:
+        """Replace the description. Only while we wait."""
+        if self.stage is Stage.WAITING:
+            self._description.replace(text, wall=wall)
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Let others go first, or be called in turn again. Only while we are in the line or are being served."""
+        reference = self._next_reference()
+        self._asked.add(reference)
+        self._send(PauseVisit(reference, self._conversation.visit, is_paused))
 
     def leave(self) -> None:
         """Give the position up for good; `VisitEnded` follows."""
@@ -132,6 +163,7 @@ class Visit:
         self.stage = Stage.OVER
         self._ticket.forget()
         self._conversation.forget()
+        self._description.forget()
         self._asked.clear()
 
     def begin_anew(self) -> None:
@@ -148,7 +180,8 @@ class Visit:
         """Whether our position is known, and every question and line of ours is answered."""
         if self.stage in (Stage.JOINING, Stage.RETURNING) or self._asked:
             return False
-        return self._conversation.is_settled or self.stage is Stage.OVER
+        is_said = self._conversation.is_settled and self._description.is_settled
+        return is_said or self.stage is Stage.OVER
 
     # --- what is to be stored
 
@@ -190,6 +223,8 @@ class Visit:
                 self._over(notice)
             case DeskRefused():
                 self._refused(notice)
+            case DescriptionAnswered():
+                self._description.answered(notice)
             case DeskLine():
                 self._conversation.came(notice)
             case LinesSaved():
@@ -204,6 +239,7 @@ class Visit:
         self._desk = desk
         self._asked.clear()  # Nothing asked on the earlier link will be answered.
         self._conversation.link_up()
+        self._description.link_up()
         if self._queue and not any(is_same_name(self._queue, queue) for queue in desk.queues):
             self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage is Stage.CLOSED:
@@ -236,11 +272,14 @@ class Visit:
         else:
             if before is Stage.ACTIVE or notice.cause in _BACK:
                 why = _BACK.get(notice.cause, happened.SentBackReason.OPERATOR_LOST)
-                self._tell(happened.SentBack(why=why))
+                self._tell(happened.SentBack(why=why, queue=notice.queue))
+            is_paused = notice.is_paused and notice.cause not in (PositionCause.HELD, PositionCause.CHANGED)
+            if is_paused or notice.cause is PositionCause.RESUMED:
+                self._tell(happened.PauseChanged(is_paused=notice.is_paused))
             if notice.position != self._shown_position or before is not Stage.WAITING:
                 self._tell(happened.PositionKnown(position=notice.position, operators=notice.operators))
         self._shown_position = notice.position
-        self._conversation.say_again()
+        self._catch_up()
 
     def _operator_assigned(self, notice: OperatorAssigned) -> None:
         if not self._enter(notice.visit):
@@ -256,7 +295,12 @@ class Visit:
         elif before is not Stage.ACTIVE:
             turn = happened.Turn.CALLED if before is Stage.WAITING else happened.Turn.AT_ONCE
             self._tell(happened.Served(turn=turn, operator=notice.operator))
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Repeat on a new link what was not answered on the last one, now that the registry has told us where we are."""
         self._conversation.say_again()
+        self._description.write_again()
 
     def _enter(self, visit: int) -> bool:
         """Begin or continue the visit of which the registry speaks. Return False if we have none, or none any more."""
@@ -265,6 +309,7 @@ class Visit:
         if self.stage is Stage.RETURNING:
             self._tell(happened.Resumed())
         self._conversation.begin(visit)
+        self._description.begin(visit)
         return True
 
     def _over(self, over: VisitOver) -> None:

@@ -24,6 +24,7 @@ from chatapp.registry.desk.texts import (
     done_lines,
     held_line,
     moved_line,
+    nothing_said_line,
     notice_lines,
     refused_line,
     too_long_line,
@@ -48,6 +49,7 @@ from chatapp.wire.messages.desk import (
     EndSession,
     FiguresShown,
     HandOver,
+    HoldVisitor,
     LineRefusal,
     LineRefused,
     MoveVisitor,
@@ -58,6 +60,7 @@ from chatapp.wire.messages.desk import (
     ShowFigures,
     ShowRoom,
     TakeDuty,
+    TransferVisitor,
 )
 
 _POSITION_DIGITS: Final = 9
@@ -118,6 +121,14 @@ _COMMANDS: Final = {
         ".handover <operator>",
         "give the client to another operator",
         lambda rest: HandOver(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+    ),
+    "hold": _Command(
+        ".hold", "put a client who does not answer at the head of the line", _alone(HoldVisitor(0, 0))
+    ),
+    "transfer": _Command(
+        ".transfer <queue>",
+        "send the client to another queue, with their time of waiting",
+        lambda rest: TransferVisitor(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
     ),
     "note": _Command(
         ".note <text>",
@@ -199,13 +210,16 @@ class DeskConsole:
         self._asked: dict[int, _Asked] = {}
         """Commands that are not answered yet, by reference."""
         self._asked_at = float("-inf")
+        self._is_terminal = False
+        """Whether a person types, who can be asked."""
         self._is_closed = False
         """Whether the input has ended while lines or answers are still pending."""
         self._reference = 0
 
-    def opened(self, *, now: float) -> list[Effect]:
-        """Open the console. Its operator is on duty at once, unless peers are listed as operators."""
-        queue = self._queue
+    def opened(self, *, is_terminal: bool, now: float) -> list[Effect]:
+        """Open the console. Its operator is on duty at once, unless peers are listed as operators. `is_terminal`: whether a
+        person types, who can be asked; a script is not."""
+        queue, self._is_terminal = self._queue, is_terminal
         operator = queue.operators.get(CONSOLE)
         effects: list[Effect] = []
         if operator is not None and operator.visit is not None:  # served since before a restart
@@ -262,10 +276,18 @@ class DeskConsole:
                 return self._say(text, entered.at, now)
             case DropVisitor() | MoveVisitor() as request:
                 return self._ask_in_line(request, now)
-            case CallNext() | EndSession() | HandOver() | NoteVisitor() as request:
+            case (
+                CallNext() | EndSession() | HandOver() | NoteVisitor() | HoldVisitor() | TransferVisitor()
+            ) as request:
                 client = self._focus.meant(Typed.COMMAND, entered_at=entered.at)
                 if isinstance(client, Held):
                     return self._show((held_line(request, client),), now)
+                if (
+                    isinstance(request, CallNext)
+                    and self._is_terminal
+                    and (silent := self._focus.doubts_end())
+                ):
+                    return self._show((nothing_said_line(silent.name),), now)
                 visit = 0 if client is None else client.visit
                 return self._ask(msgspec.structs.replace(request, visit=visit), now)
             case request:
@@ -330,6 +352,8 @@ class DeskConsole:
                 return self._duty_changed()
             case DeskLine():
                 client = self._focus.client
+                if not notice.operator:
+                    self._focus.heard(notice.visit)
                 return notice_lines(notice, client="client" if client is None else client.name)
             case _:
                 pass

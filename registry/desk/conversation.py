@@ -2,6 +2,7 @@
 
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR, Party, TranscriptLine
 from chatapp.registry.desk.visit import CONSOLE, Visit, VisitState
@@ -30,6 +31,7 @@ class ConversationRules:
         operators: DeskOperators,
         sender: DeskSender,
         clock: WallClock,
+        silences: SilenceWatch,
     ) -> None:
         self._queue = queue
         self._visits = visits
@@ -37,6 +39,7 @@ class ConversationRules:
         self._operators = operators
         self._sender = sender
         self._clock = clock
+        self._silences = silences
         self._throttle: Buckets[bytes] = Buckets(
             rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
         )
@@ -58,6 +61,8 @@ class ConversationRules:
             return self._refused(request, LineRefusal.TOO_FAST, caller)
         name = "" if author == VISITOR else self._operators.name_of(author)
         visit.is_fresh = visit.is_fresh and author == VISITOR
+        if author == VISITOR:
+            self._silences.heard(visit, now=now)
         at = self._clock.millis(now)
         said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
         return [self._keep(visit, said, transcript.first, request, caller)]

@@ -14,6 +14,7 @@ from chatapp.registry.desk.operators import OperatorRules, asker_of
 from chatapp.registry.desk.overview import overview
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex, restore
 from chatapp.registry.desk.statistics import DeskStatistics
 from chatapp.registry.desk.visitors import VisitorRules
@@ -74,8 +75,9 @@ class Desk:
         self._visits = VisitIndex()
         self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
         sender = DeskSender(self._visits, self.guests, connections)
+        silences = SilenceWatch(settings.no_show_after)
         self._publisher = Publisher(
-            self._queue, self._visits, self._operators, self._statistics, sender, clock
+            self._queue, self._visits, self._operators, self._statistics, sender, clock, silences
         )
         self._visitor_rules = VisitorRules(
             settings, self._queue, self._visits, self.guests, sender, self._publisher, clock
@@ -84,7 +86,7 @@ class Desk:
             settings, self._queue, self._operators, self._statistics, sender, self._publisher, clock
         )
         self._conversation = ConversationRules(
-            self._queue, self._visits, self.guests, self._operators, sender, clock
+            self._queue, self._visits, self.guests, self._operators, sender, clock, silences
         )
         self.console = DeskConsole(
             settings,
@@ -218,7 +220,7 @@ class Desk:
         """Do what is due: positions and duties that have expired, guests to forget, positions to announce."""
         self.guests.expire(now=now)
         self._queue.handle_timer(now=now)
-        return self._publisher.conclude(now=now) + self.console.handle_timer(now=now)
+        return self._publisher.handle_timer(now=now) + self.console.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""

@@ -82,6 +82,16 @@ class WaitingLine:
             return [visit]
         return self._insert(visit, position)
 
+    def admit(self, visit: Visit) -> list[Visit]:
+        """Insert a visit of another line among those who joined before and after it, behind those who were put back. Return
+        the visits whose rank has changed."""
+        later = (
+            at
+            for at, other in enumerate(self._visits, 1)
+            if not other.is_put_back and other.number > visit.number
+        )
+        return self._insert(visit, next(later, len(self._visits) + 1))
+
     def remove(self, visit: Visit) -> None:
         """Remove a visit from the line or from those served; no other rank changes."""
         if self._called.pop(visit.number, None) is None:

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.desk.outlook import Outlook
 from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.desk.statistics import DeskStatistics
 from chatapp.registry.desk.transcript import VISITOR
@@ -16,6 +17,7 @@ from chatapp.registry.desk.visit import (
     DutyChanged,
     HandoverReleased,
     OperatorId,
+    Pause,
     QueueEvent,
     Visit,
     VisitEvent,
@@ -32,6 +34,8 @@ from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChange,
     ClientChanged,
+    DescriptionAnswered,
+    DescriptionResult,
     DutyStatus,
     OperatorAssigned,
     OperatorCause,
@@ -48,6 +52,14 @@ _CHANGES: Final = {
     OverCause.LOST: ClientChange.LOST,
     OverCause.NOT_KEPT: ClientChange.ENDED,
 }
+
+_PUT_BACK_CHANGES: Final = {
+    PositionCause.OPERATOR_LOST: ClientChange.TAKEN_BACK,
+    PositionCause.HANDED_OVER: ClientChange.GIVEN,
+    PositionCause.HELD: ClientChange.HELD,
+    PositionCause.TRANSFERRED: ClientChange.TRANSFERRED,
+}
+"""What the operator is told of a visitor who is in line again."""
 
 
 class EventBatch(NamedTuple):
@@ -122,7 +134,16 @@ class Notices:
         position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
         operators = self._queue.operators.on_duty(visit.queue)
         least, most = self._outlook.range(visit.queue, position, at) or (0, 0)
-        return PositionReported(reference, visit.number, cause, position, operators, least, most)
+        is_paused = visit.pause is not Pause.NONE
+        return PositionReported(
+            reference, visit.number, cause, position, operators, least, most, visit.queue, is_paused
+        )
+
+    def description(
+        self, visit: Visit, result: DescriptionResult, *, reference: int = 0
+    ) -> DescriptionAnswered:
+        """Build the notice of what is kept of a visitor's description."""
+        return DescriptionAnswered(reference, visit.number, result, visit.description)
 
     def turn(self, visit: Visit, cause: OperatorCause, *, reference: int = 0) -> OperatorAssigned:
         """Build the notice that a visitor is served."""
@@ -150,6 +171,7 @@ class Notices:
             waited=max(visit.called_at - visit.joined_at, 0) // 1_000,
             is_here=visit.is_here,
             note=visit.note,
+            description=visit.description,
             operator="" if former == NOBODY else self._operators.name_of(former),
             is_asked=is_asked,
         )
@@ -212,6 +234,11 @@ class Notices:
                 return self._tell_unanswered(one)
             case VisitEvent.PUT_BACK:
                 return self._tell_put_back(one, batch)
+            case VisitEvent.PAUSED:
+                return self._tell_position(visit, PositionCause.PAUSED, batch)
+            case VisitEvent.RESUMED:
+                is_called = visit.number in batch.called
+                return [] if is_called else self._tell_position(visit, PositionCause.RESUMED, batch)
             case VisitEvent.HANDED_OVER:
                 return self._tell_hand_over(one, batch)
             case VisitEvent.ENDED:
@@ -239,6 +266,9 @@ class Notices:
             cause = PositionCause.MISSED_CALL if visit.has_missed_call else PositionCause.RETURNED
             visit.has_missed_call = False
             told = self._tell_position(visit, cause, batch)
+            if visit.description:
+                kept = self.description(visit, DescriptionResult.KEPT)
+                told += self._sender.tell_visitor(visit, kept)
             # Lines of an operator from before the visit was put back.
             return told + self._sender.deliver(visit, VISITOR)
         back = self._tell_change(one, ClientChange.BACK) if one.before is VisitState.ABSENT else []
@@ -263,11 +293,15 @@ class Notices:
     def _tell_put_back(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         self.moved[visit.queue] = None
-        is_given = one.cause is PositionCause.HANDED_OVER
+        assert isinstance(one.cause, PositionCause)
         self._remove_reader(visit, one.operator)
-        cause = PositionCause.HANDED_OVER if is_given else PositionCause.OPERATOR_LOST
-        told = self._tell_position(visit, cause, batch) if visit.state is VisitState.WAITING else []
-        return told + self._tell_change(one, ClientChange.GIVEN if is_given else ClientChange.TAKEN_BACK)
+        told = self._tell_position(visit, one.cause, batch) if visit.state is VisitState.WAITING else []
+        return told + self._tell_change(one, _PUT_BACK_CHANGES[one.cause])
+
+    def silent(self, visit: Visit) -> list[Effect]:
+        """Tell an operator that their visitor has said nothing for a while."""
+        change = ClientChanged(visit.number, ClientChange.SILENT, visit.form.name)
+        return self._sender.tell_operator(visit.operator, change)
 
     def _tell_hand_over(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
@@ -324,8 +358,10 @@ class Publisher:
         statistics: DeskStatistics,
         sender: DeskSender,
         clock: WallClock,
+        silences: SilenceWatch,
     ) -> None:
         self._queue = queue
+        self._silences = silences
         self._statistics = statistics
         self._clock = clock
         self.notices: Final = Notices(queue, visits, operators, statistics, sender)
@@ -350,6 +386,7 @@ class Publisher:
         batch = EventBatch.of(events, asker, at=wall_ms)
         for one in events:
             self._stamp(one, wall_ms)
+        self._silences.follow(events, now=now)
         entries: list[Entry] = [record_of(visit) for visit in _changed(events)]
         for one in events:
             entries += self._end_record(one, wall_ms)
@@ -361,12 +398,18 @@ class Publisher:
         return [Persist(entries=tuple(entries), then=tuple(effects), otherwise=tuple(effects))]
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Announce the gathered positions."""
-        return self.conclude(now=now)
+        """Announce the gathered positions, and visitors who have been silent for too long."""
+        told: list[Effect] = []
+        for number in self._silences.expired(now=now):
+            visit = self._queue.visits[number]
+            visit.is_silent = True
+            told += self.notices.silent(visit)
+        return self.conclude(told, now=now)
 
     def next_timer(self) -> float | None:
-        """Return when the gathered positions are due."""
-        return self._told_at + MOVES_SPAN if self.notices.moved else None
+        """Return when the gathered positions are due, or a visitor counts as silent."""
+        moves = self._told_at + MOVES_SPAN if self.notices.moved else None
+        return min((one for one in (moves, self._silences.next_timer()) if one is not None), default=None)
 
     def _tell_moves(self, now: float, wall_ms: int) -> list[Effect]:
         queues = self.notices.moved

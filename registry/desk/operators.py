@@ -10,11 +10,11 @@ from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
 from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
-from chatapp.registry.desk.visit import NOBODY, Operator, OperatorId, Visit, is_in_line
+from chatapp.registry.desk.visit import NOBODY, Operator, OperatorId, Pause, Visit, is_in_line
 from chatapp.registry.effects import Caller, Effect
 from chatapp.registry.limits import WallClock
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX
+from chatapp.wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX, DESK_WAITING_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
     CommandDone,
@@ -25,6 +25,7 @@ from chatapp.wire.messages.desk import (
     EndSession,
     FiguresShown,
     HandOver,
+    HoldVisitor,
     MoveVisitor,
     NoteVisitor,
     OperatorRequest,
@@ -34,6 +35,7 @@ from chatapp.wire.messages.desk import (
     ShowFigures,
     ShowRoom,
     TakeDuty,
+    TransferVisitor,
 )
 
 
@@ -72,7 +74,7 @@ class OperatorRules:
                 return self._show(request, caller, now)
             case DropVisitor() | MoveVisitor():
                 return self._in_line(request, caller)
-            case EndSession() | HandOver() | NoteVisitor():
+            case EndSession() | HandOver() | NoteVisitor() | HoldVisitor() | TransferVisitor():
                 operator = self._queue.operators.get(caller.identity)
                 visit = None if operator is None else operator.visit
                 if visit is None:
@@ -134,7 +136,11 @@ class OperatorRules:
     # --- the client
 
     def _with_client(
-        self, request: EndSession | HandOver | NoteVisitor, visit: Visit, caller: Caller, now: float
+        self,
+        request: EndSession | HandOver | NoteVisitor | HoldVisitor | TransferVisitor,
+        visit: Visit,
+        caller: Caller,
+        now: float,
     ) -> list[Effect]:
         name = visit.form.name
         match request:
@@ -148,7 +154,23 @@ class OperatorRules:
                 return self._done(request, CommandResult.DONE, caller, name)
             case HandOver():
                 return self._hand_over(request, visit, caller, now)
+            case HoldVisitor():
+                self._queue.hold(visit, now=now)
+                return self._done(request, CommandResult.DONE, caller, name)
+            case TransferVisitor():
+                return self._transfer(request, visit, caller, now)
         assert_never(request)
+
+    def _transfer(self, request: TransferVisitor, visit: Visit, caller: Caller, now: float) -> list[Effect]:
+        queue = self._settings.queue_named(request.queue) if request.queue else None
+        if queue is None:
+            return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
+        if queue == visit.queue:
+            return self._done(request, CommandResult.SAME_QUEUE, caller, visit.form.name)
+        if len(self._queue.line(queue)) >= DESK_WAITING_MAX:
+            return self._done(request, CommandResult.QUEUE_FULL, caller)
+        self._queue.transfer(visit, queue, now=now)
+        return self._done(request, CommandResult.DONE, caller, visit.form.name)
 
     def _hand_over(self, request: HandOver, visit: Visit, caller: Caller, now: float) -> list[Effect]:
         try:
@@ -221,6 +243,8 @@ class OperatorRules:
             issue=visit.form.issue,
             since=(visit.since if is_served else visit.joined_at) // 1_000,
             is_here=visit.is_here,
+            is_paused=visit.pause is not Pause.NONE,
+            is_silent=visit.is_silent,
             operator=self._operators.name_of(visit.operator if is_served else visit.wanted),
         )
 
@@ -255,5 +279,6 @@ class OperatorRules:
 def asker_of(request: OperatorRequest, caller: Caller) -> OperatorId:
     """Return the operator who asks for a visitor, or for the end of a session, by this request; NOBODY for other
     requests."""
-    is_asking = isinstance(request, TakeDuty | CallNext | EndSession | HandOver)
+    asking = TakeDuty | CallNext | EndSession | HandOver | HoldVisitor | TransferVisitor
+    is_asking = isinstance(request, asking)
     return caller.identity if is_asking else NOBODY

@@ -1,7 +1,8 @@
 """The queue as a pure state machine: who is in line, who serves whom, and what each event leads to.
 
 First come, first served: a visitor in reach is called before all behind them. A visitor out of reach keeps the position;
-for a moment nobody behind is called first, after that others are. A free operator on duty gets the first visitor at
+for a moment nobody behind is called first, after that others are. So does a visitor who pauses, or whom an operator has put
+on hold: others are called until the visitor is to be called again. A free operator on duty gets the first visitor at
 once. Transitions are listed in `visit.TRANSITIONS`; the events that follow are drained. A call that does not fit the
 state raises ValueError: that is the caller's mistake.
 """
@@ -20,6 +21,7 @@ from chatapp.registry.desk.visit import (
     HandoverReleased,
     Operator,
     OperatorId,
+    Pause,
     QueueEvent,
     Visit,
     VisitEvent,
@@ -123,6 +125,22 @@ class DeskQueue:
         visit.note = text
         self._events.append(VisitUpdated(visit=visit))
 
+    def describe(self, visit: Visit, text: str) -> None:
+        """Set a visitor's own description of the issue."""
+        visit.description = text
+        self._events.append(VisitUpdated(visit=visit))
+
+    def pause(self, visit: Visit) -> None:
+        """Let others be called before a visitor who waits."""
+        visit.pause = Pause.OWN
+        self._step(visit, VisitEvent.PAUSED)
+
+    def resume(self, visit: Visit) -> None:
+        """Let a visitor who waits be called in turn again."""
+        visit.pause = Pause.NONE
+        self._step(visit, VisitEvent.RESUMED)
+        self._fill(visit.queue)
+
     # --- operators
 
     def take_duty(self, who: OperatorId, queue: str) -> None:
@@ -200,6 +218,22 @@ class DeskQueue:
             self._put_back(visit, PositionCause.HANDED_OVER, now=now)
         self._fill(visit.queue)
 
+    def hold(self, visit: Visit, *, now: float) -> None:
+        """Put a visitor who is served and does not answer at the head of the line, and let others be called first."""
+        visit.pause = Pause.HELD
+        self._put_back(visit, PositionCause.HELD, now=now)
+        self._fill(visit.queue)
+
+    def transfer(self, visit: Visit, queue: str, *, now: float) -> None:
+        """Let a visitor who is served wait in another queue, among those who joined before and after."""
+        former, left = self.operators.release(visit), visit.queue
+        self.line(left).remove(visit)
+        visit.queue, visit.given_by = queue, former
+        ranked = self.line(queue).admit(visit)
+        self._note_put_back(visit, PositionCause.TRANSFERRED, former, ranked, now=now)
+        self._fill(left)
+        self._fill(queue)
+
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
@@ -256,7 +290,8 @@ class DeskQueue:
 
     def _first_for(self, operator: Operator) -> Visit | None:
         for visit in self.line(operator.queue):
-            if visit.wanted not in (NOBODY, operator.id) or visit.state is VisitState.AWAY:
+            is_passed = visit.state is VisitState.AWAY or visit.pause is not Pause.NONE
+            if is_passed or visit.wanted not in (NOBODY, operator.id):
                 continue
             return visit if visit.state is VisitState.WAITING else None
         return None
@@ -264,6 +299,11 @@ class DeskQueue:
     def _put_back(self, visit: Visit, cause: PositionCause, *, now: float) -> None:
         former = self.operators.release(visit)
         ranked = self.line(visit.queue).put_back(visit)
+        self._note_put_back(visit, cause, former, ranked, now=now)
+
+    def _note_put_back(
+        self, visit: Visit, cause: PositionCause, former: OperatorId, ranked: list[Visit], *, now: float
+    ) -> None:
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
         self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
         if visit.state is VisitState.MISSED:

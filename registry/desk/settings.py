@@ -36,6 +36,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many operators may be on duty at once, over all queues."""
     operator_grace: float = 15.0
     """How long an operator who vanished may take to come back, before their visitor goes back to the head of the line."""
+    no_show_after: float = 180.0
+    """How long a visitor who is served may say nothing before the operator is told."""
     pass_over_after: float = 1.0
     """A visitor out of reach for so long is passed over while others wait; the position is kept all the same."""
     restart_grace: float = 5.0

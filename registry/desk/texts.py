@@ -25,6 +25,7 @@ from chatapp.wire.messages.desk import (
     EndSession,
     FiguresShown,
     HandOver,
+    HoldVisitor,
     LineRefusal,
     MoveVisitor,
     NoteVisitor,
@@ -35,6 +36,7 @@ from chatapp.wire.messages.desk import (
     ShowFigures,
     ShowRoom,
     TakeDuty,
+    TransferVisitor,
 )
 from chatapp.wire.text import sanitize
 
@@ -52,6 +54,9 @@ _CHANGES: Final = {
     ClientChange.GIVEN: "[{name} was handed over.]",
     ClientChange.TAKEN_BACK: "[{name} is at the head of the line again.]",
     ClientChange.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
+    ClientChange.SILENT: "[{name} has said nothing for a while; .hold calls others first.]",
+    ClientChange.HELD: "[{name} is on hold, at the head of the line.]",
+    ClientChange.TRANSFERRED: "[{name} was sent to another queue.]",
 }
 
 _REFUSALS: Final = {
@@ -67,6 +72,8 @@ _REFUSALS: Final = {
     CommandResult.TOO_LONG: "[The note is too long.]",
     CommandResult.OTHER_CLIENT: "[You serve somebody else now; nothing was done.]",
     CommandResult.NOT_IN_LINE: "[{subject} is not in the waiting room any more.]",
+    CommandResult.SAME_QUEUE: "[{subject} is in that queue already.]",
+    CommandResult.QUEUE_FULL: "[Too many wait in that queue.]",
     CommandResult.NOBODY_IN_REACH: "[Nobody in the waiting room can be called just now; the first who can is yours.]",
 }
 
@@ -77,6 +84,8 @@ _ENDS: Final = {
     ClientChange.UNANSWERED: "does not answer",
     ClientChange.ENDED: "was sent away",
     ClientChange.GIVEN: "was handed over",
+    ClientChange.HELD: "is on hold",
+    ClientChange.TRANSFERRED: "was sent to another queue",
 }
 
 _LINE_REFUSALS: Final = {
@@ -126,7 +135,15 @@ def done_lines(request: OperatorRequest, result: CommandResult, subject: str) ->
             return ("[You are on duty.]",)
         case EndDuty():
             return ("[You are off duty.]",)
-        case CallNext() | EndSession() | HandOver() | ShowRoom() | ShowFigures():
+        case (
+            CallNext()
+            | EndSession()
+            | HandOver()
+            | HoldVisitor()
+            | TransferVisitor()
+            | ShowRoom()
+            | ShowFigures()
+        ):
             return ()
     assert_never(request)
 
@@ -166,11 +183,19 @@ def held_line(typed: OperatorRequest | SendDeskLine, held: Held) -> str:
             )
         case NoteVisitor():
             what = f"this was not noted about {client}" if client else "this was not noted"
-        case HandOver():
+        case HandOver() | TransferVisitor():
             what = f"{client} was not handed over" if client else "nobody was handed over"
         case _:
             what = f"the session with {client} goes on" if client else "nothing was done"
     return f"[{why}; {what}.]"
+
+
+def nothing_said_line(name: str) -> str:
+    """Return what to say before a session ends in which the visitor has said nothing."""
+    return (
+        f"[{sanitize(name)} has said nothing yet: .next again ends the session, "
+        ".hold keeps the place at the head of the line.]"
+    )
 
 
 def moved_line(position: int, moved: StaleNumber) -> str:
@@ -199,6 +224,7 @@ def _client(told: ClientAssigned) -> tuple[str, ...]:
         f"Number: {sanitize(told.number)}",
         f"Issue: {sanitize(told.issue)}",
     ]
+    lines += [f"About: {line}" for line in map(sanitize, told.description.split("\n")) if line]
     if told.note:
         lines.append(f"Note: {sanitize(told.note)}")
     if not told.is_here:
@@ -215,7 +241,7 @@ def _room(shown: RoomShown) -> tuple[str, ...]:
         return (*lines, ROOM_EMPTY)
     lines.append(f"[Waiting room: {shown.total}.]")
     for position, one in enumerate(shown.waiting, 1):
-        away = "" if one.is_here else ", away"
+        away = ("" if one.is_here else ", away") + (", paused" if one.is_paused else "")
         wanted = f", for {sanitize(one.operator)}" if one.operator else ""
         since = f"waiting since {_time(one.since)}"
         lines.append(f"{position}. {sanitize(one.name)}, {sanitize(one.issue)}, {since}{wanted}{away}")
@@ -231,7 +257,8 @@ def _figures(shown: FiguresShown) -> tuple[str, ...]:
 
 
 def _with(one: RoomVisitor) -> str:
-    return f", with {sanitize(one.operator)}{'' if one.is_here else ', away'}"
+    state = ", away" if not one.is_here else ", silent" if one.is_silent else ""
+    return f", with {sanitize(one.operator)}{state}"
 
 
 def _time(seconds: int) -> str:

@@ -44,9 +44,13 @@ class VisitEvent(enum.Enum):
     UNANSWERED = enum.auto()
     """Back in line where it was: the link was lost after the call, before the visitor showed a sign of life."""
     PUT_BACK = enum.auto()
-    """To the head of the line: the operator has vanished, or hands over to a busy one."""
+    """In line again: the operator has vanished, hands over to a busy one, puts on hold, or sends to another queue."""
     HANDED_OVER = enum.auto()
     """Another operator serves."""
+    PAUSED = enum.auto()
+    """The visitor lets others go first."""
+    RESUMED = enum.auto()
+    """The visitor is to be called in turn again."""
     ENDED = enum.auto()
 
 
@@ -70,6 +74,8 @@ TRANSITIONS: Final[dict[tuple[VisitState, VisitEvent], VisitState]] = {
     (VisitState.ABSENT, VisitEvent.RETURNED): VisitState.SERVED,
     (VisitState.ABSENT, VisitEvent.HANDED_OVER): VisitState.ABSENT,
     (VisitState.ABSENT, VisitEvent.PUT_BACK): VisitState.MISSED,
+    (VisitState.WAITING, VisitEvent.PAUSED): VisitState.WAITING,
+    (VisitState.WAITING, VisitEvent.RESUMED): VisitState.WAITING,
     **{(state, VisitEvent.ENDED): VisitState.OVER for state in VisitState if state is not VisitState.OVER},
 }
 
@@ -88,6 +94,16 @@ CONSOLE: Final[OperatorId] = bytes(32)
 NOBODY: Final[OperatorId] = b""
 
 
+class Pause(enum.IntEnum):
+    """Whether others are called before a visit in line, and who wants it."""
+
+    NONE = 0
+    OWN = 1
+    """The visitor does, until `RESUMED`."""
+    HELD = 2
+    """An operator does: the visitor was called and did not answer. Any sign that the visitor is there ends it."""
+
+
 class Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answers of a visitor to the form."""
 
@@ -102,6 +118,7 @@ class Visit:
 
     __slots__ = (
         "called_at",
+        "description",
         "form",
         "given_by",
         "has_answered",
@@ -109,10 +126,12 @@ class Visit:
         "host",
         "is_fresh",
         "is_put_back",
+        "is_silent",
         "joined_at",
         "note",
         "number",
         "operator",
+        "pause",
         "queue",
         "rank",
         "served_for",
@@ -126,7 +145,7 @@ class Visit:
         self, number: int, *, queue: str, ticket: bytes, form: Form, host: str, joined_at: int
     ) -> None:
         self.number: Final = number
-        self.queue: Final = queue
+        self.queue = queue
         self.ticket: Final = ticket
         """The digest of the ticket. The ticket itself is known to the visitor alone."""
         self.form: Final = form
@@ -147,6 +166,11 @@ class Visit:
         self.served_for = 0
         """Milliseconds with operators before the current one."""
         self.note = ""
+        self.description = ""
+        """What the visitor wrote about the issue while waiting."""
+        self.pause = Pause.NONE
+        self.is_silent = False
+        """Whether the visitor is served, in reach, and has said nothing for a while."""
         self.has_answered = False
         """Whether the visitor has shown a sign of life since the current call."""
         self.has_missed_call = False
@@ -194,7 +218,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VisitUpdated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A stored field of a visit has changed: its rank, its wanted operator, its note."""
+    """A stored field of a visit has changed: its rank, its wanted operator, its note, its description."""
 
     visit: Visit
 
@@ -249,6 +273,8 @@ def record_of(visit: Visit) -> DeskVisitKept:
         note=visit.note,
         given_by=visit.given_by,
         is_put_back=visit.is_put_back,
+        pause=int(visit.pause),
+        description=visit.description,
     )
 
 
@@ -265,6 +291,7 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
     visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted
     visit.called_at, visit.since, visit.served_for = record.called_at, record.since, record.served_for
     visit.note, visit.given_by, visit.is_put_back = record.note, record.given_by, record.is_put_back
+    visit.pause, visit.description = Pause(record.pause), record.description
     return visit
 
 

@@ -8,20 +8,30 @@ from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
-from chatapp.registry.desk.visit import Form, Visit, VisitState, digest, record_of
+from chatapp.registry.desk.visit import NOBODY, Form, Pause, Visit, VisitState, digest, record_of
 from chatapp.registry.effects import Caller, Effect, Persist, Reply, Resume, VisitOutcome
-from chatapp.registry.limits import WallClock
+from chatapp.registry.limits import Buckets, WallClock
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
-from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    DESK_DESCRIPTION_MAX,
+    DESK_LINES_BURST,
+    DESK_LINES_PER_SECOND,
+    DESK_VISITS_PER_ADDRESS,
+    DESK_WAITING_MAX,
+)
 from chatapp.wire.messages.desk import (
     AskPosition,
+    DescribeVisit,
+    DescriptionResult,
     DeskRefusal,
     DeskRefused,
     JoinDesk,
     LeaveDesk,
     OperatorCause,
     OverCause,
+    PauseVisit,
     PositionCause,
     ReturnToDesk,
     VisitorRequest,
@@ -50,6 +60,9 @@ class VisitorRules:
         self._clock = clock
         self._publisher = publisher
         self._next_number = 1
+        self._throttle: Buckets[bytes] = Buckets(
+            rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
+        )
 
     def load(self, highest_visit: int) -> None:
         """Number visits above those of earlier lives."""
@@ -66,6 +79,10 @@ class VisitorRules:
                 return self._leave(request, caller)
             case AskPosition():
                 return self._ask(request, caller, now)
+            case PauseVisit():
+                return self._pause(request, caller, now)
+            case DescribeVisit():
+                return self._describe(request, caller, now)
         assert_never(request)
 
     def kept(self, note: VisitOutcome) -> None:
@@ -175,7 +192,39 @@ class VisitorRules:
         self.left(caller.identity)
         return []
 
-    def _ask(self, request: AskPosition, caller: Caller, now: float) -> list[Effect]:
+    def _pause(self, request: PauseVisit, caller: Caller, now: float) -> list[Effect]:
+        visit = self._visits.by_guest.get(caller.identity)
+        wanted = Pause.OWN if request.is_paused else Pause.NONE
+        is_new = visit is not None and visit.state is VisitState.WAITING and visit.pause is not wanted
+        if visit is None or not is_new or visit.number != request.visit:
+            return self._ask(request, caller, now)
+        self._publisher.notices.references[visit.number] = request.reference
+        if request.is_paused:
+            self._queue.pause(visit)
+        else:
+            self._queue.resume(visit)
+        return []
+
+    def _describe(self, request: DescribeVisit, caller: Caller, now: float) -> list[Effect]:
+        visit = self._visits.by_guest.get(caller.identity)
+        if visit is None or visit.number != request.visit:
+            return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
+        result = DescriptionResult.KEPT
+        if visit.operator != NOBODY:
+            result = DescriptionResult.SERVED
+        elif len(request.text.encode()) > DESK_DESCRIPTION_MAX:
+            result = DescriptionResult.TOO_LONG
+        elif not self._throttle.take(caller.identity, now=now):
+            result = DescriptionResult.TOO_FAST
+        else:
+            self._queue.describe(visit, request.text)
+        answer = self._publisher.notices.description(visit, result, reference=request.reference)
+        told = self._publisher.conclude([Reply(to=caller, message=answer)], now=now)
+        if visit.pause is Pause.HELD:
+            self._queue.resume(visit)  # whoever writes is there again
+        return told
+
+    def _ask(self, request: AskPosition | PauseVisit, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)
         if visit is None:
             return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)

@@ -104,6 +104,8 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
     note: str
     given_by: bytes = b""  # who handed it over, while it waits for that; empty: nobody
     is_put_back: bool = False  # whether it was put back at the head of the line after a call
+    pause: int = 0  # whether others are called first, and why
+    description: str = ""
 
 
 class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):

@@ -15,6 +15,7 @@ from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChange,
     CommandResult,
+    DescriptionResult,
     DeskRefusal,
     LineRefusal,
     OperatorCause,
@@ -168,7 +169,7 @@ def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:
 @pytest.mark.parametrize(
     ("number", "kinds"),
     [
-        ("13.2", (DeskRefusal, PositionCause, OperatorCause, OverCause)),
+        ("13.2", (DeskRefusal, PositionCause, OperatorCause, OverCause, DescriptionResult)),
         ("13.4", (LineRefusal,)),
         ("13.5", (CommandResult, ClientCause, ClientChange)),
     ],

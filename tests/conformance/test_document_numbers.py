@@ -88,6 +88,8 @@ def test_no_limit_is_missing() -> None:
         ("13.3", f"for {DeskSettings().keep_place:.0f} s. For {DeskSettings().pass_over_after:.0f} s"),
         ("13.3", f"registry: {DeskSettings().restart_grace:.0f} s"),
         ("13.3", f"after {DeskSettings().operator_grace:.0f} s"),
+        ("13.2", f"at most {limits.DESK_DESCRIPTION_MAX:,} bytes"),
+        ("13.5", f"nothing for {DeskSettings().no_show_after:.0f} s"),
         ("13.4", f"at most {limits.DESK_WINDOW:,} bytes of lines"),
         ("13.4", f"{limits.DESK_LINES_MAX:,} lines and {limits.DESK_LINES_BYTES_MAX:,} bytes"),
         ("13.4", f"{limits.DESK_LINES_PER_SECOND:.0f} lines a second"),

@@ -41,6 +41,7 @@ WRONG: dict[str, list[str]] = {
     "queues": ["[]", '["a b"]', '["a", "A"]', str([f"q{n}" for n in range(17)])],
     "keep_place": ["0", "86401", "-1", "nan", "inf", "true"],
     "operator_grace": ["-1", "3601", '"15"'],
+    "no_show_after": ["0", "86401", '"180"', "nan"],
 }
 
 

@@ -66,6 +66,9 @@ def check_room(world: World, room: str) -> None:
 def serve_everybody(world: World) -> None:
     """Let operators serve until nobody waits. The promise checks the order of the turns; this checks that each comes."""
     queue = world.house.core._service.desk._queue
+    for guest in world.guests:
+        if guest.is_placed:
+            guest.pause(is_paused=False)
     go_on_duty(world)
     # Also who may not take duty any more, and still serves somebody.
     operators = deskdeeds.operators_of(world)

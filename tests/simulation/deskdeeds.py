@@ -13,6 +13,7 @@ import msgspec
 from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.peer.visitor.visit import Stage
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.visit import digest
 from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.messages.desk import (
     CallNext,
@@ -20,6 +21,7 @@ from chatapp.wire.messages.desk import (
     EndDuty,
     EndSession,
     HandOver,
+    HoldVisitor,
     MoveVisitor,
     NoteVisitor,
     ShowRoom,
@@ -37,6 +39,7 @@ OPERATOR: Final = "bob"
 def settings(chance: random.Random) -> DeskSettings:
     """Return the desk's time limits: mostly shorter than a world lasts."""
     return DeskSettings(
+        no_show_after=20.0,
         keep_place=chance.choice((8.0, 60.0)),
         operator_grace=chance.choice((2.0, 15.0)),
         pass_over_after=1.0,
@@ -67,9 +70,18 @@ def visitor_comes(world: World, chance: random.Random) -> None:
 
 
 def visitor_says(world: World, guest: Guest) -> None:
-    """Send a line to the operator; a waiting visitor is refused."""
+    """Send a line to the operator; of a waiting visitor it becomes the description."""
     if is_there(guest):
-        guest.say(f"{world.next_number()} from {guest.name} to the desk")
+        text = f"{world.next_number()} from {guest.name} to the desk"
+        if guest.guest.stage is not Stage.ACTIVE:
+            world.desk.wrote(digest(guest.disk.ticket), text)
+        guest.say(text)
+
+
+def visitor_lets_others_go_first(world: World, guest: Guest, *, is_paused: bool) -> None:
+    """`.pause` and `.resume`."""
+    if is_there(guest) and guest.is_placed:
+        guest.pause(is_paused=is_paused)
 
 
 def visitor_asks(world: World, guest: Guest) -> None:
@@ -130,6 +142,11 @@ def call_next(world: World, one: Person) -> None:
 def end_session(world: World, one: Person) -> None:
     """`.end`."""
     _types(world, one, lambda operator: operator.ask(EndSession(0, 0), _target(world)))
+
+
+def put_on_hold(world: World, one: Person) -> None:
+    """`.hold`."""
+    _types(world, one, lambda operator: operator.ask(HoldVisitor(0, 0), _target(world)))
 
 
 def look(world: World, one: Person) -> None:

@@ -22,6 +22,9 @@ STOP_SHARE: Final = 0.1
 TOPIC_SHARE: Final = 0.1
 """Of the steps of a world, the share at which somebody sets the topic of their room, if they are in one."""
 
+HOLD_SHARE: Final = 0.2
+"""Of the steps of a world with visitors, the share at which others are let go first, or no more."""
+
 
 def _one(world: World, chance: random.Random) -> Person:
     return chance.choice(world.people)
@@ -82,6 +85,11 @@ WAITING: Final[tuple[tuple[Act, int], ...]] = (
     ),
     (lambda world, chance: deskdeeds.say_on_duty(world, _operator(world, chance)), 12),
 )
+HOLDING: Final[tuple[Act, ...]] = (
+    _visitors(lambda world, guest: deskdeeds.visitor_lets_others_go_first(world, guest, is_paused=True)),
+    _visitors(lambda world, guest: deskdeeds.visitor_lets_others_go_first(world, guest, is_paused=False)),
+    lambda world, chance: deskdeeds.put_on_hold(world, _operator(world, chance)),
+)
 KINDS: Final = (WRITING, SITTING, WAITING)
 TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How often each kind of action occurs in a world."""
@@ -96,6 +104,7 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
     failing = random.Random(f"disk {seed}")
     fail_share = failing.choice((0.0, STOP_SHARE)) if disk_fails else 0.0
+    holding = random.Random(f"holds {seed}")
     topics = random.Random(f"topics {seed}")
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
     deskdeeds.appoint(world)
@@ -120,6 +129,8 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
             (act,) = chance.choices(acts, weights)
         if topics.random() < TOPIC_SHARE:
             deeds.set_topic(world, _one(world, topics))
+        if world.guests and holding.random() < HOLD_SHARE:
+            holding.choice(HOLDING)(world, holding)
         if stopping.random() < stop_share:
             hazards.registry_stops(world, stopping)
         if failing.random() < fail_share:

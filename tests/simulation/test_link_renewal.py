@@ -40,7 +40,12 @@ def renewals(monkeypatch: pytest.MonkeyPatch) -> Renewals:
 
 def begun(weather: Weather | None = None) -> World:
     """Alice is on duty and serves a visitor; bob is in the channel."""
-    world = World(3, people=2, weather=weather, desk=DeskSettings(operators=("alice",), keep_place=60.0))
+    world = World(
+        3,
+        people=2,
+        weather=weather,
+        desk=DeskSettings(operators=("alice",), keep_place=60.0, no_show_after=86_400.0),
+    )
     world.start()
     assert world.network.run_until(world.is_calm, within=10.0)
     deskdeeds.take_duty(world, world.people[0])

@@ -83,10 +83,10 @@ class Guest(Person):
     # --- what a visitor does
 
     def say(self, text: str) -> None:
-        """Send a line to the operator."""
+        """Send a line to the operator, or describe the issue while waiting."""
         if self.guest.stage is Stage.ACTIVE:
             self.said.append(text)
-        else:
+        elif self.guest.stage is not Stage.WAITING:  # what is said while waiting is written down
             self.refused -= 1  # they will be told, and it is none of what was said
         self.guest.say(text, now=self.network.now)
         self.turn()
@@ -100,6 +100,11 @@ class Guest(Person):
     def ask_position(self) -> None:
         """Ask for the position (`.queue`)."""
         self.guest.ask_position()
+        self.turn()
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Let others go first (`.pause`), or no more (`.resume`)."""
+        self.guest.pause(is_paused=is_paused)
         self.turn()
 
     def quit(self) -> None:
@@ -144,6 +149,8 @@ class Guest(Person):
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
             case happened.LineReceived(position=position):
                 self.guest.lines_shown(position)
+            case happened.Described():
+                self.refused -= 1  # it was no line for the operator
             case happened.NotYourTurn() | happened.VisitorLineRefused():
                 self.refused += 1
             case happened.VisitEnded() | happened.EndedUnseen():

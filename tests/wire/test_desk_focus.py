@@ -21,7 +21,9 @@ ASHA, BELA, CEM = Client(1, "Asha"), Client(2, "Bela"), Client(3, "Cem")
 def told(
     client: Client, *, is_asked: bool = False, cause: ClientCause = ClientCause.CALLED
 ) -> ClientAssigned:
-    return ClientAssigned(client.visit, cause, "desk", client.name, "+91", "Other", 0, True, "", "", is_asked)
+    return ClientAssigned(
+        client.visit, cause, "desk", client.name, "+91", "Other", 0, True, "", "", is_asked, ""
+    )
 
 
 class Screen:
@@ -189,7 +191,7 @@ def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
 
 
 def room(*visits: int, total: int | None = None) -> RoomShown:
-    waiting = [RoomVisitor(visit, f"V{visit}", "Other", 0, True, "") for visit in visits]
+    waiting = [RoomVisitor(visit, f"V{visit}", "Other", 0, True, "", False, False) for visit in visits]
     return RoomShown(1, "desk", 1, [], waiting, len(visits) if total is None else total)
 
 

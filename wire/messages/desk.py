@@ -137,6 +137,18 @@ class NoteVisitor(AboutVisit, frozen=True, tag=103):
     text: Text
 
 
+class HoldVisitor(AboutVisit, frozen=True, tag=121):
+    """Operator to registry (`.hold`): my visitor does not answer. Put them at the head of the line, and call others until
+    they show that they are there; the next visitor in line follows."""
+
+
+class TransferVisitor(AboutVisit, frozen=True, tag=122):
+    """Operator to registry (`.transfer <queue>`): let my visitor wait in another queue, among those who joined before and
+    after them, with description, lines and note; the next visitor in line follows."""
+
+    queue: QueueName
+
+
 class ShowRoom(AboutQueue, frozen=True, tag=104):
     """Operator to registry (`.room [queue]`): who is served, and who waits? Answered by `RoomShown` alone."""
 
@@ -177,6 +189,10 @@ class CommandResult(enum.IntEnum):
     """The operator serves another visitor than the one named: nothing was done."""
     NOT_IN_LINE = 13
     """The visitor named does not wait any more: nothing was done."""
+    SAME_QUEUE = 14
+    """The visitor is in that queue already."""
+    QUEUE_FULL = 15
+    """As many wait in that queue as are allowed."""
 
 
 class CommandDone(Referring, frozen=True, tag=114):
@@ -222,7 +238,10 @@ class ClientAssigned(OfVisit, frozen=True, tag=116):
     operator: Name
     """The operator who handed the visitor over; else empty."""
     is_asked: bool
-    """Whether a command of yours brought the visitor: `TakeDuty`, `CallNext`, `EndSession` or `HandOver`."""
+    """Whether a command of yours brought the visitor: `TakeDuty`, `CallNext`, `EndSession`, `HandOver`, `HoldVisitor` or
+    `TransferVisitor`."""
+    description: Text
+    """What the visitor wrote while waiting."""
 
 
 class ClientChange(enum.IntEnum):
@@ -243,10 +262,17 @@ class ClientChange(enum.IntEnum):
     """The operator was away for too long: the visitor is at the head of the line again."""
     UNANSWERED = 7
     """The visitor was away when called and waits again; the next one who is online comes."""
+    SILENT = 8
+    """The visitor is online, and has said nothing for a while. The session goes on."""
+    HELD = 9
+    """The operator has put the visitor on hold, at the head of the line."""
+    TRANSFERRED = 10
+    """The operator has sent the visitor to another queue."""
 
 
 class ClientChanged(OfVisit, frozen=True, tag=117):
-    """Registry to operator: what happened to your visitor. From `LEFT` on the visitor is not yours any more."""
+    """Registry to operator: what happened to your visitor. Only after `AWAY`, `BACK` and `SILENT` the visitor is still
+    yours."""
 
     change: ClientChange
     name: FullName
@@ -262,6 +288,10 @@ class RoomVisitor(OfVisit, frozen=True):
     is_here: bool
     operator: Name
     """The operator who serves the visitor, or for whom the visitor waits; empty: nobody."""
+    is_paused: bool
+    """Whether others are called first: the visitor asked for it, or was put on hold."""
+    is_silent: bool
+    """Whether the visitor is served, and has said nothing for a while."""
 
 
 class RoomShown(AboutQueue, frozen=True, tag=118):
@@ -299,6 +329,8 @@ OperatorRequest = (
     | MoveVisitor
     | HandOver
     | NoteVisitor
+    | HoldVisitor
+    | TransferVisitor
     | ShowRoom
     | ShowFigures
 )
@@ -410,7 +442,45 @@ class AskPosition(Referring, frozen=True, tag=93):
     """
 
 
+class PauseVisit(AboutVisit, frozen=True, tag=123):
+    """Guest to registry (`.pause`, `.resume`): keep my position while others are called, or call me in my turn again.
+
+    Answered by `PositionReported`, or by `OperatorAssigned` with cause `ASKED` when the visitor is being served.
+    """
+
+    is_paused: bool
+
+
+class DescribeVisit(AboutVisit, frozen=True, tag=124):
+    """Guest to registry: this is what it is about, for the operator to read with my form. It replaces what was there.
+
+    Answered by `DescriptionAnswered`. Repeating it changes nothing.
+    """
+
+    text: Text
+
+
 # --- what a visitor is told
+
+
+class DescriptionResult(enum.IntEnum):
+    """The result of `DescribeVisit`."""
+
+    KEPT = 0
+    """It is on disk. Also sent, with the reference 0, to a visitor who is back and has a description."""
+    SERVED = 1
+    """The visitor is being served: the text is not kept, and can be said as a line."""
+    TOO_LONG = 2
+    """A description has at most `wire.limits.DESK_DESCRIPTION_MAX` bytes."""
+    TOO_FAST = 3
+    """Too many descriptions a second."""
+
+
+class DescriptionAnswered(AboutVisit, frozen=True, tag=125):
+    """Registry to visitor: the answer to `DescribeVisit`. `text`: the description that is kept now."""
+
+    result: DescriptionResult
+    text: Text
 
 
 class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
@@ -441,6 +511,15 @@ class PositionCause(enum.IntEnum):
     """You were being served; you now wait at the head of the line for the operator to whom you were handed."""
     MISSED_CALL = 6
     """You are back; you were called while you were away, and have your old position in the line."""
+    HELD = 7
+    """You were called and said nothing: you are at the head of the line, and others are called until you show that you are
+    there, by `PauseVisit` or `DescribeVisit`."""
+    PAUSED = 8
+    """By `PauseVisit`: others are called first."""
+    RESUMED = 9
+    """By `PauseVisit` or, after `HELD`, by `DescribeVisit`: you are called in your turn again."""
+    TRANSFERRED = 10
+    """You were being served, and wait in another queue now, among those who joined before and after you."""
 
 
 class PositionReported(Referring, frozen=True, tag=107):
@@ -456,6 +535,9 @@ class PositionReported(Referring, frozen=True, tag=107):
     """The estimate: from `least` to `most` seconds until it is your turn."""
     most: Count
     """0 when there is no estimate yet: fewer than three sessions were served, or nobody is on duty."""
+    queue: QueueName
+    is_paused: bool
+    """Whether others are called before you."""
 
 
 class OperatorCause(enum.IntEnum):
@@ -529,8 +611,10 @@ class DeskRefused(Referring, frozen=True, tag=110):
     reason: DeskRefusal
 
 
-VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPosition
-VisitorNotice = DeskShown | PositionReported | OperatorAssigned | VisitOver | DeskRefused
+VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPosition | PauseVisit | DescribeVisit
+VisitorNotice = (
+    DeskShown | PositionReported | OperatorAssigned | VisitOver | DeskRefused | DescriptionAnswered
+)
 
 
 DeskRequest = VisitorRequest | ConversationRequest | OperatorRequest

@@ -17,6 +17,7 @@ from chatapp.peer.core.events import (
     HeldBack,
     HeldInput,
     ListedVisitor,
+    NothingSaid,
     NumberMoved,
     WaitingRoom,
 )
@@ -33,6 +34,9 @@ _MOVES: Final = {
     ClientMove.GIVEN: "[{name} was handed over.]",
     ClientMove.TAKEN_BACK: "[{name} is at the head of the line again.]",
     ClientMove.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
+    ClientMove.SILENT: "[{name} has said nothing for a while; .hold calls others first.]",
+    ClientMove.HELD: "[{name} is on hold, at the head of the line.]",
+    ClientMove.TRANSFERRED: "[{name} was sent to another queue.]",
 }
 _ENDS: Final = {
     ClientMove.LEFT: "has left",
@@ -41,6 +45,8 @@ _ENDS: Final = {
     ClientMove.UNANSWERED: "does not answer",
     ClientMove.ENDED: "was sent away",
     ClientMove.GIVEN: "was handed over",
+    ClientMove.HELD: "is on hold",
+    ClientMove.TRANSFERRED: "was sent to another queue",
 }
 _TEXT_SHOWN: Final = 200
 _DONE: Final = {
@@ -60,6 +66,8 @@ _FAILED: Final = {
     CommandFailure.OTHER_QUEUE: "End the session with your client first",
     CommandFailure.TOO_LONG: "The note is too long",
     CommandFailure.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
+    CommandFailure.SAME_QUEUE: "{name} is in that queue already",
+    CommandFailure.QUEUE_FULL: "Too many wait in that queue",
     CommandFailure.NOT_IN_LINE: "{name} is not in the waiting room any more",
     CommandFailure.LINE_FULL: "Not sent: the client is away, and too much waits for them already",
     CommandFailure.LINE_TOO_FAST: "Not sent: too many lines at once",
@@ -85,6 +93,9 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return [f"[{_FAILED[why].format(name=name(who))}.]"]
         case HeldBack():
             return [_held_back(event)]
+        case NothingSaid(name=who):
+            ask = ".next again ends the session, .hold keeps the place at the head of the line"
+            return [f"[{name(who)} has said nothing yet: {ask}.]"]
         case NumberMoved(position=position, was=was, is_now=is_now):
             changed = f"Number {position} was {name(was)} when you looked, and is {name(is_now)} now"
             return [f"[{changed}: type .room first.]"]
@@ -129,6 +140,7 @@ def _form(came: ClientCame) -> list[str]:
         f"Number: {name(came.number)}",
         f"Issue: {sanitize(came.issue, limit=_TEXT_SHOWN)}",
     ]
+    lines += [f"About: {line}" for line in map(sanitize, came.description.split("\n")) if line]
     if came.note:
         lines.append(f"Note: {sanitize(came.note)}")
     if not came.is_here:
@@ -151,9 +163,10 @@ def _room(room: WaitingRoom) -> list[str]:
 
 def _visitor(one: ListedVisitor, since: str, by: str) -> str:
     operator = f", {by} {name(one.operator)}" if one.operator else ""
-    away = "" if one.is_here else ", away"
+    away = ", away" if not one.is_here else ", silent" if one.is_silent else ""
+    paused = ", paused" if one.is_paused else ""
     issue = sanitize(one.issue, limit=_TEXT_SHOWN)
-    return f"{name(one.name)}, {issue}, {since} {shown_time(one.since)}{operator}{away}"
+    return f"{name(one.name)}, {issue}, {since} {shown_time(one.since)}{operator}{away}{paused}"
 
 
 def _figures(figures: Figures) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.operator import Operator, VisitTarget
+from chatapp.wire.desk import STILL_SERVED
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     CallNext,
@@ -94,7 +95,9 @@ class Scene:
         is_asked: bool = True,
     ) -> None:
         self.handle(
-            ClientAssigned(visit, cause, "desk", name, "+919876543210", "Other", 9, True, "", "", is_asked)
+            ClientAssigned(
+                visit, cause, "desk", name, "+919876543210", "Other", 9, True, "", "", is_asked, ""
+            )
         )
 
     def relink(self, *, is_on: bool, visit: int = 0) -> None:
@@ -281,7 +284,7 @@ def test_what_becomes_of_a_visitor(change: ClientChange) -> None:
         scene.told()
     scene.handle(ClientChanged(7, change, "Asha Rao"))
     assert scene.told() == [happened.ClientMoved(name="Asha Rao", move=happened.ClientMove[change.name])]
-    assert (scene.operator.client is None) is (change not in (ClientChange.AWAY, ClientChange.BACK))
+    assert (scene.operator.client is None) is (change not in STILL_SERVED)
 
 
 def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_forgotten() -> None:
@@ -315,11 +318,19 @@ def test_room_and_figures_are_values_for_people() -> None:
     scene.ask(ShowRoom(0, ""))
     scene.ask(ShowFigures(0, ""))
     room, figures = map(reference_of, scene.asked())
-    one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob")
+    one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob", False, False)
     scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))  # asked once, told once
-    shown = happened.ListedVisitor(name="Asha Rao", issue="Other", since=99.0, is_here=True, operator="bob")
+    shown = happened.ListedVisitor(
+        name="Asha Rao",
+        issue="Other",
+        since=99.0,
+        is_here=True,
+        operator="bob",
+        is_paused=False,
+        is_silent=False,
+    )
     assert scene.told() == [
         happened.WaitingRoom(queue="desk", operators=1, served=(shown,), waiting=(shown,), total=1),
         happened.Figures(
@@ -475,7 +486,7 @@ def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
 
 
 def waiting(*visits: int) -> list[RoomVisitor]:
-    return [RoomVisitor(visit, f"V{visit}", "Other", 99, True, "") for visit in visits]
+    return [RoomVisitor(visit, f"V{visit}", "Other", 99, True, "", False, False) for visit in visits]
 
 
 def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
@@ -501,3 +512,26 @@ def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     scene.ask(DropVisitor(0, 0, 1))
     assert scene.told() == [happened.NumberMoved(position=1, was="V3", is_now="V5")]
     assert scene.asked() == []
+
+
+def test_next_asks_once_before_it_ends_a_session_in_which_nothing_was_said() -> None:
+    scene = Scene()
+    scene.serve()
+    asking = scene.target._replace(asks_first=True)
+    scene.told(), scene.asked()
+    scene.operator.ask(CallNext(0, "", 0), asking)
+    assert scene.told() == [happened.NothingSaid(name="Asha Rao")]
+    assert scene.asked() == []
+    scene.operator.ask(CallNext(0, "", 0), asking)
+    assert scene.told() == []
+    assert [type(one) for one in scene.asked()] == [CallNext]
+
+
+def test_next_does_not_ask_once_the_visitor_has_spoken() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.handle(DeskLine(7, 1, "", 9, "hello"))
+    scene.told(), scene.asked()
+    scene.operator.ask(CallNext(0, "", 0), scene.target._replace(asks_first=True))
+    assert scene.told() == []
+    assert [type(one) for one in scene.asked()] == [CallNext]

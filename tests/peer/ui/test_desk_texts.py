@@ -22,6 +22,7 @@ from chatapp.peer.core.events import (
     HeldBack,
     HeldInput,
     ListedVisitor,
+    NothingSaid,
     NumberMoved,
     WaitingRoom,
 )
@@ -84,6 +85,15 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (msgspec.structs.replace(ASHA, is_back=True, waited=0), ["[Your client; waited 0 s.]", *FORM]),
     (ClientMoved(name="Asha Rao", move=ClientMove.LEFT), ["[Asha Rao has left.]"]),
     (ClientMoved(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
+    (
+        NothingSaid(name="Asha Rao"),
+        [
+            (
+                "[Asha Rao has said nothing yet: .next again ends the session, "
+                ".hold keeps the place at the head of the line.]"
+            )
+        ],
+    ),
     (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
     (CommandSucceeded(action=DeskAction.NOTED, name="Ravi {x}"), ["[Note about Ravi {x} kept.]"]),
     (CommandSucceeded(action=DeskAction.MOVED, name="Ravi", position=1), ["[Ravi is number 1 now.]"]),

@@ -8,8 +8,9 @@ from chatapp.peer.visitor.texts import COMMANDS, HELP, VisitorCompletions
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("", [".queue", "/new", "/help", "/quit"]),
-        (".", [".queue"]),
+        ("", [".queue", ".about", ".pause", ".resume", "/new", "/help", "/quit"]),
+        (".", [".queue", ".about", ".pause", ".resume"]),
+        (".p", [".pause"]),
         ("/", ["/new", "/help", "/quit"]),
         ("/Q", ["/quit"]),
         (" /n", ["/new"]),

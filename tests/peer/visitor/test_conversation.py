@@ -16,16 +16,6 @@ from chatapp.wire.messages.desk import (
 from tests.peer.visitor.scene import WALL, Scene
 
 
-def test_one_who_waits_is_told_to_and_nothing_is_sent() -> None:
-    scene = Scene()
-    scene.join()
-    scene.wait()
-    scene.visit.events()
-    scene.visit.say("hello?", wall=WALL)
-    assert scene.visit.events() == [happened.NotYourTurn()]
-    assert scene.said() == []
-
-
 def test_lines_are_said_again_on_a_new_link_until_they_are_taken() -> None:
     scene = Scene()
     scene.join()

@@ -51,7 +51,7 @@ def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None
     assert not scene.settled()
     scene.wait(1, PositionCause.CHANGED)
     assert not scene.settled()
-    scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0))
+    scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False))
     assert scene.settled()
     for end in (scene.relink, lambda: scene.visit.handle(VisitOver(7, OverCause.ENDED))):
         scene.visit.ask_position()
@@ -172,7 +172,7 @@ def test_a_call_that_was_missed_is_told() -> None:
     scene.visit.events()
     scene.wait(2, PositionCause.MISSED_CALL)
     assert scene.visit.events() == [
-        happened.SentBack(why=happened.SentBackReason.CALL_MISSED),
+        happened.SentBack(why=happened.SentBackReason.CALL_MISSED, queue="desk"),
         happened.PositionKnown(position=2, operators=1),
     ]
 
@@ -191,7 +191,9 @@ def test_who_waits_for_an_operator_who_dies_is_told() -> None:
     scene.wait(1, PositionCause.HANDED_OVER)
     scene.visit.events()
     scene.wait(1, PositionCause.OPERATOR_LOST)
-    assert scene.visit.events() == [happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST)]
+    assert scene.visit.events() == [
+        happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST, queue="desk")
+    ]
 
 
 def test_a_queue_in_whatever_case() -> None:
@@ -203,7 +205,7 @@ def test_a_queue_in_whatever_case() -> None:
 def test_notices_out_of_place_are_passed_over() -> None:
     scene = Scene()
     for notice in (
-        PositionReported(0, 7, PositionCause.JOINED, 1, 1, 0, 0),
+        PositionReported(0, 7, PositionCause.JOINED, 1, 1, 0, 0, "desk", False),
         OperatorAssigned(0, 7, OperatorCause.CALLED, "bob"),
         VisitOver(7, OverCause.ENDED),
         DeskRefused(0, DeskRefusal.NO_SUCH_TICKET),
@@ -227,10 +229,10 @@ def test_sent_back_to_the_line() -> None:
     scene.wait(1, PositionCause.HANDED_OVER)
     scene.serve(OperatorCause.HANDED_OVER)
     assert scene.visit.events() == [
-        happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST),
+        happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST, queue="desk"),
         happened.PositionKnown(position=1, operators=1),
         happened.Served(turn=happened.Turn.CALLED, operator="bob"),
-        happened.SentBack(why=happened.SentBackReason.HANDED_OVER),
+        happened.SentBack(why=happened.SentBackReason.HANDED_OVER, queue="desk"),
         happened.PositionKnown(position=1, operators=1),
         happened.Served(turn=happened.Turn.HANDED_OVER, operator="bob"),
     ]

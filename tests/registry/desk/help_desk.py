@@ -45,9 +45,9 @@ class HelpDesk:
 
     # --- the terminal
 
-    def open(self) -> list[str]:
-        """Attach the registry's terminal."""
-        self.rig.core.console_opened(now=self.rig.now)
+    def open(self, *, is_terminal: bool = False) -> list[str]:
+        """Attach the registry's console: a script's, or a terminal."""
+        self.rig.core.console_opened(is_terminal=is_terminal, now=self.rig.now)
         return self.shown()
 
     def type(self, line: str) -> list[str]:

@@ -273,7 +273,7 @@ class TestAProgramThatHangs:
         bela.peer.is_frozen = False
         bela.come_back()
         assert bela.last(PositionReported) == PositionReported(
-            6, bela.visit, PositionCause.MISSED_CALL, 1, 1, 0, 0
+            6, bela.visit, PositionCause.MISSED_CALL, 1, 1, 0, 0, "desk", False
         )
         help_desk.type(".end")
         assert bela.last(OperatorAssigned).cause is OperatorCause.CALLED

@@ -19,7 +19,9 @@ def test_the_free_operator_gets_the_first_and_the_others_wait(help_desk: HelpDes
     asha, bela = help_desk.joined("Asha Rao"), help_desk.joined("Bela")
     assert asha.last(OperatorAssigned) == OperatorAssigned(5, 1, OperatorCause.CONNECTED, "desk")
     assert help_desk.shown()[1:4] == ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
-    assert bela.last(PositionReported) == PositionReported(5, 2, PositionCause.JOINED, 1, 1, 0, 0)
+    assert bela.last(PositionReported) == PositionReported(
+        5, 2, PositionCause.JOINED, 1, 1, 0, 0, "desk", False
+    )
 
 
 def test_no_position_is_told_before_it_is_on_disk(help_desk: HelpDesk) -> None:

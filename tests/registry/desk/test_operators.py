@@ -91,7 +91,9 @@ def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
     asha.hear()
     ann.drop()
     help_desk.advance(15.0)
-    assert asha.last(PositionReported) == PositionReported(0, 1, PositionCause.OPERATOR_LOST, 1, 0, 0, 0)
+    assert asha.last(PositionReported) == PositionReported(
+        0, 1, PositionCause.OPERATOR_LOST, 1, 0, 0, 0, "desk", False
+    )
     help_desk.advance(1.0)
     assert bela.last(PositionReported).position == 2
     ann.come_back()

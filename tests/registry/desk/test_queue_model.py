@@ -16,6 +16,7 @@ from chatapp.registry.desk.visit import (
     Change,
     HandoverReleased,
     OperatorId,
+    Pause,
     Visit,
     VisitState,
     VisitUpdated,
@@ -124,6 +125,22 @@ class QueueMachine(RuleBasedStateMachine):
         if one is not None:
             self.queue.end(one, cause)
 
+    @rule(data=st.data())
+    def lets_others_go_first_or_not(self, data: st.DataObject) -> None:
+        one = self.some(data, VisitState.WAITING)
+        if one is None:
+            return
+        if one.pause is Pause.NONE:
+            self.queue.pause(one)
+        else:
+            self.queue.resume(one)
+
+    @rule(data=st.data(), text=st.sampled_from(["", "short", "é" * 100]))
+    def writes(self, data: st.DataObject, text: str) -> None:
+        one = self.some(data, VisitState.WAITING)
+        if one is not None:
+            self.queue.describe(one, text)
+
     # --- operators
 
     @rule(who=WHO, queue=QUEUES)
@@ -169,6 +186,19 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.hand_over(client, to, now=self.now)
         assert client.operator == to or client.wanted == to
 
+    @rule(data=st.data(), queue=st.sampled_from([None, "a", "b"]))
+    def is_put_on_hold_or_sent_elsewhere(self, data: st.DataObject, queue: str | None) -> None:
+        one = self.some(data, VisitState.SERVED, VisitState.ABSENT)
+        if one is None or one.queue == queue:
+            return
+        if queue is None:
+            self.queue.hold(one, now=self.now)
+            assert one.operator == NOBODY
+            assert one.pause is Pause.HELD
+        else:
+            self.queue.transfer(one, queue, now=self.now)
+            assert one.queue == queue
+
     @rule(data=st.data(), queue=QUEUES)
     def is_moved(self, data: st.DataObject, queue: str) -> None:
         line = self.order()[queue]
@@ -210,6 +240,9 @@ class QueueMachine(RuleBasedStateMachine):
             self.keep(one)
         self.witness.starts_anew(promised, served)
         assert self.order() == self.witness.lines, "the order is kept"
+        for number, record in kept.items():
+            again = self.queue.visits[number]
+            assert (again.pause, again.description) == (record.pause, record.description)
         assert {
             one.number: one.operator for one in self.queue.visits.values() if one.operator != NOBODY
         } == served
@@ -230,6 +263,7 @@ class QueueMachine(RuleBasedStateMachine):
         for number, one in self.queue.visits.items():
             assert number not in self.witness.over
             assert is_in_line(one.state) == (one.operator == NOBODY)
+            assert is_in_line(one.state) or one.pause is Pause.NONE
         for operator in self.queue.operators:
             assert operator.visit is None or operator.visit.operator == operator.id
 
@@ -240,6 +274,8 @@ class QueueMachine(RuleBasedStateMachine):
                 continue
             for one in self.queue.line(operator.queue):
                 if one.wanted not in (NOBODY, operator.id) or one.state is VisitState.AWAY:
+                    continue
+                if one.pause is not Pause.NONE:
                     continue
                 assert one.state in (VisitState.JOINING, VisitState.MISSED), "somebody waits for nothing"
                 break

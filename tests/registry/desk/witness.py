@@ -15,7 +15,7 @@ from chatapp.registry.desk.visit import (
     VisitState,
     VisitUpdated,
 )
-from chatapp.wire.messages.desk import OverCause
+from chatapp.wire.messages.desk import OverCause, PositionCause
 
 
 class Witness:
@@ -29,6 +29,8 @@ class Witness:
         self._served_by: dict[int, OperatorId] = {}
         self._put_back: set[int] = set()
         """Visits in line that were put back, and not moved since."""
+        self._paused: set[int] = set()
+        """Visits in line before which others are called."""
         self._order: dict[str, list[int]] = {queue: [] for queue in queues}
         """All visits in line or served, in the order they would have if nobody had been called."""
 
@@ -73,6 +75,18 @@ class Witness:
         self._put_back.add(one.number)
         self._reorder(one)
 
+    def _admit(self, one: Visit) -> None:
+        """Take a visit from another line: before the first one that joined later and was not put back."""
+        number, line = one.number, self.lines[one.queue]
+        for order in self._order.values():
+            if number in order:
+                order.remove(number)
+        later = [at for at, other in enumerate(line) if other > number and other not in self._put_back]
+        line.insert(later[0] if later else len(line), number)
+        self._order[one.queue].append(number)
+        self._put_back.discard(number)
+        self._reorder(one)
+
     def waits_for(self, one: Visit, who: OperatorId) -> None:
         """The visit was handed over to a busy operator."""
         self._wanted[one.number] = who
@@ -102,7 +116,12 @@ class Witness:
         match one.event:
             case VisitEvent.CALLED:
                 ahead = line[: line.index(number)]
-                passed = [other for other in ahead if self._wanted.get(other, one.operator) == one.operator]
+                assert number not in self._paused, "called, and wants others to go first"
+                passed = [
+                    other
+                    for other in ahead
+                    if self._wanted.get(other, one.operator) == one.operator and other not in self._paused
+                ]
                 assert all(self._stands[other] == "away" for other in passed), "somebody was skipped"
                 assert self._stands[number] == "here"
                 assert self._wanted.pop(number, one.operator) == one.operator
@@ -111,11 +130,21 @@ class Witness:
             case VisitEvent.UNANSWERED:
                 self._restore(one.visit)
                 self._stands[number] = "missed"
+            case VisitEvent.PAUSED:
+                self._paused.add(number)
+            case VisitEvent.RESUMED:
+                self._paused.remove(number)
             case VisitEvent.PUT_BACK:
-                self._lift(one.visit)
+                if one.cause is PositionCause.TRANSFERRED:
+                    self._admit(one.visit)
+                else:
+                    self._lift(one.visit)
+                if one.cause is PositionCause.HELD:
+                    self._paused.add(number)
                 self._stands[number] = "here" if one.before is VisitState.SERVED else "missed"
             case VisitEvent.ENDED:
                 self._put_back.discard(number)
+                self._paused.discard(number)
                 self._order[one.visit.queue].remove(number)
                 if number in line:
                     line.remove(number)

@@ -11,12 +11,21 @@ from chatapp.peer.core.events import ClientCame, ClientMove, ClientMoved
 from chatapp.peer.visitor.events import LineReceived
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DEFAULT_QUEUE
-from chatapp.registry.desk.visit import NOBODY, Change, QueueEvent, VisitEvent, VisitState, VisitUpdated
+from chatapp.registry.desk.visit import (
+    NOBODY,
+    Change,
+    Pause,
+    QueueEvent,
+    VisitEvent,
+    VisitState,
+    VisitUpdated,
+)
 from chatapp.wire.messages.desk import (
     CallNext,
     DropVisitor,
     EndSession,
     HandOver,
+    HoldVisitor,
     MoveVisitor,
     NoteVisitor,
     OverCause,
@@ -29,6 +38,7 @@ from tests.support.people import Person
 if TYPE_CHECKING:
     from tests.support.world import World
 
+_STILL_SERVED: Final = (ClientMove.AWAY, ClientMove.BACK, ClientMove.SILENT)
 _BY_WORD: Final = (OverCause.ENDED, OverCause.DROPPED)
 
 
@@ -61,6 +71,8 @@ class DeskPromise:
         """The visit for which an operator typed a text."""
         self._screens: dict[str, tuple[int, int, int]] = {}
         """For each operator: the run of the program, how many events were seen, and the visit on the screen (0: none)."""
+        self._written: dict[str, bytes] = {}
+        """The ticket of the visitor who wrote a text while not being served, as the registry keeps it."""
         self._read: dict[str, int] = {}
         """For each visitor: how many of their events were checked."""
 
@@ -75,6 +87,8 @@ class DeskPromise:
             if changes:
                 self._follow(queue, changes)
             for visit in queue.visits.values():
+                for line in filter(None, visit.description.split("\n")):
+                    assert self._written.get(line) == visit.ticket, f"I6: {line!r} is of another visitor"
                 if visit.is_here:
                     self._here_at[visit.number] = self._world.network.now
         for guest in self._world.guests:
@@ -93,7 +107,7 @@ class DeskPromise:
         shown = self._shown_to(one)
         for request in requests:
             match request:
-                case EndSession() | CallNext() | HandOver() | NoteVisitor() | SendDeskLine():
+                case EndSession() | CallNext() | HandOver() | HoldVisitor() | NoteVisitor() | SendDeskLine():
                     assert request.visit in (0, shown), f"I6: {request} while {shown} is shown to {one.name}"
                     if isinstance(request, NoteVisitor | SendDeskLine):
                         self._texts[request.text] = request.visit
@@ -103,6 +117,10 @@ class DeskPromise:
                 case _:
                     pass
 
+    def wrote(self, ticket: bytes, text: str) -> None:
+        """Record what a visitor wrote while not being served. `ticket`: its digest."""
+        self._written[text] = ticket
+
     def _shown_to(self, one: Person) -> int:
         lives, seen, visit = self._screens.get(one.name, (one.lives, 0, 0))
         if lives != one.lives:
@@ -110,7 +128,7 @@ class DeskPromise:
         for event in one.screen.events[seen:]:
             if isinstance(event, ClientCame):
                 visit = event.visit
-            elif isinstance(event, ClientMoved) and event.move not in (ClientMove.AWAY, ClientMove.BACK):
+            elif isinstance(event, ClientMoved) and event.move not in _STILL_SERVED:
                 visit = 0
         self._screens[one.name] = (one.lives, len(one.screen.events), visit)
         return visit
@@ -207,14 +225,18 @@ class DeskPromise:
             self._highest = number
         elif one.event is VisitEvent.CALLED:
             assert number not in self._over, "I6: served twice"
+            assert visit.pause is Pause.NONE, "I6: called, and wants others to go first"
             for first in before[: before.index(number)] if number in before else before:
                 passed = queue.visits.get(first)
                 assert (
                     passed is None
                     or passed.operator != NOBODY
                     or passed.state is VisitState.AWAY
+                    or passed.pause is not Pause.NONE
                     or passed.wanted not in (NOBODY, visit.operator)
                 ), f"I6: {number} was called, and {first} was before them"
+        elif one.cause is PositionCause.HELD:
+            self._take(f"{number} was put on hold", (HoldVisitor, number))
         elif one.event is VisitEvent.HANDED_OVER or one.cause is PositionCause.HANDED_OVER:
             self._take(f"{number} was handed over", (HandOver, number))
         elif one.event is VisitEvent.ENDED:

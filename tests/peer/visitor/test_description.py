@@ -1,0 +1,161 @@
+"""What a visitor writes while waiting, and what lets others go first."""
+
+from chatapp.peer.visitor import events as happened
+from chatapp.wire.limits import DESK_DESCRIPTION_MAX
+from chatapp.wire.messages.desk import (
+    DescribeVisit,
+    DescriptionAnswered,
+    DescriptionResult,
+    PauseVisit,
+    PositionCause,
+    PositionReported,
+    ReturnToDesk,
+    SendDeskLine,
+)
+from tests.peer.visitor.scene import WALL, Scene
+
+KEPT = [happened.NotYourTurn(), happened.Described()]
+
+
+def waiting() -> Scene:
+    """Return a visitor who waits."""
+    scene = Scene()
+    scene.join()
+    scene.wait()
+    scene.visit.events()
+    return scene
+
+
+def described(scene: Scene) -> DescribeVisit:
+    """Return the one request that was sent."""
+    (request,) = scene.said()
+    assert isinstance(request, DescribeVisit)
+    return request
+
+
+def answer(scene: Scene, request: DescribeVisit, result: DescriptionResult, text: str) -> None:
+    scene.visit.handle(DescriptionAnswered(request.reference, 7, result, text))
+
+
+def test_lines_typed_while_waiting_make_up_the_description() -> None:
+    scene = waiting()
+    scene.visit.say("my book", wall=WALL)
+    first = described(scene)
+    assert (first.visit, first.text) == (7, "my book")
+    assert not scene.settled()
+    assert scene.visit.events() == []
+    answer(scene, first, DescriptionResult.KEPT, "my book")
+    assert scene.settled()
+    assert scene.visit.events() == KEPT
+    scene.visit.say("it is red", wall=WALL)
+    second = described(scene)
+    assert second.text == "my book\nit is red"
+    answer(scene, second, DescriptionResult.KEPT, second.text)
+    assert scene.visit.description == "my book\nit is red"
+    scene.visit.events()
+    scene.visit.describe("forget it", wall=WALL)
+    third = described(scene)
+    assert third.text == "forget it"
+    answer(scene, third, DescriptionResult.KEPT, third.text)
+    assert scene.visit.events() == [happened.Described()]
+
+
+def test_what_is_too_long_is_refused_here() -> None:
+    scene = waiting()
+    scene.visit.describe("x" * 65_536, wall=WALL)
+    limit = DESK_DESCRIPTION_MAX
+    assert scene.visit.events() == [happened.DescriptionRefused(size=65_536, limit=limit, is_line=False)]
+    scene.visit.describe("x" * limit, wall=WALL)
+    answer(scene, described(scene), DescriptionResult.KEPT, "x" * limit)
+    scene.visit.events()
+    scene.visit.say("y", wall=WALL)
+    assert scene.visit.events() == [happened.DescriptionRefused(size=limit + 2, limit=limit, is_line=True)]
+    assert scene.said() == []
+    assert scene.visit.description == "x" * limit
+
+
+def test_what_comes_too_late_is_said_to_the_operator() -> None:
+    scene = waiting()
+    scene.visit.say("my book", wall=WALL)
+    request = described(scene)
+    scene.serve()
+    answer(scene, request, DescriptionResult.SERVED, "")
+    (line,) = scene.said()
+    assert isinstance(line, SendDeskLine)
+    assert line.text == "my book"
+
+
+def test_on_a_new_link_the_whole_is_written_again_behind_the_ticket() -> None:
+    scene = waiting()
+    scene.visit.say("one", wall=WALL)
+    scene.visit.say("two", wall=WALL)
+    scene.said()
+    scene.relink()
+    (back,) = scene.said()
+    assert isinstance(back, ReturnToDesk)
+    scene.visit.say("three", wall=WALL)
+    assert scene.said() == []
+    scene.wait(2, PositionCause.RETURNED)
+    again = described(scene)
+    assert again.text == "one\ntwo\nthree"
+    scene.visit.events()
+    answer(scene, again, DescriptionResult.KEPT, again.text)
+    assert scene.visit.events() == 3 * KEPT
+
+
+def test_a_restarted_program_learns_the_description() -> None:
+    scene = Scene(ticket=b"t" * 16)
+    scene.relink()
+    scene.wait(1, PositionCause.RETURNED)
+    scene.visit.handle(DescriptionAnswered(0, 7, DescriptionResult.KEPT, "my book"))
+    assert scene.visit.description == "my book"
+    scene.said()
+    scene.visit.say("it is red", wall=WALL)
+    assert described(scene).text == "my book\nit is red"
+
+
+def test_a_description_of_another_visit_is_ignored() -> None:
+    scene = waiting()
+    scene.visit.handle(DescriptionAnswered(0, 8, DescriptionResult.KEPT, "not mine"))
+    assert scene.visit.description == ""
+
+
+def report(cause: PositionCause, *, is_paused: bool, reference: int = 0) -> PositionReported:
+    return PositionReported(reference, 7, cause, 2, 1, 0, 0, "desk", is_paused)
+
+
+def test_pausing_and_resuming_is_told_when_the_registry_says_so() -> None:
+    scene = waiting()
+    for is_paused, cause in ((True, PositionCause.PAUSED), (False, PositionCause.RESUMED)):
+        scene.visit.pause(is_paused=is_paused)
+        (request,) = scene.said()
+        assert isinstance(request, PauseVisit)
+        assert (request.visit, request.is_paused) == (7, is_paused)
+        assert not scene.settled()
+        scene.visit.handle(report(cause, is_paused=is_paused, reference=request.reference))
+        assert scene.visit.events() == [happened.PauseChanged(is_paused=is_paused)]
+        assert scene.settled()
+
+
+def test_a_paused_visitor_is_reminded_on_a_new_link_and_not_at_each_step_of_the_line() -> None:
+    scene = waiting()
+    scene.visit.handle(report(PositionCause.CHANGED, is_paused=True))
+    assert scene.visit.events() == []
+    scene.relink()
+    scene.visit.handle(report(PositionCause.RETURNED, is_paused=True))
+    assert scene.visit.events() == [happened.PauseChanged(is_paused=True)]
+
+
+def test_a_visitor_on_hold_or_in_another_queue_reads_why() -> None:
+    scene = waiting()
+    for cause, why in (
+        (PositionCause.HELD, happened.SentBackReason.ON_HOLD),
+        (PositionCause.TRANSFERRED, happened.SentBackReason.TRANSFERRED),
+    ):
+        scene.serve()
+        scene.visit.events()
+        scene.visit.handle(report(cause, is_paused=cause is PositionCause.HELD))
+        assert scene.visit.events() == [
+            happened.SentBack(why=why, queue="desk"),
+            happened.PositionKnown(position=2, operators=1),
+        ]
