@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         NotAnswered,
         NotLetIn,
         NotOpen,
+        NotRunning,
         OtherRegistry,
         ServerUnreachable,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "NotAnswered",
     "NotLetIn",
     "NotOpen",
+    "NotRunning",
     "OtherRegistry",
     "Peer",
     "Policy",

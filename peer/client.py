@@ -49,6 +49,8 @@ from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
+    from chatapp.peer.rpc.offer import Offer
+    from chatapp.peer.rpc.remote import RemotePeer
 
 
 class OperatorDesk:
@@ -248,6 +250,16 @@ class Peer:
     def server(self) -> Address:
         """The registry's host and port, as they were given."""
         return self._server
+
+    @property
+    def address(self) -> Address:
+        """The registry's IP address and port. Raises NotOpen."""
+        return self._open_node().address
+
+    @property
+    def port(self) -> int:
+        """Our UDP port. Raises NotOpen."""
+        return self._open_node().driver.port
 
     @property
     def server_key(self) -> str:
@@ -639,6 +651,34 @@ class Peer:
                 case _:
                     pass
         return shown
+
+    def listen(self, listener: Callable[[Sequence[happened.Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they happen, before any reader gets them, until the peer is closed or the
+        function that this returns is called. What a listener gets does not count as shown, and it delays nobody: it must
+        return at once. Raises NotOpen."""
+        return self._open_node().feed.listen(listener)
+
+    async def unshown(self, after: int = 0, limit: int = 100) -> list[happened.Line]:
+        """Return the first `limit` lines to us with higher ids than `after` that were not shown yet, as `events_shown`
+        tells. At an opening they are told by an event; whoever comes to a peer that is open finds them here. Raises NotOpen,
+        sqlite3.Error."""
+        return self._open_node().unshown(after=after, count=limit)
+
+    def offer(self) -> "Offer":
+        """Let other programs of this user attach to this peer (`attach`) until the offer is closed, which comes before the
+        peer is. Raises NotOpen, OSError."""
+        from chatapp.peer.rpc.offer import Offer
+
+        return Offer(self)
+
+    @staticmethod
+    def attach(name: str, *, home: Path | None = None, shows: bool = True) -> "RemotePeer":
+        """Return a peer that stands for the one of this name that another program of this user runs and offers. `open` it,
+        or enter it, as any peer; its end leaves the other program alone. `shows`: whether what this program has dealt with
+        counts as shown, as with `events` and `events_shown` of any peer. Raises NameRefused."""
+        from chatapp.peer.rpc.remote import RemotePeer
+
+        return RemotePeer(name, home=home, shows=shows)
 
     def _any_feed(self) -> EventFeed[happened.Event]:
         if self._feed is None:

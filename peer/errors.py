@@ -6,6 +6,7 @@ ChatAppError
 +-- AlreadyRead           another loop reads the events
 +-- FellBehind            a subscriber did not read in time      lost
 +-- NotAnswered           the registry did not answer            reason
++-- NotRunning            no program of ours offers this name     name, reason
 +-- ServerUnreachable     the server's name has no address now      reason
 +-- NotLetIn              something answers at the registry's address, but we are not registered
     +-- NameTaken         somebody else holds the name             name
@@ -59,6 +60,23 @@ class NotAnswered(ChatAppError):
 
     def __str__(self) -> str:
         return f"no answer: {self.reason.value}"
+
+
+class NotRunning(ChatAppError):
+    """No program of this user runs under this name and lets others attach to it."""
+
+    def __init__(self, name: str, reason: str = "") -> None:
+        """`reason`: why the program that runs cannot be used, if one does."""
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if self.reason:
+            return (
+                f'the program of "{quoted(self.name)}" that runs here cannot be used: {quoted(self.reason)}'
+            )
+        return f'no program of "{quoted(self.name)}" runs here'
 
 
 class ServerUnreachable(ChatAppError):

@@ -152,6 +152,7 @@ class EventFeed(Generic[Event]):
         self._has_room = has_room
         self._subscriptions: list[Subscription[Event]] = []
         self._has_loop = False
+        self._listeners: list[Callable[[Sequence[Event]], None]] = []
         self.main: Final[EventQueue[Event]] = EventQueue()
         """The reader's events."""
         self.is_read = False
@@ -167,7 +168,18 @@ class EventFeed(Generic[Event]):
         if self._subscriptions:
             for subscription in tuple(self._subscriptions):
                 subscription.put(events, size)
+        for listener in self._listeners:
+            listener(events)
         self._waiters.wake()
+
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they are put. Return the function that ends that."""
+        self._listeners = [*self._listeners, listener]
+
+        def end() -> None:
+            self._listeners = [one for one in self._listeners if one is not listener]
+
+        return end
 
     def subscribe(self) -> Subscription[Event]:
         """Return a subscription to all events from now on."""

@@ -17,6 +17,7 @@ from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.maintenance import MaintenanceSchedule
 from chatapp.peer.history.query import HistoryView
+from chatapp.peer.history.unshown import received
 from chatapp.peer.keystore import KeyFolder
 from chatapp.peer.receipts import Receipts
 from chatapp.wire.address import Address, server_name
@@ -139,6 +140,11 @@ class PeerNode:
         return HistoryView(
             self._history.lines, lambda: core.me.name, core.sending.steps_under_way, flush=self.file_all
         )
+
+    def unshown(self, *, after: int, count: int) -> list[happened.Line]:
+        """Return lines to us that were not shown. Raises sqlite3.Error."""
+        self.file_all()
+        return [received(line) for line in self._history.unshown(after=after, count=count)]
 
     def tell(self, events: Sequence[happened.Event]) -> None:
         """Give events to every reader."""

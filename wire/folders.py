@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,19 @@ def make_private(folder: Path) -> None:
     for one in reversed(missing):
         one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     folder.chmod(_FOLDER_MODE)
+
+
+@contextlib.contextmanager
+def at_folder(folder: Path) -> Iterator[None]:
+    """Make this folder the current one for a moment: the path of a Unix socket is limited to about 100 bytes, which a
+    folder's path easily exceeds. Raises OSError."""
+    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(folder)
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
 
 
 def write_whole(path: Path, content: bytes, *, draft: Path | None = None) -> None:

@@ -930,8 +930,33 @@ class FolderNotMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     error: str
 
 
+class EventsMissed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """This program is attached to another one and was so slow that it was not told everything. What was said is in the
+    history."""
+
+
+class ProgramEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The program to which this one is attached has ended."""
+
+    name: str
+    """The name of the person whose program it is."""
+
+
+AttachmentEvent = EventsMissed | ProgramEnded
+"""The events of a program that is attached to another one."""
+
+
 StorageEvent = HistoryMissing | LinesLost | StorageFailed | HistoryBehind | ReadersBehind | FolderNotMoved
 
 
-Event = ReceivedEvent | SentEvent | RoomsEvent | PeopleEvent | RegistryEvent | DutyEvent | StorageEvent
+Event = (
+    ReceivedEvent
+    | SentEvent
+    | RoomsEvent
+    | PeopleEvent
+    | RegistryEvent
+    | DutyEvent
+    | StorageEvent
+    | AttachmentEvent
+)
 """All events."""

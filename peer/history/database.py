@@ -46,9 +46,10 @@ from chatapp.peer.core.trace import Stored
 from chatapp.peer.history import loading, schema
 from chatapp.peer.history.journal import Batch, Position
 from chatapp.peer.history.maintenance import Maintenance
-from chatapp.peer.history.query import MessageQueries
+from chatapp.peer.history.query import MessageQueries, StoredLine
 from chatapp.peer.history.registries import Registries
 from chatapp.peer.history.schema import damage_named
+from chatapp.peer.history.unshown import unshown_ids
 from chatapp.wire.codec import encode
 
 _log = logging.getLogger("chatapp.peer")
@@ -163,6 +164,13 @@ class History:
     def load(self) -> Loaded:
         """Return everything that the core starts with. Raises sqlite3.Error."""
         return loading.load(self._db, self.registries.current)
+
+    def unshown(self, *, after: int, count: int) -> list[StoredLine]:
+        """Return the first `count` lines to us after the one with the id `after` that were not shown. Raises
+        sqlite3.Error."""
+        with damage_named():
+            ids = unshown_ids(self._db, self.registries.current, after=after, count=count)
+        return self.lines.with_ids(ids)
 
     def close(self) -> None:
         """Merge the write-ahead log into the database, and close."""

@@ -22,7 +22,7 @@ _LINE: Final = (
     "FROM lines JOIN streams ON streams.id = stream"
 )
 _NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
-_IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
+IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
 _IS_SHOWN: Final = "(ours OR number <= shown AND coalesce(is_overtaken, 0) = 0)"
 
 
@@ -76,11 +76,11 @@ class MessageQueries:
 
     def latest(self, count: int) -> list[StoredLine]:
         """Return the newest `count` lines of people who are not ignored, oldest first."""
-        return self._newest(f"{_LINE} WHERE {_IS_HEARD} ORDER BY lines.id DESC LIMIT ?", (max(count, 0),))
+        return self._newest(f"{_LINE} WHERE {IS_HEARD} ORDER BY lines.id DESC LIMIT ?", (max(count, 0),))
 
     def latest_shown(self, count: int) -> list[StoredLine]:
         """As `latest`, without the lines that were not shown yet."""
-        chosen = f"{_LINE} WHERE {_IS_HEARD} AND {_IS_SHOWN} ORDER BY lines.id DESC LIMIT ?"
+        chosen = f"{_LINE} WHERE {IS_HEARD} AND {_IS_SHOWN} ORDER BY lines.id DESC LIMIT ?"
         return self._newest(chosen, (max(count, 0),))
 
     def search(self, words: str, limit: int) -> list[StoredLine]:
@@ -90,7 +90,7 @@ class MessageQueries:
             return []
         self.index.catch_up()
         return self._newest(
-            f"{_LINE} WHERE lines.id IN (SELECT rowid FROM search_index WHERE search_index MATCH ?) AND {_IS_HEARD} "
+            f"{_LINE} WHERE lines.id IN (SELECT rowid FROM search_index WHERE search_index MATCH ?) AND {IS_HEARD} "
             "ORDER BY lines.id DESC LIMIT ?",
             (wanted, max(limit, 0)),
         )
@@ -98,6 +98,11 @@ class MessageQueries:
     def by_id(self, id_: int) -> StoredLine | None:
         """Return the line with this id."""
         return self._one(f"{_LINE} WHERE lines.id = ?", (id_,)) if 0 < id_ <= LAST_NUMBER else None
+
+    def with_ids(self, ids: list[int]) -> list[StoredLine]:
+        """Return the lines with these ids, in order."""
+        marks = ",".join("?" * len(ids))
+        return self._newest(f"{_LINE} WHERE lines.id IN ({marks}) ORDER BY lines.id DESC", tuple(ids))
 
     def last_own(self) -> StoredLine | None:
         """Return our own newest line."""

@@ -14,7 +14,7 @@ from typing import Final, get_args
 import msgspec
 
 from chatapp.registry.access import Invites, OwnBans
-from chatapp.registry.admin.listener import SOCKET, at_folder
+from chatapp.registry.admin.listener import SOCKET
 from chatapp.registry.admin.messages import AdminAnswer, AdminRequest, FileRequest
 from chatapp.registry.admin.service import AdminService
 from chatapp.registry.directory.directory import Directory, Person
@@ -25,6 +25,7 @@ from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import ChatAppError, StoreError
+from chatapp.wire.folders import at_folder
 
 _answers: Final = msgspec.json.Decoder(AdminAnswer)
 _FILE_REQUESTS: Final = get_args(FileRequest)

@@ -9,8 +9,8 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ import msgspec
 
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
 from chatapp.wire.errors import ChatAppError, quoted
+from chatapp.wire.folders import at_folder
 
 SOCKET: Final = "admin.sock"
 CLIENTS_MAX: Final = 8
@@ -36,19 +37,6 @@ Answer = Callable[[AdminRequest], Awaitable[AdminAnswer]]
 
 class SocketUnusable(ChatAppError):
     """The admin socket cannot be made; the text says why."""
-
-
-@contextmanager
-def at_folder(folder: Path) -> Iterator[None]:
-    """Make this folder the current one for a moment: the path of a Unix socket is limited to about 100 bytes, which a
-    folder's path easily exceeds. Raises OSError."""
-    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.chdir(folder)
-        yield
-    finally:
-        os.fchdir(before)
-        os.close(before)
 
 
 def listen(folder: Path) -> socket.socket:

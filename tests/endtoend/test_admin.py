@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.admin.listener import SOCKET, at_folder
+from chatapp.registry.admin.listener import SOCKET
+from chatapp.wire.folders import at_folder
 from tests.endtoend.lines import WELCOME
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage, knows

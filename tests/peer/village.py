@@ -14,6 +14,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.receipts import Receipt
+from chatapp.peer.rpc.remote import RemotePeer
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
 from chatapp.wire.delivery.policy import Policy
@@ -69,7 +70,7 @@ async def village(tmp_path: Path) -> AsyncIterator[Village]:
         await village.close()
 
 
-async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
+async def next_of(peer: Peer | RemotePeer, kind: type[Kind]) -> Kind:
     """Return the next event of this kind; all earlier ones count as shown."""
     async with asyncio.timeout(WITHIN):
         while True:

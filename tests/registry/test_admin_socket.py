@@ -19,7 +19,6 @@ from chatapp.registry.admin.listener import (
     SOCKET,
     AdminListener,
     SocketUnusable,
-    at_folder,
     listen,
 )
 from chatapp.registry.admin.messages import (
@@ -43,6 +42,7 @@ from chatapp.registry.admin.texts import refusal_text
 from chatapp.registry.store.entries import NameBound
 from chatapp.registry.store.files import FileStore
 from chatapp.wire.codec import encode
+from chatapp.wire.folders import at_folder
 from chatapp.wire.identity import AgreementKey, Identity, fingerprint, make_card
 
 BOB = Identity(b"b" * 32)

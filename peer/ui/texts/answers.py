@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
+from chatapp.peer.core.events import AttachmentEvent, EventsMissed, ProgramEnded
 from chatapp.peer.starts import Taken, TakenBy
 from chatapp.peer.ui.formatting import counted, name
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX
@@ -114,6 +115,34 @@ def name_taken(taken: str) -> str:
     return f"[Name {name(taken)} is taken.]"
 
 
+def attached_line(process: int, port: int) -> str:
+    """Say that a running program is used. `process`, `port`: its number and its UDP port."""
+    return f"[Attached to your program that runs already ({_which(process, port)}); quit ends only this one.]"
+
+
+def runs_elsewhere_line(who: str, server: Address, process: int, port: int) -> str:
+    """Say that a program runs under a name, at another server or with another key of it than the user asked for."""
+    at = f"{sanitize(server.host)} {server.port}"
+    which = f"Your program of {name(who)} ({_which(process, port)})"
+    return f"[{which} runs at the server {at}: end it first, or start without a server.]"
+
+
+def attachment_line(event: AttachmentEvent) -> str:
+    """Say what has happened to the attachment to another program."""
+    match event:
+        case EventsMissed():
+            return "[This program was too slow to be told everything: /history shows what was said.]"
+        case ProgramEnded(name=who):
+            return f"[The program of {name(who)} to which this one was attached has ended.]"
+        case _:
+            assert_never(event)
+
+
+def _which(process: int, port: int) -> str:
+    parts = [f"process {process}"] if process else []
+    return ", ".join([*parts, *([f"UDP port {port}"] if port else [])])
+
+
 def taken_line(taken: Taken) -> str:
     """Say who has a name that is taken, and what to do."""
     who = name(taken.name)
@@ -122,9 +151,7 @@ def taken_line(taken: Taken) -> str:
             now = name(taken.now_called)
             return f"[You renamed {who} to {now}: start as {now}.]"
         case TakenBy.OWN_PROGRAM:
-            parts = [f"process {taken.process}"] if taken.process else []
-            parts += [f"UDP port {taken.port}"] if taken.port else []
-            which = f" ({', '.join(parts)})" if parts else ""
+            which = f" ({_which(taken.process, taken.port)})" if taken.process or taken.port else ""
             return f"[Your own program{which} is running with this name: go on there, or end it first.]"
         case TakenBy.RELEASED:
             return f"[You gave up {who}, and somebody else has it now: choose another name.]"

@@ -8,6 +8,7 @@ from typing import Final, assert_never
 from chatapp.peer.core.events import (
     Addressed,
     AdmissionRefused,
+    AttachmentEvent,
     AuthorDoubt,
     ChannelReceived,
     DirectReceived,
@@ -66,7 +67,7 @@ from chatapp.peer.ui.formatting import (
     shown_time,
     stop_planned,
 )
-from chatapp.peer.ui.texts.answers import name_taken
+from chatapp.peer.ui.texts.answers import attachment_line, name_taken
 from chatapp.peer.ui.texts.desk import duty_lines
 from chatapp.peer.ui.texts.people import IdentityEvent, identity_lines, presence_lines
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refusal, kept
@@ -123,6 +124,8 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
         return [f"[{sanitize(_storage(event))}.]"]
     if isinstance(event, UnreadEvent):
         return _unread(event)
+    if isinstance(event, AttachmentEvent):
+        return [attachment_line(event)]
     return presence_lines(event)
 
 

@@ -21,6 +21,7 @@ from chatapp.peer.core.events import (
     DutyEvent,
     EnteredRoom,
     Event,
+    EventsMissed,
     FolderNotMoved,
     HistoryBehind,
     HistoryMissing,
@@ -56,6 +57,7 @@ from chatapp.peer.core.events import (
     PersonAway,
     PersonCame,
     PersonTyping,
+    ProgramEnded,
     ReadersBehind,
     Registered,
     RegistryKey,
@@ -494,6 +496,14 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         LinesLost(path="/a/history.db", count=2, kept_as="x"),
         ["[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"],
+    ),
+    (
+        EventsMissed(),
+        ["[This program was too slow to be told everything: /history shows what was said.]"],
+    ),
+    (
+        ProgramEnded(name="alice"),
+        ["[The program of alice to which this one was attached has ended.]"],
     ),
     (
         StorageFailed(error="disk I/O error"),

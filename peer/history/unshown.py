@@ -1,0 +1,77 @@
+"""The lines of a history of which nobody has said that they were shown, for programs that come to a running peer."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from chatapp.peer.core.events import (
+    SOMEBODY,
+    AuthorDoubt,
+    ChannelReceived,
+    DirectReceived,
+    Line,
+    RoomReceived,
+)
+from chatapp.peer.history import schema
+from chatapp.peer.history.query import IS_HEARD, StoredLine
+
+# By stream, so that it takes no longer with a long history: few lines of a stream are above its mark.
+_CHOSEN: Final = f"NOT ours AND registry IN (?1, ?2) AND lines.id > ?3 AND {IS_HEARD}"
+_IDS: Final = f"""
+SELECT lines.id FROM streams CROSS JOIN lines ON lines.stream = streams.id AND lines.number > streams.shown
+    WHERE {_CHOSEN}
+UNION SELECT lines.id FROM streams CROSS JOIN lines ON lines.stream = streams.id AND is_overtaken = 1
+    WHERE {_CHOSEN}
+ORDER BY 1 LIMIT ?4"""
+
+
+def unshown_ids(db: sqlite3.Connection, registry: int, *, after: int, count: int) -> list[int]:
+    """Return the ids of the first `count` lines to us after the one with the id `after` that were not shown, of
+    people who are not ignored. Raises sqlite3.Error."""
+    return [id_ for (id_,) in db.execute(_IDS, (schema.EVERYWHERE, registry, after, count))]
+
+
+def received(line: StoredLine) -> Line:
+    """Return a line to us as the event that told of it, as one that came while nobody looked."""
+    identity, sender, at = line.person or b"", line.name or SOMEBODY, line.at_ms / 1_000
+    if line.room is None:
+        doubt = AuthorDoubt.NOT_IN_TABLE if line.is_claimed else None
+        return DirectReceived(
+            id=line.id,
+            sender=sender,
+            identity=identity,
+            number=line.number,
+            text=line.text,
+            at=at,
+            late=at,
+            doubt=doubt,
+        )
+    if not line.room:
+        return ChannelReceived(
+            id=line.id, sender=sender, identity=identity, number=line.number, text=line.text, at=at, late=at
+        )
+    return RoomReceived(
+        id=line.id,
+        room=line.room,
+        sender=sender,
+        identity=identity,
+        number=line.number,
+        text=line.text,
+        at=at,
+        late=at,
+    )
+
+
+def in_senders_order(lines: Iterable[Line]) -> list[Line]:
+    """Return lines in the order of their ids, except that those of one sender to one place are in the order in which they
+    were said: one that arrived late has a higher id than a later one."""
+    arrived = sorted(lines, key=lambda line: line.id)
+    streams: dict[object, list[Line]] = {}
+    for line in arrived:
+        streams.setdefault(_stream_of(line), []).append(line)
+    said = {key: iter(sorted(stream, key=lambda line: line.number)) for key, stream in streams.items()}
+    return [next(said[_stream_of(line)]) for line in arrived]
+
+
+def _stream_of(line: Line) -> object:
+    return type(line), getattr(line, "room", ""), line.identity

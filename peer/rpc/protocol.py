@@ -1,0 +1,70 @@
+"""The numbers and words of the protocol between a peer program and its clients (`docs/rpc.md`)."""
+
+import enum
+from typing import Final
+
+from chatapp.wire.errors import ChatAppError
+
+VERSION: Final = 1
+"""The version of the protocol (clause 3)."""
+
+LINE_MAX: Final = 524_288
+"""Bytes of a line with its line feed (clause 2.1)."""
+
+LINES_TOGETHER: Final = 100
+TEXT_TOGETHER: Final = 65_536
+"""Lines of the history, and bytes of their texts, in one answer or event: they fit a line whatever their characters are."""
+
+PEOPLE_TOGETHER: Final = 500
+"""People in one line."""
+
+EVENTS_KEPT: Final = 10_000
+TEXT_KEPT: Final = 16 * 1024 * 1024
+"""Events, and bytes of their texts, that are kept for clients that come back or are behind (clause 4.2)."""
+
+UNREAD_MAX: Final = 256 * 1024
+"""Bytes written to a client that it has not read, beyond which nothing more is written until it reads."""
+
+CALLS_MAX: Final = 64
+"""Requests of one client under way. Nothing more is read from it meanwhile."""
+
+CLIENTS_MAX: Final = 32
+"""Clients of one program."""
+
+UNSHOWN_MAX: Final = 10_000
+"""Lines that clients were given and have not reported as shown, of which the program knows."""
+
+
+class Farewell(enum.Enum):
+    """Why the program closes a connection (clause 4.6)."""
+
+    SLOW = "the client did not read, and events that it has not read are gone"
+    ENDED = "the program ends"
+    TOO_MANY = "too many clients are connected"
+    TOO_LONG = "a line of the client was too long"
+
+
+class Code(enum.IntEnum):
+    """The code of an error (clause 6)."""
+
+    NOT_JSON = -32700
+    NOT_A_REQUEST = -32600
+    NO_SUCH_METHOD = -32601
+    WRONG_PARAMETERS = -32602
+    FAULT = -32603
+    REFUSED = -32000
+    NO_HELLO = -32001
+    OTHER_VERSION = -32002
+
+
+class RpcError(ChatAppError):
+    """An error that is the answer to a request."""
+
+    def __init__(self, code: int, message: str, data: object = None) -> None:
+        super().__init__(code, message, data)
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,622 @@
+"""A peer that another program runs, with the interface of `Peer`.
+
+What a property says is the state that the other program told last: it is told before the answers and events that follow from
+it. What a method asks goes through the socket.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from chatapp.peer.client import PeerState
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.errors import AlreadyOpen, NotOpen, NotRunning
+from chatapp.peer.feed import EventFeed, Subscription
+from chatapp.peer.history.unshown import in_senders_order
+from chatapp.peer.keystore import folder_of
+from chatapp.peer.receipts import Receipt, Receipts
+from chatapp.peer.rpc.link import RpcLink
+from chatapp.peer.rpc.place import connected_socket
+from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION
+from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, Unshown
+from chatapp.peer.rpc.values import decode, encode
+from chatapp.wire.address import Address
+from chatapp.wire.errors import DecodeError, TextTooLong
+from chatapp.wire.folders import default_home
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.messages.desk import OperatorRequest
+from chatapp.wire.names import PeerName, peer_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.doctor.findings import Finding
+
+
+class RemoteDesk:
+    """As `OperatorDesk`. A time of entry is read from the clock that all programs of this machine share."""
+
+    def __init__(self, peer: "RemotePeer") -> None:
+        self._peer: Final = peer
+
+    @property
+    def client(self) -> str | None:
+        """As `OperatorDesk.client`."""
+        return self._peer.snapshot.client
+
+    @property
+    def visit(self) -> int:
+        """As `OperatorDesk.visit`."""
+        return self._peer.snapshot.visit
+
+    @property
+    def is_on_duty(self) -> bool:
+        """As `OperatorDesk.is_on_duty`."""
+        return self._peer.snapshot.is_on_duty
+
+    @property
+    def is_operator(self) -> bool:
+        """As `OperatorDesk.is_operator`."""
+        return self._peer.snapshot.is_operator
+
+    async def takes_lines(self, *, entered_at: float) -> bool:
+        """As `OperatorDesk.takes_lines`."""
+        return bool(await self._peer.ask("desk.takes_lines", bool, entered_at=entered_at))
+
+    def say(
+        self, text: str, *, visit: int | None = None, entered_at: float | None = None, is_maybe: bool = False
+    ) -> None:
+        """As `OperatorDesk.say`."""
+        _check_text(text)
+        at = _now() if entered_at is None else entered_at
+        self._peer.post("desk.say", text=text, visit=visit, entered_at=at, is_maybe=is_maybe)
+
+    def ask(
+        self,
+        request: OperatorRequest,
+        *,
+        visit: int | None = None,
+        entered_at: float | None = None,
+        asks_first: bool = False,
+    ) -> None:
+        """As `OperatorDesk.ask`."""
+        at = _now() if entered_at is None else entered_at
+        told = encode(request, OperatorRequest)
+        self._peer.post("desk.ask", request=told, visit=visit, entered_at=at, asks_first=asks_first)
+
+    async def answered(self) -> None:
+        """As `OperatorDesk.answered`."""
+        await self._peer.ask("desk.answered", None)
+
+    async def said(self) -> None:
+        """As `OperatorDesk.said`."""
+        await self._peer.ask("desk.said", None)
+
+
+class RemoteTrust:
+    """As `PeerTrust`."""
+
+    def __init__(self, peer: "RemotePeer") -> None:
+        self._peer: Final = peer
+
+    async def number(self, name: str) -> happened.SafetyNumber | happened.NobodyKnown:
+        """As `PeerTrust.number`."""
+        answer = happened.SafetyNumber | happened.NobodyKnown
+        found: happened.SafetyNumber | happened.NobodyKnown = await self._peer.ask(
+            "trust.number", answer, name=name
+        )
+        return found
+
+    async def accept(
+        self, name: str, digits: str | None
+    ) -> happened.Trusted | happened.NotTrusted | happened.NobodyKnown:
+        """As `PeerTrust.accept`."""
+        answer = happened.Trusted | happened.NotTrusted | happened.NobodyKnown
+        found: happened.Trusted | happened.NotTrusted | happened.NobodyKnown
+        found = await self._peer.ask("trust.accept", answer, name=name, digits=digits)
+        return found
+
+    async def registry_key(self) -> happened.RegistryKey:
+        """As `PeerTrust.registry_key`."""
+        found: happened.RegistryKey = await self._peer.ask("trust.registry_key", happened.RegistryKey)
+        return found
+
+    async def accept_registry(self, digits: str | None) -> happened.Trusted | happened.NotTrusted:
+        """As `PeerTrust.accept_registry`."""
+        answer = happened.Trusted | happened.NotTrusted
+        found: happened.Trusted | happened.NotTrusted
+        found = await self._peer.ask("trust.accept_registry", answer, digits=digits)
+        return found
+
+    async def ignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
+        """As `PeerTrust.ignore`."""
+        return await self._ignore("trust.ignore", name)
+
+    async def unignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
+        """As `PeerTrust.unignore`."""
+        return await self._ignore("trust.unignore", name)
+
+    async def _ignore(self, method: str, name: str) -> happened.Ignored | happened.NobodyKnown:
+        answer = happened.Ignored | happened.NobodyKnown
+        found: happened.Ignored | happened.NobodyKnown = await self._peer.ask(method, answer, name=name)
+        return found
+
+
+class RemotePeer:
+    """A peer that another program of this user runs. Made by `Peer.attach`."""
+
+    def __init__(self, name: str, *, home: Path | None = None, shows: bool = True) -> None:
+        """As `Peer.attach`."""
+        self._name: Final = peer_name(name)
+        self._home: Final = home or default_home()
+        self._shows: Final = shows
+        self._is_opening = False
+        self._is_leaving = False
+        self._link: RpcLink | None = None
+        self._greeting: Greeting | None = None
+        self._snapshot: PeerSnapshot | None = None
+        self._people: dict[str, happened.Person] = {}
+        self._feed: EventFeed[happened.Event] | None = None
+        self._receipts = Receipts()
+        self._last = 0
+        """The number of the last event that we have."""
+        self._mail: list[happened.Line] = []
+        """The beginning of a `MailReturned` of which more is to come."""
+        self._given: set[int] = set()
+        """Ids of lines that were told as unshown ones, and may be told by an event once more."""
+        self._is_behind = False
+        """Whether we take no events now: their reader has to catch up first."""
+        self._coming_back: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
+        self.desk: Final = RemoteDesk(self)
+        """What an operator of the help desk asks for."""
+        self.trust: Final = RemoteTrust(self)
+        """Keys, and whom to ignore."""
+
+    # --- what the other program has told
+
+    @property
+    def snapshot(self) -> PeerSnapshot:
+        """The state that the other program told last. Raises NotOpen for a peer that was never open."""
+        if self._snapshot is None:
+            raise NotOpen
+        return self._snapshot
+
+    @property
+    def greeting(self) -> Greeting:
+        """What the other program said of itself. Raises NotOpen for a peer that was never open."""
+        if self._greeting is None:
+            raise NotOpen
+        return self._greeting
+
+    @property
+    def name(self) -> PeerName:
+        """As `Peer.name`."""
+        return self._name if self._snapshot is None else PeerName(self._snapshot.name)
+
+    @property
+    def server(self) -> Address:
+        """As `Peer.server`. Raises NotOpen for a peer that was never open."""
+        return self.greeting.server
+
+    @property
+    def address(self) -> Address:
+        """As `Peer.address`. Raises NotOpen for a peer that was never open."""
+        return self.greeting.address
+
+    @property
+    def port(self) -> int:
+        """As `Peer.port`. Raises NotOpen for a peer that was never open."""
+        return self.greeting.port
+
+    @property
+    def server_key(self) -> str:
+        """As `Peer.server_key`. Raises NotOpen for a peer that was never open."""
+        return self.snapshot.server_key
+
+    @property
+    def folder(self) -> Path:
+        """As `Peer.folder`."""
+        return folder_of(self._home, self._name) if self._greeting is None else self._greeting.folder
+
+    @property
+    def room(self) -> str | None:
+        """As `Peer.room`."""
+        return self.snapshot.room
+
+    @property
+    def state(self) -> PeerState:
+        """As `Peer.state`."""
+        return PeerState.CLOSED if self._link is None else self.snapshot.state
+
+    @property
+    def is_sending(self) -> bool:
+        """As `Peer.is_sending`."""
+        return self.snapshot.is_sending
+
+    @property
+    def is_offline(self) -> bool:
+        """As `Peer.is_offline`."""
+        return self.snapshot.is_offline
+
+    @property
+    def is_server_away(self) -> bool:
+        """As `Peer.is_server_away`."""
+        return self.snapshot.is_server_away
+
+    @property
+    def in_reach(self) -> int:
+        """As `Peer.in_reach`."""
+        return self.snapshot.in_reach
+
+    def members(self) -> tuple[happened.Person, ...]:
+        """As `Peer.members`."""
+        return self.snapshot.members
+
+    def people(self) -> tuple[happened.Person, ...]:
+        """As `Peer.people`."""
+        if self._snapshot is None:
+            raise NotOpen
+        return tuple(sorted(self._people.values(), key=lambda person: person.name))
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        """As `Peer`."""
+        await self.open()
+        try:
+            await self.ready()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Detach."""
+        await self.close()
+
+    async def open(self) -> None:
+        """Attach to the running program. Raises AlreadyOpen, NotRunning, OSError."""
+        if self._link is not None or self._is_opening:
+            raise AlreadyOpen
+        self._is_opening = True
+        self._feed = EventFeed(asyncio.get_running_loop(), has_room=self._catch_up)
+        self._receipts = Receipts()
+        self._people, self._mail, self._given, self._last = {}, [], set(), 0
+        self._is_leaving = self._is_behind = False
+        try:
+            await self._attach(resume=None)
+        finally:
+            self._is_opening = False
+
+    async def ready(self) -> None:
+        """As `Peer.ready`."""
+        await self.ask("ready", None)
+
+    async def close(self, *, within: float = 1.0) -> None:
+        """Detach; the other program goes on. `within`: seconds to wait until what was asked last is on its way."""
+        self._is_leaving = True
+        for task in (self._coming_back, self._catching_up):
+            if task is not None:
+                task.cancel()
+        if (link := self._link) is not None:
+            with contextlib.suppress(TimeoutError, NotOpen):
+                async with asyncio.timeout(within):
+                    await link.call("state", {})
+            link.close()
+        self._end()
+
+    async def _attach(self, *, resume: tuple[str, int] | None) -> None:
+        """Connect and subscribe. `resume`: the run of the program, and the last event that we have of it."""
+        connected = connected_socket(folder_of(self._home, self.name))
+        if connected is None:
+            raise NotRunning(self.name)
+        link = await RpcLink.over(connected, self._noticed, lambda: self._link_lost(link))
+        try:
+            greeting: Greeting = decode(await link.call("hello", {"protocol": VERSION}), Greeting, "hello")
+            self._greeting, self._link = greeting, link
+            if self._snapshot is None or resume is None:
+                self._snapshot = greeting.state
+            await self._subscribe(resume)
+        except DecodeError as error:
+            link.close()
+            self._link = None
+            raise NotRunning(self.name, str(error)) from None
+        except BaseException:
+            link.close()
+            self._link = None
+            raise
+
+    async def _subscribe(self, resume: tuple[str, int] | None) -> None:
+        """Have events told from now on, or from the last one that we have."""
+        params: dict[str, Any] = {} if resume is None else {"run": resume[0], "after": resume[1]}
+        if self._link is None:
+            raise NotOpen
+        raw = await self._link.call("subscribe", params, answered=self._begin_after)
+        subscribed: Subscribed = decode(raw, Subscribed, "subscribe")
+        if subscribed.missed:
+            self._receipts.close(is_kept=True)
+            self._receipts = Receipts()
+            self._put([happened.EventsMissed()])
+        if self._shows and (resume is None or subscribed.missed):
+            await self._take_unshown()
+
+    def _begin_after(self, raw: Any) -> None:
+        """Take the number after which events are told."""
+        with contextlib.suppress(DecodeError):
+            subscribed: Subscribed = decode(raw, Subscribed, "subscribe")
+            self._last = max(self._last, subscribed.after) if not subscribed.missed else subscribed.after
+
+    async def unshown(self, after: int = 0, limit: int = 100) -> list[happened.Line]:
+        """As `Peer.unshown`."""
+        lines: list[happened.Line] = []
+        has_more = True
+        while has_more and len(lines) < limit:
+            found: Unshown = await self.ask("unshown", Unshown, after=lines[-1].id if lines else after)
+            lines += found.lines
+            has_more = found.more
+        return lines[:limit]
+
+    async def _take_unshown(self) -> None:
+        lines = await self.unshown(limit=UNSHOWN_MAX)
+        if lines:
+            self._given.update(line.id for line in lines)
+            self._put([happened.MailReturned(lines=tuple(in_senders_order(lines)))])
+
+    def _link_lost(self, link: RpcLink) -> None:
+        """Come back once: the program may have cut us because we were slow."""
+        if link is not self._link:
+            return
+        self._link = None
+        if self._is_leaving or self._is_opening or self._greeting is None:
+            return
+        self._coming_back = asyncio.get_running_loop().create_task(self._come_back_to(self._greeting.run))
+
+    async def _come_back_to(self, run: str) -> None:
+        try:
+            await self._attach(resume=(run, self._last))
+        except (NotRunning, NotOpen, OSError):
+            self._put([happened.ProgramEnded(name=self.name)])
+            self._end()
+
+    def _end(self) -> None:
+        self._link = None
+        self._receipts.close(is_kept=True)
+        if self._feed is not None:
+            self._feed.close()
+
+    # --- requests
+
+    async def ask(self, method: str, answer: Any, **params: Any) -> Any:
+        """Call a method of the protocol; return its result, a value of the type `answer`. Raises NotOpen, and what the
+        method raises."""
+        if self._link is None:
+            raise NotOpen
+        return decode(await self._link.call(method, params), answer or type(None), method)
+
+    def post(self, method: str, **params: Any) -> None:
+        """Call a method that has no result. Raises NotOpen."""
+        if self._link is None:
+            raise NotOpen
+        self._link.post(method, params)
+
+    async def send(self, to: str, text: str) -> Receipt:
+        """As `Peer.send`."""
+        _check_text(text)
+        return self._receipt(await self.ask("send", Sent, to=to, text=text))
+
+    async def send_all(self, text: str) -> Receipt:
+        """As `Peer.send_all`."""
+        _check_text(text)
+        return self._receipt(await self.ask("send_all", Sent, text=text))
+
+    async def say(self, text: str) -> Receipt:
+        """As `Peer.say`."""
+        _check_text(text)
+        return self._receipt(await self.ask("say", Sent, text=text))
+
+    def _receipt(self, sent: Sent) -> Receipt:
+        if not sent.id:
+            receipt = Receipt(sent.to, sent.id)
+            receipt.settle(sent.state, sent.reason, through_server=sent.through_server)
+            return receipt
+        receipt = self._receipts.open(sent.to, sent.id)
+        if sent.state is not MessageState.UNSETTLED:
+            changed = happened.MessageChanged(
+                to=sent.to,
+                id=sent.id,
+                state=sent.state,
+                reason=sent.reason,
+                through_server=sent.through_server,
+            )
+            self._receipts.note(changed)
+        return receipt
+
+    def typing(self, to: str) -> None:
+        """As `Peer.typing`."""
+        self.post("typing", to=to)
+
+    async def settled(self) -> None:
+        """As `Peer.settled`."""
+        await self.ask("settled", None)
+
+    def enter_room(self, room: str) -> None:
+        """As `Peer.enter_room`."""
+        self.post("enter_room", room=room)
+
+    def leave_room(self) -> None:
+        """As `Peer.leave_room`."""
+        self.post("leave_room")
+
+    def set_topic(self, text: str) -> None:
+        """As `Peer.set_topic`."""
+        self.post("set_topic", text=text)
+
+    def show_topic(self) -> None:
+        """As `Peer.show_topic`."""
+        self.post("show_topic")
+
+    async def room_settled(self) -> None:
+        """As `Peer.room_settled`."""
+        await self.ask("room_settled", None)
+
+    def list_rooms(self) -> None:
+        """As `Peer.list_rooms`."""
+        self.post("list_rooms")
+
+    async def rooms(self) -> tuple[happened.Room, ...]:
+        """As `Peer.rooms`."""
+        found: tuple[happened.Room, ...] = await self.ask("rooms", tuple[happened.Room, ...])
+        return found
+
+    def rename(self, new: str) -> None:
+        """As `Peer.rename`."""
+        self.post("rename", new=new)
+
+    def leave(self) -> None:
+        """As `Peer.leave`: the other program goes offline."""
+        self.post("leave")
+
+    async def left(self) -> None:
+        """As `Peer.left`."""
+        await self.ask("left", None)
+
+    def release(self) -> None:
+        """As `Peer.release`."""
+        self.post("release")
+
+    async def released(self) -> None:
+        """As `Peer.released`."""
+        await self.ask("released", None)
+
+    def come_back(self) -> None:
+        """As `Peer.come_back`."""
+        self.post("come_back")
+
+    async def examine(self, name: str | None = None) -> "list[Finding]":
+        """As `Peer.examine`."""
+        from chatapp.peer.doctor.findings import Finding
+
+        found: list[Finding] = await self.ask("examine", list[Finding], name=name)
+        return found
+
+    # --- events
+
+    def events(self) -> AsyncGenerator[happened.Event, None]:
+        """As `Peer.events`."""
+        return self._any_feed().read(self.events_shown)
+
+    def subscribe(self) -> Subscription[happened.Event]:
+        """As `Peer.subscribe`."""
+        return self._any_feed().subscribe()
+
+    async def next_events(self) -> list[happened.Event]:
+        """As `Peer.next_events`."""
+        return await self._any_feed().next_batch()
+
+    def take_events(self) -> list[happened.Event]:
+        """As `Peer.take_events`."""
+        return self._any_feed().take()
+
+    def events_shown(self, batch: Sequence[happened.Event]) -> None:
+        """As `Peer.events_shown`, if we are to decide what was shown."""
+        if not self._shows or self._link is None:
+            return
+        ids: list[int] = []
+        for event in batch:
+            match event:
+                case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
+                    ids.append(event.id)
+                case happened.MailReturned(lines=lines):
+                    ids += [line.id for line in lines]
+                case happened.ClientSaid(visit=visit, position=position):
+                    self.post("shown", visit=visit, position=position)
+                case _:
+                    pass
+        if ids:
+            self.post("shown", ids=ids)
+
+    def listen(self, listener: Callable[[Sequence[happened.Event]], None]) -> Callable[[], None]:
+        """As `Peer.listen`."""
+        return self._any_feed().listen(listener)
+
+    def _any_feed(self) -> EventFeed[happened.Event]:
+        if self._feed is None:
+            raise NotOpen
+        return self._feed
+
+    # --- what comes in
+
+    def _noticed(self, method: str, params: dict[str, Any]) -> None:
+        """Take a notification. One that a later version of the program may send is left out."""
+        with contextlib.suppress(DecodeError):
+            match method:
+                case "event":
+                    self._take_event(params)
+                case "state":
+                    self._snapshot = decode(params, PeerSnapshot, "state")
+                case "people":
+                    self._take_people(params)
+                case _:
+                    pass
+
+    def _take_event(self, params: dict[str, Any]) -> None:
+        number = decode(params.get("number"), int, "number")
+        event: happened.Event = decode(params.get("event"), happened.Event, "event")
+        self._receipts.note_all([event])
+        if self._is_behind or number != self._last + 1:
+            return  # what we do not take now is told again when we subscribe again
+        self._last = number
+        if isinstance(event, happened.MailReturned):
+            self._mail += event.lines
+            if params.get("more") is True:
+                return
+            event, self._mail = happened.MailReturned(lines=self._new(self._mail)), []
+            if not event.lines:
+                return
+        elif isinstance(event, happened.Line) and not self._new([event]):
+            return
+        self._put([event])
+
+    def _new(self, lines: Iterable[happened.Line]) -> tuple[happened.Line, ...]:
+        """Return the lines that were not told yet."""
+        return tuple(line for line in lines if line.id not in self._given)
+
+    def _take_people(self, params: dict[str, Any]) -> None:
+        people: list[happened.Person] = decode(params.get("people"), list[happened.Person], "people")
+        gone: list[str] = decode(params.get("gone"), list[str], "gone")
+        if params.get("is_all") is True:
+            self._people = {}
+        for person in people:
+            self._people[person.name] = person
+        for name in gone:
+            self._people.pop(name, None)
+
+    def _put(self, events: Sequence[happened.Event]) -> None:
+        feed = self._any_feed()
+        feed.put(events)
+        if feed.is_full and self._link is not None and not self._is_behind:
+            # The program keeps what we cannot take now. Not to read at all would keep answers and outcomes from us, too.
+            self._is_behind = True
+
+    def _catch_up(self) -> None:
+        """Get what we could not take: the reader of our events has room again."""
+        if self._is_behind and self._link is not None:
+            self._catching_up = asyncio.get_running_loop().create_task(self._subscribe_again())
+
+    async def _subscribe_again(self) -> None:
+        self._is_behind = False
+        with contextlib.suppress(NotOpen):
+            await self._subscribe((self.greeting.run, self._last))
+
+
+def _check_text(text: str) -> None:
+    """Raises TextTooLong, UnicodeEncodeError."""
+    size = len(text.encode())
+    if size > TEXT_MAX:
+        raise TextTooLong(size, TEXT_MAX)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,181 @@
+"""A running peer offers itself to other programs: the socket, and a connection for each client."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.rpc.hub import Hub
+from chatapp.peer.rpc.protocol import CALLS_MAX, CLIENTS_MAX, UNREAD_MAX, Farewell
+from chatapp.peer.rpc.session import Call, RpcSession
+
+if TYPE_CHECKING:
+    from chatapp.peer.client import Peer
+
+FAREWELL_WITHIN: Final = 2.0
+"""Seconds that a client gets to read the last lines before its connection is closed all the same."""
+
+
+class RpcServer:
+    """The clients of one open peer."""
+
+    def __init__(self, peer: "Peer") -> None:
+        self._loop: Final = asyncio.get_running_loop()
+        self._hub: Final = Hub(peer, run=os.urandom(8).hex())
+        self._clients: set[Client] = set()
+        self._is_telling = False
+        self._is_closed = False
+        self._listener: Final = peer.listen(self._happened)
+
+    async def serve(self, listening: socket.socket) -> asyncio.Server:
+        """Accept clients at a socket that listens."""
+        return await self._loop.create_unix_server(lambda: Client(self, self._hub), sock=listening)
+
+    def close(self) -> None:
+        """Say goodbye to all clients."""
+        self._is_closed = True
+        self._listener()
+        for client in list(self._clients):
+            client.end(Farewell.ENDED)
+
+    # --- for the connections
+
+    def take(self, client: "Client") -> bool:
+        """Note a new client; False if there are too many."""
+        if self._is_closed or len(self._clients) >= CLIENTS_MAX:
+            return False
+        self._clients.add(client)
+        return True
+
+    def drop(self, client: "Client") -> None:
+        """Forget a client whose connection is closed."""
+        self._clients.discard(client)
+
+    def tell_soon(self) -> None:
+        """Tell all clients what has happened when the present callback is done."""
+        if not self._is_telling and not self._is_closed:
+            self._is_telling = True
+            self._loop.call_soon(self._tell)
+
+    def _happened(self, events: Sequence[happened.Event]) -> None:
+        self._hub.note(events)
+        self.tell_soon()
+
+    def _tell(self) -> None:
+        self._is_telling = False
+        if self._is_closed:
+            return
+        self._hub.look()
+        for client in list(self._clients):
+            client.tell()
+
+
+class Client(asyncio.Protocol):
+    """The connection of one client."""
+
+    def __init__(self, server: RpcServer, hub: Hub) -> None:
+        self._server: Final = server
+        self._hub: Final = hub
+        self._session: Final = RpcSession()
+        self._transport: asyncio.Transport | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._is_unread = False
+        """Whether the client has much to read before it gets more."""
+        self._is_ending = False
+        """Whether the client sends nothing more."""
+
+    # --- for asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=UNREAD_MAX)
+        if not self._server.take(self):
+            self.end(Farewell.TOO_MANY)
+
+    def data_received(self, data: bytes) -> None:
+        """Carry out requests, side by side."""
+        for call in self._session.receive(data):
+            task = asyncio.get_running_loop().create_task(self._carry_out(call))
+            self._calls.add(task)
+            task.add_done_callback(self._done)
+        self._write()
+        self._read_or_wait()
+
+    def pause_writing(self) -> None:
+        """Write no more events, and take no more requests, until the client has read."""
+        self._is_unread = True
+        self._read_or_wait()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._is_unread = False
+        self._read_or_wait()
+        self.tell()
+
+    def eof_received(self) -> bool:
+        """Finish what is under way: a script may close its side after its last request."""
+        self._is_ending = True
+        return bool(self._calls)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what the client has asked for."""
+        self._server.drop(self)
+        self._transport = None
+        for task in self._calls:
+            task.cancel()
+
+    # --- for the server
+
+    def tell(self) -> None:
+        """Tell the client what is new, as far as it reads."""
+        if self._transport is None:
+            return
+        waiting = UNREAD_MAX if self._is_unread else self._transport.get_write_buffer_size()
+        self._hub.tell(self._session, room=UNREAD_MAX - waiting)
+        self._write()
+
+    def end(self, reason: Farewell) -> None:
+        """Close the connection, and say why."""
+        self._session.end(reason)
+        self._write()
+
+    async def _carry_out(self, call: Call) -> None:
+        result, error = await self._hub.carry_out(self._session, call)
+        if self._transport is None:
+            return
+        self._hub.look()
+        self.tell()  # what happened before the answer is told before it
+        if error is None:
+            self._session.answer(call, result)
+        else:
+            self._session.refuse(call, error)
+        self._write()
+        self.tell()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        if self._is_ending and not self._calls and self._transport is not None:
+            self._transport.close()
+        self._read_or_wait()
+
+    def _read_or_wait(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._is_unread or len(self._calls) >= CALLS_MAX:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _write(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if output := self._session.take_output():
+            transport.write(output)
+        if self._session.is_over:
+            transport.close()
+            asyncio.get_running_loop().call_later(FAREWELL_WITHIN, transport.abort)

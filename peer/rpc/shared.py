@@ -1,0 +1,66 @@
+"""What a program tells its clients, besides events and the SDK's own values."""
+
+from pathlib import Path
+
+import msgspec
+
+from chatapp.peer.client import PeerState
+from chatapp.peer.core.events import Line, MessageReason, MessageState, Person
+from chatapp.wire.address import Address
+
+
+class PeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a peer at one moment, as clients mirror it."""
+
+    name: str
+    state: PeerState
+    room: str | None = None
+    is_offline: bool = False
+    is_server_away: bool = False
+    is_sending: bool = False
+    in_reach: int = 0
+    client: str | None = None
+    visit: int = 0
+    is_on_duty: bool = False
+    is_operator: bool = False
+    server_key: str = ""
+    members: tuple[Person, ...] = ()
+
+
+class Greeting(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `hello` (clause 3.1)."""
+
+    protocol: int
+    program: str
+    process: int
+    run: str
+    last: int
+    server: Address
+    address: Address
+    port: int
+    folder: Path
+    state: PeerSnapshot
+
+
+class Subscribed(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `subscribe`: the events after this number follow; `missed`: others are lost."""
+
+    after: int
+    missed: bool
+
+
+class Unshown(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `unshown`. `more`: whether there are more lines after these."""
+
+    lines: tuple[Line, ...]
+    more: bool
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt, as it is now."""
+
+    to: str
+    id: int
+    state: MessageState
+    reason: MessageReason | None
+    through_server: bool

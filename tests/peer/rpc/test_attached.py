@@ -1,0 +1,264 @@
+"""A program that is attached to a running peer: the same interface, through a socket."""
+
+import asyncio
+import inspect
+import os
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chatapp.peer.client import OperatorDesk, Peer, PeerState, PeerTrust
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.errors import AlreadyOpen, NotOpen, NotRunning
+from chatapp.peer.rpc.place import FILE
+from chatapp.peer.rpc.remote import RemoteDesk, RemotePeer, RemoteTrust
+from chatapp.wire.errors import TextTooLong
+from chatapp.wire.limits import TEXT_MAX
+from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+
+__all__ = ["village"]
+
+
+@asynccontextmanager
+async def offered(village: Village, name: str) -> AsyncIterator[Peer]:
+    """Open a peer and offer it to others."""
+    async with asyncio.timeout(WITHIN), village.peer(name) as peer:
+        offer = peer.offer()
+        try:
+            yield peer
+        finally:
+            offer.close()
+
+
+def attached(village: Village, name: str, *, shows: bool = True) -> RemotePeer:
+    return Peer.attach(name, home=village.folder, shows=shows)
+
+
+# --- one interface
+
+OWN = {"offer", "attach", "history"}
+"""What only the program that runs a peer can do, and how one is found."""
+ATTACHED_ONLY = {"ask", "post", "greeting", "snapshot"}
+"""What the parts of an attached peer use."""
+
+
+@pytest.mark.parametrize(
+    ("own", "remote"), [(Peer, RemotePeer), (OperatorDesk, RemoteDesk), (PeerTrust, RemoteTrust)]
+)
+def test_an_attached_peer_has_the_methods_and_properties_of_a_peer(own: type, remote: type) -> None:
+    def shown(kind: type, but: set[str]) -> dict[str, object]:
+        return {
+            name: inspect.signature(one) if callable(one) else property
+            for name, one in vars(kind).items()
+            if not name.startswith("_") and name not in but
+        }
+
+    but = ATTACHED_ONLY if remote is RemotePeer else set()
+    assert shown(remote, but) == shown(own, OWN)
+
+
+# --- talking
+
+
+async def test_a_message_goes_both_ways_and_everybody_learns_of_it(village: Village) -> None:
+    async with (
+        offered(village, "alice") as alice,
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
+        receipt = await face.send("bob", "hi")
+        assert await outcome_of(receipt) is MessageState.DELIVERED
+        assert (await next_of(bob, happened.DirectReceived)).text == "hi"
+        for peer in (alice, face):
+            changed = await next_of(peer, happened.MessageChanged)
+            assert (changed.to, changed.id, changed.state) == ("bob", receipt.id, MessageState.DELIVERED)
+        await bob.send("alice", "hello")
+        for peer in (alice, face):
+            assert (await next_of(peer, happened.DirectReceived)).text == "hello"
+        with pytest.raises(TextTooLong):
+            await face.send("bob", "x" * (TEXT_MAX + 1))
+        refused = await face.send("nobody", "hi")
+        assert (refused.id, refused.state) == (0, MessageState.REFUSED)
+        assert refused.reason is happened.MessageReason.NOBODY
+
+
+async def test_state_and_people_are_as_in_the_program_that_runs(village: Village) -> None:
+    async with offered(village, "alice") as alice, attached(village, "alice") as face:
+        assert face.name == "alice"
+        assert (face.server, face.address, face.port) == (alice.server, alice.address, alice.port)
+        assert (face.folder, face.server_key) == (alice.folder, alice.server_key)
+        assert face.state is PeerState.ONLINE
+        face.enter_room("lab")
+        await face.room_settled()
+        assert face.room == alice.room == "lab"
+        assert face.members() == alice.members()
+        async with village.peer("bob", room="lab"):
+            while (await next_of(face, happened.MemberJoined)).name != "bob":
+                pass
+            assert face.people() == alice.people()
+            assert face.members() == alice.members()
+            assert face.in_reach == 1
+            ours = await face.trust.number("bob")
+            assert ours == await alice.trust.number("bob")
+            assert isinstance(ours, happened.SafetyNumber)
+            assert await face.trust.accept("bob", ours.digits) == happened.Trusted(name="bob", is_new=False)
+            assert face.people() == alice.people()
+            assert [one.is_verified for one in face.people()] == [False, True]
+        face.leave()
+        await face.left()
+        assert (face.is_offline, alice.is_offline) == (True, True)
+        face.come_back()
+        await face.ready()
+        assert (face.is_offline, alice.is_offline) == (False, False)
+        face.rename("zoe")
+        await next_of(face, happened.Renamed)
+        assert face.name == alice.name == "zoe"
+
+
+async def test_several_are_attached_and_one_that_leaves_takes_nothing_with_it(village: Village) -> None:
+    async with offered(village, "alice") as alice, village.peer("bob") as bob:
+        async with attached(village, "alice") as first, attached(village, "alice") as second:
+            await first.close()
+            with pytest.raises(NotOpen):
+                await first.send("bob", "no")
+            assert await outcome_of(await second.send("bob", "hi")) is MessageState.DELIVERED
+            assert first.state is PeerState.CLOSED
+            await first.open()
+            with pytest.raises(AlreadyOpen):
+                await first.open()
+            assert await outcome_of(await first.send("bob", "again")) is MessageState.DELIVERED
+        assert await outcome_of(await alice.send("bob", "still here")) is MessageState.DELIVERED
+        texts = [(await next_of(bob, happened.DirectReceived)).text for _ in range(3)]
+        assert texts == ["hi", "again", "still here"]
+
+
+# --- what was shown
+
+
+async def test_lines_that_nobody_has_shown_are_given_to_whoever_comes_first(village: Village) -> None:
+    async with offered(village, "alice") as alice, village.peer("bob") as bob:
+        for text in ("one", "two"):
+            assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
+        async with attached(village, "alice", shows=False) as bot:
+            assert [line.text for line in await bot.unshown()] == ["one", "two"]
+            bot.events_shown(await bot.unshown())
+        async with attached(village, "alice") as face:
+            mail = await next_of(face, happened.MailReturned)
+            assert [(line.sender, line.text) for line in mail.lines] == [("bob", "one"), ("bob", "two")]
+            assert all(line.late == line.at for line in mail.lines)
+            await bob.send("alice", "three")
+            assert (await next_of(face, happened.DirectReceived)).text == "three"
+        assert await alice.unshown() == []
+        async with attached(village, "alice") as late:
+            await bob.send("alice", "four")
+            assert (await next_of(late, happened.DirectReceived)).text == "four"
+            assert late.take_events() == []
+
+
+async def test_many_lines_that_nobody_has_shown_come_in_pieces(village: Village) -> None:
+    texts = [*map(str, range(150)), "\x01" * TEXT_MAX, "é" * (TEXT_MAX // 2), "end"]
+    async with offered(village, "alice"), village.peer("bob") as bob:
+        for receipt in [await bob.send("alice", text) for text in texts]:
+            assert await outcome_of(receipt) is MessageState.DELIVERED
+        async with attached(village, "alice") as face:
+            mail = await next_of(face, happened.MailReturned)
+            assert [line.text for line in mail.lines] == texts
+
+
+async def test_whom_the_user_ignores_is_not_among_the_lines(village: Village) -> None:
+    async with offered(village, "alice") as alice, village.peer("bob") as bob:
+        await outcome_of(await alice.send("bob", "so that each knows of the other"))
+        assert await alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
+        assert await outcome_of(await bob.send("alice", "spam")) is MessageState.DELIVERED
+        assert await alice.unshown() == []
+
+
+# --- beginning and end
+
+
+async def test_without_a_program_there_is_nothing_to_attach_to(village: Village) -> None:
+    with pytest.raises(NotRunning, match='no program of "alice" runs here'):
+        await attached(village, "alice").open()
+    async with village.peer("alice") as alice:
+        (alice.folder / FILE).touch()  # as one that was killed leaves it
+        with pytest.raises(NotRunning):
+            await attached(village, "alice").open()
+        offer = alice.offer()
+        async with attached(village, "alice"):
+            assert stat.S_IMODE(os.stat(alice.folder / FILE).st_mode) == 0o600
+        offer.close()
+        assert not (alice.folder / FILE).exists()
+
+
+async def test_a_path_that_is_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
+    village = Village(tmp_path / ("a" * 100) / ("b" * 100))
+    village.folder.mkdir(parents=True)
+    await village.open_registry()
+    async with offered(village, "alice"), attached(village, "alice") as face:
+        assert face.name == "alice"
+    await village.close()
+
+
+async def test_the_end_of_the_program_is_told(village: Village) -> None:
+    async with village.peer("alice") as alice:
+        offer = alice.offer()
+        face = attached(village, "alice")
+        async with asyncio.timeout(WITHIN):
+            await face.open()
+            waiting = asyncio.ensure_future(face.next_events())
+            await asyncio.sleep(0)
+            offer.close()
+            events = await waiting
+            while not any(isinstance(event, happened.ProgramEnded) for event in events):
+                events = await face.next_events()
+            assert await face.next_events() == []
+        with pytest.raises(NotOpen):
+            await face.send("bob", "hi")
+        with pytest.raises(NotOpen):
+            face.typing("bob")
+        assert face.name == "alice"  # what was told last can still be shown
+        assert not face.is_offline
+        await face.close()
+
+
+async def test_a_client_that_was_cut_comes_back_and_misses_nothing(village: Village) -> None:
+    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+        link = face._link
+        assert link is not None
+        assert link._transport is not None
+        link._transport.abort()
+        for text in ("one", "two"):
+            assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
+        texts = [(await next_of(face, happened.DirectReceived)).text for _ in range(2)]
+        assert texts == ["one", "two"]
+        assert face._link is not link
+        assert await outcome_of(await face.send("bob", "back")) is MessageState.DELIVERED
+
+
+async def test_a_reader_that_is_far_behind_gets_the_rest_later(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 5)
+    async with (
+        offered(village, "alice") as alice,
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
+        alice.take_events()
+        events = face.events()
+        said = [str(number) for number in range(30)]
+        heard: list[str] = []
+        receipts = [await bob.send("alice", text) for text in said]
+        async for event in events:
+            if isinstance(event, happened.DirectReceived):
+                heard.append(event.text)
+                # Answers come through although events wait.
+                assert await outcome_of(await face.send("bob", event.text)) is MessageState.DELIVERED
+            if heard == said:
+                break
+        await events.aclose()
+        assert [await outcome_of(receipt) for receipt in receipts] == [MessageState.DELIVERED] * 30
