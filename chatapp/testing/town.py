@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+from chatapp.bot import Bot
 from chatapp.peer.client import Peer, PeerState
 from chatapp.peer.core import events as happened
 from chatapp.registry.app import Registry
@@ -146,6 +147,7 @@ class Town:
         self._is_open = False
         self._places: dict[str, TownMachine] = {}
         self._peers: dict[Peer, TownMachine] = {}
+        self._bots: list[asyncio.Task[None]] = []
 
     # --- life
 
@@ -178,6 +180,7 @@ class Town:
         if self._registry.is_running:
             await self._registry.stop()
         await asyncio.sleep(LAST_TIMERS)
+        await asyncio.gather(*self._bots)
 
     def _require_open(self) -> None:
         if not self._is_open:
@@ -207,6 +210,13 @@ class Town:
             undo.pop_all()
         self._peers[peer] = place
         await asyncio.sleep(HEARD_AFTER)
+        return peer
+
+    async def bot(self, bot: Bot, name: str, *, room: str | None = None) -> Peer:
+        """Start a bot under a name and return its peer, as `peer` does. It runs until the peer or the town is closed; an
+        error that ends it before is raised when the town is closed. Raises TownMisused, and whatever `Peer` raises."""
+        peer = await self.peer(name, room=room)
+        self._bots.append(asyncio.create_task(bot.serve(peer)))
         return peer
 
     async def kill(self, peer: Peer) -> None:

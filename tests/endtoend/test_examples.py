@@ -73,13 +73,18 @@ async def test_the_echo_bot_answers_messages(stage: Stage) -> None:
 
 
 async def test_the_echo_bot_names_a_wrong_argument(stage: Stage) -> None:
-    words = [["echo", "127.0.0.1"], ["echo", "127.0.0.1", "80"], ["a/b", "127.0.0.1", "5000"]]
+    words = [
+        ["echo", "127.0.0.1"],
+        ["echo", "127.0.0.1", "http"],
+        ["echo", "127.0.0.1", "80"],
+        ["a/b", "127.0.0.1", "5000"],
+    ]
     bots = [
         await stage.run("echo", [sys.executable, "-m", "examples.echo_bot", *typed], home="echo")
         for typed in words
     ]
-    assert await asyncio.gather(*(bot.ends() for bot in bots)) == [2, 2, 2]
-    for bot, culprit in zip(bots, ("usage", "80", "a/b"), strict=True):
+    assert await asyncio.gather(*(bot.ends() for bot in bots)) == [1, 1, 1, 1]
+    for bot, culprit in zip(bots, ("usage", "http", "80", "a/b"), strict=True):
         (line,) = bot.complaints
         assert culprit in line
         bot.complaints.clear()

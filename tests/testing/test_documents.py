@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from chatapp import events
+from chatapp.testing import Town
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -18,12 +21,33 @@ def examples(page: str) -> Iterator[Any]:
         yield pytest.param(block, id=f"{page}-{number}")
 
 
-@pytest.mark.parametrize("code", list(examples("testing.md")))
+@pytest.mark.parametrize("code", [*examples("testing.md"), *examples("bots.md")])
 async def test_an_example_runs(code: str) -> None:
     names: dict[str, Any] = {}
     exec(compile(code, "example", "exec"), names)
-    tests = [value for name, value in names.items() if name.startswith("test_")]
-    assert tests or "@pytest.fixture" in code
-    for test in tests:
-        assert inspect.iscoroutinefunction(test)
-        await test()
+    for name, value in names.items():
+        if name.startswith("test_"):
+            assert inspect.iscoroutinefunction(value)
+            await value()
+
+
+async def test_the_first_bot_of_the_page_answers() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(next(examples("bots.md")).values[0], "example", "exec"), names)
+    async with Town() as town:
+        await town.bot(names["bot"], "echo")
+        alice = await town.peer("alice")
+        await alice.send("echo", "hello")
+        assert (await town.event(alice, events.DirectReceived)).text == "hello"
+
+
+async def test_the_second_bot_of_the_page_answers_and_chimes() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(list(examples("bots.md"))[1].values[0], "example", "exec"), names)
+    async with Town() as town:
+        await town.bot(names["bot"], "clock", room="lab")
+        alice = await town.peer("alice", room="lab")
+        await alice.send("clock", "?who")
+        assert (await town.event(alice, events.DirectReceived)).text == "alice, clock"
+        chime = await town.event(alice, events.RoomReceived, within=3_700.0)
+        assert chime.text == "Another hour has passed."

@@ -1,0 +1,334 @@
+"""Bots: functions that answer what people write.
+
+    bot = Bot()
+
+    @bot.on_message
+    async def echo(message: Message) -> str:
+        return message.text
+
+    @bot.command("time")
+    def tell_time(message: Message) -> str:
+        return time.strftime("%H:%M")
+
+    bot.run("echo", ("192.0.2.1", 5000), room="lab")
+
+A handler is a function, async or not, of one `Message`. What it returns, if it is not empty, is said where the message came
+from. An error of a handler is logged and ends nothing.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import signal
+import sqlite3
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from chatapp import ChatAppError, Peer, Receipt, events
+
+WAITING_MAX: Final = 1_000
+"""Messages that wait for handlers at most. While there are more, the bot reads no further ones."""
+
+MINUTE: Final = 60.0
+
+_log = logging.getLogger("chatapp.bot")
+
+Handler = Callable[["Message"], Awaitable[str | None] | str | None]
+Task = Callable[[Peer], Awaitable[None] | None]
+Report = Callable[[Exception, "Message | None"], object]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
+AnyTask = TypeVar("AnyTask", bound=Task)
+AnyReport = TypeVar("AnyReport", bound=Report)
+
+
+class Allowance:
+    """How many answers each place still gets. A place is a person, a room or the channel."""
+
+    def __init__(self, a_minute: int) -> None:
+        self._a_minute = a_minute
+        self._times: dict[object, deque[float]] = {}
+
+    def take(self, place: object, *, now: float) -> bool:
+        """Use up one answer; False if there is none left."""
+        times = self._times.setdefault(place, deque())
+        while times and now - times[0] >= MINUTE:
+            times.popleft()
+        if len(times) >= self._a_minute:
+            _log.warning("no answer: %s has had %d within a minute", place, len(times))
+            return False
+        times.append(now)
+        return True
+
+
+def place_of(line: events.Line) -> str:
+    """Return the place where a line was said, for logs as well."""
+    match line:
+        case events.DirectReceived(sender=sender):
+            return sender
+        case events.RoomReceived(room=room):
+            return f"room {room}"
+        case _:
+            return "the channel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message to a bot, or a line that it can read."""
+
+    peer: Peer
+    """The bot's peer, for everything that the SDK offers."""
+    line: events.Line
+    """The event: `DirectReceived`, `RoomReceived` or `ChannelReceived`."""
+    argument: str
+    """For a command, what follows its name; else empty."""
+    allowance: Allowance = field(repr=False)
+    """The answers that are left."""
+
+    @property
+    def sender(self) -> str:
+        """The name of the author."""
+        return self.line.sender
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self.line.text
+
+    @property
+    def room(self) -> str | None:
+        """The room in which it was said; None outside of rooms."""
+        return self.line.room if isinstance(self.line, events.RoomReceived) else None
+
+    async def answer(self, text: str) -> Receipt | None:
+        """Say this where the message came from: to its author, in the room, or to everybody. Returns None if that place has
+        had all answers that it gets in a minute. Raises as `Peer.send`."""
+        if not self.allowance.take(place_of(self.line), now=asyncio.get_running_loop().time()):
+            return None
+        match self.line:
+            case events.DirectReceived():
+                return await self.peer.send(self.sender, text)
+            case events.RoomReceived():
+                return await self.peer.say(text)
+            case _:
+                return await self.peer.send_all(text)
+
+
+class _Duties:
+    """What a bot does, as its decorators have said."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.commands: dict[str, Handler] = {}
+        self.handlers: dict[type[events.Line], list[Handler]] = {}
+        self.tasks: list[tuple[float, Task]] = []
+        self.reports: list[Report] = []
+
+    def handlers_of(self, line: events.Line) -> tuple[list[Handler], str]:
+        """Return who handles a line, and the argument if it is a command."""
+        if line.text.startswith(self._prefix):
+            name, _, argument = line.text[len(self._prefix) :].partition(" ")
+            if (handler := self.commands.get(name.casefold())) is not None:
+                return [handler], argument.strip()
+        return self.handlers.get(type(line), []), ""
+
+    async def call(self, handle: Callable[[], object], message: Message | None) -> object:
+        """Return what a handler returns; None after an error, which is reported."""
+        try:
+            result = handle()
+            return await result if inspect.isawaitable(result) else result
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends nothing
+            _log.exception("a handler of the bot failed")
+            for report in self.reports:
+                try:
+                    report(error, message)
+                except Exception:  # noqa: BLE001
+                    _log.exception("the report of an error failed")
+        return None
+
+
+class Bot:
+    """A bot. The decorators say what it does, `run` runs it as a program, `serve` inside a program of yours.
+
+    It does not hear itself, nor authors who may be others than they say (`AuthorDoubt`). It answers direct messages that
+    came while it was away, and no lines of a room or of the channel from before its start. No place (a person, a room, the
+    channel) gets more than `answers_a_minute`, so that two bots which answer each other fall silent. Messages of one place
+    are handled one after the other; another place does not wait for them. A message counts as shown when it was handled, so
+    one that a crash interrupts is handled again after it."""
+
+    def __init__(self, *, prefix: str = "!", answers_a_minute: int = 20) -> None:
+        """`prefix`: what the texts of commands begin with."""
+        self._duties = _Duties(prefix)
+        self._answers_a_minute = answers_a_minute
+
+    # --- what it does
+
+    def on_message(self, handler: AnyHandler) -> AnyHandler:
+        """Call this for each message to the bot alone that is no command."""
+        return self._register(events.DirectReceived, handler)
+
+    def on_room(self, handler: AnyHandler) -> AnyHandler:
+        """Call this for each line in the bot's room that is no command."""
+        return self._register(events.RoomReceived, handler)
+
+    def on_channel(self, handler: AnyHandler) -> AnyHandler:
+        """Call this for each line to everybody that is no command."""
+        return self._register(events.ChannelReceived, handler)
+
+    def command(self, name: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Call this for each text of the prefix and this name, wherever it is said. Raises ValueError for a name that is no
+        single word, or has a handler already."""
+        key = name.casefold()
+        if key.split() != [key] or key in self._duties.commands:
+            raise ValueError(f"a command is one word, and each has one handler: {name!r}")
+
+        def register(handler: AnyHandler) -> AnyHandler:
+            self._duties.commands[key] = handler
+            return handler
+
+        return register
+
+    def every(self, seconds: float) -> Callable[[AnyTask], AnyTask]:
+        """Call this with the peer each time so many seconds have passed. Raises ValueError."""
+        if not seconds > 0:
+            raise ValueError(f"a task is repeated after more than 0 seconds, not after {seconds}")
+
+        def register(task: AnyTask) -> AnyTask:
+            self._duties.tasks.append((seconds, task))
+            return task
+
+        return register
+
+    def on_error(self, report: AnyReport) -> AnyReport:
+        """Call this with each error of a handler and its message (None for a task), after the error was logged."""
+        self._duties.reports.append(report)
+        return report
+
+    def _register(self, kind: type[events.Line], handler: AnyHandler) -> AnyHandler:
+        self._duties.handlers.setdefault(kind, []).append(handler)
+        return handler
+
+    # --- running
+
+    def run(
+        self,
+        name: str,
+        server: tuple[str, int],
+        *,
+        room: str | None = None,
+        home: Path | None = None,
+        code: str | None = None,
+    ) -> None:
+        """Run until Ctrl-C or SIGTERM. The arguments are those of `Peer`. Raises SystemExit, which prints one clear line, if
+        the bot cannot run or is not let in."""
+        try:
+            asyncio.run(self._until_signal(Peer(name, server, room=room, home=home, code=code)))
+        except (ChatAppError, OSError, sqlite3.Error) as error:
+            sys.exit(str(error))
+
+    async def _until_signal(self, peer: Peer) -> None:
+        serving = asyncio.current_task()
+        assert serving is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+        with contextlib.suppress(asyncio.CancelledError):  # leaving `async with` closes the peer
+            async with peer:
+                await self.serve(peer)
+
+    async def serve(self, peer: Peer) -> None:
+        """Answer at an open peer, whose events nobody else reads, until it is closed. Raises NotOpen, and NotLetIn when the
+        registry does not let it in any more."""
+        await peer.ready()
+        await _Service(peer, self._duties, Allowance(self._answers_a_minute)).run()
+
+
+class _Service:
+    """A bot at work at one peer."""
+
+    def __init__(self, peer: Peer, duties: _Duties, allowance: Allowance) -> None:
+        self._peer = peer
+        self._duties = duties
+        self._allowance = allowance
+        self._queues: dict[str, deque[events.Line]] = {}
+        """The lines of each place that wait or are being handled."""
+        self._handled = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until the peer is closed."""
+        try:
+            for span, task in self._duties.tasks:
+                self._begin(self._repeat(span, task))
+            # What is here already is from before the start, or came while the peer became ready.
+            await self._read(self._peer.take_events(), is_start=True)
+            while batch := await self._peer.next_events():
+                await self._read(batch)
+        finally:
+            for begun in self._tasks:
+                begun.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        begun = asyncio.create_task(work)
+        self._tasks.add(begun)
+        begun.add_done_callback(self._tasks.discard)
+
+    async def _read(self, batch: list[events.Event], *, is_start: bool = False) -> None:
+        for event in batch:
+            match event:
+                case events.MailReturned(lines=lines):
+                    for line in lines:
+                        await self._take(line, is_start=is_start)
+                case events.DirectReceived() | events.RoomReceived() | events.ChannelReceived():
+                    await self._take(event, is_start=is_start)
+                case events.NameUnavailable() | events.AdmissionRefused() | events.RegistryKeyChanged():
+                    await self._peer.ready()  # raises NotLetIn, unless it is over already
+                case _:
+                    pass
+
+    async def _take(self, line: events.Line, *, is_start: bool) -> None:
+        """Queue a line for its handlers, unless the bot does not answer it."""
+        is_direct = isinstance(line, events.DirectReceived)
+        is_old = is_start and line.late is not None and not is_direct
+        is_doubtful = isinstance(line, events.DirectReceived) and line.doubt is not None
+        if is_old or is_doubtful or line.sender == self._peer.name:
+            self._peer.events_shown([line])
+            return
+        while sum(map(len, self._queues.values())) >= WAITING_MAX:
+            self._handled.clear()
+            await self._handled.wait()
+        place = place_of(line)
+        if place in self._queues:
+            self._queues[place].append(line)
+        else:
+            self._queues[place] = deque([line])
+            self._begin(self._handle_all(place))
+
+    async def _handle_all(self, place: str) -> None:
+        """Handle the lines of a place until none is left."""
+        queue = self._queues[place]
+        while queue:
+            await self._handle(queue[0])
+            self._peer.events_shown([queue.popleft()])
+            self._handled.set()
+        del self._queues[place]
+
+    async def _handle(self, line: events.Line) -> None:
+        handlers, argument = self._duties.handlers_of(line)
+        message = Message(peer=self._peer, line=line, argument=argument, allowance=self._allowance)
+        for handler in handlers:
+            answer = await self._duties.call(lambda handler=handler: handler(message), message)  # type: ignore[misc]
+            if isinstance(answer, str) and answer:
+                await self._duties.call(lambda answer=answer: message.answer(answer), message)  # type: ignore[misc]
+
+    async def _repeat(self, span: float, task: Task) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + span
+        while True:
+            await asyncio.sleep(due - loop.time())
+            await self._duties.call(lambda: task(self._peer), None)
+            due = max(due + span, loop.time())  # a task that takes longer than its span leaves out a turn
