@@ -93,6 +93,7 @@ def visit(
     registry_key: str | None = None,
     data: str | None = None,
     plain: bool = False,
+    quiet: bool = False,
     stay: bool = False,
     log_level: str = DEFAULT_LOG_LEVEL,
 ) -> int:
@@ -112,6 +113,7 @@ def visit(
         data=folder_from(data),
         queue=name,
         plain=plain,
+        quiet=quiet,
         stay=stay,
         log_level=log_level,
     )
@@ -128,6 +130,7 @@ def talk(
     registry_key: str | None = None,
     data: str | None = None,
     plain: bool = False,
+    quiet: bool = False,
     stay: bool = False,
     log_level: str = DEFAULT_LOG_LEVEL,
 ) -> int:
@@ -155,6 +158,7 @@ def talk(
         port=own_port,
         data=folder,
         plain=plain,
+        quiet=quiet,
         stay=stay,
         room=entered,
         ack_timeout=timeout,

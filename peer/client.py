@@ -84,6 +84,11 @@ class OperatorDesk:
         """Whether visitors may be given to us."""
         return self._open_node().core.operator.is_on
 
+    @property
+    def waiting(self) -> int:
+        """How many wait in our queue, while we are on duty."""
+        return self._open_node().core.operator.waiting
+
     async def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text typed at this time (by the clock of the event loop) is for a visitor, even one who has just left."""
         return self._open_node().core.operator.takes_lines(entered_at=entered_at)

@@ -37,6 +37,7 @@ _HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argumen
 _PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
 _ACK_TIMEOUT_HELP: Final = "Peer: seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
+_QUIET_HELP: Final = "Peer, visitor: ring no bell, set no title, send no notice."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
 
@@ -105,6 +106,7 @@ def chat(
     region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help=_QUIET_HELP)] = False,
     stay: Annotated[
         bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
     ] = False,
@@ -147,6 +149,7 @@ def chat(
     _check_fit(
         {"--stay": stay}, is_fit=client or desk or is_alone, who="a registry (-s) always keeps running"
     )
+    _check_fit({"--quiet": quiet}, is_fit=client or desk or is_alone, who="a registry (-s) rings for nobody")
     if server:
         decided: dict[str, object] = {
             "data": data,
@@ -167,6 +170,7 @@ def chat(
             registry_key=registry_key,
             data=data,
             plain=plain,
+            quiet=quiet,
             stay=stay,
             log_level=level,
         )
@@ -183,6 +187,7 @@ def chat(
         registry_key=registry_key,
         data=data,
         plain=plain,
+        quiet=quiet,
         stay=stay,
         log_level=level,
     )

@@ -40,6 +40,14 @@ class ClientCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What they wrote while waiting."""
 
 
+class VisitorsWaiting(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """So many wait in our queue now. `is_first`: nobody did before."""
+
+    queue: str
+    waiting: int
+    is_first: bool
+
+
 class ClientMove(enum.Enum):
     """What happened to our visitor."""
 
@@ -195,6 +203,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 DutyEvent = (
     DutyChanged
+    | VisitorsWaiting
     | ClientCame
     | ClientMoved
     | ClientSaid

@@ -45,6 +45,7 @@ from chatapp.wire.messages.desk import (
     ShowRoom,
     TakeDuty,
     TransferVisitor,
+    WaitingCounted,
 )
 
 
@@ -306,6 +307,8 @@ class Operator:
         """Whether the registry counts us among its operators: it tells them their duty on each new link."""
         self.is_on = False
         self.queue = ""
+        self.waiting = 0
+        """How many wait in our queue, while we are on duty."""
 
     @property
     def client(self) -> str | None:
@@ -412,6 +415,8 @@ class Operator:
         match notice:
             case DutyStatus():
                 self._duty_reported(notice, now)
+            case WaitingCounted():
+                self._counted(notice)
             case ClientAssigned():
                 self._client_assigned(notice, now)
             case ClientChanged():
@@ -442,6 +447,15 @@ class Operator:
         if (notice.is_on, notice.queue) != (self.is_on, self.queue):
             self._out.events.append(happened.DutyChanged(is_on=notice.is_on, queue=notice.queue))
         self.is_on, self.queue = notice.is_on, notice.queue
+        if not notice.is_on:
+            self.waiting = 0
+
+    def _counted(self, notice: WaitingCounted) -> None:
+        before, self.waiting = self.waiting, notice.waiting
+        if notice.waiting != before:
+            self._out.events.append(
+                happened.VisitorsWaiting(queue=notice.queue, waiting=notice.waiting, is_first=not before)
+            )
 
     def _taken_back(self, conversation: DeskConversation, now: float) -> None:
         """Our visitor was taken back while we had no link; lines that we typed meanwhile reach nobody."""

@@ -48,7 +48,7 @@ from chatapp.peer.ui.intents import (
 from chatapp.peer.ui.texts import history
 from chatapp.peer.ui.texts.people import table_lines
 from chatapp.wire.errors import TextTooLong
-from chatapp.wire.messages.desk import OperatorRequest
+from chatapp.wire.messages.desk import CallNext, OperatorRequest
 from chatapp.wire.names import is_same_name
 
 PAST_SHOWN: Final = 20
@@ -114,7 +114,10 @@ class Actions:
     async def _ask_desk(self, request: OperatorRequest, entered_at: float) -> None:
         desk = self._peer.desk
         await desk.said()  # an end of the session must not overtake a line for the visitor
-        desk.ask(request, entered_at=entered_at, asks_first=self._is_screen)
+        if self._is_screen and isinstance(request, CallNext):
+            desk.ask(request, entered_at=entered_at, asks_first=True)
+        else:
+            desk.ask(request, entered_at=entered_at)
         await desk.answered()  # the next line may depend on the answer
 
     async def drain(self) -> None:

@@ -186,14 +186,14 @@ DESK_COMMANDS: Final = (
     Command(
         spellings=(".hold",),
         shape=NOTHING,
-        summary="help desk: put a visitor who does not answer back at the head of the line",
+        summary="help desk: call others until your visitor answers",
         example=HoldVisitor(0, 0),
         to_intent=lambda context: HoldVisitor(0, 0),
     ),
     Command(
         spellings=(".transfer",),
         shape=QUEUE,
-        summary="help desk: send your visitor to another queue, with their time of waiting",
+        summary="help desk: send your visitor to another queue",
         example=TransferVisitor(0, 0, "exams"),
         to_intent=named(lambda queue: TransferVisitor(0, 0, queue)),
     ),

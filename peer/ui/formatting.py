@@ -56,11 +56,13 @@ class Audience(enum.Enum):
 class MessageLine(str):
     """A line that shows a message, such as `sender: text`; terminals give its parts different styles."""
 
-    __slots__ = ("at", "audience", "sender", "sender_at", "text_at")
+    __slots__ = ("at", "audience", "is_calling", "sender", "sender_at", "text_at")
 
     at: float | None
     """When it was said, in Unix seconds, if it is shown again as a part of the past; else None."""
     audience: Audience
+    is_calling: bool
+    """Whether it calls the user whatever it says: to a visitor, the operator's first line."""
     sender: str
     """The name as the line shows it."""
     sender_at: int
@@ -77,10 +79,11 @@ class MessageLine(str):
         before: str = "",
         at: float | None = None,
         audience: Audience = Audience.PERSON,
+        is_calling: bool = False,
     ) -> Self:
         """Join `before`, `sender`, `between` and `text`."""
         line = super().__new__(cls, f"{before}{sender}{between}{text}")
-        line.at, line.audience = at, audience
+        line.at, line.audience, line.is_calling = at, audience, is_calling
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
         return line
@@ -90,6 +93,21 @@ class AnswerLine(str):
     """A line that answers a command. Terminals do not dim it as they dim notices."""
 
     __slots__ = ()
+
+
+class CallingLine(str):
+    """A line that is no message and calls the user: terminals ring, and say so in the title of the window."""
+
+    __slots__ = ("by",)
+
+    by: str
+    """Who or what calls, as the title shows it."""
+
+    def __new__(cls, line: str, *, by: str) -> Self:
+        """Make a line that calls the user."""
+        calling = super().__new__(cls, line)
+        calling.by = by
+        return calling
 
 
 def name(text: str) -> str:
@@ -202,6 +220,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """The person for whom bare lines outside of a room are."""
     client: str | None = None
     """The visitor whom the user serves at the help desk."""
+    waiting: int = 0
+    """Visitors who wait in the user's queue of the help desk, where the prompt shows it."""
     is_on_duty: bool = False
     """Whether the help desk may give visitors to the user."""
     is_offline: bool = False
@@ -220,11 +240,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 def prompt_of(view: View) -> str:
     """Return the prompt: `>>> `, in a room `[lab] >>> ` or `[lab, server away, 2 in reach] >>> `, and while an operator
-    serves a visitor `[desk: Asha Rao] >>> `.
+    serves a visitor `[desk: Asha Rao] >>> `, on a terminal `[desk: Asha Rao, 2 waiting] >>> ` while others wait.
 
     Outside a room it never changes, because scripts match it; a line says that the registry is away."""
     if view.client is not None and not view.is_offline:
-        return f"[desk: {name(view.client)}] {PROMPT}"
+        waiting = f", {view.waiting:,} waiting" if view.waiting else ""
+        return f"[desk: {name(view.client)}{waiting}] {PROMPT}"
     if view.room is None or view.is_offline:
         return PROMPT
     away = f", server away, {view.in_reach} in reach" if view.is_server_away else ""
@@ -258,7 +279,7 @@ def status_pieces(view: View) -> Fragments:
     if view.client is not None:
         pieces.append((_STATUS, f"serving {name(view.client)}"))
     elif view.is_on_duty:
-        pieces.append((_STATUS, "on duty"))
+        pieces.append((_STATUS, f"on duty, {view.waiting:,} waiting" if view.waiting else "on duty"))
     if view.is_sending:
         pieces.append((_STATUS, "sending"))
     if view.unread:
@@ -303,9 +324,12 @@ def mentions(line: str, me: str) -> bool:
 
 
 def calls(line: str, me: str) -> bool:
-    """Whether the line is somebody else's new message to the user alone, or contains the user's name."""
-    if not isinstance(line, MessageLine) or line.at is not None or is_same_name(line.sender, me):
+    """Whether the line is somebody else's new message to the user alone, or contains the user's name. A visitor of a help
+    desk has no name (`me`), and is called by lines that say so."""
+    if not isinstance(line, MessageLine) or line.at is not None:
         return False
+    if not me or is_same_name(line.sender, me):
+        return line.is_calling
     return line.audience is Audience.PERSON or mentions(line, me)
 
 
@@ -313,6 +337,8 @@ def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
     """Cut a line into pieces, each with its style."""
     if isinstance(line, AnswerLine):
         return [("", line)]
+    if isinstance(line, CallingLine):
+        return [("class:calling", line)]
     if not isinstance(line, MessageLine):
         return [("class:notice", line)]
     after_name = line.sender_at + len(line.sender)

@@ -38,12 +38,14 @@ def run(
     plain: bool,
     stay: bool,
     log_level: str,
+    quiet: bool = False,
     room: str | None = None,
     ack_timeout: float | None = None,
     code: str | None = None,
     ask_name: Callable[[], str] | None = None,
 ) -> int:
-    """Run a peer until the user ends it. `ack_timeout`: None for the usual one. `ask_name`: asks for another name if this
+    """Run a peer until the user ends it. `quiet`: draw no attention on a terminal. `ack_timeout`: None for the usual
+    one. `ask_name`: asks for another name if this
     one is taken; None where nobody can be asked. Returns the exit status."""
     home = data or default_home()
     while True:
@@ -58,7 +60,7 @@ def run(
             code=code,
             registry_key=registry_key,
         )
-        start = PeerStart(peer, home, server, stay=stay)
+        start = PeerStart(peer, home, server, stay=stay, quiet=quiet)
         status = run_program(start.chat, plain=plain, log_level=log_level)
         if not start.is_name_taken or ask_name is None:
             return status
@@ -68,11 +70,14 @@ def run(
 class PeerStart:
     """One start of a peer at its terminal."""
 
-    def __init__(self, make_peer: Callable[[], Peer], home: Path, server: Address, *, stay: bool) -> None:
+    def __init__(
+        self, make_peer: Callable[[], Peer], home: Path, server: Address, *, stay: bool, quiet: bool
+    ) -> None:
         self._make_peer: Final = make_peer
         self._home: Final = home
         self._server: Final = server
         self._stay: Final = stay
+        self._quiet: Final = quiet
         self.is_name_taken = False
         """Whether the name was refused at the start because it is taken."""
 
@@ -80,7 +85,7 @@ class PeerStart:
         """Run the peer until the user ends it. Returns the exit status."""
         peer = self._make_peer()
         completions = CompletionIndex() if raw is not None else None
-        terminal = make_terminal(raw, completions)
+        terminal = make_terminal(raw, completions, quiet=self._quiet)
         complaints = await open_peer(peer)
         if complaints is not None:
             self.is_name_taken = complaints[0] == answers.name_taken(peer.name)
@@ -175,16 +180,16 @@ async def open_peer(peer: Peer) -> list[str] | None:
     return None
 
 
-def make_terminal(raw: RawTerminal | None, completions: CandidateSource | None) -> Terminal:
+def make_terminal(raw: RawTerminal | None, completions: CandidateSource | None, *, quiet: bool) -> Terminal:
     """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None. This ends the loading of
-    modules."""
+    modules. `quiet`: draw no attention."""
     try:
         if raw is None or completions is None:
             return PipeTerminal()
         # Importing prompt_toolkit takes a third of a start, which a pipe need not pay.
         from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
-        return ScreenTerminal(raw, completions)
+        return ScreenTerminal(raw, completions, is_quiet=quiet)
     finally:
         gc.freeze()  # what was loaded stays, so the collector need not walk it
         gc.enable()

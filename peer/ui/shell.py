@@ -82,6 +82,7 @@ class SessionState:
             query=self.query,
             client=peer.desk.client,
             is_on_duty=peer.desk.is_on_duty,
+            waiting=peer.desk.waiting if self._folding is not None else 0,
             is_offline=peer.is_offline,
             is_server_away=peer.is_server_away,
             is_sending=self._folding is not None and peer.is_sending,
@@ -106,6 +107,8 @@ class SessionState:
                 old, self.query
             ):
                 self.query = peer_name(new)
+            case happened.VisitorsWaiting() if self._folding is None:
+                return []  # a pipe shows nobody who waits until asked
             case happened.EnteredRoom() | happened.ServerLost() | happened.ServerBack():
                 self._last_room_notice = []
             case happened.MessageChanged(state=MessageState.SAVED) if event.room:

@@ -58,6 +58,8 @@ class VisitorFace:
         self._wants_new = self._wants_quit = self._is_input_over = False
         self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
         self._position = ""
+        self._is_first_line = False
+        """Whether the operator who has called us has said nothing yet."""
         self._written: list[happened.VisitEvent] = []
         """Events given to the terminal, which has not confirmed yet that they are on the screen."""
         self._running = Running()
@@ -95,11 +97,23 @@ class VisitorFace:
             self._note_position(event)
         notes = (self._position,) if self._position else ()
         self._terminal.set_view(View(notes=notes, is_server_away=self._visitor.is_lost))
-        self._terminal.show([line for event in batch for line in lines_of(event)])
+        self._terminal.show([line for event in batch for line in self._lines(event)])
         self._written += batch
         await self._terminal.shown()
         shown, self._written = self._written, []
         self._visitor.events_shown(shown)
+
+    def _lines(self, event: happened.VisitEvent) -> list[str]:
+        """Return the lines for an event. The operator's first line calls the visitor."""
+        match event:
+            case happened.Served():
+                self._is_first_line = True
+            case happened.LineReceived():
+                is_first, self._is_first_line = self._is_first_line, False
+                return lines_of(event, is_first=is_first)
+            case _:
+                pass
+        return lines_of(event)
 
     def _note_position(self, event: happened.VisitEvent) -> None:
         match event:
@@ -263,20 +277,22 @@ def run(
     queue: str,
     data: Path | None,
     plain: bool,
+    quiet: bool,
     stay: bool,
     log_level: str,
 ) -> int:
-    """Visit a help desk until the visit or the user ends it. Returns the exit status."""
+    """Visit a help desk until the visit or the user ends it. `quiet`: draw no attention on a terminal. Returns the
+    exit status."""
 
     def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
         visitor = Visitor(server, registry_key=registry_key, queue=queue, home=data)
-        return _visit(visitor, raw, stay=stay)
+        return _visit(visitor, raw, stay=stay, quiet=quiet)
 
     return run_program(visit, plain=plain, log_level=log_level)
 
 
-async def _visit(visitor: Visitor, raw: RawTerminal | None, *, stay: bool) -> int:
-    terminal = make_terminal(raw, VisitorCompletions())
+async def _visit(visitor: Visitor, raw: RawTerminal | None, *, stay: bool, quiet: bool) -> int:
+    terminal = make_terminal(raw, VisitorCompletions(), quiet=quiet)
     try:
         visitor.open()
     except OSError as error:

@@ -6,6 +6,7 @@ from typing import Final, assert_never
 from chatapp.peer.ui.completion import Candidate
 from chatapp.peer.ui.formatting import (
     STOP_CANCELLED,
+    CallingLine,
     MessageLine,
     announced,
     counted,
@@ -139,13 +140,13 @@ def question_lines(question: FormQuestion, menu: Sequence[str]) -> list[str]:
     return lines
 
 
-def lines_of(event: happened.VisitEvent) -> list[str]:
-    """Return the lines to show for an event, without the prompt."""
+def lines_of(event: happened.VisitEvent, *, is_first: bool = False) -> list[str]:
+    """Return the lines to show for an event, without the prompt. `is_first`: it is the operator's first line."""
     match event:
         case happened.FormWanted():
             return []  # the form asks its own questions
         case happened.LineReceived(operator=operator, text=text):
-            return [MessageLine(name(operator), ": ", sanitize(text))]
+            return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
         case happened.NotYourTurn():
             return [WAIT]
         case happened.VisitorLineRefused(reason=why):
@@ -202,7 +203,7 @@ def _position_lines(
         case happened.ServedAnswered():
             return [ACTIVE]
         case happened.Served(turn=turn, operator=operator):
-            return [_TURNS[turn].format(operator=name(operator))]
+            return [CallingLine(_TURNS[turn].format(operator=name(operator)), by=name(operator))]
         case happened.SentBack(why=why, queue=queue):
             return [_BACK[why].format(queue=name(queue))]
         case happened.PauseChanged(is_paused=True):

@@ -43,6 +43,7 @@ from chatapp.wire.messages.desk import (
     PositionCause,
     PositionReported,
     VisitOver,
+    WaitingCounted,
 )
 
 _CHANGES: Final = {
@@ -112,6 +113,8 @@ class Notices:
         """References of requests that wait for their answer, by visit."""
         self.moved: dict[str, None] = {}
         """Queues whose positions have changed."""
+        self._counted: dict[OperatorId, WaitingCounted] = {}
+        """What each operator on duty was told last of how many wait."""
         self._told: dict[int, int] = {}
         """The position that each visitor was told last."""
 
@@ -123,7 +126,7 @@ class Notices:
                 effects += self._sender.tell_visitor(
                     visit, self.position(visit, PositionCause.CHANGED, at=at)
                 )
-        return effects
+        return effects + self.count(queue)
 
     # --- the present state
 
@@ -155,6 +158,22 @@ class Notices:
         operator = self._queue.operators.get(who)
         visit = None if operator is None else operator.visit
         return DutyStatus(is_on, queue, 0 if visit is None else visit.number)
+
+    def count(self, queue: str) -> list[Effect]:
+        """Tell the operators on duty for a queue how many wait, if that has changed."""
+        told = WaitingCounted(queue, len(self._queue.line(queue)))
+        effects: list[Effect] = []
+        for one in self._queue.operators:
+            if one.is_on and one.is_here and one.queue == queue and self._counted.get(one.id) != told:
+                self._counted[one.id] = told
+                effects += self._sender.tell_operator(one.id, told)
+        return effects
+
+    def count_again(self, who: OperatorId) -> list[Effect]:
+        """Tell an operator who is on duty and has a new link how many wait."""
+        self._counted.pop(who, None)
+        operator = self._queue.operators.get(who)
+        return [] if operator is None else self.count(operator.queue)
 
     def client(
         self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY, is_asked: bool = False
@@ -197,6 +216,7 @@ class Notices:
         """Return the effects that tell of an event. `batch`: all events of the same turn."""
         match one:
             case DutyChanged():
+                self._counted.pop(one.operator, None)
                 self.moved[one.queue] = (
                     None  # estimates change too, but only visitors whose position changes are told
                 )
@@ -217,6 +237,7 @@ class Notices:
         visit = one.visit
         match one.event:
             case VisitEvent.KEPT:
+                self.moved[visit.queue] = None
                 return (
                     []
                     if visit.number in batch.called

@@ -98,6 +98,7 @@ class OperatorRules:
         told = self._sender.tell_operator(who, duty)
         visit = operator.visit
         self._queue.operator_returned(who)
+        told += self._publisher.notices.count_again(who)
         if visit is not None:
             told += self._publisher.notices.client_again(visit)
         return told

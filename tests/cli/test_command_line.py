@@ -83,6 +83,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "port": 6000,
         "data": None,
         "plain": False,
+        "quiet": False,
         "stay": False,
         "room": None,
         "ack_timeout": None,
@@ -158,7 +159,14 @@ def test_the_status_of_the_program_is_ours(started: Started, arguments: list[str
 def test_a_visitor_is_started(started: Started, tmp_path: Path) -> None:
     assert chatapp.__main__.main(["--desk", "127.0.0.1", "5000"]) == 0
     assert started.mode == "visitor"
-    silent = {"queue": "", "data": None, "plain": False, "stay": False, "log_level": "warning"}
+    silent = {
+        "queue": "",
+        "data": None,
+        "plain": False,
+        "quiet": False,
+        "stay": False,
+        "log_level": "warning",
+    }
     server = {"server": Address("127.0.0.1", 5000), "registry_key": None}
     assert started.told == {**server, **silent}
     assert (

@@ -211,6 +211,13 @@ class DutyStatus(msgspec.Struct, frozen=True, array_like=True, tag=115):
     """The visit that you serve; 0 for none: a visitor served on the previous link is then no longer yours."""
 
 
+class WaitingCounted(msgspec.Struct, frozen=True, array_like=True, tag=126):
+    """Registry to an operator on duty: how many wait in your queue. Sent after `DutyStatus`, and when it changes."""
+
+    queue: QueueName
+    waiting: Count
+
+
 class ClientCause(enum.IntEnum):
     """Why an operator serves a visitor now."""
 
@@ -334,7 +341,9 @@ OperatorRequest = (
     | ShowRoom
     | ShowFigures
 )
-OperatorNotice = CommandDone | DutyStatus | ClientAssigned | ClientChanged | RoomShown | FiguresShown
+OperatorNotice = (
+    CommandDone | DutyStatus | WaitingCounted | ClientAssigned | ClientChanged | RoomShown | FiguresShown
+)
 
 
 class SendDeskLine(OfVisit, frozen=True, tag=94):

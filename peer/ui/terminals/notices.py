@@ -35,8 +35,10 @@ def notice(text: str, environment: Mapping[str, str]) -> str:
 
 
 def title(me: str, unread: int, sender: str) -> str:
-    """Return the title of the window. `unread`: messages for the user since they last typed; `sender`: of the last one."""
-    return f"({unread}) {sender} \u00b7 ChatApp {me}" if unread else f"ChatApp {me}"
+    """Return the title of the window. `me`: empty for a visitor of a help desk. `unread`: messages for the user since they
+    last typed; `sender`: of the last one."""
+    program = f"ChatApp {me}" if me else "ChatApp help desk"
+    return f"({unread}) {sender} \u00b7 {program}" if unread else program
 
 
 def titled(text: str, environment: Mapping[str, str]) -> str:

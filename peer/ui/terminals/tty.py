@@ -43,6 +43,7 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from chatapp.peer.ui.completion import Candidate, CandidateSource, common_start
 from chatapp.peer.ui.formatting import (
+    CallingLine,
     Fragments,
     MessageLine,
     TypedLine,
@@ -67,6 +68,7 @@ STYLE: Final = Style.from_dict(
         "notice": "dim",
         "time": "dim",
         "date": "dim",
+        "calling": "bold",
         "private": "ansimagenta",
         "room": "ansicyan",
         "status": "dim",
@@ -270,7 +272,9 @@ BUSY_SPAN: Final = 60.0
 class ScreenTerminal:
     """A real terminal that is in raw mode already."""
 
-    def __init__(self, raw: RawTerminal, offering: CandidateSource) -> None:
+    def __init__(self, raw: RawTerminal, offering: CandidateSource, *, is_quiet: bool) -> None:
+        """`is_quiet`: draw no attention: no bell, no title, no notices."""
+        self._is_quiet = is_quiet
         # Do not ask the terminal for the cursor's position: prompt_toolkit warns when a terminal does not answer.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._raw = raw
@@ -368,21 +372,26 @@ class ScreenTerminal:
 
     def _handle(self, line: str, me: str) -> None:
         """Draw attention to a message to the user, or with the user's name in it, unless many messages come."""
+        if self._is_quiet:
+            return
+        if isinstance(line, CallingLine):
+            self._called, self._caller = self._called + 1, line.by
+            self._alarm = notice(line, os.environ) + "\a"
         if not isinstance(line, MessageLine) or line.at is not None:
             return
         now = asyncio.get_running_loop().time()
         is_busy = len(self._heard) == BUSY_LINES and self._heard[0] > now - BUSY_SPAN
         self._heard.append(now)
-        if me and calls(line, me):
+        if calls(line, me):
             self._called, self._caller = self._called + 1, line.sender
             if not is_busy:
                 self._alarm = notice(line, os.environ) + "\a"
 
     def _retitle(self) -> None:
         """Have the window's title say how many messages are for the user."""
-        if not (me := self._prompt_app.view.me):
+        if self._is_quiet:
             return
-        wanted = title(me, self._called, self._caller)
+        wanted = title(self._prompt_app.view.me, self._called, self._caller)
         if wanted != self._title:
             sent = titled(wanted, os.environ)
             self._output.write_raw(sent if self._title or not sent else KEEP_TITLE + sent)

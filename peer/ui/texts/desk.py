@@ -19,9 +19,10 @@ from chatapp.peer.core.events import (
     ListedVisitor,
     NothingSaid,
     NumberMoved,
+    VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.ui.formatting import AnswerLine, MessageLine, name, shown_time
+from chatapp.peer.ui.formatting import AnswerLine, CallingLine, MessageLine, name, shown_time
 from chatapp.peer.ui.texts.answers import NO_CLIENT
 from chatapp.wire.text import sanitize
 
@@ -81,6 +82,8 @@ def duty_lines(event: DutyEvent) -> list[str]:
     match event:
         case DutyChanged(is_on=is_on, queue=queue):
             return [f"[You are on duty at {name(queue)}.]" if is_on else "[You are off duty.]"]
+        case VisitorsWaiting(queue=queue, is_first=is_first):
+            return [CallingLine(f"[Somebody waits at {name(queue)}.]", by=name(queue))] if is_first else []
         case ClientCame():
             return _form(event)
         case ClientMoved(name=who, move=move):
@@ -135,7 +138,7 @@ def _form(came: ClientCame) -> list[str]:
     how = "Your client" if came.is_back else "Handed-over client" if came.handed_over_by else "Next client"
     by = f", from {name(came.handed_over_by)}" if came.handed_over_by else ""
     lines = [
-        f"[{how}{by}; waited {_span(came.waited)}.]",
+        CallingLine(f"[{how}{by}; waited {_span(came.waited)}.]", by=name(came.name)),
         f"Name: {name(came.name)}",
         f"Number: {name(came.number)}",
         f"Issue: {sanitize(came.issue, limit=_TEXT_SHOWN)}",

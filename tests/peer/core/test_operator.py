@@ -40,6 +40,7 @@ from chatapp.wire.messages.desk import (
     ShowFigures,
     ShowRoom,
     TakeDuty,
+    WaitingCounted,
 )
 from chatapp.wire.messages.link import PeerRequest
 
@@ -535,3 +536,16 @@ def test_next_does_not_ask_once_the_visitor_has_spoken() -> None:
     scene.operator.ask(CallNext(0, "", 0), scene.target._replace(asks_first=True))
     assert scene.told() == []
     assert [type(one) for one in scene.asked()] == [CallNext]
+
+
+def test_how_many_wait_is_told_when_it_changes() -> None:
+    scene = Scene()
+    scene.handle(DutyStatus(True, "desk"))
+    scene.told()
+    for waiting in (0, 1, 1, 2, 0, 1):
+        scene.handle(WaitingCounted("desk", waiting))
+        assert scene.operator.waiting == waiting
+    told = [(one.waiting, one.is_first) for one in scene.told() if isinstance(one, happened.VisitorsWaiting)]
+    assert told == [(1, True), (2, False), (0, False), (1, True)]
+    scene.handle(DutyStatus(False, "desk"))
+    assert scene.operator.waiting == 0

@@ -24,6 +24,7 @@ from chatapp.peer.core.events import (
     ListedVisitor,
     NothingSaid,
     NumberMoved,
+    VisitorsWaiting,
     WaitingRoom,
 )
 from chatapp.peer.ui.formatting import shown_time
@@ -85,6 +86,8 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (msgspec.structs.replace(ASHA, is_back=True, waited=0), ["[Your client; waited 0 s.]", *FORM]),
     (ClientMoved(name="Asha Rao", move=ClientMove.LEFT), ["[Asha Rao has left.]"]),
     (ClientMoved(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
+    (VisitorsWaiting(queue="desk", waiting=1, is_first=True), ["[Somebody waits at desk.]"]),
+    (VisitorsWaiting(queue="desk", waiting=2, is_first=False), []),
     (
         NothingSaid(name="Asha Rao"),
         [

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.peer.ui.formatting import MessageLine, calls
 from chatapp.peer.ui.terminals.notices import NOTICE_MAX, notice, title, titled
 
 
@@ -31,6 +32,13 @@ def test_a_notice_is_short() -> None:
 def test_the_title_counts_what_is_for_the_user() -> None:
     assert title("alice", 0, "") == "ChatApp alice"
     assert title("alice", 2, "bob") == "(2) bob · ChatApp alice"
+    assert title("", 0, "") == "ChatApp help desk"
+    assert title("", 1, "bob") == "(1) bob · ChatApp help desk"
+
+
+def test_a_visitor_is_called_by_the_first_line_of_each_operator_alone() -> None:
+    assert calls(MessageLine("bob", ": ", "hi", is_calling=True), "")
+    assert not calls(MessageLine("bob", ": ", "hi"), "")
 
 
 def test_only_a_window_gets_a_title() -> None:

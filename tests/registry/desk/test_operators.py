@@ -1,5 +1,6 @@
 """Operators who are peers: on duty, serving, offline, gone."""
 
+from chatapp.registry.desk.notices import MOVES_SPAN
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX, DESK_SHOWN_MAX
 from chatapp.wire.messages.desk import (
@@ -21,6 +22,8 @@ from chatapp.wire.messages.desk import (
     SendDeskLine,
     ShowFigures,
     ShowRoom,
+    TakeDuty,
+    WaitingCounted,
 )
 from chatapp.wire.messages.registration import Leave, Ping
 from tests.registry.desk.help_desk import PEERS, HelpDesk
@@ -177,3 +180,20 @@ def test_a_call_is_answered_although_all_who_wait_are_out_of_reach() -> None:
     assert ann.last(CommandDone) == CommandDone(1, CommandResult.NOBODY_IN_REACH, "")
     asha.come_back()
     assert ann.last(ClientAssigned).name == "Asha Rao"
+
+
+def test_an_operator_on_duty_is_told_how_many_wait() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, bob = help_desk.operator("ann"), help_desk.operator("bob")
+    help_desk.line_of("Asha", "Bela", "Cem")
+    assert not any(isinstance(one, WaitingCounted) for one in ann.hear())
+    ann.ask(TakeDuty(1, ""))
+    help_desk.advance(MOVES_SPAN)
+    assert ann.last(WaitingCounted) == WaitingCounted("desk", 2)
+    bob.ask(CallNext(1, "", 0))
+    help_desk.advance(MOVES_SPAN)
+    assert ann.last(WaitingCounted) == bob.last(WaitingCounted) == WaitingCounted("desk", 1)
+    help_desk.restart()
+    ann.come_back()
+    help_desk.advance(MOVES_SPAN)
+    assert ann.last(WaitingCounted) == WaitingCounted("desk", 1)
