@@ -72,10 +72,10 @@ picture: $(VENV)/.tested  ## draw the README's picture of a terminal, and write 
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }
 	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header --output-file requirements/run.txt --extra lan pyproject.toml requirements/build.in
+		--no-emit-find-links --no-annotate --no-header --output-file requirements/run.txt --extra lan --extra metrics pyproject.toml requirements/build.in
 	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-annotate --no-header --output-file requirements/dev.txt \
-		--constraint requirements/run.txt --extra lan --extra dev pyproject.toml requirements/build.in
+		--constraint requirements/run.txt --extra lan --extra metrics --extra dev pyproject.toml requirements/build.in
 	@if grep -nE '://|file:|^ *--(index|extra-index|find-links|trusted)|/(home|root|tmp|opt|Users)/' requirements/*.txt; then \
 		echo 'a lock file names a place' >&2; exit 1; fi
 

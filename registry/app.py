@@ -1,6 +1,7 @@
 """One running registry: its ports, folder, key and store put together, and taken apart in order."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.admin.listener import AdminListener, Answer, SocketUnusable, listen
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, MakeInvites
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, MakeInvites, ShowStats, StatsShown
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.driver import RegistryDriver
+from chatapp.registry.figures import FIGURES, Snapshot
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.files import FileStore
@@ -35,6 +37,7 @@ from chatapp.wire.folders import default_home, make_private
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
+    from chatapp.registry.metrics import MetricsServer
     from chatapp.wire.aio.lan import Announcer
 
 FAREWELL_WITHIN: Final = 0.1
@@ -121,6 +124,8 @@ class Registry:
         self._announcer: Announcer | None = None
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
+        self._metrics: MetricsServer | None = None
+        self._started_at = machine.now()
 
     async def start(self) -> None:
         """Take the ports first: if one is taken, nothing has been made. Raises Unable."""
@@ -169,7 +174,40 @@ class Registry:
     async def ask(self, request: CoreRequest) -> AdminAnswer:
         """Carry out an admin request of the core."""
         assert self._driver is not None
+        if isinstance(request, ShowStats):
+            snapshot = self._snapshot(0.0)
+            return StatsShown(dict(snapshot.figures), dict(snapshot.dropped), snapshot.queues)
         return await self._driver.ask(request)
+
+    async def open_metrics(self, at: Address) -> None:
+        """Serve metrics over HTTP. Raises Unable."""
+        from chatapp.registry.metrics import MetricsServer, MetricsUnavailable  # deferred: few registries do
+
+        self._metrics = MetricsServer(self._snapshot, self._why_not_ready)
+        try:
+            await self._metrics.open(at)
+        except MetricsUnavailable as error:
+            raise Unable(failure_line(str(error))) from None
+
+    def _snapshot(self, lag: float) -> Snapshot:
+        """Return all figures. `lag`: how late the event loop was at most, in seconds."""
+        assert self._driver is not None
+        found = self._driver.snapshot()
+        figures = {**found.figures, **_process_figures()}
+        figures["uptime_seconds"] = self._machine.now() - self._started_at
+        figures["loop_lag_seconds"] = lag
+        return Snapshot(
+            {name: figures[name] for name in FIGURES if name in figures},
+            found.dropped,
+            found.queues,
+            self._driver.committer.durations,
+            found.waits,
+        )
+
+    def _why_not_ready(self) -> str:
+        if self._driver is None:
+            return "the registry does not serve"
+        return "" if self._driver.committer.is_storing else "the disk takes nothing"
 
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many of the people online they exclude."""
@@ -199,6 +237,8 @@ class Registry:
             self._announcer.close(within=FAREWELL_WITHIN)
         if self._listener is not None:
             self._listener.close()
+        if self._metrics is not None:
+            self._metrics.close()
         if self._admin is not None:
             await self._admin.close()
         elif self._admin_socket is not None:
@@ -289,3 +329,20 @@ class Registry:
             self._say(failure_line(line))
         if is_new and loaded.names:
             self._say(NEW_KEY_LINE)
+
+
+def _process_figures() -> dict[str, float]:
+    """Return what this process takes of the machine; empty where the system does not tell."""
+    try:
+        import resource  # not on every platform
+
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        descriptors = len(os.listdir("/proc/self/fd"))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except (ImportError, OSError):
+        return {}
+    return {
+        "memory_bytes": pages * resource.getpagesize(),
+        "descriptors": descriptors,
+        "descriptors_max": soft,
+    }

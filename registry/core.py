@@ -6,12 +6,12 @@ dropped and counted. A stranger who has proved nothing never gets more bytes tha
 """
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, QueueFigures
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import (
     Admit,
@@ -43,6 +43,7 @@ from chatapp.registry.effects import (
     StoreLetter,
     TellEverybody,
 )
+from chatapp.registry.figures import Histogram
 from chatapp.registry.groups.rules import ReadLines
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.mail import ReadLetters
@@ -68,6 +69,18 @@ _SECRET_SIZE = 32
 _OPENING: Final = bytes((Kind.OPENING,))
 _GROUP: Final = bytes((Kind.GROUP,))
 _RENEWAL: Final = bytes((Kind.RENEWAL,))
+
+
+class CoreSnapshot(NamedTuple):
+    """The figures of a core at one moment."""
+
+    figures: dict[str, float]
+    """By their names in `registry.figures`."""
+    dropped: dict[str, int]
+    """What was not served, by reason."""
+    queues: list[QueueFigures]
+    waits: Mapping[str, Histogram]
+    """How long visitors waited, by queue."""
 
 
 class RegistryCore:
@@ -298,6 +311,16 @@ class RegistryCore:
         self._carry_out(effects, now)
         self._settle(now)
         return count
+
+    def snapshot(self, *, now: float) -> CoreSnapshot:
+        """Return the figures of this moment."""
+        figures = self._service.figures(now=now)
+        figures["links"] = len(self._links)
+        figures["room_deliveries"] = self._links.copies_relayed
+        figures["stored_entries"] = self._barrier.stored_in_all
+        dropped = {reason.name.lower(): count for reason, count in self.dropped.items()}
+        desk = self._service.desk
+        return CoreSnapshot(figures, dropped, desk.overview(now=now), desk.waits)
 
     # --- the disk
 

@@ -15,8 +15,9 @@ from typing import Final
 
 from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
-from chatapp.registry.core import RegistryCore
+from chatapp.registry.core import CoreSnapshot, RegistryCore
 from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
+from chatapp.registry.figures import COMMIT_BOUNDS, Histogram
 from chatapp.registry.outputs import Output
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.texts import LINK_ENDS, event_line
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 _LEVELS: Final[dict[type[Event], int]] = {Fault: logging.ERROR, LinkRenewed: logging.DEBUG}
 """The levels of the log's lines for events; those not named here are for information."""
 
+_NOT_STORED: Final = "not stored"
 _STORED_AGAIN: Final = "the disk takes what is to be stored again"
 
 
@@ -49,6 +51,10 @@ class _DiskTrouble:
         if what not in self._last:
             _log.log(level, "%s: %s", what, error)
         self._last[what] = self._now()
+
+    def has(self, what: str) -> bool:
+        """Return whether there is such trouble."""
+        return what in self._last
 
     def went_well(self, what: str, after: str, *, is_sure: bool = False) -> None:
         """Note a success. It ends the trouble if it is the first for a while, or `is_sure` to last."""
@@ -80,6 +86,8 @@ class Committer:
         self._appended = 0
         self._stored = 0
         self._trouble = _DiskTrouble(now)
+        self.durations: Final = Histogram(COMMIT_BOUNDS)
+        """How long the disk took to confirm what was stored."""
         self._sync: asyncio.Future[None] | None = None
         self._checkpoint: asyncio.Future[None] | None = None
 
@@ -100,8 +108,8 @@ class Committer:
             # The future stands before anything can call back, so that two syncs never run at once.
             self._sync = self._loop.create_future()
             running = self._loop.run_in_executor(self._sync_thread, self._store.sync)
-            covered = self._appended
-            running.add_done_callback(lambda done: self._synced(done, covered))
+            covered, begun_at = self._appended, self._now()
+            running.add_done_callback(lambda done: self._synced(done, covered, begun_at))
 
     def maintain(self) -> None:
         """Start a checkpoint if one is due; after a failed sync, try to recover."""
@@ -117,6 +125,11 @@ class Committer:
         self._checkpoint = self._loop.create_future()
         running = self._loop.run_in_executor(self._checkpoint_thread, work)
         running.add_done_callback(after)
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether the disk took what was stored last."""
+        return not self._trouble.has(_NOT_STORED)
 
     async def settle(self) -> None:
         """Wait until everything so far is on the disk or refused."""
@@ -144,8 +157,9 @@ class Committer:
         else:
             self._appended += len(entries)
 
-    def _synced(self, done: asyncio.Future[None], covered: int) -> None:
+    def _synced(self, done: asyncio.Future[None], covered: int, begun_at: float) -> None:
         running, self._sync = self._sync, None
+        self.durations.note(self._now() - begun_at)
         try:
             error = done.exception()
             if error is None:
@@ -160,20 +174,20 @@ class Committer:
     def _confirm(self, covered: int) -> None:
         count, self._stored = covered - self._stored, covered
         if count:
-            self._trouble.went_well("not stored", _STORED_AGAIN)
+            self._trouble.went_well(_NOT_STORED, _STORED_AGAIN)
         self._call_guarded(self._core.entries_stored, count)
 
     def _failed(self, error: BaseException, *, newest: int | None) -> None:
         if newest is None:
             self._stored = self._appended
-        self._trouble.say(logging.ERROR, "not stored", error)
+        self._trouble.say(logging.ERROR, _NOT_STORED, error)
         self._call_guarded(
             partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)), str(error)
         )
 
     def _recovered(self, done: asyncio.Future[None]) -> None:
         if done.exception() is None:
-            self._trouble.went_well("not stored", _STORED_AGAIN, is_sure=True)
+            self._trouble.went_well(_NOT_STORED, _STORED_AGAIN, is_sure=True)
         self._end_checkpoint()  # a failure was reported when it began
 
     def _checkpointed(self, done: asyncio.Future[None]) -> None:
@@ -225,6 +239,8 @@ class RegistryDriver:
         self._next_number = 1
         self._behind: set[int] = set()
         """Links whose readers were behind when last looked at."""
+        self.datagrams_in = self.datagrams_out = 0
+        """Datagrams since the start."""
         self._admin_requests: dict[str, asyncio.Future[AdminAnswer]] = {}
         """Admin requests whose answer is awaited, by ticket."""
         self._admin_tickets = itertools.count()
@@ -283,6 +299,7 @@ class RegistryDriver:
 
     def receive(self, batch: list[tuple[bytes, Address]]) -> None:
         """Hand datagrams to the core."""
+        self.datagrams_in += len(batch)
         for data, sender in batch:
             self._call_guarded(self._core.receive_datagram, data, sender)
 
@@ -337,6 +354,7 @@ class RegistryDriver:
         self.committer.commit()
         self._pause_and_close(output)
         if self._endpoint is not None:
+            self.datagrams_out += len(output.datagrams)
             self._endpoint.send_all(output.datagrams)
         self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
         if self._broadcasts and not self._is_broadcasting:
@@ -387,6 +405,7 @@ class RegistryDriver:
         send = self._endpoint.send
         for address in addresses[start:end]:
             send(data, address)
+        self.datagrams_out += min(end, len(addresses)) - start
         if end < len(addresses):
             self._broadcasts.appendleft((data, addresses, end))
         if self._broadcasts:
@@ -405,6 +424,14 @@ class RegistryDriver:
             return await answer
         finally:
             del self._admin_requests[ticket]
+
+    def snapshot(self) -> CoreSnapshot:
+        """Return the figures of the core and of this driver."""
+        snapshot = self._core.snapshot(now=self._now())
+        snapshot.figures["datagrams_in"] = self.datagrams_in
+        snapshot.figures["datagrams_out"] = self.datagrams_out
+        snapshot.figures["store_accepts_writes"] = int(self.committer.is_storing)
+        return snapshot
 
     def _answer_admin(self) -> None:
         for ticket, answer in self._core.take_admin_answers():

@@ -212,6 +212,11 @@ class CommitBarrier:
         """Whether every entry is on the disk."""
         return not self._new and self._stored == self._handed
 
+    @property
+    def stored_in_all(self) -> int:
+        """How many entries are on the disk, since the start."""
+        return self._stored
+
     def add(self, persist: Persist) -> Sequence[Effect]:
         """Queue the entries. Return the effects that need not wait: nothing is on its way, or too much is."""
         if not persist.then and not persist.otherwise:

@@ -21,7 +21,7 @@ from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.control import AdminControl
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, ListsReloaded
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
-from chatapp.registry.settings import Settings, access_of, desk_of, policy_of
+from chatapp.registry.settings import Settings, access_of, desk_of, metrics_address, policy_of
 from chatapp.registry.texts import not_reloaded_line, reloaded_line, restart_needed_line, unshown_line
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import path_of
@@ -317,6 +317,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
     reload = None if again is None else SettingsReload(again, settings, registry.change_lists, _say)
     _handle_signals(loop, stop, reload)
     loop.set_exception_handler(LoopFaults().note)
+    at = metrics_address(settings.registry.metrics or "")
     await registry.start()
     if settings.registry.announce:
         registry.announce()
@@ -334,6 +335,8 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
     )
     gc.freeze()  # what was loaded stays, so the collector need not walk it again
     try:
+        if at is not None:
+            await registry.open_metrics(at)
         if console.open():
             registry.open_console(console.show, is_terminal=console.is_terminal)
         return await stopped

@@ -284,6 +284,7 @@ class Service:
         last_epoch = max(stored_channel.keys if stored_channel is not None else (), default=0)
         epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
         self.directory = Directory(version=first_number(epoch=epoch, chance=rng.randbytes(4)))
+        self._first_version = self.directory.version
         # Sender indexes start at the clock's milliseconds, so that a row of an earlier life never shows an index of this
         # life: links may come faster than one a second, but not faster than one a millisecond.
         connections = Connections(first_sender_index=clock.millis(now))
@@ -480,6 +481,18 @@ class Service:
         return [CheckAlive(identity=report.recipient)]
 
     # --- the administrator
+
+    def figures(self, *, now: float) -> dict[str, float]:
+        """Return the figures of people, rooms and mail, by their names in `registry.figures`."""
+        return {
+            "registered": len(self.directory),
+            "online": self.directory.online_count,
+            "guests": len(self.desk.guests.linked()),
+            "table_changes": self.directory.version - self._first_version,
+            "rooms": len(self.rooms.index),
+            "mail_waiting": len(self._mail),
+            "mail_oldest_seconds": max((age for _, _, _, age in self._mail.boxes(now=now)), default=0.0),
+        }
 
     def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> list[Effect]:
         """Carry out an admin request. A ban disconnects those who are here."""

@@ -16,6 +16,7 @@ import msgspec
 from chatapp.registry.access import AccessSettings, Bans
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
+from chatapp.wire.address import Address, ip_literal, is_port
 from chatapp.wire.desk import is_region
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
@@ -66,6 +67,13 @@ Operators = Annotated[
         max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people or keys"
     ),
 ]
+MetricsAddress = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        description="a port of this machine, such as 9464, or an IP address and a port, such as 127.0.0.1:9464",
+    ),
+]
 InviteOnly = Annotated[bool, msgspec.Meta(description="true or false")]
 Announce = Annotated[bool, msgspec.Meta(description="true or false")]
 Allow = Annotated[
@@ -102,6 +110,8 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Requests a second of one member, averaged; a line of a group counts as 20 or more."""
     announce: Announce = True
     """Whether the registry announces itself on the local network."""
+    metrics: MetricsAddress | None = None
+    """Where metrics are served by HTTP; None for nowhere. A port alone is one of 127.0.0.1."""
     invite_only: InviteOnly = AccessSettings().invite_only
     """Newcomers need a join code."""
     allow: Allow = AccessSettings().allow
@@ -134,6 +144,17 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
     return RegistryPolicy(
         lease_span=settings.lease, mail_places=settings.letters, requests_per_second=settings.requests
     )
+
+
+def metrics_address(text: str) -> Address | None:
+    """Return the address that a setting names; None for what is no address."""
+    host, separator, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and len(port) < 6 and is_port(int(port))):
+        return None
+    if not separator:
+        return Address("127.0.0.1", int(port))
+    bare = host.removeprefix("[").removesuffix("]")
+    return None if ip_literal(bare) is None else Address(bare, int(port))
 
 
 def access_of(settings: RegistryTable) -> AccessSettings:
@@ -196,6 +217,8 @@ def _flaw(key: str, value: object) -> str:
             return flaw_of_keys(value)
         case "ban", list() | tuple():
             return flaw_of_bans(value)
+        case "metrics", str():
+            return "" if metrics_address(value) else "it is no address"
         case _:
             return ""
 
@@ -254,6 +277,7 @@ OPTIONS: Final = {
     "region": "--region",
     "operators": "--operator",
     "announce": "--no-announce",
+    "metrics": "--metrics",
     "invite_only": "--invite-only",
     "allow": "--allow",
     "ban": "--ban",
@@ -265,6 +289,9 @@ VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "C
 
 _BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None}
 """The separator of a list in a variable; None for blanks."""
+
+_TEXTS: Final = frozenset({"data", "metrics"})
+"""Keys whose value is a text, even if it has only digits."""
 
 _TRUTH: Final = {"true": True, "false": False}
 
@@ -361,7 +388,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             value = _TRUTH[text.strip()]
         elif key in _BETWEEN:
             value = [one.strip() for one in text.split(_BETWEEN[key])]
-        elif text.strip().isdecimal() and len(text) < 20:
+        elif key not in _TEXTS and text.strip().isdecimal() and len(text) < 20:
             value = int(text)
         try:
             _check(f"{variable}={quoted(text)}", key, value)
@@ -406,7 +433,7 @@ def shown(configuration: Configuration) -> list[str]:
         lines += [f"[{table}]"]
         for key, value in msgspec.to_builtins(getattr(configuration.settings, table)).items():
             source = configuration.sources.get(key, "default")
-            written = "# data =" if value is None else f"{key} = {_toml(value)}"
+            written = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
             lines.append(f"{written}  # {source}")
     return lines
 

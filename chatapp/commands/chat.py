@@ -41,6 +41,9 @@ _QUIET_HELP: Final = "Peer, visitor: ring no bell, set no title, send no notice.
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
 
+_METRICS_HELP: Final = (
+    "Registry: serve metrics and health checks by HTTP, such as 127.0.0.1:9464 (a port alone: 127.0.0.1)."
+)
 _NO_ANNOUNCE_HELP: Final = "Registry: do not announce it on the local network."
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
 _ALLOW_HELP: Final = "Registry: a file of keys, one a line; newcomers with other keys need a join code."
@@ -121,6 +124,7 @@ def chat(
         str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
     ] = None,
     no_announce: Annotated[bool, typer.Option("--no-announce", help=_NO_ANNOUNCE_HELP)] = False,
+    metrics: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help=_METRICS_HELP)] = None,
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
@@ -135,7 +139,13 @@ def chat(
     is_alone = not (words or server or client or desk or plain or host or port) and is_terminal()
     if not is_alone:
         _check_mode(server=server, client=client, desk=desk)
-    access = {"--no-announce": no_announce, "--invite-only": invite_only, "--allow": allow, "--ban": ban}
+    access = {
+        "--metrics": metrics,
+        "--no-announce": no_announce,
+        "--invite-only": invite_only,
+        "--allow": allow,
+        "--ban": ban,
+    }
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
     of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
@@ -157,6 +167,7 @@ def chat(
             "region": region,
             "operators": operator or None,
             "announce": False if no_announce else None,
+            "metrics": metrics,
             "invite_only": invite_only or None,
         }
         return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port)

@@ -113,7 +113,10 @@ def _ask_running(folder: Path, request: AdminRequest, give_up_at: float) -> Admi
             return None
         except TimeoutError:
             raise AdminRequestFailed("the registry runs, and does not answer") from None
-    answer: AdminAnswer = _answers.decode(line)
+    try:
+        answer: AdminAnswer = _answers.decode(line)
+    except (msgspec.MsgspecError, ValueError):
+        raise AdminRequestFailed("the registry that runs is of another version of ChatApp") from None
     return answer
 
 

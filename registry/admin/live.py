@@ -108,7 +108,9 @@ class LiveAdmin:
             case ShowQueue():
                 return QueuesFound(self._desk.overview(now=now))
             case ShowStats():
-                return StatsShown({}, {}, self._desk.overview(now=now))
+                return StatsShown(
+                    {}, {}, self._desk.overview(now=now)
+                )  # the program around the core has more
         assert_never(request)
 
     # --- what changes something

@@ -2,6 +2,7 @@
 stored.
 """
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from chatapp.registry.access import Operators
@@ -35,6 +36,7 @@ from chatapp.registry.effects import (
     Request,
     VisitOutcome,
 )
+from chatapp.registry.figures import Histogram
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.registry.transport.sessions import Connections
@@ -110,6 +112,11 @@ class Desk:
         """Return what the administrator sees of each queue."""
         wall_ms = self._clock.millis(now)
         return overview(self._queue, self._operators, self._statistics, wall_ms=wall_ms)
+
+    @property
+    def waits(self) -> Mapping[str, Histogram]:
+        """How long the visitors served in this life waited, by queue."""
+        return self._statistics.waits
 
     # --- guests
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from chatapp.registry.desk.estimate import Session, WaitEstimates
 from chatapp.registry.desk.visit import Visit
+from chatapp.registry.figures import WAIT_BOUNDS, Histogram
 from chatapp.registry.store.entries import DeskVisitOver
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 
@@ -90,6 +91,8 @@ class DeskStatistics:
     def __init__(self, queues: Iterable[str], *, utc_offset: int) -> None:
         self.figures: Final = {queue: Figures(utc_offset=utc_offset) for queue in queues}
         self.estimates: Final = {queue: WaitEstimates() for queue in self.figures}
+        self.waits: Final = {queue: Histogram(WAIT_BOUNDS) for queue in self.figures}
+        """The waits of the visitors served in this life."""
 
     def load(self, queue: str, over: DeskVisitOver) -> None:
         """Take in a session of an earlier life."""
@@ -108,6 +111,7 @@ class DeskStatistics:
             return Ended()
         left, left_after = estimates.take_left()
         waited = (visit.called_at - visit.joined_at) / 1_000
+        self.waits[visit.queue].note(max(waited, 0.0))
         estimates.note(Session(visit.served_for / 1_000, waited, left, left_after))
         served = ServedSession(visit.joined_at, visit.called_at, ended_at)
         return Ended(self.figures[visit.queue].note(served), left, round(1_000 * left_after))

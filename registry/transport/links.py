@@ -5,7 +5,7 @@ A link is WAITING until its first frame opens, then ATTACHED until either side e
 """
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from chatapp.registry.effects import Caller, LinkEndReason
@@ -267,6 +267,8 @@ class Links:
         self.throttle: Final = LinkThrottle(requests_per_second=requests_per_second)
         self._relayed: Final = FanoutBuffer()
         self._dirty: list[PeerLink] = []
+        self.copies_relayed = 0
+        """Copies of relayed frames, since the start."""
         self.ended: list[tuple[PeerLink, LinkEndReason]] = []
         """For the core to drain: attached links that we ended."""
         self.to_close: list[tuple[int, LinkEndReason]] = []
@@ -360,11 +362,13 @@ class Links:
 
     def relay(self, body: bytes, *, sender: int) -> None:
         """Queue the same bytes, one object, for all attached links but the sender's."""
+        self.copies_relayed += max(len(self._attached) - 1, 0)
         self._relayed.append(frame(body), sender=sender)
 
-    def relay_to(self, body: bytes, numbers: Iterable[int], *, sender: int) -> None:
+    def relay_to(self, body: bytes, numbers: Sequence[int], *, sender: int) -> None:
         """Queue the same bytes, one object, for those of these links that exist, but not for the sender's."""
         piece = frame(body)
+        self.copies_relayed += max(len(numbers) - 1, 0)
         for number in numbers:
             link = self._attached.get(number)
             if link is not None and number != sender:

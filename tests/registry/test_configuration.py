@@ -31,6 +31,7 @@ WRONG: dict[str, list[str]] = {
     "lease": ["4", "3601", "10.0", '"30"', "true"],
     "letters": ["0", "10000001", "nan"],
     "requests": ["99", "10000001", "nan"],
+    "metrics": ['""', '"localhost:9464"', "9464"],
     "announce": ['"no"', "0", "[]"],
     "invite_only": ['"yes"', "1", "[]"],
     "allow": ['"bob"', '["bob"]', '["12 34"]', "[7]", str([f"{n:032x}" for n in range(10_001)])],
@@ -90,7 +91,7 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
         (
             "[registry]\nzzz = 1",
             (
-                "[registry] zzz: unknown key; there are data, log_level, lease, letters, requests, announce, "
+                "[registry] zzz: unknown key; there are data, log_level, lease, letters, requests, announce, metrics, "
                 "invite_only, allow, ban"
             ),
         ),
@@ -192,7 +193,7 @@ def test_a_wrong_option_is_named() -> None:
 def test_the_sample_is_valid_complete_and_tells_the_defaults() -> None:
     text = SAMPLE.read_text("utf-8")
     assert configure(SAMPLE).settings == Settings()
-    said = tomllib.loads(text.replace('# data = "', 'data = "'))
+    said = tomllib.loads(re.sub(r'(?m)^# (\w+ = ")', r"\1", text))
     assert {table: set(keys) for table, keys in said.items()} == {
         table: set(msgspec.structs.asdict(shape())) for table, shape in TABLES.items()
     }
@@ -207,6 +208,11 @@ def test_the_handbook_names_every_option_and_variable() -> None:
         assert re.search(rf"\| (`\[\w+\]` )?{key} \|", text), key
         assert f"`{VARIABLES[key]}`" in text
         assert key not in OPTIONS or f"`{OPTIONS[key]}`" in text
+
+
+def test_a_text_of_digits_in_the_environment_stays_a_text() -> None:
+    found = configure(environment={"CHATAPP_METRICS": "9464", "CHATAPP_HOME": "77"}).settings.registry
+    assert (found.metrics, found.data) == ("9464", "77")
 
 
 def test_what_is_shown_is_a_file_that_says_the_same(tmp_path: Path) -> None:

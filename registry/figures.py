@@ -1,0 +1,108 @@
+"""The registry's figures: what each is called, what it says, and the histograms in which spans are counted.
+
+Figures are read when somebody asks for them: what serves people only adds to plain numbers.
+"""
+
+import enum
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from chatapp.registry.admin.messages import QueueFigures
+
+
+class FigureKind(enum.Enum):
+    """How a figure develops."""
+
+    GAUGE = "gauge"
+    """It rises and falls."""
+    COUNTER = "counter"
+    """It rises from 0 at each start."""
+
+
+class Figure(NamedTuple):
+    """What a figure says."""
+
+    kind: FigureKind
+    help: str
+
+
+FIGURES: Final = {
+    "registered": Figure(FigureKind.GAUGE, "People who have a name here"),
+    "online": Figure(FigureKind.GAUGE, "People who are online"),
+    "guests": Figure(FigureKind.GAUGE, "Visitors of the help desk who are connected"),
+    "links": Figure(FigureKind.GAUGE, "Connections, those included that have proved nothing yet"),
+    "table_changes": Figure(FigureKind.COUNTER, "Versions of the table since the start"),
+    "rooms": Figure(FigureKind.GAUGE, "Rooms"),
+    "mail_waiting": Figure(FigureKind.GAUGE, "Letters that wait for their readers"),
+    "mail_oldest_seconds": Figure(FigureKind.GAUGE, "How long the oldest letter has waited"),
+    "store_accepts_writes": Figure(FigureKind.GAUGE, "1 if the disk takes what is to be stored, else 0"),
+    "stored_entries": Figure(
+        FigureKind.COUNTER, "Entries of the journal on the disk; acknowledgements wait for them"
+    ),
+    "room_deliveries": Figure(FigureKind.COUNTER, "Copies of lines of rooms and the channel sent to members"),
+    "datagrams_in": Figure(FigureKind.COUNTER, "Datagrams received"),
+    "datagrams_out": Figure(FigureKind.COUNTER, "Datagrams sent"),
+    "send_errors": Figure(FigureKind.COUNTER, "Datagrams that the kernel refused to send"),
+    "uptime_seconds": Figure(FigureKind.GAUGE, "Seconds since the start"),
+    "memory_bytes": Figure(FigureKind.GAUGE, "Resident memory"),
+    "descriptors": Figure(FigureKind.GAUGE, "Open descriptors"),
+    "descriptors_max": Figure(FigureKind.GAUGE, "Descriptors that may be open"),
+    "loop_lag_seconds": Figure(FigureKind.GAUGE, "How late the event loop was at most since the last look"),
+}
+"""The figures without labels, by name."""
+
+DROPPED: Final = Figure(FigureKind.COUNTER, "What came in and was not served, by reason")
+"""The figure `dropped`, by reason."""
+
+QUEUE_FIGURES: Final = {
+    "desk_waiting": Figure(FigureKind.GAUGE, "Visitors in the waiting room, by queue"),
+    "desk_served": Figure(FigureKind.GAUGE, "Visitors who are with an operator, by queue"),
+    "desk_operators": Figure(FigureKind.GAUGE, "Operators on duty, by queue"),
+    "desk_served_today": Figure(FigureKind.GAUGE, "Visitors served since midnight, by queue"),
+}
+"""The figures of the help desk, by name; each has a value for each queue."""
+
+COMMIT_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Upper bounds of the spans of `commit_seconds`."""
+WAIT_BOUNDS: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0)
+"""Upper bounds of the spans of `desk_wait_seconds`."""
+COMMIT_HELP: Final = "Seconds until the disk confirmed what was stored"
+WAIT_HELP: Final = "Seconds that visitors waited for their call, by queue"
+
+
+class Histogram:
+    """Counts spans by their length."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        """`bounds`: the upper bounds of the classes, rising; the last class has none."""
+        self.bounds: Final = bounds
+        self.counts: Final = [0] * (len(bounds) + 1)
+        self.total = 0.0
+        """All spans together, in seconds."""
+
+    def note(self, span: float) -> None:
+        """Count a span."""
+        self.counts[bisect_left(self.bounds, span)] += 1
+        self.total += span
+
+    def cumulated(self) -> list[tuple[str, int]]:
+        """Return for each upper bound how many spans were not longer; the last bound is `+Inf`."""
+        shown: list[tuple[str, int]] = []
+        count = 0
+        for bound, more in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
+            count += more
+            shown.append((bound, count))
+        return shown
+
+
+class Snapshot(NamedTuple):
+    """All figures at one moment."""
+
+    figures: Mapping[str, float]
+    dropped: Mapping[str, int]
+    """By reason."""
+    queues: list[QueueFigures]
+    commits: Histogram
+    waits: Mapping[str, Histogram]
+    """By queue."""
