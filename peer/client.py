@@ -638,7 +638,7 @@ class Peer:
             shown = self._lines_in(batch, node)
         if shown:
             node.core.lines_shown(shown)
-        node.store()
+            node.store()
 
     @staticmethod
     def _lines_in(batch: Sequence[happened.Event], node: PeerNode) -> list[happened.Line]:

@@ -62,6 +62,10 @@ class DrivenCore(Protocol):
     def link_renewals(self) -> int: ...
     def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None: ...
     def handle_timer(self, *, now: float) -> None: ...
+    @property
+    def has_link_work(self) -> bool:
+        """Whether there is anything to do about the link: to close, write or connect."""
+
     def wants_link(self) -> bool: ...
     def wants_link_closed(self) -> bool: ...
     def link_connected(self, *, now: float) -> None: ...
@@ -309,7 +313,8 @@ class Driver:
 
     def tend_link(self, *, now: float) -> None:
         """Close, write and connect, as the core wants."""
-        self._connection.tend(now=now)
+        if self._node.core.has_link_work:  # mostly there is none
+            self._connection.tend(now=now)
 
     def hold_link(self, *, is_held: bool) -> None:
         """Stop or resume reading the link."""

@@ -202,7 +202,8 @@ class EventFeed(Generic[Event]):
     @property
     def is_full(self) -> bool:
         """Whether the reader is so far behind that it must be waited for."""
-        return self.is_read and self.main.is_full
+        main = self.main  # asked in every turn: one call
+        return self.is_read and (len(main.events) >= EVENTS_WAITING_MAX or main.size >= TEXTS_WAITING_MAX)
 
     async def next_batch(self) -> list[Event]:
         """Take everything from the main queue, waiting until there is something; empty once the feed is closed."""

@@ -151,9 +151,10 @@ class PeerNode:
         if events:
             self.feed.put(events)
 
-    def store(self, *, is_last: bool = False) -> bool:
+    def store(self, *, now: float | None = None, is_last: bool = False) -> bool:
         """Store what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
-        is_stored = self.commits.keep(self.core.records_to_store(), now=self._loop.time(), is_last=is_last)
+        now = self._loop.time() if now is None else now
+        is_stored = self.commits.keep(self.core.records_to_store(), now=now, is_last=is_last)
         if self.commits.trouble is not None:
             self.tell([happened.StorageFailed(error=self.commits.trouble)])
             self.commits.trouble = None
@@ -186,21 +187,32 @@ class PeerNode:
 
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
-        if not self._is_registry_known():
-            return
-        self.driver.send(self.core.datagrams_to_send(now=now))
+        core = self.core
+        if core.has_met_registry or self._met is not None or self._is_changing_registry:
+            if not self._is_registry_known():
+                return
+            core = self.core
+        if datagrams := core.datagrams_to_send(now=now):
+            self.driver.send(datagrams)
         # The disk works while the network does. What is stored is then acknowledged.
-        if self.store() and self.core.records_stored(now=now):
-            self.driver.send(self.core.datagrams_to_send(now=now))
+        if (
+            self.store(now=now)
+            and core.records_stored(now=now)
+            and (datagrams := core.datagrams_to_send(now=now))
+        ):
+            self.driver.send(datagrams)
         self.driver.tend_link(now=now)
-        events = self.core.events()
-        self.receipts.note_all(events)
+        events = core.events()
+        if events:
+            self.receipts.note_all(events)
         if self.core.renaming.confirmed is not None and (name := self.core.renaming.take_confirmed()):
             self._move_folder(name)
-        self.tell(events)
+        if events:
+            self.tell(events)
         self._throttle()
         self.commits.file_if_due(now=now)
-        self._tell_filing_trouble()
+        if self.commits.filing_trouble is not None:
+            self._tell_filing_trouble()
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""

@@ -562,6 +562,11 @@ class PeerCore:
         """Whether the registry can be reached."""
         return self._registry_status.reach
 
+    @property
+    def has_met_registry(self) -> bool:
+        """Whether `registry_met` has anything to return."""
+        return self._registration.newly_pinned is not None
+
     def registry_met(self) -> bytes | None:
         """Return, once, the identity key of a registry that let us in and is not the one we started with."""
         return self._registration.take_pinned()
@@ -661,15 +666,23 @@ class PeerCore:
 
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
         """Return the datagrams to send, once, in order."""
-        self._ladder.start_begun(now=now)
-        self._transport.active.update(self._paths.contacts_begun())
-        if self._registry_status.reach is not RegistryReach.NONE:
-            self._transport.flush(now=now, can_relay=self._registry_status.reach is RegistryReach.UP)
+        if self._ladder.started:
+            self._ladder.start_begun(now=now)
+        if self._paths.begun:
+            self._transport.active.update(self._paths.contacts_begun())
+        reach = self._registry_status.reach
+        if self._transport.active and reach is not RegistryReach.NONE:
+            self._transport.flush(now=now, can_relay=reach is RegistryReach.UP)
         return self._connection.datagrams_to_send() + self._transport.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
         """Return the bytes for the link, once, in order. Call it after `datagrams_to_send`, which may relay."""
         return self._connection.link_bytes_to_send(now=now)
+
+    @property
+    def has_link_work(self) -> bool:
+        """Whether the driver has anything to do about the link."""
+        return self._connection.has_link_work
 
     def wants_link(self) -> bool:
         """Return, once, whether the driver is to connect to the registry's TCP port now."""
@@ -691,11 +704,14 @@ class PeerCore:
 
     def records_to_store(self) -> list[Record]:
         """Return the records to store, once; call `records_stored` when they are on disk."""
-        return self._out.drain_records() + self._streams.marks()
+        out = self._out
+        records, out.records = out.records, []
+        return records + self._streams.marks() if self._streams.has_marks else records
 
     def events(self) -> list[happened.Event]:
         """Return the events, once, in order."""
-        return self._out.drain_events()
+        events, self._out.events = self._out.events, []
+        return events
 
 
 def _capped(row: Row, version: int) -> Row:

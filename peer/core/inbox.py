@@ -167,6 +167,8 @@ class Streams:
         """Records handed out and not yet on disk: (stream, numbers, whether the delivery stream acknowledges)."""
         self._marks: dict[bytes, int] = {}
         self._marks_behind: list[Record] = []
+        self.has_marks = False
+        """Whether `marks` has anything to return."""
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._streams
@@ -331,16 +333,17 @@ class Streams:
             if number in stream.behind:
                 stream.behind.discard(number)
                 self._marks_behind.append(ShownBehind(key, number))
+                self.has_marks = True
             if number > stream.shown:
                 if stream.texts:
                     # The mark for `number` would also cover earlier numbers that are still being stored.
                     self._marks_behind += stream.overtaken_by(number)
                 self._marks[key] = stream.shown = number
+                self.has_marks = True
 
     def marks(self) -> list[Record]:
         """Return records, once, of how far each stream was shown: one record for many lines, unless some were behind."""
-        if not self._marks and not self._marks_behind:
-            return []
+        self.has_marks = False
         marks, self._marks = self._marks, {}
         behind, self._marks_behind = self._marks_behind, []
         return behind + [Shown(stream, number) for stream, number in marks.items()]

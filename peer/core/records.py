@@ -223,12 +223,11 @@ Record = (
 """All that a node keeps."""
 
 
-def can_wait(record: Record) -> bool:
-    """Return whether this record may wait for the next commit, because no promise and no event depends on it.
+CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved})
+"""The kinds of records that may wait for the next write, because no promise and no event depends on them.
 
-    Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again. A record of
-    what was shown, or reported as delivered, cannot wait: lost, the same would be shown or reported twice."""
-    return isinstance(record, FloorRaised | CursorMoved)
+Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again. A record of what
+was shown, or reported as delivered, cannot wait: lost, the same would be shown or reported twice."""
 
 
 class StoredOutgoing(msgspec.Struct, frozen=True):

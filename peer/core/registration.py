@@ -152,7 +152,7 @@ class PeerRegistration:
         self._registry_status = registry_status
         self._out = outputs
         self._clock = clock
-        self._newly_pinned: bytes | None = None
+        self.newly_pinned: bytes | None = None
         self._outdone = 0
         """How many newer cards were made since the registry last let us in, or we last wanted in; see OUTDONE_MAX."""
         self.not_let_in: happened.NotLetIn | None = None
@@ -165,7 +165,7 @@ class PeerRegistration:
 
     def take_pinned(self) -> bytes | None:
         """Return, once, the key of a registry that let us in for the first time, or in place of another one."""
-        pinned, self._newly_pinned = self._newly_pinned, None
+        pinned, self.newly_pinned = self.newly_pinned, None
         return pinned
 
     # --- what happens to the registration
@@ -177,7 +177,7 @@ class PeerRegistration:
     def welcomed(self, *, is_first: bool, is_back: bool, new_key: bytes | None, now: float) -> bool:
         """Note what the WELCOME says. Return False if a rename makes us register once more."""
         if new_key is not None:
-            self._newly_pinned = new_key
+            self.newly_pinned = new_key
             self._out.records.append(RegistryPinned(new_key, is_verified=self._session.is_key_named))
         assert self._session.welcome is not None
         ahead = self._session.welcome.clock / 1_000 - (now + self._clock.offset)

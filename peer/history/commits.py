@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.peer.core.records import Record, can_wait
+from chatapp.peer.core.records import CAN_WAIT, Record
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import RecordJournal
 from chatapp.wire.errors import StoreError
@@ -59,7 +59,7 @@ class CommitQueue:
             if not self._waiting:
                 self._waiting_since = now
             self._waiting += records
-            self._is_urgent = self._is_urgent or not all(map(can_wait, records))
+            self._is_urgent = self._is_urgent or not CAN_WAIT.issuperset(map(type, records))
             if self._again_at:
                 self._texts_waiting += _texts_of(records)
         if not self._waiting:

@@ -285,7 +285,9 @@ class RecordJournal:
     def _note_lines(self) -> None:
         """Write the number in one call, so that a crash leaves this one or the earlier one. If that fails, less damage is
         noticed."""
-        with contextlib.suppress(OSError):
+        try:
             if self._lines_file is None:
                 self._lines_file = self._disk.open_to_overwrite(self._folder, LINES)
             self._disk.overwrite(self._lines_file, b"%0*d" % (_LINES_SIZE, self.lines))
+        except OSError:
+            pass

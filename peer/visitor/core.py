@@ -278,6 +278,11 @@ class VisitorCore:
         """Return the bytes for the link, once, in order."""
         return self._connection.link_bytes_to_send(now=now)
 
+    @property
+    def has_link_work(self) -> bool:
+        """Whether the driver has anything to do about the link."""
+        return self._connection.has_link_work
+
     def wants_link(self) -> bool:
         """Return, once, whether the driver is to connect to the registry's TCP port now."""
         return self._link.wants_connection()

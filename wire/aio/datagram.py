@@ -16,6 +16,9 @@ from chatapp.wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 DRAINED_A_WAKE_UP: Final = 64
 """Datagrams read before the event loop continues: a flood must not delay timers and links."""
 
+_SOURCES_KEPT: Final = 256
+"""Addresses of senders that are remembered."""
+
 _READ_SIZE: Final = 2_048
 _CONTROL_SIZE: Final = 64
 _SOCKET_BUFFER: Final = 4 * 1024 * 1024
@@ -51,6 +54,7 @@ class DatagramEndpoint:
         """The sockets bound to one address of this machine."""
         self._kinds: dict[str, type[Address]] = {}
         """For an address of this machine: the class of the addresses that are answered from it."""
+        self._sources: dict[tuple[type[Address], tuple[str, int]], Address] = {}
         self.send_errors = 0
         """Datagrams that the kernel refused: each counts as a lost packet."""
 
@@ -113,9 +117,16 @@ class DatagramEndpoint:
             except OSError:
                 continue  # an ICMP error for an earlier send; the next read may bring a datagram
             if len(data) <= DATAGRAM_MAX:
-                batch.append((data, address(normalized_host(source[0]), source[1])))
+                batch.append((data, self._sources.get((address, source)) or self._source(address, source)))
         if batch:
             self._receive(batch)
+
+    def _source(self, kind: type[Address], source: tuple[str, int]) -> Address:
+        """Return an address of this class, made once for many datagrams. `source`: as the system tells it."""
+        if len(self._sources) >= _SOURCES_KEPT:
+            self._sources.clear()
+        found = self._sources[kind, source] = kind(normalized_host(source[0]), source[1])
+        return found
 
     # --- one socket an address
 
@@ -131,7 +142,7 @@ class DatagramEndpoint:
                 continue
             if len(data) <= DATAGRAM_MAX:
                 address = self._kind_of(sock, control[0][2]) if control else Address
-                batch.append((data, address(normalized_host(source[0]), source[1])))
+                batch.append((data, self._sources.get((address, source)) or self._source(address, source)))
         if batch:
             self._receive(batch)
 

@@ -25,42 +25,43 @@ class SendQueue:
     Retries leave at once, since each replaces a datagram that has left the network. First sends wait for the window.
     """
 
-    __slots__ = ("_first", "_retries")
+    __slots__ = ("first", "retries")
 
     def __init__(self) -> None:
-        self._first: deque[Piece] = deque()
-        self._retries: deque[Piece] = deque()
+        self.first: deque[Piece] = deque()
+        """Parts that were never sent."""
+        self.retries: deque[Piece] = deque()
 
     def has_any(self, space: int) -> bool:
         """Whether a part may be sent now, given the space left in the window."""
-        return bool(self._retries) or (bool(self._first) and space > 0)
+        return bool(self.retries) or (bool(self.first) and space > 0)
 
     def add(self, pieces: list[Piece], *, is_urgent: bool) -> None:
         """Add parts that were never sent; urgent ones go before those that wait already."""
         if is_urgent:
-            self._first.extendleft(reversed(pieces))
+            self.first.extendleft(reversed(pieces))
         else:
-            self._first += pieces
+            self.first += pieces
 
     def retry(self, piece: Piece) -> None:
         """Queue a part again, unless it is queued already."""
         if not piece.is_queued:
             piece.is_queued = True
-            self._retries.append(piece)
+            self.retries.append(piece)
 
     def clear(self) -> None:
         """Remove all parts."""
-        self._first.clear()
-        self._retries.clear()
+        self.first.clear()
+        self.retries.clear()
 
     def take(self, room: int, space: int) -> list[Piece]:
         """Take the parts for one datagram: up to `room` bytes, and up to `space` first sends behind the retries."""
         taken: list[Piece] = []
-        if self._retries:
-            room = _move(self._retries, taken, room, len(self._retries))
+        if self.retries:
+            room = _move(self.retries, taken, room, len(self.retries))
             space -= sum(1 for piece in taken if not piece.datagram)
-        if not self._retries and self._first:
-            _move(self._first, taken, room, space)
+        if not self.retries and self.first:
+            _move(self.first, taken, room, space)
         return taken
 
 
@@ -154,12 +155,12 @@ class StreamSender:
         "_events",
         "_congestion",
         "_given_up",
-        "_messages",
         "_piece_size",
         "_policy",
         "_room",
         "_schedule",
         "highest_sent",
+        "messages",
     )
 
     def __init__(
@@ -172,7 +173,8 @@ class StreamSender:
         self._room = room
         self._congestion = CongestionControl(policy, rng)
         self._send_queue = SendQueue()
-        self._messages: dict[int, OutgoingMessage] = {}
+        self.messages: dict[int, OutgoingMessage] = {}
+        """The messages that are being tried, by number."""
         self._schedule = Schedule(policy.ack_timeout)
         # Messages given up lately: a late acknowledgement may still name them.
         self._given_up: dict[int, OutgoingMessage] = {}
@@ -181,12 +183,13 @@ class StreamSender:
     @property
     def count(self) -> int:
         """How many messages are being tried."""
-        return len(self._messages)
+        return len(self.messages)
 
     @property
     def has_room(self) -> bool:
         """Whether `take` may return parts."""
-        return self._send_queue.has_any(self._congestion.space)
+        queue = self._send_queue
+        return bool(queue.first or queue.retries) and queue.has_any(self._congestion.space)
 
     def send(self, number: int, body: bytes, now: float) -> None:
         """Begin to try a message; one that is being tried already goes on undisturbed."""
@@ -194,7 +197,7 @@ class StreamSender:
 
     def send_all(self, new: Iterable[tuple[int, bytes]], now: float) -> None:
         """Begin to try messages, by number. As `send`, for each."""
-        messages, piece_size = self._messages, self._piece_size
+        messages, piece_size = self.messages, self._piece_size
         pieces: list[Piece] = []
         for number, body in new:
             if number in messages:
@@ -217,7 +220,7 @@ class StreamSender:
     def withdraw(self, number: int) -> None:
         """Stop trying a message, without an event."""
         self._given_up.pop(number, None)
-        message = self._messages.pop(number, None)
+        message = self.messages.pop(number, None)
         if message is not None:
             self._drop(message)
             self._congestion.drop_finished()
@@ -227,8 +230,8 @@ class StreamSender:
         self._congestion.restart()
         self._send_queue.clear()
         self._schedule.clear()
-        for number in sorted(self._messages):
-            message = self._messages[number]
+        for number in sorted(self.messages):
+            message = self.messages[number]
             message.restart(now)
             self._send_queue.add(message.pieces, is_urgent=False)
 
@@ -237,7 +240,7 @@ class StreamSender:
         taken = self._send_queue.take(room, self._congestion.space)
         if not taken:
             return []
-        messages = self._messages
+        messages = self.messages
         begun = [message for piece in taken if not (message := messages[piece.number]).tries]
         if begun:
             self._schedule.begin(begun, now)
@@ -255,7 +258,7 @@ class StreamSender:
         if not stored:
             return
         landed: list[Piece] = []
-        messages = self._messages
+        messages = self.messages
         for message in stored:
             del messages[message.number]
             landed += message.pieces
@@ -296,7 +299,7 @@ class StreamSender:
 
     def handle_timer(self, now: float) -> None:
         """Make the timed tries that are due, or a probe. A late call makes one try each, not all those missed."""
-        overdue, tried = self._schedule.overdue(now), len(self._messages)
+        overdue, tried = self._schedule.overdue(now), len(self.messages)
         for message in overdue:
             if message.tries < self._policy.tries:
                 self._try_again(message, now)
@@ -306,7 +309,7 @@ class StreamSender:
                 self._try_again(message, now)
             else:
                 self._give_up(message)
-        if len(self._messages) < tried:
+        if len(self.messages) < tried:
             self._give_up_waiting(now)
         probe_at = self._congestion.next_probe()
         if overdue:
@@ -349,7 +352,7 @@ class StreamSender:
             self._send_queue.retry(piece)
 
     def _give_up(self, message: OutgoingMessage) -> None:
-        del self._messages[message.number]
+        del self.messages[message.number]
         self._drop(message)
         self._events.append(GaveUp(message.number, message.tries))
         self._given_up[message.number] = message
@@ -361,7 +364,7 @@ class StreamSender:
         since = now - self._policy.give_up_after
         if self._congestion.last_ack_at > since:
             return
-        for message in list(self._messages.values()):
+        for message in list(self.messages.values()):
             if not message.tries and message.asked_at <= since:
                 self._give_up(message)
 

@@ -283,6 +283,13 @@ class ReliableStream:
         receiver = self._receiver
         return not (self._sender.count or receiver.owes or receiver.unconfirmed_count or self._frames)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is idle, and has no deadline either."""
+        if self._sender.messages or self._frames or self.inbox.storing:
+            return False
+        return self.is_idle and self.next_timer() is None
+
     def send(self, number: int, body: bytes, *, now: float) -> None:
         """Begin to try a message; a number that is being tried is left alone. ValueError: the body is too long, or
         the number invalid."""

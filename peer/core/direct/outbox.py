@@ -37,11 +37,11 @@ class DeliveryPaths:
         self._traces = traces
         self._mail_queue = mail_queue
         self._settlement = settlement
-        self._begun: dict[bytes, Contact] = {}
+        self.begun: dict[bytes, Contact] = {}
 
     def contacts_begun(self) -> dict[bytes, Contact]:
         """Return, once, the contacts whose streams have been given something to send, with the floor to go with it."""
-        begun, self._begun = self._begun, {}
+        begun, self.begun = self.begun, {}
         for contact in begun.values():
             if contact.conversation is not None:
                 contact.conversation.tell_floor()
@@ -69,7 +69,7 @@ class DeliveryPaths:
             for message in idle:
                 self._traces.note(message, TraceEvent.RELAYED, now)
         conversation.delivery.send_all(bodies_of(idle), now=now)
-        self._begun[contact.identity] = contact
+        self.begun[contact.identity] = contact
 
     def relay(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
         """Put a message on rung 2: the same datagrams also go through the registry, for two more timeouts."""
@@ -77,7 +77,7 @@ class DeliveryPaths:
         conversation.outgoing.move(message, DeliveryPath.RELAYED, now + 2 * self._policy.ack_timeout)
         self._traces.note(message, TraceEvent.RELAYED, now)
         conversation.delivery.send(message.number, message.body, now=now)
-        self._begun[contact.identity] = contact
+        self.begun[contact.identity] = contact
 
     def go_by_mail(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
         """Put all unsettled messages on rung 3, mail: the recipient is away, so nobody would answer on a lower rung."""
@@ -160,7 +160,7 @@ class Ladder:
         self._waiting = settlement.waiting
         self._expiry_at = 0.0
         self._retry_at = 0.0
-        self._started: dict[bytes, Contact] = {}
+        self.started: dict[bytes, Contact] = {}
         """Contacts to whom messages were begun in this turn."""
         self._renumbered: dict[bytes, Contact] = {}
         """Contacts whose messages have just got their numbers, which are not on disk yet."""
@@ -172,13 +172,13 @@ class Ladder:
         id_ = self._out.new_id()
         message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead, id_=id_)
         self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_))
-        self._waiting[contact.identity] = self._started[contact.identity] = contact
+        self._waiting[contact.identity] = self.started[contact.identity] = contact
         return message
 
     def start_begun(self, *, now: float) -> None:
         """Put the messages that were begun in this turn on their way: all to one person at once."""
-        while self._started:
-            _, contact = self._started.popitem()
+        while self.started:
+            _, contact = self.started.popitem()
             self.climb(contact, now=now)
 
     def number(self, contact: Contact, *, now: float) -> None:

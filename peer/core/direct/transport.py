@@ -103,7 +103,7 @@ class PeerTransport:
                 self._send(
                     contact, payloads, through_registry=can_relay and now < contact.relay_until, now=now
                 )
-            if conversation.delivery.is_idle and conversation.delivery.next_timer() is None:
+            if conversation.delivery.is_at_rest:
                 del self.active[contact.identity]
 
     def send_typing(self, to: str, *, now: float) -> None:

@@ -271,8 +271,16 @@ class RegistryConnection:
 
     # --- what goes out
 
+    @property
+    def has_link_work(self) -> bool:
+        """Whether the driver has anything to do about the link: to close, write or connect."""
+        link = self._link
+        return bool(self._requests or link.outgoing or link.asks_to_connect or self._wants_close)
+
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams for the registry, once, in order."""
+        if not self._session.outgoing:
+            return []
         return [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:

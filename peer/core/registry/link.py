@@ -59,10 +59,12 @@ class RegistryLink:
         """When the session is renewed, if `_is_of_use`."""
         self._is_of_use = False
         """Whether more than signs of life was sealed under the present keys."""
-        self._out: list[bytes] = []
+        self.outgoing: list[bytes] = []
+        """Bytes for the connection."""
         self._deadline: float | None = None
         self._opened_at = 0.0
-        self._asked_to_connect = False
+        self.asks_to_connect = False
+        """Whether the driver is to connect."""
         self._spoke_at = 0.0
         self._unheard_since: float | None = None
         """When we first sent something after we last heard the registry; None: nothing since then."""
@@ -84,7 +86,7 @@ class RegistryLink:
 
     def wants_connection(self) -> bool:
         """Return, once, whether the driver is to connect now."""
-        asked, self._asked_to_connect = self._asked_to_connect, False
+        asked, self.asks_to_connect = self.asks_to_connect, False
         return asked
 
     def open(self, open_link: OpenLink, *, now: float) -> None:
@@ -104,7 +106,7 @@ class RegistryLink:
         if self._session is not None:
             self._session.erase()
             self._session = None
-        self._out.clear()
+        self.outgoing.clear()
 
     def forgive(self) -> None:
         """Reset the backoff: earlier failures say nothing about the next attempt."""
@@ -121,7 +123,7 @@ class RegistryLink:
             first, self._begun = self._open_link(encode(Attach()), now=now)
         except SealError:
             return  # we have another registry by now; the attempt will time out
-        self._out.append(frame(first))
+        self.outgoing.append(frame(first))
         self._spoke_at = now
         self.state = LinkState.ATTACHED
 
@@ -153,7 +155,7 @@ class RegistryLink:
             self._unheard_since = None
             return None
         if kind == _RENEWAL:
-            self._out.append(frame(self._session.renewal_came(data)))
+            self.outgoing.append(frame(self._session.renewal_came(data)))
             self._keys_are_new(now)
             self.renewals += 1
             payload = b""
@@ -194,7 +196,7 @@ class RegistryLink:
         if self._deadline is None or now < self._deadline:
             return False
         if self.state is LinkState.WAITING:
-            self.state, self._asked_to_connect = LinkState.OPENING, True
+            self.state, self.asks_to_connect = LinkState.OPENING, True
             self._opened_at = now
             if self.tried_since is None:
                 self.tried_since = now
@@ -215,11 +217,11 @@ class RegistryLink:
 
     def bytes_to_send(self) -> list[bytes]:
         """Return the bytes for the connection, once, in order."""
-        out, self._out = self._out, []
+        out, self.outgoing = self.outgoing, []
         return out
 
     def _say(self, body: bytes, now: float) -> None:
-        self._out.append(frame(body))
+        self.outgoing.append(frame(body))
         self._spoke_at = now
         if self._unheard_since is None:
             self._unheard_since, self._is_asked = now, False

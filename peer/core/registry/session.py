@@ -186,7 +186,7 @@ class RegistrySession:
         )
         self.life = 0
         """The counter of the registry's card, which rises with each start of the registry."""
-        self._out: list[bytes] = []
+        self.outgoing: list[bytes] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
         self._warned_of: bytes | None = None
@@ -386,7 +386,7 @@ class RegistrySession:
         """Return the payload of a datagram of the registry, which may be empty. Raises DecodeError, SealError."""
         opened = self.sessions.open(datagram, now=now)
         if opened.answer is not None:
-            self._out.append(opened.answer)
+            self.outgoing.append(opened.answer)
         return opened.payload
 
     def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
@@ -427,7 +427,7 @@ class RegistrySession:
 
     def datagrams_to_send(self) -> list[bytes]:
         """Return the datagrams for the registry's address, once."""
-        out, self._out = self._out, []
+        out, self.outgoing = self.outgoing, []
         return out
 
     def sealed_questions(self) -> list[Ping | Leave]:
@@ -502,9 +502,9 @@ class RegistrySession:
             self._sealed.append(self._sealed_wording(self._question))
 
     def _say(self, now: float) -> None:
-        self._out += self._wording(now)
+        self.outgoing += self._wording(now)
         if self._is_leave_doubtful:
-            self._out.append(self._handshake.hello())
+            self.outgoing.append(self._handshake.hello())
 
     def _wording(self, now: float) -> list[bytes]:
         """Return the datagrams of the present question. Each attempt is sealed again, or the replay window would drop it."""

@@ -200,7 +200,7 @@ class Streams(RuleBasedStateMachine):
             assert stream_receiver.bytes_held <= POLICY.assembly_bytes
             assert stream_receiver.unconfirmed_count <= POLICY.unconfirmed_parts
             assert len(stream_sender._given_up) <= POLICY.remembered
-            pieces = [piece for message in stream_sender._messages.values() for piece in message.pieces]
+            pieces = [piece for message in stream_sender.messages.values() for piece in message.pieces]
             assert stream_sender._congestion.count == sum(1 for piece in pieces if piece.datagram)
             live = {piece.datagram for piece in pieces if piece.datagram}
             recorded = {congestion for congestion, _ in stream_sender._congestion._records}
