@@ -13,7 +13,7 @@ BOTS ?= 200
 UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture clean
+.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture docs clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ picture: $(VENV)/.tested  ## draw the README's picture of a terminal, and write 
 	@$(BIN)/python -m examples.picture docs/terminal.svg
 	@$(BIN)/python -m examples.guide
 
+docs: $(VENV)/.documented  ## build the documentation with the API into build/docs/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'build/docs/index.html is ready'
+
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }
 	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
@@ -76,6 +80,9 @@ lock:  ## resolve the dependencies anew (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-annotate --no-header --output-file requirements/dev.txt \
 		--constraint requirements/run.txt --extra lan --extra metrics --extra dev pyproject.toml requirements/build.in
+	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --no-header --output-file requirements/docs.txt \
+		--constraint requirements/dev.txt --extra docs pyproject.toml requirements/build.in
 	@if grep -nE '://|file:|^ *--(index|extra-index|find-links|trusted)|/(home|root|tmp|opt|Users)/' requirements/*.txt; then \
 		echo 'a lock file names a place' >&2; exit 1; fi
 
@@ -108,4 +115,9 @@ $(VENV)/.installed: $(VENV)/.made requirements/run.txt pyproject.toml
 $(VENV)/.tested: $(VENV)/.installed requirements/dev.txt
 	@echo 'Installing what the tests need ...'
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.documented: $(VENV)/.installed requirements/docs.txt
+	@echo 'Installing what the documentation needs ...'
+	@$(PIP) install --require-hashes --requirement requirements/docs.txt
 	@touch $@

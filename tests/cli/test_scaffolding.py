@@ -1,5 +1,6 @@
 """The project's tooling: lock files without local paths, and a test run that rejects empty and endless tests."""
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -20,22 +21,43 @@ def test_a_lock_names_versions_and_hashes_and_no_place(lock: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(("lock", "extra"), [("run.txt", None), ("run.txt", "lan"), ("dev.txt", "dev")])
+@pytest.mark.parametrize(
+    ("lock", "extra"), [("run.txt", None), ("run.txt", "lan"), ("dev.txt", "dev"), ("docs.txt", "docs")]
+)
 def test_everything_that_the_project_needs_is_locked(lock: str, extra: str | None) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]
     locked = set(
         re.findall(r"^([a-z0-9-]+)==", (CHECKOUT / "requirements" / lock).read_text("utf-8"), re.MULTILINE)
     )
-    names = {re.split(r"[><=; ]", one)[0].lower().replace("_", "-") for one in needed}
+    names = {re.split(r"[><=; \[]", one)[0].lower().replace("_", "-") for one in needed}
     assert names <= locked
 
 
-def test_both_locks_agree() -> None:
-    run, dev = (
-        {*re.findall(r"^\S+==\S+", lock.read_text("utf-8"), re.MULTILINE)} for lock in reversed(LOCKS)
+def test_the_locks_agree() -> None:
+    run, dev, docs = (
+        dict(
+            re.findall(r"^(\S+)==(\S+)", (CHECKOUT / "requirements" / lock).read_text("utf-8"), re.MULTILINE)
+        )
+        for lock in ("run.txt", "dev.txt", "docs.txt")
     )
-    assert run <= dev
+    assert run.items() <= dev.items()
+    assert all(dev.get(name, version) == version for name, version in docs.items())
+
+
+def test_every_page_is_in_the_navigation_of_the_documentation() -> None:
+    pages = {page.name for page in (CHECKOUT / "docs").glob("*.md")}
+    named = re.findall(
+        r": ([a-z0-9/_-]+\.md)$", (CHECKOUT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE | re.IGNORECASE
+    )
+    assert sorted(named) == sorted({*pages, "decisions/README.md"})
+
+
+def test_every_public_module_is_in_the_documentation_and_everything_there_exists() -> None:
+    pages = "".join((CHECKOUT / "docs" / page).read_text("utf-8") for page in ("api.md", "events.md"))
+    named = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    assert {"chatapp", "chatapp.bot", "chatapp.events", "chatapp.testing"} <= set(named)
+    assert all(pkgutil.resolve_name(name) is not None for name in named)
 
 
 def test_a_test_file_that_holds_no_test_fails(tmp_path: Path) -> None:
