@@ -363,7 +363,9 @@ class RegistryDriver:
             self._show(output.console_lines)
         self._answer_admin()
         for event in output.events:
-            _log.log(_LEVELS.get(type(event), logging.INFO), "%s", quoted(event_line(event)))
+            level = _LEVELS.get(type(event), logging.INFO)
+            if _log.isEnabledFor(level):
+                _log.log(level, "%s", quoted(event_line(event)), extra={"event": event})
         self._arm()
 
     def _note_backlogs(self) -> None:

@@ -21,8 +21,22 @@ from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.control import AdminControl
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, ListsReloaded
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
+from chatapp.registry.logs import (
+    ListsChanged,
+    Log,
+    LogUnusable,
+    RegistryStarted,
+    RegistryStopped,
+    event_name,
+)
 from chatapp.registry.settings import Settings, access_of, desk_of, metrics_address, policy_of
-from chatapp.registry.texts import not_reloaded_line, reloaded_line, restart_needed_line, unshown_line
+from chatapp.registry.texts import (
+    failure_line,
+    not_reloaded_line,
+    reloaded_line,
+    restart_needed_line,
+    unshown_line,
+)
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
@@ -91,6 +105,7 @@ class SettingsReload:
 
     def _tell(self, settings: Settings, lists: AccessLists, evicted: int) -> ListsReloaded:
         allowed, banned = len(lists.allowed), len(lists.bans)
+        _tell(ListsChanged(allowed=allowed, banned=banned, evicted=evicted))
         self._say(reloaded_line(allowed=allowed, banned=banned, evicted=evicted))
         later = sorted(key for key, _ in _others(settings) - _others(self._first))
         if later:
@@ -280,17 +295,19 @@ cycles are made."""
 def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
     """Run a registry until a signal comes and return the exit status. `again` reads the settings once more, if there are
     files."""
-    logging.basicConfig(
-        level=settings.registry.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    table = settings.registry
+    try:
+        file = None if table.log_file is None else path_of(table.log_file)
+        log = Log(level=table.log_level, form=table.log_format, file=file)
+    except (LogUnusable, FileNotFoundError) as error:
+        _say(failure_line(str(error)))
+        return _FAILED
     raise_descriptor_limit()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     gc.enable()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(port, settings, again))
+            return runner.run(_until_signal(port, settings, again, log))
     except KeyboardInterrupt:  # before our own handler was installed
         return _INTERRUPTED
     except Unable as error:
@@ -298,7 +315,7 @@ def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
         return _FAILED
 
 
-async def _until_signal(port: int, settings: Settings, again: Again | None) -> int:
+async def _until_signal(port: int, settings: Settings, again: Again | None, log: Log) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -315,10 +332,11 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         access=access_of(settings.registry),
     )
     reload = None if again is None else SettingsReload(again, settings, registry.change_lists, _say)
-    _handle_signals(loop, stop, reload)
+    _handle_signals(loop, stop, reload, log)
     loop.set_exception_handler(LoopFaults().note)
     at = metrics_address(settings.registry.metrics or "")
     await registry.start()
+    _tell(RegistryStarted(port=port, key=registry.fingerprint))
     if settings.registry.announce:
         registry.announce()
     if reload is not None:
@@ -346,25 +364,38 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
             reload.stop()
         await registry.stop()
         await console.finish()
+        _tell(RegistryStopped(port=port))
 
 
 def _handle_signals(
-    loop: asyncio.AbstractEventLoop, stop: Callable[[int], None], reload: SettingsReload | None
+    loop: asyncio.AbstractEventLoop,
+    stop: Callable[[int], None],
+    reload: SettingsReload | None,
+    log: Log,
 ) -> None:
-    """Handle signals. SIGHUP reloads if there are files; otherwise, or when the terminal is gone, it ends the registry."""
+    """Handle signals. SIGHUP reopens the log's file and reloads lists, if there are such files; otherwise, or when the
+    terminal is gone, it ends the registry."""
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # started by nohup
     terminal = ControllingTerminal()
 
     def handle_hangup() -> None:
-        if reload is not None and not (stops and terminal.is_hung_up):
-            reload.ask()
+        has_files = reload is not None or log.is_file
+        if has_files and not (stops and terminal.is_hung_up):
+            log.reopen()
+            if reload is not None:
+                reload.ask()
         elif stops:
             stop(_STOPPED)
 
-    if stops or reload is not None:
+    if stops or reload is not None or log.is_file:
         loop.add_signal_handler(signal.SIGHUP, handle_hangup)
+
+
+def _tell(event: RegistryStarted | RegistryStopped | ListsChanged) -> None:
+    """Log an event of the program."""
+    _log.info("%s", event_name(event).replace("_", " "), extra={"event": event})
 
 
 def _data_of(settings: Settings) -> Path | None:

@@ -16,6 +16,7 @@ import msgspec
 from chatapp.registry.access import AccessSettings, Bans
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.logs import LogFormat
 from chatapp.wire.address import Address, ip_literal, is_port
 from chatapp.wire.desk import is_region
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
@@ -67,6 +68,8 @@ Operators = Annotated[
         max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people or keys"
     ),
 ]
+LogForm = Annotated[LogFormat, msgspec.Meta(description="text or json")]
+FilePath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a file")]
 MetricsAddress = Annotated[
     str,
     msgspec.Meta(
@@ -102,6 +105,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     data: FolderPath | None = None
     """The folder for keys, names and mail; None for the platform's place."""
     log_level: LogLevel = "warning"
+    log_format: LogForm = "text"
+    """How the log is written."""
+    log_file: FilePath | None = None
+    """The log's file; None for standard error. SIGHUP reopens it."""
     lease: Lease = RegistryPolicy().lease_span
     """Seconds without a sign of life after which somebody counts as away."""
     letters: Letters = RegistryPolicy().mail_places
@@ -274,6 +281,8 @@ FILE_MAX: Final = 1_000_000
 OPTIONS: Final = {
     "data": "--data",
     "log_level": "--log-level",
+    "log_format": "--log-format",
+    "log_file": "--log-file",
     "region": "--region",
     "operators": "--operator",
     "announce": "--no-announce",
@@ -290,7 +299,7 @@ VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "C
 _BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None}
 """The separator of a list in a variable; None for blanks."""
 
-_TEXTS: Final = frozenset({"data", "metrics"})
+_TEXTS: Final = frozenset({"data", "log_file", "metrics"})
 """Keys whose value is a text, even if it has only digits."""
 
 _TRUTH: Final = {"true": True, "false": False}
@@ -337,9 +346,10 @@ def _from_file(path: Path) -> dict[str, object]:
     try:
         for table, content in _tables(path).items():
             values |= _checked(table, content)
-        folder = values.get("data")
-        if isinstance(folder, str):
-            values["data"] = str(path.parent / path_of(folder))
+        for key in ("data", "log_file"):
+            named = values.get(key)
+            if isinstance(named, str):
+                values[key] = str(path.parent / path_of(named))
     except ValueError as error:
         raise Misconfigured(f"{quoted(str(path))}: {error}") from None
     except FileNotFoundError as error:

@@ -41,6 +41,8 @@ _QUIET_HELP: Final = "Peer, visitor: ring no bell, set no title, send no notice.
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
 
+_LOG_FORMAT_HELP: Final = "Registry: how to log, text or json (one object a line)."
+_LOG_FILE_HELP: Final = "Registry: log to this file; SIGHUP reopens it."
 _METRICS_HELP: Final = (
     "Registry: serve metrics and health checks by HTTP, such as 127.0.0.1:9464 (a port alone: 127.0.0.1)."
 )
@@ -124,6 +126,8 @@ def chat(
         str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
     ] = None,
     no_announce: Annotated[bool, typer.Option("--no-announce", help=_NO_ANNOUNCE_HELP)] = False,
+    log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help=_LOG_FORMAT_HELP)] = None,
+    log_file: Annotated[str | None, typer.Option(metavar="FILE", help=_LOG_FILE_HELP)] = None,
     metrics: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help=_METRICS_HELP)] = None,
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
@@ -140,6 +144,8 @@ def chat(
     if not is_alone:
         _check_mode(server=server, client=client, desk=desk)
     access = {
+        "--log-format": log_format,
+        "--log-file": log_file,
         "--metrics": metrics,
         "--no-announce": no_announce,
         "--invite-only": invite_only,
@@ -168,6 +174,8 @@ def chat(
             "operators": operator or None,
             "announce": False if no_announce else None,
             "metrics": metrics,
+            "log_format": log_format,
+            "log_file": log_file,
             "invite_only": invite_only or None,
         }
         return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port)

@@ -139,3 +139,27 @@ async def test_a_socket_on_which_another_program_listens_stops_the_start(
 async def test_a_mistake_is_one_line(stage: Stage, words: list[str], culprit: str) -> None:
     (line,) = await admin(stage, *words, status=2)
     assert culprit in line
+
+
+async def test_the_log_is_json_without_texts_and_is_reopened_on_a_signal(
+    stage: Stage, tmp_path: Path
+) -> None:
+    path = tmp_path / "registry.log"
+    options = ("--log-level", "info", "--log-format", "json", "--log-file", str(path))
+    registry = await stage.registry(*options)
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("send_all nobody logs this")
+    await alice.sees("[Channel_Message bob: nobody logs this]")
+    path.rename(tmp_path / "old.log")
+    registry.signal(signal.SIGHUP)
+    await bob.type("/quit")
+    assert await bob.ends() == 0
+    await knows(alice, away=["bob"])
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    old, new = ((tmp_path / name).read_text() for name in ("old.log", "registry.log"))
+    events = [json.loads(line) for line in old.splitlines()]
+    assert [one["event"] for one in events] == ["registry_started", "peer_registered", "peer_registered"]
+    assert {one.get("name") for one in events[1:]} == {"alice", "bob"}
+    assert [json.loads(line)["event"] for line in new.splitlines()][-1] == "registry_stopped"
+    assert "nobody logs" not in old + new
