@@ -222,11 +222,13 @@ class Bot:
         room: str | None = None,
         home: Path | None = None,
         code: str | None = None,
+        registry_key: str | None = None,
     ) -> None:
         """Run until Ctrl-C or SIGTERM. The arguments are those of `Peer`. Raises SystemExit, which prints one clear line, if
         the bot cannot run or is not let in."""
         try:
-            asyncio.run(self._until_signal(Peer(name, server, room=room, home=home, code=code)))
+            peer = Peer(name, server, room=room, home=home, code=code, registry_key=registry_key)
+            asyncio.run(self._until_signal(peer))
         except (ChatAppError, OSError, sqlite3.Error) as error:
             sys.exit(str(error))
 

@@ -5,6 +5,7 @@ import contextlib
 import random
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -21,7 +22,7 @@ from chatapp.wire.aio.machine import Machine, MakeLink
 from chatapp.wire.names import name_key, peer_name
 from chatapp.wire.storage.disk import Disk
 
-Kind = TypeVar("Kind", bound=happened.Event)
+Kind = TypeVar("Kind", bound=happened.Event | happened.Said)
 
 PORT: Final = 5_000
 """The port of the registry."""
@@ -147,6 +148,8 @@ class Town:
         self._is_open = False
         self._places: dict[str, TownMachine] = {}
         self._peers: dict[Peer, TownMachine] = {}
+        self._mail: dict[Peer, deque[happened.Line]] = {}
+        """Lines of mail that `event` has not looked at."""
         self._bots: list[asyncio.Task[None]] = []
 
     # --- life
@@ -225,6 +228,7 @@ class Town:
         place = self._place_of(peer)
         if peer.state is PeerState.CLOSED:
             raise TownMisused(f"{peer.name} is not open")
+        self._mail.pop(peer, None)
         with place.killing():
             await peer.close(within=0.0)
 
@@ -232,25 +236,42 @@ class Town:
         """Start a peer again with its folder, after closing it if it is open, and wait as `peer` does. Raises
         TownMisused, and whatever `Peer.open` and `Peer.ready` raise."""
         self._place_of(peer)
+        self._mail.pop(peer, None)
         await peer.close()
         await peer.open()
         await peer.ready()
         await asyncio.sleep(HEARD_AFTER)
 
     async def event(self, peer: Peer, kind: type[Kind], *, within: float = WITHIN) -> Kind:
-        """Return the next event of this kind, such as `events.DirectReceived`. It and what happened before it count as
-        shown, and are not returned any more. Raises TimeoutError if there is none within so many seconds, or the peer is
-        closed; AlreadyRead while a loop of yours reads the peer's events."""
+        """Return the next event of this kind, such as `events.DirectReceived`; a line of `MailReturned` is one, too. It and
+        what happened before it count as shown, and are not returned any more. Raises TimeoutError if there is none within so
+        many seconds, or the peer is closed; AlreadyRead while a loop of yours reads the peer's events."""
         self._place_of(peer)
+        if (found := self._in_mail(peer, kind)) is not None:
+            return found
         try:
             async with asyncio.timeout(within), contextlib.aclosing(peer.events()) as happening:
                 async for event in happening:
                     if isinstance(event, kind):
                         peer.events_shown([event])
                         return event
+                    if isinstance(event, happened.MailReturned):
+                        self._mail.setdefault(peer, deque()).extend(event.lines)
+                        if (found := self._in_mail(peer, kind)) is not None:
+                            return found
         except TimeoutError:
             raise TimeoutError(f"{peer.name} saw no {kind.__name__} within {within:g} s") from None
         raise TimeoutError(f"{peer.name} saw no {kind.__name__} until it was closed")
+
+    def _in_mail(self, peer: Peer, kind: type[Kind]) -> Kind | None:
+        """Return the next line of this kind in mail that was returned, and forget those before it."""
+        lines = self._mail.get(peer, deque())
+        while lines:
+            line = lines.popleft()
+            peer.events_shown([line])
+            if isinstance(line, kind):
+                return line
+        return None
 
     # --- time
 

@@ -181,6 +181,22 @@ async def test_nothing_is_left_on_disk_and_everybody_is_closed() -> None:
     assert alice.state.name == "CLOSED"
 
 
+async def test_lines_of_returned_mail_are_events_as_well() -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob", room="lab")
+        await bob.close()
+        for text in ("1", "2", "3"):
+            await (await alice.send("bob", text)).settled()
+        await town.restart(bob)
+        assert (await town.event(bob, events.DirectReceived)).text == "1"
+        assert (await town.event(bob, events.Said)).text == "2"
+        await town.kill(bob)  # has not seen the third one
+        await town.restart(bob)
+        assert [line.text for line in (await town.event(bob, events.MailReturned)).lines] == ["3"]
+        await alice.send("bob", "4")
+        assert (await town.event(bob, events.DirectReceived)).text == "4"
+
+
 async def test_an_event_that_does_not_come_is_named() -> None:
     async with Town() as town:
         alice = await town.peer("alice")
