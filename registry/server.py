@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -327,7 +329,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
         port,
         _data_of(settings),
         say=_say,
-        desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff),
+        desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff, zone=_local_zone()),
         policy=policy_of(settings.registry),
         access=access_of(settings.registry),
     )
@@ -396,6 +398,16 @@ def _handle_signals(
 def _tell(event: RegistryStarted | RegistryStopped | ListsChanged) -> None:
     """Log an event of the program."""
     _log.info("%s", event_name(event).replace("_", " "), extra={"event": event})
+
+
+def _local_zone() -> tzinfo:
+    """Return the zone of this machine, with its rules of summer time where the system tells them."""
+    with suppress(OSError, ValueError):
+        if name := os.environ.get("TZ", "").lstrip(":"):
+            return ZoneInfo(name)
+        with Path("/etc/localtime").open("rb") as rules:
+            return ZoneInfo.from_file(rules)
+    return timezone(timedelta(seconds=time.localtime().tm_gmtoff))
 
 
 def _data_of(settings: Settings) -> Path | None:

@@ -8,12 +8,14 @@ A field's `description` is the answer to a wrong value. Numbers that nobody shou
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
 from chatapp.registry.access import AccessSettings, Bans
+from chatapp.registry.desk.hours import Hours
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.logs import LogFormat
@@ -22,7 +24,7 @@ from chatapp.wire.desk import is_region
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.identity import fingerprint_from
-from chatapp.wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
+from chatapp.wire.limits import DESK_HOURS_MAX, DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
 from chatapp.wire.names import name_key, peer_name
 
 ACCESS_LIST_MAX: Final = 10_000
@@ -96,6 +98,13 @@ Ban = Annotated[
 KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
 OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="seconds from 0 to 3600")]
 
+OpeningHours = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=DESK_HOURS_MAX,
+        description=f'at most {DESK_HOURS_MAX} entries such as "Mon-Fri 09:00-17:00" or "Sat 10:00-13:00"',
+    ),
+]
 NoShowAfter = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
 
 
@@ -137,6 +146,7 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     operators: Operators = DeskSettings().operators
     operator_grace: OperatorGrace = DeskSettings().operator_grace
     no_show_after: NoShowAfter = DeskSettings().no_show_after
+    hours: OpeningHours = DeskSettings().hours
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,9 +179,9 @@ def access_of(settings: RegistryTable) -> AccessSettings:
     return AccessSettings(invite_only=settings.invite_only, allow=settings.allow, ban=settings.ban)
 
 
-def desk_of(table: DeskTable, *, utc_offset: int) -> DeskSettings:
-    """Return the settings of the desk. `utc_offset`: seconds that local time is ahead of UTC."""
-    return DeskSettings(**msgspec.structs.asdict(table), utc_offset=utc_offset)
+def desk_of(table: DeskTable, *, utc_offset: int, zone: tzinfo) -> DeskSettings:
+    """Return the settings of the desk. `utc_offset`: seconds that local time is ahead of UTC now; `zone`: the local zone."""
+    return DeskSettings(**msgspec.structs.asdict(table), utc_offset=utc_offset, zone=zone)
 
 
 TABLES: Final = get_type_hints(Settings)
@@ -220,6 +230,8 @@ def _flaw(key: str, value: object) -> str:
             return _names_flaw(value)
         case "region", str() if value != DeskSettings().region and not is_region(value):
             return "no such region is known"
+        case "hours", list() | tuple():
+            return _hours_flaw(value)
         case "allow", list() | tuple():
             return flaw_of_keys(value)
         case "ban", list() | tuple():
@@ -240,6 +252,14 @@ def flaw_of_bans(texts: Iterable[str]) -> str:
     try:
         Bans(texts)
     except (ValueError, NameRefused) as wrong:
+        return quoted(str(wrong))
+    return ""
+
+
+def _hours_flaw(texts: Iterable[str]) -> str:
+    try:
+        Hours(texts)
+    except ValueError as wrong:
         return quoted(str(wrong))
     return ""
 
@@ -296,7 +316,7 @@ OPTIONS: Final = {
 VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "CHATAPP_HOME"}
 """The environment variable of each key."""
 
-_BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None}
+_BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None, "hours": "|"}
 """The separator of a list in a variable; None for blanks."""
 
 _TEXTS: Final = frozenset({"data", "log_file", "metrics"})

@@ -323,6 +323,12 @@ DESK_NOTE_MAX: Final = 4_096
 DESK_DESCRIPTION_MAX: Final = 4_096
 """Bytes of what a visitor who waits writes about the issue: kept with the form, in memory and on disk."""
 
+DESK_CLOSING_MAX: Final = 200
+"""Characters of what an operator says about the closing of a queue: all queues must fit in one notice."""
+
+DESK_HOURS_MAX: Final = 32
+"""Entries of the opening hours."""
+
 DESK_SHOWN_MAX: Final = 40
 """Visitors served, and waiting, in one answer to `.room`: with the longest names still below the size of a frame."""
 

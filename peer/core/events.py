@@ -86,6 +86,9 @@ class DeskAction(enum.Enum):
     DROPPED = "taken out of the waiting room"
     MOVED = "given another number in the waiting room"
     NOTED = "a note was kept"
+    CLOSED = "a queue takes no newcomers"
+    OPENED = "a queue takes newcomers"
+    ANNOUNCED = "all who wait in a queue were told"
 
 
 class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -93,7 +96,7 @@ class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     action: DeskAction
     name: str
-    """The visitor."""
+    """The visitor; after CLOSED, OPENED and ANNOUNCED the queue."""
     position: int = 0
     """The visitor's number in the waiting room from now on, after MOVED."""
 

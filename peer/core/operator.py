@@ -14,11 +14,13 @@ from chatapp.peer.core.events import CommandFailure, DeskAction
 from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.messages.desk import (
     AckDeskLines,
+    AnnounceAtDesk,
     CallNext,
     ClientAssigned,
     ClientCause,
     ClientChange,
     ClientChanged,
+    CloseQueue,
     CommandDone,
     CommandResult,
     ConversationNotice,
@@ -36,6 +38,7 @@ from chatapp.wire.messages.desk import (
     LinesSaved,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     OperatorNotice,
     OperatorRequest,
     RoomShown,
@@ -135,6 +138,12 @@ class OperatorCommands:
                 self._tell_done(DeskAction.MOVED, subject, position=to)
             case NoteVisitor():
                 self._tell_done(DeskAction.NOTED, subject)
+            case CloseQueue():
+                self._tell_done(DeskAction.CLOSED, subject)
+            case OpenQueue():
+                self._tell_done(DeskAction.OPENED, subject)
+            case AnnounceAtDesk():
+                self._tell_done(DeskAction.ANNOUNCED, subject)
             case _:
                 pass  # a notice tells of it
 
@@ -341,7 +350,7 @@ class Operator:
             case EndDuty():
                 self._wants_duty = False  # not on the next link either
                 self.commands.ask(request)
-            case TakeDuty() | ShowRoom() | ShowFigures():
+            case TakeDuty() | ShowRoom() | ShowFigures() | CloseQueue() | OpenQueue() | AnnounceAtDesk():
                 self.commands.ask(request)
             case _:
                 assert_never(request)

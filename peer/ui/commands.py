@@ -73,8 +73,11 @@ from chatapp.peer.ui.intents import (
     VerifyKey,
 )
 from chatapp.peer.ui.texts import answers
+from chatapp.wire.limits import DESK_CLOSING_MAX
 from chatapp.wire.messages.desk import (
+    AnnounceAtDesk,
     CallNext,
+    CloseQueue,
     DropVisitor,
     EndDuty,
     EndSession,
@@ -82,6 +85,7 @@ from chatapp.wire.messages.desk import (
     HoldVisitor,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     OperatorRequest,
     ShowFigures,
     ShowRoom,
@@ -117,6 +121,11 @@ def _move(context: Context, position: str, to: str) -> Intent | Mistake:
 
 def _say(context: Context, text: str) -> Intent | Mistake:
     return SayToClient(text) if context.serves else Mistake(answers.NO_CLIENT)
+
+
+def _close(context: Context, text: str = "") -> Intent | Mistake:
+    too_long = len(text) > DESK_CLOSING_MAX
+    return Mistake(answers.closing_too_long(DESK_CLOSING_MAX)) if too_long else CloseQueue(0, "", text)
 
 
 DESK_COMMANDS: Final = (
@@ -203,6 +212,27 @@ DESK_COMMANDS: Final = (
         summary="help desk: write a note that only operators see",
         example=NoteVisitor(0, 0, "Wants to be called back"),
         to_intent=lambda context, text: NoteVisitor(0, 0, text),
+    ),
+    Command(
+        spellings=(".close",),
+        shape=MAYBE_TEXT,
+        summary="help desk: take no newcomers; they read the text",
+        example=CloseQueue(0, "", "Back at two"),
+        to_intent=_close,
+    ),
+    Command(
+        spellings=(".open",),
+        shape=NOTHING,
+        summary="help desk: take newcomers again",
+        example=OpenQueue(0, ""),
+        to_intent=lambda context: OpenQueue(0, ""),
+    ),
+    Command(
+        spellings=(".announce",),
+        shape=TEXT,
+        summary="help desk: tell all who wait",
+        example=AnnounceAtDesk(0, "", "It takes longer today"),
+        to_intent=lambda context, text: AnnounceAtDesk(0, "", text),
     ),
     Command(
         spellings=(".stats",),

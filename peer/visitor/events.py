@@ -32,6 +32,21 @@ class QueueUnknown(msgspec.Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
 
 
+class DeskClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """Our queue takes no newcomers. `opens_at`: Unix time; 0 if nobody knows. `is_waiting`: we are in the line, and stay."""
+
+    text: str
+    opens_at: int
+    is_waiting: bool
+
+
+class Announced(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator tells all who wait."""
+
+    operator: str
+    text: str
+
+
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """Our ticket of an earlier start is still valid, so no form is needed."""
 
@@ -215,6 +230,8 @@ class QuestionUnanswered(msgspec.Struct, frozen=True, kw_only=True):
 VisitEvent = (
     FormWanted
     | QueueUnknown
+    | DeskClosed
+    | Announced
     | Resumed
     | PositionGone
     | EndedUnseen

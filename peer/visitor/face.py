@@ -143,6 +143,7 @@ class VisitorFace:
                 | happened.FolderFull()
                 | happened.QueueUnknown()
                 | happened.RegistryKeyChanged()
+                | happened.DeskClosed(is_waiting=False)
             ):
                 self.stop(FAILED)
             case _:

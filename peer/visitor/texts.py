@@ -16,6 +16,8 @@ from chatapp.peer.ui.formatting import (
     link_trouble,
     name,
     names,
+    shown_clock,
+    shown_day,
     stop_planned,
 )
 from chatapp.peer.visitor import events as happened
@@ -87,6 +89,7 @@ _REFUSED: Final = {
     happened.DeskRefusal.LINE_FULL: "too many are waiting; please come back later",
     happened.DeskRefusal.ADDRESS_FULL: "too many visitors of your address are here; please come back later",
     happened.DeskRefusal.NOT_SERVING: "the server's disk is full or read-only; please come back later",
+    happened.DeskRefusal.CLOSED: "the help desk is closed",
     happened.DeskRefusal.ONE_VISIT: "you are here already",
 }
 _LINE_REFUSED: Final = {
@@ -173,13 +176,45 @@ def lines_of(event: happened.VisitEvent, *, is_first: bool = False) -> list[str]
             return _registry_lines(event)
         case happened.TicketNotStored() | happened.RegistryKeyUnreadable() | happened.TicketDamaged():
             return [f"[{sanitize(_of_files(event))}]"]
+        case (
+            happened.QueueUnknown()
+            | happened.DeskClosed()
+            | happened.Announced()
+            | happened.Described()
+            | happened.DescriptionRefused()
+        ):
+            return _desk_lines(event)
         case _:
             return _position_lines(event)
 
 
-def _position_lines(
+def _desk_lines(
     event: happened.QueueUnknown
-    | happened.Resumed
+    | happened.DeskClosed
+    | happened.Announced
+    | happened.Described
+    | happened.DescriptionRefused,
+) -> list[str]:
+    """Return the lines about the desk, and about what it keeps of the visitor's issue."""
+    match event:
+        case happened.QueueUnknown(name=wanted, queues=queues):
+            there = f"{'there is' if len(queues) == 1 else 'there are'} {names(queues)}"
+            return [f'[There is no queue "{name(wanted)}" here; {there}.]']
+        case happened.DeskClosed():
+            return [_closed(event)]
+        case happened.Announced(operator=operator, text=text):
+            return [f"[{name(operator)} tells all who wait: {sanitize(text)}]"]
+        case happened.Described():
+            return [DESCRIBED]
+        case happened.DescriptionRefused(size=size, limit=limit, is_line=is_line):
+            cure = "; .about <text> replaces what is there" if is_line else ""
+            return [f"[Description not kept: {size:,} bytes, at most {limit:,}{cure}.]"]
+        case _:
+            assert_never(event)
+
+
+def _position_lines(
+    event: happened.Resumed
     | happened.PositionGone
     | happened.EndedUnseen
     | happened.PositionKnown
@@ -187,8 +222,6 @@ def _position_lines(
     | happened.ServedAnswered
     | happened.SentBack
     | happened.PauseChanged
-    | happened.Described
-    | happened.DescriptionRefused
     | happened.Served
     | happened.VisitEnded,
 ) -> list[str]:
@@ -210,11 +243,6 @@ def _position_lines(
             return ["[Others are called first, and your place is kept; .resume ends the pause.]"]
         case happened.PauseChanged():
             return ["[You are called in your turn again.]"]
-        case happened.Described():
-            return [DESCRIBED]
-        case happened.DescriptionRefused(size=size, limit=limit, is_line=is_line):
-            cure = "; .about <text> replaces what is there" if is_line else ""
-            return [f"[Description not kept: {size:,} bytes, at most {limit:,}{cure}.]"]
         case happened.Resumed():
             return ["[Going on with your earlier request; /new gives it up and begins another.]"]
         case happened.PositionGone(is_joining=is_joining):
@@ -222,13 +250,20 @@ def _position_lines(
             return [f"[Your place was given up while you were away: {what}.]"]
         case happened.EndedUnseen(cause=cause):
             return [f"[{_OVER[cause]}. Please begin anew.]"]
-        case happened.QueueUnknown(name=wanted, queues=queues):
-            there = f"{'there is' if len(queues) == 1 else 'there are'} {names(queues)}"
-            return [f'[There is no queue "{name(wanted)}" here; {there}.]']
         case happened.VisitEnded(cause=cause):
             return [f"[{_ENDED_UNSEEN if cause is None else _OVER[cause]}. Bye.]"]
         case _:
             assert_never(event)
+
+
+def _closed(event: happened.DeskClosed) -> str:
+    """Say that the desk is closed, why, and until when."""
+    about = f": {sanitize(event.text).rstrip('.')}" if event.text else ""
+    if event.is_waiting:
+        return f"[The help desk is closed to newcomers{about}; your place is kept.]"
+    day, clock = shown_clock(event.opens_at)
+    opens = f"; it opens on {shown_day(day)} at {clock}" if event.opens_at else ""
+    return f"[The help desk is closed{about}{opens}.]"
 
 
 def _span(estimate: happened.Estimate | None) -> str:

@@ -12,8 +12,10 @@ from chatapp.peer.visitor.form import Form
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     AskPosition,
+    ClosedQueue,
     ConversationRequest,
     DescriptionAnswered,
+    DeskAnnounced,
     DeskLine,
     DeskRefusal,
     DeskRefused,
@@ -27,6 +29,7 @@ from chatapp.wire.messages.desk import (
     PauseVisit,
     PositionCause,
     PositionReported,
+    QueueClosed,
     ReturnToDesk,
     VisitorRequest,
     VisitOver,
@@ -73,6 +76,8 @@ NoticeToVisitor = (
     | VisitOver
     | DeskRefused
     | DescriptionAnswered
+    | QueueClosed
+    | DeskAnnounced
     | DeskLine
     | LinesSaved
     | LineRefused
@@ -225,6 +230,10 @@ class Visit:
                 self._refused(notice)
             case DescriptionAnswered():
                 self._description.answered(notice)
+            case QueueClosed():
+                self._closed(notice)
+            case DeskAnnounced(operator=operator, text=text):
+                self._tell(happened.Announced(operator=operator, text=text))
             case DeskLine():
                 self._conversation.came(notice)
             case LinesSaved():
@@ -242,12 +251,23 @@ class Visit:
         self._description.link_up()
         if self._queue and not any(is_same_name(self._queue, queue) for queue in desk.queues):
             self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
+        elif self.stage in (Stage.CLOSED, Stage.ASKING) and (closed := self._closed_queue(desk)):
+            self._closed(closed)
         elif self.stage is Stage.CLOSED:
             self._want_form(desk)
         elif self.stage is Stage.JOINING and not self._ticket.is_pending:
             self._ask_in()
         elif self.stage in ADMITTED or self.stage is Stage.RETURNING:
             self._send(ReturnToDesk(self._next_reference(), self._ticket.value, self._ticket.shown))
+
+    def _closed_queue(self, desk: DeskShown) -> ClosedQueue | None:
+        """Return our queue if it takes no newcomers."""
+        wanted = self._queue or desk.queues[0]
+        return next((one for one in desk.closed if is_same_name(one.queue, wanted)), None)
+
+    def _closed(self, closed: ClosedQueue | QueueClosed) -> None:
+        is_waiting = self.stage in ADMITTED
+        self._tell(happened.DeskClosed(text=closed.text, opens_at=closed.opens_at, is_waiting=is_waiting))
 
     def _want_form(self, desk: DeskShown) -> None:
         self.stage = Stage.ASKING

@@ -34,11 +34,13 @@ from chatapp.registry.desk.texts import (
 from chatapp.registry.desk.visit import CONSOLE
 from chatapp.registry.effects import Effect, ShowOnConsole
 from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed
-from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
+from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
+    AnnounceAtDesk,
     CallNext,
     ClientAssigned,
     ClientChanged,
+    CloseQueue,
     CommandDone,
     CommandResult,
     DeskLine,
@@ -54,6 +56,7 @@ from chatapp.wire.messages.desk import (
     LineRefused,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     OperatorRequest,
     RoomShown,
     SendDeskLine,
@@ -137,6 +140,17 @@ _COMMANDS: Final = {
     ),
     "on": _Command(".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)),
     "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0))),
+    "close": _Command(
+        ".close [text]",
+        "take no newcomers; they read the text",
+        lambda rest: CloseQueue(0, "", rest) if len(rest) <= DESK_CLOSING_MAX else None,
+    ),
+    "open": _Command(".open", "take newcomers again", _alone(OpenQueue(0, ""))),
+    "announce": _Command(
+        ".announce <text>",
+        "tell all who wait",
+        lambda rest: AnnounceAtDesk(0, "", rest) if rest else None,
+    ),
     "stats": _Command(".stats [queue]", "served today, waits", lambda rest: ShowFigures(0, rest)),
 }
 

@@ -11,6 +11,7 @@ from chatapp.registry.desk.console import DeskConsole
 from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
+from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.operators import OperatorRules, asker_of
 from chatapp.registry.desk.overview import overview
 from chatapp.registry.desk.queue import DeskQueue
@@ -75,6 +76,8 @@ class Desk:
         self._listed = operators
         self._operators = DeskOperators(operators, directory)
         self._visits = VisitIndex()
+        self._openings = Openings(settings)
+        self._clock = clock
         self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
         sender = DeskSender(self._visits, self.guests, connections)
         silences = SilenceWatch(settings.no_show_after)
@@ -82,10 +85,17 @@ class Desk:
             self._queue, self._visits, self._operators, self._statistics, sender, clock, silences
         )
         self._visitor_rules = VisitorRules(
-            settings, self._queue, self._visits, self.guests, sender, self._publisher, clock
+            settings, self._queue, self._visits, self.guests, sender, self._publisher, clock, self._openings
         )
         self._operator_rules = OperatorRules(
-            settings, self._queue, self._operators, self._statistics, sender, self._publisher, clock
+            settings,
+            self._queue,
+            self._operators,
+            self._statistics,
+            sender,
+            self._publisher,
+            clock,
+            self._openings,
         )
         self._conversation = ConversationRules(
             self._queue, self._visits, self.guests, self._operators, sender, clock, silences
@@ -99,14 +109,12 @@ class Desk:
             self._operator_rules,
             self._conversation,
         )
-        self._shown = DeskShown(
-            list(settings.queues), list(settings.menu), settings.region, int(settings.keep_place)
-        )
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:
         """Restore what earlier lives stored."""
         restore(loaded, self._settings, self._queue, self._visits, self._statistics, now=now)
         self._visitor_rules.load(loaded.highest_visit)
+        self._openings.load(loaded.openings)
 
     def overview(self, *, now: float) -> list[QueueFigures]:
         """Return what the administrator sees of each queue."""
@@ -149,7 +157,18 @@ class Desk:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
         self._visitor_rules.lost(caller.identity, now=now)  # the visit has no link until the ticket is shown
         effects = self.guests.attach(caller, caller.link, now=now)
-        return [*effects, Push(link=caller.link, message=self._shown), *self._publisher.conclude(now=now)]
+        return [
+            *effects,
+            Push(link=caller.link, message=self._shown(now)),
+            *self._publisher.conclude(now=now),
+        ]
+
+    def _shown(self, now: float) -> DeskShown:
+        """Build the notice of the desk's choices."""
+        settings = self._settings
+        closed = self._openings.closed(self._clock.millis(now))
+        menu, keep_place = list(settings.menu), int(settings.keep_place)
+        return DeskShown(list(settings.queues), menu, settings.region, keep_place, closed)
 
     def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
         effects: list[Effect] = [Reply(to=caller, message=Left(request.reference))]

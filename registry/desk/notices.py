@@ -36,6 +36,7 @@ from chatapp.wire.messages.desk import (
     ClientChanged,
     DescriptionAnswered,
     DescriptionResult,
+    DeskAnnounced,
     DutyStatus,
     OperatorAssigned,
     OperatorCause,
@@ -111,6 +112,8 @@ class Notices:
         self._sender = sender
         self.references: Final[dict[int, int]] = {}
         """References of requests that wait for their answer, by visit."""
+        self.announced: Final[dict[int, DeskAnnounced]] = {}
+        """What was announced last to each visitor who was away."""
         self.moved: dict[str, None] = {}
         """Queues whose positions have changed."""
         self._counted: dict[OperatorId, WaitingCounted] = {}
@@ -287,6 +290,8 @@ class Notices:
             cause = PositionCause.MISSED_CALL if visit.has_missed_call else PositionCause.RETURNED
             visit.has_missed_call = False
             told = self._tell_position(visit, cause, batch)
+            if (said := self.announced.pop(visit.number, None)) is not None:
+                told += self._sender.tell_visitor(visit, said)
             if visit.description:
                 kept = self.description(visit, DescriptionResult.KEPT)
                 told += self._sender.tell_visitor(visit, kept)
@@ -354,6 +359,7 @@ class Notices:
         told += self._tell_change(one, _CHANGES[one.cause])
         self._told.pop(visit.number, None)
         self.references.pop(visit.number, None)
+        self.announced.pop(visit.number, None)
         self._visits.forget(visit)
         return told
 

@@ -6,19 +6,23 @@ A peer is on duty from its first `.next` or `.on` until `.off`. Nobody is put in
 from typing import assert_never
 
 from chatapp.registry.desk.notices import Publisher
+from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
 from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
 from chatapp.registry.desk.visit import NOBODY, Operator, OperatorId, Pause, Visit, is_in_line
-from chatapp.registry.effects import Caller, Effect
+from chatapp.registry.effects import Caller, Effect, Persist
 from chatapp.registry.limits import WallClock
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX, DESK_WAITING_MAX
 from chatapp.wire.messages.desk import (
+    AnnounceAtDesk,
     CallNext,
+    CloseQueue,
     CommandDone,
     CommandResult,
+    DeskAnnounced,
     DropVisitor,
     DutyStatus,
     EndDuty,
@@ -28,8 +32,10 @@ from chatapp.wire.messages.desk import (
     HoldVisitor,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     OperatorRequest,
     OverCause,
+    QueueClosed,
     RoomShown,
     RoomVisitor,
     ShowFigures,
@@ -51,8 +57,10 @@ class OperatorRules:
         sender: DeskSender,
         publisher: Publisher,
         clock: WallClock,
+        openings: Openings,
     ) -> None:
         self._settings = settings
+        self._openings = openings
         self._queue = queue
         self._operators = operators
         self._statistics = statistics
@@ -74,6 +82,8 @@ class OperatorRules:
                 return self._show(request, caller, now)
             case DropVisitor() | MoveVisitor():
                 return self._in_line(request, caller)
+            case CloseQueue() | OpenQueue() | AnnounceAtDesk():
+                return self._of_queue(request, caller, now)
             case EndSession() | HandOver() | NoteVisitor() | HoldVisitor() | TransferVisitor():
                 operator = self._queue.operators.get(caller.identity)
                 visit = None if operator is None else operator.visit
@@ -208,6 +218,47 @@ class OperatorRules:
         else:
             self._queue.move(visit, request.to)
         return self._done(request, CommandResult.DONE, caller, name)
+
+    # --- all who wait, and newcomers
+
+    def _of_queue(
+        self, request: CloseQueue | OpenQueue | AnnounceAtDesk, caller: Caller, now: float
+    ) -> list[Effect]:
+        own = self._own_queue(self._queue.operators.get(caller.identity))
+        queue = self._settings.queue_named(request.queue or own)
+        if queue is None:
+            return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
+        at = self._clock.millis(now)
+        match request:
+            case CloseQueue():
+                entry = self._openings.close(queue, request.text, at)
+                state = self._openings.of(queue, at)
+                told = self._tell_line(queue, QueueClosed(queue, state.text, state.opens_at // 1_000))
+            case OpenQueue():
+                entry, told = self._openings.open(queue, at), []
+            case AnnounceAtDesk():
+                return self._announce(request, queue, caller)
+            case _:
+                assert_never(request)
+        effects = (*told, *self._done(request, CommandResult.DONE, caller, queue))
+        return [Persist(entries=(entry,), then=effects, otherwise=effects)]
+
+    def _announce(self, request: AnnounceAtDesk, queue: str, caller: Caller) -> list[Effect]:
+        if len(request.text.encode()) > DESK_NOTE_MAX:
+            return self._done(request, CommandResult.TOO_LONG, caller)
+        if not len(self._queue.line(queue)):
+            return self._done(request, CommandResult.ROOM_EMPTY, caller)
+        said = DeskAnnounced(self._operators.name_of(caller.identity), request.text)
+        told = self._tell_line(queue, said)
+        for visit in self._queue.line(queue):
+            if not visit.is_here:
+                self._publisher.notices.announced[visit.number] = said
+        return [*told, *self._done(request, CommandResult.DONE, caller, queue)]
+
+    def _tell_line(self, queue: str, notice: QueueClosed | DeskAnnounced) -> list[Effect]:
+        """Tell all who wait in a queue and are in reach."""
+        line = self._queue.line(queue)
+        return [effect for visit in line for effect in self._sender.tell_visitor(visit, notice)]
 
     # --- views
 

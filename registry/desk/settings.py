@@ -1,5 +1,6 @@
 """The desk's settings: its queues, menu and operators, and how patient it is."""
 
+from datetime import UTC, tzinfo
 from typing import Final
 
 import msgspec
@@ -42,6 +43,10 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A visitor out of reach for so long is passed over while others wait; the position is kept all the same."""
     restart_grace: float = 5.0
     """The same after a restart of the registry, when everybody is out of reach and comes back in any order."""
+    hours: tuple[str, ...] = ()
+    """When the desk takes newcomers (`registry.desk.hours`); always, without entries."""
+    zone: tzinfo = UTC
+    """The zone of the hours."""
     utc_offset: int = 0
     """Seconds that the registry's local time is ahead of UTC: the figures of a day begin at local midnight."""
 

@@ -10,11 +10,13 @@ from chatapp.wire.desk import Held, StaleNumber
 from chatapp.wire.errors import quoted
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.desk import (
+    AnnounceAtDesk,
     CallNext,
     ClientAssigned,
     ClientCause,
     ClientChange,
     ClientChanged,
+    CloseQueue,
     CommandDone,
     CommandResult,
     DeskLine,
@@ -29,6 +31,7 @@ from chatapp.wire.messages.desk import (
     LineRefusal,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     OperatorRequest,
     RoomShown,
     RoomVisitor,
@@ -69,7 +72,7 @@ _REFUSALS: Final = {
     CommandResult.NOT_AN_OPERATOR: "[Only help-desk operators can do that.]",
     CommandResult.TOO_MANY: "[No more operators can be on duty at once.]",
     CommandResult.OTHER_QUEUE: "[End the session with your client first.]",
-    CommandResult.TOO_LONG: "[The note is too long.]",
+    CommandResult.TOO_LONG: "[The text is too long: at most 4,096 bytes.]",
     CommandResult.OTHER_CLIENT: "[You serve somebody else now; nothing was done.]",
     CommandResult.NOT_IN_LINE: "[{subject} is not in the waiting room any more.]",
     CommandResult.SAME_QUEUE: "[{subject} is in that queue already.]",
@@ -131,6 +134,12 @@ def done_lines(request: OperatorRequest, result: CommandResult, subject: str) ->
             return (f"[{subject} is number {request.to} now.]",)
         case NoteVisitor():
             return (f"[Note about {subject} kept.]",)
+        case CloseQueue():
+            return (f"[{subject} is closed to newcomers.]",)
+        case OpenQueue():
+            return (f"[{subject} is open.]",)
+        case AnnounceAtDesk():
+            return (f"[All who wait at {subject} are told.]",)
         case TakeDuty():
             return ("[You are on duty.]",)
         case EndDuty():

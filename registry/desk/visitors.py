@@ -4,6 +4,7 @@ from typing import assert_never
 
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
+from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskSender, VisitIndex
@@ -33,6 +34,7 @@ from chatapp.wire.messages.desk import (
     OverCause,
     PauseVisit,
     PositionCause,
+    QueueClosed,
     ReturnToDesk,
     VisitorRequest,
     VisitOver,
@@ -51,8 +53,10 @@ class VisitorRules:
         sender: DeskSender,
         publisher: Publisher,
         clock: WallClock,
+        openings: Openings,
     ) -> None:
         self._settings = settings
+        self._openings = openings
         self._queue = queue
         self._visits = visits
         self._guests = guests
@@ -119,6 +123,11 @@ class VisitorRules:
             return self._return(request.reference, request.ticket, 0, caller)
         queue = self._settings.queue_named(request.queue)
         host = self._guests.host_of(caller.identity)
+        state = None if queue is None else self._openings.of(queue, self._clock.millis(now))
+        if queue is not None and state is not None and not state.is_open:
+            closed = QueueClosed(queue, state.text, state.opens_at // 1_000)
+            refused = _refused(request.reference, DeskRefusal.CLOSED, caller)
+            return [Reply(to=caller, message=closed), *refused]
         form = self._form(request)
         refusal = self._refusal(form, queue, host, caller)
         if form is None or queue is None or refusal is not None:

@@ -140,6 +140,15 @@ class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=Fal
     left_after: int = 0  # how many milliseconds these had waited, together
 
 
+class DeskOpeningKept(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=False):
+    """An operator has opened or closed a queue. The latest entry of a queue counts."""
+
+    queue: str
+    is_open: bool
+    text: str
+    until: int  # when the opening hours count again; 0: when an operator says so
+
+
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     """In files at rest only: this file holds everything about its subject from the journals up to `generation`."""
 
@@ -235,7 +244,7 @@ class JournalsListed(msgspec.Struct, frozen=True, array_like=True, tag=16):
     generations: list[int]
 
 
-DeskEntry: TypeAlias = DeskVisitKept | DeskLineKept | DeskVisitOver
+DeskEntry: TypeAlias = DeskVisitKept | DeskLineKept | DeskVisitOver | DeskOpeningKept
 Entry: TypeAlias = (
     NameBound
     | MailStored

@@ -20,6 +20,7 @@ import msgspec
 from chatapp.registry.store.entries import (
     BanKept,
     DeskLineKept,
+    DeskOpeningKept,
     DeskVisitKept,
     DeskVisitOver,
     Entry,
@@ -71,6 +72,7 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
     served: list[DeskVisitOver] = []  # the newest sessions that are over, the oldest first
     untold: list[DeskVisitOver] = []  # ended unserved, and the visitor may still have to be told
     highest_visit: int = 0  # ever used; 0 for none
+    openings: list[DeskOpeningKept] = []  # what operators said last, one a queue
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

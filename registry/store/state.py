@@ -17,6 +17,7 @@ from chatapp.registry.store.entries import (
     BanLifted,
     DeskEntry,
     DeskLineKept,
+    DeskOpeningKept,
     DeskOwner,
     DeskVisitKept,
     DeskVisitOver,
@@ -64,6 +65,7 @@ class DeskState(Generic[Where]):
         self.untold: dict[
             int, Where
         ] = {}  # visits that ended unserved whose visitor may still have to be told, in the order of their ends
+        self.openings: dict[str, Where] = {}  # by queue
         self.highest_visit = 0
         self._spans: dict[
             int, tuple[int, int]
@@ -74,12 +76,20 @@ class DeskState(Generic[Where]):
         twin: DeskState[Where] = DeskState()
         twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
         twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
+        twin.openings = self.openings.copy()
         twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
         return twin
 
-    def holders(self) -> list[dict[int, Where]]:
+    def holders(self) -> list[dict[Any, Where]]:
         """Return the live tables: together the whole content of the desk's file."""
-        tables = [self.visits, self.lines, self.served, self.last, self.untold]
+        tables: list[dict[Any, Where]] = [
+            self.visits,
+            self.lines,
+            self.served,
+            self.last,
+            self.untold,
+            self.openings,
+        ]
         return tables if any(tables) else []
 
     def apply(self, entry: DeskEntry, where: Where) -> Sequence[Where]:
@@ -91,6 +101,10 @@ class DeskState(Generic[Where]):
                 return self._say(entry, where)
             case DeskVisitOver():
                 return self._end(entry, where)
+            case DeskOpeningKept():
+                former = self.openings.get(entry.queue)
+                self.openings[entry.queue] = where
+                return () if former is None else (former,)
         assert_never(entry)
 
     def _keep(self, entry: DeskVisitKept, where: Where) -> Sequence[Where]:
@@ -270,7 +284,7 @@ class StoreState(Generic[Where]):
                 return self._group(entry.group).set_topic(where)
             case GroupGone():
                 return self._erase(entry.group)
-            case DeskVisitKept() | DeskLineKept() | DeskVisitOver():
+            case DeskVisitKept() | DeskLineKept() | DeskVisitOver() | DeskOpeningKept():
                 return self.desk.apply(entry, where)
             case _:
                 self._note(entry)
@@ -323,7 +337,7 @@ class StoreState(Generic[Where]):
         twin.highest_serial = self.highest_serial
         return twin
 
-    def holders(self, owner: Owner) -> list[dict[int, Where]]:
+    def holders(self, owner: Owner) -> list[dict[Any, Where]]:
         """Return the live tables of `owner`: together the whole content of its file."""
         if isinstance(owner, bytes):
             return [self.mail[owner]] if owner in self.mail else []
@@ -375,6 +389,7 @@ class LoadedBuilder:
         self._visits: dict[int, DeskVisitKept] = {}
         self._said: dict[int, DeskLineKept] = {}
         self._over: dict[int, DeskVisitOver] = {}
+        self._openings: dict[str, DeskOpeningKept] = {}
 
     def note(self, entry: Entry) -> None:
         match entry:
@@ -406,6 +421,8 @@ class LoadedBuilder:
             case DeskVisitOver():
                 self._visits.pop(entry.visit, None)
                 self._over[entry.visit] = entry
+            case DeskOpeningKept():
+                self._openings[entry.queue] = entry
             case _:
                 pass
 
@@ -437,6 +454,7 @@ class LoadedBuilder:
             served=[self._over[visit] for visit in state.served],
             untold=[self._over[visit] for visit in state.untold],
             highest_visit=state.highest_visit,
+            openings=[self._openings[queue] for queue in state.openings],
         )
 
     def _group(self, name: str, group: StoredGroup[Any]) -> LoadedGroup:

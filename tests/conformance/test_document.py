@@ -14,6 +14,7 @@ from chatapp.wire.framing import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
 from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChange,
+    ClosedQueue,
     CommandResult,
     DescriptionResult,
     DeskRefusal,
@@ -121,7 +122,7 @@ def test_fields_of_what_stands_inside_notices() -> None:
     table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
     assert table == {
         one.__name__: list(one.__struct_fields__)
-        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo, Topic, RoomVisitor)
+        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo, Topic, RoomVisitor, ClosedQueue)
     }
 
 

@@ -44,6 +44,14 @@ WRONG: dict[str, list[str]] = {
     "queues": ["[]", '["a b"]', '["a", "A"]', str([f"q{n}" for n in range(17)])],
     "keep_place": ["0", "86401", "-1", "nan", "inf", "true"],
     "operator_grace": ["-1", "3601", '"15"'],
+    "hours": [
+        '["Mon"]',
+        '["Mon-Foo 09:00-17:00"]',
+        '["Mon 17:00-09:00"]',
+        '["Mon 09:60-10:00"]',
+        "[7]",
+        '"Mon"',
+    ],
     "no_show_after": ["0", "86401", '"180"', "nan"],
 }
 

@@ -27,6 +27,7 @@ from typing import Annotated
 import msgspec
 
 from chatapp.wire.limits import (
+    DESK_CLOSING_MAX,
     DESK_FORM_NAME_MAX,
     DESK_FORM_NUMBER_MAX,
     DESK_MENU_MAX,
@@ -52,6 +53,8 @@ Issue = Annotated[int, msgspec.Meta(ge=1, le=DESK_MENU_MAX)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """A position in the line, from 1."""
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+ClosingText = Annotated[str, msgspec.Meta(max_length=DESK_CLOSING_MAX)]
+"""What an operator says about the closing of a queue; may be empty."""
 MenuText = Annotated[str, msgspec.Meta(max_length=DESK_MENU_TEXT_MAX)]
 """A menu entry: what the visitor needs."""
 
@@ -147,6 +150,22 @@ class TransferVisitor(AboutVisit, frozen=True, tag=122):
     after them, with description, lines and note; the next visitor in line follows."""
 
     queue: QueueName
+
+
+class CloseQueue(AboutQueue, frozen=True, tag=61):
+    """Operator to registry (`.close [text]`): take no newcomers. Those who wait are told, and keep their positions."""
+
+    text: ClosingText
+
+
+class OpenQueue(AboutQueue, frozen=True, tag=62):
+    """Operator to registry (`.open`): take newcomers."""
+
+
+class AnnounceAtDesk(AboutQueue, frozen=True, tag=63):
+    """Operator to registry (`.announce <text>`): tell all who wait in this queue."""
+
+    text: Text
 
 
 class ShowRoom(AboutQueue, frozen=True, tag=104):
@@ -338,6 +357,9 @@ OperatorRequest = (
     | NoteVisitor
     | HoldVisitor
     | TransferVisitor
+    | CloseQueue
+    | OpenQueue
+    | AnnounceAtDesk
     | ShowRoom
     | ShowFigures
 )
@@ -492,6 +514,32 @@ class DescriptionAnswered(AboutVisit, frozen=True, tag=125):
     text: Text
 
 
+class ClosedQueue(msgspec.Struct, frozen=True, array_like=True):
+    """A queue that takes no newcomers."""
+
+    queue: QueueName
+    text: ClosingText
+    """What an operator has said about it; may be empty."""
+    opens_at: Count
+    """Unix time in seconds; 0: nobody knows."""
+
+
+class QueueClosed(msgspec.Struct, frozen=True, array_like=True, tag=127):
+    """Registry to guest: your queue takes no newcomers. Also sent to those who wait, who keep their positions."""
+
+    queue: QueueName
+    text: ClosingText
+    opens_at: Count
+    """Unix time in seconds; 0: nobody knows."""
+
+
+class DeskAnnounced(msgspec.Struct, frozen=True, array_like=True, tag=64):
+    """Registry to visitor: an operator tells all who wait."""
+
+    operator: Name
+    text: Text
+
+
 class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     """Registry to guest: the first notice on its link, with the choices of the form."""
 
@@ -501,6 +549,8 @@ class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     """The region whose numbers need no country code: `IN`."""
     keep_place: Count
     """Seconds for which a position is kept when the link is lost."""
+    closed: Annotated[list[ClosedQueue], msgspec.Meta(max_length=DESK_QUEUES_MAX)]
+    """The queues that take no newcomers."""
 
 
 class PositionCause(enum.IntEnum):
@@ -611,6 +661,8 @@ class DeskRefusal(enum.IntEnum):
     """The registry's disk is full or read-only."""
     ONE_VISIT = 7
     """This link has a visit already, with another ticket."""
+    CLOSED = 8
+    """The queue takes no newcomers; `QueueClosed` comes first and says until when."""
 
 
 class DeskRefused(Referring, frozen=True, tag=110):
@@ -622,7 +674,14 @@ class DeskRefused(Referring, frozen=True, tag=110):
 
 VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPosition | PauseVisit | DescribeVisit
 VisitorNotice = (
-    DeskShown | PositionReported | OperatorAssigned | VisitOver | DeskRefused | DescriptionAnswered
+    DeskShown
+    | PositionReported
+    | OperatorAssigned
+    | VisitOver
+    | DeskRefused
+    | DescriptionAnswered
+    | QueueClosed
+    | DeskAnnounced
 )
 
 

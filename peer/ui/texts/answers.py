@@ -177,3 +177,8 @@ def history_failed(path: str, error: Exception, *, is_damaged: bool) -> str:
     """Say that the history cannot be opened. `error`: as SQLite words it."""
     advice = "; restore it from a copy, or move it away to begin a new one" if is_damaged else ""
     return f"ChatApp: {path}: {error}{advice}"
+
+
+def closing_too_long(limit: int) -> str:
+    """Answer `.close` with a text that is too long."""
+    return f"[The text is too long: at most {limit} characters.]"

@@ -54,6 +54,9 @@ _DONE: Final = {
     DeskAction.DROPPED: "{name} was taken out of the waiting room",
     DeskAction.MOVED: "{name} is number {position} now",
     DeskAction.NOTED: "Note about {name} kept",
+    DeskAction.CLOSED: "{name} is closed to newcomers",
+    DeskAction.OPENED: "{name} is open",
+    DeskAction.ANNOUNCED: "All who wait at {name} are told",
 }
 _FAILED: Final = {
     CommandFailure.NO_CLIENT: "No active client",
@@ -65,7 +68,7 @@ _FAILED: Final = {
     CommandFailure.NOT_AN_OPERATOR: "Only help-desk operators can do that",
     CommandFailure.TOO_MANY: "No more operators can be on duty",
     CommandFailure.OTHER_QUEUE: "End the session with your client first",
-    CommandFailure.TOO_LONG: "The note is too long",
+    CommandFailure.TOO_LONG: "The text is too long: at most 4,096 bytes",
     CommandFailure.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
     CommandFailure.SAME_QUEUE: "{name} is in that queue already",
     CommandFailure.QUEUE_FULL: "Too many wait in that queue",

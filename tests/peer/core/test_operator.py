@@ -11,11 +11,13 @@ from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.wire.desk import STILL_SERVED
 from chatapp.wire.messages.desk import (
     AckDeskLines,
+    AnnounceAtDesk,
     CallNext,
     ClientAssigned,
     ClientCause,
     ClientChange,
     ClientChanged,
+    CloseQueue,
     CommandDone,
     CommandResult,
     ConversationNotice,
@@ -32,6 +34,7 @@ from chatapp.wire.messages.desk import (
     LinesSaved,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     OperatorNotice,
     OperatorRequest,
     RoomShown,
@@ -156,6 +159,9 @@ def test_each_failure_is_told(result: CommandResult) -> None:
         (DropVisitor(0, 0, 2), happened.DeskAction.DROPPED, 0),
         (MoveVisitor(0, 0, 2, 1), happened.DeskAction.MOVED, 1),
         (NoteVisitor(0, 0, "hm"), happened.DeskAction.NOTED, 0),
+        (CloseQueue(0, "", "lunch"), happened.DeskAction.CLOSED, 0),
+        (OpenQueue(0, ""), happened.DeskAction.OPENED, 0),
+        (AnnounceAtDesk(0, "", "hello"), happened.DeskAction.ANNOUNCED, 0),
     ],
 )
 def test_what_nothing_else_tells_of(

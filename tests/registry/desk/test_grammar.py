@@ -70,7 +70,8 @@ def test_help_names_every_command() -> None:
     helped = parse(".help")
     assert isinstance(helped, BadInput)
     assert [line.split()[0] for line in helped.lines] == [
-        ".room", ".next", ".end", ".drop", ".move", ".handover", ".hold", ".transfer", ".note", ".on", ".off", ".stats",
+        ".room", ".next", ".end", ".drop", ".move", ".handover", ".hold", ".transfer", ".note", ".on", ".off",
+        ".close", ".open", ".announce", ".stats",
     ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from chatapp.registry.store.entries import (
     DeskLineKept,
+    DeskOpeningKept,
     DeskVisitKept,
     DeskVisitOver,
     Entry,
@@ -79,6 +80,10 @@ def over(visit: int, *, called_at: int = 0) -> DeskVisitOver:
     return DeskVisitOver(visit, "desk", 5, called_at, 9, 3, 1)
 
 
+def closed(queue: str = "desk", *, text: str = "lunch") -> DeskOpeningKept:
+    return DeskOpeningKept(queue, False, text, 0)
+
+
 def cut(position: int, group: str = "tea") -> GroupCut:
     return GroupCut(group, position)
 
@@ -119,6 +124,7 @@ class Model:
     said: dict[int, list[DeskLineKept]] = field(default_factory=dict)
     served: list[DeskVisitOver] = field(default_factory=list)
     highest_visit: int = 0
+    openings: dict[str, DeskOpeningKept] = field(default_factory=dict)
 
     def say(self, entries: Iterable[Entry]) -> "Model":
         for entry in entries:
@@ -170,6 +176,8 @@ class Model:
                 self.said.pop(entry.visit, None)
                 self.served += [entry] * bool(entry.called_at)
                 self.highest_visit = max(self.highest_visit, entry.visit)
+            case DeskOpeningKept():
+                self.openings[entry.queue] = entry
 
     def _drop_lines(self, entry: GroupLinesDropped) -> None:
         group = entry.group
@@ -212,6 +220,7 @@ class Model:
             "said": self.said,
             "served": self.served,
             "highest_visit": self.highest_visit,
+            "openings": self.openings,
         }
 
 
@@ -247,6 +256,7 @@ def view(store: Store, loaded: Loaded) -> View:
         "said": loaded.desk.lines,
         "served": loaded.desk.served,
         "highest_visit": loaded.desk.highest_visit,
+        "openings": {one.queue: one for one in loaded.desk.openings},
     }
 
 
@@ -290,7 +300,7 @@ def full_script() -> Script:
             [visiting(1), visiting(2), visiting(3), said(1), said(2)],
             "sync",
             [stored(3, CAROL), taken(1), line(3), key(1, "#a"), line(1, "#a"), member(ALICE, "#a")],
-            [visiting(1, operator=ALICE), over(3), said(3, first=2)],
+            [visiting(1, operator=ALICE), over(3), said(3, first=2), closed()],
             "checkpoint",
             [stored(4), key(2), line(4, epoch=2), stored(5, CAROL), taken(3, recipient=CAROL), gone("#a")],
             [key(2, "#a"), line(9, "#a", epoch=2), member(BOB, "#a"), NameReserved("bob", BOB, 8)],
@@ -302,7 +312,7 @@ def full_script() -> Script:
             "checkpoint",
             [stored(8), taken(5, recipient=CAROL), key(4), cut(6), gone("#a"), RoomMemberGone(ALICE)],
             [member(BOB, "#b", is_here=False), NameFreed("bob"), gone("#never"), RoomMemberGone(CAROL)],
-            [over(2, called_at=7), over(4), visiting(5), said(1, 5)],
+            [over(2, called_at=7), over(4), visiting(5), said(1, 5), closed(text="again"), closed("exams")],
             "sync",
             [stored(9, ALICE), line(7, epoch=4)],
         ]

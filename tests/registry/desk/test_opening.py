@@ -1,0 +1,136 @@
+"""Open and closed: newcomers read when the desk opens, those who wait keep their places, and all are told things."""
+
+import pytest
+
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.limits import DESK_NOTE_MAX
+from chatapp.wire.messages.desk import (
+    AnnounceAtDesk,
+    CallNext,
+    CloseQueue,
+    CommandDone,
+    CommandResult,
+    DeskAnnounced,
+    DeskRefusal,
+    DeskRefused,
+    OpenQueue,
+    OperatorAssigned,
+    PositionReported,
+    QueueClosed,
+)
+from tests.registry.desk.help_desk import PEERS, HelpDesk
+from tests.support.memory_store import MemoryStore
+
+TWO_QUEUES = DeskSettings(queues=("front", "exams"), operators=("Ann",))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_closed_queue_takes_no_newcomers_and_keeps_those_who_wait(*, restarts: bool) -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
+    ann.ask(CloseQueue(1, "", "Back at two"))
+    assert ann.last(CommandDone) == CommandDone(1, CommandResult.DONE, "desk")
+    assert asha.last(QueueClosed) == QueueClosed("desk", "Back at two", 0)
+    if restarts:
+        help_desk.restart(crash=True)
+        ann.come_back()
+        asha.come_back()
+    bela = help_desk.visitor("Bela")
+    assert [(one.queue, one.text, one.opens_at) for one in bela.shown.closed] == [("desk", "Back at two", 0)]
+    bela.join()
+    heard = bela.hear()
+    assert heard[-2:] == [QueueClosed("desk", "Back at two", 0), DeskRefused(5, DeskRefusal.CLOSED)]
+    ann.ask(CallNext(2, "", 0))
+    assert ann.client == asha.visit
+    ann.ask(OpenQueue(3, ""))
+    assert ann.last(CommandDone) == CommandDone(3, CommandResult.DONE, "desk")
+    bela.join()
+    assert bela.last(PositionReported).position == 1
+    assert help_desk.visitor("Cem").shown.closed == []
+
+
+def test_only_the_operator_s_queue_is_closed() -> None:
+    help_desk = HelpDesk(TWO_QUEUES)
+    ann = help_desk.operator("ann")
+    ann.ask(CallNext(1, "exams", 0))
+    ann.ask(CloseQueue(2, "", ""))
+    asha = help_desk.visitor("Asha")
+    assert [one.queue for one in asha.shown.closed] == ["exams"]
+    asha.join(queue="front")
+    assert asha.last(PositionReported).position == 1
+    ann.ask(CloseQueue(3, "nowhere", ""))
+    assert ann.last(CommandDone).result is CommandResult.NO_SUCH_QUEUE
+
+
+def closed_by_hours(help_desk: HelpDesk) -> list[int]:
+    return [one.opens_at for one in help_desk.visitor("Somebody").shown.closed]
+
+
+def test_hours_open_and_close_and_what_was_said_holds_until_they_say_the_same() -> None:
+    minute = 60
+    rig = HelpDesk().rig
+    wall = int(rig.now + rig.wall_offset)
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[(wall // 86_400 + 3) % 7]
+    minutes = wall % 86_400 // minute
+    assert 2 <= minutes <= 24 * 60 - 20, "the hours of this test lie within one day"
+
+    def clock(ahead: int) -> str:
+        return f"{(minutes + ahead) // 60:02}:{(minutes + ahead) % 60:02}"
+
+    midnight = wall // 86_400 * 86_400
+    hours = (f"{day} {clock(3)}-{clock(6)}", f"{day} {clock(9)}-{clock(12)}")
+    help_desk = HelpDesk(DeskSettings(operators=("Ann",), hours=hours))
+    assert closed_by_hours(help_desk) == [midnight + minute * (minutes + 3)]
+    help_desk.advance(4 * minute)  # open by the hours
+    assert closed_by_hours(help_desk) == []
+    ann = help_desk.operator("ann")
+    ann.ask(CloseQueue(1, "", "lunch"))
+    assert closed_by_hours(help_desk) == [midnight + minute * (minutes + 9)]
+    help_desk.advance(6 * minute)  # the hours open it again
+    assert closed_by_hours(help_desk) == []
+    help_desk.advance(3 * minute)  # closed by the hours
+    assert closed_by_hours(help_desk) != []
+    ann.come_back()
+    ann.ask(OpenQueue(2, ""))
+    assert closed_by_hours(help_desk) == []
+
+
+def test_all_who_wait_are_told_also_those_who_come_back() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann = help_desk.operator("ann")
+    asha, bela, cem = help_desk.line_of("Asha", "Bela", "Cem")
+    ann.ask(CallNext(1, "", 0))
+    cem.drop()
+    ann.ask(AnnounceAtDesk(2, "", "It takes longer today"))
+    said = DeskAnnounced("ann", "It takes longer today")
+    assert bela.last(DeskAnnounced) == said
+    assert not any(isinstance(one, DeskAnnounced) for one in asha.hear())
+    cem.come_back()
+    assert cem.last(DeskAnnounced) == said
+    assert ann.last(CommandDone) == CommandDone(2, CommandResult.DONE, "desk")
+
+
+def test_announcing_to_nobody_or_too_much_is_answered() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann = help_desk.operator("ann")
+    ann.ask(AnnounceAtDesk(1, "", "hello?"))
+    assert ann.last(CommandDone).result is CommandResult.ROOM_EMPTY
+    help_desk.joined()
+    ann.ask(AnnounceAtDesk(2, "", "x" * (DESK_NOTE_MAX + 1)))
+    assert ann.last(CommandDone).result is CommandResult.TOO_LONG
+
+
+def test_the_console_closes_opens_and_announces() -> None:
+    help_desk = HelpDesk(store=MemoryStore())
+    help_desk.open()
+    help_desk.joined("Asha")
+    bela = help_desk.joined("Bela")
+    help_desk.shown()
+    assert help_desk.type(".announce") == ["[Usage: .announce <text>]"]
+    assert help_desk.type(".announce be patient") == ["[All who wait at desk are told.]"]
+    assert bela.last(DeskAnnounced) == DeskAnnounced("desk", "be patient")
+    assert help_desk.type(".close " + "x" * 201) == ["[Usage: .close [text]]"]
+    assert help_desk.type(".close") == ["[desk is closed to newcomers.]"]
+    assert help_desk.joined("Cem").last(DeskRefused).reason is DeskRefusal.CLOSED
+    assert help_desk.type(".open") == ["[desk is open.]"]
+    assert not any(isinstance(one, OperatorAssigned) for one in bela.hear())
