@@ -425,6 +425,12 @@ class Peer:
         """Whether a message of ours is under way. When that changes, there is an event. Raises NotOpen."""
         return self._open_node().core.is_sending
 
+    @property
+    def sending_try(self) -> tuple[int, int]:
+        """How often the direct message that is under way longest was sent (0: none is), and how often one is sent at most
+        before it takes another way. No event tells of a further try. Raises NotOpen."""
+        return self._open_node().core.sending_try, self._policy.tries
+
     def _refuse(self, to: str, reason: happened.MessageReason) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(happened.MessageState.REFUSED, reason)

@@ -538,6 +538,14 @@ class PeerCore:
         return not (self._ladder.is_settled and self._outbox.is_answered)
 
     @property
+    def sending_try(self) -> int:
+        """How often the direct message that is under way longest was sent; 0 if none is."""
+        streams = (
+            one.conversation for one in self._transport.active.values() if one.conversation is not None
+        )
+        return max((conversation.delivery.tries_of_oldest for conversation in streams), default=0)
+
+    @property
     def is_ready(self) -> bool:
         """Whether the table and our mail are up to date, or the registry is out of reach."""
         return self._registry_status.reach is not RegistryReach.SEEKING and self._catch_up.is_mail_drained

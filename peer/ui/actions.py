@@ -10,6 +10,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.history.query import LineKind
+from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.help import help_lines
 from chatapp.peer.ui.intents import (
@@ -87,7 +88,7 @@ class Actions:
             return
         match intent:
             case SendDirect() | SendAll() | SayInRoom():
-                await self._send_message(intent)
+                await self.send(intent)
             case JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers() | ShowTopic() | ChangeTopic():
                 await self._use_rooms(intent)
             case GoOffline() | GoOnline() | ChangeName() | GiveUpName() | ShowPeople() | ShowTable():
@@ -169,21 +170,23 @@ class Actions:
         there = [line for line in past if line.kind is LineKind.ROOM and is_same_name(line.room or "", room)]
         return history.past_lines(there[-PAST_SHOWN:])
 
-    async def _send_message(self, intent: SendDirect | SendAll | SayInRoom) -> None:
+    async def send(self, intent: SendDirect | SendAll | SayInRoom) -> Receipt | None:
+        """Send a message. Returns its receipt; None if it is too long, which an event says."""
         to = "everybody"
         try:
             match intent:
                 case SendDirect(to, text):
-                    await self._peer.send(to, text)
+                    return await self._peer.send(to, text)
                 case SendAll(text):
-                    await self._peer.send_all(text)
+                    return await self._peer.send_all(text)
                 case SayInRoom(text):
                     to = self._peer.room or to
-                    await self._peer.say(text)
+                    return await self._peer.say(text)
                 case _:
                     assert_never(intent)
         except TextTooLong as error:
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
+            return None
 
     async def _use_rooms(
         self, intent: JoinRoom | ExitRoom | ShowRooms | ShowMembers | ShowTopic | ChangeTopic

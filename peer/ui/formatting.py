@@ -89,6 +89,31 @@ class MessageLine(str):
         return line
 
 
+class Mark(enum.Enum):
+    """What became of a message of ours."""
+
+    RECEIVED = enum.auto()
+    SAVED = enum.auto()
+    KEPT = enum.auto()
+    REFUSED = enum.auto()
+
+
+class SettledLine(str):
+    """A line that the user typed, of which it is known now what became of it. Only a screen shows it: with its mark."""
+
+    __slots__ = ("mark", "typed")
+
+    mark: Mark | None
+    """None: the line was no message, or it is under way still as the program ends."""
+    typed: TypedLine
+
+    def __new__(cls, typed: TypedLine, mark: Mark | None = None) -> Self:
+        """Settle a typed line."""
+        line = super().__new__(cls, typed)
+        line.typed, line.mark = typed, mark
+        return line
+
+
 class AnswerLine(str):
     """A line that answers a command. Terminals do not dim it as they dim notices."""
 
@@ -228,6 +253,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     is_server_away: bool = False
     is_sending: bool = False
     """Whether a message of ours is under way."""
+    sending_try: int = 0
+    """How often the message that is under way longest was sent directly; 0 or 1: there is nothing to say."""
+    tries: int = 0
+    """How often a message is sent directly at most."""
     in_reach: int = 0
     """Members of the room who can be reached while the registry is away."""
     online: int = 0
@@ -281,7 +310,8 @@ def status_pieces(view: View) -> Fragments:
     elif view.is_on_duty:
         pieces.append((_STATUS, f"on duty, {view.waiting:,} waiting" if view.waiting else "on duty"))
     if view.is_sending:
-        pieces.append((_STATUS, "sending"))
+        tried = f", try {view.sending_try} of {view.tries}" if view.sending_try > 1 else ""
+        pieces.append((_STATUS, f"sending{tried}"))
     if view.unread:
         pieces.append((_NEWS, counted(view.unread, "new line", "new lines")))
     return [*pieces, *((_STATUS, note) for note in view.notes)]

@@ -85,7 +85,7 @@ class PeerStart:
         """Run the peer until the user ends it. Returns the exit status."""
         peer = self._make_peer()
         completions = CompletionIndex() if raw is not None else None
-        terminal = make_terminal(raw, completions, quiet=self._quiet)
+        terminal = make_terminal(raw, completions, quiet=self._quiet, holds_typed=True)
         complaints = await open_peer(peer)
         if complaints is not None:
             self.is_name_taken = complaints[0] == answers.name_taken(peer.name)
@@ -180,16 +180,22 @@ async def open_peer(peer: Peer) -> list[str] | None:
     return None
 
 
-def make_terminal(raw: RawTerminal | None, completions: CandidateSource | None, *, quiet: bool) -> Terminal:
+def make_terminal(
+    raw: RawTerminal | None,
+    completions: CandidateSource | None,
+    *,
+    quiet: bool,
+    holds_typed: bool = False,
+) -> Terminal:
     """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None. This ends the loading of
-    modules. `quiet`: draw no attention."""
+    modules. `quiet`: draw no attention. `holds_typed`: the face says by a `SettledLine` what became of each typed line."""
     try:
         if raw is None or completions is None:
             return PipeTerminal()
         # Importing prompt_toolkit takes a third of a start, which a pipe need not pay.
         from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
-        return ScreenTerminal(raw, completions, is_quiet=quiet)
+        return ScreenTerminal(raw, completions, is_quiet=quiet, holds_typed=holds_typed)
     finally:
         gc.freeze()  # what was loaded stays, so the collector need not walk it
         gc.enable()

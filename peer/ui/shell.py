@@ -11,12 +11,11 @@ from typing import Final, Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui import parser
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.completion import CompletionIndex
-from chatapp.peer.ui.formatting import AnswerLine, MessageLine, TypedLine, View
+from chatapp.peer.ui.formatting import AnswerLine, SettledLine, TypedLine, View
 from chatapp.peer.ui.intents import (
     AskMessage,
     Context,
@@ -30,9 +29,11 @@ from chatapp.peer.ui.intents import (
     Quit,
     SayInRoom,
     SayToClient,
+    SendAll,
     SendDirect,
 )
 from chatapp.peer.ui.parser import Confirmation, Dialogue
+from chatapp.peer.ui.state import TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
@@ -48,138 +49,16 @@ from chatapp.peer.ui.texts.answers import (
     release_question,
     saying_question,
 )
-from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.texts.people import here_line, typing_note
+from chatapp.peer.ui.texts.people import here_line
 from chatapp.wire.address import Address
-from chatapp.wire.names import PeerName, is_same_name, peer_name
-
-
-class SessionState:
-    """The state that a user sees all the time, besides the lines: their name, their room, how many people are online."""
-
-    def __init__(self, peer: Peer, completions: CompletionIndex | None, folding: Folding | None) -> None:
-        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
-        `folding`: what leaves out lines that a person at a screen need not read; None to show them all."""
-        self._peer = peer
-        self._completions = completions
-        self._folding = folding
-        self.query: PeerName | None = None
-        """The person for whom bare lines outside of a room are."""
-        self._online = 0
-        self._unread = 0
-        self._typing: dict[str, float] = {}
-        """Until when each person counts as typing to the user, by the loop's clock."""
-        self._last_room_notice: list[str] = []
-        """The lines that last said how our room lines travel without the registry; shown again only when they change."""
-
-    def view(self) -> View:
-        """Return the present state."""
-        peer, now = self._peer, asyncio.get_running_loop().time()
-        self._typing = {name: until for name, until in self._typing.items() if until > now}
-        return View(
-            me=peer.name,
-            room=peer.room,
-            query=self.query,
-            client=peer.desk.client,
-            is_on_duty=peer.desk.is_on_duty,
-            waiting=peer.desk.waiting if self._folding is not None else 0,
-            is_offline=peer.is_offline,
-            is_server_away=peer.is_server_away,
-            is_sending=self._folding is not None and peer.is_sending,
-            in_reach=peer.in_reach,
-            online=self._online,
-            unread=self._unread,
-            notes=(typing_note(list(self._typing)),) if self._typing else (),
-        )
-
-    def mark_read(self) -> None:
-        """Count unread lines from zero again: the user has typed, and so has seen them."""
-        self._unread = 0
-
-    def lines(self, event: happened.Event) -> list[str]:
-        """Return the lines to show for an event; none that would only repeat the last notice."""
-        lines = lines_of(event, in_reach=self._peer.in_reach)
-        match event:
-            case happened.MessageChanged(state=MessageState.KEPT) if event.room:
-                before, self._last_room_notice = self._last_room_notice, lines
-                return lines if lines != before else []
-            case happened.Renamed(old=old, new=new) if self.query is not None and is_same_name(
-                old, self.query
-            ):
-                self.query = peer_name(new)
-            case happened.VisitorsWaiting() if self._folding is None:
-                return []  # a pipe shows nobody who waits until asked
-            case happened.EnteredRoom() | happened.ServerLost() | happened.ServerBack():
-                self._last_room_notice = []
-            case happened.MessageChanged(state=MessageState.SAVED) if event.room:
-                self._last_room_notice = []
-            case _:
-                pass
-        return lines
-
-    def batch_lines(self, batch: Sequence[happened.Event]) -> list[str]:
-        """Return the lines to show for several events."""
-        if self._folding is None:
-            return [line for event in batch for line in self.lines(event)]
-        return self._folding.lines(batch, self.lines)
-
-    def talked_with(self, people: Iterable[str]) -> None:
-        """Note whom the user talked with before this start."""
-        for one in people:
-            if self._folding is not None:
-                self._folding.talked_with(one)
-            if self._completions is not None:
-                self._completions.add_recent(one)
-
-    def has_seen_room(self, room: str) -> bool:
-        """Whether the registry has told us of a room of this name in this run."""
-        return self._completions is not None and any(
-            is_same_name(one, room) for one in self._completions.rooms()
-        )
-
-    def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
-        """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for
-        completion."""
-        for event in batch:
-            if isinstance(event, happened.PersonTyping):
-                self._typing[event.name] = asyncio.get_running_loop().time() + TYPING_SHOWN_FOR
-            elif isinstance(event, happened.DirectReceived):
-                self._typing.pop(event.sender, None)
-        if self._completions is None:
-            return
-        self._completions.is_operator = self._peer.desk.is_operator
-        for line in lines:
-            if isinstance(line, MessageLine):
-                self._unread += 1
-                self._completions.add_recent(line.sender)
-        for event in batch:
-            match event:
-                case happened.Unacknowledged(to=to):
-                    self._completions.add_recent(to)
-                case happened.MessageChanged(
-                    to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
-                ) if to:
-                    self._completions.add_recent(to)
-                case happened.EnteredRoom(room=room):
-                    self._completions.add_room(room)
-                case happened.RoomsKnown(rooms=rooms):
-                    for one in rooms:
-                        self._completions.add_room(one.name)
-                case _:
-                    pass
-        counts = happened.TableChanged | happened.Registered | happened.Renamed
-        if any(isinstance(event, counts) for event in batch):
-            people = self._peer.people()
-            self._completions.set_people(one.name for one in people)
-            self._online = sum(one.online for one in people)
-
+from chatapp.wire.names import PeerName, is_same_name
 
 LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the terminal gets for the last lines when the program ends."""
 
 
-TYPING_SHOWN_FOR: Final = 6.0
-"""Seconds for which a person counts as typing after having said so: two of the spans in which it is said again."""
+LOOKS_EVERY: Final = 0.25
+"""Seconds until the status line is drawn anew while a message is under way: half the time between two tries."""
 
 
 class Terminal(Protocol):
@@ -238,7 +117,7 @@ class LineFace:
         self._stay = stay
         self._is_screen = is_screen
         self._state = SessionState(peer, completions, Folding() if is_screen else None)
-        self._actions = Actions(peer, terminal.show, self._tell, is_screen=is_screen)
+        self._actions = Actions(peer, self._answer, self._tell, is_screen=is_screen)
         self._dialogue: Dialogue | Confirmation | None = None
         self._showing = asyncio.Lock()
         self._unshown: list[happened.Event] = []
@@ -252,6 +131,10 @@ class LineFace:
         self._has_started = False
         self._current_line = ""
         """The line that is being carried out."""
+        self._watch: asyncio.TimerHandle | None = None
+        """When the status line is drawn anew, as a message is under way."""
+        self._unsettled: TypedLine | None = None
+        """The same line, while a screen shows it above the prompt; see `_settle`."""
 
     def stop(self, status: int) -> None:
         """End the program now with this exit status."""
@@ -270,6 +153,8 @@ class LineFace:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_WITHIN):
                     await self._show(self._take_events())
+                    self._settle()
+                    self._terminal.show(self._state.under_way.end())
                     await self._show_unsent()
 
     # --- what happens
@@ -315,7 +200,18 @@ class LineFace:
 
     def _tell(self, event: happened.Event) -> None:
         """Show the answer to a command that needs nobody else."""
-        self._terminal.show(map(AnswerLine, self._state.lines(event)))
+        self._answer(map(AnswerLine, self._state.lines(event)))
+
+    def _answer(self, lines: Iterable[str]) -> None:
+        """Show the answer to the line that is being carried out, below that line."""
+        self._settle()
+        self._terminal.show(lines)
+
+    def _settle(self) -> None:
+        """Have the screen show the line that is being carried out among the others: it is no message under way."""
+        typed, self._unsettled = self._unsettled, None
+        if typed is not None:
+            self._terminal.show([SettledLine(typed)])
 
     def _update_view(self) -> None:
         self._terminal.set_view(self._state.view())
@@ -375,12 +271,13 @@ class LineFace:
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
                 self._current_line = line
+                self._unsettled = line if self._is_screen else None
                 await self._ready()  # here and not before the loop: lines typed during registration are kept
                 if not await self._may_continue():
                     return
                 self._state.mark_read()
                 if len(line) > LINE_MAX:
-                    self._terminal.show([LINE_TOO_LONG])
+                    self._answer([LINE_TOO_LONG])
                     self._current_line = ""
                     continue
                 await self._carry_out(await self._parse(line), line)
@@ -486,6 +383,8 @@ class LineFace:
             self._terminal.show([nobody_and_no_room(room)])
 
     async def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> None:
+        if not isinstance(intent, SendDirect | SendAll | SayInRoom):
+            self._settle()
         match intent:
             case Quit():
                 await self._actions.drain()
@@ -496,6 +395,7 @@ class LineFace:
                 self._dialogue = Dialogue()
                 self._terminal.ask(self._dialogue.question)
             case SayInRoom(text) if self._doubts(text, line):
+                self._settle()
                 self._terminal.ask(self._dialogue.question if self._dialogue is not None else "")
             case GiveUpName() if not self._was_asked:
                 name = self._peer.name
@@ -507,5 +407,24 @@ class LineFace:
                 self._terminal.show([why])
             case SayToClient(text):
                 self._actions.say_to_client(text, entered_at=line.at, is_maybe=self._is_maybe(line))
+            case SendDirect() | SendAll() | SayInRoom():
+                await self._send(intent, line)
             case _:
                 await self._actions.do(intent, entered_at=line.at)
+
+    async def _send(self, intent: SendDirect | SendAll | SayInRoom, line: TypedLine) -> None:
+        """Send a message. On a screen it stands above the prompt until it is settled."""
+        receipt = await self._actions.send(intent)
+        if receipt is None or not self._is_screen:
+            return
+        self._unsettled = None
+        self._state.under_way.begin(line, receipt.id, intent.text)
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(LOOKS_EVERY, self._look)
+
+    def _look(self) -> None:
+        """Show how often the message under way was sent, for as long as one is."""
+        self._watch = None
+        if self._state.under_way and not self._running.is_over:
+            self._update_view()
+            self._watch = asyncio.get_running_loop().call_later(LOOKS_EVERY, self._look)

@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+RECEIVED: Final = "  ✓"
+"""The mark behind one's own line on a terminal."""
+
 WELCOME: Final = "[Welcome, You are registered.]"
 UPDATED: Final = "[Client table updated.]"
 SAVED: Final = "[Messages received by the server and saved]"

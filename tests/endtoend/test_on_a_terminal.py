@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.endtoend.lines import BYE, WELCOME, received
+from tests.endtoend.lines import BYE, RECEIVED, WELCOME
 from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Open
 from tests.support.stage import Stage, knows
 
@@ -23,7 +23,7 @@ async def test_a_line_being_typed_survives_incoming_lines(stage: Stage, at_termi
     await alice.shows("send bob half a sen")
     alice.press("tence\r")
     await bob.sees("alice: half a sentence")
-    await alice.shows(received("bob"))
+    await alice.shows(RECEIVED)
     assert "\x1b]0;owned" not in alice.drawn
     alice.resize(10, 40)
     alice.press("/who\r")
@@ -72,10 +72,8 @@ async def test_ctrl_c_clears_a_half_typed_line_and_a_question(stage: Stage, at_t
     await alice.stands(">>> send bob one", " two", "  three", "alice · 2 online")
     alice.press("\r")
     await bob.sees("alice: one⏎ two⏎  three")
-    await alice.shows(received("bob"))
-    await alice.stands(
-        ">>> send bob one", " " * 11 + "two", " " * 12 + "three", received("bob"), ">>>", "alice · 2 online"
-    )
+    await alice.shows(RECEIVED)
+    await alice.stands(">>> send bob one", " " * 11 + "two", " " * 12 + "three  ✓", ">>>", "alice · 2 online")
     alice.press(CTRL_C)
     assert await alice.ends() == 130
 
@@ -90,7 +88,7 @@ async def test_ctrl_c_is_asked_for_twice_while_a_message_is_under_way(
     await knows(bob, "alice")
     bob.signal(signal.SIGSTOP)
     alice.press("send bob hi\r")
-    await alice.stands(">>> send bob hi", ">>>", "alice · 2 online · sending")
+    await alice.stands(">>> send bob hi  …", ">>>", "alice · 2 online · sending")
     alice.press(CTRL_C)
     await alice.shows("[A message is still under way: press Ctrl-C again to leave.]")
     alice.press(CTRL_C + CTRL_C)
@@ -137,7 +135,7 @@ async def test_a_terminal_that_answers_no_questions(stage: Stage, at_terminal: O
     for number in range(5):
         alice.press(f"send bob {number}\r")
         await bob.sees(f"alice: {number}")
-        await alice.shows(received("bob"))
+        await alice.shows(RECEIVED)
     alice.press("quit\r")
     assert await alice.ends() == 0
     assert "WARNING" not in alice.text
@@ -162,7 +160,7 @@ async def test_the_past_comes_back_with_its_times_and_who_is_here(stage: Stage, 
     alice = await at_terminal("alice")
     await alice.shows("[Here: bob.]")
     alice.press("send bob one\r")
-    await alice.shows(received("bob"))
+    await alice.shows(RECEIVED)
     await bob.type("send alice two")
     await alice.shows("bob: two")
     alice.press("quit\r")

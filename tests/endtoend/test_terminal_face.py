@@ -1,13 +1,20 @@
 """Comfort on a terminal: an intact screen, completion, paste, colours, the bell."""
 
+import asyncio
 import re
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.endtoend.lines import WELCOME, received
+from tests.endtoend.lines import RECEIVED, WELCOME
 from tests.endtoend.terminal import CTRL_C, CTRL_D, CTRL_R, TAB, UP, Open
-from tests.support.stage import Stage, knows
+from tests.support.program import WITHIN
+from tests.support.stage import CHATAPP, QUIET, Stage, knows
 
 BELL: Final = "\a"
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
@@ -34,8 +41,7 @@ async def test_the_screen_stays_whole_while_lines_come_in(stage: Stage, at_termi
     )
     alice.press("\r")
     await alice.stands(
-        ">>> send bob typed in between ✓ 你好",
-        received("bob"),
+        ">>> send bob typed in between ✓ 你好  ✓",
         ">>>",
         "alice · 2 online",
     )
@@ -49,7 +55,7 @@ async def test_who_is_typing_stands_in_the_status_line(stage: Stage, at_terminal
     await bob.shows(WELCOME)
     await alice.stands(">>>", "alice · 2 online")
     alice.press("send bob hi\r")
-    await alice.shows(received("bob"))
+    await alice.shows(RECEIVED)
     alice.press("send bob how are")
     await bob.stands("alice: hi", ">>>", "bob · 2 online · 1 new line · alice is typing")
     alice.press(" you?\r")
@@ -77,10 +83,10 @@ async def test_keys_pressed_early_are_neither_lost_nor_shown_twice(stage: Stage,
     alice.press("send bob early\rsend bob also early\r/who")
     await bob.sees("alice: early")
     await bob.sees("alice: also early")
-    await alice.shows(received("bob"))
-    await alice.shows(received("bob"))
+    await alice.shows(RECEIVED)
+    await alice.shows(RECEIVED)
     await alice.stands(">>> /who", "alice · 2 online")
-    for typed in (">>> send bob early", ">>> send bob also early"):
+    for typed in (">>> send bob early  ✓", ">>> send bob also early  ✓"):
         assert alice.rows.count(typed) == 1
     alice.press(CTRL_C + CTRL_C)
     assert await alice.ends() == 130
@@ -133,7 +139,7 @@ async def test_a_paste_of_several_lines_asks_first(stage: Stage, at_terminal: Op
     await alice.stands(">>> send bob", "alice · 2 online")
     alice.press(pasted("one\r\nquit\rsend_all three\n") + "y")
     await bob.sees("alice: one⏎quit⏎send_all three")
-    await alice.shows(received("bob"))
+    await alice.shows(RECEIVED)
     alice.press("send bob " + pasted("a single line\n"))
     await alice.stands(">>> send bob a single line", "alice · 2 online")
     alice.press("\r")
@@ -152,7 +158,7 @@ async def test_a_message_is_asked_for_in_the_place_of_the_prompt(stage: Stage, a
     await alice.stands("To: bob", "Text:", "alice · 2 online")
     alice.press("send carol hi\r")
     await bob.sees("alice: send carol hi")
-    await alice.stands("Text: send carol hi", received("bob"), ">>>", "alice · 2 online")
+    await alice.stands("Text: send carol hi  ✓", ">>>", "alice · 2 online")
 
 
 async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_commands(
@@ -170,7 +176,7 @@ async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_comm
     )
     alice.press("are you there?\r")
     await bob.sees("alice: are you there?")
-    await alice.stands(">>> are you there?", received("bob"), ">>>", "alice · 2 online · to bob")
+    await alice.stands(">>> are you there?  ✓", ">>>", "alice · 2 online · to bob")
     await bob.type("join lab")
     alice.press("join lab\r")
     await alice.stands("[lab] >>>", "alice · lab · 2 online")
@@ -258,7 +264,103 @@ async def test_a_window_of_another_size(stage: Stage, at_terminal: Open) -> None
     alice.resize(24, 100)
     alice.press("!\r")
     await bob.sees("alice: a line that is longer than the window!")
-    await alice.shows(received("bob"))
+    await alice.shows(RECEIVED)
     alice.press(CTRL_D)
     assert await alice.ends() == 0
     assert alice.modes == alice.modes_before
+
+
+async def test_a_message_shows_its_tries_and_then_a_mark(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    bob.signal(signal.SIGSTOP)
+    alice.press("send bob one\rsend bob two\r")
+    await alice.shows(", try 2 of 5")
+    await alice.stands(
+        ">>> send bob one  ▣",
+        "[Messages received by the server and saved: one]",
+        ">>> send bob two  ▣",
+        "[Messages received by the server and saved: two]",
+        "bob lost the connection.",
+        ">>>",
+        "alice · 1 online",
+    )
+    bob.signal(signal.SIGCONT)
+
+
+async def test_a_refused_message_and_a_terminal_without_utf_8(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice", PYTHONIOENCODING="ascii:replace")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press("send bob hi\r")
+    await alice.shows(">>> send bob hi  ok")
+    alice.press("send nobody hi\r")
+    await alice.shows(">>> send nobody hi  refused")
+    await alice.shows("[Message to nobody refused: nobody of that name is known here.]")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, which breaks rows as most terminals do")
+async def test_a_narrower_window_leaves_no_piece_of_the_line_being_typed(
+    stage: Stage, tmp_path: Path
+) -> None:
+    await stage.registry()
+    tmux = Tmux(tmp_path)
+    try:
+        words = ["-c", "alice", "127.0.0.1", str(stage.port), "0"]
+        await tmux.starts([*CHATAPP, *words], CHATAPP_HOME=str(tmp_path / "home"), **QUIET)
+        await tmux.shows(lambda rows: "alice · 1 online" in rows)
+        await tmux.types("/one", "Enter", "/two", "Enter", *("0123456789 " * 7,))
+        for width in (80, 60, 45, 70):
+            if width < 80:
+                await tmux.resizes(width)
+            await tmux.shows(partial(_stands_once, f">>> {'0123456789 ' * 7}"[:width].rstrip()))
+    finally:
+        await tmux.ends()
+
+
+def _stands_once(typed: str, rows: list[str]) -> bool:
+    """Whether this row of the line being typed is on the screen, and no piece of an earlier drawing."""
+    return rows[-1] == "alice · 1 online" and [row for row in rows if row.startswith(">>> ")] == [typed]
+
+
+class Tmux:
+    """A tmux server of our own with one window of 24 rows."""
+
+    def __init__(self, folder: Path) -> None:
+        self._socket: Final = str(folder / "tmux")
+
+    async def starts(self, command: Sequence[str], **environment: str) -> None:
+        settings = [f"{name}={value}" for name, value in environment.items()]
+        await self._says("new-session", "-d", "-x", "80", "-y", "24", "env", *settings, *command)
+
+    async def types(self, *keys: str) -> None:
+        await self._says("send-keys", *keys)
+
+    async def resizes(self, width: int) -> None:
+        await self._says("resize-window", "-x", str(width), "-y", "24")
+
+    async def shows(self, wanted: Callable[[list[str]], bool]) -> None:
+        """Wait until the rows of the screen, without empty ones and blanks at their ends, are as wanted."""
+        rows: list[str] = []
+        try:
+            async with asyncio.timeout(WITHIN):
+                while not (rows and wanted(rows)):
+                    shown = await self._says("capture-pane", "-p")
+                    rows = [row.rstrip() for row in shown.splitlines() if row.strip()]
+        except TimeoutError:
+            raise AssertionError("\n".join(["the screen is:", *rows])) from None
+
+    async def ends(self) -> None:
+        await self._says("kill-server")
+
+    async def _says(self, *words: str) -> str:
+        tmux = await asyncio.create_subprocess_exec(
+            *("tmux", "-u", "-S", self._socket, "-f", "/dev/null", *words), stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await tmux.communicate()
+        return said.decode()

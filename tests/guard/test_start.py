@@ -45,7 +45,7 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
     [
         (PEER, False, 390, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (PEER, True, 570, NOT_IN_A_PEER),
-        (["--desk", "127.0.0.1", "5000"], False, 400, NOT_IN_A_PEER | {"prompt_toolkit"}),
+        (["--desk", "127.0.0.1", "5000"], False, 405, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (["-s", "5000"], False, 375, NOT_AT_A_START | {"chatapp.peer", "prompt_toolkit", "sqlite3"}),
         (
             ["send", "alice", "127.0.0.1", "5000", "bob", "hi"],

@@ -317,6 +317,11 @@ class StreamSender:
         elif probe_at is not None and probe_at <= now:
             self._retry_early(self._congestion.probe(self._room, now))
 
+    @property
+    def tries_of_oldest(self) -> int:
+        """How often the oldest message that is under way was sent, early retries apart; 0 if none is."""
+        return next((message.tries for message in self.messages.values()), 0)
+
     def next_timer(self) -> float | None:
         """Return when the next timed try or probe is due."""
         try_at, probe_at = self._schedule.next_deadline(), self._congestion.next_probe()

@@ -290,6 +290,11 @@ class ReliableStream:
             return False
         return self.is_idle and self.next_timer() is None
 
+    @property
+    def tries_of_oldest(self) -> int:
+        """How often the oldest of our messages that are under way was sent; 0 if none is."""
+        return self._sender.tries_of_oldest
+
     def send(self, number: int, body: bytes, *, now: float) -> None:
         """Begin to try a message; a number that is being tried is left alone. ValueError: the body is too long, or
         the number invalid."""

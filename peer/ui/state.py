@@ -1,0 +1,144 @@
+"""The state that a user sees all the time: their name, their room, how many people are online, what is under way."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.ui.completion import CompletionIndex
+from chatapp.peer.ui.formatting import MessageLine, View
+from chatapp.peer.ui.terminals.folding import Folding
+from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.ui.texts.people import typing_note
+from chatapp.peer.ui.underway import UnderWay
+from chatapp.wire.names import PeerName, is_same_name, peer_name
+
+TYPING_SHOWN_FOR: Final = 6.0
+"""Seconds for which a person counts as typing after having said so: two of the spans in which it is said again."""
+
+
+class SessionState:
+    """The state that a user sees all the time, besides the lines: their name, their room, how many people are online."""
+
+    def __init__(self, peer: Peer, completions: CompletionIndex | None, folding: Folding | None) -> None:
+        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
+        `folding`: what leaves out lines that a person at a screen need not read; None to show them all."""
+        self._peer = peer
+        self._completions = completions
+        self._folding = folding
+        self.query: PeerName | None = None
+        """The person for whom bare lines outside of a room are."""
+        self.under_way: Final = UnderWay()
+        """The user's messages on a screen; none elsewhere."""
+        self._online = 0
+        self._unread = 0
+        self._typing: dict[str, float] = {}
+        """Until when each person counts as typing to the user, by the loop's clock."""
+        self._last_room_notice: list[str] = []
+        """The lines that last said how our room lines travel without the registry; shown again only when they change."""
+
+    def view(self) -> View:
+        """Return the present state."""
+        peer, now = self._peer, asyncio.get_running_loop().time()
+        self._typing = {name: until for name, until in self._typing.items() if until > now}
+        tried, most = peer.sending_try if self.under_way else (0, 0)
+        return View(
+            me=peer.name,
+            room=peer.room,
+            query=self.query,
+            client=peer.desk.client,
+            is_on_duty=peer.desk.is_on_duty,
+            waiting=peer.desk.waiting if self._folding is not None else 0,
+            is_offline=peer.is_offline,
+            is_server_away=peer.is_server_away,
+            is_sending=self._folding is not None and peer.is_sending,
+            sending_try=tried,
+            tries=most,
+            in_reach=peer.in_reach,
+            online=self._online,
+            unread=self._unread,
+            notes=(typing_note(list(self._typing)),) if self._typing else (),
+        )
+
+    def mark_read(self) -> None:
+        """Count unread lines from zero again: the user has typed, and so has seen them."""
+        self._unread = 0
+
+    def lines(self, event: happened.Event) -> list[str]:
+        """Return the lines to show for an event; none that would only repeat the last notice."""
+        lines = lines_of(event, in_reach=self._peer.in_reach)
+        match event:
+            case happened.MessageChanged(state=MessageState.KEPT) if event.room:
+                before, self._last_room_notice = self._last_room_notice, lines
+                return lines if lines != before else []
+            case happened.Renamed(old=old, new=new) if self.query is not None and is_same_name(
+                old, self.query
+            ):
+                self.query = peer_name(new)
+            case happened.VisitorsWaiting() if self._folding is None:
+                return []  # a pipe shows nobody who waits until asked
+            case happened.EnteredRoom() | happened.ServerLost() | happened.ServerBack():
+                self._last_room_notice = []
+            case happened.MessageChanged(state=MessageState.SAVED) if event.room:
+                self._last_room_notice = []
+            case _:
+                pass
+        return lines
+
+    def batch_lines(self, batch: Sequence[happened.Event]) -> list[str]:
+        """Return the lines to show for several events."""
+        if self._folding is None:
+            return [line for event in batch for line in self.lines(event)]
+        return self._folding.lines(batch, lambda event: self.under_way.lines(event, self.lines(event)))
+
+    def talked_with(self, people: Iterable[str]) -> None:
+        """Note whom the user talked with before this start."""
+        for one in people:
+            if self._folding is not None:
+                self._folding.talked_with(one)
+            if self._completions is not None:
+                self._completions.add_recent(one)
+
+    def has_seen_room(self, room: str) -> bool:
+        """Whether the registry has told us of a room of this name in this run."""
+        return self._completions is not None and any(
+            is_same_name(one, room) for one in self._completions.rooms()
+        )
+
+    def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
+        """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for
+        completion."""
+        for event in batch:
+            if isinstance(event, happened.PersonTyping):
+                self._typing[event.name] = asyncio.get_running_loop().time() + TYPING_SHOWN_FOR
+            elif isinstance(event, happened.DirectReceived):
+                self._typing.pop(event.sender, None)
+        if self._completions is None:
+            return
+        self._completions.is_operator = self._peer.desk.is_operator
+        for line in lines:
+            if isinstance(line, MessageLine):
+                self._unread += 1
+                self._completions.add_recent(line.sender)
+        for event in batch:
+            match event:
+                case happened.Unacknowledged(to=to):
+                    self._completions.add_recent(to)
+                case happened.MessageChanged(
+                    to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
+                ) if to:
+                    self._completions.add_recent(to)
+                case happened.EnteredRoom(room=room):
+                    self._completions.add_room(room)
+                case happened.RoomsKnown(rooms=rooms):
+                    for one in rooms:
+                        self._completions.add_room(one.name)
+                case _:
+                    pass
+        counts = happened.TableChanged | happened.Registered | happened.Renamed
+        if any(isinstance(event, counts) for event in batch):
+            people = self._peer.people()
+            self._completions.set_people(one.name for one in people)
+            self._online = sum(one.online for one in people)

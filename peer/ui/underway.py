@@ -1,0 +1,103 @@
+"""Our messages on a screen: a mark beside each line once it is settled, and lines that name the message they are about.
+
+A message that is under way stands above the prompt. Its first outcome moves it up, with the mark. A later outcome, of a
+message that was kept or saved, is a line that quotes it.
+"""
+
+from collections import deque
+from typing import Final
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageState
+from chatapp.peer.ui.formatting import Mark, SettledLine, TypedLine
+from chatapp.wire.text import sanitize
+
+QUOTED: Final = 40
+"""Characters of a message that a line about it quotes."""
+
+REMEMBERED_MAX: Final = 1_000
+"""Messages without a final outcome whose texts are remembered."""
+
+
+class UnderWay:
+    """The messages of one screen that have no final outcome."""
+
+    def __init__(self) -> None:
+        self._typed: dict[int, TypedLine] = {}
+        """By id: the lines above the prompt."""
+        self._texts: dict[int, str] = {}
+        self._refused: deque[TypedLine] = deque()
+        """Lines that were refused at once, before they had an id."""
+
+    def __bool__(self) -> bool:
+        return bool(self._typed)
+
+    def begin(self, typed: TypedLine, message: int, text: str) -> None:
+        """Note a message of ours; `message`: its id, 0 if it was refused at once."""
+        if not message:
+            self._refused.append(typed)
+            return
+        self._typed[message], self._texts[message] = typed, text
+        if len(self._texts) > REMEMBERED_MAX:
+            self._texts.pop(next(iter(self._texts)))
+
+    def end(self) -> list[str]:
+        """Settle all lines that still stand above the prompt: the program ends."""
+        left = [*self._typed.values(), *self._refused]
+        self._typed.clear()
+        self._refused.clear()
+        return [SettledLine(typed) for typed in left]
+
+    def lines(self, event: happened.Event, lines: list[str]) -> list[str]:
+        """Return what a screen shows for an event. `lines`: what a pipe shows."""
+        match event:
+            case happened.MessageChanged():
+                return self._changed(event, lines)
+            case happened.Unacknowledged(id=message) if message in self._typed:
+                return []  # the status line tells the tries, and a mark what becomes of it
+            case _:
+                return lines
+
+    def _changed(self, event: happened.MessageChanged, lines: list[str]) -> list[str]:
+        mark = _mark_of(event)
+        typed = self._typed.pop(event.id, None)
+        if not event.id and self._refused:
+            typed = self._refused.popleft()
+        is_one_of_several = len(self._texts) > 1
+        text = self._texts.get(event.id)
+        if not (
+            event.state is MessageState.KEPT or (event.state is MessageState.SAVED and _is_direct(event))
+        ):
+            self._texts.pop(event.id, None)
+        if typed is None:
+            return [_naming(line, text) for line in lines] if text is not None else lines
+        if mark is Mark.RECEIVED:
+            return [SettledLine(typed, mark)]
+        named = [_naming(line, text) for line in lines] if is_one_of_several and text is not None else lines
+        return [SettledLine(typed, mark), *named]
+
+
+def _is_direct(event: happened.MessageChanged) -> bool:
+    return bool(event.to) and not event.room
+
+
+def _mark_of(event: happened.MessageChanged) -> Mark | None:
+    match event.state:
+        case MessageState.DELIVERED:
+            return Mark.RECEIVED
+        case MessageState.SAVED:
+            return Mark.SAVED if _is_direct(event) else Mark.RECEIVED
+        case MessageState.KEPT:
+            return Mark.KEPT
+        case MessageState.REFUSED | MessageState.EXPIRED:
+            return Mark.REFUSED
+        case _:
+            return None
+
+
+def _naming(line: str, text: str) -> str:
+    """Return a line about a message with the beginning of its text."""
+    quoted = sanitize(text, limit=QUOTED)
+    if line.endswith("]"):
+        return f"{line[:-1].rstrip('.')}: {quoted}]"
+    return f"{line} ({quoted})"
