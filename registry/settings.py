@@ -96,6 +96,7 @@ Ban = Annotated[
     ),
 ]
 KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
+KeptDays = Annotated[float, msgspec.Meta(ge=0, le=366, description="days from 0 to 366")]
 OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="seconds from 0 to 3600")]
 
 OpeningHours = Annotated[
@@ -147,6 +148,8 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     operator_grace: OperatorGrace = DeskSettings().operator_grace
     no_show_after: NoShowAfter = DeskSettings().no_show_after
     hours: OpeningHours = DeskSettings().hours
+    keep_sessions: KeptDays = DeskSettings().keep_sessions
+    keep_transcripts: KeptDays = DeskSettings().keep_transcripts
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

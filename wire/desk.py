@@ -12,8 +12,15 @@ import unicodedata
 from typing import Final, NamedTuple
 
 from chatapp.wire.errors import FormRefused
-from chatapp.wire.limits import DESK_FORM_NAME_MAX
-from chatapp.wire.messages.desk import ClientAssigned, ClientChange, ClientChanged, RoomShown, RoomVisitor
+from chatapp.wire.limits import DESK_FORM_NAME_MAX, DESK_PAST_SHOWN_MAX
+from chatapp.wire.messages.desk import (
+    ClientAssigned,
+    ClientChange,
+    ClientChanged,
+    RoomShown,
+    RoomVisitor,
+    ShowPast,
+)
 
 _NUMBER_TYPED_MAX: Final = 64
 """Characters of a number as typed, with blanks, brackets and dashes."""
@@ -104,6 +111,20 @@ class Client(NamedTuple):
 
     visit: int
     name: str
+
+
+def past_asked(typed: str) -> ShowPast | None:
+    """Return the request of `.past [n or name]`; None for a number or a name that cannot be."""
+    typed = " ".join(typed.split())
+    if not typed:
+        return ShowPast(0, "", 0)
+    if typed.isascii() and typed.isdigit():
+        count = int(typed[:4])
+        return ShowPast(0, "", count) if 1 <= count <= DESK_PAST_SHOWN_MAX else None
+    try:
+        return ShowPast(0, full_name(typed), 0)
+    except FormRefused:
+        return None
 
 
 class Typed(enum.Enum):

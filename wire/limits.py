@@ -335,6 +335,18 @@ DESK_SHOWN_MAX: Final = 40
 DESK_SESSIONS_MAX: Final = 2_048
 """Past sessions that are remembered for a queue's figures of the day and its estimates."""
 
+DESK_PAST_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes of all transcripts of past sessions: the oldest give way to newer ones."""
+
+DESK_PAST_SHOWN_MAX: Final = 40
+"""Past sessions in one answer to `.past`."""
+
+DESK_PAST_BYTES_SHOWN: Final = 48 * 1024
+"""Bytes of one answer to `.past`, so that it stays below the size of a frame."""
+
+DESK_PAST_LINE_SHOWN: Final = 2_000
+"""Characters of a line in an answer to `.past`."""
+
 DESK_UNTOLD_MAX: Final = 256
 """Visitors who were dropped from the line while they were away, and are told so when they come back."""
 

@@ -204,6 +204,45 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     operators: int
 
 
+class PastLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a past session."""
+
+    sender: str
+    """The operator, or the visitor."""
+    is_operator: bool
+    at: float
+    """Unix time."""
+    text: str
+
+
+class PastSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that is over. Spans in seconds, times in Unix seconds."""
+
+    queue: str
+    name: str
+    number: str
+    issue: str
+    note: str
+    description: str
+    operator: str
+    at: float
+    """When the visitor was called."""
+    waited: int
+    took: int
+    lines: tuple[PastLine, ...]
+    left_out: int
+    """How many lines before these are not shown."""
+    has_transcript: bool
+    """Whether the registry still has the lines."""
+
+
+class PastSessions(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The answer to `.past`: the oldest first. `total`: how many there are of the name, or of all."""
+
+    sessions: tuple[PastSession, ...]
+    total: int
+
+
 DutyEvent = (
     DutyChanged
     | VisitorsWaiting
@@ -217,6 +256,7 @@ DutyEvent = (
     | NumberMoved
     | WaitingRoom
     | Figures
+    | PastSessions
 )
 """The events of an operator."""
 

@@ -41,10 +41,13 @@ from chatapp.wire.messages.desk import (
     OpenQueue,
     OperatorNotice,
     OperatorRequest,
+    PastSession,
+    PastShown,
     RoomShown,
     RoomVisitor,
     SendDeskLine,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
     TransferVisitor,
@@ -147,15 +150,18 @@ class OperatorCommands:
             case _:
                 pass  # a notice tells of it
 
-    def shown(self, notice: RoomShown | FiguresShown) -> None:
-        """Report a queue, or its figures."""
+    def shown(self, notice: RoomShown | FiguresShown | PastShown) -> None:
+        """Report a queue, its figures, or past sessions."""
         if self._asked.pop(notice.reference, None) is None:
             return
         if isinstance(notice, RoomShown):
             self._room.shown(notice)
             self._out.events.append(_room(notice))
-        else:
+        elif isinstance(notice, FiguresShown):
             self._out.events.append(_figures(notice))
+        else:
+            past = tuple(map(_past, notice.sessions))
+            self._out.events.append(happened.PastSessions(sessions=past, total=notice.total))
 
     def fail(self, reason: CommandFailure, name: str = "") -> None:
         """Tell the operator why a command came to nothing."""
@@ -209,6 +215,32 @@ def _figures(shown: FiguresShown) -> happened.Figures:
         longest_waiting=shown.longest_waiting,
         waiting=shown.waiting,
         operators=shown.operators,
+    )
+
+
+def _past(shown: PastSession) -> happened.PastSession:
+    return happened.PastSession(
+        queue=shown.queue,
+        name=shown.name,
+        number=shown.number,
+        issue=shown.issue,
+        note=shown.note,
+        description=shown.description,
+        operator=shown.operator,
+        at=float(shown.at),
+        waited=shown.waited,
+        took=shown.took,
+        lines=tuple(
+            happened.PastLine(
+                sender=line.operator or shown.name,
+                is_operator=bool(line.operator),
+                at=line.at / 1_000,
+                text=line.text,
+            )
+            for line in shown.lines
+        ),
+        left_out=shown.left_out,
+        has_transcript=shown.has_transcript,
     )
 
 
@@ -350,7 +382,15 @@ class Operator:
             case EndDuty():
                 self._wants_duty = False  # not on the next link either
                 self.commands.ask(request)
-            case TakeDuty() | ShowRoom() | ShowFigures() | CloseQueue() | OpenQueue() | AnnounceAtDesk():
+            case (
+                TakeDuty()
+                | ShowRoom()
+                | ShowFigures()
+                | ShowPast()
+                | CloseQueue()
+                | OpenQueue()
+                | AnnounceAtDesk()
+            ):
                 self.commands.ask(request)
             case _:
                 assert_never(request)
@@ -438,7 +478,7 @@ class Operator:
                 self._line_refused(notice, now)
             case CommandDone():
                 self.commands.answered(notice)
-            case RoomShown() | FiguresShown():
+            case RoomShown() | FiguresShown() | PastShown():
                 self.commands.shown(notice)
             case _:
                 assert_never(notice)

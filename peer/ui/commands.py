@@ -10,6 +10,7 @@ from chatapp.peer.ui.arguments import (
     MAYBE_CONVERSATION,
     MAYBE_NAME,
     MAYBE_NUMBER,
+    MAYBE_PAST,
     MAYBE_QUEUE,
     MAYBE_TEXT,
     MAYBE_WHICH,
@@ -73,6 +74,7 @@ from chatapp.peer.ui.intents import (
     VerifyKey,
 )
 from chatapp.peer.ui.texts import answers
+from chatapp.wire.desk import past_asked
 from chatapp.wire.limits import DESK_CLOSING_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,
@@ -88,6 +90,7 @@ from chatapp.wire.messages.desk import (
     OpenQueue,
     OperatorRequest,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
     TransferVisitor,
@@ -117,6 +120,10 @@ def _move(context: Context, position: str, to: str) -> Intent | Mistake:
     if before is None or after is None:
         return Mistake(answers.not_a_position(position if before is None else to))
     return MoveVisitor(0, 0, before, after)
+
+
+def _past(context: Context, which: str = "") -> Intent | Mistake:
+    return past_asked(which) or Mistake(answers.not_in_the_past(which))
 
 
 def _say(context: Context, text: str) -> Intent | Mistake:
@@ -240,6 +247,13 @@ DESK_COMMANDS: Final = (
         summary="help desk: show how many were served, and the waits",
         example=ShowFigures(0, ""),
         to_intent=_of_queue(lambda queue: ShowFigures(0, queue)),
+    ),
+    Command(
+        spellings=(".past",),
+        shape=MAYBE_PAST,
+        summary="help desk: show the last sessions, or those of a visitor",
+        example=ShowPast(0, "Asha Rao", 0),
+        to_intent=_past,
     ),
 )
 

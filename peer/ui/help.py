@@ -24,7 +24,9 @@ def as_typed(intent: Intent, *, in_room: bool = False) -> str:
     faithful = (one for one in row.spellings if one not in row.unquoted)
     spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
     fields = msgspec.structs.asdict(intent).items()
-    arguments = [str(value) for field, value in fields if value not in (None, "") and field not in _NOT_TYPED]
+    arguments = [
+        str(value) for field, value in fields if value not in (None, "", 0) and field not in _NOT_TYPED
+    ]
     return " ".join((spelling, *arguments))
 
 

@@ -33,7 +33,7 @@ from chatapp.registry.desk.texts import (
 )
 from chatapp.registry.desk.visit import CONSOLE
 from chatapp.registry.effects import Effect, ShowOnConsole
-from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed
+from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed, past_asked
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,
@@ -58,6 +58,7 @@ from chatapp.wire.messages.desk import (
     NoteVisitor,
     OpenQueue,
     OperatorRequest,
+    PastShown,
     RoomShown,
     SendDeskLine,
     ShowFigures,
@@ -152,6 +153,7 @@ _COMMANDS: Final = {
         lambda rest: AnnounceAtDesk(0, "", rest) if rest else None,
     ),
     "stats": _Command(".stats [queue]", "served today, waits", lambda rest: ShowFigures(0, rest)),
+    "past": _Command(".past [n or name]", "the last sessions, or all that is kept of a visitor", past_asked),
 }
 
 
@@ -360,7 +362,7 @@ class DeskConsole:
             case RoomShown():
                 self._asked.pop(notice.reference, None)
                 self._room.shown(notice)
-            case FiguresShown():
+            case FiguresShown() | PastShown():
                 self._asked.pop(notice.reference, None)
             case DutyStatus():
                 return self._duty_changed()

@@ -14,6 +14,7 @@ from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.operators import OperatorRules, asker_of
 from chatapp.registry.desk.overview import overview
+from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.silence import SilenceWatch
@@ -32,6 +33,7 @@ from chatapp.registry.effects import (
     DropReason,
     Effect,
     LinkEndReason,
+    Persist,
     Push,
     Reply,
     Request,
@@ -79,10 +81,18 @@ class Desk:
         self._openings = Openings(settings)
         self._clock = clock
         self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
+        self._past = Past(settings, clock)
         sender = DeskSender(self._visits, self.guests, connections)
         silences = SilenceWatch(settings.no_show_after)
         self._publisher = Publisher(
-            self._queue, self._visits, self._operators, self._statistics, sender, clock, silences
+            self._queue,
+            self._visits,
+            self._operators,
+            self._statistics,
+            sender,
+            clock,
+            silences,
+            self._past,
         )
         self._visitor_rules = VisitorRules(
             settings, self._queue, self._visits, self.guests, sender, self._publisher, clock, self._openings
@@ -96,6 +106,7 @@ class Desk:
             self._publisher,
             clock,
             self._openings,
+            self._past,
         )
         self._conversation = ConversationRules(
             self._queue, self._visits, self.guests, self._operators, sender, clock, silences
@@ -112,7 +123,7 @@ class Desk:
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:
         """Restore what earlier lives stored."""
-        restore(loaded, self._settings, self._queue, self._visits, self._statistics, now=now)
+        restore(loaded, self._settings, self._queue, self._visits, self._statistics, self._past, now=now)
         self._visitor_rules.load(loaded.highest_visit)
         self._openings.load(loaded.openings)
 
@@ -243,10 +254,13 @@ class Desk:
         assert_never(note)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Do what is due: positions and duties that have expired, guests to forget, positions to announce."""
+        """Do what is due: positions and duties that have expired, guests to forget, positions to announce, past sessions to
+        erase."""
         self.guests.expire(now=now)
         self._queue.handle_timer(now=now)
-        return self._publisher.handle_timer(now=now) + self.console.handle_timer(now=now)
+        erased = self._past.handle_timer(now=now)
+        effects = self._publisher.handle_timer(now=now) + self.console.handle_timer(now=now)
+        return [*effects, Persist(entries=tuple(erased))] if erased else effects
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
@@ -255,5 +269,6 @@ class Desk:
             self._queue.next_timer(),
             self._publisher.next_timer(),
             self.console.next_timer(),
+            self._past.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)

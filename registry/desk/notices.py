@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.desk.outlook import Outlook
+from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
@@ -386,9 +387,13 @@ class Publisher:
         sender: DeskSender,
         clock: WallClock,
         silences: SilenceWatch,
+        past: Past,
     ) -> None:
         self._queue = queue
+        self._visits = visits
+        self._operators = operators
         self._silences = silences
+        self._past = past
         self._statistics = statistics
         self._clock = clock
         self.notices: Final = Notices(queue, visits, operators, statistics, sender)
@@ -416,7 +421,7 @@ class Publisher:
         self._silences.follow(events, now=now)
         entries: list[Entry] = [record_of(visit) for visit in _changed(events)]
         for one in events:
-            entries += self._end_record(one, wall_ms)
+            entries += self._end_records(one, now)
             effects += self.notices.of(one, batch)
         effects += self._tell_moves(now, wall_ms)
         effects += answer
@@ -469,7 +474,7 @@ class Publisher:
             case _:
                 pass
 
-    def _end_record(self, one: QueueEvent, wall_ms: int) -> list[Entry]:
+    def _end_records(self, one: QueueEvent, now: float) -> list[Entry]:
         if (
             not isinstance(one, Change)
             or one.event is not VisitEvent.ENDED
@@ -477,8 +482,14 @@ class Publisher:
         ):
             return []
         assert isinstance(one.cause, OverCause)
-        ended = self._statistics.note(one.visit, ended_at=wall_ms)
-        return [end_record_of(one.visit, cause=one.cause, ended_at=wall_ms, **ended._asdict())]
+        visit, wall_ms = one.visit, self._clock.millis(now)
+        ended = self._statistics.note(visit, ended_at=wall_ms)
+        over = end_record_of(visit, cause=one.cause, ended_at=wall_ms, **ended._asdict())
+        if not visit.called_at:
+            return [over]
+        operator = "" if one.operator == NOBODY else self._operators.name_of(one.operator)
+        lines = self._visits.transcripts.get(visit.number, ())
+        return [over, *self._past.keep(visit, lines, operator=operator, cause=int(one.cause), now=now)]
 
 
 def _changed(events: list[QueueEvent]) -> list[Visit]:

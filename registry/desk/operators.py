@@ -7,6 +7,7 @@ from typing import assert_never
 
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
+from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
@@ -39,6 +40,7 @@ from chatapp.wire.messages.desk import (
     RoomShown,
     RoomVisitor,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
     TransferVisitor,
@@ -58,6 +60,7 @@ class OperatorRules:
         publisher: Publisher,
         clock: WallClock,
         openings: Openings,
+        past: Past,
     ) -> None:
         self._settings = settings
         self._openings = openings
@@ -67,6 +70,7 @@ class OperatorRules:
         self._sender = sender
         self._clock = clock
         self._publisher = publisher
+        self._past = past
 
     def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
         """Handle a request and return the answer, which goes behind the notices that follow from it."""
@@ -80,6 +84,8 @@ class OperatorRules:
                 return self._done(request, CommandResult.DONE, caller)
             case ShowRoom() | ShowFigures():
                 return self._show(request, caller, now)
+            case ShowPast():
+                return self._sender.answer(caller, self._past.show(request))
             case DropVisitor() | MoveVisitor():
                 return self._in_line(request, caller)
             case CloseQueue() | OpenQueue() | AnnounceAtDesk():

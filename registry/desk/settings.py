@@ -47,6 +47,10 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """When the desk takes newcomers (`registry.desk.hours`); always, without entries."""
     zone: tzinfo = UTC
     """The zone of the hours."""
+    keep_sessions: float = 7.0
+    """For how many days a session that is over is kept for operators, with its form and note; 0: not at all."""
+    keep_transcripts: float = 7.0
+    """For how many days what was said in it is kept, at most as long as the session."""
     utc_offset: int = 0
     """Seconds that the registry's local time is ahead of UTC: the figures of a day begin at local midnight."""
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from chatapp.registry.access import Operators
 from chatapp.registry.desk.guests import Guests
+from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.statistics import DeskStatistics
@@ -184,6 +185,7 @@ def restore(
     queue: DeskQueue,
     visits: VisitIndex,
     statistics: DeskStatistics,
+    past: Past,
     *,
     now: float,
 ) -> None:
@@ -198,6 +200,7 @@ def restore(
     for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
         if over.ticket and over.cause in BY_OPERATOR:
             visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)))
+    past.load(loaded.sessions, loaded.transcripts, now=now)
     queue.load(restored, now=now)
 
 

@@ -33,10 +33,13 @@ from chatapp.wire.messages.desk import (
     NoteVisitor,
     OpenQueue,
     OperatorRequest,
+    PastSession,
+    PastShown,
     RoomShown,
     RoomVisitor,
     SendDeskLine,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
     TransferVisitor,
@@ -116,6 +119,8 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
             return _room(notice)
         case FiguresShown():
             return _figures(notice)
+        case PastShown():
+            return _past(notice)
         case CommandDone():
             return (_REFUSALS.get(notice.result, "[Done.]").format(subject=sanitize(notice.subject)),)
         case _:
@@ -152,6 +157,7 @@ def done_lines(request: OperatorRequest, result: CommandResult, subject: str) ->
             | TransferVisitor()
             | ShowRoom()
             | ShowFigures()
+            | ShowPast()
         ):
             return ()
     assert_never(request)
@@ -265,9 +271,41 @@ def _figures(shown: FiguresShown) -> tuple[str, ...]:
     return (f"[Served today {shown.served_today}; {waits}; {now}; operators on duty {shown.operators}.]",)
 
 
+def _past(shown: PastShown) -> tuple[str, ...]:
+    if not shown.sessions:
+        return ("[No past sessions.]",)
+    lines = [f"[Past sessions: {len(shown.sessions)} of {shown.total}.]"]
+    for session in shown.sessions:
+        lines += _past_session(session)
+    return tuple(lines)
+
+
+def _past_session(one: PastSession) -> list[str]:
+    name = sanitize(one.name)
+    operator = f", with {sanitize(one.operator)}" if one.operator else ""
+    took = f"waited {_span(one.waited)}, took {_span(one.took)}{operator}"
+    lines = [f"[{name}, {_date(one.at)} {_time(one.at)}: {took}.]", f"Number: {sanitize(one.number)}"]
+    lines.append(f"Issue: {sanitize(one.issue)}")
+    lines += [f"About: {line}" for line in map(sanitize, one.description.split("\n")) if line]
+    if one.note:
+        lines.append(f"Note: {sanitize(one.note)}")
+    if not one.has_transcript:
+        lines.append("[What was said is not kept any more.]")
+    elif one.left_out:
+        lines.append(f"[{one.left_out} earlier {'line is' if one.left_out == 1 else 'lines are'} left out.]")
+    for line in one.lines:
+        who = f"{sanitize(line.operator)} (operator)" if line.operator else name
+        lines.append(f"{_time(line.at // 1_000)} {who}: {sanitize(line.text)}")
+    return lines
+
+
 def _with(one: RoomVisitor) -> str:
     state = ", away" if not one.is_here else ", silent" if one.is_silent else ""
     return f", with {sanitize(one.operator)}{state}"
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d")
 
 
 def _time(seconds: int) -> str:

@@ -6,7 +6,7 @@ confirmed give way to newer ones; nothing is dropped that a reader has still to 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW
@@ -62,6 +62,10 @@ class Transcript:
     def first(self) -> int:
         """The position of the oldest line that is kept, or of the next line."""
         return self._lines[0].position if self._lines else self._last + 1
+
+    def __iter__(self) -> Iterator[TranscriptLine]:
+        """Iterate over the lines that are kept, also those on their way to the disk."""
+        return iter(self._lines)
 
     def taken(self, author: Party) -> int:
         """Return the highest number accepted from this sender; 0 for none."""

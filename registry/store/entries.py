@@ -149,6 +149,39 @@ class DeskOpeningKept(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=F
     until: int  # when the opening hours count again; 0: when an operator says so
 
 
+class DeskSessionKept(msgspec.Struct, frozen=True, array_like=True, tag=44, gc=False):
+    """A session that is over, for operators to look up: who, what about, how long."""
+
+    visit: int
+    queue: str
+    name: str
+    number: str
+    issue: str
+    note: str
+    operator: str  # the name of the last one
+    joined_at: int
+    called_at: int
+    ended_at: int
+    served_for: int
+    cause: int
+    description: str
+
+
+class DeskTranscriptKept(msgspec.Struct, frozen=True, array_like=True, tag=45):
+    """What was said in a session that is over."""
+
+    visit: int
+    lines: list[tuple[str, int, str]]  # the operator's name (empty: the visitor), when, the text
+    dropped: int  # how many lines before these are not there any more
+
+
+class DeskPastDropped(msgspec.Struct, frozen=True, array_like=True, tag=46):
+    """These sessions and transcripts were kept long enough."""
+
+    sessions: list[int]
+    transcripts: list[int]
+
+
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     """In files at rest only: this file holds everything about its subject from the journals up to `generation`."""
 
@@ -244,7 +277,15 @@ class JournalsListed(msgspec.Struct, frozen=True, array_like=True, tag=16):
     generations: list[int]
 
 
-DeskEntry: TypeAlias = DeskVisitKept | DeskLineKept | DeskVisitOver | DeskOpeningKept
+DeskEntry: TypeAlias = (
+    DeskVisitKept
+    | DeskLineKept
+    | DeskVisitOver
+    | DeskOpeningKept
+    | DeskSessionKept
+    | DeskTranscriptKept
+    | DeskPastDropped
+)
 Entry: TypeAlias = (
     NameBound
     | MailStored

@@ -21,6 +21,8 @@ from chatapp.registry.store.entries import (
     BanKept,
     DeskLineKept,
     DeskOpeningKept,
+    DeskSessionKept,
+    DeskTranscriptKept,
     DeskVisitKept,
     DeskVisitOver,
     Entry,
@@ -71,6 +73,8 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
     lines: dict[int, list[DeskLineKept]] = {}  # by visit, then by position
     served: list[DeskVisitOver] = []  # the newest sessions that are over, the oldest first
     untold: list[DeskVisitOver] = []  # ended unserved, and the visitor may still have to be told
+    sessions: list[DeskSessionKept] = []  # kept for operators, the oldest end first
+    transcripts: list[DeskTranscriptKept] = []  # of some of these
     highest_visit: int = 0  # ever used; 0 for none
     openings: list[DeskOpeningKept] = []  # what operators said last, one a queue
 

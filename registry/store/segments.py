@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from chatapp.registry.store.entries import (
     IDENTITY_SIZE,
     DeskOwner,
+    DeskPastDropped,
     DeskVisitOver,
     Entry,
     GroupGone,
@@ -109,7 +110,7 @@ class FileIndex:
             self.behind[owner] = None
         if isinstance(entry, (GroupGone, GroupLinesDropped)):
             self._to_rewrite.add(owner)
-        if isinstance(entry, DeskVisitOver):
+        if isinstance(entry, DeskVisitOver | DeskPastDropped):
             self.spent_through = max(self.spent_through, place.generation)
         for old in freed:
             if old.generation == AT_REST:

@@ -19,6 +19,9 @@ from chatapp.registry.store.entries import (
     DeskLineKept,
     DeskOpeningKept,
     DeskOwner,
+    DeskPastDropped,
+    DeskSessionKept,
+    DeskTranscriptKept,
     DeskVisitKept,
     DeskVisitOver,
     Entry,
@@ -52,8 +55,15 @@ def line_key(visit: int, position: int) -> int:
     return visit << _POSITION_BITS | position
 
 
+def _replaced(kept: dict[int, Where], visit: int, where: Where) -> Sequence[Where]:
+    former = kept.get(visit)
+    kept[visit] = where
+    return () if former is None else (former,)
+
+
 class DeskState(Generic[Where]):
-    """The help desk: visits by number, lines by `line_key`, the newest sessions and ends by visit."""
+    """The help desk: visits by number, lines by `line_key`, the newest sessions and ends by visit, and what is kept of past
+    sessions."""
 
     def __init__(self) -> None:
         self.visits: dict[int, Where] = {}
@@ -66,6 +76,8 @@ class DeskState(Generic[Where]):
             int, Where
         ] = {}  # visits that ended unserved whose visitor may still have to be told, in the order of their ends
         self.openings: dict[str, Where] = {}  # by queue
+        self.sessions: dict[int, Where] = {}  # who, what about, how long
+        self.transcripts: dict[int, Where] = {}
         self.highest_visit = 0
         self._spans: dict[
             int, tuple[int, int]
@@ -77,6 +89,7 @@ class DeskState(Generic[Where]):
         twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
         twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
         twin.openings = self.openings.copy()
+        twin.sessions, twin.transcripts = self.sessions.copy(), self.transcripts.copy()
         twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
         return twin
 
@@ -89,6 +102,8 @@ class DeskState(Generic[Where]):
             self.last,
             self.untold,
             self.openings,
+            self.sessions,
+            self.transcripts,
         ]
         return tables if any(tables) else []
 
@@ -105,6 +120,14 @@ class DeskState(Generic[Where]):
                 former = self.openings.get(entry.queue)
                 self.openings[entry.queue] = where
                 return () if former is None else (former,)
+            case DeskSessionKept():
+                return _replaced(self.sessions, entry.visit, where)
+            case DeskTranscriptKept():
+                return _replaced(self.transcripts, entry.visit, where)
+            case DeskPastDropped(sessions, transcripts):
+                gone = [self.sessions.pop(visit, None) for visit in sessions]
+                gone += [self.transcripts.pop(visit, None) for visit in transcripts]
+                return [one for one in gone if one is not None]
         assert_never(entry)
 
     def _keep(self, entry: DeskVisitKept, where: Where) -> Sequence[Where]:
@@ -284,7 +307,15 @@ class StoreState(Generic[Where]):
                 return self._group(entry.group).set_topic(where)
             case GroupGone():
                 return self._erase(entry.group)
-            case DeskVisitKept() | DeskLineKept() | DeskVisitOver() | DeskOpeningKept():
+            case (
+                DeskVisitKept()
+                | DeskLineKept()
+                | DeskVisitOver()
+                | DeskOpeningKept()
+                | DeskSessionKept()
+                | DeskTranscriptKept()
+                | DeskPastDropped()
+            ):
                 return self.desk.apply(entry, where)
             case _:
                 self._note(entry)
@@ -390,6 +421,8 @@ class LoadedBuilder:
         self._said: dict[int, DeskLineKept] = {}
         self._over: dict[int, DeskVisitOver] = {}
         self._openings: dict[str, DeskOpeningKept] = {}
+        self._sessions: dict[int, DeskSessionKept] = {}
+        self._transcripts: dict[int, DeskTranscriptKept] = {}
 
     def note(self, entry: Entry) -> None:
         match entry:
@@ -423,6 +456,15 @@ class LoadedBuilder:
                 self._over[entry.visit] = entry
             case DeskOpeningKept():
                 self._openings[entry.queue] = entry
+            case DeskSessionKept():
+                self._sessions[entry.visit] = entry
+            case DeskTranscriptKept():
+                self._transcripts[entry.visit] = entry
+            case DeskPastDropped(sessions, transcripts):
+                for visit in sessions:
+                    self._sessions.pop(visit, None)
+                for visit in transcripts:
+                    self._transcripts.pop(visit, None)
             case _:
                 pass
 
@@ -453,6 +495,8 @@ class LoadedBuilder:
             lines=lines,
             served=[self._over[visit] for visit in state.served],
             untold=[self._over[visit] for visit in state.untold],
+            sessions=[self._sessions[visit] for visit in state.sessions],
+            transcripts=[self._transcripts[visit] for visit in state.transcripts],
             highest_visit=state.highest_visit,
             openings=[self._openings[queue] for queue in state.openings],
         )

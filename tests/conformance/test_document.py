@@ -21,6 +21,8 @@ from chatapp.wire.messages.desk import (
     LineRefusal,
     OperatorCause,
     OverCause,
+    PastLine,
+    PastSession,
     PositionCause,
     RoomVisitor,
 )
@@ -122,7 +124,18 @@ def test_fields_of_what_stands_inside_notices() -> None:
     table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
     assert table == {
         one.__name__: list(one.__struct_fields__)
-        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo, Topic, RoomVisitor, ClosedQueue)
+        for one in (
+            Letter,
+            EpochKey,
+            GroupLine,
+            RoomMember,
+            RoomInfo,
+            Topic,
+            RoomVisitor,
+            PastSession,
+            PastLine,
+            ClosedQueue,
+        )
     }
 
 

@@ -32,6 +32,7 @@ from chatapp.wire.messages.desk import (
     MoveVisitor,
     NoteVisitor,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
 )
@@ -231,10 +232,10 @@ class Hostile:
                     TakeDuty(number, "desk"), CallNext(number, "desk", number % 9), ShowRoom(number, "desk"),
                     ShowFigures(number, "desk"), EndSession(number, number % 9), NoteVisitor(number, number % 9, "x"),
                     HandOver(number, number % 9, OPERATOR), DropVisitor(number, number % 9, 1),
-                    MoveVisitor(number, number % 9, 1, 2),
+                    MoveVisitor(number, number % 9, 1, 2), ShowPast(number, "", 5),
                 )  # fmt: skip
                 await member.flush()
-                self.done["requests"] += 9
+                self.done["requests"] += 10
                 if number % 10 == 0:
                     impostor = self.nobody(names[number // 10 % len(names)])
                     answer = await impostor.register()

@@ -59,6 +59,7 @@ OF_THE_DESK = (
     "ClientChanged",
     "RoomShown",
     "FiguresShown",
+    "PastShown",
     "Desk",
 )
 """What operators and visitors are told."""

@@ -53,6 +53,8 @@ WRONG: dict[str, list[str]] = {
         '"Mon"',
     ],
     "no_show_after": ["0", "86401", '"180"', "nan"],
+    "keep_sessions": ["-1", "367", '"7"'],
+    "keep_transcripts": ["-0.1", "366.5", '"7"'],
 }
 
 

@@ -32,6 +32,7 @@ from chatapp.wire.limits import (
     DESK_FORM_NUMBER_MAX,
     DESK_MENU_MAX,
     DESK_MENU_TEXT_MAX,
+    DESK_PAST_SHOWN_MAX,
     DESK_QUEUE_NAME_MAX,
     DESK_QUEUES_MAX,
     DESK_SHOWN_MAX,
@@ -346,6 +347,59 @@ class FiguresShown(AboutQueue, frozen=True, tag=119):
     """Operators on duty for the queue."""
 
 
+class ShowPast(Referring, frozen=True, tag=135):
+    """Operator to registry (`.past`): the last sessions that are over, with their last 20 lines; of one visitor, with all
+    lines. Answered by `PastShown` alone."""
+
+    name: FullName
+    """Of which visitor, in any case of letters; empty: of all."""
+    count: Annotated[int, msgspec.Meta(ge=0, le=DESK_PAST_SHOWN_MAX)]
+    """At most so many; 0: 5."""
+
+
+class PastLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line of a past session."""
+
+    operator: Name
+    """The operator who said it; empty: the visitor did."""
+    at: Count
+    """The registry's Unix time in milliseconds when it took the line."""
+    text: Text
+
+
+class PastSession(OfVisit, frozen=True):
+    """A session that is over."""
+
+    queue: QueueName
+    name: FullName
+    number: PhoneNumber
+    issue: MenuText
+    note: Text
+    description: Text
+    """What the visitor wrote about it."""
+    operator: Name
+    """The last operator."""
+    at: Count
+    """Unix time in seconds of the call."""
+    waited: Count
+    """Seconds before it."""
+    took: Count
+    """Seconds with operators."""
+    lines: list[PastLine]
+    left_out: Count
+    """How many lines before these are not in the answer."""
+    has_transcript: bool
+    """Whether the registry still has the lines."""
+
+
+class PastShown(Referring, frozen=True, tag=136):
+    """Registry to operator: past sessions, the oldest first."""
+
+    sessions: Annotated[list[PastSession], msgspec.Meta(max_length=DESK_PAST_SHOWN_MAX)]
+    total: Count
+    """How many there are of this name, or of all."""
+
+
 OperatorRequest = (
     TakeDuty
     | EndDuty
@@ -362,9 +416,17 @@ OperatorRequest = (
     | AnnounceAtDesk
     | ShowRoom
     | ShowFigures
+    | ShowPast
 )
 OperatorNotice = (
-    CommandDone | DutyStatus | WaitingCounted | ClientAssigned | ClientChanged | RoomShown | FiguresShown
+    CommandDone
+    | DutyStatus
+    | WaitingCounted
+    | ClientAssigned
+    | ClientChanged
+    | RoomShown
+    | FiguresShown
+    | PastShown
 )
 
 

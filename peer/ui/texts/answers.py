@@ -9,7 +9,7 @@ from chatapp.peer.ui.formatting import counted, name
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
-from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.limits import DESK_PAST_SHOWN_MAX, TEXT_MAX
 from chatapp.wire.names import file_name_of, name_key
 from chatapp.wire.text import sanitize
 
@@ -91,6 +91,12 @@ def not_you(me: str, typed: str) -> str:
 def not_in_range(typed: str, most: int) -> str:
     """Answer a word that is not a number from 1 to `most`."""
     return f'[Give a number from 1 to {most:,}, not "{quoted(typed)}".]'
+
+
+def not_in_the_past(typed: str) -> str:
+    """Answer a word that is neither a number of past sessions nor a visitor's name."""
+    most = DESK_PAST_SHOWN_MAX
+    return f'[Give a number of past sessions, 1 to {most}, or a visitor\'s full name, not "{quoted(typed)}".]'
 
 
 def not_a_position(typed: str) -> str:

@@ -19,11 +19,13 @@ from chatapp.peer.core.events import (
     ListedVisitor,
     NothingSaid,
     NumberMoved,
+    PastSessions,
     VisitorsWaiting,
     WaitingRoom,
 )
 from chatapp.peer.ui.formatting import AnswerLine, CallingLine, MessageLine, name, shown_time
 from chatapp.peer.ui.texts.answers import NO_CLIENT
+from chatapp.peer.ui.texts.past import past_lines
 from chatapp.wire.text import sanitize
 
 _MOVES: Final = {
@@ -109,6 +111,8 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return list(map(AnswerLine, _room(event)))
         case Figures():
             return list(map(AnswerLine, _figures(event)))
+        case PastSessions():
+            return list(map(AnswerLine, past_lines(event)))
         case _:
             assert_never(event)
 

@@ -37,10 +37,14 @@ from chatapp.wire.messages.desk import (
     OpenQueue,
     OperatorNotice,
     OperatorRequest,
+    PastLine,
+    PastSession,
+    PastShown,
     RoomShown,
     RoomVisitor,
     SendDeskLine,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
     WaitingCounted,
@@ -318,6 +322,22 @@ def test_who_went_off_duty_stays_so() -> None:
     scene.handle(DutyStatus(False, "desk"))
     scene.relink(is_on=False)
     assert scene.asked() == []
+
+
+def test_past_sessions_are_values_for_people() -> None:
+    scene = Scene()
+    scene.ask(ShowPast(0, "", 0))
+    (asked,) = map(reference_of, scene.asked())
+    lines = [PastLine("", 1_000, "hi"), PastLine("bob", 2_500, "yes")]
+    session = PastSession(
+        7, "desk", "Asha Rao", "+91", "Other", "calm", "the book", "bob", 99, 5, 60, lines, 3, True
+    )
+    scene.handle(PastShown(asked, [session], 9))
+    scene.handle(PastShown(asked, [session], 9))  # asked once, told once
+    (told,) = scene.told()
+    assert isinstance(told, happened.PastSessions)
+    assert (told.total, [line.sender for line in told.sessions[0].lines]) == (9, ["Asha Rao", "bob"])
+    assert (told.sessions[0].waited, told.sessions[0].took, told.sessions[0].at) == (5, 60, 99.0)
 
 
 def test_room_and_figures_are_values_for_people() -> None:

@@ -23,6 +23,7 @@ from chatapp.wire.messages.desk import (
     MoveVisitor,
     NoteVisitor,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
 )
@@ -50,6 +51,17 @@ SERVING_IN_ROOM = Context(me=ME, on_duty=True, serves=True, room="lab")
         (".handover Eve", HandOver(0, 0, "Eve")),
         (".note  wants \t a call ", NoteVisitor(0, 0, " wants \t a call ")),
         (".stats", ShowFigures(0, "")),
+        (".past", ShowPast(0, "", 0)),
+        (".past 40", ShowPast(0, "", 40)),
+        (".past Asha Rao", ShowPast(0, "Asha Rao", 0)),
+        (
+            ".past 41",
+            Mistake('[Give a number of past sessions, 1 to 40, or a visitor\'s full name, not "41".]'),
+        ),
+        (
+            ".past a1",
+            Mistake('[Give a number of past sessions, 1 to 40, or a visitor\'s full name, not "a1".]'),
+        ),
         (".drop 0", Mistake('[Give a number of the waiting room, 1 or above, not "0".]')),
         (".move 1 x", Mistake('[Give a number of the waiting room, 1 or above, not "x".]')),
         (".move 1", Mistake("[Usage: .move <n> <to>]")),

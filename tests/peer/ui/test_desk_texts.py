@@ -24,6 +24,9 @@ from chatapp.peer.core.events import (
     ListedVisitor,
     NothingSaid,
     NumberMoved,
+    PastLine,
+    PastSession,
+    PastSessions,
     VisitorsWaiting,
     WaitingRoom,
 )
@@ -49,6 +52,24 @@ SERVED = ListedVisitor(name="Asha Rao", issue="Depression", since=SINCE, is_here
 WAITING = ListedVisitor(name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
 ROOM = WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1)
 AT = shown_time(SINCE)
+PAST = PastSession(
+    queue="desk",
+    name="Asha Rao",
+    number="+919876543210",
+    issue="Other",
+    note="calm",
+    description="the book",
+    operator="bob",
+    at=SINCE,
+    waited=5,
+    took=60,
+    lines=(
+        PastLine(sender="Asha Rao", is_operator=False, at=SINCE, text="hi"),
+        PastLine(sender="bob", is_operator=True, at=SINCE, text="yes"),
+    ),
+    left_out=3,
+    has_transcript=True,
+)
 FIGURES = Figures(
     queue="desk",
     served_today=12,
@@ -150,6 +171,32 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
             )
         ],
     ),
+    (PastSessions(sessions=(), total=0), ["[No past sessions.]"]),
+    (
+        PastSessions(
+            sessions=(
+                PAST,
+                msgspec.structs.replace(PAST, operator="", note="", has_transcript=False, lines=()),
+            ),
+            total=9,
+        ),
+        [
+            "[Past sessions: 2 of 9.]",
+            f"[Asha Rao, {AT}: waited 5 s, took 1 min 0 s, with bob.]",
+            "Number: +919876543210",
+            "Issue: Other",
+            "About: the book",
+            "Note: calm",
+            "[3 earlier lines are left out.]",
+            f"{AT[11:]} Asha Rao: hi",
+            f"{AT[11:]} bob: yes",
+            f"[Asha Rao, {AT}: waited 5 s, took 1 min 0 s.]",
+            "Number: +919876543210",
+            "Issue: Other",
+            "About: the book",
+            "[What was said is not kept any more.]",
+        ],
+    ),
 ]
 
 
@@ -180,4 +227,10 @@ def forged(event: DutyEvent, hostile: str) -> DutyEvent:
     if isinstance(event, WaitingRoom):
         one = msgspec.structs.replace(WAITING, name=hostile, issue=hostile, operator=hostile)
         return msgspec.structs.replace(event, served=(one,), waiting=(one,))
+    if isinstance(event, PastSessions):
+        line = msgspec.structs.replace(PAST.lines[0], sender=hostile, text=hostile)
+        texts = dict.fromkeys(("name", "number", "issue", "note", "description", "operator"), hostile)
+        return msgspec.structs.replace(
+            event, sessions=(msgspec.structs.replace(PAST, lines=(line,), **texts),)
+        )
     return event

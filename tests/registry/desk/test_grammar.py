@@ -15,6 +15,7 @@ from chatapp.wire.messages.desk import (
     MoveVisitor,
     NoteVisitor,
     ShowFigures,
+    ShowPast,
     ShowRoom,
     TakeDuty,
 )
@@ -35,6 +36,9 @@ from chatapp.wire.messages.desk import (
         (".on", TakeDuty(0, "")),
         (".off", EndDuty(0)),
         (".stats", ShowFigures(0, "")),
+        (".past", ShowPast(0, "", 0)),
+        (".past 12", ShowPast(0, "", 12)),
+        (".past  asha   rao", ShowPast(0, "asha rao", 0)),
         ("hello", ClientText("hello")),
         ("  two blanks ", ClientText("  two blanks ")),
         ("..room", ClientText(".room")),
@@ -71,7 +75,7 @@ def test_help_names_every_command() -> None:
     assert isinstance(helped, BadInput)
     assert [line.split()[0] for line in helped.lines] == [
         ".room", ".next", ".end", ".drop", ".move", ".handover", ".hold", ".transfer", ".note", ".on", ".off",
-        ".close", ".open", ".announce", ".stats",
+        ".close", ".open", ".announce", ".stats", ".past",
     ]  # fmt: skip
 
 

@@ -11,6 +11,9 @@ from typing import Any, TypeAlias
 from chatapp.registry.store.entries import (
     DeskLineKept,
     DeskOpeningKept,
+    DeskPastDropped,
+    DeskSessionKept,
+    DeskTranscriptKept,
     DeskVisitKept,
     DeskVisitOver,
     Entry,
@@ -84,6 +87,18 @@ def closed(queue: str = "desk", *, text: str = "lunch") -> DeskOpeningKept:
     return DeskOpeningKept(queue, False, text, 0)
 
 
+def kept(visit: int, *, note: str = "") -> DeskSessionKept:
+    return DeskSessionKept(visit, "desk", "Asha", "+91", "Other", note, "bob", 5, 6, 9, 3, 0, "the book")
+
+
+def transcript(visit: int, *texts: str) -> DeskTranscriptKept:
+    return DeskTranscriptKept(visit, [("", 70, text) for text in texts], 0)
+
+
+def forgotten(sessions: list[int], transcripts: list[int]) -> DeskPastDropped:
+    return DeskPastDropped(sessions, transcripts)
+
+
 def cut(position: int, group: str = "tea") -> GroupCut:
     return GroupCut(group, position)
 
@@ -123,6 +138,8 @@ class Model:
     visits: dict[int, DeskVisitKept] = field(default_factory=dict)
     said: dict[int, list[DeskLineKept]] = field(default_factory=dict)
     served: list[DeskVisitOver] = field(default_factory=list)
+    sessions: dict[int, DeskSessionKept] = field(default_factory=dict)
+    transcripts: dict[int, DeskTranscriptKept] = field(default_factory=dict)
     highest_visit: int = 0
     openings: dict[str, DeskOpeningKept] = field(default_factory=dict)
 
@@ -178,6 +195,15 @@ class Model:
                 self.highest_visit = max(self.highest_visit, entry.visit)
             case DeskOpeningKept():
                 self.openings[entry.queue] = entry
+            case DeskSessionKept():
+                self.sessions[entry.visit] = entry
+            case DeskTranscriptKept():
+                self.transcripts[entry.visit] = entry
+            case DeskPastDropped(sessions, transcripts):
+                for visit in sessions:
+                    self.sessions.pop(visit, None)
+                for visit in transcripts:
+                    self.transcripts.pop(visit, None)
 
     def _drop_lines(self, entry: GroupLinesDropped) -> None:
         group = entry.group
@@ -219,6 +245,8 @@ class Model:
             "visits": [self.visits[number] for number in sorted(self.visits)],
             "said": self.said,
             "served": self.served,
+            "sessions": list(self.sessions.values()),
+            "transcripts": list(self.transcripts.values()),
             "highest_visit": self.highest_visit,
             "openings": self.openings,
         }
@@ -255,6 +283,8 @@ def view(store: Store, loaded: Loaded) -> View:
         "visits": loaded.desk.visits,
         "said": loaded.desk.lines,
         "served": loaded.desk.served,
+        "sessions": loaded.desk.sessions,
+        "transcripts": loaded.desk.transcripts,
         "highest_visit": loaded.desk.highest_visit,
         "openings": {one.queue: one for one in loaded.desk.openings},
     }

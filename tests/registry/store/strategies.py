@@ -10,7 +10,9 @@ from tests.registry.store.playbook import (
     bound,
     cut,
     dropped,
+    forgotten,
     gone,
+    kept,
     key,
     line,
     member,
@@ -19,6 +21,7 @@ from tests.registry.store.playbook import (
     stored,
     taken,
     topic,
+    transcript,
     visiting,
 )
 
@@ -105,7 +108,11 @@ class Author:
         return dropped(*sorted(going), group=group, last_uses=last_uses)
 
     def _at_the_desk(self, data: st.DataObject) -> Entry:
-        kind = data.draw(st.sampled_from(("join", "change", "say", "say", "end"))) if self.visits else "join"
+        kind = (
+            data.draw(st.sampled_from(("join", "change", "say", "say", "end", "keep", "forget")))
+            if self.visits
+            else "join"
+        )
         if kind == "join":
             self.visit += 1
             self.visits[self.visit] = (1, 0)
@@ -118,6 +125,11 @@ class Author:
             first = data.draw(st.integers(first, last + 1))
             self.visits[visit] = (first, last + 1)
             return said(last + 1, visit, first=first, size=data.draw(st.integers(0, 50)))
+        if kind == "keep":
+            note = data.draw(st.text(max_size=3))
+            return kept(visit, note=note) if data.draw(st.booleans()) else transcript(visit, note)
+        if kind == "forget":
+            return forgotten([visit] * data.draw(st.integers(0, 1)), [visit] * data.draw(st.integers(0, 1)))
         del self.visits[visit]
         return over(visit, called_at=data.draw(st.integers(0, 1)))
 

@@ -12,7 +12,7 @@ from chatapp.registry.store.state import StoreState
 from chatapp.wire.errors import StoreError
 from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from chatapp.wire.storage.disk import Disk
-from tests.registry.store.playbook import ALICE, opened, over, said, visiting
+from tests.registry.store.playbook import ALICE, forgotten, kept, opened, over, said, transcript, visiting
 from tests.support.memory_store import MemoryStore
 from tests.wire.storage.disks import WatchedDisk
 
@@ -76,6 +76,31 @@ def test_ends_that_a_visitor_is_still_to_be_told_of_have_a_cap_of_their_own() ->
     assert list(state.desk.untold) == list(range(3, DESK_UNTOLD_MAX + 3))
     assert freed == [1, 2]
     assert state.apply(visiting(5), 5) == (5,), "it stays over"
+
+
+def test_a_past_session_is_kept_until_it_is_dropped() -> None:
+    desk = image_of(
+        kept(1), transcript(1, "hi"), kept(2), forgotten([], [1]), kept(3), forgotten([2], [2])
+    ).desk
+    assert list(desk.sessions.values()) == [kept(1), kept(3)]
+    assert desk.transcripts == {}
+    assert desk.apply(kept(1, note="x"), kept(1, note="x")) == (kept(1),)
+
+
+def test_what_was_kept_of_a_session_leaves_every_file_when_it_is_dropped(tmp_path: Path) -> None:
+    folder, clock = tmp_path / "r", Clock()
+    store = FileStore(folder, now=clock)
+    store.load()
+    past = msgspec.structs.replace(kept(1), name="Zebedee Quux", number="+919876501234", note="call the aunt")
+    store.append([*session(1), past, transcript(1, "the blue envelope")])
+    store.checkpoint()
+    assert found(folder) == list(WORDS)
+    clock.now += ERASE_SPAN
+    store.append([forgotten([1], [1])])
+    assert store.checkpoint_due(clock.now)
+    store.checkpoint()
+    assert found(folder) == []
+    store.close()
 
 
 def untold(visit: int) -> DeskVisitOver:

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from chatapp.registry.store.entries import (
     CheckpointMark,
+    DeskPastDropped,
+    DeskTranscriptKept,
     Entry,
     GroupCut,
     GroupGone,
@@ -50,6 +52,8 @@ entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
     st.builds(GroupGone, texts),
     st.builds(RoomTopicKept, texts, texts, blobs, numbers),
     st.builds(NameReserved, texts, blobs, numbers),
+    st.builds(DeskTranscriptKept, numbers, st.lists(st.tuples(texts, numbers, texts), max_size=3), numbers),
+    st.builds(DeskPastDropped, st.lists(numbers, max_size=3), st.lists(numbers, max_size=3)),
     st.builds(NameFreed, texts),
     st.builds(CheckpointMark, numbers, numbers),
 )

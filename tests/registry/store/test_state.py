@@ -28,7 +28,10 @@ def image_of(*entries: Entry) -> StoreState[Entry]:
 
 def content(state: StoreState[Entry]) -> object:
     groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in state.groups.items()}
-    desk = (state.desk.visits, state.desk.lines, state.desk.served, state.desk.last, state.desk.highest_visit)
+    desk = (
+        *(state.desk.visits, state.desk.lines, state.desk.served, state.desk.last, state.desk.highest_visit),
+        *(state.desk.sessions, state.desk.transcripts),
+    )
     return list(state.names.items()), state.members, state.mail, groups, state.highest_serial, desk
 
 
