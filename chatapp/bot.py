@@ -27,9 +27,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from chatapp import ChatAppError, Peer, Receipt, events
+
+if TYPE_CHECKING:
+    from chatapp.peer.rpc.remote import RemotePeer
 
 WAITING_MAX: Final = 1_000
 """Messages that wait for handlers at most. While there are more, the bot reads no further ones."""
@@ -217,35 +220,43 @@ class Bot:
     def run(
         self,
         name: str,
-        server: tuple[str, int],
+        server: tuple[str, int] | None = None,
         *,
         room: str | None = None,
         home: Path | None = None,
         code: str | None = None,
         registry_key: str | None = None,
     ) -> None:
-        """Run until Ctrl-C or SIGTERM. The arguments are those of `Peer`. Raises SystemExit, which prints one clear line, if
-        the bot cannot run or is not let in."""
+        """Run until Ctrl-C or SIGTERM. The arguments are those of `Peer`. Without a server, attach to the program that runs
+        under this name on this machine (`Peer.attach`), and leave it alone at the end. Raises SystemExit, which prints one
+        clear line, if the bot cannot run, is not let in, or the other program ends."""
         try:
-            peer = Peer(name, server, room=room, home=home, code=code, registry_key=registry_key)
-            asyncio.run(self._until_signal(peer))
+            if server is None:
+                asyncio.run(self._until_signal(Peer.attach(name, home=home), enters=room))
+            else:
+                peer = Peer(name, server, room=room, home=home, code=code, registry_key=registry_key)
+                asyncio.run(self._until_signal(peer))
         except (ChatAppError, OSError, sqlite3.Error) as error:
             sys.exit(str(error))
 
-    async def _until_signal(self, peer: Peer) -> None:
+    async def _until_signal(self, peer: "Peer | RemotePeer", *, enters: str | None = None) -> None:
         serving = asyncio.current_task()
         assert serving is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         with contextlib.suppress(asyncio.CancelledError):  # leaving `async with` closes the peer
             async with peer:
+                if enters is not None:
+                    peer.enter_room(enters)
                 await self.serve(peer)
+                sys.exit(f"the program that ran {peer.name} has ended")
 
-    async def serve(self, peer: Peer) -> None:
-        """Answer at an open peer, whose events nobody else reads, until it is closed. Raises NotOpen, and NotLetIn when the
-        registry does not let it in any more."""
+    async def serve(self, peer: "Peer | RemotePeer") -> None:
+        """Answer at an open peer, or an attached one, whose events no other loop of this program reads, until it is closed.
+        Raises NotOpen, and NotLetIn when the registry does not let it in any more."""
         await peer.ready()
-        await _Service(peer, self._duties, Allowance(self._answers_a_minute)).run()
+        # An attached peer has the same interface.
+        await _Service(cast(Peer, peer), self._duties, Allowance(self._answers_a_minute)).run()
 
 
 class _Service:
@@ -284,20 +295,18 @@ class _Service:
             match event:
                 case events.MailReturned(lines=lines):
                     for line in lines:
-                        await self._take(line, is_start=is_start)
+                        await self._take(line, is_old=is_start)
                 case events.DirectReceived() | events.RoomReceived() | events.ChannelReceived():
-                    await self._take(event, is_start=is_start)
+                    await self._take(event, is_old=is_start and event.late is not None)
                 case events.NameUnavailable() | events.AdmissionRefused() | events.RegistryKeyChanged():
                     await self._peer.ready()  # raises NotLetIn, unless it is over already
                 case _:
                     pass
 
-    async def _take(self, line: events.Line, *, is_start: bool) -> None:
-        """Queue a line for its handlers, unless the bot does not answer it."""
-        is_direct = isinstance(line, events.DirectReceived)
-        is_old = is_start and line.late is not None and not is_direct
-        is_doubtful = isinstance(line, events.DirectReceived) and line.doubt is not None
-        if is_old or is_doubtful or line.sender == self._peer.name:
+    async def _take(self, line: events.Line, *, is_old: bool) -> None:
+        """Queue a line for its handlers, unless the bot does not answer it. `is_old`: it is from before the start."""
+        is_wrong = line.doubt is not None if isinstance(line, events.DirectReceived) else is_old
+        if is_wrong or line.sender == self._peer.name:
             self._peer.events_shown([line])
             return
         while sum(map(len, self._queues.values())) >= WAITING_MAX:

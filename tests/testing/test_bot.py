@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -305,6 +306,27 @@ async def test_many_messages_wait_without_bound_at_nobody(
     assert handled == [f"{number}" for number in range(20)]
 
 
+async def test_a_bot_works_at_a_program_that_runs_already(town: Town) -> None:
+    heard: list[str] = []
+    bot = echo()
+    bot.on_room(lambda message: heard.append(message.text))
+    robot = await town.peer("robot", room="lab")
+    alice = await town.peer("alice", room="lab")
+    await alice.send("robot", "before the bot")
+    await alice.say("old line")
+    await town.wait(5.0)
+    offer = robot.offer()
+    async with Peer.attach("robot", home=robot.folder.parents[1]) as attached:
+        serving = asyncio.create_task(bot.serve(attached))
+        assert await texts(town, alice, 1) == ["before the bot"]
+        await alice.say("new line")
+        await alice.send("robot", "hello")
+        assert await texts(town, alice, 1) == ["hello"]
+        offer.close()  # the program ends
+        await serving
+    assert heard == ["new line"]
+
+
 async def test_a_bot_that_is_banned_says_so(town: Town) -> None:
     robot = await town.peer("robot")
     serving = asyncio.create_task(echo().serve(robot))
@@ -327,10 +349,13 @@ async def test_a_town_tells_what_ended_a_bot() -> None:
         await live()
 
 
-def test_what_keeps_a_bot_from_running_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_keeps_a_bot_from_running_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         echo().run("a/b", ("127.0.0.1", 5_000))
     assert "a/b" in str(ended.value)
     with pytest.raises(SystemExit) as ended:
         echo().run("robot", ("127.0.0.1", 80))
     assert "80" in str(ended.value)
+    with pytest.raises(SystemExit) as ended:
+        echo().run("robot", home=tmp_path)
+    assert "robot" in str(ended.value)
