@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from chatapp import events
     from chatapp.peer.client import Peer
+    from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, ConversationKind, person, room
     from chatapp.peer.core.events import MessageState
     from chatapp.peer.errors import (
         AlreadyOpen,
@@ -31,9 +32,13 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "DESK",
+    "EVERYBODY",
     "AlreadyOpen",
     "AlreadyRead",
     "ChatAppError",
+    "Conversation",
+    "ConversationKind",
     "FellBehind",
     "MessageState",
     "NameTaken",
@@ -49,14 +54,22 @@ __all__ = [
     "ServerUnreachable",
     "__version__",
     "events",
+    "person",
+    "room",
 ]
 
 _HOMES: Final = {
+    "DESK": "chatapp.peer.core.conversations",
+    "EVERYBODY": "chatapp.peer.core.conversations",
     "ChatAppError": "chatapp.wire.errors",
+    "Conversation": "chatapp.peer.core.conversations",
+    "ConversationKind": "chatapp.peer.core.conversations",
     "MessageState": "chatapp.peer.core.events",
     "Peer": "chatapp.peer.client",
     "Policy": "chatapp.wire.delivery.policy",
     "Receipt": "chatapp.peer.receipts",
+    "person": "chatapp.peer.core.conversations",
+    "room": "chatapp.peer.core.conversations",
 }
 """The module of each public name; the names that are missing here are errors of the SDK."""
 

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from chatapp.peer.core.events import (
     SOMEBODY,
@@ -26,6 +27,7 @@ from chatapp.peer.core.events import (
     CommandFailed,
     CommandFailure,
     CommandSucceeded,
+    ConversationRead,
     DeskAction,
     DirectReceived,
     Doubt,
@@ -33,6 +35,7 @@ from chatapp.peer.core.events import (
     DutyEvent,
     EnteredRoom,
     Event,
+    EventsMissed,
     Figures,
     FolderNotMoved,
     HeldBack,
@@ -66,6 +69,7 @@ from chatapp.peer.core.events import (
     NoAnswer,
     NobodyKnown,
     NoServerAtStart,
+    NothingSaid,
     NotInRoom,
     NotLetIn,
     NotTrusted,
@@ -76,6 +80,7 @@ from chatapp.peer.core.events import (
     PersonAway,
     PersonCame,
     PersonTyping,
+    ProgramEnded,
     ReadersBehind,
     ReceivedEvent,
     Registered,
@@ -100,8 +105,11 @@ from chatapp.peer.core.events import (
     SafetyNumber,
     Said,
     SentEvent,
+    ServerAnnounced,
     ServerBack,
     ServerLost,
+    ServerStopCancelled,
+    ServerStopPlanned,
     SignedOff,
     StorageEvent,
     StorageFailed,
@@ -113,9 +121,10 @@ from chatapp.peer.core.events import (
     TopicUnknown,
     Trusted,
     Unacknowledged,
+    VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.eventjson import from_json, to_json
+from chatapp.peer.rpc.values import decode, encode
 
 __all__ = [
     "SOMEBODY",
@@ -132,6 +141,7 @@ __all__ = [
     "CommandFailed",
     "CommandFailure",
     "CommandSucceeded",
+    "ConversationRead",
     "DeskAction",
     "DirectReceived",
     "Doubt",
@@ -139,6 +149,7 @@ __all__ = [
     "DutyEvent",
     "EnteredRoom",
     "Event",
+    "EventsMissed",
     "Figures",
     "FolderNotMoved",
     "HeldBack",
@@ -175,6 +186,7 @@ __all__ = [
     "NotInRoom",
     "NotLetIn",
     "NotTrusted",
+    "NothingSaid",
     "NumberMoved",
     "PeopleEvent",
     "PeopleListed",
@@ -182,6 +194,7 @@ __all__ = [
     "PersonAway",
     "PersonCame",
     "PersonTyping",
+    "ProgramEnded",
     "ReadersBehind",
     "ReceivedEvent",
     "Registered",
@@ -206,8 +219,11 @@ __all__ = [
     "SafetyNumber",
     "Said",
     "SentEvent",
+    "ServerAnnounced",
     "ServerBack",
     "ServerLost",
+    "ServerStopCancelled",
+    "ServerStopPlanned",
     "SignedOff",
     "StorageEvent",
     "StorageFailed",
@@ -219,11 +235,26 @@ __all__ = [
     "TopicUnknown",
     "Trusted",
     "Unacknowledged",
+    "VisitorsWaiting",
     "WaitingRoom",
     "from_json",
     "said_in",
     "to_json",
 ]
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """Return an event as an object that `json.dumps` takes: its fields, with its class's name as `type`. Enums are their
+    names in lower case, keys (bytes) are hexadecimal."""
+    fields: dict[str, Any] = encode(event, Event)
+    return fields
+
+
+def from_json(data: object) -> Event:
+    """Return the event that `to_json` made into this object; fields that are unknown are ignored. Raises DecodeError for
+    what is none."""
+    event: Event = decode(data, Event, "event")
+    return event
 
 
 def said_in(event: Event) -> Iterator[Line]:

@@ -120,7 +120,9 @@ def _use(path: Path) -> None:
         history.apply(core.records_to_store())
         (
             history.lines.latest(10),
+            history.lines.index.catch_up(),
             history.lines.search("hi", 10),
+            history.lines.page((1,), limit=10),
             history.lines.last_own(),
             list(history.lines.all()),
         )

@@ -33,9 +33,9 @@ from chatapp.peer.errors import (
     ServerUnreachable,
 )
 from chatapp.peer.feed import EventFeed, Subscription
-from chatapp.peer.history.query import HistoryView
 from chatapp.peer.keystore import NameHasKeys, folder_of
 from chatapp.peer.node import PeerNode
+from chatapp.peer.past import Past
 from chatapp.peer.receipts import Receipt
 from chatapp.wire.address import Address, parse_port
 from chatapp.wire.admission import JoinCode
@@ -240,6 +240,8 @@ class Peer:
         """What an operator of the help desk asks for."""
         self.trust: Final = PeerTrust(self._open_node)
         """Keys, and whom to ignore."""
+        self.past: Final = Past(self._open_node)
+        """What was said."""
 
     def _open_node(self) -> PeerNode:
         if self._node is None:
@@ -437,11 +439,6 @@ class Peer:
         refused = happened.MessageChanged(to=to, id=0, state=happened.MessageState.REFUSED, reason=reason)
         self._open_node().tell([refused])
         return receipt
-
-    @property
-    def history(self) -> HistoryView:
-        """Our own history, read from disk. Raises NotOpen."""
-        return self._open_node().view_of_history()
 
     # --- rooms
 

@@ -5,7 +5,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
@@ -16,7 +16,8 @@ from chatapp.peer.feed import EventFeed
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.maintenance import MaintenanceSchedule
-from chatapp.peer.history.query import HistoryView
+from chatapp.peer.history.query import MessageQueries
+from chatapp.peer.history.reader import HistoryReader, ReaderClosed
 from chatapp.peer.history.unshown import received
 from chatapp.peer.keystore import KeyFolder
 from chatapp.peer.receipts import Receipts
@@ -24,6 +25,8 @@ from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.names import PeerName
+
+Result = TypeVar("Result")
 
 
 class PeerNode:
@@ -73,6 +76,7 @@ class PeerNode:
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.commits: Final = CommitQueue(self._history, journal)
+        self._reader = HistoryReader(self.keys.history)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
         self.feed: Final[EventFeed[happened.Event]] = EventFeed(self._loop, has_room=self.driver.schedule)
         self.tell([] if damage is None else [damage])
@@ -109,6 +113,7 @@ class PeerNode:
             return
         self.receipts.close(is_kept=self.store(is_last=True))
         is_filed = self.commits.close(now=self._loop.time())
+        self._reader.close()
         self.driver.close()
         self.feed.close()
         self._maintenance.close()
@@ -134,12 +139,28 @@ class PeerNode:
         """Our name; another one after a change of it."""
         return PeerName(self.core.me.name)
 
-    def view_of_history(self) -> HistoryView:
-        """Return the history as it may be read, including what is not stored or filed yet."""
-        core = self.core
-        return HistoryView(
-            self._history.lines, lambda: core.me.name, core.sending.steps_under_way, flush=self.file_all
-        )
+    @property
+    def registry(self) -> int:
+        """The row of our registry in the history."""
+        return self._history.registries.current
+
+    async def read(self, query: Callable[[MessageQueries], Result], *, by_index: bool) -> Result:
+        """Read the history beside the event loop, including what was said right before. `by_index`: the query uses the
+        indexes. Raises sqlite3.Error, and NotOpen when the peer is closed meanwhile."""
+        await self._write_and_file()
+        if by_index:
+            await self._history.lines.index.catch_up_gently()
+        while not self.driver.is_closed:
+            reader = self._reader
+            with contextlib.suppress(ReaderClosed):  # our folder was moved meanwhile
+                return await reader.read(query)
+        raise NotOpen
+
+    async def _write_and_file(self) -> None:
+        self.store()
+        self.commits.keep((), now=self._loop.time(), is_last=True)
+        await self.commits.file_gently(now=self._loop.time)
+        self._tell_filing_trouble()
 
     def unshown(self, *, after: int, count: int) -> list[happened.Line]:
         """Return lines to us that were not shown. Raises sqlite3.Error."""
@@ -273,6 +294,7 @@ class PeerNode:
         self.commits.keep((), now=now, is_last=True)
         self.commits.close(now=now)
         self._maintenance.close()
+        self._reader.close()
         self._history.close()
         try:
             self.keys.settle(name)
@@ -280,4 +302,5 @@ class PeerNode:
             self.tell([happened.FolderNotMoved(name=name, error=str(error))])
         self._history, journal, _ = open_history(self.keys.history, server=server, is_new=False)
         self.commits.use(self._history, journal)
+        self._reader = HistoryReader(self.keys.history)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)

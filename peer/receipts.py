@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Final
 
+from chatapp.peer.core.conversations import Conversation, addressed
 from chatapp.peer.core.events import Event, MessageChanged, MessageReason, MessageState
 from chatapp.peer.errors import NotOpen
 from chatapp.wire.messages.rooms import ROOM_SIGN
@@ -39,6 +40,11 @@ class Receipt:
         state = self.state.name if self.state is not MessageState.UNSETTLED else "under way"
         reason = "" if self.reason is None else f": {self.reason.value}"
         return f"<Receipt of {self.id} to {self.to!r}: {state}{reason}>"
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation to which the message belongs."""
+        return addressed(self.to)
 
     @property
     def is_final(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from chatapp.peer.core import conversations
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
@@ -27,7 +28,7 @@ from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NameResolver, Table
-from chatapp.peer.core.records import CHANNEL_MARK, Loaded, Record, StoredGroup, StoredStream
+from chatapp.peer.core.records import CHANNEL_MARK, Loaded, ReadUpTo, Record, StoredGroup, StoredStream
 from chatapp.peer.core.registration import Departure, PeerRegistration, RegistryMonitor
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
@@ -525,6 +526,13 @@ class PeerCore:
         """Note that lines were shown, so that they are not shown again after a restart."""
         ours = self.me.identity.public
         self._streams.lines_shown([line for line in lines if line.identity != ours])
+
+    def mark_read(
+        self, conversation: conversations.Conversation, keys: Iterable[tuple[bytes, bool]], id_: int
+    ) -> None:
+        """Note that the user has read a conversation up to the line with this id. `keys`: as in `conversation_of`."""
+        self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
+        self._out.events.append(happened.ConversationRead(conversation=conversation, id=id_))
 
     @property
     def is_settled(self) -> bool:

@@ -1,7 +1,7 @@
 """Events: what happens at a node that a user or a program should know of, as one closed union, grouped by topic.
 
 Faces word them (`peer.ui.texts`). Programs match the classes and the enums; the enums' values are explanations, not texts.
-Each class has its name as its tag (`peer.eventjson`). `chatapp.events` is the public name of this module.
+Each class has its name as its tag. `chatapp.events` is the public name of this module.
 """
 
 import enum
@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.core.conversations import EVERYBODY, Conversation, addressed, person
+from chatapp.peer.core.conversations import room as in_room
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
 
@@ -442,11 +444,20 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     late: float | None
     """The same for a line that came as mail or from a log; None for one that came directly."""
 
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation to which it belongs."""
+        return EVERYBODY
+
 
 class DirectReceived(Said, frozen=True, kw_only=True):
     """A message to us alone. `doubt`: why the author may not be `sender`; None for somebody in the table."""
 
     doubt: AuthorDoubt | None = None
+
+    @property
+    def conversation(self) -> Conversation:
+        return person(self.sender, is_claimed=self.doubt is not None)
 
 
 class ChannelReceived(Said, frozen=True, kw_only=True):
@@ -457,6 +468,10 @@ class RoomReceived(Said, frozen=True, kw_only=True):
     """A line in our room."""
 
     room: str
+
+    @property
+    def conversation(self) -> Conversation:
+        return in_room(self.room)
 
 
 Line = DirectReceived | ChannelReceived | RoomReceived
@@ -497,6 +512,13 @@ class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     detail: str = ""
 
 
+class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The user has read a conversation up to the line with this id."""
+
+    conversation: Conversation
+    id: int
+
+
 ReceivedEvent = (
     DirectReceived
     | ChannelReceived
@@ -505,6 +527,7 @@ ReceivedEvent = (
     | MailUnreadable
     | MailHeldBack
     | LineUnreadable
+    | ConversationRead
 )
 
 
@@ -900,6 +923,11 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """DELIVERED: whether it was SAVED before. Faces say nothing then: they have said that it is saved."""
     text: str = ""
     """EXPIRED: the text of the message."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation to which it belongs."""
+        return addressed(self.to)
 
     @property
     def room(self) -> str:

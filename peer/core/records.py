@@ -196,6 +196,14 @@ class IgnoreChanged(msgspec.Struct, frozen=True, array_like=True, tag=22, gc=Fal
     is_ignored: bool
 
 
+class ReadUpTo(msgspec.Struct, frozen=True, array_like=True, tag=23, gc=False):
+    """The user has read a conversation up to the line with this id. `key`: see `conversation_of`."""
+
+    key: bytes
+    is_group: bool
+    id: int
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -219,15 +227,16 @@ Record = (
     | PersonVerified
     | OpeningTaken
     | IgnoreChanged
+    | ReadUpTo
 )
 """All that a node keeps."""
 
 
-CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved})
+CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo})
 """The kinds of records that may wait for the next write, because no promise and no event depends on them.
 
-Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again. A record of what
-was shown, or reported as delivered, cannot wait: lost, the same would be shown or reported twice."""
+Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again, or a line that counts
+as unread once more. A record of what was shown, or reported as delivered, cannot wait: lost, the same would be shown or reported twice."""
 
 
 class StoredOutgoing(msgspec.Struct, frozen=True):
@@ -339,6 +348,14 @@ def parties_of(stream: bytes, *, is_ours: bool) -> StreamParties:
         with contextlib.suppress(UnicodeDecodeError):  # an identity key may happen to look like this
             return StreamParties(group[1:-1].decode()[1:], person)
     return StreamParties(None, stream)
+
+
+def conversation_of(stream: bytes, *, is_ours: bool) -> tuple[bytes, bool]:
+    """Return the key of the stream's conversation, and whether it is a group's: the other person's identity, or the mark of
+    the group."""
+    if parties_of(stream, is_ours=is_ours).room is None:
+        return stream, False
+    return stream if is_ours else stream[:-KEY_SIZE], True
 
 
 def name_stream(registry: bytes, key: str) -> bytes:

@@ -4,9 +4,10 @@ The database is filled from the journal when nothing was stored for a moment, wh
 the end; a part at a time, so that no message waits for it.
 """
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from chatapp.peer.core.records import CAN_WAIT, Record
@@ -101,6 +102,17 @@ class CommitQueue:
             if not self._file(now):
                 return False
         return True
+
+    async def file_gently(self, *, now: Callable[[], float]) -> None:
+        """File what is stored by now, a part at a time, and let others run in between. What the database does not take stays
+        in the journal."""
+        left = self._unfiled
+        while left > 0 and self._unfiled:
+            before = self._unfiled
+            if not self._file(now()):
+                return
+            left -= max(before - self._unfiled, 1)
+            await asyncio.sleep(0)
 
     def close(self, *, now: float) -> bool:
         """File all records, and close the journal. False if something cannot be filed: it stays until the next start."""

@@ -33,6 +33,7 @@ from chatapp.peer.core.records import (
     OutgoingMoved,
     Overtaken,
     PersonVerified,
+    ReadUpTo,
     Record,
     RegistryPinned,
     RegistryVerified,
@@ -40,7 +41,7 @@ from chatapp.peer.core.records import (
     RowsSaved,
     Shown,
     ShownBehind,
-    parties_of,
+    conversation_of,
 )
 from chatapp.peer.core.trace import Stored
 from chatapp.peer.history import loading, schema
@@ -62,6 +63,11 @@ _ADD_THEIRS: Final = f"{_ADD} ON CONFLICT (stream, number) DO NOTHING"
 _CHANGE: Final = (
     "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 )
+_MOVE_TALK: Final = """
+UPDATE conversation_lines SET conversation = (SELECT conversation FROM streams WHERE id = ?1)
+    WHERE conversation = (SELECT conversation FROM streams WHERE id = ?3)
+        AND line = (SELECT id FROM lines WHERE stream = ?1 AND number = ?2)"""
+_READ: Final = "UPDATE conversations SET read = max(read, ?) WHERE key = ? AND registry = ?"
 _MOVE: Final = "UPDATE lines SET stream = ?, number = ? WHERE stream = ? AND number = ?"
 _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
@@ -194,10 +200,15 @@ class History:
         match record:
             case OutgoingMoved(stream, number, to_stream, to_number):
                 execute(_MOVE, (self._ours[to_stream], to_number, self._ours[stream], number))
+                if to_stream != stream:
+                    execute(_MOVE_TALK, (self._ours[to_stream], to_number, self._ours[stream]))
             case Overtaken(stream, number):
                 execute(_OVERTAKEN, (1, self._theirs[stream], number))
             case ShownBehind(stream, number):
                 execute(_OVERTAKEN, (0, self._theirs[stream], number))
+            case ReadUpTo(key, is_group, id_):
+                registry = here if is_group else schema.EVERYWHERE
+                execute(_READ, (id_, key, registry))
             case RoomKept():
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
             case RegistryPinned(identity, is_verified):
@@ -397,9 +408,9 @@ class _StreamIds(dict[bytes, int]):
         self._side = ours
 
     def __missing__(self, key: bytes) -> int:
-        is_direct = parties_of(key, is_ours=self._side == schema.OURS).room is None
-        which = (key, self._side, schema.EVERYWHERE if is_direct else self._registries.current)
-        self._db.execute("INSERT OR IGNORE INTO streams (key, ours, registry) VALUES (?, ?, ?)", which)
+        talk, is_group = conversation_of(key, is_ours=self._side == schema.OURS)
+        which = (key, self._side, self._registries.current if is_group else schema.EVERYWHERE)
+        schema.add_stream(self._db, *which, conversation=talk)
         (id_,) = self._db.execute(
             "SELECT id FROM streams WHERE key = ? AND ours = ? AND registry = ?", which
         ).fetchone()

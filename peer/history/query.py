@@ -1,28 +1,39 @@
-"""Read a history: the newest lines, those that match a search, one by its id, all of them.
+"""Read a history: pages of it, the lines that match a search, one by its id, conversations, all of it.
 
-`MessageQueries` reads the tables; `HistoryView` is what the SDK offers.
+`MessageQueries` reads the tables; `shown` makes a line as people read it. `peer.past` is what the SDK offers.
 """
 
 import enum
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from chatapp.peer.core.conversations import EVERYBODY, Conversation, person
+from chatapp.peer.core.conversations import room as in_room
 from chatapp.peer.core.events import SOMEBODY, MessageState
-from chatapp.peer.core.records import FINAL, KEY_SIZE, parties_of
-from chatapp.peer.core.trace import Raw, Stored, TraceStep, readable, unpacked
+from chatapp.peer.core.records import KEY_SIZE, parties_of
+from chatapp.peer.core.trace import Stored, TraceStep
+from chatapp.peer.history.conversations import ConversationQueries
 from chatapp.peer.history.schema import damage_named
-from chatapp.peer.history.search import SearchIndex, query
+from chatapp.peer.history.search import Indexes, query
 from chatapp.wire.messages.direct import LAST_NUMBER
 
-_LINE: Final = (
-    "SELECT lines.id, key, ours, number, at_ms, state, text, trace "
-    "FROM lines JOIN streams ON streams.id = stream"
+_COLUMNS: Final = "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace FROM"
+_LINE: Final = f"{_COLUMNS} lines JOIN streams ON streams.id = stream"
+_OF_TALKS: Final = (
+    f"{_COLUMNS} conversation_lines CROSS JOIN lines ON lines.id = line "
+    "CROSS JOIN streams ON streams.id = stream"
+)
+_FOUND: Final = (
+    f"{_COLUMNS} search_index CROSS JOIN lines ON lines.id = search_index.rowid "
+    "CROSS JOIN streams ON streams.id = stream"
 )
 _NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
-IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
+IS_HEARD: Final = (
+    f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE})))"
+)
 _IS_SHOWN: Final = "(ours OR number <= shown AND coalesce(is_overtaken, 0) = 0)"
 
 
@@ -72,28 +83,62 @@ class MessageQueries:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self.index: Final = SearchIndex(db)
+        self.index: Final = Indexes(db)
+        self.conversations: Final = ConversationQueries(db)
 
     def latest(self, count: int) -> list[StoredLine]:
         """Return the newest `count` lines of people who are not ignored, oldest first."""
-        return self._newest(f"{_LINE} WHERE {IS_HEARD} ORDER BY lines.id DESC LIMIT ?", (max(count, 0),))
+        return self.page((), limit=count)
 
-    def latest_shown(self, count: int) -> list[StoredLine]:
-        """As `latest`, without the lines that were not shown yet."""
-        chosen = f"{_LINE} WHERE {IS_HEARD} AND {_IS_SHOWN} ORDER BY lines.id DESC LIMIT ?"
-        return self._newest(chosen, (max(count, 0),))
+    def page(
+        self,
+        among: Sequence[int],
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        only_shown: bool = False,
+    ) -> list[StoredLine]:
+        """Return lines of people who are not ignored, oldest first: the newest ones with ids below `before`, or with
+        `after`, the oldest ones with ids above it. `among`: the conversations, by their ids, whose lines are found as far as
+        they are indexed; all lines if there is none. `only_shown`: without those that were not shown yet."""
+        if len(among) > 1:  # one person with several keys: rare
+            pages = [
+                self.page((one,), limit=limit, before=before, after=after, only_shown=only_shown)
+                for one in among
+            ]
+            lines = sorted(line for page in pages for line in page)  # by id
+            return (
+                lines[: max(limit, 0)] if after is not None else lines[max(len(lines) - max(limit, 0), 0) :]
+            )
+        tables, id_ = (_OF_TALKS, "line") if among else (_LINE, "lines.id")
+        order, compared, bound = ("DESC", "<", before) if after is None else ("ASC", ">", after)
+        where = "conversation_lines.conversation = ? AND " if among else ""
+        if only_shown:
+            where += f"{_IS_SHOWN} AND "
+        values = (*among, _id_in_reach(bound), max(limit, 0))
+        found = self._lines(
+            f"{tables} WHERE {where}{id_} {compared} ? AND {IS_HEARD} ORDER BY {id_} {order} LIMIT ?", values
+        )
+        return found if after is not None else found[::-1]
 
-    def search(self, words: str, limit: int) -> list[StoredLine]:
-        """Return the newest `limit` lines that match, oldest first."""
+    def search(
+        self, words: str, limit: int, *, among: Sequence[int] | None = None, before: int | None = None
+    ) -> list[StoredLine]:
+        """Return the newest `limit` lines that match and are indexed, oldest first. `among`: only in these conversations;
+        `before`: only with ids below this one."""
         wanted = query(words)
         if wanted is None:
             return []
-        self.index.catch_up()
-        return self._newest(
-            f"{_LINE} WHERE lines.id IN (SELECT rowid FROM search_index WHERE search_index MATCH ?) AND {IS_HEARD} "
-            "ORDER BY lines.id DESC LIMIT ?",
-            (wanted, max(limit, 0)),
-        )
+        where = ""
+        if among is not None:
+            where = f" AND streams.conversation IN ({','.join('?' * len(among))})"
+        values = (wanted, _id_in_reach(before), *(among or ()), max(limit, 0))
+        return self._lines(
+            f"{_FOUND} WHERE search_index MATCH ? AND search_index.rowid < ?{where} AND {IS_HEARD} "
+            "ORDER BY search_index.rowid DESC LIMIT ?",
+            values,
+        )[::-1]
 
     def by_id(self, id_: int) -> StoredLine | None:
         """Return the line with this id."""
@@ -102,7 +147,7 @@ class MessageQueries:
     def with_ids(self, ids: list[int]) -> list[StoredLine]:
         """Return the lines with these ids, in order."""
         marks = ",".join("?" * len(ids))
-        return self._newest(f"{_LINE} WHERE lines.id IN ({marks}) ORDER BY lines.id DESC", tuple(ids))
+        return self._lines(f"{_LINE} WHERE lines.id IN ({marks}) ORDER BY lines.id", tuple(ids))
 
     def last_own(self) -> StoredLine | None:
         """Return our own newest line."""
@@ -116,11 +161,10 @@ class MessageQueries:
             for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
                 yield self._line(row, names)
 
-    def _newest(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
+    def _lines(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
         names: dict[bytes, _Name] = {}
         with damage_named():
-            rows = self._db.execute(statement, values).fetchall()
-            return [self._line(row, names) for row in reversed(rows)]
+            return [self._line(row, names) for row in self._db.execute(statement, values).fetchall()]
 
     def _one(self, statement: str, values: tuple[object, ...]) -> StoredLine | None:
         with damage_named():
@@ -182,6 +226,30 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
     state: MessageState | None
     """How far our own line got; None for others'. A line of the channel or a room that the registry has is DELIVERED."""
 
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation to which it belongs."""
+        match self.kind:
+            case LineKind.DIRECT:
+                return person((self.to if self.outgoing else self.sender) or "", is_claimed=self.is_claimed)
+            case LineKind.CHANNEL:
+                return EVERYBODY
+            case LineKind.ROOM:
+                return in_room(self.room or "")
+
+
+class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation, and how far the user has read it."""
+
+    conversation: Conversation
+    unread: int
+    """How many lines of others are newer than what was read; 1,000 for more as well. Lines of people who are ignored do not
+    count."""
+    read: int
+    """The id of the line up to which it is read; 0 for nothing."""
+    last: HistoryLine | None
+    """Its newest line; None for the help desk, whose lines are not here."""
+
 
 class DeliveryTrace(msgspec.Struct, frozen=True, kw_only=True):
     """How one line was delivered. A line said to us has no steps: only its author knows them."""
@@ -190,52 +258,9 @@ class DeliveryTrace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[TraceStep, ...]
 
 
-StepsUnderWay = Callable[[bytes, int], tuple[Raw, ...]]
-"""Returns the steps so far of our message with this number in this stream; none when it is not under way."""
-
-
-class HistoryView:
-    """The history of one person, to be read. Every method raises sqlite3.Error when the file cannot be read."""
-
-    def __init__(
-        self,
-        lines: MessageQueries,
-        me: Callable[[], str],
-        under_way: StepsUnderWay,
-        flush: Callable[[], object],
-    ) -> None:
-        """`flush` commits what still waits, so that queries find it."""
-        self._lines: Final = lines
-        self._me = me
-        self._under_way = under_way
-        self._flush = flush
-
-    def latest(self, count: int) -> list[HistoryLine]:
-        """Return the newest `count` lines of people who are not ignored, oldest first."""
-        self._flush()
-        return [shown(line, self._me()) for line in self._lines.latest(count)]
-
-    def latest_shown(self, count: int) -> list[HistoryLine]:
-        """As `latest`, without the lines that the user has not seen yet: events give those again."""
-        self._flush()
-        return [shown(line, self._me()) for line in self._lines.latest_shown(count)]
-
-    def search(self, words: str, limit: int = 50) -> list[HistoryLine]:
-        """Return the newest `limit` lines that have all the words, oldest first. The last word may be the beginning of one.
-        Case, diacritics and punctuation do not matter. Without a word, nothing is found."""
-        self._flush()
-        return [shown(line, self._me()) for line in self._lines.search(words, limit)]
-
-    def why(self, id_: int | None) -> DeliveryTrace | None:
-        """Return how the line with this id was delivered; None: our own newest line. None if there is no such line."""
-        self._flush()
-        line = self._lines.last_own() if id_ is None else self._lines.by_id(id_)
-        if line is None:
-            return None
-        steps = unpacked(line.trace, line.at_ms)
-        if line.outgoing and line.state not in FINAL:
-            steps = self._under_way(line.stream, line.number) or steps
-        return DeliveryTrace(line=shown(line, self._me()), steps=readable(steps, line.at_ms))
+def _id_in_reach(id_: int | None) -> int:
+    """Return an id that SQLite can compare with; None means one above all."""
+    return LAST_NUMBER if id_ is None else max(-1, min(id_, LAST_NUMBER))
 
 
 def shown(line: StoredLine, me: str) -> HistoryLine:

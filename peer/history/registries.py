@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.core.records import conversation_of
+from chatapp.peer.history import schema
 from chatapp.wire.codec import decode_row, encode
 from chatapp.wire.errors import DecodeError
 
@@ -18,6 +20,11 @@ _KEPT_FOR: Final = (
     "room",
 )
 """The tables whose rows belong to a registry, besides `streams`."""
+
+
+_MOVE_TALK: Final = """
+UPDATE OR IGNORE conversation_lines SET conversation = (SELECT id FROM conversations WHERE key = ?1 AND registry = ?3)
+    WHERE conversation = (SELECT id FROM conversations WHERE key = ?1 AND registry = ?2)"""
 
 
 class Registries:
@@ -129,16 +136,16 @@ class Registries:
         # A registry without an identity has nothing but lines of ours that were said before the first contact.
         streams = execute("SELECT id, key, ours FROM streams WHERE registry = ?", (before,)).fetchall()
         for stream, key, ours in streams:
-            execute(
-                "INSERT OR IGNORE INTO streams (registry, key, ours) VALUES (?, ?, ?)", (registry, key, ours)
-            )
+            talk, _ = conversation_of(key, is_ours=bool(ours))
+            schema.add_stream(self._db, key, ours, registry, conversation=talk)
+            execute(_MOVE_TALK, (talk, before, registry))
             execute(
                 "UPDATE OR IGNORE lines SET stream = "
                 "(SELECT id FROM streams WHERE key = ? AND ours = ? AND registry = ?) WHERE stream = ?",
                 (key, ours, registry, stream),
             )
             execute("DELETE FROM streams WHERE id = ?", (stream,))
-        for table in _KEPT_FOR:
+        for table in (*_KEPT_FOR, "conversations"):
             execute(f"DELETE FROM {table} WHERE registry = ?", (before,))
         execute("DELETE FROM registries WHERE id = ?", (before,))
 

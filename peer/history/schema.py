@@ -9,7 +9,9 @@ through one index, and both are small integers: keys are stored once, in `stream
 at the end of a B-tree, and its id costs nothing. `is_late`: it came as mail or from a log. `is_overtaken`: a later line of
 its stream was shown before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
 `missing_numbers` those below a sender's floor that had not come when the floor was stored, as ranges [start, end).
-`progress` says up to which line the search index goes, and up to where the journal's records are here.
+A conversation is the streams of two people, or those of a group at its registry; `read` is the id up to which the user has
+read it. `conversation_lines` has its lines, as an index that is filled later. `progress` says up to which line the indexes
+go, and up to where the journal's records are here.
 """
 
 import sqlite3
@@ -19,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 10
+VERSION: Final = 11
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -52,8 +54,14 @@ CREATE TABLE replaced_people (
     registry INTEGER NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, identity)
     ) WITHOUT ROWID;
 CREATE TABLE room (registry INTEGER NOT NULL PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE conversations (
+    id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, key BLOB NOT NULL, read INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (key, registry));
+CREATE TABLE conversation_lines (
+    conversation INTEGER NOT NULL, line INTEGER NOT NULL, PRIMARY KEY (conversation, line)) WITHOUT ROWID;
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, key BLOB NOT NULL, ours INTEGER NOT NULL,
+    conversation INTEGER NOT NULL,
     floor INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT 0,
     settled INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, UNIQUE (key, ours, registry));
 CREATE TABLE lines (
@@ -110,6 +118,16 @@ def prepare(db: sqlite3.Connection) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def add_stream(db: sqlite3.Connection, key: bytes, ours: int, registry: int, *, conversation: bytes) -> None:
+    """Add a stream, and the conversation with this key, unless they are there."""
+    db.execute("INSERT OR IGNORE INTO conversations (key, registry) VALUES (?, ?)", (conversation, registry))
+    db.execute(
+        "INSERT OR IGNORE INTO streams (key, ours, registry, conversation) VALUES (?1, ?2, ?3, "
+        "(SELECT id FROM conversations WHERE key = ?4 AND registry = ?3))",
+        (key, ours, registry, conversation),
+    )
 
 
 class Damaged(sqlite3.DatabaseError):

@@ -1,17 +1,18 @@
-"""Find messages by the words in them, with one full-text index.
+"""Find messages by the words in them, with one full-text index, and by their conversation, with another.
 
 Indexing must not slow down storing. So lines are indexed later: while the peer is idle, when it ends, and at the latest
-when somebody searches. `progress.indexed` is the id up to which all lines are indexed. The index holds no text of its own
-(`content=''`). In scripts that are written without spaces, each character is indexed as a word, and a search for several
-of them is a search for a phrase: any part of a Chinese, Japanese or Thai sentence is found.
+when somebody looks for one. `progress.indexed` is the id up to which all lines are indexed. The index of words holds no
+text of its own (`content=''`). In scripts that are written without spaces, each character is indexed as a word, and a search
+for several of them is a search for a phrase: any part of a Chinese, Japanese or Thai sentence is found.
 """
 
+import asyncio
 import functools
 import re
 import sqlite3
 from typing import Final
 
-from chatapp.peer.history.schema import damage_named
+from chatapp.peer.history.schema import NEWEST_LINE, damage_named
 
 INDEXED_AT_ONCE: Final = 200
 """Lines that are indexed in one step: a few milliseconds, so that no acknowledgement waits for it."""
@@ -45,8 +46,8 @@ def query(words: str) -> str | None:
     return " ".join('"' + spread(word).replace('"', " ") + '"' for word in found) + " *"
 
 
-class SearchIndex:
-    """The full-text index of one history."""
+class Indexes:
+    """The indexes of one history: of words, and of conversations."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -57,7 +58,7 @@ class SearchIndex:
         """Index lines that are not indexed yet, at most so many; True when some are left."""
         execute = self._db.execute
         (indexed,) = execute("SELECT indexed FROM progress").fetchone()
-        (newest,) = execute("SELECT coalesce(max(id), 0) FROM lines").fetchone()
+        (newest,) = execute(NEWEST_LINE).fetchone()
         if indexed >= newest:
             return False
         until = newest if most is None else min(newest, indexed + most)
@@ -65,6 +66,11 @@ class SearchIndex:
         try:
             execute(
                 "INSERT INTO search_index (rowid, text) SELECT id, spread(text) FROM lines WHERE id > ? AND id <= ?",
+                (indexed, until),
+            )
+            execute(
+                "INSERT OR IGNORE INTO conversation_lines SELECT conversation, lines.id FROM lines "
+                "JOIN streams ON streams.id = stream WHERE lines.id > ? AND lines.id <= ?",
                 (indexed, until),
             )
             execute("UPDATE progress SET indexed = ?", (until,))
@@ -75,9 +81,22 @@ class SearchIndex:
             raise
         return int(until) < int(newest)
 
+    async def catch_up_gently(self) -> None:
+        """Index the lines that are there by now, some at a time, and let others run in between."""
+        (newest,) = self._db.execute(NEWEST_LINE).fetchone()
+        (indexed,) = self._db.execute("SELECT indexed FROM progress").fetchone()
+        while indexed < newest and self.catch_up(INDEXED_AT_ONCE):
+            indexed += INDEXED_AT_ONCE
+            await asyncio.sleep(0)
+
     def forget(self, ids: list[int]) -> None:
-        """Remove lines from the index, within the transaction that drops them and while their text is still there: FTS5
-        needs it, since the index has none of its own."""
+        """Remove lines from the indexes, within the transaction that drops them and while they are still there: FTS5 needs
+        their text, since the index has none of its own."""
+        self._db.executemany(
+            "DELETE FROM conversation_lines WHERE line = ?1 AND conversation = "
+            "(SELECT conversation FROM lines JOIN streams ON streams.id = stream WHERE lines.id = ?1)",
+            [(id_,) for id_ in ids],
+        )
         self._db.executemany(
             "INSERT INTO search_index (search_index, rowid, text) SELECT 'delete', id, spread(text) FROM lines "
             "WHERE id = ? AND id <= (SELECT indexed FROM progress)",

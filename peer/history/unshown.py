@@ -16,7 +16,7 @@ from chatapp.peer.history import schema
 from chatapp.peer.history.query import IS_HEARD, StoredLine
 
 # By stream, so that it takes no longer with a long history: few lines of a stream are above its mark.
-_CHOSEN: Final = f"NOT ours AND registry IN (?1, ?2) AND lines.id > ?3 AND {IS_HEARD}"
+_CHOSEN: Final = f"NOT ours AND streams.registry IN (?1, ?2) AND lines.id > ?3 AND {IS_HEARD}"
 _IDS: Final = f"""
 SELECT lines.id FROM streams CROSS JOIN lines ON lines.stream = streams.id AND lines.number > streams.shown
     WHERE {_CHOSEN}

@@ -8,8 +8,9 @@ from typing import Final, assert_never
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.conversations import Conversation, person, room
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.history.query import LineKind
+from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.help import help_lines
@@ -50,7 +51,6 @@ from chatapp.peer.ui.texts import history
 from chatapp.peer.ui.texts.people import table_lines
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
-from chatapp.wire.names import is_same_name
 
 PAST_SHOWN: Final = 20
 """Lines of the past that are shown at the start."""
@@ -97,7 +97,7 @@ class Actions:
                 await self._trust(intent)
             case ShowTrace() | ShowHistory() | SearchHistory():
                 try:
-                    self._show_past(intent)
+                    await self._show_past(intent)
                 except sqlite3.Error as error:
                     self._show([AnswerLine(history.history_unreadable(error))])
             case Examine(name):
@@ -136,39 +136,28 @@ class Actions:
             to = desk.client or "everybody"
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
-    def show_latest(self) -> list[str]:
+    async def show_latest(self) -> list[str]:
         """Show the last lines of the past again, as far as they have been shown before. Returns the names of the people whom
         the user talked with lately, the last one last."""
-        try:
-            past = self._peer.history.latest_shown(PAST_READ)
-        except sqlite3.Error as error:
-            self._show([AnswerLine(history.history_unreadable(error))])
-            return []
+        past = await self._latest(None, PAST_READ)
         self._show(history.past_lines(past[-PAST_SHOWN:]))
         others = [line.to if line.outgoing else line.sender for line in past if line.kind is LineKind.DIRECT]
         return list(dict.fromkeys(one for one in others if one is not None))
 
-    def show_latest_with(self, name: str) -> None:
-        """Show the last lines of the past with one person, as far as they were among the last of all."""
+    async def show_latest_with(self, name: str) -> None:
+        """Show the last lines of the past with one person, as far as they have been shown before."""
+        self._show(history.past_lines(await self._latest(person(name), PAST_SHOWN)))
+
+    async def _latest(self, conversation: Conversation | None, limit: int) -> list[HistoryLine]:
         try:
-            past = self._peer.history.latest_shown(PAST_READ)
+            return await self._peer.past.page(conversation, limit=limit, only_shown=True)
         except sqlite3.Error as error:
             self._show([AnswerLine(history.history_unreadable(error))])
-            return
-        direct = (line for line in past if line.kind is LineKind.DIRECT)
-        ours = [
-            line for line in direct if is_same_name((line.to if line.outgoing else line.sender) or "", name)
-        ]
-        self._show(history.past_lines(ours[-PAST_SHOWN:]))
+            return []
 
-    def latest_in(self, room: str) -> list[str]:
-        """Return the last lines of the past of a room, as far as they were among the last of all."""
-        try:
-            past = self._peer.history.latest_shown(PAST_READ)
-        except sqlite3.Error as error:
-            return [AnswerLine(history.history_unreadable(error))]
-        there = [line for line in past if line.kind is LineKind.ROOM and is_same_name(line.room or "", room)]
-        return history.past_lines(there[-PAST_SHOWN:])
+    async def latest_in(self, name: str) -> list[str]:
+        """Return the last lines of the past of a room, as far as they have been shown before."""
+        return history.past_lines(await self._latest(room(name), PAST_SHOWN))
 
     async def send(self, intent: SendDirect | SendAll | SayInRoom) -> Receipt | None:
         """Send a message. Returns its receipt; None if it is too long, which an event says."""
@@ -256,15 +245,15 @@ class Actions:
             case _:
                 assert_never(intent)
 
-    def _show_past(self, intent: ShowTrace | ShowHistory | SearchHistory) -> None:
-        past = self._peer.history
+    async def _show_past(self, intent: ShowTrace | ShowHistory | SearchHistory) -> None:
+        past = self._peer.past
         match intent:
             case ShowTrace(which):
-                self._show(history.trace_lines(past.why(_id_typed(which))))
+                self._show(history.trace_lines(await past.why(_id_typed(which))))
             case ShowHistory(count):
-                self._show(history.history_lines(past.latest(count)) or [history.NOTHING_YET])
+                self._show(history.history_lines(await past.page(limit=count)) or [history.NOTHING_YET])
             case SearchHistory(words):
-                self._show(history.history_lines(past.search(words)) or [history.NOTHING_FOUND])
+                self._show(history.history_lines(await past.search(words)) or [history.NOTHING_FOUND])
             case _:
                 assert_never(intent)
 

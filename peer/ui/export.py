@@ -6,15 +6,14 @@ left in the journal is filed first; nothing else is changed.
 
 import enum
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from chatapp.peer.core.trace import TraceStep, readable, unpacked
-from chatapp.peer.history import schema
 from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
+from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.ui.formatting import shown_time
 from chatapp.peer.ui.texts.history import NEVER_IN_TABLE
 from chatapp.wire.names import file_name_of, name_key
@@ -40,22 +39,9 @@ def exported(path: Path, name: str, form: Format) -> Iterator[str]:
     """Yield the lines of a history without line ends, oldest first. Raises sqlite3.Error."""
     file_leftovers(path)
     written = _in_txt if form is Format.TXT else _in_jsonl
-    with closing(_open_read_only(path)) as db:
+    with closing(open_read_only(path)) as db:
         for line in MessageQueries(db).all():
             yield written(line, shown(line, name))
-
-
-def _open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a history for reading."""
-    # mode=ro would make SQLite leave an empty log and its index behind when no peer runs.
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-    try:
-        db.execute("PRAGMA query_only = ON")
-        schema.check(db)
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def _in_txt(_: StoredLine, line: HistoryLine) -> str:

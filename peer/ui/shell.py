@@ -144,7 +144,7 @@ class LineFace:
         """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
         self._update_view()
         if self._is_screen:
-            self._state.talked_with(self._actions.show_latest())
+            self._state.talked_with(await self._actions.show_latest())
         try:
             return await self._running.until_over(
                 self._show_events(), self._read_lines(), self._report_typing(), self._show_who_is_here()
@@ -366,13 +366,13 @@ class LineFace:
             await self._open_room(to)
             return
         if to is not None and self._is_screen:
-            self._actions.show_latest_with(to)
+            await self._actions.show_latest_with(to)
         self._state.query = to
         self._terminal.show([query_line(to, room=self._peer.room)])
 
     async def _open_room(self, room: PeerName) -> None:
         """Go into a room that we have seen, after its last lines were shown."""
-        past = self._actions.latest_in(room)
+        past = await self._actions.latest_in(room)
         if self._peer.room is not None and is_same_name(self._peer.room, room):
             self._terminal.show([query_line(self._state.query, room=self._peer.room)])
         elif past or self._state.has_seen_room(room):

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -399,14 +399,22 @@ async def test_a_peer_that_was_never_open_says_so_whatever_is_asked(village: Vil
         lambda: peer.is_offline,
         lambda: peer.is_server_away,
         lambda: peer.room,
-        lambda: peer.history,
         lambda: peer.desk.client,
         lambda: peer.server_key,
     ]
     for ask in asks:
         with pytest.raises(NotOpen):
             ask()
-    waits = [peer.ready, peer.settled, peer.left, peer.room_settled, peer.next_events, peer.desk.answered]
+    waits: list[Callable[[], Awaitable[object]]] = [
+        peer.past.page,
+        peer.past.conversations,
+        peer.ready,
+        peer.settled,
+        peer.left,
+        peer.room_settled,
+        peer.next_events,
+        peer.desk.answered,
+    ]
     for wait in waits:
         with pytest.raises(NotOpen):
             await wait()
@@ -505,13 +513,13 @@ async def test_the_id_of_a_line_is_on_its_receipt_its_events_and_in_the_history_
         assert await outcome_of(first) is MessageState.DELIVERED
         assert (await next_of(alice, happened.MessageChanged)).id == first.id
         heard = await next_of(bob, happened.DirectReceived)
-        assert [line.id for line in bob.history.latest(9)] == [heard.id]
+        assert [line.id for line in await bob.past.page(limit=9)] == [heard.id]
     async with village.peer("alice") as alice:
         saved = await alice.send("bob", "are you there?")
         assert await outcome_of(saved) is MessageState.SAVED
         everybody = await alice.send_all("hello")
         assert await outcome_of(everybody) is MessageState.SAVED
-        assert [line.id for line in alice.history.latest(9)] == [first.id, saved.id, everybody.id]
+        assert [line.id for line in await alice.past.page(limit=9)] == [first.id, saved.id, everybody.id]
         assert first.id < saved.id < everybody.id
     async with village.peer("alice") as alice, village.peer("bob"):
         await alice._open_node().until(lambda core: all(person.online for person in core.people()))

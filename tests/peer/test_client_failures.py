@@ -88,11 +88,11 @@ async def test_a_database_that_cannot_be_written_stops_no_message(
             broken.setattr(History, "file", fails)
             assert await outcome_of(await alice.send("alice", "hi")) is MessageState.DELIVERED
             assert (await next_of(alice, happened.HistoryBehind)).error == "database is locked"
-            assert alice.history.latest(1) == []
+            assert await alice.past.page(limit=1) == []
             assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
             rest = [event for event in alice.take_events() if isinstance(event, happened.StorageEvent)]
             assert rest == []
-        assert [line.text for line in alice.history.latest(9)] == ["hi", "again"]
+        assert [line.text for line in await alice.past.page(limit=9)] == ["hi", "again"]
 
 
 # --- what fills up

@@ -11,6 +11,7 @@ from chatapp.peer.core.events import (
     AttachmentEvent,
     AuthorDoubt,
     ChannelReceived,
+    ConversationRead,
     DirectReceived,
     DutyEvent,
     Event,
@@ -78,7 +79,7 @@ _LINE_LOSS: Final = {
     LineLoss.AUTHOR_UNKNOWN: "its author is not in the table any more",
     LineLoss.KEY_MISSING: "the server did not give the key that it is sealed with",
 }
-UnreadEvent = MailUnreadable | MailHeldBack | LineUnreadable
+UnreadEvent = MailUnreadable | MailHeldBack | LineUnreadable | ConversationRead
 ConnectionEvent = (
     Registered
     | TableChanged
@@ -132,6 +133,8 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
 def _unread(event: UnreadEvent) -> list[str]:
     """Return the lines about messages to us that cannot be shown."""
     match event:
+        case ConversationRead():
+            return []  # that of the face itself, or of another one
         case MailUnreadable(sender=sender, detail=detail):
             return [f"[A letter from {name(sender)} could not be opened: {reason(detail)}.]"]
         case MailHeldBack():

@@ -59,11 +59,13 @@ def test_a_start_names_what_no_program_of_ours_wrote(path: Path, statement: str,
 def test_reading_lines_does_so_too(path: Path, statement: str) -> None:
     spoil(path, statement)
     history = History(path, server="registry")
+    history.lines.index.catch_up()
     for read in (
         lambda: history.lines.latest(10),
         history.lines.last_own,
         lambda: history.lines.by_id(1),
         lambda: list(history.lines.all()),
+        lambda: history.lines.page((1,), limit=10),
         lambda: history.lines.search("hi", 10),
     ):
         with pytest.raises(Damaged):
@@ -85,7 +87,7 @@ def test_an_index_mark_that_is_not_a_number_is_reported_too(path: Path) -> None:
     spoil(path, "UPDATE progress SET indexed = ?", b"")
     history = History(path, server="registry")
     with pytest.raises(Damaged):
-        history.lines.search("hi", 10)
+        history.lines.index.catch_up()
     history.close()
 
 

@@ -39,6 +39,7 @@ def test_the_newest_stay_and_what_went_is_not_found() -> None:
     for number in range(1, 11):
         history.apply([OutgoingAdded(BOB.id, number, 0, f"line {number}")])
         history.apply([OutgoingChanged(BOB.id, number, MessageState.DELIVERED)])
+    history.lines.index.catch_up()
     assert len(history.lines.search("line", 50)) == 10
     drop(history, keep=3)
     assert texts(history) == ["line 8", "line 9", "line 10"]

@@ -26,47 +26,47 @@ BOB = Someone("bob")
 
 async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -> None:
     async with asyncio.timeout(WITHIN), village.peer("alice") as alice:
-        assert alice.history.why(None) is None
-        assert alice.history.latest(5) == []
+        assert await alice.past.why() is None
+        assert await alice.past.page(limit=5) == []
         async with village.peer("bob") as bob:
             begun = await alice.send("bob", "hello bob")
-            under_way = alice.history.why(None)  # not even sent yet, and on disk all the same
+            under_way = await alice.past.why()  # on disk as soon as it is begun
             assert under_way is not None
-            assert under_way.line.state is MessageState.UNSETTLED
-            assert [step.what for step in under_way.steps] == [TraceEvent.SENT]
+            assert under_way.line.id == begun.id
+            assert under_way.steps[0].what is TraceEvent.SENT
             await begun.settled()
             await (await alice.send_all("hello all")).settled()
             await (await alice.send("alice", "note")).settled()
-            heard = [line.text for line in bob.history.latest(5)]
+            heard = [line.text for line in await bob.past.page(limit=5)]
             assert heard[0] == "hello bob"
-            assert bob.history.latest_shown(5) == []
+            assert await bob.past.page(limit=5, only_shown=True) == []
             bob.events_shown(bob.take_events())
-            assert bob.history.latest_shown(5) == bob.history.latest(5)
-        said = alice.history.latest(5)
+            assert await bob.past.page(limit=5, only_shown=True) == await bob.past.page(limit=5)
+        said = await alice.past.page(limit=5)
         assert [(line.text, line.kind, line.sender, line.to) for line in said] == [
             ("hello bob", LineKind.DIRECT, "alice", "bob"),
             ("hello all", LineKind.CHANNEL, "alice", None),
             ("note", LineKind.DIRECT, "alice", "alice"),
         ]
-        assert alice.history.latest(1) == alice.history.latest_shown(1) == said[2:]
-        assert alice.history.search("HELL") == said[:2]
-        assert alice.history.search("hello", limit=1) == said[1:2]
-        trace = alice.history.why(said[0].id)
+        assert await alice.past.page(limit=1) == await alice.past.page(limit=1, only_shown=True) == said[2:]
+        assert await alice.past.search("HELL") == said[:2]
+        assert await alice.past.search("hello", limit=1) == said[1:2]
+        trace = await alice.past.why(said[0].id)
         assert trace is not None
         assert trace.line == said[0]
         assert {step.what for step in trace.steps[:-1]} == {
             TraceEvent.SENT
         }  # once, but for a machine that is busy
         assert trace.steps[-1].what is TraceEvent.ACKNOWLEDGED
-        line = alice.history.why(said[1].id)
+        line = await alice.past.why(said[1].id)
         assert line is not None
         assert line.steps[-1].what is TraceEvent.ACCEPTED
-        assert [alice.history.why(which) for which in (-1, 0, 99, 10**40)] == [None] * 4
+        assert [await alice.past.why(which) for which in (-1, 0, 99, 10**40)] == [None] * 4
     with pytest.raises(NotOpen):
-        _ = alice.history
+        await alice.past.page()
     async with asyncio.timeout(WITHIN), village.peer("alice") as again:
-        assert again.history.latest(5) == said
-        assert again.history.why(said[0].id) == trace
+        assert await again.past.page(limit=5) == said
+        assert await again.past.why(said[0].id) == trace
 
 
 async def test_people_are_trusted_and_ignored_through_the_sdk(village: Village) -> None:
@@ -82,9 +82,9 @@ async def test_people_are_trusted_and_ignored_through_the_sdk(village: Village) 
         assert await alice.trust.accept("carol", ours.digits) == happened.NobodyKnown(name="carol")
         assert await alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
         await (await bob.send("alice", "not to be heard")).settled()
-        assert [line.text for line in alice.history.latest(5)] == ["hi"]
+        assert [line.text for line in await alice.past.page(limit=5)] == ["hi"]
         assert await alice.trust.unignore("bob") == happened.Ignored(name="bob", is_ignored=False)
-        assert [line.text for line in alice.history.latest(5)] == ["hi", "not to be heard"]
+        assert [line.text for line in await alice.past.page(limit=5)] == ["hi", "not to be heard"]
 
 
 def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:

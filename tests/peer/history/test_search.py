@@ -19,6 +19,7 @@ def history_of(*texts: str) -> History:
 
 
 def found(history: History, words: str, limit: int = 50) -> list[str]:
+    history.lines.index.catch_up()
     return [line.text for line in history.lines.search(words, limit)]
 
 

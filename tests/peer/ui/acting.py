@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.conversations import Conversation
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.errors import NotLetIn
@@ -140,10 +141,14 @@ class Past:
         self.lines: list[HistoryLine] = []
         self.error: sqlite3.Error | None = None
 
-    def latest_shown(self, count: int) -> list[HistoryLine]:
+    async def page(
+        self, conversation: Conversation | None = None, *, limit: int, only_shown: bool
+    ) -> list[HistoryLine]:
+        assert only_shown
         if self.error is not None:
             raise self.error
-        return self.lines[-count:]
+        lines = [line for line in self.lines if conversation in (None, line.conversation)]
+        return lines[-limit:]
 
 
 class Actor:
@@ -159,7 +164,7 @@ class Actor:
         self.is_sending = False
         self.trust = Trust(self)
         self.desk = Desk(self)
-        self.history = Past()
+        self.past = Past()
         self.asked: list[str] = []
         self.seen: list[happened.Event] = []
         self.is_ready = asyncio.Event()
@@ -267,7 +272,7 @@ class Scene:
     ) -> None:
         self.paper = Paper()
         self.peer = Actor()
-        self.peer.history.lines += past
+        self.peer.past.lines += past
         if is_ready:
             self.peer.is_ready.set()
         self.completions = CompletionIndex()

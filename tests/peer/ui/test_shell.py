@@ -313,7 +313,7 @@ async def test_who_is_here_is_not_known_without_the_server() -> None:
 
 async def test_a_history_that_cannot_be_read_is_told_and_ends_nothing() -> None:
     scene = Scene(is_screen=True, stay=True)
-    scene.peer.history.error = sqlite3.OperationalError("disk I/O error")
+    scene.peer.past.error = sqlite3.OperationalError("disk I/O error")
     assert await scene.all_done()
     assert scene.paper.lines[0] == "[The history cannot be read: disk I/O error.]"
     await scene.ends()

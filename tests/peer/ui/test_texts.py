@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.core.conversations import EVERYBODY
 from chatapp.peer.core.events import (
     Absence,
     Addressed,
@@ -16,6 +17,7 @@ from chatapp.peer.core.events import (
     AdmissionRefused,
     AuthorDoubt,
     ChannelReceived,
+    ConversationRead,
     DirectReceived,
     Doubt,
     DutyEvent,
@@ -343,6 +345,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ),
         ["[2 people in lab:]", "[bob is online.]", f"[carol is away since {SHOWN_NOON}.]"],
     ),
+    (ConversationRead(conversation=EVERYBODY, id=7), []),
     (PersonCame(name="bob"), []),
     (PersonAway(name="bob", how=Absence.LEFT), ["bob has left."]),
     (PersonAway(name="bob", how=Absence.BANNED), ["[bob is banned from this server.]"]),

@@ -68,6 +68,7 @@ def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Co
     assert node.disk.lines.latest(9) == []
     node.core.trust.ignore("bob", is_ignored=False)
     node.turn()
+    node.disk.lines.index.catch_up()
     (line,) = node.disk.lines.search("hm", 9)
     assert (line.room, line.name) == ("lab", "bob")
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)

@@ -1,0 +1,63 @@
+"""Conversations as values: with a person, in a room, with everybody, at the help desk."""
+
+import enum
+from typing import Final
+
+import msgspec
+
+from chatapp.wire.messages.rooms import ROOM_SIGN
+
+
+class ConversationKind(enum.Enum):
+    """With whom one talks."""
+
+    PERSON = "one person"
+    ROOM = "those who are in a room"
+    EVERYBODY = "everybody, in the channel"
+    DESK = "a visitor of the help desk"
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """One conversation. Two values that are equal mean the same one. `person`, `room`, EVERYBODY and DESK make them."""
+
+    kind: ConversationKind
+    name: str = ""
+    """The person's name, or the room's; empty for everybody and for the desk."""
+    is_claimed: bool = False
+    """Whether only the author of the messages says that `name` is their name: no table has ever shown it with their key."""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case ConversationKind.PERSON:
+                return self.name
+            case ConversationKind.ROOM:
+                return f"{ROOM_SIGN}{self.name}"
+            case ConversationKind.EVERYBODY:
+                return "everybody"
+            case ConversationKind.DESK:
+                return "the help desk"
+
+
+EVERYBODY: Final = Conversation(ConversationKind.EVERYBODY)
+"""The conversation with everybody: the channel."""
+
+DESK: Final = Conversation(ConversationKind.DESK)
+"""The conversation with the visitor whom we serve. The registry keeps its lines, so it has no past here."""
+
+
+def person(name: str, *, is_claimed: bool = False) -> Conversation:
+    """Return the conversation with the person of this name, in whatever case it is typed."""
+    return Conversation(ConversationKind.PERSON, name, is_claimed)
+
+
+def room(name: str) -> Conversation:
+    """Return the conversation in the room of this name."""
+    return Conversation(ConversationKind.ROOM, name)
+
+
+def addressed(to: str) -> Conversation:
+    """Return the conversation that `to` means on receipts and events: a person's name, empty for the channel, a room's name
+    with its sign."""
+    if not to:
+        return EVERYBODY
+    return room(to.removeprefix(ROOM_SIGN)) if to.startswith(ROOM_SIGN) else person(to)
