@@ -3,12 +3,14 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from chatapp.peer.history import schema
 from chatapp.peer.history.query import MessageQueries
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Result = TypeVar("Result")
 
@@ -37,7 +39,7 @@ class HistoryReader:
     def __init__(self, path: Path) -> None:
         """The file is opened, and the thread begins, with the first query."""
         self._path: Final = path
-        self._executor: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chatapp-history")
+        self._executor: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
         self._queries: MessageQueries | None = None
         self._is_closed = False
@@ -46,6 +48,10 @@ class HistoryReader:
         """Return the result of a query. Raises sqlite3.Error, ReaderClosed."""
         if self._is_closed:
             raise ReaderClosed
+        if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor  # deferred: most starts read nothing
+
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chatapp-history")
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, query)
 
     def _do(self, query: Callable[[MessageQueries], Result]) -> Result:
@@ -59,7 +65,8 @@ class HistoryReader:
     def close(self) -> None:
         """Wait for the query that is being done, leave out the others, and close the file; a second call does nothing."""
         self._is_closed = True
-        self._executor.shutdown()
+        if self._executor is not None:
+            self._executor.shutdown()
         if self._db is not None:
             self._db.close()
             self._db = None
