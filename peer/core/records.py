@@ -235,8 +235,9 @@ Record = (
 CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo})
 """The kinds of records that may wait for the next write, because no promise and no event depends on them.
 
-Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again, or a line that counts
-as unread once more. A record of what was shown, or reported as delivered, cannot wait: lost, the same would be shown or reported twice."""
+Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again, or a line that
+counts as unread once more. A record of what was shown, or reported as delivered, cannot wait: lost, the same would be shown
+or reported twice."""
 
 
 class StoredOutgoing(msgspec.Struct, frozen=True):
