@@ -50,7 +50,7 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
         (
             ["send", "alice", "127.0.0.1", "5000", "bob", "hi"],
             False,
-            425,
+            435,
             NOT_IN_A_PEER - {"typer"} | {"prompt_toolkit"},
         ),
     ],
