@@ -12,7 +12,7 @@ A method that needs an open peer raises NotOpen on one that is closed. Requests 
 import contextlib
 import enum
 from asyncio import timeout
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, assert_never
 
@@ -88,6 +88,11 @@ class OperatorDesk:
     def waiting(self) -> int:
         """How many wait in our queue, while we are on duty."""
         return self._open_node().core.operator.waiting
+
+    @property
+    def answers(self) -> Mapping[str, str]:
+        """The ready answers of the desk, by their short word."""
+        return self._open_node().core.operator.answers
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text typed at this time (by the clock of the event loop) is for a visitor, even one who has just left."""

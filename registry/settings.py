@@ -7,7 +7,7 @@ A field's `description` is the answer to a wrong value. Numbers that nobody shou
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args, get_type_hints
@@ -16,6 +16,7 @@ import msgspec
 
 from chatapp.registry.access import AccessSettings, Bans
 from chatapp.registry.desk.hours import Hours
+from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.logs import LogFormat
@@ -24,7 +25,13 @@ from chatapp.wire.desk import is_region
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.identity import fingerprint_from
-from chatapp.wire.limits import DESK_HOURS_MAX, DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
+from chatapp.wire.limits import (
+    DESK_ANSWERS_MAX,
+    DESK_HOURS_MAX,
+    DESK_MENU_MAX,
+    DESK_MENU_TEXT_MAX,
+    DESK_QUEUES_MAX,
+)
 from chatapp.wire.names import name_key, peer_name
 
 ACCESS_LIST_MAX: Final = 10_000
@@ -106,6 +113,13 @@ OpeningHours = Annotated[
         description=f'at most {DESK_HOURS_MAX} entries such as "Mon-Fri 09:00-17:00" or "Sat 10:00-13:00"',
     ),
 ]
+ReadyAnswers = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=DESK_ANSWERS_MAX,
+        description=f'at most {DESK_ANSWERS_MAX} different entries such as "greet: How can I help?"',
+    ),
+]
 NoShowAfter = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
 
 
@@ -150,6 +164,7 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     hours: OpeningHours = DeskSettings().hours
     keep_sessions: KeptDays = DeskSettings().keep_sessions
     keep_transcripts: KeptDays = DeskSettings().keep_transcripts
+    answers: ReadyAnswers = DeskSettings().answers
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -234,7 +249,9 @@ def _flaw(key: str, value: object) -> str:
         case "region", str() if value != DeskSettings().region and not is_region(value):
             return "no such region is known"
         case "hours", list() | tuple():
-            return _hours_flaw(value)
+            return _flaw_of(Hours, value)
+        case "answers", list() | tuple():
+            return _flaw_of(ready_answers, value)
         case "allow", list() | tuple():
             return flaw_of_keys(value)
         case "ban", list() | tuple():
@@ -259,9 +276,9 @@ def flaw_of_bans(texts: Iterable[str]) -> str:
     return ""
 
 
-def _hours_flaw(texts: Iterable[str]) -> str:
+def _flaw_of(read: Callable[[Iterable[str]], object], texts: Iterable[str]) -> str:
     try:
-        Hours(texts)
+        read(texts)
     except ValueError as wrong:
         return quoted(str(wrong))
     return ""
@@ -319,7 +336,15 @@ OPTIONS: Final = {
 VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "CHATAPP_HOME"}
 """The environment variable of each key."""
 
-_BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None, "hours": "|"}
+_BETWEEN: Final = {
+    "menu": "|",
+    "allow": ",",
+    "ban": ",",
+    "operators": None,
+    "queues": None,
+    "hours": "|",
+    "answers": "|",
+}
 """The separator of a list in a variable; None for blanks."""
 
 _TEXTS: Final = frozenset({"data", "log_file", "metrics"})

@@ -329,6 +329,18 @@ DESK_CLOSING_MAX: Final = 200
 DESK_HOURS_MAX: Final = 32
 """Entries of the opening hours."""
 
+DESK_SHORT_MAX: Final = 32
+"""Characters of the short word of a ready answer."""
+
+DESK_ANSWER_MAX: Final = 1_000
+"""Characters of a ready answer."""
+
+DESK_ANSWERS_MAX: Final = 64
+"""Ready answers of one desk."""
+
+DESK_ANSWERS_BYTES_MAX: Final = 32_768
+"""Bytes of all ready answers together: they must fit in one notice."""
+
 DESK_SHOWN_MAX: Final = 40
 """Visitors served, and waiting, in one answer to `.room`: with the longest names still below the size of a frame."""
 

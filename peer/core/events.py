@@ -50,6 +50,12 @@ class VisitorsWaiting(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_first: bool
 
 
+class AnswersKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The ready answers of the desk, by their short word."""
+
+    answers: dict[str, str]
+
+
 class ClientMove(enum.Enum):
     """What happened to our visitor."""
 
@@ -248,6 +254,7 @@ class PastSessions(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 DutyEvent = (
     DutyChanged
     | VisitorsWaiting
+    | AnswersKnown
     | ClientCame
     | ClientMoved
     | ClientSaid

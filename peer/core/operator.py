@@ -43,6 +43,7 @@ from chatapp.wire.messages.desk import (
     OperatorRequest,
     PastSession,
     PastShown,
+    ReadyAnswersShown,
     RoomShown,
     RoomVisitor,
     SendDeskLine,
@@ -348,6 +349,8 @@ class Operator:
         """Whether the registry counts us among its operators: it tells them their duty on each new link."""
         self.is_on = False
         self.queue = ""
+        self.answers: dict[str, str] = {}
+        """The ready answers, by their short word."""
         self.waiting = 0
         """How many wait in our queue, while we are on duty."""
 
@@ -466,6 +469,9 @@ class Operator:
                 self._duty_reported(notice, now)
             case WaitingCounted():
                 self._counted(notice)
+            case ReadyAnswersShown(answers=answers):
+                self.answers = {one.short: one.text for one in answers}
+                self._out.events.append(happened.AnswersKnown(answers=self.answers))
             case ClientAssigned():
                 self._client_assigned(notice, now)
             case ClientChanged():

@@ -30,6 +30,7 @@ from chatapp.peer.ui.intents import (
     JoinRoom,
     OpenQuery,
     Quit,
+    SayAnswer,
     SayInRoom,
     SayToClient,
     SearchHistory,
@@ -107,7 +108,7 @@ class Actions:
             case ShowHelp(command):
                 is_operator = self._peer.desk.is_operator
                 self._show(map(AnswerLine, help_lines(command, is_operator=is_operator)))
-            case SayToClient() | AskMessage() | OpenQuery() | Quit() | Empty():
+            case SayToClient() | SayAnswer() | AskMessage() | OpenQuery() | Quit() | Empty():
                 pass  # the face carries these out itself
             case _:
                 assert_never(intent)

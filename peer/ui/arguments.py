@@ -67,6 +67,7 @@ MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 
 
 MAYBE_QUEUE: Final = Shape("[queue]", Cut.MAYBE_WORD)
+ANSWER: Final = Shape("[answer]", Cut.MAYBE_WORD)
 QUEUE: Final = Shape("<queue>", Cut.WORD)
 MAYBE_PAST: Final = Shape("[n or name]", Cut.MAYBE_TEXT)
 POSITION: Final = Shape("<n>", Cut.WORD)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from chatapp.peer.ui.arguments import (
+    ANSWER,
     HISTORY_SHOWN,
     MAYBE_COMMAND,
     MAYBE_CONVERSATION,
@@ -57,6 +58,7 @@ from chatapp.peer.ui.intents import (
     Mistake,
     OpenQuery,
     Quit,
+    SayAnswer,
     SayInRoom,
     SayToClient,
     SearchHistory,
@@ -219,6 +221,13 @@ DESK_COMMANDS: Final = (
         summary="help desk: write a note that only operators see",
         example=NoteVisitor(0, 0, "Wants to be called back"),
         to_intent=lambda context, text: NoteVisitor(0, 0, text),
+    ),
+    Command(
+        spellings=(".a",),
+        shape=ANSWER,
+        summary="help desk: say a ready answer, or list them",
+        example=SayAnswer("greet"),
+        to_intent=lambda context, word="": SayAnswer(word),
     ),
     Command(
         spellings=(".close",),

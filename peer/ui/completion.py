@@ -34,12 +34,21 @@ class CompletionIndex:
         self._people: tuple[str, ...] = ()
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
+        self._answers: tuple[str, ...] = ()
         self.is_operator = False
         """Whether the user is an operator of the help desk: its commands are offered to operators only."""
 
     def set_people(self, names: Iterable[str]) -> None:
         """Take the names of everybody in the table."""
         self._people = tuple(names)
+
+    def set_answers(self, words: Iterable[str]) -> None:
+        """Take the short words of the help desk's ready answers."""
+        self._answers = tuple(words)
+
+    def answers(self) -> Sequence[str]:
+        """Return the short words of the help desk's ready answers."""
+        return self._answers
 
     def add_recent(self, name: str) -> None:
         """Note that the user and somebody just talked."""
@@ -123,6 +132,8 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
             return _like(argument, index.rooms())
         case ["[name", *_]:
             return _like(argument, [*index.people(), *index.rooms()])
+        case ["[answer]"]:
+            return _like(argument, index.answers())
         case ["[command]"]:
             return _like(argument, list(_offered(index)))
         case _:

@@ -164,6 +164,12 @@ class SayToClient(msgspec.Struct, frozen=True):
     text: str
 
 
+class SayAnswer(msgspec.Struct, frozen=True):
+    """Say the ready answer with this short word to the help desk's visitor; empty: list the ready answers."""
+
+    word: str
+
+
 class Quit(msgspec.Struct, frozen=True):
     """Leave and end the program."""
 
@@ -205,6 +211,7 @@ Intent = (
     | SearchHistory
     | Examine
     | SayToClient
+    | SayAnswer
     | OperatorRequest
     | ShowHelp
     | Quit

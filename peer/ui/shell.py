@@ -27,6 +27,7 @@ from chatapp.peer.ui.intents import (
     Mistake,
     OpenQuery,
     Quit,
+    SayAnswer,
     SayInRoom,
     SayToClient,
     SendAll,
@@ -49,6 +50,7 @@ from chatapp.peer.ui.texts.answers import (
     release_question,
     saying_question,
 )
+from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.ui.texts.people import here_line
 from chatapp.wire.address import Address
 from chatapp.wire.names import PeerName, is_same_name
@@ -382,6 +384,17 @@ class LineFace:
         else:
             self._terminal.show([nobody_and_no_room(room)])
 
+    def _say_answer(self, word: str, line: TypedLine) -> None:
+        """Say a ready answer to the visitor, and show which text that is."""
+        answers = self._peer.desk.answers
+        text = ready_answer(word, answers)
+        if text is None:
+            self._terminal.show([AnswerLine(no_answer(word, answers))])
+            return
+        if self._peer.desk.client is not None:
+            self._terminal.show([AnswerLine(answer_said(word, text))])
+        self._actions.say_to_client(text, entered_at=line.at, is_maybe=False)
+
     async def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> None:
         if not isinstance(intent, SendDirect | SendAll | SayInRoom):
             self._settle()
@@ -405,6 +418,8 @@ class LineFace:
                 await self._open_query(to)
             case Mistake(why):
                 self._terminal.show([why])
+            case SayAnswer(word):
+                self._say_answer(word, line)
             case SayToClient(text):
                 self._actions.say_to_client(text, entered_at=line.at, is_maybe=self._is_maybe(line))
             case SendDirect() | SendAll() | SayInRoom():

@@ -130,6 +130,8 @@ class SessionState:
                     to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
                 ) if to:
                     self._completions.add_recent(to)
+                case happened.AnswersKnown(answers=answers):
+                    self._completions.set_answers(answers)
                 case happened.EnteredRoom(room=room):
                     self._completions.add_room(room)
                 case happened.RoomsKnown(rooms=rooms):

@@ -15,6 +15,7 @@ from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.operators import OperatorRules, asker_of
 from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import CONSOLE_CALLER, DeskOperators, VisitIndex
 from chatapp.registry.desk.texts import (
@@ -28,6 +29,7 @@ from chatapp.registry.desk.texts import (
     notice_lines,
     refused_line,
     too_long_line,
+    unknown_answer_line,
     unknown_command_line,
     usage_line,
 )
@@ -76,19 +78,25 @@ class ClientText(NamedTuple):
     text: str
 
 
+class AnswerWord(NamedTuple):
+    """The short word of a ready answer for the visitor who is served; may be empty."""
+
+    word: str
+
+
 class BadInput(NamedTuple):
     """A line that is neither a command nor text, or asks for help; holds the lines that answer it."""
 
     lines: tuple[str, ...]
 
 
-Command: TypeAlias = OperatorRequest | ClientText | BadInput
+Command: TypeAlias = OperatorRequest | ClientText | AnswerWord | BadInput
 
 
 class _Command(NamedTuple):
     usage: str
     help: str
-    parse: Callable[[str], OperatorRequest | None]
+    parse: Callable[[str], OperatorRequest | AnswerWord | None]
 
 
 def _positions(rest: str, count: int) -> list[int] | None:
@@ -141,6 +149,7 @@ _COMMANDS: Final = {
     ),
     "on": _Command(".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)),
     "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0))),
+    "a": _Command(".a [word]", "say a ready answer, or list them", AnswerWord),
     "close": _Command(
         ".close [text]",
         "take no newcomers; they read the text",
@@ -213,6 +222,7 @@ class DeskConsole:
         conversation: ConversationRules,
     ) -> None:
         self._settings = settings
+        self._answers = ready_answers(settings.answers)
         self._queue = queue
         self._visits = visits
         self._operators = operators
@@ -290,6 +300,11 @@ class DeskConsole:
                 return self._show(lines, now)
             case ClientText(text):
                 return self._say(text, entered.at, now)
+            case AnswerWord(word):
+                answer = self._answers.get(word.lower())
+                if answer is None:
+                    return self._show((unknown_answer_line(word, self._answers),), now)
+                return self._say(answer.text, entered.at, now)
             case DropVisitor() | MoveVisitor() as request:
                 return self._ask_in_line(request, now)
             case (

@@ -9,6 +9,7 @@ from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
 from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
@@ -37,6 +38,7 @@ from chatapp.wire.messages.desk import (
     OperatorRequest,
     OverCause,
     QueueClosed,
+    ReadyAnswersShown,
     RoomShown,
     RoomVisitor,
     ShowFigures,
@@ -64,6 +66,7 @@ class OperatorRules:
     ) -> None:
         self._settings = settings
         self._openings = openings
+        self._answers = list(ready_answers(settings.answers).values())
         self._queue = queue
         self._operators = operators
         self._statistics = statistics
@@ -108,10 +111,11 @@ class OperatorRules:
         if not self._operators.is_operator(who) and who not in self._queue.operators:
             return []
         operator = self._queue.operators.get(who)
+        answers = self._sender.tell_operator(who, ReadyAnswersShown(self._answers)) if self._answers else []
         if operator is None:
-            return self._sender.tell_operator(who, DutyStatus(False, ""))
+            return self._sender.tell_operator(who, DutyStatus(False, "")) + answers
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
-        told = self._sender.tell_operator(who, duty)
+        told = self._sender.tell_operator(who, duty) + answers
         visit = operator.visit
         self._queue.operator_returned(who)
         told += self._publisher.notices.count_again(who)

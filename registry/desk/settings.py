@@ -45,6 +45,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The same after a restart of the registry, when everybody is out of reach and comes back in any order."""
     hours: tuple[str, ...] = ()
     """When the desk takes newcomers (`registry.desk.hours`); always, without entries."""
+    answers: tuple[str, ...] = ()
+    """Texts that operators say by a short word (`registry.desk.ready`)."""
     zone: tzinfo = UTC
     """The zone of the hours."""
     keep_sessions: float = 7.0

@@ -3,6 +3,7 @@
 Lines in brackets are part of the interface, as peers print them too. Strangers' text is sanitized here.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
@@ -35,6 +36,7 @@ from chatapp.wire.messages.desk import (
     OperatorRequest,
     PastSession,
     PastShown,
+    ReadyAnswer,
     RoomShown,
     RoomVisitor,
     SendDeskLine,
@@ -210,6 +212,18 @@ def nothing_said_line(name: str) -> str:
     return (
         f"[{sanitize(name)} has said nothing yet: .next again ends the session, "
         ".hold keeps the place at the head of the line.]"
+    )
+
+
+def unknown_answer_line(word: str, answers: Mapping[str, ReadyAnswer]) -> str:
+    """Return what to say to `.a` with a word that means no ready answer, or with none."""
+    shorts = ", ".join(sanitize(one.short) for one in answers.values())
+    if not answers:
+        return "[There are no ready answers: the configuration has none.]"
+    return (
+        f'[There is no ready answer "{quoted(word)}"; there are {shorts}.]'
+        if word
+        else f"[Ready answers: {shorts}.]"
     )
 
 

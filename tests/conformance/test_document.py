@@ -24,6 +24,7 @@ from chatapp.wire.messages.desk import (
     PastLine,
     PastSession,
     PositionCause,
+    ReadyAnswer,
     RoomVisitor,
 )
 from chatapp.wire.messages.mail import Letter, MailRefusal
@@ -135,6 +136,7 @@ def test_fields_of_what_stands_inside_notices() -> None:
             PastSession,
             PastLine,
             ClosedQueue,
+            ReadyAnswer,
         )
     }
 

@@ -27,6 +27,8 @@ from typing import Annotated
 import msgspec
 
 from chatapp.wire.limits import (
+    DESK_ANSWER_MAX,
+    DESK_ANSWERS_MAX,
     DESK_CLOSING_MAX,
     DESK_FORM_NAME_MAX,
     DESK_FORM_NUMBER_MAX,
@@ -35,6 +37,7 @@ from chatapp.wire.limits import (
     DESK_PAST_SHOWN_MAX,
     DESK_QUEUE_NAME_MAX,
     DESK_QUEUES_MAX,
+    DESK_SHORT_MAX,
     DESK_SHOWN_MAX,
     TEXT_MAX,
 )
@@ -238,6 +241,19 @@ class WaitingCounted(msgspec.Struct, frozen=True, array_like=True, tag=126):
     waiting: Count
 
 
+class ReadyAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """A text of the configuration that operators say by a short word."""
+
+    short: Annotated[str, msgspec.Meta(max_length=DESK_SHORT_MAX)]
+    text: Annotated[str, msgspec.Meta(max_length=DESK_ANSWER_MAX)]
+
+
+class ReadyAnswersShown(msgspec.Struct, frozen=True, array_like=True, tag=65):
+    """Registry to operator, on each new link: the ready answers, if there are any."""
+
+    answers: Annotated[list[ReadyAnswer], msgspec.Meta(max_length=DESK_ANSWERS_MAX)]
+
+
 class ClientCause(enum.IntEnum):
     """Why an operator serves a visitor now."""
 
@@ -422,6 +438,7 @@ OperatorNotice = (
     CommandDone
     | DutyStatus
     | WaitingCounted
+    | ReadyAnswersShown
     | ClientAssigned
     | ClientChanged
     | RoomShown

@@ -1,8 +1,10 @@
 """Lines that an operator of the help desk reads."""
 
+from collections.abc import Mapping
 from typing import Final, assert_never
 
 from chatapp.peer.core.events import (
+    AnswersKnown,
     ClientCame,
     ClientMove,
     ClientMoved,
@@ -87,6 +89,8 @@ def duty_lines(event: DutyEvent) -> list[str]:
     match event:
         case DutyChanged(is_on=is_on, queue=queue):
             return [f"[You are on duty at {name(queue)}.]" if is_on else "[You are off duty.]"]
+        case AnswersKnown():
+            return []  # `.a` lists them
         case VisitorsWaiting(queue=queue, is_first=is_first):
             return [CallingLine(f"[Somebody waits at {name(queue)}.]", by=name(queue))] if is_first else []
         case ClientCame():
@@ -115,6 +119,28 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return list(map(AnswerLine, past_lines(event)))
         case _:
             assert_never(event)
+
+
+def ready_answer(word: str, answers: Mapping[str, str]) -> str | None:
+    """Return the ready answer that this word means, in any case; None for none."""
+    return next((text for short, text in answers.items() if short.lower() == word.lower()), None)
+
+
+def answer_said(word: str, text: str) -> str:
+    """Show which text a ready answer stands for."""
+    return f"[{name(word)}: {sanitize(text)}]"
+
+
+def no_answer(word: str, answers: Mapping[str, str]) -> str:
+    """Answer `.a` with a word that means no ready answer, or with none."""
+    if not answers:
+        return "[There are no ready answers: the help desk's configuration has none.]"
+    shorts = ", ".join(map(name, answers))
+    return (
+        f'[There is no ready answer "{name(word)}"; there are {shorts}.]'
+        if word
+        else f"[Ready answers: {shorts}.]"
+    )
 
 
 def _held_back(held: HeldBack) -> str:

@@ -40,6 +40,8 @@ from chatapp.wire.messages.desk import (
     PastLine,
     PastSession,
     PastShown,
+    ReadyAnswer,
+    ReadyAnswersShown,
     RoomShown,
     RoomVisitor,
     SendDeskLine,
@@ -575,3 +577,10 @@ def test_how_many_wait_is_told_when_it_changes() -> None:
     assert told == [(1, True), (2, False), (0, False), (1, True)]
     scene.handle(DutyStatus(False, "desk"))
     assert scene.operator.waiting == 0
+
+
+def test_the_ready_answers_are_known() -> None:
+    scene = Scene()
+    scene.handle(ReadyAnswersShown([ReadyAnswer("greet", "Hello")]))
+    assert scene.told() == [happened.AnswersKnown(answers={"greet": "Hello"})]
+    assert scene.operator.answers == {"greet": "Hello"}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.events import (
+    AnswersKnown,
     ClientCame,
     ClientMove,
     ClientMoved,
@@ -107,6 +108,7 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (msgspec.structs.replace(ASHA, is_back=True, waited=0), ["[Your client; waited 0 s.]", *FORM]),
     (ClientMoved(name="Asha Rao", move=ClientMove.LEFT), ["[Asha Rao has left.]"]),
     (ClientMoved(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
+    (AnswersKnown(answers={"greet": "Hello"}), []),
     (VisitorsWaiting(queue="desk", waiting=1, is_first=True), ["[Somebody waits at desk.]"]),
     (VisitorsWaiting(queue="desk", waiting=2, is_first=False), []),
     (
