@@ -3,10 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.admin.listener import AdminListener, Answer, SocketUnusable, listen
@@ -38,7 +39,10 @@ from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
     from chatapp.registry.metrics import MetricsServer
+    from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
+
+T = TypeVar("T")
 
 FAREWELL_WITHIN: Final = 0.1
 """Seconds that a stop may take to take back the announcement on the local network."""
@@ -125,6 +129,7 @@ class Registry:
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
         self._metrics: MetricsServer | None = None
+        self._files: FileStore | None = None
         self._started_at = machine.now()
 
     async def start(self) -> None:
@@ -178,6 +183,29 @@ class Registry:
             snapshot = self._snapshot(0.0)
             return StatsShown(dict(snapshot.figures), dict(snapshot.dropped), snapshot.queues)
         return await self._driver.ask(request)
+
+    async def back_up(self, target: Path) -> "Manifest":
+        """Copy everything that is kept into a folder. Raises BackupFailed, StoreError."""
+        from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done
+
+        made_at = int(self._machine.wall())
+
+        def copy(lengths: Mapping[str, int]) -> "Manifest":
+            return make_backup(self.folder, target, lengths=lengths, port=self._port, made_at=made_at)
+
+        return await self._beside(copy)
+
+    async def verify(self) -> "Inspection":
+        """Read everything that is kept. Raises BackupFailed, StoreError."""
+        from chatapp.registry.store.backup import inspect  # deferred: it is rarely done
+
+        return await self._beside(lambda lengths: inspect(self.folder, lengths=lengths))
+
+    async def _beside(self, work: Callable[[Mapping[str, int]], T]) -> T:
+        """Run `work` while no checkpoint changes the files. It gets the lengths of growing files."""
+        assert self._driver is not None
+        assert self._files is not None
+        return await self._driver.committer.run_beside(partial(self._files.hold_still, work))
 
     async def open_metrics(self, at: Address) -> None:
         """Serve metrics over HTTP. Raises Unable."""
@@ -265,7 +293,10 @@ class Registry:
         try:
             make_private(self.folder)
             has_past = (self.folder / KEY_FILE).exists()
-            return FileStore(self.folder, has_past=has_past, now=self._machine.now, disk=self._machine.disk)
+            self._files = FileStore(
+                self.folder, has_past=has_past, now=self._machine.now, disk=self._machine.disk
+            )
+            return self._files
         except (OSError, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _LEVELS: Final[dict[type[Event], int]] = {Fault: logging.ERROR, LinkRenewed: logging.DEBUG}
 """The levels of the log's lines for events; those not named here are for information."""
+
+T = TypeVar("T")
 
 _NOT_STORED: Final = "not stored"
 _STORED_AGAIN: Final = "the disk takes what is to be stored again"
@@ -125,6 +127,16 @@ class Committer:
         self._checkpoint = self._loop.create_future()
         running = self._loop.run_in_executor(self._checkpoint_thread, work)
         running.add_done_callback(after)
+
+    async def run_beside(self, work: Callable[[], T]) -> T:
+        """Run `work` in the thread of the checkpoints, so that none runs meanwhile."""
+        while self._checkpoint is not None:
+            await self._checkpoint
+        self._checkpoint = self._loop.create_future()
+        try:
+            return await self._loop.run_in_executor(self._checkpoint_thread, work)
+        finally:
+            self._end_checkpoint()
 
     @property
     def is_storing(self) -> bool:

@@ -347,6 +347,8 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
         ask_core=registry.ask,
         reload=None if reload is None else reload.answer,
         stop=lambda: stop(_STOPPED),
+        back_up=registry.back_up,
+        verify=registry.verify,
     )
     await registry.open_admin(control.answer)
     # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.

@@ -5,12 +5,15 @@ from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "admin": ("chatapp.commands.admin", "watch and steer a registry"),
+    "backup": ("chatapp.commands.backup", "copy what a registry keeps"),
     "config": ("chatapp.commands.config", "show or test a registry's settings"),
     "doctor": ("chatapp.commands.doctor", "find out why something does not work"),
     "export": ("chatapp.commands.export", "write out a history"),
     "invite": ("chatapp.commands.invite", "make join codes"),
     "names": ("chatapp.commands.names", "list names, or release one"),
+    "restore": ("chatapp.commands.restore", "put a backup of a registry back"),
     "send": ("chatapp.commands.send", "send one message"),
     "stats": ("chatapp.commands.stats", "show a help desk's figures"),
+    "verify": ("chatapp.commands.verify", "read a registry's files and say what is damaged"),
 }
 """First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""

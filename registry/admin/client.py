@@ -15,13 +15,24 @@ import msgspec
 
 from chatapp.registry.access import Invites, OwnBans
 from chatapp.registry.admin.listener import SOCKET
-from chatapp.registry.admin.messages import AdminAnswer, AdminRequest, FileRequest
+from chatapp.registry.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    AdminRequest,
+    BackupMade,
+    FileRequest,
+    FilesVerified,
+    MakeBackup,
+    VerifyFiles,
+)
 from chatapp.registry.admin.service import AdminService
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.renaming import Renaming, restore_names
 from chatapp.registry.effects import AnswerAdmin, Effect, Persist
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
 from chatapp.registry.limits import RegistryPolicy, WallClock
+from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import ChatAppError, StoreError
@@ -32,6 +43,8 @@ _FILE_REQUESTS: Final = get_args(FileRequest)
 
 PATIENCE: Final = 15.0
 """Seconds to wait for a registry that runs and does not answer."""
+LONG_PATIENCE: Final = 3_600.0
+"""Seconds to wait for an answer for which everything has to be read."""
 _TRY_SPAN: Final = 0.1
 """Seconds between two tries to reach a registry that is just starting or stopping."""
 
@@ -53,6 +66,20 @@ def ask(folder: Path, request: AdminRequest) -> AdminAnswer:
     """Return the answer of the registry with this folder, running or not. Raises AdminRequestFailed."""
     with _of_ours(folder):
         return _ask(folder, request)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep any registry from starting on a folder. Raises AdminRequestFailed if one runs."""
+    with _of_ours(folder):
+        try:
+            store = FileStore(folder)
+        except StoreInUse:
+            raise AdminRequestFailed(f"a registry runs on {folder}: stop it first") from None
+        try:
+            yield
+        finally:
+            store.close()
 
 
 def key_of(folder: Path) -> bytes:
@@ -90,6 +117,8 @@ def _ask(folder: Path, request: AdminRequest) -> AdminAnswer:
             continue
         if isinstance(request, _FILE_REQUESTS):
             return _on_files(store, request)
+        if isinstance(request, MakeBackup | VerifyFiles):
+            return _keep(folder, store, request)
         store.close()
         raise AdminRequestFailed(f"no registry runs on {folder}")
     raise AdminRequestFailed("the registry runs, and does not answer")
@@ -99,7 +128,8 @@ def _ask_running(folder: Path, request: AdminRequest, give_up_at: float) -> Admi
     """Return the answer of a running registry; None if nobody listens, or the registry ended without an answer."""
     line = bytearray()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(max(give_up_at - time.monotonic(), _TRY_SPAN))
+        is_long = isinstance(request, MakeBackup | VerifyFiles)
+        connection.settimeout(LONG_PATIENCE if is_long else max(give_up_at - time.monotonic(), _TRY_SPAN))
         try:
             with at_folder(folder):
                 connection.connect(SOCKET)
@@ -118,6 +148,27 @@ def _ask_running(folder: Path, request: AdminRequest, give_up_at: float) -> Admi
     except (msgspec.MsgspecError, ValueError):
         raise AdminRequestFailed("the registry that runs is of another version of ChatApp") from None
     return answer
+
+
+def _keep(folder: Path, store: FileStore, request: MakeBackup | VerifyFiles) -> AdminAnswer:
+    """Back up or read a folder on which no registry runs."""
+    try:
+        if isinstance(request, VerifyFiles):
+            return verified(folder)
+        made = make_backup(
+            folder, Path(request.folder), lengths={}, port=int(folder.name), made_at=int(time.time())
+        )
+        return BackupMade(folder=request.folder, files=len(made.files), size=made.size)
+    except BackupFailed as error:
+        return AdminRefused(refusal=AdminRefusal.NO_BACKUP, detail=str(error))
+    finally:
+        store.close()
+
+
+def verified(folder: Path) -> FilesVerified:
+    """Read a folder on which no registry runs, or a backup. Raises BackupFailed."""
+    found = inspect(folder, lengths={})
+    return FilesVerified(files=found.files, records=found.records, size=found.size, damage=found.damage)
 
 
 def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:

@@ -3,20 +3,29 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.admin.messages import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
     AdminRequest,
+    BackupMade,
     CancelStop,
     CoreRequest,
     Done,
+    FilesVerified,
+    MakeBackup,
     ReloadLists,
     StopRegistry,
     TellStop,
+    VerifyFiles,
 )
+from chatapp.wire.errors import StoreError
+
+if TYPE_CHECKING:
+    from chatapp.registry.store.backup import Inspection, Manifest
 
 _log = logging.getLogger(__name__)
 
@@ -33,12 +42,17 @@ class AdminControl:
         ask_core: Callable[[CoreRequest], Awaitable[AdminAnswer]],
         reload: Callable[[], Awaitable[AdminAnswer]] | None,
         stop: Callable[[], None],
+        back_up: Callable[[Path], Awaitable["Manifest"]],
+        verify: Callable[[], Awaitable["Inspection"]],
     ) -> None:
-        """`reload`: reads the access lists again; None if there are no files. `stop`: ends the program."""
+        """`back_up`, `verify`: copy everything that is kept into a folder, and read it; both raise BackupFailed,
+        StoreError. `reload`: reads the access lists again; None if there are no files. `stop`: ends the program."""
         self._loop = asyncio.get_running_loop()
         self._ask_core = ask_core
         self._reload = reload
         self._stop = stop
+        self._back_up = back_up
+        self._verify = verify
         self._reminder: asyncio.TimerHandle | None = None
         self._stop_at: float | None = None
         self._reason = ""
@@ -55,6 +69,8 @@ class AdminControl:
                 return await self._plan(request)
             case CancelStop():
                 return await self._cancel()
+            case MakeBackup() | VerifyFiles():
+                return await self._keep(request)
             case _:
                 return await self._ask_core(request)
 
@@ -74,6 +90,20 @@ class AdminControl:
         self._remind_later()
         _log.info("the registry stops in %d s", request.span)
         return answer
+
+    async def _keep(self, request: MakeBackup | VerifyFiles) -> AdminAnswer:
+        from chatapp.registry.store.backup import BackupFailed  # deferred: it is rarely done
+
+        try:
+            if isinstance(request, VerifyFiles):
+                found = await self._verify()
+                return FilesVerified(
+                    files=found.files, records=found.records, size=found.size, damage=found.damage
+                )
+            made = await self._back_up(Path(request.folder))
+        except (BackupFailed, StoreError) as error:
+            return AdminRefused(refusal=AdminRefusal.NO_BACKUP, detail=str(error))
+        return BackupMade(folder=request.folder, files=len(made.files), size=made.size)
 
     async def _cancel(self) -> AdminAnswer:
         if self._stop_at is None:

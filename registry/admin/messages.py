@@ -126,7 +126,17 @@ class CancelStop(msgspec.Struct, frozen=True, tag="cancel stop"):
     """Cancel the planned stop."""
 
 
-AdminRequest: TypeAlias = CoreRequest | ReloadLists | StopRegistry | CancelStop
+class MakeBackup(msgspec.Struct, frozen=True, tag="backup"):
+    """Copy everything that is kept into this folder, which must be missing or empty. `folder`: an absolute path."""
+
+    folder: str
+
+
+class VerifyFiles(msgspec.Struct, frozen=True, tag="verify"):
+    """Read everything that is kept, and say what is damaged."""
+
+
+AdminRequest: TypeAlias = CoreRequest | ReloadLists | StopRegistry | CancelStop | MakeBackup | VerifyFiles
 
 
 # --- answers
@@ -155,6 +165,8 @@ class AdminRefusal(enum.Enum):
     LISTS_WRONG = "lists wrong"
     """A list has a mistake; `detail` names it."""
     NO_STOP_PLANNED = "no stop planned"
+    NO_BACKUP = "no backup"
+    """It could not be made; `detail` says why."""
     NOT_A_REQUEST = "not a request"
     TOO_MANY_CLIENTS = "too many clients"
 
@@ -297,6 +309,23 @@ class ListsReloaded(msgspec.Struct, frozen=True, kw_only=True, tag="reloaded"):
     later: list[str]
 
 
+class BackupMade(msgspec.Struct, frozen=True, kw_only=True, tag="backup"):
+    """A backup is complete, and on the disk."""
+
+    folder: str
+    files: int
+    size: int
+
+
+class FilesVerified(msgspec.Struct, frozen=True, kw_only=True, tag="verified"):
+    """Everything was read. `damage`: a line about each damaged or missing file."""
+
+    files: int
+    records: int
+    size: int
+    damage: list[str]
+
+
 AdminAnswer: TypeAlias = (
     Done
     | AdminRefused
@@ -308,4 +337,6 @@ AdminAnswer: TypeAlias = (
     | QueuesFound
     | StatsShown
     | ListsReloaded
+    | BackupMade
+    | FilesVerified
 )

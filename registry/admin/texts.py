@@ -8,8 +8,10 @@ from chatapp.registry.admin.messages import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
+    BackupMade,
     BansListed,
     Done,
+    FilesVerified,
     ListsReloaded,
     MailFound,
     NamesListed,
@@ -55,6 +57,14 @@ def lines_of(answer: AdminAnswer) -> list[str]:
             return _stats(answer)
         case ListsReloaded():
             return _reloaded(answer)
+        case BackupMade(folder=folder, files=files, size=size):
+            return [f"{_shown(folder)}: {files:,} files, {size:,} bytes"]
+        case FilesVerified(files=files, records=records, size=size, damage=damage):
+            summary = f"{files:,} files, {records:,} records, {size:,} bytes read"
+            return [
+                *map(_shown, damage),
+                f"{summary}: {f'{len(damage):,} damaged' if damage else 'all sound'}",
+            ]
     assert_never(answer)
 
 
@@ -134,6 +144,7 @@ _REFUSALS: Final = {
     AdminRefusal.NO_LISTS: "the registry was started without a configuration file or lists: there is nothing to reload",
     AdminRefusal.LISTS_WRONG: "{detail}; the lists stay as they were",
     AdminRefusal.NO_STOP_PLANNED: "no stop is planned",
+    AdminRefusal.NO_BACKUP: "{detail}",
     AdminRefusal.NOT_A_REQUEST: "the registry does not know this request: {detail}",
     AdminRefusal.TOO_MANY_CLIENTS: "too many programs ask the registry at once; try again",
 }

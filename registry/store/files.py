@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from chatapp.registry.store.checkpoint import Checkpoint
 from chatapp.registry.store.entries import CheckpointMark, Entry, GroupLineKept, MailStored, Owner, encode
@@ -38,6 +39,8 @@ ERASE_SPAN = 5.0
 ERASE_SHARE = 20
 # Pause after a failed checkpoint: a full disk does not empty by itself.
 RETRY_SPAN = 5.0
+
+T = TypeVar("T")
 
 _UNCONFIRMED = "the disk did not confirm a write; nothing is promised until it can be written to again"
 
@@ -187,6 +190,20 @@ class FileStore:
                 self._is_urgent = False
             for journal in done:
                 journal.retire()
+
+    def hold_still(self, work: Callable[[Mapping[str, int]], T]) -> T:
+        """Call `work` while no checkpoint changes the files, in a worker thread. It gets the lengths of the journals as far
+        as they are on the disk; beyond, they may grow meanwhile. Raises StoreError, and what `work` raises."""
+        with self._checkpointing:
+            self.sync()
+            with self._lock:
+                lengths = {
+                    journal.name: max(journal.synced, journal.start)
+                    if journal is self._journals.current
+                    else journal.length
+                    for journal in self._journals.by_generation.values()
+                }
+            return work(lengths)
 
     def recovery_due(self, now: float) -> bool:
         with self._lock:

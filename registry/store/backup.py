@@ -1,0 +1,355 @@
+"""Backups of a registry's folder: making one, putting it back, and reading everything to see what is damaged.
+
+A backup is a folder with the same files as the registry's own, and with `backup.json`, which is written last: it has the
+size and the SHA-256 of each file. While a registry runs, the copy is made between two checkpoints, when journals only
+grow, and of a journal only what is on the disk is copied. So a backup is what the registry would find after a crash at that
+moment.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE
+from chatapp.registry.store.entries import CheckpointMark, JournalBegan, JournalsListed, decode, decode_sign
+from chatapp.registry.store.segments import DESK, JOURNALS, NAMES, NEW_SUFFIX
+from chatapp.wire.errors import ChatAppError, quoted
+from chatapp.wire.folders import make_private, sync_folder, write_whole
+from chatapp.wire.storage.journal import generation_in, scan
+
+MANIFEST: Final = "backup.json"
+FORMAT: Final = 1
+_FOLDERS: Final = ("mail", "groups")
+_PIECE: Final = 1 << 20
+_FILE_MODE: Final = 0o600
+_KEY_SIZE: Final = 32
+
+
+class BackupFailed(ChatAppError):
+    """A backup cannot be made, read or put back; the text says why."""
+
+
+class FileSum(msgspec.Struct, frozen=True):
+    """The size of a file and the SHA-256 of its content, as hexadecimal digits."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `backup.json`."""
+
+    format: int
+    port: int
+    key: str
+    """The public key of the registry, as hexadecimal digits."""
+    made_at: int
+    """Unix seconds."""
+    files: dict[str, FileSum]
+    """By the path in the backup."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(one.size for one in self.files.values())
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading everything has found."""
+
+    files: int
+    records: int
+    size: int
+    damage: list[str]
+    """A line for people about each damaged or missing file."""
+
+
+def files_in(folder: Path) -> Iterator[str]:
+    """Yield the paths of the files that make up a registry's folder. Raises OSError."""
+    for name in sorted(os.listdir(folder)):
+        if name in (KEY_FILE, PUBLIC_FILE, NAMES, DESK, JOURNALS) or generation_in(name) is not None:
+            yield name
+    for within in _FOLDERS:
+        with suppress(FileNotFoundError):
+            for name in sorted(os.listdir(folder / within)):
+                if not name.endswith(NEW_SUFFIX) and ".damaged-" not in name:
+                    yield f"{within}/{name}"
+
+
+# --- making one
+
+
+def make_backup(
+    folder: Path, target: Path, *, lengths: Mapping[str, int], port: int, made_at: int
+) -> Manifest:
+    """Copy a registry's folder to `target`, which must be missing or empty, and return what was copied. `lengths`: how many
+    bytes of each growing file to copy. If it fails, nothing is left of the copy. Raises BackupFailed."""
+    try:
+        if target.exists() and any(target.iterdir()):
+            raise BackupFailed(f"{target} is not empty: name a new folder")
+        is_new = not target.exists()
+        make_private(target)
+    except OSError as error:
+        raise _failed(error, target) from None
+    try:
+        return _copy_all(folder, target, lengths=lengths, port=port, made_at=made_at)
+    except BaseException as error:
+        _clear(target, is_new=is_new)
+        if isinstance(error, OSError):
+            raise _failed(error, target) from None
+        raise
+
+
+def _copy_all(folder: Path, target: Path, *, lengths: Mapping[str, int], port: int, made_at: int) -> Manifest:
+    """Copy all files, the manifest last. Raises BackupFailed, OSError."""
+    files = {name: _copied(folder / name, target / name, lengths.get(name)) for name in files_in(folder)}
+    if KEY_FILE not in files or PUBLIC_FILE not in files:
+        raise BackupFailed(f"{folder} holds no registry: its key is missing")
+    key = (folder / PUBLIC_FILE).read_text(encoding="ascii").strip()
+    manifest = Manifest(format=FORMAT, port=port, key=key, made_at=made_at, files=files)
+    _sync_folders(target)
+    write_whole(target / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    return manifest
+
+
+def _copied(source: Path, copy: Path, length: int | None) -> FileSum:
+    """Copy a file, or its first `length` bytes, and sync the copy. Raises OSError."""
+    copy.parent.mkdir(mode=0o700, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    out = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+    with _opened(source) as stream, open(out, "wb") as written:
+        while length is None or size < length:
+            piece = stream.read(_PIECE if length is None else min(_PIECE, length - size))
+            if not piece:
+                break
+            digest.update(piece)
+            written.write(piece)
+            size += len(piece)
+        written.flush()
+        os.fsync(out)
+    return FileSum(size, digest.hexdigest())
+
+
+def _opened(path: Path) -> BufferedReader:
+    """Open a regular file for reading, and nothing else: neither a link nor a pipe. Raises OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    return open(file, "rb")
+
+
+def _sync_folders(folder: Path) -> None:
+    for within in _FOLDERS:
+        if (folder / within).is_dir():
+            sync_folder(folder / within)
+    sync_folder(folder)
+
+
+def _clear(target: Path, *, is_new: bool) -> None:
+    """Remove what was copied."""
+    if is_new:
+        shutil.rmtree(target, ignore_errors=True)
+        return
+    with suppress(OSError):
+        for path in list(target.iterdir()):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _failed(error: OSError, where: Path) -> BackupFailed:
+    return BackupFailed(f"{error.filename or where}: {error.strerror or error}")
+
+
+# --- reading one
+
+
+def read_manifest(backup: Path) -> Manifest:
+    """Return what a backup says of itself. Raises BackupFailed."""
+    path = backup / MANIFEST
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BackupFailed(f"{backup} is not a complete backup: {MANIFEST} is missing") from None
+    except OSError as error:
+        raise _failed(error, path) from None
+    try:
+        form = msgspec.json.decode(content, type=_AnyManifest).format
+        if form == FORMAT:
+            return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise BackupFailed(f"{path} is damaged") from None
+    raise BackupFailed(f"{backup} is a backup of another version: format {form}, this version reads {FORMAT}")
+
+
+class _AnyManifest(msgspec.Struct):
+    format: int
+
+
+def flaws_of(backup: Path, manifest: Manifest) -> list[str]:
+    """Return a line about each file of a backup that is not as it was copied."""
+    flaws = [
+        f"{quoted(name)}: {flaw}"
+        for name, wanted in manifest.files.items()
+        if (flaw := _flaw(backup / name, wanted)) is not None
+    ]
+    with suppress(OSError):
+        flaws += [f"{name}: is not of this backup" for name in files_in(backup) if name not in manifest.files]
+    return flaws
+
+
+def _flaw(path: Path, wanted: FileSum) -> str | None:
+    try:
+        with _opened(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if size != wanted.size:
+        return f"has {size:,} bytes instead of {wanted.size:,}"
+    return None if digest == wanted.sha256 else "its content was changed"
+
+
+# --- putting one back
+
+
+def put_back(backup: Path, manifest: Manifest, folder: Path, *, aside: Path | None) -> None:
+    """Make `folder` a copy of a backup. A folder that is there is renamed to `aside` first; None if it must not be there.
+    The caller holds the folder's lock, if there is one. Raises BackupFailed."""
+    draft = folder.with_name(f"{folder.name}.restoring")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        make_private(draft)
+        changed = [
+            name
+            for name, wanted in manifest.files.items()
+            if _copied(backup / name, draft / name, None) != wanted
+        ]
+        _sync_folders(draft)
+        if not changed and aside is not None:
+            folder.rename(aside)
+        if not changed:
+            draft.rename(folder)
+            sync_folder(folder.parent)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise _failed(error, folder) from None
+    if changed:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise BackupFailed(f"{backup / changed[0]} is not as it was when the backup was made")
+
+
+# --- reading everything
+
+
+class _Reading:
+    """Reads a folder once, and changes nothing in it."""
+
+    def __init__(self, folder: Path, lengths: Mapping[str, int]) -> None:
+        self._folder = folder
+        self._lengths = lengths
+        self._files = self._records = self._size = 0
+        self._damage: list[str] = []
+        self._endless: list[str] = []
+        """Files at rest without the mark at their end. A journal has what they lack, if there is one."""
+        self._at_rest = 0
+        self._listed: list[int] = []
+        self._journals: dict[int, int] = {}
+        """How many entries each journal has, by generation."""
+
+    def run(self) -> Inspection:
+        """Read everything. Raises OSError if the folder itself cannot be read."""
+        names = list(files_in(self._folder))
+        self._check_key(names)
+        for name in names:
+            if name not in (KEY_FILE, PUBLIC_FILE):
+                self._read(name)
+        self._check_lists(names)
+        if not any(count for generation, count in self._journals.items() if generation > self._at_rest):
+            self._damage += [f"{name}: its end is missing" for name in self._endless]
+        return Inspection(
+            files=self._files, records=self._records, size=self._size, damage=sorted(self._damage)
+        )
+
+    def _check_key(self, names: list[str]) -> None:
+        for name in (KEY_FILE, PUBLIC_FILE):
+            if name not in names:
+                self._damage.append(f"{name}: missing")
+        if KEY_FILE in names and (self._folder / KEY_FILE).stat().st_size != _KEY_SIZE:
+            self._damage.append(f"{KEY_FILE}: holds no key")
+        self._files += sum(name in names for name in (KEY_FILE, PUBLIC_FILE))
+
+    def _check_lists(self, names: list[str]) -> None:
+        if NAMES not in names:
+            self._damage.append(f"{NAMES}: missing")
+        if JOURNALS not in names:
+            self._damage.append(f"{JOURNALS}: missing")
+        self._damage += [
+            f"journal {generation}: missing"
+            for generation in self._listed
+            if generation > self._at_rest and generation not in self._journals
+        ]
+
+    def _read(self, name: str) -> None:
+        try:
+            with _opened(self._folder / name) as stream:
+                data = stream.read(self._lengths.get(name, -1))
+        except OSError as error:
+            self._damage.append(f"{name}: cannot be read ({error.strerror})")
+            return
+        payloads, whole = scan(data)
+        self._files, self._size = self._files + 1, self._size + len(data)
+        self._records += len(payloads)
+        if whole < len(data):
+            rest = f"the last {len(data) - whole:,} bytes are torn or damaged"
+            self._damage.append(f"{name}: {len(payloads):,} records are whole, {rest}")
+        elif name == JOURNALS:
+            listed = decode_sign(payloads[0]) if payloads else None
+            self._listed = listed.generations if isinstance(listed, JournalsListed) else []
+            if not self._listed:
+                self._damage.append(f"{name}: damaged")
+            return
+        self._look_at(name, payloads)
+
+    def _look_at(self, name: str, payloads: list[bytes]) -> None:
+        generation = generation_in(name)
+        if generation is not None and payloads and isinstance(decode_sign(payloads[0]), JournalBegan):
+            payloads = payloads[1:]
+        records = [decode(payload) for payload in payloads]
+        odd = sum(record is None for record in records)
+        if odd:
+            self._damage.append(f"{name}: {odd:,} records mean nothing to this version")
+        if generation is not None:
+            self._journals[generation] = len(records)
+            return
+        marks = [record for record in records if isinstance(record, CheckpointMark)]
+        if name == NAMES and marks:
+            self._at_rest = marks[0].generation
+        elif not records or not isinstance(records[-1], CheckpointMark):
+            self._endless.append(name)
+
+
+def inspect(folder: Path, *, lengths: Mapping[str, int]) -> Inspection:
+    """Read everything in a registry's folder, or in a backup, and change nothing. `lengths`: how many bytes of each growing
+    file to read. Raises BackupFailed."""
+    try:
+        found = _Reading(folder, lengths).run()
+    except OSError as error:
+        raise _failed(error, folder) from None
+    if not (folder / MANIFEST).exists():
+        return found
+    flaws = flaws_of(folder, read_manifest(folder))
+    return msgspec.structs.replace(found, damage=[*flaws, *found.damage])
