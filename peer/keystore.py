@@ -4,13 +4,14 @@ Each name has a folder of mode 0700 with files of mode 0600, and a lock, so that
 """
 
 import fcntl
-import json
 import os
 import random
 import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
+
+from msgspec import MsgspecError, json
 
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.folders import keep_public_half, make_private, sync_folder, write_whole
@@ -134,7 +135,7 @@ class KeyFolder:
         if target != self._folder and target.exists():
             raise NameHasKeys(name, target)
         old = self._names()[0] if self._names() else self._own_name
-        write_whole(self._folder / MARK, json.dumps([old, name]).encode())
+        write_whole(self._folder / MARK, json.encode([old, name]))
 
     def settle(self, name: str) -> None:
         """Give the folder this name, which is certainly ours. Raises OSError; a later start then tries again."""
@@ -203,11 +204,11 @@ class KeyFolder:
         for which mail sealed to it may wait is counted from that start."""
         path = self._folder / "mail.keys"
         try:
-            kept = [(float(made), bytes.fromhex(raw)) for made, raw in json.loads(path.read_text())]
-            keys = [(made, AgreementKey(raw)) for made, raw in kept]
+            kept = json.decode(path.read_bytes(), type=list[tuple[float, str]])
+            keys = [(made, AgreementKey(bytes.fromhex(raw))) for made, raw in kept]
         except FileNotFoundError:
             keys = []
-        except (ValueError, TypeError, RecursionError):
+        except (MsgspecError, ValueError, TypeError, RecursionError):
             raise BrokenKeyFile(path) from None
         fresh = list(keys)
         if not keys or keys[0][0] < wall - MAIL_KEY_LASTS_FOR:
@@ -217,7 +218,7 @@ class KeyFolder:
             key for key, (newer, _) in zip(fresh[1:], replaced, strict=True) if newer > wall - MAIL_KEPT_FOR
         ]
         if fresh != keys:
-            write_whole(path, json.dumps([(made, key.raw.hex()) for made, key in fresh]).encode())
+            write_whole(path, json.encode([(made, key.raw.hex()) for made, key in fresh]))
         return [key for _, key in fresh]
 
 
@@ -243,7 +244,7 @@ def _find(home: Path, name: str) -> Path:
 def _marked(folder: Path) -> list[str]:
     """Return the old and the new name of a change begun in this folder; nothing if there is none or the note is invalid."""
     try:
-        names = json.loads((folder / MARK).read_text())
-        return [peer_name(one) for one in names] if isinstance(names, list) else []
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError, NameRefused):
+        names = json.decode((folder / MARK).read_bytes(), type=list[str])
+        return [peer_name(one) for one in names]
+    except (OSError, MsgspecError, ValueError, RecursionError, NameRefused):
         return []

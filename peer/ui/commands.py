@@ -1,6 +1,5 @@
 """The table of commands. Add a row, and help, the guide, completion and suggestions follow."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -572,6 +571,8 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     lower = word.lower()
     if lower in _ELSEWHERE:
         return Mistake(answers.unknown_command(word, _ELSEWHERE[lower]))
+    import difflib  # deferred: a start does not need it
+
     likely = [
         one
         for one in BY_SPELLING
