@@ -14,7 +14,7 @@ class Names:
 
     def __init__(self) -> None:
         self._holders: dict[str, bytes] = {}
-        self._looks: dict[str, set[str]] = {}
+        self._looks: dict[str, tuple[str, ...]] = {}
         """What each name looks like (its skeletons), in all spellings in which it was held."""
         self._alike: dict[str, dict[str, None]] = {}
         """The names with each look; all belong to one identity."""
@@ -144,7 +144,7 @@ class Names:
         key = name_key(name)
         self._holders[key] = identity
         looks = looks_of(name)
-        self._looks.setdefault(key, set()).update(looks)
+        self._looks[key] = tuple({*self._looks.get(key, ()), *looks})
         for look in looks:
             self._alike.setdefault(look, {})[key] = None
         return key
