@@ -300,6 +300,10 @@ class RegistryCore:
         self._carry_out(self._service.desk.console.closed(now=now), now)
         self._settle(now)
 
+    def tell_stopping(self, *, now: float) -> None:
+        """Tell everybody that the registry stops now."""
+        self._carry_out(self._service.stopping(), now)
+
     def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None:
         """Carry out an admin request. `take_admin_answers` returns the answer under this ticket."""
         self._carry_out(self._service.run_admin_request(request, ticket, now=now), now)

@@ -287,7 +287,8 @@ class RegistryDriver:
         self._call_guarded(self._core.console_closed)
 
     async def stop(self) -> None:
-        """Stop: store and answer what is under way, then end the links and close the store."""
+        """Stop: tell everybody, store and answer what is under way, then end the links and close the store."""
+        self._call_guarded(self._core.tell_stopping)
         await self.committer.settle()
         self._turn()
         for handle in (self._timer, self._maintenance):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from chatapp.registry.access import Operators
+from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
     Event,
     Fault,
@@ -135,3 +136,19 @@ def event_line(event: Event) -> str:
         case Fault():
             return f"fault while serving: {event.reason} at {', '.join(event.places)}"
     assert_never(event)
+
+
+def table_lines(directory: Directory) -> tuple[str, ...]:
+    """Return the table: a line each with name, IP address, port and presence, under a line that says so."""
+    if not directory:
+        return ("[The table is empty.]",)
+    people = sorted(directory, key=lambda person: person.card.name.casefold())
+    rows = [("name", "address", "port", "online")]
+    for person in people:
+        host, port = person.address
+        online = "yes" if person.online else "no"
+        rows.append((sanitize(person.card.name, _LINE_MAX), host or "-", str(port or "-"), online))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return tuple(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

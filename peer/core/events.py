@@ -652,6 +652,10 @@ class ServerStopPlanned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class ServerStopping(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The registry stops now, in order."""
+
+
 class ServerStopCancelled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The planned stop of the registry does not take place."""
 
@@ -725,6 +729,7 @@ RegistryEvent = (
     | ServerAnnounced
     | ServerStopPlanned
     | ServerStopCancelled
+    | ServerStopping
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet

@@ -197,6 +197,7 @@ ServerBack = peers.ServerBack
 ServerAnnounced = peers.ServerAnnounced
 ServerStopPlanned = peers.ServerStopPlanned
 ServerStopCancelled = peers.ServerStopCancelled
+ServerStopping = peers.ServerStopping
 RegistryMet = peers.RegistryMet
 RegistryKeyAccepted = peers.RegistryKeyAccepted
 RegistryKeyChanged = peers.RegistryKeyChanged
@@ -256,6 +257,7 @@ VisitEvent = (
     | ServerAnnounced
     | ServerStopPlanned
     | ServerStopCancelled
+    | ServerStopping
     | RegistryMet
     | RegistryKeyAccepted
     | RegistryKeyChanged

@@ -147,7 +147,7 @@ def lines_of(event: happened.VisitEvent, *, is_first: bool = False) -> list[str]
     """Return the lines to show for an event, without the prompt. `is_first`: it is the operator's first line."""
     match event:
         case happened.FormWanted():
-            return []  # the form asks its own questions
+            return ["[False data makes your request void.]"]  # the form asks its own questions
         case happened.LineReceived(operator=operator, text=text):
             return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
         case happened.NotYourTurn():
@@ -166,6 +166,7 @@ def lines_of(event: happened.VisitEvent, *, is_first: bool = False) -> list[str]
             | happened.ServerAnnounced()
             | happened.ServerStopPlanned()
             | happened.ServerStopCancelled()
+            | happened.ServerStopping()
             | happened.NoServer()
             | happened.RegistryMet()
             | happened.RegistryKeyAccepted()
@@ -278,6 +279,7 @@ def _registry_lines(
     | happened.ServerAnnounced
     | happened.ServerStopPlanned
     | happened.ServerStopCancelled
+    | happened.ServerStopping
     | happened.NoServer
     | happened.RegistryMet
     | happened.RegistryKeyAccepted
@@ -302,6 +304,8 @@ def _registry_lines(
             return [stop_planned("The help desk closes", seconds, why, " Places are kept.")]
         case happened.ServerStopCancelled():
             return [STOP_CANCELLED]
+        case happened.ServerStopping():
+            return ["[The help desk is closed for maintenance. Your place is kept.]"]
         case happened.RegistryMet(key=key, is_verified=is_verified):
             return [key_met(key, is_verified=is_verified)]
         case happened.RegistryKeyAccepted(key=key):

@@ -34,7 +34,9 @@ from chatapp.registry.desk.texts import (
     usage_line,
 )
 from chatapp.registry.desk.visit import CONSOLE
+from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import Effect, ShowOnConsole
+from chatapp.registry.texts import table_lines
 from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed, past_asked
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
@@ -90,13 +92,17 @@ class BadInput(NamedTuple):
     lines: tuple[str, ...]
 
 
-Command: TypeAlias = OperatorRequest | ClientText | AnswerWord | BadInput
+class TableWanted(msgspec.Struct, frozen=True):
+    """The table is to be shown: everybody's name, address and presence."""
+
+
+Command: TypeAlias = OperatorRequest | ClientText | AnswerWord | TableWanted | BadInput
 
 
 class _Command(NamedTuple):
     usage: str
     help: str
-    parse: Callable[[str], OperatorRequest | AnswerWord | None]
+    parse: Callable[[str], OperatorRequest | AnswerWord | TableWanted | None]
 
 
 def _positions(rest: str, count: int) -> list[int] | None:
@@ -161,6 +167,11 @@ _COMMANDS: Final = {
         "tell all who wait",
         lambda rest: AnnounceAtDesk(0, "", rest) if rest else None,
     ),
+    "table": _Command(
+        ".table",
+        "the table: name, address, port and presence of everybody",
+        lambda rest: None if rest else TableWanted(),
+    ),
     "stats": _Command(".stats [queue]", "served today, waits", lambda rest: ShowFigures(0, rest)),
     "past": _Command(".past [n or name]", "the last sessions, or all that is kept of a visitor", past_asked),
 }
@@ -220,9 +231,11 @@ class DeskConsole:
         publisher: Publisher,
         operator_rules: OperatorRules,
         conversation: ConversationRules,
+        directory: Directory,
     ) -> None:
         self._settings = settings
         self._answers = ready_answers(settings.answers)
+        self._directory = directory
         self._queue = queue
         self._visits = visits
         self._operators = operators
@@ -305,6 +318,8 @@ class DeskConsole:
                 if answer is None:
                     return self._show((unknown_answer_line(word, self._answers),), now)
                 return self._say(answer.text, entered.at, now)
+            case TableWanted():
+                return self._show(table_lines(self._directory), now)
             case DropVisitor() | MoveVisitor() as request:
                 return self._ask_in_line(request, now)
             case (

@@ -119,6 +119,7 @@ class Desk:
             self._publisher,
             self._operator_rules,
             self._conversation,
+            self._directory,
         )
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:

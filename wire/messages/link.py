@@ -61,10 +61,11 @@ class AnnouncementKind(enum.IntEnum):
     TEXT = 1
     STOP_PLANNED = 2
     STOP_CANCELLED = 3
+    STOPPING = 4
 
 
 class Announcement(msgspec.Struct, frozen=True, array_like=True, tag=84):
-    """Registry to everybody: its owner says `text`, or the registry stops in `seconds`, or does not."""
+    """Registry to everybody: its owner says `text`, or the registry stops in `seconds`, or does not, or stops now."""
 
     kind: AnnouncementKind
     text: Annotated[str, msgspec.Meta(max_length=ANNOUNCEMENT_MAX)]

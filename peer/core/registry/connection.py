@@ -15,6 +15,7 @@ from chatapp.peer.core.events import (
     ServerAnnounced,
     ServerBack,
     ServerStopCancelled,
+    ServerStopping,
     ServerStopPlanned,
 )
 from chatapp.peer.core.identity import LocalIdentity
@@ -39,6 +40,7 @@ ConnectionEvent = (
     | ServerAnnounced
     | ServerStopPlanned
     | ServerStopCancelled
+    | ServerStopping
     | RegistryMet
     | RegistryKeyAccepted
     | LinkTroubled
@@ -308,7 +310,9 @@ class RegistryConnection:
         return self._link.renewals
 
 
-def _announced(notice: Announcement) -> ServerAnnounced | ServerStopPlanned | ServerStopCancelled:
+def _announced(
+    notice: Announcement,
+) -> ServerAnnounced | ServerStopPlanned | ServerStopCancelled | ServerStopping:
     """Return the event of what the registry's owner tells everybody."""
     match notice.kind:
         case AnnouncementKind.TEXT:
@@ -317,4 +321,6 @@ def _announced(notice: Announcement) -> ServerAnnounced | ServerStopPlanned | Se
             return ServerStopPlanned(seconds=notice.seconds, reason=notice.text)
         case AnnouncementKind.STOP_CANCELLED:
             return ServerStopCancelled()
+        case AnnouncementKind.STOPPING:
+            return ServerStopping()
     assert_never(notice.kind)

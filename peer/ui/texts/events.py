@@ -44,6 +44,7 @@ from chatapp.peer.core.events import (
     ServerBack,
     ServerLost,
     ServerStopCancelled,
+    ServerStopping,
     ServerStopPlanned,
     SignedOff,
     StorageEvent,
@@ -92,6 +93,7 @@ ConnectionEvent = (
     | ServerAnnounced
     | ServerStopPlanned
     | ServerStopCancelled
+    | ServerStopping
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet
@@ -268,16 +270,29 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return [f"{SERVER_SILENT} Direct chat goes on."]
         case ServerBack():
             return ["[Server is back.]"]
-        case ServerAnnounced(text=text):
-            return [announced(text)]
-        case ServerStopPlanned(seconds=seconds, reason=why):
-            return [stop_planned("The server stops", seconds, why)]
-        case ServerStopCancelled():
-            return [STOP_CANCELLED]
+        case ServerAnnounced() | ServerStopPlanned() | ServerStopCancelled() | ServerStopping():
+            return [_owners_word(event)]
         case LinkTroubled(port=port, trouble=trouble):
             return [link_trouble(port, trouble)]
         case RegistryMet() | RegistryRecognized() | RegistryKeyAccepted() | RegistryKeyChanged():
             return [_registry_key_lines(event)]
+        case _:
+            assert_never(event)
+
+
+def _owners_word(
+    event: ServerAnnounced | ServerStopPlanned | ServerStopCancelled | ServerStopping,
+) -> str:
+    """Return the line about what the registry's owner tells everybody."""
+    match event:
+        case ServerAnnounced(text=text):
+            return announced(text)
+        case ServerStopPlanned(seconds=seconds, reason=why):
+            return stop_planned("The server stops", seconds, why)
+        case ServerStopCancelled():
+            return STOP_CANCELLED
+        case ServerStopping():
+            return "[Server is closing.]"
         case _:
             assert_never(event)
 

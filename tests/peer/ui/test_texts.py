@@ -83,6 +83,7 @@ from chatapp.peer.core.events import (
     ServerBack,
     ServerLost,
     ServerStopCancelled,
+    ServerStopping,
     ServerStopPlanned,
     SignedOff,
     StorageFailed,
@@ -263,6 +264,7 @@ LINES: list[tuple[Event, list[str]]] = [
     (ServerStopPlanned(seconds=7_200, reason="moving"), ["[The server stops in 2 hours: moving.]"]),
     (ServerStopPlanned(seconds=1, reason=""), ["[The server stops in 1 second.]"]),
     (ServerStopPlanned(seconds=0, reason=""), ["[The server stops in 0 seconds.]"]),
+    (ServerStopping(), ["[Server is closing.]"]),
     (ServerStopCancelled(), ["[The server does not stop: the plan is cancelled.]"]),
     (NoServerAtStart(table_time=None), ["[Server not responding]", "[Exiting]"]),
     (

@@ -75,7 +75,7 @@ def test_help_names_every_command() -> None:
     assert isinstance(helped, BadInput)
     assert [line.split()[0] for line in helped.lines] == [
         ".room", ".next", ".end", ".drop", ".move", ".handover", ".hold", ".transfer", ".note", ".on", ".off",
-        ".a", ".close", ".open", ".announce", ".stats", ".past",
+        ".a", ".close", ".open", ".announce", ".table", ".stats", ".past",
     ]  # fmt: skip
 
 

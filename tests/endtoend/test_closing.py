@@ -1,0 +1,34 @@
+"""The registry stops in order: peers and visitors are told; and what the registry's own terminal shows of the table."""
+
+import re
+import signal
+
+from tests.endtoend.desk import CONNECTED, visitor
+from tests.endtoend.lines import WELCOME
+from tests.support.stage import Stage
+
+
+async def test_peers_and_visitors_are_told_that_the_registry_stops(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice = await stage.peer("alice")
+    await alice.sees(WELCOME)
+    ana = await visitor(stage, "ana")
+    await ana.sees(CONNECTED)
+    assert ana.shown(lambda line: line == "[False data makes your request void.]")
+    registry.signal(signal.SIGTERM)
+    await alice.sees("[Server is closing.]")
+    await ana.sees("[The help desk is closed for maintenance. Your place is kept.]")
+    assert await registry.ends() == 0
+
+
+async def test_the_registry_s_terminal_shows_the_table(stage: Stage) -> None:
+    registry = await stage.registry()
+    await registry.type(".table")
+    await registry.sees("[The table is empty.]")
+    alice = await stage.peer("alice")
+    await alice.sees(WELCOME)
+    await registry.type(".table")
+    await registry.sees(re.compile(r"name +address +port +online"))
+    await registry.sees(re.compile(rf"alice +127\.0\.0\.1 +{stage.parse_port('alice')} +yes"))
+    await registry.type(".table now")
+    await registry.sees("[Usage: .table]")
