@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from chatapp import events
-    from chatapp.peer.client import Peer
+    from chatapp.peer.client import Peer, PeerState
     from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, ConversationKind, person, room
     from chatapp.peer.core.events import MessageState
     from chatapp.peer.errors import (
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
         OtherRegistry,
         ServerUnreachable,
     )
+    from chatapp.peer.feed import Subscription
+    from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
+    from chatapp.peer.keystore import FolderInUse
+    from chatapp.peer.past import Past
     from chatapp.peer.receipts import Receipt
     from chatapp.wire.delivery.policy import Policy
-    from chatapp.wire.errors import ChatAppError
+    from chatapp.wire.errors import ChatAppError, PortInUse, TextTooLong
 
     __version__: str
 
@@ -39,7 +43,11 @@ __all__ = [
     "ChatAppError",
     "Conversation",
     "ConversationKind",
+    "ConversationState",
+    "DeliveryTrace",
     "FellBehind",
+    "FolderInUse",
+    "HistoryLine",
     "MessageState",
     "NameTaken",
     "NotAdmitted",
@@ -48,10 +56,15 @@ __all__ = [
     "NotOpen",
     "NotRunning",
     "OtherRegistry",
+    "Past",
     "Peer",
+    "PeerState",
     "Policy",
+    "PortInUse",
     "Receipt",
     "ServerUnreachable",
+    "Subscription",
+    "TextTooLong",
     "__version__",
     "events",
     "person",
@@ -68,6 +81,15 @@ _HOMES: Final = {
     "Peer": "chatapp.peer.client",
     "Policy": "chatapp.wire.delivery.policy",
     "Receipt": "chatapp.peer.receipts",
+    "ConversationState": "chatapp.peer.history.query",
+    "DeliveryTrace": "chatapp.peer.history.query",
+    "FolderInUse": "chatapp.peer.keystore",
+    "HistoryLine": "chatapp.peer.history.query",
+    "Past": "chatapp.peer.past",
+    "PeerState": "chatapp.peer.client",
+    "PortInUse": "chatapp.wire.errors",
+    "Subscription": "chatapp.peer.feed",
+    "TextTooLong": "chatapp.wire.errors",
     "person": "chatapp.peer.core.conversations",
     "room": "chatapp.peer.core.conversations",
 }
