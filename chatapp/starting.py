@@ -20,6 +20,7 @@ from chatapp.validation import (
     code_from,
     counted,
     folder_from,
+    language_from,
     listed_in,
     name_from,
     registry_key_from,
@@ -95,6 +96,7 @@ def visit(
     plain: bool = False,
     quiet: bool = False,
     stay: bool = False,
+    lang: str | None = None,
     log_level: str = DEFAULT_LOG_LEVEL,
 ) -> int:
     """Run a visitor of the help desk. `host`, `port`: the server's, as given by options."""
@@ -104,6 +106,7 @@ def visit(
     found = server_from(host, parse_port(server_port, "server-port"))
     name = name_from(queue, "--queue") if queue else ""
     demanded = registry_key_from(registry_key, os.environ)
+    language = language_from(lang)
     _load_asyncio()
     from chatapp.peer.visitor.face import run
 
@@ -115,6 +118,7 @@ def visit(
         plain=plain,
         quiet=quiet,
         stay=stay,
+        language=language,
         log_level=log_level,
     )
 

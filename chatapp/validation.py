@@ -76,6 +76,16 @@ def name_from(text: str, what: str = "name") -> PeerName:
         raise Misuse(f"{what}: {refusal}") from None
 
 
+def language_from(typed: str | None) -> str | None:
+    """Return the language of a visitor, None for none. Raises Misuse."""
+    from chatapp.peer.visitor.catalog import LANGUAGES
+
+    language = None if typed is None else typed.lower()
+    if language is not None and language not in LANGUAGES:
+        raise Misuse(f'--lang "{quoted(str(typed))}" is not a language there is: {" or ".join(LANGUAGES)}')
+    return language
+
+
 def seconds_from(text: str, option: str, *, least: float, most: float) -> float:
     """Check a number of seconds. Raises Misuse."""
     seconds = float(text) if _SECONDS.fullmatch(text) else None

@@ -36,13 +36,17 @@ def full_name(text: str) -> str:
     """Return a person's name in canonical form: letters (with their marks) and single blanks. Raises FormRefused."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     if not name:
-        raise FormRefused("name", text, "is empty: letters and blanks are asked for")
+        raise FormRefused("name", text, "is empty: letters and blanks are asked for", fault="name_empty")
     if len(name) > DESK_FORM_NAME_MAX:
-        raise FormRefused("name", text, f"has more than {DESK_FORM_NAME_MAX} characters")
+        reason = f"has more than {DESK_FORM_NAME_MAX} characters"
+        raise FormRefused("name", text, reason, fault="name_long", most=DESK_FORM_NAME_MAX)
     if not _is_name(name):
         plain = " ".join(name.translate(_JOINTS).split())
-        advice = f': please write "{plain}"' if _is_name(plain) else ""
-        raise FormRefused("name", text, f"has something else than letters and blanks{advice}")
+        reason = "has something else than letters and blanks"
+        if not _is_name(plain):
+            raise FormRefused("name", text, reason, fault="name_signs")
+        advised = f'{reason}: please write "{plain}"'
+        raise FormRefused("name", text, advised, fault="name_spelling", spelling=plain)
     return name
 
 
@@ -52,12 +56,15 @@ def mobile_number(text: str, region: str) -> str:
     import phonenumbers
 
     typed = text.strip()
-    wrong = FormRefused("number", text, f"is not a mobile number ({_example(region)})")
+    example = _example(region)
+    shown = _shown(example)
+    wrong = FormRefused("number", text, f"is not a mobile number ({shown})", fault="number_wrong", **example)
     if len(typed) > _NUMBER_TYPED_MAX:
         raise wrong
     if not _NUMBER.fullmatch(typed):
         signs = "only digits, blanks and + - ( ) . stand in one"
-        raise FormRefused("number", text, f"is not a mobile number: {signs} ({_example(region)})")
+        why = f"is not a mobile number: {signs} ({shown})"
+        raise FormRefused("number", text, why, fault="number_signs", **example)
     try:
         number = phonenumbers.parse(typed, region)
     except phonenumbers.NumberParseException:
@@ -84,14 +91,21 @@ def _is_of_a_name(character: str) -> bool:
     return character == " " or unicodedata.category(character)[0] in "LM"
 
 
-def _example(region: str) -> str:
+def _example(region: str) -> dict[str, object]:
+    """Return the region, the digits of a number and an example; nothing if none is known."""
     import phonenumbers
 
     example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
     if example is None:
+        return {}
+    number = phonenumbers.national_significant_number(example)
+    return {"region": region, "digits": len(number), "number": number}
+
+
+def _shown(example: dict[str, object]) -> str:
+    if not example:
         return "with the country code: +..."
-    digits = phonenumbers.national_significant_number(example)
-    return f"{region}: {len(digits)} digits such as {digits}"
+    return f"{example['region']}: {example['digits']} digits such as {example['number']}"
 
 
 HOLD_BACK_FOR: Final = 2.0

@@ -94,7 +94,15 @@ class EntryRefused(ChatAppError):
 
 
 class FormRefused(EntryRefused):
-    """An invalid entry in the help desk's form; `what` is the field."""
+    """An invalid entry in the help desk's form; `what` is the field.
+
+    `fault` names what is wrong, and `values` has what the reason says, for those who say it in another language.
+    """
+
+    def __init__(self, what: str, text: str, reason: str, *, fault: str = "", **values: object) -> None:
+        super().__init__(what, text, reason)
+        self.fault = fault
+        self.values = values
 
 
 class AddressRefused(EntryRefused):

@@ -39,6 +39,7 @@ _ACK_TIMEOUT_HELP: Final = "Peer: seconds until a message without an answer is s
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
 _QUIET_HELP: Final = "Peer, visitor: ring no bell, set no title, send no notice."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
+_LANG_HELP: Final = "Visitor: the language, en or hi; on a terminal that of LANG otherwise."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
 
 _LOG_FORMAT_HELP: Final = "Registry: how to log, text or json (one object a line)."
@@ -110,6 +111,7 @@ def chat(
     operator: Annotated[list[str] | None, typer.Option(metavar="NAME|KEY", help=_OPERATOR_HELP)] = None,
     region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
+    lang: Annotated[str | None, typer.Option(metavar="LANGUAGE", help=_LANG_HELP)] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=_QUIET_HELP)] = False,
     stay: Annotated[
@@ -153,7 +155,11 @@ def chat(
         "--ban": ban,
     }
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
-    _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
+    _check_fit(
+        {"--queue": queue, "--lang": lang is not None},
+        is_fit=desk,
+        who="only a visitor (--desk) has this option",
+    )
     of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
     _check_fit(of_peer, is_fit=client or is_alone, who="only a peer (-c) has this option")
     of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
@@ -191,6 +197,7 @@ def chat(
             plain=plain,
             quiet=quiet,
             stay=stay,
+            lang=lang,
             log_level=level,
         )
     if is_alone:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -14,22 +15,10 @@ from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.catalog import ENGLISH, catalog_of, language_of
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Interview
-from chatapp.peer.visitor.texts import (
-    FORM_FIRST,
-    HELP,
-    LINE_TOO_LONG,
-    TOO_LATE,
-    VOID,
-    VisitorCompletions,
-    answer_refused,
-    description_lines,
-    lines_of,
-    message_too_long,
-    question_lines,
-    unknown_command,
-)
+from chatapp.peer.visitor.texts import VisitorCompletions, VisitorTexts
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, TextTooLong
 
@@ -50,9 +39,10 @@ _SIGNS: Final = ("/", ".")
 class VisitorFace:
     """One visitor at one terminal."""
 
-    def __init__(self, visitor: Visitor, terminal: Terminal, *, stay: bool) -> None:
+    def __init__(self, visitor: Visitor, terminal: Terminal, texts: VisitorTexts, *, stay: bool) -> None:
         self._visitor = visitor
         self._terminal = terminal
+        self._texts = texts
         self._stay = stay
         self._interview: Interview | None = None
         self._wants_new = self._wants_quit = self._is_input_over = False
@@ -110,17 +100,17 @@ class VisitorFace:
                 self._is_first_line = True
             case happened.LineReceived():
                 is_first, self._is_first_line = self._is_first_line, False
-                return lines_of(event, is_first=is_first)
+                return self._texts.lines_of(event, is_first=is_first)
             case _:
                 pass
-        return lines_of(event)
+        return self._texts.lines_of(event)
 
     def _note_position(self, event: happened.VisitEvent) -> None:
         match event:
             case happened.PositionKnown(position=position):
-                self._position = f"queue: number {position}"
+                self._position = self._texts.status(position)
             case happened.Served() | happened.ServedAnswered():
-                self._position = "it's your turn"
+                self._position = self._texts.status(0)
             case happened.VisitEnded() | happened.PositionGone() | happened.EndedUnseen():
                 self._position = ""
             case _:
@@ -180,7 +170,7 @@ class VisitorFace:
                 return
             await self._stage_known()
             if len(line) > LINE_MAX:
-                self._terminal.show([LINE_TOO_LONG])
+                self._terminal.show([self._texts.line_too_long()])
             elif self._interview is not None:
                 self._answer(self._interview, line)
             else:
@@ -208,20 +198,22 @@ class VisitorFace:
     def _ask(self) -> None:
         interview = self._interview
         if interview is not None and interview.question is not None:
-            self._terminal.show(map(AnswerLine, question_lines(interview.question, interview.menu)))
+            self._terminal.show(
+                map(AnswerLine, self._texts.question_lines(interview.question, interview.menu))
+            )
 
     def _answer(self, interview: Interview, line: str) -> None:
         word = line.strip().lower()
         if word in _HELP:
-            self._terminal.show(map(AnswerLine, HELP))
+            self._terminal.show(map(AnswerLine, self._texts.help))
         elif word.partition(" ")[0] in _IN_LINE:
-            self._terminal.show([AnswerLine(FORM_FIRST)])
+            self._terminal.show([AnswerLine(self._texts.line("form.first"))])
         elif word in _NEW:
             interview.begin_anew()
-        elif not interview.answer(line.rstrip("\r\n")):
-            self._terminal.show([answer_refused(interview.refusal)])
+        elif not interview.answer(line.rstrip("\r\n")) and interview.refusal is not None:
+            self._terminal.show([self._texts.answer_refused(interview.refusal)])
         if interview.is_void:
-            self._terminal.show([VOID])
+            self._terminal.show([self._texts.line("form.void")])
             self.stop(FAILED)
         elif interview.form is not None:
             self._interview = None
@@ -240,31 +232,31 @@ class VisitorFace:
         elif word.partition(" ")[0] in _ABOUT:
             self._describe(line.strip().partition(" ")[2].strip())
         elif word in _HELP:
-            self._terminal.show(map(AnswerLine, HELP))
+            self._terminal.show(map(AnswerLine, self._texts.help))
         elif word in _NEW:
             self._wants_new = True
             self._visitor.begin_anew()
         elif line.startswith("//"):
             self._say(line[1:])
         elif word.startswith(_SIGNS) and word.partition(" ")[0].strip("./"):
-            self._terminal.show([unknown_command(word.partition(" ")[0])])
+            self._terminal.show([self._texts.unknown_command(word.partition(" ")[0])])
         else:
             self._say(line)
 
     def _describe(self, text: str) -> None:
         """Show the description, replace it, or (`-`) clear it."""
         if not text:
-            self._terminal.show(map(AnswerLine, description_lines(self._visitor.description)))
+            self._terminal.show(map(AnswerLine, self._texts.description_lines(self._visitor.description)))
         elif self._visitor.is_waiting:
             self._visitor.describe("" if text == "-" else text.encode("utf-8", "replace").decode())
         else:
-            self._terminal.show([AnswerLine(TOO_LATE)])
+            self._terminal.show([AnswerLine(self._texts.line("description.too_late"))])
 
     def _say(self, text: str) -> None:
         try:
             self._visitor.say(text.encode("utf-8", "replace").decode())
         except TextTooLong as error:
-            self._terminal.show([message_too_long(error.size, error.limit)])
+            self._terminal.show([self._texts.message_too_long(error.size, error.limit)])
 
 
 _LEAVES_WITHIN: Final = 0.5
@@ -280,20 +272,25 @@ def run(
     plain: bool,
     quiet: bool,
     stay: bool,
+    language: str | None,
     log_level: str,
 ) -> int:
-    """Visit a help desk until the visit or the user ends it. `quiet`: draw no attention on a terminal. Returns the
-    exit status."""
+    """Visit a help desk until the visit or the user ends it. `quiet`: draw no attention on a terminal. `language`: one of
+    `catalog.LANGUAGES`; None: on a terminal that of the environment, else English, which scripts match. Returns the exit
+    status."""
 
     def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
         visitor = Visitor(server, registry_key=registry_key, queue=queue, home=data)
-        return _visit(visitor, raw, stay=stay, quiet=quiet)
+        spoken = language or (ENGLISH if raw is None else language_of(os.environ))
+        return _visit(visitor, raw, VisitorTexts(catalog_of(spoken)), stay=stay, quiet=quiet)
 
     return run_program(visit, plain=plain, log_level=log_level)
 
 
-async def _visit(visitor: Visitor, raw: RawTerminal | None, *, stay: bool, quiet: bool) -> int:
-    terminal = make_terminal(raw, VisitorCompletions(), quiet=quiet)
+async def _visit(
+    visitor: Visitor, raw: RawTerminal | None, texts: VisitorTexts, *, stay: bool, quiet: bool
+) -> int:
+    terminal = make_terminal(raw, VisitorCompletions(texts), quiet=quiet)
     try:
         visitor.open()
     except OSError as error:
@@ -301,7 +298,7 @@ async def _visit(visitor: Visitor, raw: RawTerminal | None, *, stay: bool, quiet
     except ChatAppError as error:
         return _refuse(str(error))
     try:
-        return await run_until_signal(VisitorFace(visitor, terminal, stay=stay))
+        return await run_until_signal(VisitorFace(visitor, terminal, texts, stay=stay))
     finally:
         await visitor.close(within=_LEAVES_WITHIN)
 

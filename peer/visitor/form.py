@@ -26,7 +26,8 @@ def issue_number(typed: str, menu: Sequence[str]) -> int:
     typed = typed.strip()
     if typed.isascii() and typed.isdigit() and len(typed) < 5 and 1 <= int(typed) <= len(menu):
         return int(typed)
-    raise FormRefused("issue", typed, f"is not a number from 1 to {len(menu)}")
+    reason = f"is not a number from 1 to {len(menu)}"
+    raise FormRefused("issue", typed, reason, fault="issue_wrong", most=len(menu))
 
 
 class FormQuestion(enum.Enum):
@@ -49,8 +50,8 @@ class Interview:
         self.menu: Final = menu
         self._answers: list[str | int] = []
         self._wrong = 0
-        self.refusal = ""
-        """What was wrong with the last answer; empty if nothing was."""
+        self.refusal: FormRefused | None = None
+        """What was wrong with the last answer; None if nothing was."""
 
     @property
     def question(self) -> FormQuestion | None:
@@ -74,7 +75,7 @@ class Interview:
     def begin_anew(self) -> None:
         """Go back to the first question and forget all answers."""
         self._answers.clear()
-        self._wrong, self.refusal = 0, ""
+        self._wrong, self.refusal = 0, None
 
     def answer(self, typed: str) -> bool:
         """Take an answer to the question; False if it is not acceptable, and `refusal` tells why."""
@@ -83,9 +84,9 @@ class Interview:
             self._answers.append(self._checked(self.question, typed))
         except FormRefused as refused:
             self._wrong += 1
-            self.refusal = str(refused)
+            self.refusal = refused
             return False
-        self._wrong, self.refusal = 0, ""
+        self._wrong, self.refusal = 0, None
         return True
 
     def _checked(self, question: FormQuestion, typed: str) -> str | int:

@@ -1,351 +1,356 @@
-"""The lines that a visitor reads. Scripts match them, so they must not change."""
+"""The lines that a visitor reads, from the catalogue of a language."""
 
 from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.peer.ui.completion import Candidate
-from chatapp.peer.ui.formatting import (
-    STOP_CANCELLED,
-    CallingLine,
-    MessageLine,
-    announced,
-    counted,
-    key_accepted,
-    key_changed,
-    key_met,
-    link_trouble,
-    name,
-    names,
-    shown_clock,
-    shown_day,
-    stop_planned,
-)
+from chatapp.peer.ui.formatting import CallingLine, MessageLine, name, names, shown_clock, shown_day
 from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.catalog import ENGLISH, Catalog
 from chatapp.peer.visitor.form import FormQuestion
-from chatapp.wire.errors import quoted
+from chatapp.wire.errors import FormRefused, quoted
 from chatapp.wire.limits import GUESTS_PER_ADDRESS, TEXT_MAX
 from chatapp.wire.text import sanitize
 
-SILENT: Final = "[Server not responding]"
-WAIT: Final = "[Please wait for your turn.]"
-ACTIVE: Final = "[You are active.]"
-FORM_FIRST: Final = "[You are not in the waiting room yet: fill in the form first.]"
-LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
-VOID: Final = "[Three wrong answers: the request is void. Bye.]"
-
-DESCRIBED: Final = (
-    "[Kept as your description: the operator reads it when it is your turn. .about <text> replaces it.]"
-)
-NO_DESCRIPTION: Final = (
-    "[No description yet: type what it is about, and the operator reads it when it is your turn.]"
-)
-TOO_LATE: Final = "[It is your turn: what you type reaches the operator at once.]"
-
 COMMANDS: Final = {
-    ".queue": "where you are in the waiting room, and how long it may take",
-    ".about": "with a text: what it is about, in your words; alone: show it",
-    ".pause": "let others go first; your place is kept",
-    ".resume": "end the pause",
-    "/new": "give your place up and begin a new request",
-    "/help": "these lines",
-    "/quit": "leave the help desk",
+    ".queue": "queue",
+    ".about": "about",
+    ".pause": "pause",
+    ".resume": "resume",
+    "/new": "new",
+    "/help": "help",
+    "/quit": "quit",
 }
-"""What a visitor may type besides text, and what it does."""
+"""What a visitor may type besides text, and the key under which the catalogue says what it does."""
 
-HELP: Final = (
-    *(f"{spelling:<7}  {about}" for spelling, about in COMMANDS.items()),
-    "Anything else is said to the operator when it is your turn, and kept as your description before; //text says /text.",
-)
-
-_TURNS: Final = {
-    happened.Turn.AT_ONCE: "[You are connected.]",
-    happened.Turn.CALLED: "[It's your turn.]",
-    happened.Turn.HANDED_OVER: "[{operator} serves you now.]",
-}
-_BACK: Final = {
-    happened.SentBackReason.HANDED_OVER: "[You are being handed over: you are next in line.]",
-    happened.SentBackReason.OPERATOR_LOST: "[The operator has lost the connection: you are next in line.]",
-    happened.SentBackReason.CALL_MISSED: "[You were called while you were away: your place was kept.]",
-    happened.SentBackReason.ON_HOLD: "[You did not answer, so others are called first; your place at the head of the line "
-    "is kept. Type .resume when you are here.]",
-    happened.SentBackReason.TRANSFERRED: "[You are in the queue {queue} now, by the time at which you came.]",
-}
 _MINUTE: Final = 60
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (_MINUTE, "minute"), (1, "second"))
 
 
-_OVER: Final = {
-    happened.OverCause.ENDED: "The operator has ended the session",
-    happened.OverCause.LEFT: "You have left the help desk",
-    happened.OverCause.DROPPED: "An operator has taken you out of the waiting room",
-    happened.OverCause.LOST: "You were away for too long: your place was given up",
-    happened.OverCause.ELSEWHERE: "You go on in another program, which has your ticket",
-    happened.OverCause.NOT_KEPT: "The server's disk is full or read-only; please come back later",
-}
-_ENDED_UNSEEN: Final = "The session has ended while you were away"
-_REFUSED: Final = {
-    happened.DeskRefusal.BAD_FORM: "the form is not valid",
-    happened.DeskRefusal.NO_SUCH_QUEUE: "there is no such queue",
-    happened.DeskRefusal.NO_SUCH_TICKET: "the visit is over, or never was",
-    happened.DeskRefusal.LINE_FULL: "too many are waiting; please come back later",
-    happened.DeskRefusal.ADDRESS_FULL: "too many visitors of your address are here; please come back later",
-    happened.DeskRefusal.NOT_SERVING: "the server's disk is full or read-only; please come back later",
-    happened.DeskRefusal.CLOSED: "the help desk is closed",
-    happened.DeskRefusal.ONE_VISIT: "you are here already",
-}
-_LINE_REFUSED: Final = {
-    happened.LineRefusal.NOT_YOUR_TURN: "it is not your turn",
-    happened.LineRefusal.NO_CLIENT: "nobody serves you",
-    happened.LineRefusal.FULL: "the operator is away, and no more is kept",
-    happened.LineRefusal.TOO_FAST: "too many lines at once; say it again in a moment",
-    happened.LineRefusal.NOT_SERVING: "the server's disk is full or read-only",
-}
+class VisitorTexts:
+    """The lines of one language."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._text: Final = catalog.text
+        self._is_english: Final = catalog.language == ENGLISH
+        self._menu: Final = catalog.translations("menu")
+
+    # --- what the program says by itself
+
+    def line(self, key: str) -> str:
+        """Return a line without values, such as `form.void`."""
+        return self._text(key)
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """Each command, and what it does."""
+        return {spelling: self._text(f"command.{key}") for spelling, key in COMMANDS.items()}
+
+    @property
+    def help(self) -> list[str]:
+        """The lines of `/help`."""
+        lines = [f"{spelling:<7}  {about}" for spelling, about in self.commands.items()]
+        return [*lines, self._text("command.text")]
+
+    def status(self, position: int) -> str:
+        """Return where the visitor is, for the status line; 0: being served."""
+        return self._text("status.waiting", position=position) if position else self._text("status.active")
+
+    def question_lines(self, question: FormQuestion, menu: Sequence[str]) -> list[str]:
+        """Return the lines that ask a question of the form. `menu`: the issues to choose from."""
+        lines = [self._text(f"form.{question.name.lower()}")]
+        if question is FormQuestion.ISSUE:
+            issues = [sanitize(self._menu.get(issue, issue)) for issue in menu]
+            lines += [
+                self._text("form.choice", number=number, issue=issue)
+                for number, issue in enumerate(issues, 1)
+            ]
+        return lines
+
+    def answer_refused(self, refused: FormRefused) -> str:
+        """Answer a wrong answer to a question of the form."""
+        values = {"example": self._example(refused), **refused.values}
+        why = self._text(f"fault.{refused.fault}", **values)
+        what = self._text(f"field.{refused.what}")
+        return sanitize(self._text("form.wrong", what=what, text=quoted(refused.text), why=why))
+
+    def _example(self, refused: FormRefused) -> str:
+        key = "number_example" if "digits" in refused.values else "number_abroad"
+        return self._text(f"fault.{key}", **refused.values) if refused.what == "number" else ""
+
+    def unknown_command(self, word: str) -> str:
+        """Answer a command that does not exist."""
+        return self._text("command.unknown", word=quoted(word))
+
+    def line_too_long(self) -> str:
+        """Answer a line that is longer than the program takes."""
+        return self._text("line.too_long", most=TEXT_MAX)
+
+    def message_too_long(self, size: int, limit: int) -> str:
+        """Answer a line that is longer than a message may be, in bytes."""
+        return self._text("line.message_too_long", size=size, most=limit)
+
+    def description_lines(self, text: str) -> list[str]:
+        """Show what the visitor wrote about the issue."""
+        lines = [
+            self._text("description.shown", line=line) for line in map(sanitize, text.split("\n")) if line
+        ]
+        return lines or [self._text("description.none")]
+
+    def folder_full(self, folder: str) -> str:
+        """Return why one more visitor cannot use a folder."""
+        return self._text("refused.folder_full", folder=folder, most=GUESTS_PER_ADDRESS)
+
+    # --- what has happened
+
+    def lines_of(self, event: happened.VisitEvent, *, is_first: bool = False) -> list[str]:
+        """Return the lines to show for an event, without the prompt. `is_first`: it is the operator's first line."""
+        match event:
+            case happened.FormWanted():
+                return [self._text("form.warning")]  # the form asks its own questions
+            case happened.LineReceived(operator=operator, text=text):
+                return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
+            case happened.NotYourTurn():
+                return [self._text("line.wait")]
+            case (
+                happened.VisitorLineRefused()
+                | happened.VisitRefused()
+                | happened.VisitorNotAdmitted()
+                | happened.FolderFull()
+            ):
+                return [self._refusal(event)]
+            case (
+                happened.VisitorServerLost()
+                | happened.ServerBack()
+                | happened.ServerAnnounced()
+                | happened.ServerStopPlanned()
+                | happened.ServerStopCancelled()
+                | happened.ServerStopping()
+                | happened.NoServer()
+                | happened.QuestionUnanswered()
+            ):
+                return [self._of_server(event)]
+            case (
+                happened.RegistryMet()
+                | happened.RegistryKeyAccepted()
+                | happened.RegistryKeyChanged()
+                | happened.LinkTroubled()
+            ):
+                return [self._of_way(event)]
+            case happened.TicketNotStored() | happened.RegistryKeyUnreadable() | happened.TicketDamaged():
+                return [sanitize(self._of_files(event))]
+            case (
+                happened.QueueUnknown()
+                | happened.DeskClosed()
+                | happened.Announced()
+                | happened.Described()
+                | happened.DescriptionRefused()
+            ):
+                return [self._of_desk(event)]
+            case _:
+                return self._of_position(event)
+
+    def _refusal(
+        self,
+        event: happened.VisitorLineRefused
+        | happened.VisitRefused
+        | happened.VisitorNotAdmitted
+        | happened.FolderFull,
+    ) -> str:
+        """Return why something is refused."""
+        match event:
+            case happened.VisitorLineRefused(reason=reason):
+                why = self._text(f"line_refused.{reason.name.lower()}")
+                return self._text("refused.message", why=why)
+            case happened.VisitRefused(reason=refusal):
+                why = self._text(f"refused.{refusal.name.lower()}")
+            case happened.VisitorNotAdmitted(reason=cause):
+                # The other reasons concern names and join codes, which a visitor does not have.
+                why = self._text(f"not_admitted.{_NOT_ADMITTED.get(cause, 'other')}")
+            case happened.FolderFull(folder=folder):
+                why = sanitize(self.folder_full(folder))
+            case _:
+                assert_never(event)
+        return self._text("refused.request", why=why)
+
+    def _of_desk(
+        self,
+        event: happened.QueueUnknown
+        | happened.DeskClosed
+        | happened.Announced
+        | happened.Described
+        | happened.DescriptionRefused,
+    ) -> str:
+        """Return the line about the desk, or about what it keeps of the visitor's issue."""
+        match event:
+            case happened.QueueUnknown(name=wanted, queues=queues):
+                key = "desk.queue_unknown_one" if len(queues) == 1 else "desk.queue_unknown"
+                there = names(queues) if self._is_english else ", ".join(map(name, queues))
+                return self._text(key, queue=name(wanted), queues=there)
+            case happened.DeskClosed():
+                return self._closed(event)
+            case happened.Announced(operator=operator, text=text):
+                return self._text("desk.announced", operator=name(operator), text=sanitize(text))
+            case happened.Described():
+                return self._text("description.kept")
+            case happened.DescriptionRefused(size=size, limit=limit, is_line=is_line):
+                key = "description.line_too_long" if is_line else "description.too_long"
+                return self._text(key, size=size, most=limit)
+            case _:
+                assert_never(event)
+
+    def _closed(self, event: happened.DeskClosed) -> str:
+        """Say that the desk is closed, why, and until when."""
+        about = f": {sanitize(event.text).rstrip('.')}" if event.text else ""
+        if event.is_waiting:
+            return self._text("desk.closed_waiting", about=about)
+        day, clock = shown_clock(event.opens_at)
+        shown = shown_day(day) if self._is_english else day.isoformat()
+        opens = self._text("desk.closed_opens", day=shown, clock=clock) if event.opens_at else ""
+        return self._text("desk.closed", about=about, opens=opens)
+
+    def _of_position(
+        self,
+        event: happened.Resumed
+        | happened.PositionGone
+        | happened.EndedUnseen
+        | happened.PositionKnown
+        | happened.PositionAnswered
+        | happened.ServedAnswered
+        | happened.SentBack
+        | happened.PauseChanged
+        | happened.Served
+        | happened.VisitEnded,
+    ) -> list[str]:
+        """Return the lines about the visitor's position and turn."""
+        match event:
+            case happened.PositionKnown(position=position, operators=operators):
+                nobody = [] if operators else [self._text("line.nobody_serves")]
+                return [self._text("line.position", position=position), *nobody]
+            case happened.PositionAnswered(position=position, estimate=estimate):
+                span = self._span(estimate)
+                return [self._text("line.asked", position=position, ahead=position - 1, span=span)]
+            case happened.ServedAnswered():
+                return [self._text("line.active")]
+            case happened.Served(turn=turn, operator=operator):
+                line = self._text(f"turn.{turn.name.lower()}", operator=name(operator))
+                return [CallingLine(line, by=name(operator))]
+            case happened.SentBack(why=why, queue=queue):
+                return [self._text(f"back.{why.name.lower()}", queue=name(queue))]
+            case happened.PauseChanged(is_paused=is_paused):
+                return [self._text("line.paused" if is_paused else "line.pause_over")]
+            case happened.Resumed():
+                return [self._text("line.resumed")]
+            case happened.PositionGone(is_joining=is_joining):
+                return [self._text("line.gone_joining" if is_joining else "line.gone")]
+            case happened.EndedUnseen(cause=cause):
+                return [self._text("line.ended_unseen", why=self._over(cause))]
+            case happened.VisitEnded(cause=ended_by):
+                return [self._text("line.ended", why=self._over(ended_by))]
+            case _:
+                assert_never(event)
+
+    def _over(self, cause: happened.OverCause | None) -> str:
+        return self._text("over.unseen" if cause is None else f"over.{cause.name.lower()}")
+
+    def _span(self, estimate: happened.Estimate | None) -> str:
+        if estimate is None:
+            return self._text("line.no_span")
+        return self._text("line.span", least=estimate.least // _MINUTE, most=-(-estimate.most // _MINUTE))
+
+    def _of_server(
+        self,
+        event: happened.VisitorServerLost
+        | happened.ServerBack
+        | happened.ServerAnnounced
+        | happened.ServerStopPlanned
+        | happened.ServerStopCancelled
+        | happened.ServerStopping
+        | happened.NoServer
+        | happened.QuestionUnanswered,
+    ) -> str:
+        """Return the line about the registry."""
+        match event:
+            case happened.VisitorServerLost(keep_place=None) | happened.NoServer():
+                return self._text("server.trying")
+            case happened.VisitorServerLost(keep_place=keep_place):
+                return self._text("server.trying_kept", seconds=self._counted(keep_place or 0, "second"))
+            case happened.QuestionUnanswered():
+                return self._text("server.silent")
+            case happened.ServerBack():
+                return self._text("server.back")
+            case happened.ServerAnnounced(text=text):
+                return self._text("server.says", text=sanitize(text))
+            case happened.ServerStopPlanned(seconds=seconds, reason=why):
+                size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+                because = f": {sanitize(why)}" if why else ""
+                return self._text(
+                    "server.stops", when=self._counted(round(seconds / size), unit), why=because
+                )
+            case happened.ServerStopCancelled():
+                return self._text("server.stop_cancelled")
+            case happened.ServerStopping():
+                return self._text("server.stopping")
+            case _:
+                assert_never(event)
+
+    def _counted(self, count: int, unit: str) -> str:
+        return self._text(f"server.{unit}" if count == 1 else f"server.{unit}s", count=count)
+
+    def _of_way(
+        self,
+        event: happened.RegistryMet
+        | happened.RegistryKeyAccepted
+        | happened.RegistryKeyChanged
+        | happened.LinkTroubled,
+    ) -> str:
+        """Return the line about the registry's key, or about the way to it."""
+        match event:
+            case happened.RegistryMet(key=key, is_verified=is_verified):
+                return self._text("server.key_expected" if is_verified else "server.key_met", key=name(key))
+            case happened.RegistryKeyAccepted(key=key):
+                return self._text("server.key_accepted", key=name(key))
+            case happened.RegistryKeyChanged(expected=expected, got=got):
+                return self._text("server.key_changed", expected=name(expected), got=name(got))
+            case happened.LinkTroubled(port=port, trouble=trouble):
+                return self._text(f"server.link_{trouble.name.lower()}", port=port)
+            case _:
+                assert_never(event)
+
+    def _of_files(
+        self, event: happened.TicketNotStored | happened.RegistryKeyUnreadable | happened.TicketDamaged
+    ) -> str:
+        """Return what is wrong with the visitor's files."""
+        match event:
+            case happened.TicketNotStored(path=path, error=error):
+                return self._text("files.ticket_not_stored", path=path, error=error)
+            case happened.RegistryKeyUnreadable(path=path):
+                return self._text("files.key_unreadable", path=path)
+            case happened.TicketDamaged(path=path, kept_as=kept_as):
+                return self._text("files.ticket_damaged", path=path, kept_as=kept_as)
+            case _:
+                assert_never(event)
+
+
 _NOT_ADMITTED: Final = {
-    happened.RefusalReason.VERSION: "it speaks another version of the protocol",
-    happened.RefusalReason.FULL: "it takes no more visitors now",
-    happened.RefusalReason.NOT_SERVING: "it is not serving now",
-    happened.RefusalReason.BANNED: "you are banned from this server",
+    happened.RefusalReason.VERSION: "version",
+    happened.RefusalReason.FULL: "full",
+    happened.RefusalReason.NOT_SERVING: "not_serving",
+    happened.RefusalReason.BANNED: "banned",
 }
-"""The other reasons concern names and join codes, which a visitor does not have."""
-
-_QUESTIONS: Final = {
-    FormQuestion.NAME: "[Your full name:]",
-    FormQuestion.NUMBER: "[Your mobile number:]",
-    FormQuestion.ISSUE: "[What is it about? Type its number:]",
-}
-
-
-def answer_refused(why: str) -> str:
-    """Answer a wrong answer to a question of the form."""
-    return f"[{sanitize(why)}.]"
-
-
-def unknown_command(word: str) -> str:
-    """Answer a command that does not exist."""
-    return f'[Unknown command "{quoted(word)}": nothing was sent. Type /help.]'
-
-
-def message_too_long(size: int, limit: int) -> str:
-    """Answer a line that is longer than a message may be, in bytes."""
-    return f"[Message not sent: {size:,} bytes, at most {limit:,}.]"
-
-
-def description_lines(text: str) -> list[str]:
-    """Show what the visitor wrote about the issue."""
-    lines = [f"About: {line}" for line in map(sanitize, text.split("\n")) if line]
-    return lines or [NO_DESCRIPTION]
-
-
-def question_lines(question: FormQuestion, menu: Sequence[str]) -> list[str]:
-    """Return the lines that ask a question of the form. `menu`: the issues to choose from."""
-    lines = [_QUESTIONS[question]]
-    if question is FormQuestion.ISSUE:
-        lines += [f"[{number} {sanitize(issue)}]" for number, issue in enumerate(menu, 1)]
-    return lines
-
-
-def lines_of(event: happened.VisitEvent, *, is_first: bool = False) -> list[str]:
-    """Return the lines to show for an event, without the prompt. `is_first`: it is the operator's first line."""
-    match event:
-        case happened.FormWanted():
-            return ["[False data makes your request void.]"]  # the form asks its own questions
-        case happened.LineReceived(operator=operator, text=text):
-            return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
-        case happened.NotYourTurn():
-            return [WAIT]
-        case happened.VisitorLineRefused(reason=why):
-            return [f"[Message refused: {_LINE_REFUSED[why]}.]"]
-        case happened.VisitRefused(reason=why):
-            return [f"[Request refused: {_REFUSED[why]}.]"]
-        case happened.VisitorNotAdmitted(reason=why):
-            return [f"[Request refused: {_NOT_ADMITTED.get(why, 'it serves no visitors')}.]"]
-        case happened.FolderFull(folder=folder):
-            return [f"[Request refused: {sanitize(folder_full(folder))}.]"]
-        case (
-            happened.VisitorServerLost()
-            | happened.ServerBack()
-            | happened.ServerAnnounced()
-            | happened.ServerStopPlanned()
-            | happened.ServerStopCancelled()
-            | happened.ServerStopping()
-            | happened.NoServer()
-            | happened.RegistryMet()
-            | happened.RegistryKeyAccepted()
-            | happened.RegistryKeyChanged()
-            | happened.LinkTroubled()
-            | happened.QuestionUnanswered()
-        ):
-            return _registry_lines(event)
-        case happened.TicketNotStored() | happened.RegistryKeyUnreadable() | happened.TicketDamaged():
-            return [f"[{sanitize(_of_files(event))}]"]
-        case (
-            happened.QueueUnknown()
-            | happened.DeskClosed()
-            | happened.Announced()
-            | happened.Described()
-            | happened.DescriptionRefused()
-        ):
-            return _desk_lines(event)
-        case _:
-            return _position_lines(event)
-
-
-def _desk_lines(
-    event: happened.QueueUnknown
-    | happened.DeskClosed
-    | happened.Announced
-    | happened.Described
-    | happened.DescriptionRefused,
-) -> list[str]:
-    """Return the lines about the desk, and about what it keeps of the visitor's issue."""
-    match event:
-        case happened.QueueUnknown(name=wanted, queues=queues):
-            there = f"{'there is' if len(queues) == 1 else 'there are'} {names(queues)}"
-            return [f'[There is no queue "{name(wanted)}" here; {there}.]']
-        case happened.DeskClosed():
-            return [_closed(event)]
-        case happened.Announced(operator=operator, text=text):
-            return [f"[{name(operator)} tells all who wait: {sanitize(text)}]"]
-        case happened.Described():
-            return [DESCRIBED]
-        case happened.DescriptionRefused(size=size, limit=limit, is_line=is_line):
-            cure = "; .about <text> replaces what is there" if is_line else ""
-            return [f"[Description not kept: {size:,} bytes, at most {limit:,}{cure}.]"]
-        case _:
-            assert_never(event)
-
-
-def _position_lines(
-    event: happened.Resumed
-    | happened.PositionGone
-    | happened.EndedUnseen
-    | happened.PositionKnown
-    | happened.PositionAnswered
-    | happened.ServedAnswered
-    | happened.SentBack
-    | happened.PauseChanged
-    | happened.Served
-    | happened.VisitEnded,
-) -> list[str]:
-    """Return the lines about the visitor's position and turn."""
-    match event:
-        case happened.PositionKnown(position=position, operators=operators):
-            nobody = [] if operators else ["[Nobody is serving just now; your place is kept.]"]
-            return [f"[Waiting room, position {position}.]", *nobody]
-        case happened.PositionAnswered(position=position, estimate=estimate):
-            ahead = f"{position - 1} ahead, {_span(estimate)}"
-            return [f"[You are number {position} in the waiting room: {ahead}.]"]
-        case happened.ServedAnswered():
-            return [ACTIVE]
-        case happened.Served(turn=turn, operator=operator):
-            return [CallingLine(_TURNS[turn].format(operator=name(operator)), by=name(operator))]
-        case happened.SentBack(why=why, queue=queue):
-            return [_BACK[why].format(queue=name(queue))]
-        case happened.PauseChanged(is_paused=True):
-            return ["[Others are called first, and your place is kept; .resume ends the pause.]"]
-        case happened.PauseChanged():
-            return ["[You are called in your turn again.]"]
-        case happened.Resumed():
-            return ["[Going on with your earlier request; /new gives it up and begins another.]"]
-        case happened.PositionGone(is_joining=is_joining):
-            what = "you are joining the line anew" if is_joining else "please begin anew"
-            return [f"[Your place was given up while you were away: {what}.]"]
-        case happened.EndedUnseen(cause=cause):
-            return [f"[{_OVER[cause]}. Please begin anew.]"]
-        case happened.VisitEnded(cause=cause):
-            return [f"[{_ENDED_UNSEEN if cause is None else _OVER[cause]}. Bye.]"]
-        case _:
-            assert_never(event)
-
-
-def _closed(event: happened.DeskClosed) -> str:
-    """Say that the desk is closed, why, and until when."""
-    about = f": {sanitize(event.text).rstrip('.')}" if event.text else ""
-    if event.is_waiting:
-        return f"[The help desk is closed to newcomers{about}; your place is kept.]"
-    day, clock = shown_clock(event.opens_at)
-    opens = f"; it opens on {shown_day(day)} at {clock}" if event.opens_at else ""
-    return f"[The help desk is closed{about}{opens}.]"
-
-
-def _span(estimate: happened.Estimate | None) -> str:
-    if estimate is None:
-        return "no estimate yet"
-    return f"about {estimate.least // _MINUTE}-{-(-estimate.most // _MINUTE)} min"
-
-
-def _registry_lines(
-    event: happened.VisitorServerLost
-    | happened.ServerBack
-    | happened.ServerAnnounced
-    | happened.ServerStopPlanned
-    | happened.ServerStopCancelled
-    | happened.ServerStopping
-    | happened.NoServer
-    | happened.RegistryMet
-    | happened.RegistryKeyAccepted
-    | happened.RegistryKeyChanged
-    | happened.LinkTroubled
-    | happened.QuestionUnanswered,
-) -> list[str]:
-    """Return the lines about the registry and the way to it."""
-    match event:
-        case happened.VisitorServerLost(keep_place=None) | happened.NoServer():
-            return [f"{SILENT} Still trying."]
-        case happened.VisitorServerLost(keep_place=keep_place):
-            seconds = counted(keep_place or 0, "second", "seconds")
-            return [f"{SILENT} Still trying; your place is kept for {seconds}."]
-        case happened.QuestionUnanswered():
-            return [SILENT]
-        case happened.ServerBack():
-            return ["[Server is back.]"]
-        case happened.ServerAnnounced(text=text):
-            return [announced(text)]
-        case happened.ServerStopPlanned(seconds=seconds, reason=why):
-            return [stop_planned("The help desk closes", seconds, why, " Places are kept.")]
-        case happened.ServerStopCancelled():
-            return [STOP_CANCELLED]
-        case happened.ServerStopping():
-            return ["[The help desk is closed for maintenance. Your place is kept.]"]
-        case happened.RegistryMet(key=key, is_verified=is_verified):
-            return [key_met(key, is_verified=is_verified)]
-        case happened.RegistryKeyAccepted(key=key):
-            return [key_accepted(key)]
-        case happened.RegistryKeyChanged(expected=expected, got=got):
-            return [key_changed(expected, got)]
-        case happened.LinkTroubled(port=port, trouble=trouble):
-            return [link_trouble(port, trouble)]
-        case _:
-            assert_never(event)
-
-
-def _of_files(
-    event: happened.TicketNotStored | happened.RegistryKeyUnreadable | happened.TicketDamaged,
-) -> str:
-    """Return what is wrong with the visitor's files."""
-    match event:
-        case happened.TicketNotStored(path=path, error=error):
-            return f"{path}: {error}; still trying"
-        case happened.RegistryKeyUnreadable(path=path):
-            return f"{path} holds no key that can be read: the server's key is trusted anew"
-        case happened.TicketDamaged(path=path, kept_as=kept_as):
-            return f"{path} is damaged, and with it your place is lost; kept as {kept_as}"
-        case _:
-            assert_never(event)
-
-
-def folder_full(folder: str) -> str:
-    """Return why one more visitor cannot use a folder."""
-    return f"{folder} is used by {GUESTS_PER_ADDRESS} visitors already; name another one with --data DIR"
 
 
 class VisitorCompletions:
     """Completes the commands of a visitor."""
+
+    def __init__(self, texts: VisitorTexts) -> None:
+        self._commands: Final = texts.commands
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
         """Return the commands that begin with `typed`. A visitor is never in a room."""
         begun = typed.lstrip().lower()
         return [
             Candidate(spelling, len(begun), about)
-            for spelling, about in COMMANDS.items()
+            for spelling, about in self._commands.items()
             if spelling.startswith(begun)
         ]

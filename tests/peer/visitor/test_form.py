@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.visitor.catalog import catalog_of
 from chatapp.peer.visitor.form import TRIES, Form, FormQuestion, Interview, issue_number
-from chatapp.peer.visitor.texts import question_lines
+from chatapp.peer.visitor.texts import VisitorTexts
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.text import sanitize
 
@@ -32,7 +33,7 @@ def test_an_interview_asks_for_name_number_and_issue() -> None:
     assert asked(interview) is FormQuestion.NUMBER
     assert interview.answer("98765 43210")
     assert asked(interview) is FormQuestion.ISSUE
-    assert question_lines(FormQuestion.ISSUE, MENU) == [
+    assert VisitorTexts(catalog_of("en")).question_lines(FormQuestion.ISSUE, MENU) == [
         "[What is it about? Type its number:]",
         "[1 Depression]",
         "[2 Other]",
@@ -62,7 +63,7 @@ def test_three_wrong_answers_to_one_question_make_the_request_void() -> None:
     for number in range(TRIES):
         assert not interview.is_void
         assert not interview.answer(f"12{number}")
-        assert "10 digits" in interview.refusal
+        assert "10 digits" in str(interview.refusal)
     assert interview.is_void
     assert asked(interview) is None
     assert interview.form is None
@@ -75,6 +76,6 @@ def test_any_answers_end_in_a_form_a_void_request_or_a_question(answers: list[st
         if interview.question is None:
             break
         was_good = interview.answer(typed)
-        assert was_good is (interview.refusal == "")
-        assert sanitize(interview.refusal) == interview.refusal
+        assert was_good is (interview.refusal is None)
+        assert sanitize(str(interview.refusal)) == str(interview.refusal)
     assert [interview.question is not None, interview.is_void, interview.form is not None].count(True) == 1
