@@ -82,7 +82,8 @@ def language_from(typed: str | None) -> str | None:
 
     language = None if typed is None else typed.lower()
     if language is not None and language not in LANGUAGES:
-        raise Misuse(f'--lang "{quoted(str(typed))}" is not a language there is: {" or ".join(LANGUAGES)}')
+        there = ", ".join(LANGUAGES)
+        raise Misuse(f'--lang: "{quoted(str(typed))}" is no language of this program; there are {there}')
     return language
 
 

@@ -165,17 +165,19 @@ def test_a_visitor_is_started(started: Started, tmp_path: Path) -> None:
         "plain": False,
         "quiet": False,
         "stay": False,
+        "language": None,
         "log_level": "warning",
     }
     server = {"server": Address("127.0.0.1", 5000), "registry_key": None}
     assert started.told == {**server, **silent}
     assert (
         chatapp.__main__.main(
-            ["--desk", "::1", "5000", "--queue", "exams", "--stay", "--data", str(tmp_path)]
+            ["--desk", "::1", "5000", "--queue", "exams", "--stay", "--lang", "HI", "--data", str(tmp_path)]
         )
         == 0
     )
     assert (started.told["queue"], started.told["stay"], started.told["data"]) == ("exams", True, tmp_path)
+    assert started.told["language"] == "hi"
 
 
 def test_a_registry_gets_its_settings_from_command_line_environment_and_file(

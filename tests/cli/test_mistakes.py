@@ -37,6 +37,9 @@ from tests.cli.starting import PORTS, Started
         ("-s --port 80", f'port: "80" is not a port; {PORTS}'),
         ("-s 5000 --port 5001", '-s needs <port>: unexpected argument "5001"'),
         ("-s 5000 --host 127.0.0.1", "--host: only a peer (-c) and a visitor (--desk) have this option"),
+        ("--desk 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
+        ("--desk 127.0.0.1 5000 --lang=", '--lang: "" is no language of this program; there are en, hi'),
+        ("-s 5000 --lang hi", "--lang: only a visitor (--desk) has this option"),
         ("--desk --port 5000", "--desk needs <server-ip> <server-port>: <server-port> missing"),
         (
             "-c alice 127.0.0.1 5000 6000 7000",

@@ -45,8 +45,8 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
     [
         (PEER, False, 400, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (PEER, True, 570, NOT_IN_A_PEER),
-        (["--desk", "127.0.0.1", "5000"], False, 410, NOT_IN_A_PEER | {"prompt_toolkit"}),
-        (["-s", "5000"], False, 390, NOT_AT_A_START | {"chatapp.peer", "prompt_toolkit", "sqlite3"}),
+        (["--desk", "127.0.0.1", "5000"], False, 430, NOT_IN_A_PEER | {"prompt_toolkit"}),
+        (["-s", "5000"], False, 400, NOT_AT_A_START | {"chatapp.peer", "prompt_toolkit", "sqlite3"}),
         (
             ["send", "alice", "127.0.0.1", "5000", "bob", "hi"],
             False,
