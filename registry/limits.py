@@ -10,7 +10,13 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from chatapp.wire.limits import MAIL_PLACES, REQUESTS_PER_SECOND, REQUESTS_QUEUED_MAX
+from chatapp.wire.limits import (
+    GROUP_KEPT_FOR,
+    MAIL_KEPT_FOR,
+    MAIL_PLACES,
+    REQUESTS_PER_SECOND,
+    REQUESTS_QUEUED_MAX,
+)
 
 Whose = TypeVar("Whose", bound=Hashable)
 
@@ -249,6 +255,10 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Requests a second of one link, averaged; all links of one network together have four times as many."""
     mail_places: int = MAIL_PLACES
     """Places in all mailboxes together."""
+    mail_kept_for: float = MAIL_KEPT_FOR
+    """How long a letter waits to be fetched."""
+    group_kept_for: float = GROUP_KEPT_FOR
+    """How long a line of a room or the channel is kept, and somebody who is away stays a member of a room."""
     events_max: int = 10_000
     """Events kept for the log until they are drained."""
 

@@ -134,8 +134,9 @@ class Mailbox:
 class Mailboxes:
     """All mailboxes; empty ones take no memory."""
 
-    def __init__(self, *, places: int, next_serial: int) -> None:
-        """`places`: of all mailboxes together."""
+    def __init__(self, *, places: int, next_serial: int, kept_for: float = MAIL_KEPT_FOR) -> None:
+        """`places`: of all mailboxes together. `kept_for`: seconds that a letter waits."""
+        self._kept_for: Final = kept_for
         self._boxes: dict[bytes, Mailbox] = {}
         self._shares = Shares(most=places)
         self._next_serial = next_serial
@@ -169,7 +170,7 @@ class Mailboxes:
             sender=sender,
             number=number,
             size=size,
-            expires_at=now + MAIL_KEPT_FOR,
+            expires_at=now + self._kept_for,
             is_stored=False,
         )
         self.add(recipient, letter, network)
@@ -236,18 +237,20 @@ class MailService:
         self._disk = disk
         self._grace = policy.restart_grace
         self._places = policy.mail_places
-        self._boxes = Mailboxes(places=policy.mail_places, next_serial=1)
+        self._kept_for = policy.mail_kept_for
+        self._boxes = Mailboxes(places=self._places, next_serial=1, kept_for=self._kept_for)
 
     def __len__(self) -> int:
         return len(self._boxes)
 
     def load(self, loaded: Loaded, *, now: float) -> None:
         """Restore the letters of earlier lives."""
-        self._boxes = Mailboxes(places=self._places, next_serial=loaded.highest_serial + 1)
+        next_serial = loaded.highest_serial + 1
+        self._boxes = Mailboxes(places=self._places, next_serial=next_serial, kept_for=self._kept_for)
         wall = self._clock.seconds(now)
         for recipient, heads in loaded.letters.items():
             for head in heads:
-                left = remaining(head.at, wall, kept_for=MAIL_KEPT_FOR, at_least=self._grace)
+                left = remaining(head.at, wall, kept_for=self._kept_for, at_least=self._grace)
                 letter = QueuedLetter(
                     serial=head.serial,
                     sender=head.sender,
@@ -264,7 +267,7 @@ class MailService:
             box = self._boxes.find(recipient)
             assert box is not None
             oldest = next(iter(box))
-            age = max(MAIL_KEPT_FOR - (oldest.expires_at - now), 0.0)
+            age = max(self._kept_for - (oldest.expires_at - now), 0.0)
             yield recipient, len(box), sum(letter.size for letter in box), age
 
     # --- in

@@ -37,6 +37,8 @@ from chatapp.wire.names import name_key, peer_name
 ACCESS_LIST_MAX: Final = 10_000
 """The most entries of a list of keys or bans."""
 
+_DAY: Final = 86_400.0
+
 OPERATORS_MAX: Final = 100
 """The most operators in one configuration."""
 
@@ -77,6 +79,8 @@ Operators = Annotated[
         max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people or keys"
     ),
 ]
+MailDays = Annotated[float, msgspec.Meta(ge=1, le=21, description="days from 1 to 21")]
+LineDays = Annotated[float, msgspec.Meta(ge=1, le=90, description="days from 1 to 90")]
 LogForm = Annotated[LogFormat, msgspec.Meta(description="text or json")]
 FilePath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a file")]
 MetricsAddress = Annotated[
@@ -137,6 +141,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Seconds without a sign of life after which somebody counts as away."""
     letters: Letters = RegistryPolicy().mail_places
     """Places for letters in all mailboxes together."""
+    keep_mail: MailDays = RegistryPolicy().mail_kept_for / _DAY
+    """Days that a letter waits to be fetched."""
+    keep_lines: LineDays = RegistryPolicy().group_kept_for / _DAY
+    """Days that lines of rooms and the channel are kept, and that somebody who is away stays a member of a room."""
     requests: Requests = int(RegistryPolicy().requests_per_second)
     """Requests a second of one member, averaged; a line of a group counts as 20 or more."""
     announce: Announce = True
@@ -177,7 +185,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def policy_of(settings: RegistryTable) -> RegistryPolicy:
     """Return the policy of a registry with these settings."""
     return RegistryPolicy(
-        lease_span=settings.lease, mail_places=settings.letters, requests_per_second=settings.requests
+        lease_span=settings.lease,
+        mail_places=settings.letters,
+        mail_kept_for=settings.keep_mail * _DAY,
+        group_kept_for=settings.keep_lines * _DAY,
+        requests_per_second=settings.requests,
     )
 
 

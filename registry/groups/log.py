@@ -117,7 +117,10 @@ class Group:
         position: int,
         lines_max: int = GROUP_LINES_MAX,
         bytes_max: int = GROUP_BYTES_MAX,
+        kept_for: float = GROUP_KEPT_FOR,
     ) -> None:
+        """`kept_for`: seconds that a line is kept."""
+        self._kept_for: Final = kept_for
         self.name: Final = name
         self._lines_max: Final = lines_max
         self._bytes_max: Final = bytes_max
@@ -176,7 +179,7 @@ class Group:
         """Add the next line, which is on its way to the disk."""
         self.position += 1
         self._unsettled[self.position] = None
-        line = LogLine(self.position, sender, epoch, size, now + GROUP_KEPT_FOR)
+        line = LogLine(self.position, sender, epoch, size, now + self._kept_for)
         self._append(line)
         return line
 

@@ -50,7 +50,13 @@ class Room(GroupRules):
     """One room. `name` is its group's."""
 
     def __init__(self, name: str, context: GroupContext, *, position: int, now: float) -> None:
-        group = Group(name, position=position, lines_max=ROOM_LINES_MAX, bytes_max=ROOM_BYTES_MAX)
+        group = Group(
+            name,
+            position=position,
+            lines_max=ROOM_LINES_MAX,
+            bytes_max=ROOM_BYTES_MAX,
+            kept_for=context.policy.group_kept_for,
+        )
         super().__init__(group, context, epoch_span=context.policy.room_epoch_span, now=now)
         self.members: dict[bytes, Member] = {}
         self.keeper: bytes | None = None

@@ -27,7 +27,6 @@ from chatapp.registry.store.protocol import Loaded, LoadedGroup
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import (
     BUCKETS_MAX,
-    GROUP_KEPT_FOR,
     ROOM_ENTRIES_BURST,
     ROOM_ENTRIES_SPAN,
     ROOM_LIST_MAX,
@@ -230,6 +229,7 @@ class Rooms:
     def __init__(self, directory: Directory, context: GroupContext) -> None:
         self._directory = directory
         self._context = context
+        self._kept_for = context.policy.group_kept_for
         self._caps = RoomCaps(directory)
         self.index = RoomIndex(context)
         self._room_of: dict[bytes, Room] = {}
@@ -272,9 +272,9 @@ class Rooms:
 
     def _load_member(self, room: Room, kept: RoomMemberKept, highest: int, now: float) -> list[Entry]:
         wall, grace = self._context.clock.seconds(now), self._context.policy.restart_grace
-        left = GROUP_KEPT_FOR
+        left = self._kept_for
         if not kept.is_here:
-            left = remaining(kept.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace)
+            left = remaining(kept.at, wall, kept_for=self._kept_for, at_least=grace)
         seen = max(highest if kept.is_here else kept.seen, kept.since)
         room.restore(kept.identity, Member(since=kept.since, seen=seen, expires_at=now + left))
         self._room_of[kept.identity] = room
@@ -381,7 +381,7 @@ class Rooms:
         self._take_out(identity, now)
         room.add(
             identity,
-            Member(since=outcome.since, seen=outcome.since, expires_at=now + GROUP_KEPT_FOR),
+            Member(since=outcome.since, seen=outcome.since, expires_at=now + self._kept_for),
             now=now,
         )
         self._room_of[identity] = room
@@ -434,7 +434,7 @@ class Rooms:
         room = self._room_of.get(identity)
         if room is None or not room.members[identity].is_here:
             return []
-        room.go_away(identity, expires_at=now + GROUP_KEPT_FOR, now=now)
+        room.go_away(identity, expires_at=now + self._kept_for, now=now)
         self.index.changed(room)
         return [Persist(entries=(self._away_entry(room, identity, now),))]
 

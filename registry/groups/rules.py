@@ -31,7 +31,6 @@ from chatapp.registry.store.protocol import LoadedGroup, RecordLost
 from chatapp.registry.transport.sessions import Connection, Connections
 from chatapp.wire.errors import StoreError
 from chatapp.wire.framing import GroupHeader, pack_relayed
-from chatapp.wire.limits import GROUP_KEPT_FOR
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     FetchGroup,
@@ -116,7 +115,8 @@ class GroupRules(ABC):
                     head.sender,
                     head.epoch,
                     head.size,
-                    now + remaining(head.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace),
+                    now
+                    + remaining(head.at, wall, kept_for=self._context.policy.group_kept_for, at_least=grace),
                 )
                 for head in loaded.lines
             ]
@@ -290,7 +290,7 @@ class ChannelRules(GroupRules):
     """The rules of the channel: everybody with a name is in it."""
 
     def __init__(self, directory: Directory, context: GroupContext, *, now: float) -> None:
-        group = Group(CHANNEL, position=context.first_position)
+        group = Group(CHANNEL, position=context.first_position, kept_for=context.policy.group_kept_for)
         super().__init__(group, context, epoch_span=context.policy.epoch_span, now=now)
         self._directory = directory
 

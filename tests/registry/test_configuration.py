@@ -31,6 +31,8 @@ WRONG: dict[str, list[str]] = {
     "lease": ["4", "3601", "10.0", '"30"', "true"],
     "letters": ["0", "10000001", "nan"],
     "requests": ["99", "10000001", "nan"],
+    "keep_mail": ["0", "22", '"7"'],
+    "keep_lines": ["0.5", "91", '"7"'],
     "log_format": ['"xml"', "1"],
     "log_file": ['""', "1"],
     "metrics": ['""', '"localhost:9464"', "9464"],
@@ -113,7 +115,7 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
             "[registry]\nzzz = 1",
             (
                 "[registry] zzz: unknown key; there are data, log_level, log_format, log_file, lease, "
-                "letters, requests, announce, metrics, "
+                "letters, keep_mail, keep_lines, requests, announce, metrics, "
                 "invite_only, allow, ban"
             ),
         ),
