@@ -34,6 +34,8 @@ from chatapp import ChatAppError, Peer, Receipt, events
 if TYPE_CHECKING:
     from chatapp.peer.rpc.remote import RemotePeer
 
+__all__ = ["Bot", "Handler", "Message", "Report", "Task"]
+
 WAITING_MAX: Final = 1_000
 """Messages that wait for handlers at most. While there are more, the bot reads no further ones."""
 
@@ -42,8 +44,14 @@ MINUTE: Final = 60.0
 _log = logging.getLogger("chatapp.bot")
 
 Handler = Callable[["Message"], Awaitable[str | None] | str | None]
+"""Handles a message, and returns what is to be answered."""
+
 Task = Callable[[Peer], Awaitable[None] | None]
+"""Is done again and again."""
+
 Report = Callable[[Exception, "Message | None"], object]
+"""Learns of an error of a handler and its message, or of a task."""
+
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 AnyTask = TypeVar("AnyTask", bound=Task)
 AnyReport = TypeVar("AnyReport", bound=Report)

@@ -9,6 +9,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import NotAnswered
+from chatapp.testing import Town
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
@@ -33,24 +34,24 @@ async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> No
         assert await outcome_of(await bob.say("to nobody")) is MessageState.REFUSED
 
 
-async def test_a_room_and_the_channel_go_on_without_the_registry(village: Village) -> None:
-    async with village.peer("alice", room="lab") as alice, village.peer("bob", room="lab") as bob:
-        await next_of(alice, happened.MemberJoined)
-        await village.close_registry()
-        await next_of(alice, happened.ServerLost)
-        await next_of(bob, happened.ServerLost)
+async def test_a_room_and_the_channel_go_on_without_the_registry() -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice", room="lab"), await town.peer("bob", room="lab")
+        await town.registry.stop()
+        await town.event(alice, happened.ServerLost)
+        await town.event(bob, happened.ServerLost)
         assert alice.is_server_away
         assert alice.in_reach == 1
         receipt = await alice.say("still here")
-        assert (await next_of(bob, happened.RoomReceived)).text == "still here"
-        assert await outcome_of(receipt) is MessageState.KEPT
-        await asyncio.wait_for(alice.settled(), WITHIN)
+        assert (await town.event(bob, happened.RoomReceived)).text == "still here"
+        assert await receipt.settled() is MessageState.KEPT
+        await alice.settled()
         await alice.send_all("you too?")
-        assert (await next_of(bob, happened.ChannelReceived)).text == "you too?"
-        await village.open_registry()
-        assert await asyncio.wait_for(receipt.final(), WITHIN) is MessageState.SAVED
+        assert (await town.event(bob, happened.ChannelReceived)).text == "you too?"
+        await town.registry.start()
+        assert await receipt.final() is MessageState.SAVED
         await bob.say("back")
-        assert (await next_of(alice, happened.RoomReceived)).text == "back"
+        assert (await town.event(alice, happened.RoomReceived)).text == "back"
 
 
 async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: Village) -> None:
@@ -83,14 +84,19 @@ async def test_rooms_can_be_waited_for(village: Village) -> None:
         async with asyncio.timeout(WITHIN):
             one, other = await asyncio.gather(bob.rooms(), bob.rooms())  # before there is a link
             assert one == other == (happened.Room(name="lab", here=1),)
-            await village.close_registry()
-            await next_of(bob, happened.ServerLost)
-            with pytest.raises(NotAnswered) as silent:
-                await bob.rooms()
-            assert silent.value.reason in (happened.NoAnswer.UNREACHABLE, happened.NoAnswer.UNANSWERED)
-            bob.leave()
-            with pytest.raises(NotAnswered, match="no answer: we are offline by our own wish"):
-                await bob.rooms()
+
+
+async def test_rooms_without_a_registry_and_offline_are_an_error() -> None:
+    async with Town() as town:
+        bob = await town.peer("bob")
+        await town.registry.kill()
+        await town.event(bob, happened.ServerLost)
+        with pytest.raises(NotAnswered) as silent:
+            await bob.rooms()
+        assert silent.value.reason in (happened.NoAnswer.UNREACHABLE, happened.NoAnswer.UNANSWERED)
+        bob.leave()
+        with pytest.raises(NotAnswered, match="no answer: we are offline by our own wish"):
+            await bob.rooms()
 
 
 # --- names
