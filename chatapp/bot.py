@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from chatapp import ChatAppError, Peer, Receipt, events
+from chatapp import ChatAppError, Conversation, Peer, Receipt, events
 
 if TYPE_CHECKING:
     from chatapp.peer.rpc.remote import RemotePeer
@@ -58,33 +58,22 @@ AnyReport = TypeVar("AnyReport", bound=Report)
 
 
 class Allowance:
-    """How many answers each place still gets. A place is a person, a room or the channel."""
+    """How many answers each conversation still gets."""
 
     def __init__(self, a_minute: int) -> None:
         self._a_minute = a_minute
-        self._times: dict[object, deque[float]] = {}
+        self._times: dict[Conversation, deque[float]] = {}
 
-    def take(self, place: object, *, now: float) -> bool:
+    def take(self, conversation: Conversation, *, now: float) -> bool:
         """Use up one answer; False if there is none left."""
-        times = self._times.setdefault(place, deque())
+        times = self._times.setdefault(conversation, deque())
         while times and now - times[0] >= MINUTE:
             times.popleft()
         if len(times) >= self._a_minute:
-            _log.warning("no answer: %s has had %d within a minute", place, len(times))
+            _log.warning("no answer: %s has had %d within a minute", conversation, len(times))
             return False
         times.append(now)
         return True
-
-
-def place_of(line: events.Line) -> str:
-    """Return the place where a line was said, for logs as well."""
-    match line:
-        case events.DirectReceived(sender=sender):
-            return sender
-        case events.RoomReceived(room=room):
-            return f"room {room}"
-        case _:
-            return "the channel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +105,9 @@ class Message:
         return self.line.room if isinstance(self.line, events.RoomReceived) else None
 
     async def answer(self, text: str) -> Receipt | None:
-        """Say this where the message came from: to its author, in the room, or to everybody. Returns None if that place has
-        had all answers that it gets in a minute. Raises as `Peer.send`."""
-        if not self.allowance.take(place_of(self.line), now=asyncio.get_running_loop().time()):
+        """Say this where the message came from: to its author, in the room, or to everybody. Returns None if that
+        conversation has had all answers that it gets in a minute. Raises as `Peer.send`."""
+        if not self.allowance.take(self.line.conversation, now=asyncio.get_running_loop().time()):
             return None
         match self.line:
             case events.DirectReceived():
@@ -166,10 +155,10 @@ class Bot:
     """A bot. The decorators say what it does, `run` runs it as a program, `serve` inside a program of yours.
 
     It does not hear itself, nor authors who may be others than they say (`AuthorDoubt`). It answers direct messages that
-    came while it was away, and no lines of a room or of the channel from before its start. No place (a person, a room, the
-    channel) gets more than `answers_a_minute`, so that two bots which answer each other fall silent. Messages of one place
-    are handled one after the other; another place does not wait for them. A message counts as shown when it was handled, so
-    one that a crash interrupts is handled again after it."""
+    came while it was away, and no lines of a room or of the channel from before its start. No conversation gets more than
+    `answers_a_minute`, so that two bots which answer each other fall silent. Messages of one conversation are handled one
+    after the other, and other conversations do not wait for them. A message counts as shown when it was handled, so one that
+    a crash interrupts is handled again after it."""
 
     def __init__(self, *, prefix: str = "!", answers_a_minute: int = 20) -> None:
         """`prefix`: what the texts of commands begin with."""
@@ -274,8 +263,8 @@ class _Service:
         self._peer = peer
         self._duties = duties
         self._allowance = allowance
-        self._queues: dict[str, deque[events.Line]] = {}
-        """The lines of each place that wait or are being handled."""
+        self._queues: dict[Conversation, deque[events.Line]] = {}
+        """The lines of each conversation that wait or are being handled."""
         self._handled = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -320,21 +309,20 @@ class _Service:
         while sum(map(len, self._queues.values())) >= WAITING_MAX:
             self._handled.clear()
             await self._handled.wait()
-        place = place_of(line)
-        if place in self._queues:
-            self._queues[place].append(line)
+        if line.conversation in self._queues:
+            self._queues[line.conversation].append(line)
         else:
-            self._queues[place] = deque([line])
-            self._begin(self._handle_all(place))
+            self._queues[line.conversation] = deque([line])
+            self._begin(self._handle_all(line.conversation))
 
-    async def _handle_all(self, place: str) -> None:
-        """Handle the lines of a place until none is left."""
-        queue = self._queues[place]
+    async def _handle_all(self, conversation: Conversation) -> None:
+        """Handle the lines of a conversation until none is left."""
+        queue = self._queues[conversation]
         while queue:
             await self._handle(queue[0])
             self._peer.events_shown([queue.popleft()])
             self._handled.set()
-        del self._queues[place]
+        del self._queues[conversation]
 
     async def _handle(self, line: events.Line) -> None:
         handlers, argument = self._duties.handlers_of(line)

@@ -178,7 +178,7 @@ async def test_a_message_that_a_crash_interrupts_is_handled_again_and_one_that_i
     assert begun == ["short", "long", "long"]
 
 
-async def test_a_slow_handler_holds_up_its_own_place_only(town: Town) -> None:
+async def test_a_slow_handler_holds_up_its_own_conversation_only(town: Town) -> None:
     bot = Bot()
 
     @bot.on_message

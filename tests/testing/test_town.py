@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp import MessageState, NameTaken, Peer, events
+from chatapp import MessageState, NameTaken, Peer, events, person
 from chatapp.peer.core.events import MessageReason
 from chatapp.peer.node import PeerNode
 from chatapp.testing import Town, TownMisused
@@ -153,6 +153,21 @@ async def test_rooms_and_topics_work_as_with_sockets() -> None:
         await alice.say("a line")
         assert (await town.event(bob, events.RoomReceived)).text == "a line"
         assert {person.name for person in alice.members()} == {"alice", "bob"}
+
+
+async def test_the_past_is_read_at_once_and_survives_a_kill() -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        for number in range(30):
+            await (await alice.send("bob", f"line {number}")).settled()
+        await town.wait(60.0)
+        await town.kill(bob)
+        await town.restart(bob)
+        began = town.now
+        page = await bob.past.page(person("alice"), limit=10)
+        assert [line.text for line in page] == [f"line {number}" for number in range(20, 30)]
+        assert [line.text for line in await bob.past.search("17")] == ["line 17"]
+        assert town.now - began < 0.1
 
 
 async def test_another_folder_is_somebody_else_who_does_not_get_the_name() -> None:
