@@ -37,7 +37,7 @@ from chatapp.peer.keystore import NameHasKeys, folder_of
 from chatapp.peer.node import PeerNode
 from chatapp.peer.past import Past
 from chatapp.peer.receipts import Receipt
-from chatapp.wire.address import Address, parse_port
+from chatapp.wire.address import Address, parse_port, server_name
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
@@ -247,6 +247,9 @@ class Peer:
         """Keys, and whom to ignore."""
         self.past: Final = Past(self._open_node)
         """What was said."""
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.name!r} at {server_name(*self._server)}: {self.state.name}>"
 
     def _open_node(self) -> PeerNode:
         if self._node is None:

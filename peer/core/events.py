@@ -918,6 +918,12 @@ class MessageState(enum.IntEnum):
     EXPIRED = 6
     """The mail was never fetched and is gone."""
 
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, spec: str) -> str:
+        return format(self.name, spec)
+
 
 class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A message or line of ours has this state now. It is told once, except that KEPT is told for each `reason`."""

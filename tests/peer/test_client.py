@@ -277,6 +277,7 @@ async def test_another_registry_at_the_address(village: Village, tmp_path: Path)
 
 async def test_where_a_peer_stands(village: Village) -> None:
     alice = Peer("alice", ("127.0.0.1", village.port), home=village.folder, policy=QUICK)
+    assert repr(alice) == f"<Peer 'alice' at 127.0.0.1:{village.port}: CLOSED>"
     states = [alice.state]
     await alice.open()
     states.append(alice.state)

@@ -1,10 +1,8 @@
 """`chatapp.events`: every event, and events as JSON."""
 
-import inspect
 import json
 from typing import Any, get_args
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,19 +73,6 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
 def test_what_is_no_event_is_named(data: object) -> None:
     with pytest.raises(DecodeError):
         from_json(data)
-
-
-def test_the_public_module_has_every_event_and_all_that_events_are_made_of() -> None:
-    made_here = {
-        name
-        for name, one in vars(happened).items()
-        if inspect.isclass(one) and one.__module__ == happened.__name__ and not name.startswith("_")
-    }
-    assert made_here <= set(public.__all__)
-    assert all(getattr(public, name) is getattr(happened, name) for name in made_here)
-    tags = [one.__struct_config__.tag for one in EVENTS]
-    assert tags == [one.__name__ for one in EVENTS], "each has its name as its tag"
-    assert issubclass(happened.DirectReceived, msgspec.Struct)
 
 
 def test_lines_are_found_in_whatever_event_brings_them() -> None:

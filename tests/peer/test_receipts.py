@@ -223,6 +223,7 @@ def test_a_receipt_shows_what_it_is_about() -> None:
         )
     )
     shown.append(repr(receipt))
+    assert (str(receipt.state), f"{receipt.state:>8}") == ("REFUSED", " REFUSED")
     assert shown == [
         "<Receipt of 5 to 'bob': under way>",
         "<Receipt of 5 to 'bob': REFUSED: the registry knows the name no more>",
