@@ -23,7 +23,7 @@ from tests.support.world import World
 
 MESSAGES = 640
 ONE_BY_ONE = 50
-CALLS_A_MESSAGE = 76
+CALLS_A_MESSAGE = 71
 """At both ends together, with coming in: a tenth above what it takes."""
 
 
