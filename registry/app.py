@@ -181,7 +181,8 @@ class Registry:
         assert self._driver is not None
         if isinstance(request, ShowStats):
             snapshot = self._snapshot(0.0)
-            return StatsShown(dict(snapshot.figures), dict(snapshot.dropped), snapshot.queues)
+            figures = {name: value for name, value in snapshot.figures.items() if name != "loop_lag_seconds"}
+            return StatsShown(figures, dict(snapshot.dropped), snapshot.queues)
         return await self._driver.ask(request)
 
     async def back_up(self, target: Path) -> "Manifest":

@@ -44,7 +44,7 @@ def test_an_unknown_home_is_one_line(words: str) -> None:
 
 
 COMPLETED = [
-    ("ChatApp --l", "--log-level --log-format --log-file"),
+    ("ChatApp --l", "--log-level --lang --log-format --log-file"),
     ("ChatApp ", "admin backup config doctor export invite names restore send stats verify"),
     ("ChatApp s", "send stats"),
     ("ChatApp -c s", ""),

@@ -52,6 +52,10 @@ async def test_the_administrator_sees_who_is_here_and_what_waits(stage: Stage) -
     assert re.match(r"bob +1 +\d+ ", (await admin(stage, "mail"))[1])
     table = await admin(stage, "table")
     assert [line.split()[0] for line in table] == ["name", "alice", "bob"]
+    stats = await stage.run("administrator", [*CHATAPP, "stats", "--json"], home="registry")
+    assert await stats.ends() == 0
+    found = json.loads("".join(stats.shown()))["figures"]
+    assert (found["registered"], found["online"], found["mail_waiting"]) == (2, 1, 1)
     assert "stone" not in "".join(await admin(stage, "stats") + await admin(stage, "queue"))
 
 
@@ -91,6 +95,7 @@ async def test_everybody_is_told_of_a_planned_stop_and_goes_on_directly(stage: S
     assert await admin(stage, "stop", "--cancel", status=1) == ["ChatApp: no stop is planned"]
     await admin(stage, "stop", "--in", "1s")
     await alice.sees("[The server stops in 1 second.]")
+    await alice.sees("[Server is closing.]")
     assert await registry.ends() == 0
     await alice.sees("[Server not responding] Direct chat goes on.")
     await alice.type("send bob still here")
