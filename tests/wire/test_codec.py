@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chatapp.wire.codec import (
     decode_card,
+    decode_direct_bodies,
     decode_direct_body,
     decode_frames,
     decode_group_body,
@@ -163,6 +164,15 @@ def test_a_body_is_read_up_to_its_limit(fields: list[object]) -> None:
     assert decode_message_body(longest) == decode_message_body(encode(fields))
     with pytest.raises(DecodeError, match=f"at most {BODY_MAX}"):
         decode_message_body(padded(fields, BODY_MAX + 1))
+
+
+def test_bodies_are_decoded_together_if_all_are_direct_messages() -> None:
+    good = [encode(DirectBody(at=at, text="hi")) for at in range(3)]
+    longest = padded([5, "direct"], BODY_MAX)
+    assert decode_direct_bodies([]) == []
+    assert decode_direct_bodies([*good, longest]) == [decode_direct_body(body) for body in (*good, longest)]
+    for other in (b"\xc1", padded([5, "direct"], BODY_MAX + 1), encode(["channel", 1, 1, 1, 0, 0, "hi"])):
+        assert decode_direct_bodies([*good, other]) is None
 
 
 def test_a_direct_body_is_read_up_to_its_limit() -> None:

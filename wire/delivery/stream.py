@@ -286,8 +286,6 @@ class ReliableStream:
     @property
     def is_at_rest(self) -> bool:
         """Whether it is idle, and has no deadline either."""
-        if self._sender.messages or self._frames or self.inbox.storing:
-            return False
         return self.is_idle and self.next_timer() is None
 
     @property

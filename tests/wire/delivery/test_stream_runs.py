@@ -66,6 +66,7 @@ class Reader:
             inbox.ready(now),
             inbox.floor,
             inbox.next_timer(),
+            self.stream.is_at_rest,
         ]
 
 
@@ -86,4 +87,4 @@ def test_a_run_that_fits_the_order_is_ready_at_once() -> None:
     reader = Reader(together=True)
     reader.take([Part(number, 0, 1, b"text") for number in range(5)], 1.0)
     reader.store(1.0)
-    assert reader.seen[-3] == [0, 1, 2, 3, 4]
+    assert reader.seen[-4] == [0, 1, 2, 3, 4]
