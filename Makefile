@@ -65,8 +65,8 @@ bench-rivals: $(VENV)/.installed  ## fetch the servers that the bench measures a
 bench-growth: $(VENV)/.installed  ## how cost grows with people online
 	@$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg
 
-picture: $(VENV)/.tested  ## draw the README's picture of a terminal, and write the guide's list of commands
-	@$(BIN)/python -m examples.picture docs/terminal.svg
+picture: $(VENV)/.tested  ## draw docs/pictures and the README's picture, and write the list of commands in the guide
+	@$(BIN)/python -m examples.picture docs
 	@$(BIN)/python -m examples.guide
 
 docs: $(VENV)/.documented  ## build the documentation with the API into build/docs/index.html

@@ -1,13 +1,16 @@
-"""Draw the picture in the README: a scene on a real terminal, as SVG.
+"""Draw pictures of ChatApp on a real terminal: scenes that end, as PNG, and the README's as SVG too.
 
-python -m examples.picture docs/terminal.svg
+python -m examples.picture docs             # docs/pictures/*.png and docs/terminal.svg
+python -m examples.picture docs talk doctor # these scenes alone
 
-A registry and three people run on free loopback ports, one of them at a pseudo-terminal. Her screen at the end of the
-scene is drawn character by character, as a terminal emulator shows it.
+A registry and people run on free loopback ports, one of them at a pseudo-terminal. Her screen at the end of the scene is
+drawn character by character, as a terminal emulator shows it.
 """
 
 import asyncio
 import codecs
+import contextlib
+import copy
 import fcntl
 import os
 import pty
@@ -16,37 +19,16 @@ import signal
 import struct
 import sys
 import termios
-from html import escape
-from itertools import groupby
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pyte
-from pyte.screens import Char
 
+from examples.drawing import COLUMNS, ROWS, drawn, painted
 from examples.theatre import PROGRAM, Play, Stage, StepFailed, stage_for
 
-ROWS, COLUMNS = 20, 84
-WIDE, HIGH = 8.4, 18.0
-"""Pixels of one character."""
-
-FONTS: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-MARGIN: Final = 14
-BAR: Final = 30
-BACKGROUND: Final = "#16181d"
-FOREGROUND: Final = "#d7dae0"
-DIM: Final = "#8b919c"
-NAMED: Final = {
-    "black": "#000000",
-    "red": "#e06c75",
-    "green": "#7fb069",
-    "brown": "#d19a66",
-    "blue": "#61afef",
-    "magenta": "#c678dd",
-    "cyan": "#56b6c2",
-    "white": "#d7dae0",
-}
-PLAYED_WITHIN: Final = 120.0
+PLAYED_WITHIN: Final = 60.0
 
 
 class Seat:
@@ -63,12 +45,14 @@ class Seat:
         asyncio.get_running_loop().add_reader(master, self._read)
 
     @classmethod
-    async def take(cls, name: str, server: int, port: int, home: Path) -> "Seat":
+    async def take(
+        cls, name: str, server: int, port: int, home: Path, variables: Mapping[str, str]
+    ) -> "Seat":
         """Start a peer at a terminal of its own."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         words = ["-c", name, "127.0.0.1", str(server), str(port)]
-        environment = {**os.environ, "TERM": "xterm-256color", "CHATAPP_HOME": str(home)}
+        environment = {**os.environ, "TERM": "xterm-256color", "CHATAPP_HOME": str(home), **variables}
         environment.pop("NO_COLOR", None)
         process = await asyncio.create_subprocess_exec(
             *PROGRAM, *words, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
@@ -85,6 +69,10 @@ class Seat:
         while not any(text in row for row in self.screen.display):
             self._news.clear()
             await self._news.wait()
+
+    def still(self) -> pyte.Screen:
+        """Return the screen as it is now: the end of the program is not drawn."""
+        return copy.deepcopy(self.screen)
 
     async def leave(self) -> None:
         """End the peer."""
@@ -107,17 +95,49 @@ class Seat:
 _DIM: Final = re.compile(r"(\x1b\[(?:[0-9]+;)*)2m")
 
 
-async def perform(stage: Stage, home: Path) -> str:
-    """Play the scene. Returns the picture of alice's screen at its end."""
+@contextlib.asynccontextmanager
+async def seat(name: str, stage: Stage, home: Path, **variables: str) -> AsyncIterator[Seat]:
+    """Seat somebody at a terminal until the scene is over."""
+    taken = await Seat.take(name, *stage.next_ports(), home, variables)
+    try:
+        yield taken
+    finally:
+        await taken.leave()
+
+
+async def talk(stage: Stage, home: Path) -> pyte.Screen:
+    """Two people talk; one of them goes away, and a message is saved for him."""
+    await stage.registry()
+    bob = await stage.person("bob")
+    await bob.sees("[Welcome, You are registered.]")
+    async with seat("alice", stage, home) as alice:
+        await alice.sees("2 online")
+        alice.types("send bob Did the probe come up?\r")
+        await alice.sees("up?  ✓")
+        await bob.types(
+            "send alice Yes, at the second try. The log says that the other sensor is back as well"
+        )
+        await alice.sees("second try")
+        alice.types("/query bob\r")
+        await alice.sees("to bob")
+        alice.types("Good. Lunch at noon?\r")
+        await alice.sees("noon?  ✓")
+        bob.send(signal.SIGSTOP)
+        alice.types("And bring the notebook, please\r")
+        await alice.sees("try 3 of 5")
+        return alice.still()
+
+
+async def room(stage: Stage, home: Path) -> pyte.Screen:
+    """Three people in a room."""
     await stage.registry()
     bob, erin = await stage.person("bob"), await stage.person("erin")
     for person in (bob, erin):
         await person.sees("[Welcome, You are registered.]")
-    alice = await Seat.take("alice", *stage.next_ports(), home)
-    try:
+    async with seat("alice", stage, home) as alice:
         await alice.sees("3 online")
         alice.types("send bob Did the samples arrive?\r")
-        await alice.sees("[Message received by bob.]")
+        await alice.sees("arrive?  ✓")
         await bob.types("send alice Yes, all twelve ✓")
         await alice.sees("all twelve")
         alice.types("join lab\r")
@@ -131,73 +151,73 @@ async def perform(stage: Stage, home: Path) -> str:
         await alice.sees("until nine")
         alice.types("I do. Erin, will you bring the coffee?\r")
         await erin.sees("alice (in lab): I do. Erin, will you bring the coffee?")
-        await erin.types("もちろん ☕")
-        await alice.sees("も")
+        await erin.types("Bien sûr ☕")
+        await alice.sees("sûr")
         alice.types("/n\t")
         await alice.sees("list the people in your room")
-        return drawn(alice.screen)
-    finally:
-        await alice.leave()
+        return alice.still()
 
 
-# --- drawing
+async def doctor(stage: Stage, home: Path) -> pyte.Screen:
+    """A person asks why the server does not answer."""
+    registry = await stage.registry()
+    async with seat("alice", stage, home) as alice:
+        await alice.sees("1 online")
+        registry.send(signal.SIGTERM)
+        await registry.ends(0)
+        await alice.sees("server away")
+        await alice.sees("[Type /doctor to find out why.]")
+        alice.types("/doctor\r")
+        await alice.sees("troubles found")
+        await alice.sees("server away")
+        return alice.still()
 
 
-def drawn(screen: pyte.Screen) -> str:
-    """Return the screen as SVG."""
-    width, height = 2 * MARGIN + COLUMNS * WIDE, BAR + 2 * MARGIN + ROWS * HIGH
-    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
-    about = f'role="img" aria-label="ChatApp on a terminal" font-size="14" font-family="{FONTS}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {about}>',
-        f'<rect width="100%" height="100%" rx="9" fill="{BACKGROUND}"/>',
-        *(
-            f'<circle cx="{MARGIN + 6 + 20 * place}" cy="18" r="6" fill="{colour}"/>'
-            for place, colour in enumerate(("#e5605a", "#e0b04a", "#5fb65a"))
-        ),
-    ]
-    for row in range(screen.lines):
-        parts += _row(screen, row)
-    x, y = MARGIN + screen.cursor.x * WIDE, BAR + MARGIN + screen.cursor.y * HIGH
-    parts.append(
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{WIDE}" height="{HIGH}" fill="{FOREGROUND}" opacity="0.6"/>'
-    )
-    return "\n".join((*parts, "</svg>", ""))
+async def desk(stage: Stage, home: Path) -> pyte.Screen:
+    """An operator of the help desk serves one visitor while another waits."""
+    registry = await stage.registry("--operator", "alice")
+    code_line = re.compile(r"\[Operator alice: start once with --code (.*)\]")
+    await registry.sees(code_line)
+    code = next(found[1] for line in registry.seen if (found := code_line.fullmatch(line)))
+    visitors = [await stage.visitor(name) for name in ("Asha Rao", "Ben Okafor")]
+    async with seat("alice", stage, home, CHATAPP_CODE=code) as alice:
+        await alice.sees("1 online")
+        alice.types(".on\r")
+        await alice.sees("on duty")
+        for visitor, answers in zip(visitors, (("9876543210", "3"), ("9876543211", "5")), strict=True):
+            await visitor.types(visitor.name)
+            for answer in answers:
+                await visitor.types(answer)
+            await visitor.sees(re.compile(r"\[(You are connected|Waiting room, position 1)\.\]"))
+        await alice.sees("Asha Rao")
+        await visitors[0].types("Hello! My marks in physics went down this term")
+        await alice.sees("this term")
+        alice.types("Thank you for writing. Since when?\r")
+        alice.types(".room\r")
+        await alice.sees("1. Ben Okafor")
+        return alice.still()
 
 
-def _row(screen: pyte.Screen, row: int) -> list[str]:
-    """Return one element for each run of a style, with the place of each character: the widths of fonts differ."""
-    cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
-    y = BAR + MARGIN + (row + 0.75) * HIGH
-    pieces: list[str] = []
-    for look, group in groupby(cells, lambda cell: _look(cell[1])):
-        run = [(column, char.data) for column, char in group if char.data.strip()]
-        if run:
-            places = " ".join(f"{MARGIN + column * WIDE:.1f}" for column, _ in run)
-            text = escape("".join(data[0] for _, data in run))
-            pieces.append(f'<text y="{y:.1f}" x="{places}" {look}>{text}</text>')
-    return pieces
+SCENES: Final = {"talk": talk, "room": room, "doctor": doctor, "desk": desk}
 
 
-def _look(char: Char) -> str:
-    colour = (
-        DIM if char.italics else FOREGROUND if char.fg == "default" else NAMED.get(char.fg, f"#{char.fg}")
-    )
-    return f'fill="{colour}"' + (' font-weight="bold"' if char.bold else "")
-
-
-async def main() -> str:
-    """Play and draw. Returns the picture; empty if something went wrong."""
+async def play(scene: str) -> pyte.Screen | None:
+    """Play a scene. Returns the screen at its end; None if something went wrong."""
     try:
         async with stage_for(Play()) as stage, asyncio.timeout(PLAYED_WITHIN):
-            return await perform(stage, stage.folder / "alice")
+            return await SCENES[scene](stage, stage.folder / "alice")
     except (StepFailed, TimeoutError) as failure:
-        print(f"FAILED: {failure!r}", flush=True)
-        return ""
+        print(f"FAILED: {scene}: {failure!r}", flush=True)
+        return None
 
 
 if __name__ == "__main__":
-    picture = asyncio.run(main())
-    if not picture:
-        sys.exit(1)
-    Path(sys.argv[1]).write_text(picture, encoding="utf-8")
+    folder = Path(sys.argv[1])
+    (folder / "pictures").mkdir(exist_ok=True)
+    for name in sys.argv[2:] or SCENES:
+        screen = asyncio.run(play(name))
+        if screen is None:
+            sys.exit(1)
+        painted(screen, folder / "pictures" / f"{name}.png")
+        if name == "room":
+            (folder / "terminal.svg").write_text(drawn(screen), encoding="utf-8")
