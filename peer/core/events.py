@@ -210,6 +210,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     longest_waiting: int
     waiting: int
     operators: int
+    rated: int = 0
+    """Sessions that were rated today."""
+    mean_rating: int = 0
+    """A hundred times the mean of their ratings, from 1 to 5; 0 for none."""
 
 
 class PastLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -216,6 +216,8 @@ def _figures(shown: FiguresShown) -> happened.Figures:
         longest_waiting=shown.longest_waiting,
         waiting=shown.waiting,
         operators=shown.operators,
+        rated=shown.rated,
+        mean_rating=shown.mean_rating,
     )
 
 

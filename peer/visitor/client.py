@@ -226,6 +226,12 @@ class Visitor:
         node.core.ask_position()
         node.driver.schedule()
 
+    def rate(self, rating: int) -> None:
+        """Rate the session, from 1 (bad) to 5 (good), during it or after its end; `Rated` follows."""
+        node = self._open_node()
+        node.core.rate(rating)
+        node.driver.schedule()
+
     def pause(self, *, is_paused: bool) -> None:
         """Let others go first, or be called in turn again; `PauseChanged` follows, or what follows `ask_position`."""
         node = self._open_node()

@@ -184,6 +184,13 @@ class VisitorCore:
         """Replace the description of our issue, while we wait. It waits here while the registry is away."""
         self._visit.describe(text, wall=now + self.clock.offset)
 
+    def rate(self, rating: int) -> None:
+        """Rate the session, from 1 to 5, during it or after its end; `Rated` or `QuestionUnanswered` follows."""
+        if self._link.is_up:
+            self._visit.rate(rating)
+        else:
+            self._events.append(happened.QuestionUnanswered())
+
     @property
     def description(self) -> str:
         """The description of our issue; empty for none."""

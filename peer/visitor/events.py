@@ -159,9 +159,16 @@ class VisitorLineRefused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VisitEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """The visit is over. `cause`: None when the session was ended while we were away."""
+    """The visit is over. `cause`: None when the session was ended while we were away. `may_rate`: we can still `rate` it."""
 
     cause: OverCause | None
+    may_rate: bool = False
+
+
+class Rated(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `rate`. `is_kept`: False if we were not served, or it is too long ago."""
+
+    is_kept: bool
 
 
 class VisitRefused(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,6 +255,7 @@ VisitEvent = (
     | NotYourTurn
     | VisitorLineRefused
     | VisitEnded
+    | Rated
     | VisitRefused
     | VisitorNotAdmitted
     | FolderFull

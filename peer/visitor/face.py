@@ -17,7 +17,7 @@ from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import ENGLISH, catalog_of, language_of
 from chatapp.peer.visitor.client import Visitor
-from chatapp.peer.visitor.form import Interview
+from chatapp.peer.visitor.form import TRIES, Interview, rating_of
 from chatapp.peer.visitor.texts import VisitorCompletions, VisitorTexts
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, TextTooLong
@@ -32,14 +32,21 @@ _QUEUE: Final = frozenset({".queue", "/queue"})
 _PAUSE: Final = frozenset({".pause", "/pause"})
 _RESUME: Final = frozenset({".resume", "/resume"})
 _ABOUT: Final = frozenset({".about", "/about"})
-_IN_LINE: Final = _QUEUE | _PAUSE | _RESUME | _ABOUT
+_RATE: Final = frozenset({".rate", "/rate"})
+_IN_LINE: Final = _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
 _SIGNS: Final = ("/", ".")
 
 
 class VisitorFace:
     """One visitor at one terminal."""
 
-    def __init__(self, visitor: Visitor, terminal: Terminal, texts: VisitorTexts, *, stay: bool) -> None:
+    def __init__(
+        self, visitor: Visitor, terminal: Terminal, texts: VisitorTexts, *, stay: bool, is_screen: bool
+    ) -> None:
+        """`is_screen`: whether a person looks, who is asked for a rating at the end; a script is not."""
+        self._is_screen = is_screen
+        self._asks_rating = False
+        self._wrong_ratings = 0
         self._visitor = visitor
         self._terminal = terminal
         self._texts = texts
@@ -125,6 +132,9 @@ class VisitorFace:
             case happened.VisitEnded() if self._wants_new:
                 self._wants_new = False
                 self._visitor.begin_anew()
+            case happened.VisitEnded(may_rate=True) if self._is_screen:
+                self._asks_rating = True
+                self._terminal.show([AnswerLine(self._texts.line("rating.ask"))])
             case happened.VisitEnded():
                 self.stop(DONE)
             case (
@@ -171,6 +181,8 @@ class VisitorFace:
             await self._stage_known()
             if len(line) > LINE_MAX:
                 self._terminal.show([self._texts.line_too_long()])
+            elif self._asks_rating:
+                await self._rate_at_end(line.strip())
             elif self._interview is not None:
                 self._answer(self._interview, line)
             else:
@@ -229,6 +241,8 @@ class VisitorFace:
             self._visitor.ask_position()
         elif word in _PAUSE or word in _RESUME:
             self._visitor.pause(is_paused=word in _PAUSE)
+        elif word.partition(" ")[0] in _RATE:
+            self._rate(word.partition(" ")[2])
         elif word.partition(" ")[0] in _ABOUT:
             self._describe(line.strip().partition(" ")[2].strip())
         elif word in _HELP:
@@ -242,6 +256,28 @@ class VisitorFace:
             self._terminal.show([self._texts.unknown_command(word.partition(" ")[0])])
         else:
             self._say(line)
+
+    def _rate(self, typed: str) -> None:
+        rating = rating_of(typed)
+        if rating is None:
+            self._terminal.show([AnswerLine(self._texts.line("rating.wrong"))])
+        else:
+            self._visitor.rate(rating)
+
+    async def _rate_at_end(self, typed: str) -> None:
+        """Rate the session that is over, or skip that; then end. Wrong answers are asked again, as those of the form are."""
+        rating = rating_of(typed)
+        if typed and rating is None:
+            self._wrong_ratings += 1
+            self._terminal.show([AnswerLine(self._texts.line("rating.wrong"))])
+            if self._wrong_ratings < TRIES:
+                return
+        if rating is not None:
+            self._visitor.rate(rating)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_WITHIN):
+                    await self._visitor.settled()
+        self.stop(DONE)
 
     def _describe(self, text: str) -> None:
         """Show the description, replace it, or (`-`) clear it."""
@@ -298,7 +334,8 @@ async def _visit(
     except ChatAppError as error:
         return _refuse(str(error))
     try:
-        return await run_until_signal(VisitorFace(visitor, terminal, texts, stay=stay))
+        face = VisitorFace(visitor, terminal, texts, stay=stay, is_screen=raw is not None)
+        return await run_until_signal(face)
     finally:
         await visitor.close(within=_LEAVES_WITHIN)
 

@@ -30,6 +30,12 @@ def issue_number(typed: str, menu: Sequence[str]) -> int:
     raise FormRefused("issue", typed, reason, fault="issue_wrong", most=len(menu))
 
 
+def rating_of(typed: str) -> int | None:
+    """Return the rating that was typed; None for anything else than a number from 1 to 5."""
+    typed = typed.strip()
+    return int(typed) if typed in {"1", "2", "3", "4", "5"} else None
+
+
 class FormQuestion(enum.Enum):
     """The questions, in their order."""
 

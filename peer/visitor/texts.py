@@ -17,6 +17,7 @@ COMMANDS: Final = {
     ".about": "about",
     ".pause": "pause",
     ".resume": "resume",
+    ".rate": "rate",
     "/new": "new",
     "/help": "help",
     "/quit": "quit",
@@ -143,6 +144,7 @@ class VisitorTexts:
                 happened.QueueUnknown()
                 | happened.DeskClosed()
                 | happened.Announced()
+                | happened.Rated()
                 | happened.Described()
                 | happened.DescriptionRefused()
             ):
@@ -178,6 +180,7 @@ class VisitorTexts:
         event: happened.QueueUnknown
         | happened.DeskClosed
         | happened.Announced
+        | happened.Rated
         | happened.Described
         | happened.DescriptionRefused,
     ) -> str:
@@ -191,6 +194,8 @@ class VisitorTexts:
                 return self._closed(event)
             case happened.Announced(operator=operator, text=text):
                 return self._text("desk.announced", operator=name(operator), text=sanitize(text))
+            case happened.Rated(is_kept=is_kept):
+                return self._text("rating.kept" if is_kept else "rating.nothing")
             case happened.Described():
                 return self._text("description.kept")
             case happened.DescriptionRefused(size=size, limit=limit, is_line=is_line):

@@ -10,6 +10,7 @@ from chatapp.peer.visitor.conversation import StoredVisit, Ticket, VisitorConver
 from chatapp.peer.visitor.description import Description
 from chatapp.peer.visitor.form import Form
 from chatapp.wire.messages.desk import (
+    TICKET_SIZE,
     AckDeskLines,
     AskPosition,
     ClosedQueue,
@@ -26,13 +27,16 @@ from chatapp.wire.messages.desk import (
     LinesSaved,
     OperatorAssigned,
     OperatorCause,
+    OverCause,
     PauseVisit,
     PositionCause,
     PositionReported,
     QueueClosed,
+    RateVisit,
     ReturnToDesk,
     VisitorRequest,
     VisitOver,
+    VisitRated,
 )
 from chatapp.wire.names import is_same_name
 
@@ -78,6 +82,7 @@ NoticeToVisitor = (
     | DescriptionAnswered
     | QueueClosed
     | DeskAnnounced
+    | VisitRated
     | DeskLine
     | LinesSaved
     | LineRefused
@@ -114,6 +119,9 @@ class Visit:
         self._asked: set[int] = set()
         """References of the questions for our position that are not answered."""
         self._desk: DeskShown | None = None
+        self._rateable = b""
+        """The ticket of the session that has just ended; empty for none, or when it is rated."""
+        self._is_rated = False
         self._events: list[happened.VisitEvent] = []
         self.stage = Stage.RETURNING if stored.ticket else Stage.CLOSED
 
@@ -123,6 +131,7 @@ class Visit:
         """Ask for a position in the line, once a ticket is stored."""
         self._form, self._shown_position = form, 0
         self.stage = Stage.JOINING
+        self._is_rated = False
         self._conversation.forget()
         self._description.forget()
         self._ticket.draw(self._ask_in)
@@ -158,6 +167,13 @@ class Visit:
         reference = self._next_reference()
         self._asked.add(reference)
         self._send(PauseVisit(reference, self._conversation.visit, is_paused))
+
+    def rate(self, rating: int) -> None:
+        """Rate the session, from 1 to 5, during it or after its end; `Rated` follows."""
+        reference = self._next_reference()
+        self._asked.add(reference)
+        self._is_rated = True
+        self._send(RateVisit(reference, self._ticket.value or self._rateable or bytes(TICKET_SIZE), rating))
 
     def leave(self) -> None:
         """Give the position up for good; `VisitEnded` follows."""
@@ -232,6 +248,9 @@ class Visit:
                 self._description.answered(notice)
             case QueueClosed():
                 self._closed(notice)
+            case VisitRated():
+                self._asked.discard(notice.reference)
+                self._tell(happened.Rated(is_kept=notice.is_kept))
             case DeskAnnounced(operator=operator, text=text):
                 self._tell(happened.Announced(operator=operator, text=text))
             case DeskLine():
@@ -336,13 +355,15 @@ class Visit:
         if self.stage in NOT_ADMITTED:
             return
         was_returning = self.stage is Stage.RETURNING
+        may_rate = over.cause is OverCause.ENDED and not self._is_rated
+        self._rateable = self._ticket.value if may_rate else b""
         self.give_up()
         if was_returning and self._desk is not None:
             # The user has only just started the program, so it goes on with a new form instead of ending.
             self._tell(happened.EndedUnseen(cause=over.cause))
             self._want_form(self._desk)
             return
-        self._tell(happened.VisitEnded(cause=over.cause))
+        self._tell(happened.VisitEnded(cause=over.cause, may_rate=may_rate))
 
     def _refused(self, refused: DeskRefused) -> None:
         if self.stage in NOT_ADMITTED:

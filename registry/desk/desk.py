@@ -16,6 +16,7 @@ from chatapp.registry.desk.operators import OperatorRules, asker_of
 from chatapp.registry.desk.overview import overview
 from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.ratings import Ratings
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex, restore
@@ -79,6 +80,7 @@ class Desk:
         self._operators = DeskOperators(operators, directory)
         self._visits = VisitIndex()
         self._openings = Openings(settings)
+        self._ratings = Ratings(utc_offset=settings.utc_offset)
         self._clock = clock
         self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
         self._past = Past(settings, clock)
@@ -95,7 +97,15 @@ class Desk:
             self._past,
         )
         self._visitor_rules = VisitorRules(
-            settings, self._queue, self._visits, self.guests, sender, self._publisher, clock, self._openings
+            settings,
+            self._queue,
+            self._visits,
+            self.guests,
+            sender,
+            self._publisher,
+            clock,
+            self._openings,
+            self._ratings,
         )
         self._operator_rules = OperatorRules(
             settings,
@@ -106,6 +116,7 @@ class Desk:
             self._publisher,
             clock,
             self._openings,
+            self._ratings,
             self._past,
         )
         self._conversation = ConversationRules(
@@ -127,6 +138,7 @@ class Desk:
         restore(loaded, self._settings, self._queue, self._visits, self._statistics, self._past, now=now)
         self._visitor_rules.load(loaded.highest_visit)
         self._openings.load(loaded.openings)
+        self._ratings.load(loaded.ratings)
 
     def overview(self, *, now: float) -> list[QueueFigures]:
         """Return what the administrator sees of each queue."""

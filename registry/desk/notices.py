@@ -352,9 +352,7 @@ class Notices:
         over = VisitOver(visit.number, one.cause)
         told += self._sender.tell_visitor(visit, over)
         if one.cause in BY_OPERATOR:
-            self._visits.note_end(
-                visit.ticket, over
-            )  # the visitor may be away, or lose the link before reading it
+            self._visits.note_end(visit.ticket, over, served_at=visit.queue if visit.called_at else "")
         if one.operator != NOBODY:
             told += self._sender.deliver_rest(visit, one.operator)
         told += self._tell_change(one, _CHANGES[one.cause])

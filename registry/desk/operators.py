@@ -9,6 +9,7 @@ from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.ratings import Ratings
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
@@ -62,10 +63,12 @@ class OperatorRules:
         publisher: Publisher,
         clock: WallClock,
         openings: Openings,
+        ratings: Ratings,
         past: Past,
     ) -> None:
         self._settings = settings
         self._openings = openings
+        self._ratings = ratings
         self._answers = list(ready_answers(settings.answers).values())
         self._queue = queue
         self._operators = operators
@@ -321,6 +324,7 @@ class OperatorRules:
         ]
         waits = figures.waits(under_way, wall_ms)
         since = min((visit.joined_at for visit in line), default=wall_ms)
+        ratings = self._ratings.today(queue, wall_ms)
         return FiguresShown(
             reference=reference,
             queue=queue,
@@ -330,6 +334,8 @@ class OperatorRules:
             longest_waiting=max(wall_ms - since, 0) // 1_000,
             waiting=len(line),
             operators=self._queue.operators.on_duty(queue),
+            rated=ratings.given,
+            mean_rating=ratings.hundredths,
         )
 
     def _done(

@@ -53,6 +53,8 @@ class VisitIndex:
         """By the visit's number; made when something is said."""
         self.ends: Final[dict[bytes, VisitOver]] = {}
         """How visits were ended by an operator, by ticket, the newest last."""
+        self.queue_of_end: Final[dict[bytes, str]] = {}
+        """The queue of each of them that was served, and can be rated."""
 
     def add(self, visit: Visit) -> None:
         """Add a visit."""
@@ -68,11 +70,16 @@ class VisitIndex:
         """Note that a visitor is not connected."""
         self.by_guest.pop(self.guest_of.pop(visit.number, b""), None)
 
-    def note_end(self, ticket: bytes, over: VisitOver) -> None:
-        """Remember how a visit ended, for a visitor who shows its ticket later."""
+    def note_end(self, ticket: bytes, over: VisitOver, *, served_at: str) -> None:
+        """Remember how a visit ended, for a visitor who shows its ticket later. `served_at`: the queue; empty if it was not
+        served."""
         self.ends[ticket] = over
+        if served_at:
+            self.queue_of_end[ticket] = served_at
         if len(self.ends) > DESK_SESSIONS_MAX + DESK_UNTOLD_MAX:
-            del self.ends[next(iter(self.ends))]
+            oldest = next(iter(self.ends))
+            del self.ends[oldest]
+            self.queue_of_end.pop(oldest, None)
 
     def forget(self, visit: Visit) -> None:
         """Remove a visit that is over."""
@@ -199,7 +206,8 @@ def restore(
         statistics.load(_queue_of(settings, over.queue), over)
     for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
         if over.ticket and over.cause in BY_OPERATOR:
-            visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)))
+            served_at = _queue_of(settings, over.queue) if over.called_at else ""
+            visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at)
     past.load(loaded.sessions, loaded.transcripts, now=now)
     queue.load(restored, now=now)
 

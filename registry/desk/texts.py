@@ -282,7 +282,8 @@ def _room(shown: RoomShown) -> tuple[str, ...]:
 def _figures(shown: FiguresShown) -> tuple[str, ...]:
     waits = f"median wait {_span(shown.median_wait)}, 90th percentile {_span(shown.ninetieth_wait)}"
     now = f"waiting now {shown.waiting}, longest {_span(shown.longest_waiting)}"
-    return (f"[Served today {shown.served_today}; {waits}; {now}; operators on duty {shown.operators}.]",)
+    on_duty = f"operators on duty {shown.operators}{_rating(shown.rated, shown.mean_rating)}"
+    return (f"[Served today {shown.served_today}; {waits}; {now}; {on_duty}.]",)
 
 
 def _past(shown: PastShown) -> tuple[str, ...]:
@@ -325,6 +326,10 @@ def _date(seconds: int) -> str:
 def _time(seconds: int) -> str:
     """Return a time of day in the reader's zone."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def _rating(count: int, hundredths: int) -> str:
+    return f"; rated {hundredths / 100:.1f} of 5 by {count:,}" if count else ""
 
 
 def _span(seconds: int) -> str:

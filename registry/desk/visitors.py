@@ -6,6 +6,7 @@ from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.ratings import Ratings
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
@@ -35,9 +36,11 @@ from chatapp.wire.messages.desk import (
     PauseVisit,
     PositionCause,
     QueueClosed,
+    RateVisit,
     ReturnToDesk,
     VisitorRequest,
     VisitOver,
+    VisitRated,
 )
 
 
@@ -54,9 +57,11 @@ class VisitorRules:
         publisher: Publisher,
         clock: WallClock,
         openings: Openings,
+        ratings: Ratings,
     ) -> None:
         self._settings = settings
         self._openings = openings
+        self._ratings = ratings
         self._queue = queue
         self._visits = visits
         self._guests = guests
@@ -87,6 +92,8 @@ class VisitorRules:
                 return self._pause(request, caller, now)
             case DescribeVisit():
                 return self._describe(request, caller, now)
+            case RateVisit():
+                return self._rate(request, caller, now)
         assert_never(request)
 
     def kept(self, note: VisitOutcome) -> None:
@@ -213,6 +220,21 @@ class VisitorRules:
         else:
             self._queue.resume(visit)
         return []
+
+    def _rate(self, request: RateVisit, caller: Caller, now: float) -> list[Effect]:
+        ticket = digest(request.ticket)
+        visit, over = self._visits.by_ticket.get(ticket), self._visits.ends.get(ticket)
+        queue = self._visits.queue_of_end.get(ticket, "")
+        number = 0 if over is None else over.visit
+        if visit is not None and visit.called_at:
+            number, queue = visit.number, visit.queue
+        is_served = bool(queue) and self._throttle.take(caller.identity, now=now)
+        answer = (Reply(to=caller, message=VisitRated(request.reference, is_served)),)
+        if not is_served:
+            return list(answer)
+        at = self._clock.millis(now)
+        rated = self._ratings.rate(number, queue=queue, rating=request.rating, at=at)
+        return [Persist(entries=(rated,), then=answer, otherwise=answer)]
 
     def _describe(self, request: DescribeVisit, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)

@@ -182,6 +182,15 @@ class DeskPastDropped(msgspec.Struct, frozen=True, array_like=True, tag=46):
     transcripts: list[int]
 
 
+class DeskVisitRated(msgspec.Struct, frozen=True, array_like=True, tag=47, gc=False):
+    """A visitor has rated the session. The latest entry of a visit counts; the newest visits are kept."""
+
+    visit: int
+    queue: str
+    rated_at: int
+    rating: int
+
+
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     """In files at rest only: this file holds everything about its subject from the journals up to `generation`."""
 
@@ -279,6 +288,7 @@ class JournalsListed(msgspec.Struct, frozen=True, array_like=True, tag=16):
 
 DeskEntry: TypeAlias = (
     DeskVisitKept
+    | DeskVisitRated
     | DeskLineKept
     | DeskVisitOver
     | DeskOpeningKept

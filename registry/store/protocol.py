@@ -25,6 +25,7 @@ from chatapp.registry.store.entries import (
     DeskTranscriptKept,
     DeskVisitKept,
     DeskVisitOver,
+    DeskVisitRated,
     Entry,
     InviteMade,
     NameBound,
@@ -76,6 +77,7 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
     sessions: list[DeskSessionKept] = []  # kept for operators, the oldest end first
     transcripts: list[DeskTranscriptKept] = []  # of some of these
     highest_visit: int = 0  # ever used; 0 for none
+    ratings: list[DeskVisitRated] = []  # the newest, the oldest first
     openings: list[DeskOpeningKept] = []  # what operators said last, one a queue
 
 

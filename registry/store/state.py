@@ -24,6 +24,7 @@ from chatapp.registry.store.entries import (
     DeskTranscriptKept,
     DeskVisitKept,
     DeskVisitOver,
+    DeskVisitRated,
     Entry,
     GroupCut,
     GroupGone,
@@ -76,6 +77,7 @@ class DeskState(Generic[Where]):
             int, Where
         ] = {}  # visits that ended unserved whose visitor may still have to be told, in the order of their ends
         self.openings: dict[str, Where] = {}  # by queue
+        self.ratings: dict[int, Where] = {}  # by visit, in the order of the first ones
         self.sessions: dict[int, Where] = {}  # who, what about, how long
         self.transcripts: dict[int, Where] = {}
         self.highest_visit = 0
@@ -88,7 +90,7 @@ class DeskState(Generic[Where]):
         twin: DeskState[Where] = DeskState()
         twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
         twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
-        twin.openings = self.openings.copy()
+        twin.openings, twin.ratings = self.openings.copy(), self.ratings.copy()
         twin.sessions, twin.transcripts = self.sessions.copy(), self.transcripts.copy()
         twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
         return twin
@@ -102,6 +104,7 @@ class DeskState(Generic[Where]):
             self.last,
             self.untold,
             self.openings,
+            self.ratings,
             self.sessions,
             self.transcripts,
         ]
@@ -116,6 +119,8 @@ class DeskState(Generic[Where]):
                 return self._say(entry, where)
             case DeskVisitOver():
                 return self._end(entry, where)
+            case DeskVisitRated():
+                return self._rate(entry, where)
             case DeskOpeningKept():
                 former = self.openings.get(entry.queue)
                 self.openings[entry.queue] = where
@@ -157,6 +162,13 @@ class DeskState(Generic[Where]):
         first, last = self._spans.pop(entry.visit, (0, -1))
         freed += self._drop(entry.visit, first, last + 1)
         return [*freed, *self._remember(entry, where)]
+
+    def _rate(self, entry: DeskVisitRated, where: Where) -> Sequence[Where]:
+        former = self.ratings.get(entry.visit)
+        self.ratings[entry.visit] = where
+        if former is not None:
+            return (former,)
+        return (self.ratings.pop(next(iter(self.ratings))),) if len(self.ratings) > DESK_SESSIONS_MAX else ()
 
     def _remember(self, entry: DeskVisitOver, where: Where) -> Sequence[Where]:
         if entry.called_at or entry.ticket:
@@ -312,6 +324,7 @@ class StoreState(Generic[Where]):
                 | DeskLineKept()
                 | DeskVisitOver()
                 | DeskOpeningKept()
+                | DeskVisitRated()
                 | DeskSessionKept()
                 | DeskTranscriptKept()
                 | DeskPastDropped()
@@ -421,6 +434,7 @@ class LoadedBuilder:
         self._said: dict[int, DeskLineKept] = {}
         self._over: dict[int, DeskVisitOver] = {}
         self._openings: dict[str, DeskOpeningKept] = {}
+        self._ratings: dict[int, DeskVisitRated] = {}
         self._sessions: dict[int, DeskSessionKept] = {}
         self._transcripts: dict[int, DeskTranscriptKept] = {}
 
@@ -456,6 +470,8 @@ class LoadedBuilder:
                 self._over[entry.visit] = entry
             case DeskOpeningKept():
                 self._openings[entry.queue] = entry
+            case DeskVisitRated():
+                self._ratings[entry.visit] = entry
             case DeskSessionKept():
                 self._sessions[entry.visit] = entry
             case DeskTranscriptKept():
@@ -499,6 +515,7 @@ class LoadedBuilder:
             transcripts=[self._transcripts[visit] for visit in state.transcripts],
             highest_visit=state.highest_visit,
             openings=[self._openings[queue] for queue in state.openings],
+            ratings=[self._ratings[visit] for visit in state.ratings],
         )
 
     def _group(self, name: str, group: StoredGroup[Any]) -> LoadedGroup:

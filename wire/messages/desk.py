@@ -46,6 +46,10 @@ from chatapp.wire.messages.table import Count, Name
 
 TICKET_SIZE = 16
 
+RATING_LEAST = 1
+RATING_MOST = 5
+"""A session is rated from 1 (bad) to 5 (good)."""
+
 Ticket = Annotated[bytes, msgspec.Meta(min_length=TICKET_SIZE, max_length=TICKET_SIZE)]
 QueueName = Annotated[str, msgspec.Meta(max_length=DESK_QUEUE_NAME_MAX)]
 """The name of a queue; empty stands for the present queue of the sender, else the first one."""
@@ -361,6 +365,10 @@ class FiguresShown(AboutQueue, frozen=True, tag=119):
     waiting: Count
     operators: Count
     """Operators on duty for the queue."""
+    rated: Count
+    """Sessions that were rated today."""
+    mean_rating: Count
+    """A hundred times the mean of their ratings; 0 for none."""
 
 
 class ShowPast(Referring, frozen=True, tag=135):
@@ -570,7 +578,22 @@ class DescribeVisit(AboutVisit, frozen=True, tag=124):
     text: Text
 
 
+class RateVisit(Referring, frozen=True, tag=66):
+    """Guest to registry (`.rate`): how the session of this ticket was, during it or after its end. A second rating
+    replaces the first. Answered by `VisitRated`."""
+
+    ticket: Ticket
+    rating: Annotated[int, msgspec.Meta(ge=RATING_LEAST, le=RATING_MOST)]
+
+
 # --- what a visitor is told
+
+
+class VisitRated(Referring, frozen=True, tag=67):
+    """Registry to guest: the answer to `RateVisit`."""
+
+    is_kept: bool
+    """False: the visitor was not served with this ticket, or it is too long ago."""
 
 
 class DescriptionResult(enum.IntEnum):
@@ -751,7 +774,7 @@ class DeskRefused(Referring, frozen=True, tag=110):
     reason: DeskRefusal
 
 
-VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPosition | PauseVisit | DescribeVisit
+VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPosition | PauseVisit | DescribeVisit | RateVisit
 VisitorNotice = (
     DeskShown
     | PositionReported
@@ -761,6 +784,7 @@ VisitorNotice = (
     | DescriptionAnswered
     | QueueClosed
     | DeskAnnounced
+    | VisitRated
 )
 
 

@@ -208,8 +208,12 @@ def _visitor(one: ListedVisitor, since: str, by: str) -> str:
 def _figures(figures: Figures) -> list[str]:
     waits = f"median wait {_span(figures.median_wait)}, 90th percentile {_span(figures.ninetieth_wait)}"
     now = f"waiting now {figures.waiting:,}, longest {_span(figures.longest_waiting)}"
-    served, operators = f"{figures.served_today:,}", f"{figures.operators:,}"
-    return [f"[Served today {served}; {waits}; {now}; operators on duty {operators}.]"]
+    on_duty = f"operators on duty {figures.operators:,}{_rating(figures.rated, figures.mean_rating)}"
+    return [f"[Served today {figures.served_today:,}; {waits}; {now}; {on_duty}.]"]
+
+
+def _rating(count: int, hundredths: int) -> str:
+    return f"; rated {hundredths / 100:.1f} of 5 by {count:,}" if count else ""
 
 
 def _span(seconds: int) -> str:

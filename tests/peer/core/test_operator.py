@@ -349,8 +349,8 @@ def test_room_and_figures_are_values_for_people() -> None:
     room, figures = map(reference_of, scene.asked())
     one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob", False, False)
     scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
-    scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))
-    scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))  # asked once, told once
+    scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))
+    scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))  # asked once, told once
     shown = happened.ListedVisitor(
         name="Asha Rao",
         issue="Other",

@@ -11,8 +11,8 @@ TEXTS = VisitorTexts(catalog_of("en"))
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("", [".queue", ".about", ".pause", ".resume", "/new", "/help", "/quit"]),
-        (".", [".queue", ".about", ".pause", ".resume"]),
+        ("", [".queue", ".about", ".pause", ".resume", ".rate", "/new", "/help", "/quit"]),
+        (".", [".queue", ".about", ".pause", ".resume", ".rate"]),
         (".p", [".pause"]),
         ("/", ["/new", "/help", "/quit"]),
         ("/Q", ["/quit"]),

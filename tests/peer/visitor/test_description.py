@@ -6,11 +6,15 @@ from chatapp.wire.messages.desk import (
     DescribeVisit,
     DescriptionAnswered,
     DescriptionResult,
+    OverCause,
     PauseVisit,
     PositionCause,
     PositionReported,
+    RateVisit,
     ReturnToDesk,
     SendDeskLine,
+    VisitOver,
+    VisitRated,
 )
 from tests.peer.visitor.scene import WALL, Scene
 
@@ -159,3 +163,29 @@ def test_a_visitor_on_hold_or_in_another_queue_reads_why() -> None:
             happened.SentBack(why=why, queue="desk"),
             happened.PositionKnown(position=2, operators=1),
         ]
+
+
+def test_a_session_can_be_rated_after_its_end_and_once() -> None:
+    scene = waiting()
+    ticket = scene.disk.ticket
+    scene.serve()
+    scene.visit.events()
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    assert scene.visit.events() == [happened.VisitEnded(cause=OverCause.ENDED, may_rate=True)]
+    scene.said()
+    scene.visit.rate(4)
+    (request,) = scene.said()
+    assert request == RateVisit(request.reference, ticket, 4)  # type: ignore[union-attr]
+    assert not scene.settled()
+    scene.visit.handle(VisitRated(request.reference, is_kept=True))
+    assert scene.visit.events() == [happened.Rated(is_kept=True)]
+    assert scene.settled()
+
+
+def test_who_has_rated_during_the_session_is_not_asked_again() -> None:
+    scene = waiting()
+    scene.serve()
+    scene.visit.events()
+    scene.visit.rate(5)
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    assert scene.visit.events() == [happened.VisitEnded(cause=OverCause.ENDED)]

@@ -157,7 +157,7 @@ def test_room_and_figures() -> None:
     help_desk.advance(10.0)
     ann.ask(CallNext(3, "", ann.client))
     ann.ask(ShowFigures(4, ""))
-    assert ann.last(FiguresShown) == FiguresShown(4, "desk", 1, 30, 40, 0, 0, 1)
+    assert ann.last(FiguresShown) == FiguresShown(4, "desk", 1, 30, 40, 0, 0, 1, 0, 0)
 
 
 def test_a_note_and_a_flood_of_lines_have_caps() -> None:

@@ -16,6 +16,7 @@ from chatapp.registry.store.entries import (
     DeskTranscriptKept,
     DeskVisitKept,
     DeskVisitOver,
+    DeskVisitRated,
     Entry,
     GroupCut,
     GroupGone,
@@ -83,6 +84,10 @@ def over(visit: int, *, called_at: int = 0) -> DeskVisitOver:
     return DeskVisitOver(visit, "desk", 5, called_at, 9, 3, 1)
 
 
+def rated(visit: int, rating: int = 5) -> DeskVisitRated:
+    return DeskVisitRated(visit, "desk", 7, rating)
+
+
 def closed(queue: str = "desk", *, text: str = "lunch") -> DeskOpeningKept:
     return DeskOpeningKept(queue, False, text, 0)
 
@@ -142,6 +147,7 @@ class Model:
     transcripts: dict[int, DeskTranscriptKept] = field(default_factory=dict)
     highest_visit: int = 0
     openings: dict[str, DeskOpeningKept] = field(default_factory=dict)
+    ratings: dict[int, DeskVisitRated] = field(default_factory=dict)
 
     def say(self, entries: Iterable[Entry]) -> "Model":
         for entry in entries:
@@ -195,6 +201,8 @@ class Model:
                 self.highest_visit = max(self.highest_visit, entry.visit)
             case DeskOpeningKept():
                 self.openings[entry.queue] = entry
+            case DeskVisitRated():
+                self.ratings[entry.visit] = entry
             case DeskSessionKept():
                 self.sessions[entry.visit] = entry
             case DeskTranscriptKept():
@@ -249,6 +257,7 @@ class Model:
             "transcripts": list(self.transcripts.values()),
             "highest_visit": self.highest_visit,
             "openings": self.openings,
+            "ratings": self.ratings,
         }
 
 
@@ -287,6 +296,7 @@ def view(store: Store, loaded: Loaded) -> View:
         "transcripts": loaded.desk.transcripts,
         "highest_visit": loaded.desk.highest_visit,
         "openings": {one.queue: one for one in loaded.desk.openings},
+        "ratings": {one.visit: one for one in loaded.desk.ratings},
     }
 
 
@@ -330,7 +340,7 @@ def full_script() -> Script:
             [visiting(1), visiting(2), visiting(3), said(1), said(2)],
             "sync",
             [stored(3, CAROL), taken(1), line(3), key(1, "#a"), line(1, "#a"), member(ALICE, "#a")],
-            [visiting(1, operator=ALICE), over(3), said(3, first=2), closed()],
+            [visiting(1, operator=ALICE), over(3), said(3, first=2), closed(), rated(3, 2)],
             "checkpoint",
             [stored(4), key(2), line(4, epoch=2), stored(5, CAROL), taken(3, recipient=CAROL), gone("#a")],
             [key(2, "#a"), line(9, "#a", epoch=2), member(BOB, "#a"), NameReserved("bob", BOB, 8)],
@@ -342,7 +352,16 @@ def full_script() -> Script:
             "checkpoint",
             [stored(8), taken(5, recipient=CAROL), key(4), cut(6), gone("#a"), RoomMemberGone(ALICE)],
             [member(BOB, "#b", is_here=False), NameFreed("bob"), gone("#never"), RoomMemberGone(CAROL)],
-            [over(2, called_at=7), over(4), visiting(5), said(1, 5), closed(text="again"), closed("exams")],
+            [
+                over(2, called_at=7),
+                over(4),
+                visiting(5),
+                said(1, 5),
+                closed(text="again"),
+                closed("exams"),
+                rated(2),
+                rated(3, 4),
+            ],
             "sync",
             [stored(9, ALICE), line(7, epoch=4)],
         ]
