@@ -172,7 +172,6 @@ class Visit:
         """Rate the session, from 1 to 5, during it or after its end; `Rated` follows."""
         reference = self._next_reference()
         self._asked.add(reference)
-        self._is_rated = True
         self._send(RateVisit(reference, self._ticket.value or self._rateable or bytes(TICKET_SIZE), rating))
 
     def leave(self) -> None:
@@ -250,6 +249,7 @@ class Visit:
                 self._closed(notice)
             case VisitRated():
                 self._asked.discard(notice.reference)
+                self._is_rated = self._is_rated or notice.is_kept
                 self._tell(happened.Rated(is_kept=notice.is_kept))
             case DeskAnnounced(operator=operator, text=text):
                 self._tell(happened.Announced(operator=operator, text=text))

@@ -187,5 +187,19 @@ def test_who_has_rated_during_the_session_is_not_asked_again() -> None:
     scene.serve()
     scene.visit.events()
     scene.visit.rate(5)
+    scene.visit.handle(VisitRated(0, is_kept=True))
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
-    assert scene.visit.events() == [happened.VisitEnded(cause=OverCause.ENDED)]
+    assert scene.visit.events() == [
+        happened.Rated(is_kept=True),
+        happened.VisitEnded(cause=OverCause.ENDED),
+    ]
+
+
+def test_who_has_rated_too_early_is_asked_at_the_end() -> None:
+    scene = waiting()
+    scene.visit.rate(5)
+    scene.visit.handle(VisitRated(0, is_kept=False))
+    scene.serve()
+    scene.visit.events()
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    assert scene.visit.events() == [happened.VisitEnded(cause=OverCause.ENDED, may_rate=True)]
