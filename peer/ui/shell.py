@@ -6,6 +6,7 @@ carries it out, and `texts` words the events.
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
@@ -53,6 +54,7 @@ from chatapp.peer.ui.texts.answers import (
 from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.ui.texts.people import here_line
 from chatapp.wire.address import Address
+from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, is_same_name
 
 LAST_WORDS_WITHIN: Final = 0.5
@@ -277,7 +279,7 @@ class LineFace:
                 await self._ready()  # here and not before the loop: lines typed during registration are kept
                 if not await self._may_continue():
                     return
-                self._state.mark_read()
+                await self._mark_read()
                 if len(line) > LINE_MAX:
                     self._answer([LINE_TOO_LONG])
                     self._current_line = ""
@@ -300,6 +302,13 @@ class LineFace:
         unread = [self._current_line, *self._terminal.unread()]
         self._terminal.show(not_sent_lines([line for line in unread if self._asks_for_something(line)]))
         await self._terminal.shown()
+
+    async def _mark_read(self) -> None:
+        """Note that the user has read what was shown so far. In a pipe nobody knows."""
+        read = self._state.mark_read()
+        for conversation, id_ in read.items() if self._is_screen else ():
+            with contextlib.suppress(ChatAppError, sqlite3.Error):  # then it counts as unread in other faces
+                await self._peer.past.mark_read(conversation, id_)
 
     def _asks_for_something(self, line: str) -> bool:
         """Return whether this line asks for anything besides leaving."""

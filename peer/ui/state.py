@@ -6,6 +6,7 @@ from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.conversations import Conversation
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import MessageLine, View
@@ -34,6 +35,8 @@ class SessionState:
         """The user's messages on a screen; none elsewhere."""
         self._online = 0
         self._unread = 0
+        self._seen: dict[Conversation, int] = {}
+        """The newest line of others that was shown of each conversation, since the user last typed."""
         self._typing: dict[str, float] = {}
         """Until when each person counts as typing to the user, by the loop's clock."""
         self._last_room_notice: list[str] = []
@@ -62,9 +65,12 @@ class SessionState:
             notes=(typing_note(list(self._typing)),) if self._typing else (),
         )
 
-    def mark_read(self) -> None:
-        """Count unread lines from zero again: the user has typed, and so has seen them."""
+    def mark_read(self) -> dict[Conversation, int]:
+        """Count unread lines from zero again: the user has typed, and so has seen them. Return, once, up to which line each
+        conversation is read now."""
         self._unread = 0
+        read, self._seen = self._seen, {}
+        return read
 
     def lines(self, event: happened.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
@@ -107,10 +113,16 @@ class SessionState:
             is_same_name(one, room) for one in self._completions.rooms()
         )
 
+    def _note_seen(self, event: happened.Event) -> None:
+        for one in event.lines if isinstance(event, happened.MailReturned) else (event,):
+            if isinstance(one, happened.Said):
+                self._seen[one.conversation] = max(one.id, self._seen.get(one.conversation, 0))
+
     def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
         """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for
         completion."""
         for event in batch:
+            self._note_seen(event)
             if isinstance(event, happened.PersonTyping):
                 self._typing[event.name] = asyncio.get_running_loop().time() + TYPING_SHOWN_FOR
             elif isinstance(event, happened.DirectReceived):

@@ -140,6 +140,12 @@ class Past:
     def __init__(self) -> None:
         self.lines: list[HistoryLine] = []
         self.error: sqlite3.Error | None = None
+        self.read: dict[str, int] = {}
+
+    async def mark_read(self, conversation: Conversation, id_: int) -> None:
+        if self.error is not None:
+            raise self.error
+        self.read[str(conversation)] = id_
 
     async def page(
         self, conversation: Conversation | None = None, *, limit: int, only_shown: bool

@@ -415,3 +415,23 @@ async def test_nobody_is_asked_in_a_pipe() -> None:
     await scene.all_done()
     assert scene.peer.asked == ["say who"]
     await scene.ends()
+
+
+@pytest.mark.parametrize(("is_screen", "read"), [(True, {"bob": 7, "everybody": 8}), (False, {})])
+async def test_what_was_on_the_screen_when_the_user_types_is_read(
+    is_screen: bool, read: dict[str, int]
+) -> None:
+    scene = Scene(is_screen=is_screen)
+    older = happened.ChannelReceived(
+        id=8, sender="bob", identity=b"b" * 32, number=5, text="all", at=0.0, late=0.0
+    )
+    newer = happened.DirectReceived(
+        id=7, sender="bob", identity=b"b" * 32, number=6, text="hi", at=0.0, late=None
+    )
+    scene.peer.happens(happened.MailReturned(lines=(older,)), newer)
+    await scene.all_done()
+    assert scene.peer.past.read == {}, "nobody has typed"
+    scene.paper.type("")
+    await scene.all_done()
+    assert scene.peer.past.read == read
+    await scene.ends()
