@@ -13,6 +13,7 @@ CONFIG_VARIABLE: Final = "CHATAPP_CONFIG"
 KEY_HELP: Final = (
     "The fingerprint of the registry's key, as the registry prints it; any other key is refused."
 )
+ACK_TIMEOUT_HELP: Final = "Seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
 CODE_HELP: Final = "Your join code, if the registry asks newcomers for one (- reads standard input)."
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}

@@ -137,15 +137,17 @@ def talk(
     quiet: bool = False,
     stay: bool = False,
     log_level: str = DEFAULT_LOG_LEVEL,
+    is_daemon: bool = False,
 ) -> int:
-    """Run a peer at its terminal. `host`, `port`: the server's, as given by options. Without any server, the peer goes to
-    the one of its last start."""
+    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as given by options. Without
+    any server, the peer goes to the one of its last start."""
+    mode = "daemon" if is_daemon else "-c"
     if not words:
-        counted(words, "-c", _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
+        counted(words, mode, _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
     me = name_from(words[0])
     named = server_words(words[1:], host=host, port=port)
     folder = folder_from(data)
-    server, own_port = _places(words[0], named)
+    server, own_port = _places(mode, words[0], named)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
     timeout = None
     if ack_timeout is not None:
@@ -153,6 +155,20 @@ def talk(
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = _remembered(me, folder, may_ask=not plain) if server is None else server_from(*server)
     _load_asyncio()
+    if is_daemon:
+        from chatapp.peer.ui.daemon import run as run_daemon
+
+        return run_daemon(
+            name=me,
+            server=found,
+            registry_key=demanded,
+            port=own_port,
+            data=folder,
+            room=entered,
+            ack_timeout=timeout,
+            code=shown,
+            log_level=log_level,
+        )
     from chatapp.peer.ui.main import run
 
     return run(
@@ -172,7 +188,7 @@ def talk(
     )
 
 
-def _places(name: str, named: ServerWords) -> tuple[Address | None, int]:
+def _places(mode: str, name: str, named: ServerWords) -> tuple[Address | None, int]:
     """Return the server that the words of a peer name, None for none, and the peer's own port. Raises Misuse,
     AddressRefused."""
     if named.host is None and named.port is None:
@@ -181,7 +197,7 @@ def _places(name: str, named: ServerWords) -> tuple[Address | None, int]:
         raise Misuse("--port is the server's port: say --host, too")
     words = [one for one in (name, named.host, named.port, *named.rest) if one is not None]
     arguments = _CLIENT_ARGUMENTS if len(words) > _CLIENT_NEEDS else _CLIENT_ARGUMENTS[:_CLIENT_NEEDS]
-    _, host, port, *own = counted(words, "-c", arguments)
+    _, host, port, *own = counted(words, mode, arguments)
     server = Address(host, parse_port(port, "server-port"))
     return server, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
 

@@ -7,6 +7,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "admin": ("chatapp.commands.admin", "watch and steer a registry"),
     "backup": ("chatapp.commands.backup", "copy what a registry keeps"),
     "config": ("chatapp.commands.config", "show or test a registry's settings"),
+    "daemon": ("chatapp.commands.daemon", "run a peer for other programs"),
     "doctor": ("chatapp.commands.doctor", "find out why something does not work"),
     "export": ("chatapp.commands.export", "write out a history"),
     "invite": ("chatapp.commands.invite", "make join codes"),

@@ -8,6 +8,7 @@ import typer
 import chatapp
 from chatapp.commands import COMMANDS
 from chatapp.options import (
+    ACK_TIMEOUT_HELP,
     CODE_HELP,
     CONFIG_VARIABLE,
     CONTEXT,
@@ -27,6 +28,7 @@ SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
 AGAIN_USAGE: Final = "ChatApp -c <name>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
+DAEMON_USAGE: Final = "ChatApp daemon <name> [<server-ip> <server-port> [<client-port>]]"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
 ADMIN_USAGE: Final = "A registry on this machine: ChatApp admin --help"
 ACCESS_USAGE: Final = "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
@@ -35,7 +37,6 @@ EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 _ROOM_HELP: Final = "Peer: enter this room at the start."
 _HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argument."
 _PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
-_ACK_TIMEOUT_HELP: Final = "Peer: seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
 _QUIET_HELP: Final = "Peer, visitor: ring no bell, set no title, send no notice."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
@@ -79,10 +80,10 @@ def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}; later {AGAIN_USAGE}\n\n"
     f"Visitor of a help desk: {DESK_USAGE}\n\n"
-    f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
+    f"One message: {SEND_USAGE}\n\nA peer for other programs: {DAEMON_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
     f"{ADMIN_USAGE}\n\n{ACCESS_USAGE}\n\n"
     "Why not: ChatApp doctor [<server-ip> <server-port>]\n\n"
-    "Add --help to ChatApp send, doctor, export, config, stats, admin, invite or names to read more.",
+    "Add --help to ChatApp send, daemon, doctor, export, config, stats, admin, invite or names to read more.",
     context_settings=CONTEXT,
 )
 def chat(
@@ -119,7 +120,7 @@ def chat(
     ] = False,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
     ack_timeout: Annotated[
-        str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=_ACK_TIMEOUT_HELP)
+        str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=_of("Peer", ACK_TIMEOUT_HELP))
     ] = None,
     code: Annotated[str | None, typer.Option(metavar="CODE", help=_of("Peer", CODE_HELP))] = None,
     host: Annotated[str | None, typer.Option(metavar="HOST", help=_HOST_HELP)] = None,

@@ -36,11 +36,14 @@ def snapshot_of(peer: Peer) -> PeerSnapshot:
         is_offline=peer.is_offline,
         is_server_away=peer.is_server_away,
         is_sending=peer.is_sending,
+        sending_try=peer.sending_try,
         in_reach=peer.in_reach,
         client=peer.desk.client,
         visit=peer.desk.visit,
         is_on_duty=peer.desk.is_on_duty,
         is_operator=peer.desk.is_operator,
+        waiting=peer.desk.waiting,
+        answers=dict(peer.desk.answers),
         server_key=peer.server_key,
         members=peer.members(),
     )
@@ -116,6 +119,11 @@ class Hub:
             self._unshown[line.id] = line
         while len(self._unshown) > UNSHOWN_MAX:
             del self._unshown[next(iter(self._unshown))]
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a message was under way when we looked."""
+        return self._snapshot is not None and self._snapshot.is_sending
 
     # --- what clients are told
 

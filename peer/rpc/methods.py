@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from chatapp.peer.client import OperatorDesk, Peer, PeerTrust
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.receipts import Receipt
+from chatapp.peer.rpc import pages
 from chatapp.peer.rpc.protocol import Code, RpcError
 from chatapp.peer.rpc.shared import Sent
 from chatapp.peer.rpc.values import Shape, shape_of
@@ -34,8 +35,8 @@ class Method(NamedTuple):
 
     run: Callable[..., Any]
     """Takes the peer and the parameters; returns the result, or an awaitable of it."""
-    parameters: Mapping[str, tuple[Shape, bool]]
-    """The shape of each, and whether it must be given."""
+    parameters: Mapping[str, tuple[str, Shape, bool]]
+    """Of each: what `run` calls it, its shape, and whether it must be given."""
     result: Shape
 
     def arguments(self, given: dict[str, Any] | list[Any]) -> dict[str, Any]:
@@ -49,10 +50,10 @@ class Method(NamedTuple):
                 allowed = ", ".join(self.parameters) or "none"
                 raise _wrong(f'there is no parameter "{name[:_NAME_SHOWN]}"; allowed: {allowed}')
         values = {}
-        for name, (shape, is_needed) in self.parameters.items():
+        for name, (argument, shape, is_needed) in self.parameters.items():
             if name in given:
                 try:
-                    values[name] = shape.decode(given[name], name)
+                    values[argument] = shape.decode(given[name], name)
                 except DecodeError as error:
                     raise _wrong(f"{error.subject}: {error.reason}") from None
             elif is_needed:
@@ -72,7 +73,7 @@ def method(run: Callable[..., Any], owner: Callable[[Peer], Any] | None = None, 
     `owner` returns for it."""
     hints = typing.get_type_hints(run, localns=_LOCAL_NAMES, include_extras=True)
     parameters = {
-        name: (shape_of(hints[name]), one.default is one.empty)
+        name.rstrip("_"): (name, shape_of(hints[name]), one.default is one.empty)
         for name, one in list(inspect.signature(run).parameters.items())[own:]
     }
     result = shape_of(hints["return"])
@@ -147,6 +148,12 @@ METHODS: Final[Mapping[str, Method]] = {
     "trust.accept_registry": _of_trust(PeerTrust.accept_registry),
     "trust.ignore": _of_trust(PeerTrust.ignore),
     "trust.unignore": _of_trust(PeerTrust.unignore),
+    "past.page": method(pages.page),
+    "past.around": method(pages.around),
+    "past.search": method(pages.search),
+    "past.why": method(pages.why),
+    "past.conversations": method(pages.conversations),
+    "past.mark_read": method(pages.mark_read),
     "desk.takes_lines": _of_desk(OperatorDesk.takes_lines),
     "desk.say": _of_desk(OperatorDesk.say),
     "desk.ask": _of_desk(OperatorDesk.ask),

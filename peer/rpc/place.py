@@ -46,6 +46,11 @@ def connected_socket(folder: Path) -> socket.socket | None:
     return connected
 
 
+def is_offered(folder: Path) -> bool:
+    """Whether there is a socket in a folder. A program that was killed leaves one, too."""
+    return (folder / FILE).exists()
+
+
 def remove_socket(folder: Path) -> None:
     """Remove the socket from a folder, as far as the disk allows."""
     with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ it. What a method asks goes through the socket.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -21,6 +21,7 @@ from chatapp.peer.receipts import Receipt, Receipts
 from chatapp.peer.rpc.link import RpcLink
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION
+from chatapp.peer.rpc.remotepast import RemotePast
 from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, Unshown
 from chatapp.peer.rpc.values import decode, encode
 from chatapp.wire.address import Address
@@ -49,6 +50,16 @@ class RemoteDesk:
     def visit(self) -> int:
         """As `OperatorDesk.visit`."""
         return self._peer.snapshot.visit
+
+    @property
+    def answers(self) -> Mapping[str, str]:
+        """As `OperatorDesk.answers`."""
+        return self._peer.snapshot.answers
+
+    @property
+    def waiting(self) -> int:
+        """As `OperatorDesk.waiting`."""
+        return self._peer.snapshot.waiting
 
     @property
     def is_on_duty(self) -> bool:
@@ -169,6 +180,8 @@ class RemotePeer:
         """Whether we take no events now: their reader has to catch up first."""
         self._coming_back: asyncio.Task[None] | None = None
         self._catching_up: asyncio.Task[None] | None = None
+        self.past: Final = RemotePast(self)
+        """What was said."""
         self.desk: Final = RemoteDesk(self)
         """What an operator of the help desk asks for."""
         self.trust: Final = RemoteTrust(self)
@@ -211,6 +224,11 @@ class RemotePeer:
         return self.greeting.port
 
     @property
+    def process(self) -> int:
+        """The number of the process that runs the peer. Raises NotOpen for a peer that was never open."""
+        return self.greeting.process
+
+    @property
     def server_key(self) -> str:
         """As `Peer.server_key`. Raises NotOpen for a peer that was never open."""
         return self.snapshot.server_key
@@ -234,6 +252,11 @@ class RemotePeer:
     def is_sending(self) -> bool:
         """As `Peer.is_sending`."""
         return self.snapshot.is_sending
+
+    @property
+    def sending_try(self) -> tuple[int, int]:
+        """As `Peer.sending_try`, up to half a second ago."""
+        return self.snapshot.sending_try
 
     @property
     def is_offline(self) -> bool:
@@ -404,17 +427,27 @@ class RemotePeer:
     async def send(self, to: str, text: str) -> Receipt:
         """As `Peer.send`."""
         _check_text(text)
-        return self._receipt(await self.ask("send", Sent, to=to, text=text))
+        return await self._sent("send", to=to, text=text)
 
     async def send_all(self, text: str) -> Receipt:
         """As `Peer.send_all`."""
         _check_text(text)
-        return self._receipt(await self.ask("send_all", Sent, text=text))
+        return await self._sent("send_all", text=text)
 
     async def say(self, text: str) -> Receipt:
         """As `Peer.say`."""
         _check_text(text)
-        return self._receipt(await self.ask("say", Sent, text=text))
+        return await self._sent("say", text=text)
+
+    async def _sent(self, method: str, **params: str) -> Receipt:
+        """Call a method that sends. The receipt is there before the next event is taken, which may be about it."""
+        receipts: list[Receipt] = []
+        if self._link is None:
+            raise NotOpen
+        await self._link.call(
+            method, params, answered=lambda raw: receipts.append(self._receipt(decode(raw, Sent, method)))
+        )
+        return receipts[0]
 
     def _receipt(self, sent: Sent) -> Receipt:
         if not sent.id:

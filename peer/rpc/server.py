@@ -14,6 +14,9 @@ from chatapp.peer.rpc.session import Call, RpcSession
 if TYPE_CHECKING:
     from chatapp.peer.client import Peer
 
+LOOK_SPAN: Final = 0.5
+"""Seconds after which the state is looked at again while a message is under way."""
+
 FAREWELL_WITHIN: Final = 2.0
 """Seconds that a client gets to read the last lines before its connection is closed all the same."""
 
@@ -27,6 +30,7 @@ class RpcServer:
         self._clients: set[Client] = set()
         self._is_telling = False
         self._is_closed = False
+        self._looking: asyncio.TimerHandle | None = None
         self._listener: Final = peer.listen(self._happened)
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
@@ -37,6 +41,8 @@ class RpcServer:
         """Say goodbye to all clients."""
         self._is_closed = True
         self._listener()
+        if self._looking is not None:
+            self._looking.cancel()
         for client in list(self._clients):
             client.end(Farewell.ENDED)
 
@@ -70,6 +76,13 @@ class RpcServer:
         self._hub.look()
         for client in list(self._clients):
             client.tell()
+        if self._hub.is_sending and self._clients and self._looking is None:
+            # No event tells of another try to send a message.
+            self._looking = self._loop.call_later(LOOK_SPAN, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking = None
+        self.tell_soon()
 
 
 class Client(asyncio.Protocol):

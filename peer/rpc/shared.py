@@ -18,11 +18,14 @@ class PeerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     is_offline: bool = False
     is_server_away: bool = False
     is_sending: bool = False
+    sending_try: tuple[int, int] = (0, 0)
     in_reach: int = 0
     client: str | None = None
     visit: int = 0
     is_on_duty: bool = False
     is_operator: bool = False
+    waiting: int = 0
+    answers: dict[str, str] = {}
     server_key: str = ""
     members: tuple[Person, ...] = ()
 

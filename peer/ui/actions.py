@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
-from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.conversations import Conversation, person, room
 from chatapp.peer.errors import NotLetIn
@@ -53,6 +52,9 @@ from chatapp.peer.ui.texts.people import table_lines
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
 
+if TYPE_CHECKING:
+    from chatapp.peer.rpc.anypeer import AnyPeer
+
 PAST_SHOWN: Final = 20
 """Lines of the past that are shown at the start."""
 PAST_READ: Final = 200
@@ -70,7 +72,7 @@ class Actions:
 
     def __init__(
         self,
-        peer: Peer,
+        peer: "AnyPeer",
         show: Callable[[Iterable[str]], None],
         tell: Callable[[happened.Event], None],
         *,

@@ -11,10 +11,13 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.client import Peer
+from chatapp.peer.core.events import ProgramEnded
+from chatapp.peer.errors import NotOpen
 from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.rpc.running import is_same_server, running_program
 from chatapp.peer.starts import Taken, TakenBy, note_release, remember, why_taken
 from chatapp.peer.ui.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
@@ -26,6 +29,12 @@ from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import ChatAppError, PortInUse
 from chatapp.wire.folders import default_home, known_homes
+
+if TYPE_CHECKING:
+    from chatapp.peer.rpc.offer import Offer
+    from chatapp.peer.rpc.remote import RemotePeer
+
+_log = logging.getLogger("chatapp.peer")
 
 
 def run(
@@ -60,7 +69,7 @@ def run(
             code=code,
             registry_key=registry_key,
         )
-        start = PeerStart(peer, home, server, stay=stay, quiet=quiet)
+        start = PeerStart(peer, home, server, registry_key=registry_key, room=room, stay=stay, quiet=quiet)
         status = run_program(start.chat, plain=plain, log_level=log_level)
         if not start.is_name_taken or ask_name is None:
             return status
@@ -71,9 +80,19 @@ class PeerStart:
     """One start of a peer at its terminal."""
 
     def __init__(
-        self, make_peer: Callable[[], Peer], home: Path, server: Address, *, stay: bool, quiet: bool
+        self,
+        make_peer: Callable[[], Peer],
+        home: Path,
+        server: Address,
+        *,
+        registry_key: str | None,
+        room: str | None,
+        stay: bool,
+        quiet: bool,
     ) -> None:
         self._make_peer: Final = make_peer
+        self._registry_key: Final = registry_key
+        self._room: Final = room
         self._home: Final = home
         self._server: Final = server
         self._stay: Final = stay
@@ -86,6 +105,9 @@ class PeerStart:
         peer = self._make_peer()
         completions = CompletionIndex() if raw is not None else None
         terminal = make_terminal(raw, completions, quiet=self._quiet, holds_typed=True)
+        running = await running_program(peer.name, self._home)
+        if running is not None:
+            return await self._attach(running, terminal, completions)
         complaints = await open_peer(peer)
         if complaints is not None:
             self.is_name_taken = complaints[0] == answers.name_taken(peer.name)
@@ -100,10 +122,38 @@ class PeerStart:
             note_release=lambda: note_release(peer.folder),
             explain_taken=lambda: self._explain(peer.name),
         )
+        offer = offered(peer)
         try:
             return await run_until_signal(face)
         finally:
+            if offer is not None:
+                offer.close()
             await peer.close(within=0.3)
+
+    async def _attach(
+        self, peer: "RemotePeer", terminal: Terminal, completions: CompletionIndex | None
+    ) -> int:
+        """Show a peer that another program runs, until the user ends this one. Returns the exit status."""
+        face = LineFace(
+            peer,
+            terminal,
+            stay=self._stay,
+            completions=completions,
+            is_screen=completions is not None,
+            has_started=True,
+        )
+        try:
+            if not await is_same_server(peer, self._server, self._registry_key):
+                return await _cannot_start(terminal, [elsewhere_line(peer)])
+            terminal.show([answers.attached_line(peer.process, peer.port)])
+            if self._room is not None:
+                peer.enter_room(self._room)
+                await peer.room_settled()
+            return await run_until_signal(face)
+        except NotOpen:
+            return await _cannot_start(terminal, [answers.attachment_line(ProgramEnded(name=peer.name))])
+        finally:
+            await peer.close()
 
     def _explain(self, name: str) -> list[str]:
         self.is_name_taken = True
@@ -156,6 +206,20 @@ async def run_until_signal(face: Face) -> int:
 def start_logging(level: str) -> None:
     """Log to standard error."""
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def elsewhere_line(peer: "RemotePeer") -> str:
+    """Say that a running peer is at another server than the user asked for."""
+    return answers.runs_elsewhere_line(peer.name, peer.server, peer.process, peer.port)
+
+
+def offered(peer: Peer) -> "Offer | None":
+    """Offer an open peer to other programs; None if the disk prevents that, which only they notice."""
+    try:
+        return peer.offer()
+    except OSError as error:
+        _log.warning("other programs cannot attach to this one: %s", error)
+        return None
 
 
 async def open_peer(peer: Peer) -> list[str] | None:

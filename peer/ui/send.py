@@ -6,20 +6,24 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import NotLetIn
+from chatapp.peer.core.events import MessageState, ProgramEnded
+from chatapp.peer.errors import NotLetIn, NotOpen
 from chatapp.peer.receipts import Receipt
-from chatapp.peer.ui.main import open_peer, start_logging
+from chatapp.peer.rpc.running import is_same_server, running_program
+from chatapp.peer.ui.main import elsewhere_line, open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE
+from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE, attachment_line
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
+
+if TYPE_CHECKING:
+    from chatapp.peer.rpc.anypeer import AnyPeer
 
 DELIVERED: Final = 0
 SAVED: Final = 3
@@ -58,7 +62,7 @@ def run(
         if not text.strip():
             return _failed(to, EMPTY_MESSAGE, as_json=as_json)
         peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
-        return asyncio.run(_say(peer, to, text, as_json=as_json))
+        return asyncio.run(_send(peer, registry_key, to, text, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -69,11 +73,25 @@ def _standard_input() -> str:
     return raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
-async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
+async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_json: bool) -> int:
+    """Send by the program that runs under this name, else by one of our own for as long as that takes."""
+    running = await running_program(peer.name, peer.folder.parents[1], shows=False)
+    if running is None:
+        return await _open_and_say(peer, to, text, as_json=as_json)
+    try:
+        if not await is_same_server(running, peer.server, registry_key):
+            return _failed(to, elsewhere_line(running), as_json=as_json)
+        return await _say(running, to, text, as_json=as_json)
+    except NotOpen:
+        return _failed(to, attachment_line(ProgramEnded(name=running.name)), as_json=as_json)
+    finally:
+        await running.close()
+
+
+async def _open_and_say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
     complaint = await open_peer(peer)
     if complaint is not None:
         return _failed(to, *complaint, as_json=as_json)
-    started = asyncio.get_running_loop().time()
     try:
         with contextlib.suppress(NotLetIn):  # an event says the same
             await peer.ready()
@@ -81,15 +99,21 @@ async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
         if not _is_in(before):
             return _failed(to, *_lines(before), as_json=as_json)
         _report_registry(before)
+        return await _say(peer, to, text, as_json=as_json)
+    finally:
+        await peer.close(within=0.3)
+
+
+async def _say(peer: "AnyPeer", to: str, text: str, *, as_json: bool) -> int:
+    started = asyncio.get_running_loop().time()
+    try:
         receipt = await peer.send(to, text)
-        await _settle(receipt)
-        seconds = asyncio.get_running_loop().time() - started
-        return _report(receipt, _about(receipt, peer.take_events()), seconds, as_json=as_json)
     except TextTooLong as error:
         too_long = happened.TooLong(to=to, size=error.size, limit=error.limit)
         return _failed(to, *lines_of(too_long), as_json=as_json)
-    finally:
-        await peer.close(within=0.3)
+    await _settle(receipt)
+    seconds = asyncio.get_running_loop().time() - started
+    return _report(receipt, _about(receipt, peer.take_events()), seconds, as_json=as_json)
 
 
 async def _settle(receipt: Receipt) -> None:

@@ -8,9 +8,8 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui import parser
@@ -57,6 +56,10 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, is_same_name
 
+if TYPE_CHECKING:
+    from chatapp.peer.rpc.anypeer import AnyPeer
+
+
 LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the terminal gets for the last lines when the program ends."""
 
@@ -95,7 +98,7 @@ class LineFace:
 
     def __init__(
         self,
-        peer: Peer,
+        peer: "AnyPeer",
         terminal: Terminal,
         *,
         stay: bool,
@@ -104,13 +107,15 @@ class LineFace:
         note_start: Callable[[], None] = lambda: None,
         note_release: Callable[[], None] = lambda: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
+        has_started: bool = False,
     ) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
         `is_screen`: whether people look at the terminal: the past and who is here are shown at the start, and little is said
         of who comes and goes.
         `note_start`: called when the registry has let us in, or has given us another name. `note_release`: called when our
         name was given up. `explain_taken`: called when our name is taken at the
-        start; returns lines that say whose it is."""
+        start; returns lines that say whose it is. `has_started`: whether the peer is past its start, as another program runs
+        it."""
         self._peer = peer
         self._note_start = note_start
         self._note_release = note_release
@@ -132,7 +137,7 @@ class LineFace:
         self._running = Running()
         self._was_asked = False
         """Whether the line that is being carried out answers a question."""
-        self._has_started = False
+        self._has_started = has_started
         self._current_line = ""
         """The line that is being carried out."""
         self._watch: asyncio.TimerHandle | None = None
@@ -146,6 +151,8 @@ class LineFace:
 
     async def run(self) -> int:
         """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
+        if self._has_started:
+            self._state.count_people()  # no event tells of those who are here already
         self._update_view()
         if self._is_screen:
             self._state.talked_with(await self._actions.show_latest())
@@ -240,7 +247,7 @@ class LineFace:
             case happened.NoServerAtStart(table_time=None):
                 self._offer_doctor(offer_at_end)
                 self.stop(FAILED)
-            case happened.LeaveUnanswered():
+            case happened.LeaveUnanswered() | happened.ProgramEnded():
                 self.stop(FAILED)
             case happened.NoServerAtStart():
                 self._has_started = True

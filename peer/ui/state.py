@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.conversations import Conversation
 from chatapp.peer.core.events import MessageState
@@ -19,11 +18,14 @@ from chatapp.wire.names import PeerName, is_same_name, peer_name
 TYPING_SHOWN_FOR: Final = 6.0
 """Seconds for which a person counts as typing after having said so: two of the spans in which it is said again."""
 
+if TYPE_CHECKING:
+    from chatapp.peer.rpc.anypeer import AnyPeer
+
 
 class SessionState:
     """The state that a user sees all the time, besides the lines: their name, their room, how many people are online."""
 
-    def __init__(self, peer: Peer, completions: CompletionIndex | None, folding: Folding | None) -> None:
+    def __init__(self, peer: "AnyPeer", completions: CompletionIndex | None, folding: Folding | None) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
         `folding`: what leaves out lines that a person at a screen need not read; None to show them all."""
         self._peer = peer
@@ -153,6 +155,11 @@ class SessionState:
                     pass
         counts = happened.TableChanged | happened.Registered | happened.Renamed
         if any(isinstance(event, counts) for event in batch):
+            self.count_people()
+
+    def count_people(self) -> None:
+        """Count the people online, and note their names for completion, if somebody wants to know."""
+        if self._completions is not None:
             people = self._peer.people()
             self._completions.set_people(one.name for one in people)
             self._online = sum(one.online for one in people)

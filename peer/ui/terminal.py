@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from chatapp.peer.errors import NotOpen
+
 DONE: Final = 0
 FAILED: Final = 1
 INTERRUPTED: Final = 130
@@ -43,6 +45,8 @@ class Running:
         error = task.exception()
         if isinstance(error, OSError):
             self.stop(DONE)  # the terminal is gone: nobody would read an error
+        elif isinstance(error, NotOpen):
+            self.stop(FAILED)  # the program that runs the peer is gone; an event tells of it
         elif isinstance(error, KeyboardInterrupt):
             self.stop(INTERRUPTED)
         elif error is not None:

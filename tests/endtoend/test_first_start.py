@@ -84,8 +84,11 @@ async def test_a_taken_name_is_asked_for_again(stage: Stage, newcomer: Newcomer)
     await start.shows(WELCOME)
     assert [folder.name for folder in (newcomer.home / "peers").iterdir()] == ["n-bob"]
     second = await newcomer.start("-c", "bob")
-    await second.shows("is running with this name: go on there, or end it first.]")
-    await second.shows("Another name: ")
+    await second.shows("[Attached to your program that runs already (process ")
+    await second.shows("[Here: alice.]")
+    await second.shows("2 online")
+    second.press("send alice hi\r")
+    await second.shows("✓")
     second.press(CTRL_D)
     assert await second.ends() == 0
 

@@ -114,16 +114,37 @@ async def test_a_running_peer_of_another_name_is_not_disturbed(stage: Stage) -> 
     await bob.sees("bob: still here")
 
 
-async def test_a_name_that_is_running_is_not_taken_over(stage: Stage) -> None:
+async def test_a_running_program_of_the_name_sends_it(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    here = await send(stage, "alice", "bob", "hi")
+    here = await send(stage, "alice", "bob", "by the program that runs")
+    assert await here.ends() == 0
+    assert here.shown() == [received("bob")]
+    await bob.sees("alice: by the program that runs")
     elsewhere = await send(stage, "alice", "bob", "hi", home="elsewhere")
-    for script in (here, elsewhere):
-        assert await script.ends() == 4
-        assert script.shown()[0] == "[Name alice is taken.]"
-    assert ["running with this name" in line for line in here.shown()[1:]] == [True]
-    assert elsewhere.shown()[1:] == []
+    assert await elsewhere.ends() == 4
+    assert elsewhere.shown() == ["[Name alice is taken.]"]
     await alice.type("send bob still me")
     await bob.sees("alice: still me")
     assert bob.shown(lambda line: line.startswith("alice: hi")) == []
+
+
+async def test_the_running_program_answers_as_json_and_refuses_as_ever(stage: Stage) -> None:
+    await stage.registry()
+    await stage.welcome("alice", "bob")
+    as_json = await send(stage, "alice", "bob", "hi", "--json")
+    assert await as_json.ends() == 0
+    told = json.loads(as_json.shown()[0])
+    assert (told["to"], told["outcome"], told["through_server"], told["reason"]) == (
+        "bob",
+        "delivered",
+        False,
+        "",
+    )
+    assert told["id"] > 0
+    nobody = await send(stage, "alice", "nobody", "hi")
+    assert await nobody.ends() == 4
+    assert nobody.shown()[0].startswith("[Message to nobody refused: ")
+    too_long = await send(stage, "alice", "bob", "x" * 65_537)
+    assert await too_long.ends() == 4
+    assert len(too_long.shown()) == 1

@@ -186,20 +186,38 @@ async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) 
     await owner.sees(WELCOME)
 
 
-async def test_the_same_home_twice(stage: Stage) -> None:
+async def test_the_same_home_twice_where_the_first_program_offers_nothing(stage: Stage) -> None:
     await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
-    port = stage.parse_port("alice")
-    twin = await stage.peer("alice", port=free_port())
+    port = free_port()
+    bot = await stage.run(
+        "bot", [sys.executable, "-c", ALONE, "alice", str(stage.port), str(port)], home="alice"
+    )
+    await bot.sees("ready")
+    twin = await stage.peer("alice")
     assert await twin.ends() == 1
-    assert twin.shown() == [taken("alice"), own_program(alice, port)]
+    which = f"process {bot.pid}, UDP port {port}"
+    own_program = f"[Your own program ({which}) is running with this name: go on there, or end it first.]"
+    assert twin.shown() == [taken("alice"), own_program]
+    (bob,) = await stage.welcome("bob")
     await bob.type("send alice still you?")
-    await alice.sees("bob: still you?")
+    await bot.sees("still you?")
 
 
-def own_program(program: Program, port: int) -> str:
-    which = f"process {program.pid}, UDP port {port}"
-    return f"[Your own program ({which}) is running with this name: go on there, or end it first.]"
+ALONE = """
+import asyncio, sys
+from chatapp import Peer, events
+
+async def main():
+    name, server, port = sys.argv[1:]
+    async with Peer(name, ("127.0.0.1", int(server)), port=int(port)) as me:
+        print("ready", flush=True)
+        async for event in me.events():
+            if isinstance(event, events.DirectReceived):
+                print(event.text, flush=True)
+
+asyncio.run(main())
+"""
+"""A program that runs a peer and does not offer it to others."""
 
 
 async def test_a_former_name_says_what_its_owner_is_called_now(stage: Stage) -> None:

@@ -126,6 +126,17 @@ def attached_line(process: int, port: int) -> str:
     return f"[Attached to your program that runs already ({_which(process, port)}); quit ends only this one.]"
 
 
+def ready_line(who: str, process: int, port: int) -> str:
+    """Say that a program without a face is ready for others."""
+    return f"[{name(who)} is ready for other programs ({_which(process, port)}).]"
+
+
+def runs_already_line(who: str, process: int, port: int) -> str:
+    """Say that a program without a face is not needed, as one runs."""
+    shown = name(who)
+    return f"[Your program of {shown} runs already ({_which(process, port)}): ChatApp -c {shown} attaches to it.]"
+
+
 def runs_elsewhere_line(who: str, server: Address, process: int, port: int) -> str:
     """Say that a program runs under a name, at another server or with another key of it than the user asked for."""
     at = f"{sanitize(server.host)} {server.port}"

@@ -6,16 +6,21 @@ import os
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chatapp.peer.client import OperatorDesk, Peer, PeerState, PeerTrust
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.conversations import person
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import AlreadyOpen, NotOpen, NotRunning
-from chatapp.peer.rpc.place import FILE
+from chatapp.peer.past import Past
+from chatapp.peer.rpc.place import FILE, connected_socket
 from chatapp.peer.rpc.remote import RemoteDesk, RemotePeer, RemoteTrust
+from chatapp.peer.rpc.remotepast import RemotePast
+from chatapp.peer.rpc.ring import EventRing
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
@@ -40,14 +45,15 @@ def attached(village: Village, name: str, *, shows: bool = True) -> RemotePeer:
 
 # --- one interface
 
-OWN = {"offer", "attach", "history"}
+OWN = {"offer", "attach"}
 """What only the program that runs a peer can do, and how one is found."""
-ATTACHED_ONLY = {"ask", "post", "greeting", "snapshot"}
+ATTACHED_ONLY = {"ask", "post", "greeting", "process", "snapshot"}
 """What the parts of an attached peer use."""
 
 
 @pytest.mark.parametrize(
-    ("own", "remote"), [(Peer, RemotePeer), (OperatorDesk, RemoteDesk), (PeerTrust, RemoteTrust)]
+    ("own", "remote"),
+    [(Peer, RemotePeer), (OperatorDesk, RemoteDesk), (PeerTrust, RemoteTrust), (Past, RemotePast)],
 )
 def test_an_attached_peer_has_the_methods_and_properties_of_a_peer(own: type, remote: type) -> None:
     def shown(kind: type, but: set[str]) -> dict[str, object]:
@@ -175,6 +181,104 @@ async def test_whom_the_user_ignores_is_not_among_the_lines(village: Village) ->
         assert await alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
         assert await outcome_of(await bob.send("alice", "spam")) is MessageState.DELIVERED
         assert await alice.unshown() == []
+
+
+# --- the past
+
+
+async def test_the_past_is_the_same_at_both_ends(village: Village) -> None:
+    texts = [*map(str, range(120)), "\x01" * TEXT_MAX, "é" * (TEXT_MAX // 2), "needle in a haystack"]
+    async with (
+        offered(village, "alice") as alice,
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
+        for receipt in [await bob.send("alice", text) for text in texts]:
+            assert await outcome_of(receipt) is MessageState.DELIVERED
+        own = await face.send("bob", "the needle is found")
+        assert await outcome_of(own) is MessageState.DELIVERED
+        whole = await alice.past.page(limit=1_000)
+        assert len(whole) == len(texts) + 1
+        assert await face.past.page(limit=1_000) == whole
+        middle = whole[60].id
+        with_bob = person("bob")
+        for limit in (0, 1, 30, 200):
+            for now in (alice.past.page, face.past.page):
+                assert await now(limit=limit) == whole[max(len(whole) - limit, 0) :]
+                assert await now(with_bob, before=middle, limit=limit) == whole[max(60 - limit, 0) : 60]
+                assert await now(with_bob, after=middle, limit=limit) == whole[61:][:limit]
+        assert await face.past.around(middle, limit=9) == await alice.past.around(middle, limit=9)
+        found = await face.past.search("needle")
+        assert found == await alice.past.search("needle")
+        assert len(found) == 2
+        assert await face.past.why(own.id) == await alice.past.why(own.id)
+        assert await face.past.why(10**9) is None
+        assert await face.past.conversations() == await alice.past.conversations()
+        await face.past.mark_read(with_bob, own.id)
+        assert [one.unread for one in await alice.past.conversations()] == [0]
+
+
+# --- a client that does not read
+
+
+async def test_a_slow_client_is_cut_and_the_others_go_on(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.rpc.hub.EventRing", partial(EventRing, size_max=200_000))
+    monkeypatch.setattr(
+        "chatapp.peer.rpc.server.FAREWELL_WITHIN", WITHIN
+    )  # it reads late, and is told all the same
+    async with (
+        offered(village, "alice") as alice,
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
+        sock = connected_socket(alice.folder)
+        assert sock is not None
+        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=1)
+        writer.writelines(
+            f'{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}\n'.encode()
+            for method, params in (("hello", '{"protocol":1}'), ("subscribe", "{}"))
+        )
+        text = "x" * TEXT_MAX
+        for _ in range(40):
+            assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
+            assert (await next_of(face, happened.DirectReceived)).text == text
+        told = b""
+        while piece := await reader.read(1 << 20):
+            told += piece
+        assert told.endswith(b'{"jsonrpc":"2.0","method":"bye","params":{"reason":"slow"}}\n')
+        assert told.count(b'"method":"event"') < 40
+        writer.close()
+        assert await outcome_of(await face.send("bob", "still here")) is MessageState.DELIVERED
+
+
+async def test_a_client_that_comes_back_too_late_is_told_so_and_gets_what_nobody_saw(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.rpc.hub.EventRing", partial(EventRing, events_max=3))
+    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+        face._last = -1  # as if it had been away for so long
+        face._link._transport.abort()  # type: ignore[union-attr]
+        for text in map(str, range(5)):
+            assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
+        await next_of(face, happened.EventsMissed)
+        late: list[str] = []
+        while len(late) < 5:
+            for event in await face.next_events():
+                if isinstance(event, happened.MailReturned):
+                    late += [line.text for line in event.lines]
+                elif isinstance(event, happened.DirectReceived):
+                    late.append(event.text)
+        assert late == [*map(str, range(5))]
+
+
+async def test_no_more_clients_than_are_allowed(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatapp.peer.rpc.server.CLIENTS_MAX", 1)
+    async with offered(village, "alice"), attached(village, "alice") as first:
+        with pytest.raises(NotOpen):
+            await attached(village, "alice").open()
+        assert first.state is PeerState.ONLINE
 
 
 # --- beginning and end

@@ -1,0 +1,105 @@
+"""The past, cut into answers that fit a line of the protocol (clause 5.4)."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from chatapp.peer.client import Peer
+from chatapp.peer.core.conversations import Conversation
+from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
+from chatapp.peer.past import PAGE
+from chatapp.peer.rpc.protocol import LINES_TOGETHER, TEXT_TOGETHER
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of the past. `more`: whether further ones of those that were asked for follow."""
+
+    lines: tuple[HistoryLine, ...]
+    more: bool
+
+
+class Conversations(msgspec.Struct, frozen=True, kw_only=True):
+    """Conversations. `more`: whether further ones follow."""
+
+    conversations: tuple[ConversationState, ...]
+    more: bool
+
+
+def _first(texts: Iterable[str]) -> int:
+    """Return how many of these texts, from the first one on, fit together; at least one."""
+    count = size = 0
+    for text in texts:
+        size += len(text.encode("utf-8", "surrogatepass"))
+        if count and (count == LINES_TOGETHER or size > TEXT_TOGETHER):
+            break
+        count += 1
+    return count
+
+
+def _newest(lines: Sequence[HistoryLine]) -> Page:
+    kept = _first(line.text for line in reversed(lines))
+    return Page(lines=tuple(lines[len(lines) - kept :]), more=kept < len(lines))
+
+
+def _oldest(lines: Sequence[HistoryLine]) -> Page:
+    kept = _first(line.text for line in lines)
+    return Page(lines=tuple(lines[:kept]), more=kept < len(lines))
+
+
+async def page(
+    peer: Peer,
+    conversation: Conversation | None = None,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = PAGE,
+    only_shown: bool = False,
+) -> Page:
+    """Return a page, or the end of it, from which one goes on backwards; with `after`, the beginning of it."""
+    lines = await peer.past.page(
+        conversation,
+        before=before,
+        after=after,
+        limit=min(limit, LINES_TOGETHER + 1),
+        only_shown=only_shown,
+    )
+    return _newest(lines) if after is None else _oldest(lines)
+
+
+async def around(peer: Peer, id_: int, limit: int = PAGE) -> Page:
+    """Return the lines around one, or those next to it."""
+    lines = await peer.past.around(id_, limit=limit)
+    place = next((at for at, line in enumerate(lines) if line.id == id_), 0)
+    newer = _oldest(lines[place:])
+    older = _newest(lines[:place])
+    both = (*older.lines, *newer.lines)
+    kept = both if _first(line.text for line in both) == len(both) else newer.lines
+    return Page(lines=kept, more=len(kept) < len(lines))
+
+
+async def search(
+    peer: Peer,
+    words: str,
+    conversation: Conversation | None = None,
+    before: int | None = None,
+    limit: int = PAGE,
+) -> Page:
+    """Return the newest lines that are found, from which one goes on backwards."""
+    most = min(limit, LINES_TOGETHER + 1)
+    return _newest(await peer.past.search(words, conversation=conversation, before=before, limit=most))
+
+
+async def why(peer: Peer, id_: int | None = None) -> DeliveryTrace | None:
+    """Return how a line was delivered."""
+    return await peer.past.why(id_)
+
+
+async def conversations(peer: Peer, start: int = 0) -> Conversations:
+    """Return the conversations after the first `start` ones."""
+    states = (await peer.past.conversations())[max(start, 0) :]
+    kept = _first("" if one.last is None else one.last.text for one in states)
+    return Conversations(conversations=tuple(states[:kept]), more=kept < len(states))
+
+
+async def mark_read(peer: Peer, conversation: Conversation, id_: int) -> None:
+    """Note how far a conversation is read."""
+    await peer.past.mark_read(conversation, id_)

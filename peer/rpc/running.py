@@ -1,0 +1,41 @@
+"""Find the program that runs under a name, before another one is started."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatapp.peer.driver import resolved
+from chatapp.peer.errors import NotOpen, NotRunning
+from chatapp.peer.keystore import folder_of
+from chatapp.peer.rpc.place import is_offered
+from chatapp.wire.address import Address
+from chatapp.wire.errors import AddressRefused
+from chatapp.wire.identity import require_fingerprint
+from chatapp.wire.names import PeerName
+
+if TYPE_CHECKING:
+    from chatapp.peer.rpc.remote import RemotePeer
+
+
+async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> "RemotePeer | None":
+    """Return the peer of this name that another program runs, attached; None if none runs and offers one. `shows`: as in
+    `Peer.attach`."""
+    if not is_offered(folder_of(home, name)):
+        return None
+    from chatapp.peer.rpc.remote import RemotePeer  # deferred: most starts need it not
+
+    peer = RemotePeer(name, home=home, shows=shows)
+    try:
+        await peer.open()
+    except (NotRunning, NotOpen, OSError):
+        return None
+    return peer
+
+
+async def is_same_server(peer: "RemotePeer", server: Address, registry_key: str | None) -> bool:
+    """Whether a running peer is at this server, and the registry there has the demanded key."""
+    if registry_key is not None and peer.server_key not in ("", require_fingerprint(registry_key)):
+        return False
+    try:
+        return server == peer.server or await resolved(server) == peer.address
+    except AddressRefused:
+        return False
