@@ -19,8 +19,10 @@ from chatapp.peer.visitor.catalog import ENGLISH, catalog_of, language_of
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import TRIES, Interview, rating_of
 from chatapp.peer.visitor.texts import VisitorCompletions, VisitorTexts
+from chatapp.peer.visitor.transcript import Transcript, default_path
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.text import sanitize
 
 TYPED_AHEAD: Final = 1_000
 """Typed lines that may wait to be carried out."""
@@ -31,9 +33,10 @@ _NEW: Final = frozenset({"/new", ".new"})
 _QUEUE: Final = frozenset({".queue", "/queue"})
 _PAUSE: Final = frozenset({".pause", "/pause"})
 _RESUME: Final = frozenset({".resume", "/resume"})
+_TRANSCRIPT: Final = frozenset({".transcript", "/transcript"})
 _ABOUT: Final = frozenset({".about", "/about"})
 _RATE: Final = frozenset({".rate", "/rate"})
-_IN_LINE: Final = _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
+_IN_LINE: Final = _TRANSCRIPT | _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
 _SIGNS: Final = ("/", ".")
 
 
@@ -59,6 +62,7 @@ class VisitorFace:
         """Whether the operator who has called us has said nothing yet."""
         self._written: list[happened.VisitEvent] = []
         """Events given to the terminal, which has not confirmed yet that they are on the screen."""
+        self._transcript = Transcript()
         self._running = Running()
         self._changed = asyncio.Event()
 
@@ -74,6 +78,7 @@ class VisitorFace:
                 self._show_events(), self._read_lines(), self._carry_out_lines()
             )
         finally:
+            self._transcript.close()
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_WITHIN):
                     await self._show(self._visitor.take_events())
@@ -105,7 +110,8 @@ class VisitorFace:
         match event:
             case happened.Served():
                 self._is_first_line = True
-            case happened.LineReceived():
+            case happened.LineReceived(operator=operator, text=text):
+                self._note_said(operator, text)
                 is_first, self._is_first_line = self._is_first_line, False
                 return self._texts.lines_of(event, is_first=is_first)
             case _:
@@ -243,12 +249,15 @@ class VisitorFace:
             self._visitor.pause(is_paused=word in _PAUSE)
         elif word.partition(" ")[0] in _RATE:
             self._rate(word.partition(" ")[2])
+        elif word.partition(" ")[0] in _TRANSCRIPT:
+            self._write_transcript(line.strip().partition(" ")[2].strip())
         elif word.partition(" ")[0] in _ABOUT:
             self._describe(line.strip().partition(" ")[2].strip())
         elif word in _HELP:
             self._terminal.show(map(AnswerLine, self._texts.help))
         elif word in _NEW:
             self._wants_new = True
+            self._transcript.begin_anew()
             self._visitor.begin_anew()
         elif line.startswith("//"):
             self._say(line[1:])
@@ -288,11 +297,33 @@ class VisitorFace:
         else:
             self._terminal.show([AnswerLine(self._texts.line("description.too_late"))])
 
+    def _write_transcript(self, typed: str) -> None:
+        """Begin to write what is said to a file."""
+        path = Path(typed).expanduser() if typed else default_path()
+        try:
+            count = self._transcript.write_to(path)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._terminal.show([self._texts.transcript_failed(str(path), _reason(error))])
+        else:
+            self._terminal.show([self._texts.transcript_begun(str(path), count)])
+
+    def _note_said(self, who: str, text: str) -> None:
+        try:
+            self._transcript.note(sanitize(who), sanitize(text))
+        except OSError as error:
+            self._terminal.show([self._texts.transcript_failed("", _reason(error))])
+
     def _say(self, text: str) -> None:
         try:
             self._visitor.say(text.encode("utf-8", "replace").decode())
+            if not self._visitor.is_waiting:
+                self._note_said(self._texts.line("transcript.you"), text)
         except TextTooLong as error:
             self._terminal.show([self._texts.message_too_long(error.size, error.limit)])
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 _LEAVES_WITHIN: Final = 0.5

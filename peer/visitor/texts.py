@@ -18,6 +18,7 @@ COMMANDS: Final = {
     ".pause": "pause",
     ".resume": "resume",
     ".rate": "rate",
+    ".transcript": "transcript",
     "/new": "new",
     "/help": "help",
     "/quit": "quit",
@@ -50,7 +51,7 @@ class VisitorTexts:
     @property
     def help(self) -> list[str]:
         """The lines of `/help`."""
-        lines = [f"{spelling:<7}  {about}" for spelling, about in self.commands.items()]
+        lines = [f"{spelling:<11}  {about}" for spelling, about in self.commands.items()]
         return [*lines, self._text("command.text")]
 
     def status(self, position: int) -> str:
@@ -97,6 +98,14 @@ class VisitorTexts:
             self._text("description.shown", line=line) for line in map(sanitize, text.split("\n")) if line
         ]
         return lines or [self._text("description.none")]
+
+    def transcript_begun(self, path: str, count: int) -> str:
+        """Say where the transcript is. `count`: the lines that are there already."""
+        return self._text("transcript.begun", path=sanitize(path), count=count)
+
+    def transcript_failed(self, path: str, error: str) -> str:
+        """Say why there is no transcript."""
+        return self._text("transcript.failed", path=sanitize(path), error=sanitize(error))
 
     def folder_full(self, folder: str) -> str:
         """Return why one more visitor cannot use a folder."""

@@ -11,8 +11,8 @@ TEXTS = VisitorTexts(catalog_of("en"))
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("", [".queue", ".about", ".pause", ".resume", ".rate", "/new", "/help", "/quit"]),
-        (".", [".queue", ".about", ".pause", ".resume", ".rate"]),
+        ("", [".queue", ".about", ".pause", ".resume", ".rate", ".transcript", "/new", "/help", "/quit"]),
+        (".", [".queue", ".about", ".pause", ".resume", ".rate", ".transcript"]),
         (".p", [".pause"]),
         ("/", ["/new", "/help", "/quit"]),
         ("/Q", ["/quit"]),
