@@ -54,6 +54,6 @@ async def test_not_one_line_about_programs_that_come_and_go(
         await bob.clear_away()
     figure(
         "programs that come and go while two people talk on terminals",
-        "no line about them",
-        f"{PROGRAMS} programs, 0 lines",
+        f"{PROGRAMS} programs, no line about them",
+        "not one line on either screen",
     )
