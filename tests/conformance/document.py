@@ -9,6 +9,7 @@ import msgspec
 
 ROOT: Final = Path(__file__).parents[2]
 _DOCUMENT: Final = ROOT / "docs" / "protocol.md"
+_ATTACHING: Final = ROOT / "docs" / "rpc.md"
 _HEADING: Final = re.compile(r"^##+ ([0-9]+(?:\.[0-9]+)?)\.? (.*)$", re.MULTILINE)
 _BLOCK: Final = re.compile(r"^```vectors (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CELL: Final = re.compile(r"(?<!\\)\|")
@@ -33,6 +34,16 @@ def clauses() -> dict[str, str]:
         assert heading[1] not in found, f"clause {heading[1]} stands there twice"
         found[heading[1]] = flowing(text()[heading.end() : end])
     return found
+
+
+@cache
+def attaching_clauses() -> set[str]:
+    """The numbers of the clauses and chapters of docs/rpc.md, for programs that attach to a peer."""
+    found = re.findall(
+        r"^(?:## )?([0-9]+(?:\.[0-9]+)?)\. ", _ATTACHING.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(found) == len(set(found)), "a clause stands there twice"
+    return set(found)
 
 
 def flowing(some: str) -> str:

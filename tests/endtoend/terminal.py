@@ -85,6 +85,7 @@ class Terminal:
                 **os.environ,
                 "TERM": "xterm-256color",
                 "CHATAPP_HOME": str(home),
+                "XDG_DATA_HOME": str(home / "user"),
                 **QUIET,
                 **(environment or {}),
             },

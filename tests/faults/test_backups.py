@@ -10,7 +10,7 @@ import pytest
 from tests.endtoend.lines import BACK, CHANNEL_TAKEN, LOST, SAVED, SILENT, TIME, WELCOME, channel_mail
 from tests.faults.conftest import Note
 from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, knows
+from tests.support.stage import CHATAPP, PROMPT, Stage, copy_folder, knows
 
 LINES = 10
 SAID = re.compile(r": .*(before|lost|after|answer) \d+\]?$")
@@ -19,7 +19,7 @@ SAID = re.compile(r": .*(before|lost|after|answer) \d+\]?$")
 def put_back(backup: Path, folder: Path) -> None:
     """Restore the folder from the backup: what it holds now is gone."""
     shutil.rmtree(folder)
-    shutil.copytree(backup, folder)
+    copy_folder(backup, folder)
 
 
 async def say(author: Program, name: str, what: str, readers: list[Program]) -> None:
@@ -44,7 +44,7 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
     for peer in peers:
         await peer.sees(LOST)
     folder, backup = stage.folder / "registry" / "registry" / str(stage.port), stage.folder / "backup"
-    shutil.copytree(folder, backup)
+    copy_folder(folder, backup)
     registry = await stage.registry()
     for peer in peers:
         await peer.sees(BACK)
@@ -115,7 +115,7 @@ async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, fig
     for name, reader in readers.items():
         await reads(reader, for_(name, "before"))
     folder, backup = stage.folder / "alice", stage.folder / "backup"
-    shutil.copytree(folder, backup)
+    copy_folder(folder, backup)
     await dave.kill()
     await knows(alice, "bob", "carol", away=["dave"])
     said |= await talk(alice, "lost", "bob", "dave")
@@ -160,7 +160,7 @@ async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note
     """The program that registered last has the name. The other one reports that, and takes it again for its user."""
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    shutil.copytree(stage.folder / "alice", stage.folder / "copy")
+    copy_folder(stage.folder / "alice", stage.folder / "copy")
     copy = await stage.peer("alice", home="copy")
     await copy.sees(WELCOME)
     await alice.sees(OTHER)

@@ -21,7 +21,7 @@ from tests.faults.conftest import Note
 from tests.faults.machine import limited, registry_under
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
-from tests.support.stage import Stage, knows
+from tests.support.stage import Stage, copy_folder, knows
 
 LETTER = 2_000
 LETTERS = 24
@@ -206,7 +206,7 @@ async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
     whole = journal.read_bytes()
     counts = []
     for cut in range(1, CUTS + 1):
-        keep = shutil.copytree(folder, stage.folder / f"torn{cut}" / "registry" / str(stage.port))
+        keep = copy_folder(folder, stage.folder / f"torn{cut}" / "registry" / str(stage.port))
         torn = keep / journal.relative_to(folder)
         torn.write_bytes(whole[: len(whole) * cut // (CUTS + 1)])
         registry = await stage.registry(home=f"torn{cut}")

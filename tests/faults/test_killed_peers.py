@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from tests.endtoend.lines import WELCOME, received, relayed
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.support.program import CHECKOUT, Program
-from tests.support.stage import Stage, knows
+from tests.support.stage import Stage, copy_folder, knows
 
 KILLS = dose(4, 60)
 BURST = 40
@@ -120,7 +119,7 @@ def receipts(alice: Program) -> int:
 
 async def past(stage: Stage, name: str, *, copy: str) -> list[str]:
     """Return the texts between alice and bob in somebody's history, from a copy of the folder as it is."""
-    folder = shutil.copytree(stage.folder / name, stage.folder / copy)
+    folder = copy_folder(stage.folder / name, stage.folder / copy)
     words = [str(CHECKOUT / "chatapp.py"), "export", name, "--format", "jsonl", "--data", str(folder)]
     exporting = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
     out, _ = await exporting.communicate()

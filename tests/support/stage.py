@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,15 @@ LOSSY: Final = Path(__file__).parent / "lossy"
 PROMPT: Final = ">>> "
 QUIET: Final = {"CHATAPP_ANNOUNCE": "false", "CHATAPP_DISCOVER": "false"}
 """Keeps tests that run side by side from finding each other's registries."""
+
+
+def copy_folder(folder: Path, copy: Path) -> Path:
+    """Copy a program's folder with all its files, as a backup does, but without its sockets."""
+    return shutil.copytree(folder, copy, ignore=_sockets)
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if (Path(folder) / name).is_socket()]
 
 
 class Stage:
@@ -129,7 +139,8 @@ class Stage:
         stdout: int = asyncio.subprocess.PIPE,
     ) -> Program:
         """Start any program of ours with the home `home`."""
-        own = {"CHATAPP_HOME": str(self.folder / home), **QUIET, **(environment or {})}
+        places = {"CHATAPP_HOME": str(self.folder / home), "XDG_DATA_HOME": str(self.folder / "user")}
+        own = {**places, **QUIET, **(environment or {})}
         program = await Program.start(
             name, command, environment=own, prompt=prompt, stdin=stdin, stdout=stdout
         )

@@ -26,7 +26,7 @@ from chatapp.wire.codec import (
 )
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE, TEXT_MAX
-from chatapp.wire.messages.desk import RoomVisitor
+from chatapp.wire.messages.desk import ClosedQueue, PastLine, PastSession, ReadyAnswer, RoomVisitor
 from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
@@ -47,7 +47,21 @@ from tests.support.strategies import (
 )
 from tests.wire.decoding import is_taken_or_refused
 
-INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember, RoomVisitor, Topic})
+INSIDE_OTHERS: Final = frozenset(
+    {
+        ClosedQueue,
+        EpochKey,
+        GroupLine,
+        Letter,
+        PastLine,
+        PastSession,
+        ReadyAnswer,
+        RoomInfo,
+        RoomMember,
+        RoomVisitor,
+        Topic,
+    }
+)
 """Shapes that stand in other messages only."""
 
 
