@@ -14,7 +14,8 @@ import msgspec
 from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.operators import OperatorRules, asker_of
-from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import CONSOLE
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import CONSOLE_CALLER, DeskOperators, VisitIndex
@@ -33,7 +34,6 @@ from chatapp.registry.desk.texts import (
     unknown_command_line,
     usage_line,
 )
-from chatapp.registry.desk.visit import CONSOLE
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import Effect, ShowOnConsole
 from chatapp.registry.texts import table_lines

@@ -1,11 +1,11 @@
 """Conversations: a line of a visitor or an operator is accepted once, stored, and passed on when the disk has it."""
 
 from chatapp.registry.desk.guests import Guests
-from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import CONSOLE, Visit, VisitState
 from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR, Party, TranscriptLine
-from chatapp.registry.desk.visit import CONSOLE, Visit, VisitState
 from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, DropReason, Effect, Persist, Reply, Resume
 from chatapp.registry.limits import Buckets, WallClock
 from chatapp.registry.store.entries import DeskLineKept

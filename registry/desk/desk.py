@@ -9,18 +9,18 @@ from chatapp.registry.access import Operators
 from chatapp.registry.admin.messages import QueueFigures
 from chatapp.registry.desk.console import DeskConsole
 from chatapp.registry.desk.conversation import ConversationRules
+from chatapp.registry.desk.figures.overview import overview
+from chatapp.registry.desk.figures.ratings import Ratings
+from chatapp.registry.desk.figures.statistics import DeskStatistics
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.operators import OperatorRules, asker_of
-from chatapp.registry.desk.overview import overview
 from chatapp.registry.desk.past import Past
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.ratings import Ratings
+from chatapp.registry.desk.queue.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex, restore
-from chatapp.registry.desk.statistics import DeskStatistics
 from chatapp.registry.desk.visitors import VisitorRules
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.directory.presence import Liveness

@@ -3,14 +3,11 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
 
-from chatapp.registry.desk.outlook import Outlook
+from chatapp.registry.desk.figures.outlook import Outlook
+from chatapp.registry.desk.figures.statistics import DeskStatistics
 from chatapp.registry.desk.past import Past
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.silence import SilenceWatch
-from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
-from chatapp.registry.desk.statistics import DeskStatistics
-from chatapp.registry.desk.transcript import VISITOR
-from chatapp.registry.desk.visit import (
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import (
     BY_OPERATOR,
     CONSOLE,
     NOBODY,
@@ -27,6 +24,9 @@ from chatapp.registry.desk.visit import (
     end_record_of,
     record_of,
 )
+from chatapp.registry.desk.silence import SilenceWatch
+from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
+from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.effects import Effect, Persist
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import Entry

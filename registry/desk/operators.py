@@ -5,16 +5,16 @@ A peer is on duty from its first `.next` or `.on` until `.off`. Nobody is put in
 
 from typing import assert_never
 
+from chatapp.registry.desk.figures.ratings import Ratings
+from chatapp.registry.desk.figures.statistics import DeskStatistics, ServedSession
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.past import Past
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.ratings import Ratings
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import NOBODY, Operator, OperatorId, Pause, Visit, is_in_line
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
-from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
-from chatapp.registry.desk.visit import NOBODY, Operator, OperatorId, Pause, Visit, is_in_line
 from chatapp.registry.effects import Caller, Effect, Persist
 from chatapp.registry.limits import WallClock
 from chatapp.wire.errors import NameRefused

@@ -7,9 +7,9 @@ Times are milliseconds of the wall clock.
 from collections.abc import Iterable
 from typing import Final
 
+from chatapp.registry.desk.queue.visit import Visit
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.transcript import TranscriptLine
-from chatapp.registry.desk.visit import Visit
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import DeskPastDropped, DeskSessionKept, DeskTranscriptKept, Entry
 from chatapp.wire.limits import (

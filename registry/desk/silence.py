@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.registry.desk.visit import Change, QueueEvent, Visit, VisitEvent, VisitState
+from chatapp.registry.desk.queue.visit import Change, QueueEvent, Visit, VisitEvent, VisitState
 from chatapp.registry.limits import Leases
 
 _BEGINS: Final = frozenset({VisitEvent.CALLED, VisitEvent.HANDED_OVER, VisitEvent.RETURNED})

@@ -4,13 +4,13 @@ from collections import Counter
 from typing import Final
 
 from chatapp.registry.access import Operators
+from chatapp.registry.desk.figures.statistics import DeskStatistics
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.past import Past
-from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.statistics import DeskStatistics
 from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
-from chatapp.registry.desk.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import Caller, CheckAlive, ConsoleNotice, Effect, Push, Reply, Resume
 from chatapp.registry.store.entries import DeskLineKept

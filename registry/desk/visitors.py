@@ -2,15 +2,15 @@
 
 from typing import assert_never
 
+from chatapp.registry.desk.figures.ratings import Ratings
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.ratings import Ratings
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import NOBODY, Form, Pause, Visit, VisitState, digest, record_of
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
-from chatapp.registry.desk.visit import NOBODY, Form, Pause, Visit, VisitState, digest, record_of
 from chatapp.registry.effects import Caller, Effect, Persist, Reply, Resume, VisitOutcome
 from chatapp.registry.limits import Buckets, WallClock
 from chatapp.wire.desk import full_name, mobile_number

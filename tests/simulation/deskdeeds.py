@@ -12,8 +12,8 @@ import msgspec
 
 from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.peer.visitor.visit import Stage
+from chatapp.registry.desk.queue.visit import digest
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.visit import digest
 from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.messages.desk import (
     CallNext,

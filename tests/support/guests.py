@@ -12,7 +12,7 @@ from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.core import VisitorCore
 from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import ADMITTED, Stage
-from chatapp.registry.desk.visit import digest
+from chatapp.registry.desk.queue.visit import digest
 from chatapp.wire.address import Address
 from chatapp.wire.identity import AgreementKey, Identity
 from tests.support.machine import POLICY

@@ -1,6 +1,6 @@
 """Test data for a queue without a desk: visits by number, and three operators."""
 
-from chatapp.registry.desk.visit import CONSOLE, Form, Visit
+from chatapp.registry.desk.queue.visit import CONSOLE, Form, Visit
 
 FORM = Form(name="Asha", number="+91", issue="Other")
 OPERATORS = (CONSOLE, b"x" * 32, b"y" * 32)

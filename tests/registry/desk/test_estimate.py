@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from chatapp.registry.desk.estimate import (
+from chatapp.registry.desk.figures.estimate import (
     PLAYED_AHEAD_MAX,
     SESSIONS_NEEDED,
     Busy,
@@ -13,7 +13,7 @@ from chatapp.registry.desk.estimate import (
     Session,
     WaitEstimates,
 )
-from chatapp.registry.desk.statistics import Figures, ServedSession, Waits
+from chatapp.registry.desk.figures.statistics import Figures, ServedSession, Waits
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 from chatapp.wire.messages.desk import AskPosition, LeaveDesk, PositionReported
 from tests.registry.desk.help_desk import HelpDesk

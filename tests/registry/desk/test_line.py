@@ -1,7 +1,7 @@
 """One line of visits: ranks, and the places kept for visitors who are being served."""
 
-from chatapp.registry.desk.line import GAP, WaitingLine
-from chatapp.registry.desk.visit import Visit
+from chatapp.registry.desk.queue.line import GAP, WaitingLine
+from chatapp.registry.desk.queue.visit import Visit
 from tests.registry.desk.people import visit
 
 

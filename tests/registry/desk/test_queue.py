@@ -4,10 +4,9 @@ import itertools
 
 import pytest
 
-from chatapp.registry.desk.line import GAP, WaitingLine
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.visit import (
+from chatapp.registry.desk.queue.line import GAP, WaitingLine
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import (
     CONSOLE,
     NOBODY,
     TRANSITIONS,
@@ -21,6 +20,7 @@ from chatapp.registry.desk.visit import (
     record_of,
     visit_of,
 )
+from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.messages.desk import OverCause, PositionCause
 from tests.registry.desk.people import OPERATORS, visit
 

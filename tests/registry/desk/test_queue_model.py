@@ -9,9 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.visit import (
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import (
     NOBODY,
     Change,
     HandoverReleased,
@@ -24,6 +23,7 @@ from chatapp.registry.desk.visit import (
     record_of,
     visit_of,
 )
+from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.messages.desk import OverCause
 from tests.registry.desk.people import OPERATORS, visit
 from tests.registry.desk.witness import Witness

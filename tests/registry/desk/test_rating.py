@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.registry.desk.ratings import MeanRating, Ratings
+from chatapp.registry.desk.figures.ratings import MeanRating, Ratings
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 from chatapp.wire.messages.desk import (

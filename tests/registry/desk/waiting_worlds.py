@@ -12,7 +12,7 @@ from math import log
 from statistics import median
 from typing import Final, NamedTuple
 
-from chatapp.registry.desk.estimate import Busy, Now, Range, Session, WaitEstimates
+from chatapp.registry.desk.figures.estimate import Busy, Now, Range, Session, WaitEstimates
 
 MEAN: Final = 300.0
 """Seconds of a session on average."""

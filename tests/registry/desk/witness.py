@@ -3,7 +3,7 @@
 It gets each event in order and fails at once when an event breaks the rules. It has no ranks, deadlines or records.
 """
 
-from chatapp.registry.desk.visit import (
+from chatapp.registry.desk.queue.visit import (
     NOBODY,
     TRANSITIONS,
     Change,

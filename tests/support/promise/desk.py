@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.core.events import ClientCame, ClientMove, ClientMoved
 from chatapp.peer.visitor.events import LineReceived
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.settings import DEFAULT_QUEUE
-from chatapp.registry.desk.visit import (
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import (
     NOBODY,
     Change,
     Pause,
@@ -20,6 +19,7 @@ from chatapp.registry.desk.visit import (
     VisitState,
     VisitUpdated,
 )
+from chatapp.registry.desk.settings import DEFAULT_QUEUE
 from chatapp.wire.messages.desk import (
     CallNext,
     DropVisitor,

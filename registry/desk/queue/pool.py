@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from chatapp.registry.desk.visit import NOBODY, Operator, OperatorId, Visit
+from chatapp.registry.desk.queue.visit import NOBODY, Operator, OperatorId, Visit
 
 
 class OperatorPool:

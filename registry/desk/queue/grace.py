@@ -1,7 +1,7 @@
 """Deadlines of those who are out of reach: how long a position, a duty and a place in front are kept."""
 
+from chatapp.registry.desk.queue.visit import OperatorId
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.visit import OperatorId
 from chatapp.registry.limits import Leases
 
 

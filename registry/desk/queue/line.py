@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from chatapp.registry.desk.visit import Visit
+from chatapp.registry.desk.queue.visit import Visit
 
 GAP: Final = 1 << 32
 """Distance of two neighbouring ranks: thirty-two visits can be moved into one gap before ranks are assigned anew."""

@@ -2,10 +2,10 @@
 
 from typing import Final, NamedTuple
 
-from chatapp.registry.desk.estimate import Busy, Now, Range
-from chatapp.registry.desk.queue import DeskQueue
-from chatapp.registry.desk.statistics import DeskStatistics
-from chatapp.registry.desk.visit import Operator
+from chatapp.registry.desk.figures.estimate import Busy, Now, Range
+from chatapp.registry.desk.figures.statistics import DeskStatistics
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import Operator
 
 HOLDS_FOR: Final = 1_000
 """Milliseconds for which ranges hold if nothing else changes: they are told in seconds."""

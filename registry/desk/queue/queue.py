@@ -9,11 +9,10 @@ state raises ValueError: that is the caller's mistake.
 
 from collections.abc import Iterable
 
-from chatapp.registry.desk.grace import GraceTimers
-from chatapp.registry.desk.line import WaitingLine
-from chatapp.registry.desk.pool import OperatorPool
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.visit import (
+from chatapp.registry.desk.queue.grace import GraceTimers
+from chatapp.registry.desk.queue.line import WaitingLine
+from chatapp.registry.desk.queue.pool import OperatorPool
+from chatapp.registry.desk.queue.visit import (
     NOBODY,
     TRANSITIONS,
     Change,
@@ -29,6 +28,7 @@ from chatapp.registry.desk.visit import (
     VisitUpdated,
     is_in_line,
 )
+from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.messages.desk import OverCause, PositionCause
 
 

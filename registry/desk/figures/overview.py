@@ -1,10 +1,10 @@
 """What the registry's administrator sees of the help desk: each queue with its figures, and who is served or waits."""
 
 from chatapp.registry.admin.messages import QueueFigures, VisitorFigures
-from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.figures.statistics import DeskStatistics, ServedSession
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import Visit
 from chatapp.registry.desk.state import DeskOperators
-from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
-from chatapp.registry.desk.visit import Visit
 
 
 def overview(

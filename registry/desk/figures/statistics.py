@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from chatapp.registry.desk.estimate import Session, WaitEstimates
-from chatapp.registry.desk.visit import Visit
+from chatapp.registry.desk.figures.estimate import Session, WaitEstimates
+from chatapp.registry.desk.queue.visit import Visit
 from chatapp.registry.figures import WAIT_BOUNDS, Histogram
 from chatapp.registry.store.entries import DeskVisitOver
 from chatapp.wire.limits import DESK_SESSIONS_MAX
