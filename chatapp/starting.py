@@ -153,7 +153,7 @@ def talk(
     if ack_timeout is not None:
         timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
-    found = _remembered(me, folder, may_ask=not plain) if server is None else server_from(*server)
+    found = remembered_server(me, folder, may_ask=not plain) if server is None else server_from(*server)
     _load_asyncio()
     if is_daemon:
         from chatapp.peer.ui.daemon import run as run_daemon
@@ -202,18 +202,24 @@ def _places(mode: str, name: str, named: ServerWords) -> tuple[Address | None, i
     return server, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
 
 
-def _remembered(name: PeerName, folder: Path | None, *, may_ask: bool) -> Address:
+def remembered_server(
+    name: PeerName,
+    folder: Path | None,
+    *,
+    may_ask: bool,
+    usage: str = "-c {name} <server-ip> <server-port> <client-port>",
+) -> Address:
     """Return the server of the last start with this name; if there is none, ask for it. Raises Misuse where nobody can be
-    asked, AddressRefused."""
+    asked, with the command line `usage`, AddressRefused."""
     from chatapp.peer.starts import start_of
 
     start = start_of(folder or default_home(), name)
     if start is None and may_ask and is_terminal():
         return ask_server(None, look_around()())
     if start is None:
-        example = f"ChatApp -c {name} <server-ip> <server-port> <client-port>"
+        example = usage.format(name=name)
         raise Misuse(
-            f'the name "{name}" has not been used here yet, so its server is not known: type {example}'
+            f'the name "{name}" has not been used here yet, so its server is not known: type ChatApp {example}'
         )
     return server_from(*start.server)
 

@@ -15,6 +15,7 @@ from chatapp.options import (
     LogLevel,
     command_line,
 )
+from chatapp.starting import remembered_server
 from chatapp.validation import (
     Misuse,
     check_options,
@@ -25,9 +26,11 @@ from chatapp.validation import (
     registry_key_from,
     server_from,
 )
-from chatapp.wire.address import parse_port
+from chatapp.wire.address import Address, parse_port
 
 _ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
+_SHORT: Final = ("name", "to", "text")
+"""The arguments without a server: the one where the program of this name runs, or of its last start."""
 
 app: Final = command_line()
 
@@ -41,7 +44,8 @@ def send(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME SERVER-IP SERVER-PORT TO TEXT", help="A TEXT of - reads standard input."
+            metavar="NAME [SERVER-IP SERVER-PORT] TO TEXT",
+            help="A TEXT of - reads standard input. Without a server, it goes to the one of the last start of NAME.",
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
@@ -55,15 +59,23 @@ def send(
 ) -> int:
     """Send one message to one person, wait for its outcome, and leave."""
     words = words or []
-    check_options(words[: len(_ARGUMENTS) - 1])
-    name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
+    is_short = len(words) == len(_SHORT)
+    check_options(words[: len(_SHORT if is_short else _ARGUMENTS) - 1])
+    if is_short:
+        name, to, text = words
+        server = None
+    else:
+        name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
+        server = Address(host, parse_port(server_port, "server-port"))
     me, other = name_from(name), name_from(to, "to")
-    there = parse_port(server_port, "server-port")
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     if not text.strip():
         raise Misuse("text: the message is empty")
-    found = server_from(host, there)
+    usage = "send {name} <server-ip> <server-port> <to> <text>"
+    found = (
+        remembered_server(me, folder, may_ask=False, usage=usage) if server is None else server_from(*server)
+    )
     from chatapp.peer.ui.send import run
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")

@@ -14,6 +14,7 @@ from chatapp.peer.core.events import MessageState, ProgramEnded
 from chatapp.peer.errors import NotLetIn, NotOpen
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.rpc.running import is_same_server, running_program
+from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import elsewhere_line, open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
@@ -98,6 +99,8 @@ async def _open_and_say(peer: Peer, to: str, text: str, *, as_json: bool) -> int
         before = peer.take_events()
         if not _is_in(before):
             return _failed(to, *_lines(before), as_json=as_json)
+        if any(isinstance(event, happened.Registered) for event in before):
+            remember(peer.folder, peer.name, peer.server, key=peer.server_key)
         _report_registry(before)
         return await _say(peer, to, text, as_json=as_json)
     finally:

@@ -37,7 +37,7 @@ async def face(stage: Stage) -> Program:
 
 async def send(stage: Stage, text: str, *options: str) -> Program:
     """Send a message to bob from a script of alice."""
-    words = ["send", "alice", "127.0.0.1", str(stage.port), "bob", text, *options]
+    words = ["send", "alice", "bob", text, *options]
     return await stage.run("send", [*CHATAPP, *words], home="alice")
 
 

@@ -24,6 +24,23 @@ async def test_delivered(stage: Stage) -> None:
     await knows(bob, away=["script"])
 
 
+async def test_without_a_server_it_goes_to_that_of_the_last_start(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    first = await stage.run("send", [*CHATAPP, "send", "script", "bob", "hi"], home="script")
+    assert await first.ends() == 2
+    (complaint,) = first.complaints
+    assert complaint.startswith(
+        'ChatApp: the name "script" has not been used here yet, so its server is not known: type '
+    )
+    first.complaints.clear()
+    assert await (await send(stage, "script", "bob", "hi")).ends() == 0
+    again = await stage.run("send", [*CHATAPP, "send", "script", "bob", "again"], home="script")
+    assert await again.ends() == 0
+    assert again.shown() == [received("bob")]
+    await bob.sees("script: again")
+
+
 async def test_saved(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
