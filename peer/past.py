@@ -135,13 +135,15 @@ class Past:
         return states
 
     async def mark_read(self, conversation: Conversation, id_: int) -> None:
-        """Note that the user has read this conversation up to the line with this id, and `ConversationRead` follows. It is
-        kept over restarts; what was read once stays so. Nothing happens for a conversation in which nothing was said."""
+        """Note that the user has read this conversation up to the line with this id, or up to its newest line if the id is
+        higher, and `ConversationRead` follows. It is kept over restarts; what was read once stays so. Nothing happens for a
+        conversation in which nothing was said."""
         node = self._open_node()
         registry = node.registry
         rows = await node.read(
-            lambda lines: lines.conversations.rows_of(conversation, registry), by_index=False
+            lambda lines: lines.conversations.rows_of(conversation, registry), by_index=True
         )
+        id_ = min(id_, max((row.newest for row in rows), default=0))
         if any(row.read < id_ for row in rows):
             node.core.mark_read(rows[0].what, [(row.key, row.is_group) for row in rows], id_)
             node.driver.schedule()

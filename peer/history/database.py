@@ -208,7 +208,8 @@ class History:
                 execute(_OVERTAKEN, (0, self._theirs[stream], number))
             case ReadUpTo(key, is_group, id_):
                 registry = here if is_group else schema.EVERYWHERE
-                execute(_READ, (id_, key, registry))
+                # What is still to come is not read, and an id that no line has may be more than SQLite takes.
+                execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
             case RoomKept():
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
             case RegistryPinned(identity, is_verified):

@@ -19,7 +19,10 @@ from chatapp.wire.errors import DecodeError
 TYPE: Final = "type"
 """The field that tells the kind of a value of which there are several."""
 
-_PLAIN: Final[Mapping[object, str]] = {str: "a string", int: "an integer", bool: "true or false"}
+_PLAIN: Final[Mapping[object, str]] = {str: "a string", bool: "true or false"}
+
+_INTEGERS: Final = range(-(1 << 63), 1 << 63)
+"""The integers of the interface: those that a database takes."""
 
 
 class Shape(NamedTuple):
@@ -48,6 +51,8 @@ def shape_of(kind: Any) -> Shape:
         return shape_of(kind.__supertype__)
     if kind in _PLAIN:
         return Shape(_same, lambda raw, name: _expected(type(raw) is kind, raw, name, _PLAIN[kind]))
+    if kind is int:
+        return Shape(_same, _integer)
     if kind is float:
         return Shape(_same, _number)
     if kind is bytes:
@@ -87,8 +92,16 @@ def _expected(is_so: bool, raw: Any, name: str, wanted: str) -> Any:
     return raw
 
 
+def _integer(raw: Any, name: str) -> int:
+    is_so = type(raw) is int and raw in _INTEGERS
+    return int(_expected(is_so, raw, name, "an integer from -2**63 to 2**63 - 1"))
+
+
 def _number(raw: Any, name: str) -> float:
-    return float(_expected(type(raw) in (int, float), raw, name, "a number"))
+    try:
+        return float(_expected(type(raw) in (int, float), raw, name, "a number"))
+    except OverflowError:
+        raise DecodeError(name, "a smaller number is needed") from None
 
 
 def _bytes(raw: Any, name: str) -> bytes:

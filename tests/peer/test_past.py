@@ -97,6 +97,20 @@ async def test_conversations_are_listed_with_what_is_unread_and_that_is_kept(vil
         assert again[2].read == second.id
 
 
+@pytest.mark.parametrize("id_", [1 << 62, 1 << 63, 1 << 70])
+async def test_what_is_still_to_come_cannot_be_marked_as_read(village: Village, id_: int) -> None:
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        await outcome_of(await bob.send("alice", "one"))
+        await alice.past.mark_read(person("bob"), id_)
+        (newest,) = await alice.past.page()
+        told = await next_of(alice, happened.ConversationRead)
+        assert told == happened.ConversationRead(conversation=person("bob"), id=newest.id)
+        await outcome_of(await bob.send("alice", "two"))
+        assert [one.unread for one in await alice.past.conversations()] == [1]
+    async with village.peer("alice") as alice:
+        assert [one.unread for one in await alice.past.conversations()] == [1]
+
+
 async def test_a_conversation_keeps_its_lines_under_another_name(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "before"))

@@ -28,6 +28,7 @@ from chatapp.peer.core.records import (
     OutgoingChanged,
     OutgoingMoved,
     Overtaken,
+    ReadUpTo,
     Record,
     RegistryPinned,
     RoomKept,
@@ -297,6 +298,15 @@ def test_what_another_connection_has_locked_is_an_error_and_then_works(tmp_path:
 def test_the_largest_number_is_kept(history: History) -> None:
     history.apply([IncomingAdded(BOB.id, LAST_NUMBER, LAST_NUMBER, "hi", True), Shown(BOB.id, LAST_NUMBER)])
     assert history.load().streams[BOB.id].seen == (LAST_NUMBER,)
+
+
+@pytest.mark.parametrize("id_", [1 << 62, 1 << 63])
+def test_what_is_still_to_come_is_not_read(history: History, id_: int) -> None:
+    history.apply([IncomingAdded(BOB.id, 1, 0, "one", False, id=1), ReadUpTo(BOB.id, False, id_)])
+    history.apply([IncomingAdded(BOB.id, 2, 0, "two", False, id=2)])
+    history.lines.index.catch_up()
+    (row,) = history.lines.conversations.all(history.registries.current)
+    assert (row.read, row.newest, history.lines.conversations.unread(row)) == (1, 2, 1)
 
 
 def test_a_text_may_hold_anything(history: History) -> None:

@@ -52,7 +52,7 @@ def drawn(kind: Any) -> st.SearchStrategy[Any]:
     if kind is str:
         return st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
     if kind is int:
-        return st.integers(0, 1 << 40)
+        return st.integers(-(1 << 63), (1 << 63) - 1)
     return st.from_type(kind)
 
 
@@ -82,7 +82,10 @@ def test_a_value_reads_well() -> None:
     ("raw", "kind", "complaint"),
     [
         (1, str, "x does not decode: a string is needed"),
-        (True, int, "x does not decode: an integer is needed"),
+        (True, int, "x does not decode: an integer from -2**63 to 2**63 - 1 is needed"),
+        (1 << 63, int, "x does not decode: an integer from -2**63 to 2**63 - 1 is needed"),
+        (-(1 << 63) - 1, int | None, "x does not decode: an integer from -2**63 to 2**63 - 1 is needed"),
+        (10**400, float, "x does not decode: a smaller number is needed"),
         ("1", float, "x does not decode: a number is needed"),
         (0, bool, "x does not decode: true or false is needed"),
         ("zz", bytes, "x does not decode: a hexadecimal string is needed"),
