@@ -209,7 +209,8 @@ def restore(
             served_at = _queue_of(settings, over.queue) if over.called_at else ""
             visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at)
     past.load(loaded.sessions, loaded.transcripts, now=now)
-    queue.load(restored, now=now)
+    merged = {_queue_of(settings, one.queue) for one in loaded.visits if not settings.queue_named(one.queue)}
+    queue.load(restored, merged=merged, now=now)
 
 
 def _queue_of(settings: DeskSettings, name: str) -> str:

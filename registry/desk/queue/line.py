@@ -23,10 +23,21 @@ class WaitingLine:
     def __iter__(self) -> Iterator[Visit]:
         return iter(self._visits)
 
-    def load(self, visits: Iterable[Visit], called: Iterable[Visit]) -> None:
-        """Restore the line: visits that wait, and those that are served."""
-        self._visits = sorted(visits, key=lambda visit: (visit.rank, visit.number))
+    def load(
+        self, visits: Iterable[Visit], called: Iterable[Visit], *, is_merged: bool = False
+    ) -> list[Visit]:
+        """Restore the line: visits that wait, and those that are served. `is_merged`: they come from several lines, whose
+        ranks do not compare, so they stand in order of arrival, behind those who were put back. Return the visits whose
+        rank has changed."""
+        key = _order_of_arrival if is_merged else _order_of_rank
+        self._visits = sorted(visits, key=key)
         self._called = {visit.number: visit for visit in called}
+        everybody = sorted((*self._visits, *self._called.values()), key=key)
+        if not is_merged and len({visit.rank for visit in everybody}) == len(everybody):
+            return []
+        for index, visit in enumerate(everybody):
+            visit.rank = index * GAP
+        return everybody
 
     def at(self, position: int) -> Visit | None:
         """Return the visit at this position, from 1."""
@@ -129,3 +140,11 @@ class WaitingLine:
 
 def _rank(visit: Visit) -> int:
     return visit.rank
+
+
+def _order_of_rank(visit: Visit) -> tuple[int, int]:
+    return visit.rank, visit.number
+
+
+def _order_of_arrival(visit: Visit) -> tuple[bool, int]:
+    return not visit.is_put_back, visit.number

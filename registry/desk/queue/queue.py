@@ -7,7 +7,7 @@ once. Transitions are listed in `visit.TRANSITIONS`; the events that follow are 
 state raises ValueError: that is the caller's mistake.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from chatapp.registry.desk.queue.grace import GraceTimers
 from chatapp.registry.desk.queue.line import WaitingLine
@@ -42,8 +42,9 @@ class DeskQueue:
         self._absences = GraceTimers(settings)
         self._events: list[QueueEvent] = []
 
-    def load(self, visits: Iterable[Visit], *, now: float) -> None:
-        """Restore the visits of earlier lives: everybody is out of reach, and has time to come back."""
+    def load(self, visits: Iterable[Visit], *, merged: Collection[str] = (), now: float) -> None:
+        """Restore the visits of earlier lives: everybody is out of reach, and has time to come back. `merged`: queues whose
+        visits come from several lines."""
         waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         served: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         for visit in visits:
@@ -61,7 +62,8 @@ class DeskQueue:
                 self._absences.operator_lost(visit.operator, now=now)
             self._absences.visitor_lost(visit.number, now=now)
         for queue, those in waiting.items():
-            self.line(queue).load(those, served[queue])
+            ranked = self.line(queue).load(those, served[queue], is_merged=queue in merged)
+            self._events += [VisitUpdated(visit=visit) for visit in ranked]
             for visit in those:
                 if visit.wanted not in self.operators:  # that operator is no longer on duty
                     visit.wanted = NOBODY

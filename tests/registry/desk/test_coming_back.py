@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import LinkEndReason
 from chatapp.wire.messages.desk import (
     CallNext,
@@ -12,17 +13,20 @@ from chatapp.wire.messages.desk import (
     FetchDeskLines,
     LeaveDesk,
     LinesSaved,
+    MoveVisitor,
     OperatorAssigned,
     OperatorCause,
     OverCause,
     PositionCause,
     PositionReported,
     ReturnToDesk,
+    RoomShown,
+    ShowRoom,
     TakeDuty,
     VisitOver,
 )
 from chatapp.wire.messages.registration import Ping, Probe
-from tests.registry.desk.help_desk import PEERS, HelpDesk, Talker, Visitor
+from tests.registry.desk.help_desk import PEERS, HelpDesk, Talker, Visitor, Worker
 
 
 def test_a_lost_link_keeps_the_position_and_what_was_said_meanwhile(help_desk: HelpDesk) -> None:
@@ -309,3 +313,30 @@ class TestAProgramThatHangs:
             if Probe() in asha.hear():
                 asha.peer.send(Ping(0))
         assert asha.peer.link not in help_desk.rig.closed
+
+
+def test_the_visitors_of_a_queue_that_is_no_more_stand_in_order_of_arrival() -> None:
+    help_desk = HelpDesk(DeskSettings(queues=("a", "b"), operators=("Ann",)))
+    ann = help_desk.operator("ann")
+    one, two, three, four = visitors = [help_desk.visitor(name) for name in ("One", "Two", "Three", "Four")]
+    for visitor, queue in zip(visitors, "abab", strict=True):
+        visitor.join(queue=queue)
+    help_desk.rig.desk = DeskSettings(queues=("a",), operators=("Ann",))
+    orders = [["One", "Two", "Three", "Four"], ["One", "Three", "Two", "Four"]]
+    for expected in orders:  # the second one was stored
+        help_desk.restart()
+        for talker in (ann, *visitors):
+            talker.come_back()
+        assert waiting(ann) == expected
+        ann.ask(MoveVisitor(1, three.visit, 0, 2))
+        assert waiting(ann) == orders[1]
+    ann.ask(TakeDuty(2, "a"))
+    for called in (one, three, two, four):
+        assert ann.client == called.visit
+        ann.ask(CallNext(3, "", called.visit))
+
+
+def waiting(operator: Worker) -> list[str]:
+    """Return the names in line, as an operator sees them."""
+    operator.ask(ShowRoom(9, ""))
+    return [one.name for one in operator.last(RoomShown).waiting]

@@ -111,3 +111,27 @@ def test_positions_are_right_though_records_give_several_one_rank() -> None:
     line = WaitingLine()
     line.load(visits[::-1], [])
     assert [line.position(one) for one in visits] == [1, 2, 3, 4]
+
+
+def test_visits_of_several_lines_stand_in_order_of_arrival_behind_those_put_back() -> None:
+    visits = {number: visit(number) for number in range(1, 7)}
+    for number, rank in ((1, 0), (3, GAP), (5, -GAP), (2, 0), (4, GAP), (6, 2 * GAP)):
+        visits[number].rank = rank
+    visits[5].is_put_back = True
+    served = visits.pop(2)
+    line = WaitingLine()
+    changed = line.load(visits.values(), [served], is_merged=True)
+    assert order(line) == [5, 1, 3, 4, 6]
+    assert changed == [visits[5], visits[1], served, *(visits[number] for number in (3, 4, 6))]
+    line.move(visits[6], 2)
+    line.restore(served)
+    assert order(line) == [5, 6, 1, 2, 3, 4]
+
+
+def test_equal_ranks_are_assigned_anew_in_the_order_of_the_line() -> None:
+    visits = {number: visit(number) for number in (1, 2, 3)}
+    visits[1].rank = 5
+    line = WaitingLine()
+    assert line.load(visits.values(), []) == [visits[2], visits[3], visits[1]]
+    assert order(line) == [2, 3, 1]
+    assert line.load(visits.values(), []) == []
