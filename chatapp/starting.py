@@ -56,9 +56,10 @@ def serve(
     lists: Mapping[str, str | None] = MappingProxyType({}),
     *,
     port: str | None = None,
+    quiet: bool = False,
 ) -> int:
     """Run a registry. `options` overrule the file `config`; `lists` names the files of who may come in and who may not.
-    `port`: as given by an option."""
+    `port`: as given by an option. `quiet`: the terminal rings for nothing."""
     (port_text,) = counted([*words, *([] if port is None else [port])], "-s", _SERVER_ARGUMENTS)
     number = parse_port(port_text, "port")
     data = options.get("data")
@@ -82,7 +83,7 @@ def serve(
         check_readable_again(files)
         return read()
 
-    return run(port=number, settings=settings, again=read_again if files else None)
+    return run(port=number, settings=settings, again=read_again if files else None, quiet=quiet)
 
 
 def visit(

@@ -131,7 +131,7 @@ class Committer:
     async def run_beside(self, work: Callable[[], T]) -> T:
         """Run `work` in the thread of the checkpoints, so that none runs meanwhile."""
         while self._checkpoint is not None:
-            await self._checkpoint
+            await asyncio.shield(self._checkpoint)  # others wait for it, too: our cancelling must not end it
         self._checkpoint = self._loop.create_future()
         try:
             return await self._loop.run_in_executor(self._checkpoint_thread, work)

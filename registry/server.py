@@ -23,6 +23,7 @@ from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.control import AdminControl
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, ListsReloaded
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
+from chatapp.registry.desk.texts import CallingLine
 from chatapp.registry.logs import (
     ListsChanged,
     Log,
@@ -143,21 +144,29 @@ CHUNK: Final = 65_536
 LINE_MAX: Final = TEXT_MAX + 1_024
 """Bytes of a typed line that are read: a text of full length and a command. The rest is cut off and refused."""
 
+_OUTPUT: Final = 1
+"""The descriptor of standard output."""
 FLUSH_FOR: Final = 0.25
 """Seconds that the last lines have when the registry stops."""
 
 
 class Console:
     """Reads typed lines and prints lines. Calls `typed` for each line and `closed` at the end of the input; on a
-    terminal Ctrl-D calls `ended` instead."""
+    terminal Ctrl-D calls `ended` instead. Rings a terminal for a new client, unless `quiet`."""
 
     def __init__(
-        self, *, typed: Callable[[str], None], closed: Callable[[], None], ended: Callable[[], None]
+        self,
+        *,
+        typed: Callable[[str], None],
+        closed: Callable[[], None],
+        ended: Callable[[], None],
+        quiet: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._typed = typed
         self._closed = closed
         self._ended = ended
+        self._rings = not quiet and os.isatty(_OUTPUT)
         self._rest = b""
         self._output: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._unwritten = 0
@@ -194,7 +203,8 @@ class Console:
             gap = f"{unshown_line(self._unshown)}\n" if self._unshown else ""
             self._unshown = 0
             self._unwritten += 1
-            self._output.put(f"{gap}{line}\n".encode("utf-8", "backslashreplace"))
+            bell = "\a" if isinstance(line, CallingLine) and self._rings else ""
+            self._output.put(f"{bell}{gap}{line}\n".encode("utf-8", "backslashreplace"))
         if self._unwritten and not self._is_writing:
             self._is_writing = True
             threading.Thread(target=self._write_all, daemon=True).start()
@@ -213,7 +223,7 @@ class Console:
             text = self._output.get()
             with contextlib.suppress(OSError):  # nobody reads, which is no reason to stop
                 while text:
-                    text = text[os.write(1, text) :]
+                    text = text[os.write(_OUTPUT, text) :]
             try:
                 self._loop.call_soon_threadsafe(self._was_written)
             except RuntimeError:
@@ -294,9 +304,9 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 cycles are made."""
 
 
-def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
+def run(*, port: int, settings: Settings, again: Again | None = None, quiet: bool = False) -> int:
     """Run a registry until a signal comes and return the exit status. `again` reads the settings once more, if there are
-    files."""
+    files. `quiet`: the terminal rings for nothing."""
     table = settings.registry
     try:
         file = None if table.log_file is None else path_of(table.log_file)
@@ -309,7 +319,7 @@ def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
     gc.enable()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(port, settings, again, log))
+            return runner.run(_until_signal(port, settings, again, log, quiet=quiet))
     except KeyboardInterrupt:  # before our own handler was installed
         return _INTERRUPTED
     except Unable as error:
@@ -317,7 +327,7 @@ def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
         return _FAILED
 
 
-async def _until_signal(port: int, settings: Settings, again: Again | None, log: Log) -> int:
+async def _until_signal(port: int, settings: Settings, again: Again | None, log: Log, *, quiet: bool) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -353,7 +363,10 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
     await registry.open_admin(control.answer)
     # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
     console = Console(
-        typed=registry.console_typed, closed=registry.close_console, ended=lambda: stop(_STOPPED)
+        typed=registry.console_typed,
+        closed=registry.close_console,
+        ended=lambda: stop(_STOPPED),
+        quiet=quiet,
     )
     gc.freeze()  # what was loaded stays, so the collector need not walk it again
     try:
@@ -432,4 +445,4 @@ def _say(line: str) -> None:
     except (OSError, ValueError):
         with contextlib.suppress(OSError):
             # So that the interpreter does not fail on the same bytes when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _OUTPUT)

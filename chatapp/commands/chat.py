@@ -38,7 +38,7 @@ _ROOM_HELP: Final = "Peer: enter this room at the start."
 _HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argument."
 _PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
-_QUIET_HELP: Final = "Peer, visitor: ring no bell, set no title, send no notice."
+_QUIET_HELP: Final = "Ring no bell, set no title, send no notice."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _LANG_HELP: Final = "Visitor: the language, en or hi; on a terminal that of LANG otherwise."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
@@ -172,7 +172,6 @@ def chat(
     _check_fit(
         {"--stay": stay}, is_fit=client or desk or is_alone, who="a registry (-s) always keeps running"
     )
-    _check_fit({"--quiet": quiet}, is_fit=client or desk or is_alone, who="a registry (-s) rings for nobody")
     if server:
         decided: dict[str, object] = {
             "data": data,
@@ -185,7 +184,7 @@ def chat(
             "log_file": log_file,
             "invite_only": invite_only or None,
         }
-        return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port)
+        return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port, quiet=quiet)
     level = log_level.value if log_level else DEFAULT_LOG_LEVEL
     if desk:
         return visit(

@@ -27,6 +27,8 @@ REQUEST_MAX: Final = 1 << 18
 """Bytes of a request: as many join codes as there may be take a quarter of it."""
 PATIENCE: Final = 10.0
 """Seconds that a client may take to send a request, and as many to read an answer."""
+_LAST_ANSWERS_WITHIN: Final = 2.0
+"""Seconds for the answers that are under way when the socket is closed."""
 
 _requests: Final = msgspec.json.Decoder(AdminRequest)
 _BACKLOG: Final = 16
@@ -88,6 +90,8 @@ class AdminListener:
         self._folder = folder
         self._answer = answer
         self._clients: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
+        self._is_closing = False
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -101,6 +105,11 @@ class AdminListener:
         self._server.close()
         with suppress(OSError), at_folder(self._folder):
             os.unlink(SOCKET)
+        self._is_closing = True
+        for client in self._clients - self._answering:
+            client.cancel()
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=_LAST_ANSWERS_WITHIN)
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
@@ -115,19 +124,24 @@ class AdminListener:
                 writer.write(_encoded(AdminRefused(refusal=AdminRefusal.TOO_MANY_CLIENTS)))
                 return
             self._clients.add(client)
-            await self._serve(reader, writer)
+            await self._serve(reader, writer, client)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return  # the client is gone, too slow, or sends too much
         except asyncio.CancelledError:
             return
         finally:
             self._clients.discard(client)
+            self._answering.discard(client)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.Task[None]
+    ) -> None:
+        while not self._is_closing:
+            self._answering.discard(client)
             async with asyncio.timeout(PATIENCE):
                 line = await reader.readuntil(b"\n")
+            self._answering.add(client)
             writer.write(_encoded(await answered(line, self._answer)))
             async with asyncio.timeout(PATIENCE):
                 await writer.drain()

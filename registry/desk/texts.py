@@ -105,6 +105,12 @@ _LINE_REFUSALS: Final = {
 }
 
 
+class CallingLine(str):
+    """A line that calls the operator: the terminal rings."""
+
+    __slots__ = ()
+
+
 def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ...]:
     """Return the lines for a notice. `client`: who speaks where a line names nobody."""
     match notice:
@@ -248,7 +254,7 @@ def _client(told: ClientAssigned) -> tuple[str, ...]:
     }[told.cause]
     by = f", from {sanitize(told.operator)}" if told.operator else ""
     lines = [
-        f"[{how}{by}; waited {_span(told.waited)}.]",
+        CallingLine(f"[{how}{by}; waited {_span(told.waited)}.]"),
         f"Name: {sanitize(told.name)}",
         f"Number: {sanitize(told.number)}",
         f"Issue: {sanitize(told.issue)}",

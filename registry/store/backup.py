@@ -199,17 +199,24 @@ class _AnyManifest(msgspec.Struct):
 
 def flaws_of(backup: Path, manifest: Manifest) -> list[str]:
     """Return a line about each file of a backup that is not as it was copied."""
-    flaws = [
+    try:
+        there = frozenset(files_in(backup))
+    except OSError as error:
+        return [f"{backup}: cannot be read ({error.strerror})"]
+    flaws = [f"{name}: is a link" for name in _FOLDERS if (backup / name).is_symlink()]
+    flaws += [
         f"{quoted(name)}: {flaw}"
         for name, wanted in manifest.files.items()
-        if (flaw := _flaw(backup / name, wanted)) is not None
+        if (flaw := _flaw(backup / name, wanted, is_there=name in there)) is not None
     ]
-    with suppress(OSError):
-        flaws += [f"{name}: is not of this backup" for name in files_in(backup) if name not in manifest.files]
-    return flaws
+    return flaws + [
+        f"{quoted(name)}: is not of this backup" for name in sorted(there - manifest.files.keys())
+    ]
 
 
-def _flaw(path: Path, wanted: FileSum) -> str | None:
+def _flaw(path: Path, wanted: FileSum, *, is_there: bool) -> str | None:
+    if not is_there:
+        return "missing"  # so is a path that leads out of the backup, which no backup contains
     try:
         with _opened(path) as stream:
             size = os.fstat(stream.fileno()).st_size

@@ -20,7 +20,7 @@ from tests.cli.starting import PEER, SEND, Started
 def test_a_registry_is_started(started: Started, arguments: list[str]) -> None:
     assert chatapp.__main__.main(arguments) == 0
     assert started.mode == "registry"
-    assert started.told == {"port": 5000, "settings": Settings(), "again": None}
+    assert started.told == {"port": 5000, "settings": Settings(), "again": None, "quiet": False}
 
 
 def test_a_registry_reads_its_files_again(started: Started, tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ from tests.cli.starting import PORTS, Started
             '--room: "l.ab" is not a name: only letters, digits, _ and - are allowed',
         ),
         (
-            "send alice 127.0.0.1 5000",
-            "send needs <name> <server-ip> <server-port> <to> <text>: <to> and <text> missing",
+            "send alice 127.0.0.1 5000 bob",
+            "send needs <name> <server-ip> <server-port> <to> <text>: <text> missing",
         ),
         (
             "send alice 127.0.0.1 5000 bob hi there",

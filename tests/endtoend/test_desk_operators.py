@@ -176,6 +176,8 @@ async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
         "longest_waiting": 0,
         "waiting": 1,
         "operators": 1,
+        "rated": 0,
+        "mean_rating": 0,
     }
 
 

@@ -31,10 +31,11 @@ async def test_a_demo_that_is_interrupted_leaves_nothing_behind(stage: Stage) ->
 
 
 async def test_the_picture_can_be_drawn_again(stage: Stage) -> None:
-    path = stage.folder / "picture.svg"
-    scene = await stage.run("scene", [sys.executable, "-m", "examples.picture", path], home="scene")
+    words = ["-m", "examples.picture", str(stage.folder), "room"]
+    scene = await stage.run("scene", [sys.executable, *words], home="scene")
     assert await scene.ends(within=3 * WITHIN) == 0
-    drawn = path.read_text(encoding="utf-8")
+    assert (stage.folder / "pictures" / "room.png").read_bytes().startswith(b"\x89PNG")
+    drawn = (stage.folder / "terminal.svg").read_text(encoding="utf-8")
     texts = ["".join(one.itertext()) for one in ET.fromstring(drawn).findall("{*}text")]
     assert texts.count("erin") == 2
     assert any("listthepeopleinyourroom" in text for text in texts)  # blanks need no drawing

@@ -90,6 +90,32 @@ async def test_requests_are_answered_line_by_line_on_a_socket_for_the_owner_alon
     assert not path.exists()
 
 
+async def test_an_answer_that_is_under_way_at_the_end_still_goes_out(tmp_path: Path) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer_later(request: AdminRequest) -> AdminAnswer:
+        asked.set()
+        await may_answer.wait()
+        return await answer(request)
+
+    serving = AdminListener(listen(tmp_path), tmp_path, answer_later)
+    await serving.open()
+    idle, idle_writer = await connected(tmp_path)
+    reader, writer = await connected(tmp_path)
+    writer.write(BANS + BANS)
+    await asked.wait()
+    closing = asyncio.ensure_future(serving.close())
+    assert await idle.read() == b""
+    may_answer.set()
+    assert json.loads(await reader.read()) == {
+        "type": "bans",
+        "bans": ["bob"],
+    }  # and the second is not answered
+    await closing
+    for one in (writer, idle_writer):
+        one.close()
+
+
 async def test_a_folder_with_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30) / ("longer" * 20)
     folder.mkdir(parents=True)

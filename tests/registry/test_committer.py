@@ -1,6 +1,7 @@
 """The commit thread with a misbehaving store: nothing is confirmed that is not on disk."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -75,6 +76,35 @@ async def test_a_checkpoint_that_is_due_with_a_sync_does_not_wait_for_the_next_l
     alice.send(DepositMail(1, bob.id, 1, b"kept"))
     await committer.settle()
     await committer.finish()
+    assert store.checkpoints == 1
+
+
+class Slow(Spent):
+    """A store whose checkpoint goes on until a test lets it end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+
+    def checkpoint(self) -> None:
+        self.may_end.wait()
+        super().checkpoint()
+
+
+async def test_work_beside_checkpoints_that_is_given_up_leaves_them_alone() -> None:
+    store = Slow()
+    rig = Rig(store)
+    bob, alice = rig.member("bob"), rig.member("alice")
+    committer = committed(rig, store)
+    alice.send(DepositMail(1, bob.id, 1, b"kept"))
+    await committer.settle()  # a checkpoint begins
+    beside = asyncio.ensure_future(committer.run_beside(lambda: None))
+    await asyncio.sleep(0)
+    beside.cancel()
+    await asyncio.wait([beside])
+    store.may_end.set()
+    await committer.finish()
+    assert beside.cancelled()
     assert store.checkpoints == 1
 
 

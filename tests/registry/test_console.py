@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chatapp.registry.desk.texts import CallingLine
 from chatapp.registry.server import LINE_MAX, Console
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX
 
@@ -18,11 +19,11 @@ class Pipes:
         monkeypatch.setattr(sys, "stdin", self._stdin)
         self.lines: asyncio.Queue[str | None] = asyncio.Queue()
 
-    def console(self) -> Console:
+    def console(self, *, quiet: bool = False) -> Console:
         def over() -> None:
             self.lines.put_nowait(None)
 
-        return Console(typed=self.lines.put_nowait, closed=over, ended=over)
+        return Console(typed=self.lines.put_nowait, closed=over, ended=over, quiet=quiet)
 
     async def next(self) -> str | None:
         async with asyncio.timeout(60):
@@ -108,6 +109,19 @@ async def test_one_thread_writes_all_lines(pipes: Pipes, monkeypatch: pytest.Mon
     for text in ("one", "two"):
         console.show([text])
         assert writer.started == 1
+
+
+@pytest.mark.parametrize(("quiet", "is_terminal"), [(False, True), (True, True), (False, False)])
+async def test_a_terminal_rings_for_a_line_that_calls(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch, quiet: bool, is_terminal: bool
+) -> None:
+    os.close(pipes.writing)
+    Writer(monkeypatch)
+    monkeypatch.setattr("chatapp.registry.server.os.isatty", lambda descriptor: is_terminal)
+    console = pipes.console(quiet=quiet)
+    console.show([CallingLine("[Next client.]"), "Name: Ana"])
+    bell = b"\a" if is_terminal and not quiet else b""
+    assert [console._output.get(), console._output.get()] == [bell + b"[Next client.]\n", b"Name: Ana\n"]
 
 
 async def test_the_end_waits_until_the_last_line_is_written(

@@ -18,7 +18,7 @@ from chatapp.wire.codec import decode_cookie, decode_notice, decode_welcome, enc
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
-from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
+from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Hello
 from chatapp.wire.messages.rooms import GroupGranted
@@ -212,6 +212,7 @@ async def test_an_orderly_stop_ends_links_and_the_next_life_remembers(running: R
     assert await ann.ask(letter) == MailSaved(1)
     await ann.notice()
     await running.registry.stop()
+    assert await ann.notice() == Announcement(AnnouncementKind.STOPPING, "", 0)
     assert await ann.ended()
     again = Registry(running.port, running.data, say=running.lines.append)
     await again.start()

@@ -1,6 +1,7 @@
 """Backups: what a copy holds, what is wrong with one, and what reading everything finds."""
 
 import errno
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -221,6 +222,19 @@ def test_each_file_that_is_not_as_copied_is_named(new_folder: Callable[[], Path]
             "desk: is not of this backup",
         ]
     )
+
+
+def test_a_backup_that_names_files_outside_of_it_is_refused(new_folder: Callable[[], Path]) -> None:
+    target, manifest = made(new_folder)
+    outside = target.parent / "outside"
+    outside.write_bytes(b"")
+    empty = msgspec.structs.replace(manifest.files["names"], size=0, sha256=hashlib.sha256().hexdigest())
+    for name in ("../outside", str(outside), "mail/../../outside"):
+        named = msgspec.structs.replace(manifest, files={**manifest.files, name: empty})
+        assert flaws_of(target, named) == [f"{name}: missing"]
+    (target / "mail").rename(target.parent / "elsewhere")
+    (target / "mail").symlink_to(target.parent / "elsewhere")
+    assert flaws_of(target, manifest) == ["mail: is a link"]
 
 
 # --- putting one back
