@@ -417,7 +417,10 @@ class Publisher:
         for one in events:
             self._stamp(one, wall_ms)
         self._silences.follow(events, now=now)
-        entries: list[Entry] = [record_of(visit) for visit in _changed(events)]
+        operators = self._queue.operators
+        entries: list[Entry] = [
+            record_of(visit, is_off_duty=operators.is_off_duty(visit)) for visit in _changed(events)
+        ]
         for one in events:
             entries += self._end_records(one, now)
             effects += self.notices.of(one, batch)

@@ -210,7 +210,8 @@ def restore(
             visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at)
     past.load(loaded.sessions, loaded.transcripts, now=now)
     merged = {_queue_of(settings, one.queue) for one in loaded.visits if not settings.queue_named(one.queue)}
-    queue.load(restored, merged=merged, now=now)
+    off_duty = {record.visit for record in loaded.visits if record.is_off_duty}
+    queue.load(restored, off_duty=off_duty, merged=merged, now=now)
 
 
 def _queue_of(settings: DeskSettings, name: str) -> str:

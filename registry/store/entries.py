@@ -106,6 +106,7 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
     is_put_back: bool = False  # whether it was put back at the head of the line after a call
     pause: int = 0  # whether others are called first, and why
     description: str = ""
+    is_off_duty: bool = False  # whether who serves it is off duty, and only ends this session
 
 
 class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):

@@ -32,10 +32,15 @@ class OperatorPool:
         """Return the free operators of this queue, the longest free first."""
         return [one for one in self if one.is_free and one.queue == queue]
 
-    def restore(self, visit: Visit) -> None:
-        """Restore the operator of a visit: on duty, and out of reach until their next link."""
+    def restore(self, visit: Visit, *, is_on: bool) -> None:
+        """Restore the operator of a visit: out of reach until their next link. `is_on`: whether they are on duty."""
         operator = self._operators[visit.operator] = Operator(visit.operator, queue=visit.queue)
-        operator.is_on, operator.is_here, operator.visit = True, False, visit
+        operator.is_on, operator.is_here, operator.visit = is_on, False, visit
+
+    def is_off_duty(self, visit: Visit) -> bool:
+        """Return whether a visit is served by an operator who is off duty."""
+        operator = self._operators.get(visit.operator)
+        return operator is not None and not operator.is_on
 
     def admit(self, who: OperatorId, queue: str) -> Operator:
         """Return the operator, creating it if needed."""

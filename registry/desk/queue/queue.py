@@ -42,9 +42,16 @@ class DeskQueue:
         self._absences = GraceTimers(settings)
         self._events: list[QueueEvent] = []
 
-    def load(self, visits: Iterable[Visit], *, merged: Collection[str] = (), now: float) -> None:
-        """Restore the visits of earlier lives: everybody is out of reach, and has time to come back. `merged`: queues whose
-        visits come from several lines."""
+    def load(
+        self,
+        visits: Iterable[Visit],
+        *,
+        off_duty: Collection[int] = (),
+        merged: Collection[str] = (),
+        now: float,
+    ) -> None:
+        """Restore the visits of earlier lives: everybody is out of reach, and has time to come back. `off_duty`: the numbers
+        of visits whose operator is off duty. `merged`: queues whose visits come from several lines."""
         waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         served: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         for visit in visits:
@@ -58,7 +65,7 @@ class DeskQueue:
             else:
                 visit.state = VisitState.ABSENT
                 served[visit.queue].append(visit)
-                self.operators.restore(visit)
+                self.operators.restore(visit, is_on=visit.number not in off_duty)
                 self._absences.operator_lost(visit.operator, now=now)
             self._absences.visitor_lost(visit.number, now=now)
         for queue, those in waiting.items():
@@ -156,7 +163,7 @@ class DeskQueue:
             self._free_wanted(operator)
         operator.is_on, operator.is_here, operator.queue = True, True, queue
         if is_other:
-            self._events.append(DutyChanged(operator=who, queue=queue, is_on=True))
+            self._note_duty(operator)
         self._fill(queue)
 
     def end_duty(self, who: OperatorId) -> None:
@@ -165,7 +172,7 @@ class DeskQueue:
         if operator is None or not operator.is_on:
             return
         operator.is_on = False
-        self._events.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
+        self._note_duty(operator)
         self._free_wanted(operator)
         self.operators.forget_idle(operator)
 
@@ -319,6 +326,12 @@ class DeskQueue:
         self._step(visit, VisitEvent.UNANSWERED, operator=operator)
         self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
         self._fill(visit.queue)
+
+    def _note_duty(self, operator: Operator) -> None:
+        changed = DutyChanged(operator=operator.id, queue=operator.queue, is_on=operator.is_on)
+        self._events.append(changed)
+        if operator.visit is not None:
+            self._events.append(VisitUpdated(visit=operator.visit))
 
     def _free_wanted(self, operator: Operator, *, is_lost: bool = False) -> None:
         """Let any operator call the visitors that were handed to this one."""

@@ -218,7 +218,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VisitUpdated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A stored field of a visit has changed: its rank, its wanted operator, its note, its description."""
+    """A stored field of a visit has changed: its rank, its wanted operator, its note, its description, its
+    operator's duty."""
 
     visit: Visit
 
@@ -252,8 +253,8 @@ BY_OPERATOR: Final = frozenset({OverCause.ENDED, OverCause.DROPPED})
 """Ends that a visitor who was away at the time is told on return."""
 
 
-def record_of(visit: Visit) -> DeskVisitKept:
-    """Return the record of a visit."""
+def record_of(visit: Visit, *, is_off_duty: bool = False) -> DeskVisitKept:
+    """Return the record of a visit. `is_off_duty`: whether its operator is."""
     form = visit.form
     return DeskVisitKept(
         visit=visit.number,
@@ -275,6 +276,7 @@ def record_of(visit: Visit) -> DeskVisitKept:
         is_put_back=visit.is_put_back,
         pause=int(visit.pause),
         description=visit.description,
+        is_off_duty=is_off_duty,
     )
 
 

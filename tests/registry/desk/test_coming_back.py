@@ -10,6 +10,9 @@ from chatapp.wire.messages.desk import (
     ClientCause,
     DeskRefusal,
     DeskRefused,
+    DutyStatus,
+    EndDuty,
+    EndSession,
     FetchDeskLines,
     LeaveDesk,
     LinesSaved,
@@ -334,6 +337,37 @@ def test_the_visitors_of_a_queue_that_is_no_more_stand_in_order_of_arrival() -> 
     for called in (one, three, two, four):
         assert ann.client == called.visit
         ann.ask(CallNext(3, "", called.visit))
+
+
+@pytest.mark.parametrize("is_back_on", [False, True])
+def test_a_restart_keeps_the_duty_of_an_operator_who_serves(*, is_back_on: bool) -> None:
+    help_desk = HelpDesk(PEERS)
+    ann = help_desk.operator("ann")
+    asha, bela = help_desk.line_of("Asha", "Bela")
+    ann.ask(TakeDuty(1, ""))
+    ann.ask(EndDuty(2))
+    if is_back_on:
+        ann.ask(TakeDuty(3, ""))
+    help_desk.restart()
+    for talker in (asha, bela, ann):
+        talker.come_back()
+    assert ann.last(DutyStatus) == DutyStatus(is_back_on, "desk", asha.visit)
+    ann.ask(EndSession(4, asha.visit))
+    assert ann.client == (bela.visit if is_back_on else 0)
+
+
+def test_the_registry_s_own_terminal_stays_off_duty_after_a_restart(help_desk: HelpDesk) -> None:
+    asha, bela = help_desk.line_of("Asha", "Bela")
+    help_desk.type(".off")
+    help_desk.restart()
+    help_desk.open()
+    for visitor in (asha, bela):
+        visitor.come_back()
+    assert help_desk.type(".end")[0] == "[Session with Asha ended.]"
+    help_desk.advance(10.0)
+    assert bela.last(PositionReported).operators == 0
+    help_desk.type(".on")
+    assert bela.last(OperatorAssigned).cause is OperatorCause.CALLED
 
 
 def waiting(operator: Worker) -> list[str]:

@@ -477,7 +477,8 @@ def test_a_visitor_waiting_for_an_operator_is_told_if_that_one_vanishes_but_not_
     else:
         queue.operator_gone(y, now=11.0)
     told = [one for one in altered(queue) if not isinstance(one, Change)]
-    assert told == [(VisitUpdated if how == "end_duty" else HandoverReleased)(visit=visits[1])]
+    expected = [VisitUpdated(visit=visits[2]), VisitUpdated(visit=visits[1])]
+    assert told == (expected if how == "end_duty" else [HandoverReleased(visit=visits[1])])
 
 
 def test_only_a_served_visitor_is_handed_over_and_only_within_a_queue() -> None:
