@@ -27,12 +27,15 @@ from chatapp.peer.rpc.values import decode, encode
 from chatapp.wire.address import Address
 from chatapp.wire.errors import DecodeError, TextTooLong
 from chatapp.wire.folders import default_home
-from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name
 
 if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
+
+_TOLD_MAX: Final = UNSHOWN_MAX + EVENTS_WAITING_MAX
+"""Lines told by events that we remember: as many as may wait for their reader, and as many as it may be busy with."""
 
 
 class RemoteDesk:
@@ -176,6 +179,10 @@ class RemotePeer:
         """The beginning of a `MailReturned` of which more is to come."""
         self._given: set[int] = set()
         """Ids of lines that were told as unshown ones, and may be told by an event once more."""
+        self._told: dict[int, None] = {}
+        """Ids of the lines that events told last, which may be among the unshown ones once more."""
+        self._shown: list[dict[str, Any]] = []
+        """What was shown while we were cut off: the program learns of it when we come back."""
         self._is_behind = False
         """Whether we take no events now: their reader has to catch up first."""
         self._coming_back: asyncio.Task[None] | None = None
@@ -307,6 +314,7 @@ class RemotePeer:
         self._feed = EventFeed(asyncio.get_running_loop(), has_room=self._catch_up)
         self._receipts = Receipts()
         self._people, self._mail, self._given, self._last = {}, [], set(), 0
+        self._told, self._shown = {}, []
         self._is_leaving = self._is_behind = False
         try:
             await self._attach(resume=None)
@@ -341,6 +349,8 @@ class RemotePeer:
             self._greeting, self._link = greeting, link
             if self._snapshot is None or resume is None:
                 self._snapshot = greeting.state
+            self._is_behind = self._any_feed().is_full
+            self._report_shown()
             await self._subscribe(resume)
         except DecodeError as error:
             link.close()
@@ -358,18 +368,21 @@ class RemotePeer:
             raise NotOpen
         raw = await self._link.call("subscribe", params, answered=self._begin_after)
         subscribed: Subscribed = decode(raw, Subscribed, "subscribe")
-        if subscribed.missed:
-            self._receipts.close(is_kept=True)
-            self._receipts = Receipts()
-            self._put([happened.EventsMissed()])
         if self._shows and (resume is None or subscribed.missed):
             await self._take_unshown()
 
     def _begin_after(self, raw: Any) -> None:
-        """Take the number after which events are told."""
+        """Take the number after which events are told, before any other line is taken."""
         with contextlib.suppress(DecodeError):
             subscribed: Subscribed = decode(raw, Subscribed, "subscribe")
-            self._last = max(self._last, subscribed.after) if not subscribed.missed else subscribed.after
+            if not subscribed.missed:
+                self._last = max(self._last, subscribed.after)
+                return
+            self._last = subscribed.after
+            self._mail = []
+            self._receipts.close(is_kept=True)
+            self._receipts = Receipts()
+            self._put([happened.EventsMissed()])
 
     async def unshown(self, after: int = 0, limit: int = 100) -> list[happened.Line]:
         """As `Peer.unshown`."""
@@ -382,7 +395,9 @@ class RemotePeer:
         return lines[:limit]
 
     async def _take_unshown(self) -> None:
-        lines = await self.unshown(limit=UNSHOWN_MAX)
+        """Tell what nobody has shown, except lines that events have told: their reader may not be done with them."""
+        found = await self.unshown(limit=UNSHOWN_MAX)
+        lines = [line for line in self._new(found) if line.id not in self._told]
         if lines:
             self._given.update(line.id for line in lines)
             self._put([happened.MailReturned(lines=tuple(in_senders_order(lines)))])
@@ -554,7 +569,7 @@ class RemotePeer:
 
     def events_shown(self, batch: Sequence[happened.Event]) -> None:
         """As `Peer.events_shown`, if we are to decide what was shown."""
-        if not self._shows or self._link is None:
+        if not self._shows:
             return
         ids: list[int] = []
         for event in batch:
@@ -564,11 +579,22 @@ class RemotePeer:
                 case happened.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
                 case happened.ClientSaid(visit=visit, position=position):
-                    self.post("shown", visit=visit, position=position)
+                    self._shown.append({"visit": visit, "position": position})
                 case _:
                     pass
         if ids:
-            self.post("shown", ids=ids)
+            self._shown.append({"ids": ids})
+        self._report_shown()
+
+    def _report_shown(self) -> None:
+        """Tell the program what was shown; keep it for later while we are cut off."""
+        try:
+            while self._shown:
+                self.post("shown", **self._shown[0])
+                del self._shown[0]
+        except NotOpen:
+            if self._is_leaving or self._feed is None or self._feed.is_closed:
+                self._shown = []  # we do not come back
 
     def listen(self, listener: Callable[[Sequence[happened.Event]], None]) -> Callable[[], None]:
         """As `Peer.listen`."""
@@ -596,11 +622,13 @@ class RemotePeer:
 
     def _take_event(self, params: dict[str, Any]) -> None:
         number = decode(params.get("number"), int, "number")
+        is_next = number == self._last + 1 and not self._is_behind
+        if is_next:
+            self._last = number  # even if we do not know this kind of event: others follow it
         event: happened.Event = decode(params.get("event"), happened.Event, "event")
         self._receipts.note_all([event])
-        if self._is_behind or number != self._last + 1:
+        if not is_next:
             return  # what we do not take now is told again when we subscribe again
-        self._last = number
         if isinstance(event, happened.MailReturned):
             self._mail += event.lines
             if params.get("more") is True:
@@ -608,9 +636,17 @@ class RemotePeer:
             event, self._mail = happened.MailReturned(lines=self._new(self._mail)), []
             if not event.lines:
                 return
-        elif isinstance(event, happened.Line) and not self._new([event]):
-            return
+            self._note_told(event.lines)
+        elif isinstance(event, happened.Line):
+            if not self._new([event]):
+                return
+            self._note_told([event])
         self._put([event])
+
+    def _note_told(self, lines: Iterable[happened.Line]) -> None:
+        self._told.update((line.id, None) for line in lines)
+        while len(self._told) > _TOLD_MAX:
+            del self._told[next(iter(self._told))]
 
     def _new(self, lines: Iterable[happened.Line]) -> tuple[happened.Line, ...]:
         """Return the lines that were not told yet."""

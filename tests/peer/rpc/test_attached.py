@@ -183,6 +183,59 @@ async def test_whom_the_user_ignores_is_not_among_the_lines(village: Village) ->
         assert await alice.unshown() == []
 
 
+async def told_to(face: RemotePeer) -> list[str]:
+    """Return the texts of the lines that wait for the reader, and of those that come until a last message is there."""
+    texts: list[str] = []
+    while "last" not in texts:
+        for event in await face.next_events():
+            if isinstance(event, happened.DirectReceived):
+                texts.append(event.text)
+            elif isinstance(event, happened.MailReturned):
+                texts += [line.text for line in event.lines]
+    return texts
+
+
+def hears(face: RemotePeer, kind: type[happened.Event]) -> asyncio.Event:
+    """Return what is set once the peer has got an event of this kind."""
+    heard = asyncio.Event()
+    face.listen(lambda events: heard.set() if any(isinstance(event, kind) for event in events) else None)
+    return heard
+
+
+async def test_a_line_that_comes_while_one_attaches_is_told_once(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with offered(village, "alice"), village.peer("bob") as bob:
+        unshown = RemotePeer.unshown
+
+        async def unshown_later(face: RemotePeer, after: int = 0, limit: int = 100) -> list[happened.Line]:
+            heard = hears(face, happened.DirectReceived)
+            assert await outcome_of(await bob.send("alice", "meanwhile")) is MessageState.DELIVERED
+            await heard.wait()
+            return await unshown(face, after, limit)
+
+        monkeypatch.setattr(RemotePeer, "unshown", unshown_later)
+        assert await outcome_of(await bob.send("alice", "before")) is MessageState.DELIVERED
+        async with attached(village, "alice") as face:
+            assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
+            assert sorted(await told_to(face)) == ["before", "last", "meanwhile"]
+
+
+async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_missed(village: Village) -> None:
+    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+        heard, missed = hears(face, happened.DirectReceived), hears(face, happened.EventsMissed)
+        assert await outcome_of(await bob.send("alice", "waits")) is MessageState.DELIVERED
+        await heard.wait()
+        (line,) = (one for one in face._any_feed().main.events if isinstance(one, happened.DirectReceived))
+        face._mail = [line]  # as of mail whose other pieces are missed
+        face._last = 10**6
+        face._link._transport.abort()  # type: ignore[union-attr]
+        await missed.wait()
+        assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
+        assert await told_to(face) == ["waits", "last"]
+        assert face._mail == []
+
+
 # --- the past
 
 
@@ -270,7 +323,8 @@ async def test_a_client_that_comes_back_too_late_is_told_so_and_gets_what_nobody
                     late += [line.text for line in event.lines]
                 elif isinstance(event, happened.DirectReceived):
                     late.append(event.text)
-        assert late == [*map(str, range(5))]
+        # What comes while it asks for the lines that nobody saw is told before these.
+        assert sorted(late) == [*map(str, range(5))]
 
 
 async def test_no_more_clients_than_are_allowed(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,3 +420,59 @@ async def test_a_reader_that_is_far_behind_gets_the_rest_later(
                 break
         await events.aclose()
         assert [await outcome_of(receipt) for receipt in receipts] == [MessageState.DELIVERED] * 30
+
+
+async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the_rest(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 5)
+    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+        face.take_events()
+        face._any_feed().is_read = True  # as after the first events of a reader
+        said = [str(number) for number in range(8)]
+        for receipt in [await bob.send("alice", text) for text in said]:
+            assert await outcome_of(receipt) is MessageState.DELIVERED
+        await face.settled()
+        assert face._is_behind
+        cut(face)
+        early = [event.text for event in face.take_events() if isinstance(event, happened.DirectReceived)]
+        assert 0 < len(early) < len(said)
+        assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
+        assert [*early, *await told_to(face)] == [*said, "last"]
+
+
+def cut(face: RemotePeer) -> None:
+    """Cut the connection; the peer has not come back yet."""
+    link = face._link
+    assert link is not None
+    assert link._transport is not None
+    link._transport.abort()
+    face._link_lost(link)
+    assert face._link is None
+
+
+async def test_what_is_shown_while_the_connection_is_lost_is_reported_later(village: Village) -> None:
+    async with (
+        offered(village, "alice") as alice,
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
+        heard = hears(face, happened.DirectReceived)
+        assert await outcome_of(await bob.send("alice", "hi")) is MessageState.DELIVERED
+        await heard.wait()
+        cut(face)
+        face.events_shown(face.take_events())
+        assert face._coming_back is not None
+        await face._coming_back
+        await face.settled()  # answered after what was reported before
+        assert await alice.unshown() == []
+
+
+async def test_an_unknown_kind_of_event_hinders_no_other(village: Village) -> None:
+    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+        assert await outcome_of(await bob.send("alice", "first")) is MessageState.DELIVERED
+        await next_of(face, happened.DirectReceived)
+        number = face._last + 1
+        face._noticed("event", {"number": number, "event": {"type": "FromALaterVersion"}})
+        face._noticed("event", {"number": number + 1, "event": {"type": "SignedOff"}})
+        assert [type(event) for event in face.take_events()] == [happened.SignedOff]
