@@ -5,7 +5,7 @@ from chatapp.registry.desk.queue.queue import DeskQueue
 from chatapp.registry.desk.queue.visit import CONSOLE, Visit, VisitState
 from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
-from chatapp.registry.desk.transcript import VISITOR, Party, TranscriptLine
+from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, DropReason, Effect, Persist, Reply, Resume
 from chatapp.registry.limits import Buckets, WallClock
 from chatapp.registry.store.entries import DeskLineKept
@@ -52,9 +52,7 @@ class ConversationRules:
             return self._refused(request, refusal or LineRefusal.NO_CLIENT, caller)
         transcript = self._visits.transcript(visit)
         if request.number <= transcript.taken(author):
-            # The answer waits for lines that are on their way to the disk.
-            taken = LinesSaved(visit.number, transcript.taken(author))
-            return [Persist(entries=(), then=(Reply(to=caller, message=taken),))]
+            return self._repeated(request, transcript, author, caller)
         if not transcript.has_room(request.text):
             return self._refused(request, LineRefusal.FULL, caller)
         if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
@@ -66,6 +64,17 @@ class ConversationRules:
         at = self._clock.millis(now)
         said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
         return [self._keep(visit, said, transcript.first, request, caller)]
+
+    def _repeated(
+        self, request: SendDeskLine, transcript: Transcript, author: Party, caller: Caller
+    ) -> list[Effect]:
+        if transcript.is_discarded(author, request.number):
+            return self._refused(request, LineRefusal.NOT_SERVING, caller)
+        if request.number <= transcript.saved(author):
+            return [Reply(to=caller, message=LinesSaved(request.visit, transcript.saved(author)))]
+        # It is on its way to the disk, which may still refuse it.
+        again = (Resume(request=request, to=caller),)
+        return [Persist(entries=(), then=again, otherwise=again)]
 
     def stored(self, note: DeskLineOutcome) -> list[Effect]:
         """Pass a line on to the other side, now that the disk has it."""

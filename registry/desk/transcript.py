@@ -45,6 +45,10 @@ class Transcript:
         self._last = 0
         self._stored = 0
         self._taken: dict[Party, int] = {}
+        self._saved: dict[Party, int] = {}
+        """The highest number of each sender that is on the disk."""
+        self._discarded: dict[Party, set[int]] = {}
+        """Numbers of each sender that were not stored, while a higher one was accepted."""
         self._confirmed: dict[Party, int] = {VISITOR: 0}
         self._sent: dict[Party, int] = {VISITOR: 0}
         """How far lines were sent to each reader; a reader who is not in here is sent nothing."""
@@ -55,7 +59,8 @@ class Transcript:
         """Restore the lines of an earlier life. No reader is known to have got any."""
         for said in lines:
             self._append(said)
-            self._taken[said.author] = max(self._taken.get(said.author, 0), said.number)
+            self._saved[said.author] = max(self._saved.get(said.author, 0), said.number)
+        self._taken = dict(self._saved)
         self._stored = self._last
 
     @property
@@ -70,6 +75,14 @@ class Transcript:
     def taken(self, author: Party) -> int:
         """Return the highest number accepted from this sender; 0 for none."""
         return self._taken.get(author, 0)
+
+    def saved(self, author: Party) -> int:
+        """Return the highest number from this sender that is on the disk; 0 for none."""
+        return self._saved.get(author, 0)
+
+    def is_discarded(self, author: Party, number: int) -> bool:
+        """Return whether this line was not stored, and can be no more, as the sender's later ones were accepted."""
+        return number in self._discarded.get(author, ())
 
     # --- writing
 
@@ -104,14 +117,25 @@ class Transcript:
     def stored(self, position: int) -> None:
         """Note that a line is on the disk, and may be sent."""
         self._stored = max(self._stored, position)
+        for said in reversed(self._lines):
+            if said.position == position:
+                self._saved[said.author] = said.number
+                return
 
     def discard(self, position: int) -> None:
-        """Remove a line that was not stored."""
+        """Remove a line that was not stored. The sender may say it again unless later lines of theirs were accepted."""
         for said in self._lines:
             if said.position == position:
                 self._lines.remove(said)
                 self._size -= said.size
+                self._note_discarded(said.author, said.number)
                 return
+
+    def _note_discarded(self, author: Party, number: int) -> None:
+        others = (said.number for said in self._lines if said.author == author)
+        taken = self._taken[author] = max(self._saved.get(author, 0), *others, 0)
+        discarded = {*self._discarded.get(author, ()), number}
+        self._discarded[author] = {one for one in discarded if one < taken}
 
     def _append(self, said: TranscriptLine) -> None:
         self._lines.append(said)

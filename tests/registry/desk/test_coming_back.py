@@ -15,6 +15,8 @@ from chatapp.wire.messages.desk import (
     EndSession,
     FetchDeskLines,
     LeaveDesk,
+    LineRefusal,
+    LineRefused,
     LinesSaved,
     MoveVisitor,
     OperatorAssigned,
@@ -28,6 +30,7 @@ from chatapp.wire.messages.desk import (
     TakeDuty,
     VisitOver,
 )
+from chatapp.wire.messages.link import RegistryNotice
 from chatapp.wire.messages.registration import Ping, Probe
 from tests.registry.desk.help_desk import PEERS, HelpDesk, Talker, Visitor, Worker
 
@@ -368,6 +371,37 @@ def test_the_registry_s_own_terminal_stays_off_duty_after_a_restart(help_desk: H
     assert bela.last(PositionReported).operators == 0
     help_desk.type(".on")
     assert bela.last(OperatorAssigned).cause is OperatorCause.CALLED
+
+
+def answers(talker: Talker) -> list[RegistryNotice]:
+    """Return the new answers to lines."""
+    return [one for one in talker.hear() if isinstance(one, LinesSaved | LineRefused)]
+
+
+@pytest.mark.parametrize("is_on_the_way", [False, True])
+def test_a_line_that_the_disk_refused_is_not_said_to_be_saved(
+    help_desk: HelpDesk, *, is_on_the_way: bool
+) -> None:
+    asha, rig = help_desk.joined(), help_desk.rig
+    asha.hear()
+    refused = LineRefused(asha.visit, 1, LineRefusal.NOT_SERVING)
+    rig.store.full = True
+    if is_on_the_way:  # said again before the disk has answered
+        rig.auto_commit = False
+        asha.say("one", number=1)
+        asha.say("one", number=1)
+        rig.auto_commit = True
+        rig.turn()
+        assert answers(asha) == [refused, refused]
+    asha.say("one", number=1)
+    assert answers(asha) == [refused]
+    rig.store.full = False
+    asha.say("one", number=1)
+    assert answers(asha) == [LinesSaved(asha.visit, 1)]
+    assert help_desk.shown()[-1] == "Asha Rao: one"
+    asha.say("one", number=1)
+    assert answers(asha) == [LinesSaved(asha.visit, 1)]
+    assert help_desk.shown() == []
 
 
 def waiting(operator: Worker) -> list[str]:

@@ -144,3 +144,17 @@ def test_a_reader_who_knows_nothing_is_sent_their_own_lines_too_but_no_later_one
     transcript.confirm(ANN, 4)
     say(transcript, VISITOR, 3)
     assert [one.position for one in transcript.rest(ANN)] == [5]
+
+
+def test_a_line_that_was_not_stored_does_not_count_as_accepted() -> None:
+    transcript = Transcript()
+    say(transcript, ANN, 1)
+    lost = [transcript.take(ANN, name="", number=number, at=0, text="x") for number in (2, 3)]
+    for said in lost:
+        transcript.discard(said.position)
+    assert (transcript.taken(ANN), transcript.saved(ANN)) == (1, 1)
+    assert not transcript.is_discarded(ANN, 2)
+    (lost_again, *_) = [transcript.take(ANN, name="", number=number, at=0, text="x") for number in (2, 3)]
+    transcript.discard(lost_again.position)
+    assert (transcript.taken(ANN), transcript.saved(ANN)) == (3, 1)
+    assert transcript.is_discarded(ANN, 2)
