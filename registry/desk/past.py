@@ -153,9 +153,11 @@ class Past:
         room = DESK_PAST_BYTES_SHOWN
         chosen: list[DeskSessionKept] = []
         for session in reversed(found[-(request.count or _SHOWN) :]):
-            room -= _COSTS + len((session.name + session.issue + session.note + session.description).encode())
-            if room < 0 and chosen:
+            form = session.name + session.issue + session.note + session.description
+            cost = _COSTS + len(form.encode())
+            if cost > room and chosen:
                 break
+            room -= cost
             chosen.append(session)
         shown: list[PastSession] = []
         for session in chosen:

@@ -124,6 +124,15 @@ def test_an_answer_fits_into_a_frame_whatever_was_said() -> None:
     assert shown.total == DESK_PAST_SHOWN_MAX + 1
 
 
+def test_the_forms_that_do_not_fit_take_no_room_from_the_lines() -> None:
+    help_desk, ann = scene()
+    for number in range(DESK_PAST_SHOWN_MAX):
+        served(help_desk, ann, "Asha Rao", f"line {number}", note="x" * (DESK_NOTE_MAX - 2 * number))
+    shown = past(ann, count=DESK_PAST_SHOWN_MAX)
+    assert len(shown.sessions) < DESK_PAST_SHOWN_MAX
+    assert [line.text for line in shown.sessions[-1].lines] == ["line 39", "I see, Asha Rao"]
+
+
 def test_only_operators_may_look() -> None:
     help_desk, ann = scene()
     served(help_desk, ann, "Asha Rao", "my book")
