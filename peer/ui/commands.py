@@ -76,7 +76,7 @@ from chatapp.peer.ui.intents import (
 )
 from chatapp.peer.ui.texts import answers
 from chatapp.wire.desk import past_asked
-from chatapp.wire.limits import DESK_CLOSING_MAX
+from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,
     CallNext,
@@ -134,6 +134,16 @@ def _say(context: Context, text: str) -> Intent | Mistake:
 def _close(context: Context, text: str = "") -> Intent | Mistake:
     too_long = len(text) > DESK_CLOSING_MAX
     return Mistake(answers.closing_too_long(DESK_CLOSING_MAX)) if too_long else CloseQueue(0, "", text)
+
+
+def _of_text(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
+    """Return a reader of a text that has at most `DESK_NOTE_MAX` bytes."""
+
+    def read(context: Context, text: str) -> Intent | Mistake:
+        is_too_long = len(text.encode()) > DESK_NOTE_MAX
+        return Mistake(answers.desk_text_too_long(DESK_NOTE_MAX)) if is_too_long else request(text)
+
+    return read
 
 
 DESK_COMMANDS: Final = (
@@ -219,7 +229,7 @@ DESK_COMMANDS: Final = (
         shape=TEXT,
         summary="help desk: write a note that only operators see",
         example=NoteVisitor(0, 0, "Wants to be called back"),
-        to_intent=lambda context, text: NoteVisitor(0, 0, text),
+        to_intent=_of_text(lambda text: NoteVisitor(0, 0, text)),
     ),
     Command(
         spellings=(".a",),
@@ -247,7 +257,7 @@ DESK_COMMANDS: Final = (
         shape=TEXT,
         summary="help desk: tell all who wait",
         example=AnnounceAtDesk(0, "", "It takes longer today"),
-        to_intent=lambda context, text: AnnounceAtDesk(0, "", text),
+        to_intent=_of_text(lambda text: AnnounceAtDesk(0, "", text)),
     ),
     Command(
         spellings=(".stats",),

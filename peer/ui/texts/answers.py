@@ -199,3 +199,8 @@ def history_failed(path: str, error: Exception, *, is_damaged: bool) -> str:
 def closing_too_long(limit: int) -> str:
     """Answer `.close` with a text that is too long."""
     return f"[The text is too long: at most {limit} characters.]"
+
+
+def desk_text_too_long(limit: int) -> str:
+    """Answer `.note` or `.announce` with a text that is too long."""
+    return f"[The text is too long: at most {limit:,} bytes.]"

@@ -15,7 +15,9 @@ from chatapp.peer.ui.intents import (
     ShowPeople,
 )
 from chatapp.peer.ui.parser import parse
+from chatapp.wire.limits import DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
+    AnnounceAtDesk,
     CallNext,
     DropVisitor,
     EndSession,
@@ -94,6 +96,15 @@ def test_on_duty_with_nobody_to_serve() -> None:
     assert parse("hello there", IDLE) != Mistake("[No active client.]")
     assert parse(".say hi", IDLE) == Mistake("[No active client.]")
     assert parse("hi", Context(me=ME, on_duty=True, room="lab")) == SayInRoom("hi")
+
+
+def test_a_note_or_an_announcement_that_is_too_long_is_answered_at_once() -> None:
+    fits = "é" * (DESK_NOTE_MAX // 2)
+    assert parse(f".note {fits}", SERVING) == NoteVisitor(0, 0, fits)
+    assert parse(f".announce {fits}", ON_DUTY) == AnnounceAtDesk(0, "", fits)
+    too_long = Mistake("[The text is too long: at most 4,096 bytes.]")
+    assert parse(f".note {fits}x", SERVING) == too_long
+    assert parse(f".announce {fits}x", ON_DUTY) == too_long
 
 
 @given(st.text(), st.sampled_from([IDLE, ON_DUTY, SERVING, SERVING_IN_ROOM]))
