@@ -114,7 +114,7 @@ class Notices:
         self.references: Final[dict[int, int]] = {}
         """References of requests that wait for their answer, by visit."""
         self.announced: Final[dict[int, DeskAnnounced]] = {}
-        """What was announced last to each visitor who was away."""
+        """What was announced last to each visitor who was away, or not in line yet."""
         self.moved: dict[str, None] = {}
         """Queues whose positions have changed."""
         self._counted: dict[OperatorId, WaitingCounted] = {}
@@ -242,11 +242,9 @@ class Notices:
         match one.event:
             case VisitEvent.KEPT:
                 self.moved[visit.queue] = None
-                return (
-                    []
-                    if visit.number in batch.called
-                    else self._tell_position(visit, PositionCause.JOINED, batch)
-                )
+                if visit.number in batch.called:
+                    return []
+                return self._tell_position(visit, PositionCause.JOINED, batch) + self._tell_announced(visit)
             case VisitEvent.LOST:
                 return self._tell_change(one, ClientChange.AWAY)
             case VisitEvent.RETURNED:
@@ -291,8 +289,7 @@ class Notices:
             cause = PositionCause.MISSED_CALL if visit.has_missed_call else PositionCause.RETURNED
             visit.has_missed_call = False
             told = self._tell_position(visit, cause, batch)
-            if (said := self.announced.pop(visit.number, None)) is not None:
-                told += self._sender.tell_visitor(visit, said)
+            told += self._tell_announced(visit)
             if visit.description:
                 kept = self.description(visit, DescriptionResult.KEPT)
                 told += self._sender.tell_visitor(visit, kept)
@@ -300,6 +297,12 @@ class Notices:
             return told + self._sender.deliver(visit, VISITOR)
         back = self._tell_change(one, ClientChange.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_assignment(visit, OperatorCause.RETURNED)
+
+    def _tell_announced(self, visit: Visit) -> list[Effect]:
+        """Tell a visitor who is in line and in reach now what was announced last before that."""
+        if visit.state is not VisitState.WAITING or visit.number not in self.announced:
+            return []
+        return self._sender.tell_visitor(visit, self.announced.pop(visit.number))
 
     def _tell_call(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit

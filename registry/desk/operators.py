@@ -11,7 +11,15 @@ from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue.queue import DeskQueue
-from chatapp.registry.desk.queue.visit import NOBODY, Operator, OperatorId, Pause, Visit, is_in_line
+from chatapp.registry.desk.queue.visit import (
+    NOBODY,
+    Operator,
+    OperatorId,
+    Pause,
+    Visit,
+    VisitState,
+    is_in_line,
+)
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
@@ -264,13 +272,14 @@ class OperatorRules:
         said = DeskAnnounced(self._operators.name_of(caller.identity), request.text)
         told = self._tell_line(queue, said)
         for visit in self._queue.line(queue):
-            if not visit.is_here:
+            if not visit.is_here or visit.state is VisitState.JOINING:
                 self._publisher.notices.announced[visit.number] = said
         return [*told, *self._done(request, CommandResult.DONE, caller, queue)]
 
     def _tell_line(self, queue: str, notice: QueueClosed | DeskAnnounced) -> list[Effect]:
-        """Tell all who wait in a queue and are in reach."""
-        line = self._queue.line(queue)
+        """Tell all who wait in a queue and are in reach, but not those whose visit is on its way to the disk: their first
+        notice is their position."""
+        line = [visit for visit in self._queue.line(queue) if visit.state is not VisitState.JOINING]
         return [effect for visit in line for effect in self._sender.tell_visitor(visit, notice)]
 
     # --- views

@@ -95,6 +95,36 @@ def test_hours_open_and_close_and_what_was_said_holds_until_they_say_the_same() 
     assert closed_by_hours(help_desk) == []
 
 
+def test_a_newcomer_who_is_not_in_line_yet_is_not_told_of_the_closing_but_of_the_position() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
+    asha.hear()
+    help_desk.rig.auto_commit = False
+    bela = help_desk.joined("Bela")
+    ann.ask(CloseQueue(1, "", "lunch"))
+    help_desk.rig.auto_commit = True
+    help_desk.rig.commit()
+    help_desk.rig.commit()
+    assert asha.last(QueueClosed).text == "lunch"
+    heard = bela.hear()
+    assert not any(isinstance(one, QueueClosed) for one in heard)
+    assert [one.position for one in heard if isinstance(one, PositionReported)] == [2]
+
+
+def test_a_newcomer_reads_an_announcement_when_in_line() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann = help_desk.operator("ann")
+    help_desk.joined("Asha")
+    help_desk.rig.auto_commit = False
+    bela = help_desk.joined("Bela")
+    ann.ask(AnnounceAtDesk(1, "", "be patient"))
+    help_desk.rig.auto_commit = True
+    help_desk.rig.commit()
+    help_desk.rig.commit()
+    heard = [one for one in bela.hear() if isinstance(one, PositionReported | DeskAnnounced)]
+    assert [type(one) for one in heard][:2] == [PositionReported, DeskAnnounced]
+
+
 def test_all_who_wait_are_told_also_those_who_come_back() -> None:
     help_desk = HelpDesk(PEERS)
     ann = help_desk.operator("ann")
