@@ -19,6 +19,15 @@ class OpeningState(NamedTuple):
     """When it opens, in milliseconds of the wall clock; 0: it is open, or nobody knows."""
 
 
+class _Said(NamedTuple):
+    """What an operator has said last about a queue."""
+
+    is_open: bool
+    text: str
+    until: int
+    """When the present hours say the same; 0: they never do, so it holds until an operator says otherwise."""
+
+
 class Openings:
     """The state of all queues. What an operator says holds until the hours say the same next time: a closed queue opens at
     the next opening, an open one closes at the next closing."""
@@ -26,11 +35,11 @@ class Openings:
     def __init__(self, settings: DeskSettings) -> None:
         self._settings: Final = settings
         self._hours: Final = Hours(settings.hours, settings.zone)
-        self._said: dict[str, DeskOpeningKept] = {}
+        self._said: dict[str, _Said] = {}
 
     def load(self, kept: Iterable[DeskOpeningKept]) -> None:
         """Restore what operators said in earlier lives."""
-        self._said = {one.queue: one for one in kept}
+        self._said = {one.queue: self._as_said(one) for one in kept}
 
     def of(self, queue: str, at: int) -> OpeningState:
         """Return the state of a queue."""
@@ -43,15 +52,20 @@ class Openings:
 
     def close(self, queue: str, text: str, at: int) -> DeskOpeningKept:
         """Close a queue to newcomers. Return what is to be stored."""
-        until = self._hours.next_opening(at) or 0
-        self._said[queue] = DeskOpeningKept(queue=queue, is_open=False, text=text, until=until)
-        return self._said[queue]
+        return self._say(DeskOpeningKept(queue=queue, is_open=False, text=text, at=at))
 
     def open(self, queue: str, at: int) -> DeskOpeningKept:
         """Open a queue to newcomers. Return what is to be stored."""
-        until = self._hours.next_closing(at) or 0
-        self._said[queue] = DeskOpeningKept(queue=queue, is_open=True, text="", until=until)
-        return self._said[queue]
+        return self._say(DeskOpeningKept(queue=queue, is_open=True, text="", at=at))
+
+    def _say(self, kept: DeskOpeningKept) -> DeskOpeningKept:
+        self._said[kept.queue] = self._as_said(kept)
+        return kept
+
+    def _as_said(self, kept: DeskOpeningKept) -> _Said:
+        hours = self._hours
+        until = hours.next_closing(kept.at) if kept.is_open else hours.next_opening(kept.at)
+        return _Said(kept.is_open, kept.text, until or 0)
 
     def closed(self, at: int) -> list[ClosedQueue]:
         """Return the queues that take no newcomers."""

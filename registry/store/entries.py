@@ -147,7 +147,7 @@ class DeskOpeningKept(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=F
     queue: str
     is_open: bool
     text: str
-    until: int  # when the opening hours count again; 0: when an operator says so
+    at: int  # when the operator said so; the hours of each life say how long it holds
 
 
 class DeskSessionKept(msgspec.Struct, frozen=True, array_like=True, tag=44, gc=False):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from chatapp.registry.desk.hours import Hours
+from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
@@ -93,6 +95,23 @@ def test_hours_open_and_close_and_what_was_said_holds_until_they_say_the_same() 
     ann.come_back()
     ann.ask(OpenQueue(2, ""))
     assert closed_by_hours(help_desk) == []
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_was_said_without_hours_ends_by_the_hours_that_are_set_later(*, is_open: bool) -> None:
+    hours = Hours(("Mon-Sun 09:00-17:00",))
+    said_at = 1_800_000_000_000
+    before = Openings(DeskSettings(operators=("Ann",)))
+    kept = before.open("desk", said_at) if is_open else before.close("desk", "lunch", said_at)
+    after = Openings(DeskSettings(operators=("Ann",), hours=("Mon-Sun 09:00-17:00",)))
+    after.load([kept])
+    until = hours.next_closing(said_at) if is_open else hours.next_opening(said_at)
+    assert until is not None
+    assert after.of("desk", until - 1).is_open is is_open
+    assert after.of("desk", until).is_open is not is_open
+    without = Openings(DeskSettings(operators=("Ann",)))
+    without.load([kept])
+    assert without.of("desk", until).is_open is is_open
 
 
 def test_a_newcomer_who_is_not_in_line_yet_is_not_told_of_the_closing_but_of_the_position() -> None:
