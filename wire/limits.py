@@ -317,6 +317,12 @@ DESK_LINES_PER_SECOND: Final = 20.0
 DESK_LINES_BURST: Final = 200.0
 """Lines at once: a text of this many lines may be pasted."""
 
+DESK_JOINS_PER_SECOND: Final = 20.0
+"""Visits a second that may begin from one host, averaged: who joins and leaves again and again costs disk writes."""
+
+DESK_JOINS_BURST: Final = 200.0
+"""Visits at once from one host: more than it may have, as some leave and come again."""
+
 DESK_NOTE_MAX: Final = 4_096
 """Bytes of an operator's note about a visitor."""
 

@@ -18,6 +18,8 @@ from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import (
     BUCKETS_MAX,
     DESK_DESCRIPTION_MAX,
+    DESK_JOINS_BURST,
+    DESK_JOINS_PER_SECOND,
     DESK_LINES_BURST,
     DESK_LINES_PER_SECOND,
     DESK_VISITS_PER_ADDRESS,
@@ -72,6 +74,10 @@ class VisitorRules:
         self._throttle: Buckets[bytes] = Buckets(
             rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
         )
+        self._joins: Buckets[str] = Buckets(
+            rate=DESK_JOINS_PER_SECOND, burst=DESK_JOINS_BURST, most=BUCKETS_MAX
+        )
+        """By host: a guest has a new key whenever it likes."""
 
     def load(self, highest_visit: int) -> None:
         """Number visits above those of earlier lives."""
@@ -139,6 +145,8 @@ class VisitorRules:
         refusal = self._refusal(form, queue, host, caller)
         if form is None or queue is None or refusal is not None:
             return _refused(request.reference, refusal or DeskRefusal.BAD_FORM, caller)
+        if not self._joins.take(host, now=now):
+            return _refused(request.reference, DeskRefusal.TOO_FAST, caller)
         visit = Visit(
             self._next_number,
             queue=queue,
@@ -213,6 +221,8 @@ class VisitorRules:
         wanted = Pause.OWN if request.is_paused else Pause.NONE
         is_new = visit is not None and visit.state is VisitState.WAITING and visit.pause is not wanted
         if visit is None or not is_new or visit.number != request.visit:
+            return self._ask(request, caller, now)
+        if not self._throttle.take(caller.identity, now=now):  # each change is written to the disk
             return self._ask(request, caller, now)
         self._publisher.notices.references[visit.number] = request.reference
         if request.is_paused:

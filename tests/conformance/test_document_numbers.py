@@ -94,6 +94,8 @@ def test_no_limit_is_missing() -> None:
         ("13.4", f"{limits.DESK_LINES_MAX:,} lines and {limits.DESK_LINES_BYTES_MAX:,} bytes"),
         ("13.4", f"{limits.DESK_LINES_PER_SECOND:.0f} lines a second"),
         ("13.4", f"{limits.DESK_LINES_BURST:.0f} at once"),
+        ("13.2", f"{limits.DESK_JOINS_PER_SECOND:.0f} visits a second may begin"),
+        ("13.2", f"{limits.DESK_JOINS_BURST:.0f} at once"),
     ],
 )
 def test_numbers_in_sentences(number: str, said: str) -> None:

@@ -765,6 +765,8 @@ class DeskRefusal(enum.IntEnum):
     """This link has a visit already, with another ticket."""
     CLOSED = 8
     """The queue takes no newcomers; `QueueClosed` comes first and says until when."""
+    TOO_FAST = 9
+    """Too many visits of this address have begun just now."""
 
 
 class DeskRefused(Referring, frozen=True, tag=110):

@@ -101,7 +101,8 @@ class WaitEstimates:
         self._sessions: deque[Session] = deque(maxlen=SESSIONS_COUNTED)
         self._left, self._left_after = 0, 0.0
         self.version = 0
-        """Rises with each change."""
+        """Rises with each session that is over. Who leaves the line changes the ranges too, but only a little, and anybody
+        can join and leave many times a second."""
 
     def note(self, session: Session) -> None:
         """Add a session that is over; those who left before it come with it."""
@@ -109,10 +110,11 @@ class WaitEstimates:
         self._sessions.append(session._replace(took=max(session.took, 1.0), waited=max(session.waited, 0.0)))
 
     def note_left(self, waited: float) -> None:
-        """Note that a visitor left the line unserved."""
-        self.version += 1
+        """Note that a visitor left the line unserved. One who left at once has not waited, and does not count."""
+        if waited < _WAITED:
+            return
         self._left += 1
-        self._left_after += max(waited, 0.0)
+        self._left_after += waited
 
     def take_left(self) -> tuple[int, float]:
         """Return how many visitors left since the last call, and how long they had waited together: for the session that

@@ -73,6 +73,39 @@ def test_more_operators_and_more_who_leave_make_it_shorter() -> None:
     assert estimates.ranges(10, serving(50))[-1].most < alone.most
 
 
+def test_who_leaves_at_once_says_nothing_about_how_long_others_stay() -> None:
+    estimates = after(*[100.0] * 20)
+    before = estimates.ranges(10, serving(50))
+    for _ in range(1_000):
+        estimates.note_left(0.05)
+    assert estimates.ranges(10, serving(50)) == before
+    assert estimates.take_left() == (0, 0.0)
+
+
+def test_the_line_is_not_played_again_for_each_visitor_who_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = HelpDesk()
+    desk.open()
+    people = desk.line_of(*["Asha Rao"] * 12)
+    for _ in range(3):
+        desk.advance(100)
+        desk.type(".end")
+    desk.advance(50)
+    plays = 0
+    original = WaitEstimates.ranges
+
+    def count(estimates: WaitEstimates, positions: int, now: Now) -> list[Range]:
+        nonlocal plays
+        plays += 1
+        return original(estimates, positions, now)
+
+    monkeypatch.setattr(WaitEstimates, "ranges", count)
+    for gone in people[5:]:
+        people[4].ask(AskPosition(7))
+        gone.ask(LeaveDesk(9))
+    assert people[4].last(PositionReported).most > 0
+    assert plays == 1
+
+
 def test_even_sessions_give_a_narrow_range_around_the_truth() -> None:
     least, most = after(*[100.0] * 60).ranges(10, serving(50))[-1]
     assert 700 < least < 950 < most < 1_250

@@ -4,6 +4,7 @@ import pytest
 
 from chatapp.registry.desk.notices import MOVES_SPAN
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.limits import DESK_LINES_BURST
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientAssigned,
@@ -47,6 +48,20 @@ def test_an_operator_is_told_once_that_a_visitor_says_nothing() -> None:
     assert not ann.last(RoomShown).served[0].is_silent
     help_desk.advance(NO_SHOW_AFTER)
     assert silent in ann.hear()
+
+
+def test_too_many_pauses_at_once_change_nothing_more() -> None:
+    help_desk = HelpDesk(PEERS)
+    asha = help_desk.joined()
+    for number in range(int(DESK_LINES_BURST)):
+        asha.ask(PauseVisit(number, asha.visit, number % 2 == 0))
+    assert asha.last(PositionReported).cause is PositionCause.RESUMED
+    asha.ask(PauseVisit(999, asha.visit, True))
+    answer = asha.last(PositionReported)
+    assert (answer.reference, answer.cause, answer.is_paused) == (999, PositionCause.ASKED, False)
+    help_desk.advance(1.0)
+    asha.ask(PauseVisit(1_000, asha.visit, True))
+    assert asha.last(PositionReported).cause is PositionCause.PAUSED
 
 
 def test_a_visitor_on_hold_is_first_as_soon_as_they_show_up() -> None:

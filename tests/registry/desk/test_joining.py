@@ -2,11 +2,17 @@
 
 import pytest
 
-from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
+from chatapp.wire.limits import (
+    DESK_JOINS_BURST,
+    DESK_JOINS_PER_SECOND,
+    DESK_VISITS_PER_ADDRESS,
+    DESK_WAITING_MAX,
+)
 from chatapp.wire.messages.desk import (
     DeskRefusal,
     DeskRefused,
     JoinDesk,
+    LeaveDesk,
     OperatorAssigned,
     OperatorCause,
     PositionCause,
@@ -102,6 +108,22 @@ def test_the_visits_of_one_address_have_a_cap(help_desk: HelpDesk) -> None:
         help_desk.joined(host="10.9.9.9")
     assert help_desk.joined(host="10.9.9.9").last(DeskRefused).reason is DeskRefusal.ADDRESS_FULL
     assert help_desk.joined(host="10.9.9.8").last(PositionReported).position == DESK_VISITS_PER_ADDRESS
+
+
+def test_who_joins_and_leaves_again_and_again_is_stopped_for_a_while(help_desk: HelpDesk) -> None:
+    asha = help_desk.visitor(host="10.9.9.9")
+    for number in range(int(DESK_JOINS_BURST)):
+        asha.ticket = number.to_bytes(16, "big")
+        asha.join()
+        asha.ask(LeaveDesk(9))
+    assert not any(isinstance(one, DeskRefused) for one in asha.hear())
+    bela = help_desk.visitor("Bela", host="10.9.9.9")
+    bela.join()
+    assert bela.last(DeskRefused) == DeskRefused(5, DeskRefusal.TOO_FAST)
+    assert help_desk.joined(host="10.9.9.8").last(OperatorAssigned).cause is OperatorCause.CONNECTED
+    help_desk.advance(2 / DESK_JOINS_PER_SECOND)
+    bela.join()
+    assert bela.last(PositionReported).position == 1
 
 
 def test_a_line_has_a_cap(help_desk: HelpDesk, monkeypatch: pytest.MonkeyPatch) -> None:
