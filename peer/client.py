@@ -239,6 +239,7 @@ class Peer:
         """The open node; None while the peer is closed."""
         self._feed: EventFeed[happened.Event] | None = None
         """The events of the present opening, else of the last one."""
+        self._shown_listeners: list[Callable[[Sequence[happened.Line]], None]] = []
         self._has_been_ready = False
         """Whether we were with the registry, or found it away, since the start or the last return."""
         self.desk: Final = OperatorDesk(self._open_node)
@@ -650,6 +651,8 @@ class Peer:
         if shown:
             node.core.lines_shown(shown)
             node.store()
+            for listener in self._shown_listeners:
+                listener(shown)
 
     @staticmethod
     def _lines_in(batch: Sequence[happened.Event], node: PeerNode) -> list[happened.Line]:
@@ -673,6 +676,15 @@ class Peer:
         function that this returns is called. What a listener gets does not count as shown, and it delays nobody: it must
         return at once. Raises NotOpen."""
         return self._open_node().feed.listen(listener)
+
+    def listen_shown(self, listener: Callable[[Sequence[happened.Line]], None]) -> Callable[[], None]:
+        """Call `listener` with lines when they are reported as shown, until the function that this returns is called."""
+        self._shown_listeners = [*self._shown_listeners, listener]
+
+        def end() -> None:
+            self._shown_listeners = [one for one in self._shown_listeners if one is not listener]
+
+        return end
 
     async def unshown(self, after: int = 0, limit: int = 100) -> list[happened.Line]:
         """Return the first `limit` lines to us with higher ids than `after` that were not shown yet, as `events_shown`

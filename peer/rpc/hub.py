@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotOpen
@@ -101,7 +103,7 @@ class Hub:
         self._state_line = b""
         self._state_version = 0
         self._unshown: dict[int, happened.Line] = {}
-        """Lines that clients have, by id, and that nobody has reported as shown."""
+        """Lines that clients have, by id, and that nobody has reported as shown; without their texts."""
 
     def note(self, events: Sequence[happened.Event]) -> None:
         """Number events and keep them. `tell` passes them on."""
@@ -116,9 +118,14 @@ class Hub:
 
     def _note_unshown(self, lines: Sequence[happened.Line]) -> None:
         for line in lines:
-            self._unshown[line.id] = line
+            self._unshown[line.id] = msgspec.structs.replace(line, text="")
         while len(self._unshown) > UNSHOWN_MAX:
             del self._unshown[next(iter(self._unshown))]
+
+    def forget_shown(self, lines: Sequence[happened.Line]) -> None:
+        """Forget lines that were reported as shown, by the program itself or by a client."""
+        for line in lines:
+            self._unshown.pop(line.id, None)
 
     @property
     def is_sending(self) -> bool:
@@ -220,7 +227,7 @@ class Hub:
         position: int | None = None,
     ) -> None:
         """Note that a client has shown lines, or the lines of a visit up to this position."""
-        shown: list[happened.Event] = [self._unshown.pop(one) for one in ids if one in self._unshown]
+        shown: list[happened.Event] = [self._unshown[one] for one in ids if one in self._unshown]
         if visit is not None and position is not None:
             shown.append(happened.ClientSaid(sender="", text="", visit=visit, position=position))
         self._peer.events_shown(shown)

@@ -31,7 +31,7 @@ class RpcServer:
         self._is_telling = False
         self._is_closed = False
         self._looking: asyncio.TimerHandle | None = None
-        self._listener: Final = peer.listen(self._happened)
+        self._listeners: Final = (peer.listen(self._happened), peer.listen_shown(self._hub.forget_shown))
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
         """Accept clients at a socket that listens."""
@@ -40,7 +40,8 @@ class RpcServer:
     def close(self) -> None:
         """Say goodbye to all clients."""
         self._is_closed = True
-        self._listener()
+        for end in self._listeners:
+            end()
         if self._looking is not None:
             self._looking.cancel()
         for client in list(self._clients):

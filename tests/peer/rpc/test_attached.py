@@ -45,8 +45,8 @@ def attached(village: Village, name: str, *, shows: bool = True) -> RemotePeer:
 
 # --- one interface
 
-OWN = {"offer", "attach"}
-"""What only the program that runs a peer can do, and how one is found."""
+OWN = {"offer", "attach", "listen_shown"}
+"""What only the program that runs a peer can do or needs, and how one is found."""
 ATTACHED_ONLY = {"ask", "post", "greeting", "process", "snapshot"}
 """What the parts of an attached peer use."""
 
@@ -234,6 +234,27 @@ async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_misse
         assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
         assert await told_to(face) == ["waits", "last"]
         assert face._mail == []
+
+
+async def test_of_lines_that_nobody_has_shown_no_text_is_kept_and_of_others_nothing(village: Village) -> None:
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        offer = alice.offer()
+        async with attached(village, "alice") as face:
+            for _ in range(3):
+                assert await outcome_of(await bob.send("alice", "x" * TEXT_MAX)) is MessageState.DELIVERED
+            assert offer._server is not None
+            kept = offer._server._hub._unshown
+            assert [line.text for line in kept.values()] == [""] * 3
+            own = [one for one in alice.take_events() if isinstance(one, happened.DirectReceived)]
+            alice.events_shown(own[:2])  # as the program's own terminal
+            assert list(kept) == [own[2].id]
+            await next_of(face, happened.DirectReceived)
+            await next_of(face, happened.DirectReceived)
+            await next_of(face, happened.DirectReceived)
+            await face.settled()  # an answer comes after what was reported before it
+            assert kept == {}
+            assert await alice.unshown() == []
+        offer.close()
 
 
 # --- the past
