@@ -112,12 +112,7 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Carry out requests, side by side."""
-        for call in self._session.receive(data):
-            task = asyncio.get_running_loop().create_task(self._carry_out(call))
-            self._calls.add(task)
-            task.add_done_callback(self._done)
-        self._write()
-        self._read_or_wait()
+        self._begin_calls(data)
 
     def pause_writing(self) -> None:
         """Write no more events, and take no more requests, until the client has read."""
@@ -127,13 +122,13 @@ class Client(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._is_unread = False
-        self._read_or_wait()
+        self._begin_calls()
         self.tell()
 
     def eof_received(self) -> bool:
-        """Finish what is under way: a script may close its side after its last request."""
+        """Finish all that was asked for: a script may close its side after its last request."""
         self._is_ending = True
-        return bool(self._calls)
+        return not self._is_done
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what the client has asked for."""
@@ -157,6 +152,34 @@ class Client(asyncio.Protocol):
         self._session.end(reason)
         self._write()
 
+    def _begin_calls(self, data: bytes = b"") -> None:
+        """Take bytes, and begin with the next requests unless too many are under way or the client does not read."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._take_calls(data)
+        while self._session.has_line and self._room:
+            self._take_calls(b"")
+        if self._is_ending and self._is_done:
+            self._transport.close()
+        self._read_or_wait()
+
+    def _take_calls(self, data: bytes) -> None:
+        for call in self._session.receive(data, most=self._room):
+            task = asyncio.get_running_loop().create_task(self._carry_out(call))
+            self._calls.add(task)
+            task.add_done_callback(self._done)
+        self._write()  # errors, which may be all that there is
+
+    @property
+    def _room(self) -> int:
+        """How many more requests may begin."""
+        return 0 if self._is_unread else CALLS_MAX - len(self._calls)
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether all that the client has asked for so far is answered."""
+        return not self._calls and not self._session.has_line
+
     async def _carry_out(self, call: Call) -> None:
         result, error = await self._hub.carry_out(self._session, call)
         if self._transport is None:
@@ -172,17 +195,15 @@ class Client(asyncio.Protocol):
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
-        if self._is_ending and not self._calls and self._transport is not None:
-            self._transport.close()
-        self._read_or_wait()
+        self._begin_calls()
 
     def _read_or_wait(self) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing() or self._is_ending:
             return
-        if self._is_unread or len(self._calls) >= CALLS_MAX:
-            self._transport.pause_reading()
-        else:
+        if self._room:
             self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
     def _write(self) -> None:
         transport = self._transport

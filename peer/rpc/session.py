@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chatapp.peer.rpc.protocol import LINE_MAX, VERSION, Code, Farewell, RpcError
+from chatapp.peer.rpc.protocol import CALLS_MAX, LINE_MAX, VERSION, Code, Farewell, RpcError
 from chatapp.peer.rpc.ring import EventRing, notice
 
 HELLO: Final = "hello"
@@ -42,11 +42,12 @@ class RpcSession:
 
     # --- what comes in
 
-    def receive(self, data: bytes) -> list[Call]:
-        """Take bytes of the client; return the requests that are to be carried out."""
+    def receive(self, data: bytes, *, most: int = CALLS_MAX) -> list[Call]:
+        """Take bytes of the client; return the requests that are to be carried out, of the next `most` lines at most.
+        Further lines wait for the next call."""
         self._input += data
         calls: list[Call] = []
-        while not self.is_over:
+        while most > 0 and not self.is_over:
             end = self._input.find(b"\n")
             if max(end, len(self._input) if end < 0 else 0) >= LINE_MAX:
                 self.fail(None, RpcError(Code.NOT_A_REQUEST, f"a line has at most {LINE_MAX:,} bytes"))
@@ -57,9 +58,15 @@ class RpcSession:
             del self._input[: end + 1]
             if line.strip():
                 self._take(line, calls)
+                most -= 1
         if self.is_over:
             self._input.clear()
         return calls
+
+    @property
+    def has_line(self) -> bool:
+        """Whether a whole line waits for the next call of `receive`."""
+        return b"\n" in self._input
 
     def _take(self, line: bytes, calls: list[Call]) -> None:
         id_ = None

@@ -101,6 +101,19 @@ def test_a_request_without_an_id_is_not_answered() -> None:
     assert lines_of(session) == [{"jsonrpc": "2.0", "id": None, "result": []}]
 
 
+def test_no_more_lines_are_taken_than_wanted_and_the_others_wait() -> None:
+    session = greeted()
+    lines = [b'{"jsonrpc":"2.0","method":"typing","params":["%d"]}\n' % number for number in range(5)]
+    taken = session.receive(b"\n".join(lines) + b"half", most=0)
+    while session.has_line:
+        taken += (some := session.receive(b"", most=2))
+        assert len(some) <= 2
+    assert [call.params for call in taken] == [[str(number)] for number in range(5)]
+    session.receive(b"\nnor this\nnor that\n", most=2)
+    assert len(lines_of(session)) == 2  # wrong lines count as well
+    assert session.has_line
+
+
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=3))
 def test_no_bytes_whatever_make_it_fail(data: bytes, cuts: list[int]) -> None:
     session = RpcSession()
