@@ -299,9 +299,9 @@ class DeskConversation:
             del self._lines[one]
         return []
 
-    def refused(self, number: int) -> bool:
-        """Forget a refused line. Return False when it was not ours, or was answered before."""
-        return self._lines.pop(number, None) is not None
+    def refused(self, number: int) -> str | None:
+        """Forget a refused line and return its text; None when it was not ours, or was answered before."""
+        return self._lines.pop(number, None)
 
     def take(self, line: DeskLine) -> bool:
         """Take a line of the other end. Return False for a repeat."""
@@ -582,7 +582,7 @@ class Operator:
 
     def _line_refused(self, refused: LineRefused, now: float) -> None:
         conversation = self._conversation_of(refused.visit)
-        if conversation is None or not conversation.refused(refused.number):
+        if conversation is None or conversation.refused(refused.number) is None:
             return
         self._drop_answered(conversation)
         if refused.reason in LINE_FAILURES:

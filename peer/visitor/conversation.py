@@ -19,6 +19,9 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.messages.table import Count
 
+MICROSECONDS: Final = 1_000_000
+"""In a second: a line's number is the time at which it was typed (clause 6.2)."""
+
 
 class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a visit that is kept on disk."""
@@ -93,8 +96,11 @@ class VisitorConversation:
         *,
         send: Callable[[ConversationRequest], None],
         tell: Callable[[happened.VisitEvent], None],
+        too_late: Callable[[str, float], None],
     ) -> None:
+        """`too_late` takes a text that came when nobody served us any more, and the time at which it was typed."""
         self._ticket = ticket
+        self._too_late = too_late
         self._send = send
         self._tell = tell
         self._conversation: DeskConversation | None = None
@@ -155,14 +161,13 @@ class VisitorConversation:
 
     def refused(self, refused: LineRefused) -> None:
         """Tell that a line of ours will not arrive."""
-        if (
-            self._conversation is None
-            or refused.visit != self._conversation.visit
-            or not self._conversation.refused(refused.number)
-        ):
+        if self._conversation is None or refused.visit != self._conversation.visit:
+            return
+        text = self._conversation.refused(refused.number)
+        if text is None:
             return
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
-            self._tell(happened.NotYourTurn())
+            self._too_late(text, refused.number / MICROSECONDS)
         else:
             self._tell(happened.VisitorLineRefused(reason=refused.reason))
 

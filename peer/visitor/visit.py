@@ -106,7 +106,9 @@ class Visit:
         self._queue: Final = queue
         self._send = send
         self._ticket = Ticket(stored, rng=rng)
-        self._conversation = VisitorConversation(self._ticket, send=send, tell=self._tell)
+        self._conversation = VisitorConversation(
+            self._ticket, send=send, tell=self._tell, too_late=self._write_instead
+        )
         self._description = Description(
             send=send,
             tell=self._tell,
@@ -148,6 +150,12 @@ class Visit:
         if self.stage is Stage.ACTIVE and self._conversation.has_begun:
             self._conversation.say(text, wall=wall)
         elif self.stage is Stage.WAITING:
+            self._description.add(text, wall=wall)
+        else:
+            self._tell(happened.NotYourTurn())
+
+    def _write_instead(self, text: str, wall: float) -> None:
+        if self.stage is Stage.WAITING:
             self._description.add(text, wall=wall)
         else:
             self._tell(happened.NotYourTurn())

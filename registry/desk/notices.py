@@ -286,9 +286,9 @@ class Notices:
         if visit.number in batch.called or visit.state is VisitState.JOINING:
             return []
         if visit.state is VisitState.WAITING:
-            cause = PositionCause.MISSED_CALL if visit.has_missed_call else PositionCause.RETURNED
-            visit.has_missed_call = False
-            told = self._tell_position(visit, cause, batch)
+            otherwise = PositionCause.HELD if visit.pause is Pause.HELD else PositionCause.RETURNED
+            told = self._tell_position(visit, visit.missed or otherwise, batch)
+            visit.missed = None
             told += self._tell_announced(visit)
             if visit.description:
                 kept = self.description(visit, DescriptionResult.KEPT)

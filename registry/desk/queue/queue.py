@@ -294,6 +294,7 @@ class DeskQueue:
             self.line(queue).call(visit)
             former = NOBODY if visit.given_by == operator.id else visit.given_by
             visit.given_by, visit.is_fresh, visit.has_answered = NOBODY, former != NOBODY, False
+            visit.missed = None
             operator.visit, visit.operator, visit.wanted = visit, operator.id, NOBODY
             self._step(visit, VisitEvent.CALLED, operator=operator.id, former=former)
 
@@ -316,12 +317,13 @@ class DeskQueue:
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
         self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
         if visit.state is VisitState.MISSED:
+            visit.missed = cause
             self._absences.hold_line(visit.number, now=now)
 
     def _take_back(self, visit: Visit, *, now: float) -> None:
         operator = self.operators.release(visit)
         ranked = self.line(visit.queue).restore(visit)
-        visit.has_missed_call = True
+        visit.missed = PositionCause.MISSED_CALL
         self._absences.hold_line(visit.number, now=now)
         self._step(visit, VisitEvent.UNANSWERED, operator=operator)
         self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]

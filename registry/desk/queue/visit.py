@@ -122,12 +122,12 @@ class Visit:
         "form",
         "given_by",
         "has_answered",
-        "has_missed_call",
         "host",
         "is_fresh",
         "is_put_back",
         "is_silent",
         "joined_at",
+        "missed",
         "note",
         "number",
         "operator",
@@ -173,8 +173,8 @@ class Visit:
         """Whether the visitor is served, in reach, and has said nothing for a while."""
         self.has_answered = False
         """Whether the visitor has shown a sign of life since the current call."""
-        self.has_missed_call = False
-        """Whether the visitor was called while away, and is to be told on return."""
+        self.missed: PositionCause | None = None
+        """Why the visitor is in line again, if that happened while they were away: they are told on return."""
         self.is_put_back = False
         """Whether it is in line again, at the head, after a call; not if an operator has moved it since."""
         self.is_fresh = False

@@ -5,11 +5,13 @@ import pytest
 from chatapp.peer.visitor import events as happened
 from chatapp.wire.messages.desk import (
     AckDeskLines,
+    DescribeVisit,
     DeskLine,
     LineRefusal,
     LineRefused,
     LinesSaved,
     OperatorCause,
+    PositionCause,
     ReturnToDesk,
     SendDeskLine,
 )
@@ -78,3 +80,20 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     for _ in range(2):
         scene.visit.handle(LineRefused(7, said.number, reason))
     assert [type(event) for event in scene.visit.events()] == [happened.VisitorLineRefused]
+
+
+def test_lines_that_come_too_late_are_added_to_the_description() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.say("one", wall=WALL)
+    scene.said()
+    scene.relink()
+    scene.said()
+    scene.wait(cause=PositionCause.HELD)
+    (again,) = scene.said()
+    assert isinstance(again, SendDeskLine)
+    scene.visit.handle(LineRefused(7, again.number, LineRefusal.NOT_YOUR_TURN))
+    (described,) = scene.said()
+    assert isinstance(described, DescribeVisit)
+    assert (described.visit, described.text) == (7, "one")

@@ -142,6 +142,41 @@ def test_to_pause_twice_or_while_served_only_says_where_one_is() -> None:
     assert asha.last(OperatorAssigned) == OperatorAssigned(8, asha.visit, OperatorCause.ASKED, "ann")
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_visitor_put_on_hold_while_away_is_told_on_return_and_called_after_a_text(
+    *, restarts: bool
+) -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
+    ann.ask(TakeDuty(1, ""))
+    asha.hear()
+    asha.drop()
+    ann.ask(HoldVisitor(2, asha.visit))
+    if restarts:
+        help_desk.restart()
+        ann.come_back()
+        ann.ask(TakeDuty(3, ""))
+    asha.come_back()
+    told = asha.last(PositionReported)
+    assert (told.cause, told.is_paused) == (PositionCause.HELD, True)
+    assert ann.client == 0
+    asha.ask(DescribeVisit(8, asha.visit, "I am here"))
+    assert ann.client == asha.visit
+
+
+def test_a_visitor_transferred_while_away_is_told_on_return() -> None:
+    help_desk = HelpDesk(QUEUES)
+    ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
+    ann.ask(TakeDuty(1, ""))
+    asha.hear()
+    for expected in (PositionCause.TRANSFERRED, PositionCause.RETURNED):
+        asha.drop()
+        if ann.client:
+            ann.ask(TransferVisitor(2, asha.visit, "exams"))
+        asha.come_back()
+        assert asha.last(PositionReported).cause is expected
+
+
 # --- another queue
 
 
