@@ -7,6 +7,7 @@ ChatAppError
 +-- FellBehind            a subscriber did not read in time      lost
 +-- NotAnswered           the registry did not answer            reason
 +-- NotRunning            no program of ours offers this name     name, reason
++-- NotResponding         our program of this name does not answer   name, process
 +-- ServerUnreachable     the server's name has no address now      reason
 +-- NotLetIn              something answers at the registry's address, but we are not registered
     +-- NameTaken         somebody else holds the name             name
@@ -77,6 +78,20 @@ class NotRunning(ChatAppError):
                 f'the program of "{quoted(self.name)}" that runs here cannot be used: {quoted(self.reason)}'
             )
         return f'no program of "{quoted(self.name)}" runs here'
+
+
+class NotResponding(ChatAppError):
+    """The program of this user that runs under this name does not answer: it is stopped, or too busy."""
+
+    def __init__(self, name: str, process: int = 0) -> None:
+        """`process`: its number; 0 if it is not known."""
+        super().__init__(name, process)
+        self.name = name
+        self.process = process
+
+    def __str__(self) -> str:
+        which = f" (process {self.process})" if self.process else ""
+        return f'the program of "{quoted(self.name)}" that runs here{which} does not answer'
 
 
 class ServerUnreachable(ChatAppError):

@@ -222,6 +222,18 @@ class KeyFolder:
         return [key for _, key in fresh]
 
 
+def holder_of(folder: Path) -> tuple[int, int]:
+    """Return the process and the port of the program that holds a folder, or held it last; zeros if they are not known."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0, 0
+    try:
+        return _holder(lock)
+    finally:
+        os.close(lock)
+
+
 def _holder(lock: int) -> tuple[int, int]:
     """Return the process and the port of the program that holds a lock; zeros if they cannot be read."""
     try:

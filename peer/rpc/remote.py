@@ -6,6 +6,7 @@ it. What a method asks goes through the socket.
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -13,19 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from chatapp.peer.client import PeerState
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import AlreadyOpen, NotOpen, NotRunning
+from chatapp.peer.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
 from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.history.unshown import in_senders_order
-from chatapp.peer.keystore import folder_of
+from chatapp.peer.keystore import folder_of, holder_of
 from chatapp.peer.receipts import Receipt, Receipts
 from chatapp.peer.rpc.link import RpcLink
 from chatapp.peer.rpc.place import connected_socket
-from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION
+from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION, Farewell, RpcError
 from chatapp.peer.rpc.remotepast import RemotePast
 from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, Unshown
 from chatapp.peer.rpc.values import decode, encode
 from chatapp.wire.address import Address
-from chatapp.wire.errors import DecodeError, TextTooLong
+from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
 from chatapp.wire.folders import default_home
 from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import OperatorRequest
@@ -33,6 +34,9 @@ from chatapp.wire.names import PeerName, peer_name
 
 if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
+
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds after which a program to which we attach counts as one that does not answer. A stopped one never does."""
 
 _TOLD_MAX: Final = UNSHOWN_MAX + EVENTS_WAITING_MAX
 """Lines told by events that we remember: as many as may wait for their reader, and as many as it may be busy with."""
@@ -183,6 +187,8 @@ class RemotePeer:
         """Ids of the lines that events told last, which may be among the unshown ones once more."""
         self._shown: list[dict[str, Any]] = []
         """What was shown while we were cut off: the program learns of it when we come back."""
+        self._farewell = ""
+        """Why the program closed the last connection, if it said so."""
         self._is_behind = False
         """Whether we take no events now: their reader has to catch up first."""
         self._coming_back: asyncio.Task[None] | None = None
@@ -307,7 +313,8 @@ class RemotePeer:
         await self.close()
 
     async def open(self) -> None:
-        """Attach to the running program. Raises AlreadyOpen, NotRunning, OSError."""
+        """Attach to the running program. Raises AlreadyOpen, NotRunning, NotResponding, NotOpen if it ends meanwhile,
+        OSError."""
         if self._link is not None or self._is_opening:
             raise AlreadyOpen
         self._is_opening = True
@@ -339,37 +346,48 @@ class RemotePeer:
         self._end()
 
     async def _attach(self, *, resume: tuple[str, int] | None) -> None:
-        """Connect and subscribe. `resume`: the run of the program, and the last event that we have of it."""
-        connected = connected_socket(folder_of(self._home, self.name))
+        """Connect and subscribe. `resume`: the run of the program, and the last event that we have. Raises as `open`."""
+        folder = folder_of(self._home, self.name)
+        try:
+            connected = connected_socket(folder)
+        except BlockingIOError:  # many have connected before us, and it has taken none
+            raise NotResponding(self.name, holder_of(folder)[0]) from None
         if connected is None:
             raise NotRunning(self.name)
+        self._farewell = ""
         link = await RpcLink.over(connected, self._noticed, lambda: self._link_lost(link))
         try:
-            greeting: Greeting = decode(await link.call("hello", {"protocol": VERSION}), Greeting, "hello")
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                raw = await link.call("hello", {"protocol": VERSION})
+            greeting: Greeting = decode(raw, Greeting, "hello")
             self._greeting, self._link = greeting, link
             if self._snapshot is None or resume is None:
                 self._snapshot = greeting.state
             self._is_behind = self._any_feed().is_full
             self._report_shown()
-            await self._subscribe(resume)
-        except DecodeError as error:
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                has_missed = await self._subscribe(resume)
+            if resume is None or has_missed:
+                await self._take_unshown()
+        except BaseException as error:
             link.close()
             self._link = None
-            raise NotRunning(self.name, str(error)) from None
-        except BaseException:
-            link.close()
-            self._link = None
+            if isinstance(error, TimeoutError):
+                raise NotResponding(self.name, holder_of(folder)[0]) from None
+            if isinstance(error, DecodeError | RpcError | sqlite3.Error):
+                raise NotRunning(self.name, str(error)) from None
+            if isinstance(error, NotOpen) and self._farewell == Farewell.TOO_MANY.name.lower():
+                raise NotRunning(self.name, Farewell.TOO_MANY.value) from None
             raise
 
-    async def _subscribe(self, resume: tuple[str, int] | None) -> None:
-        """Have events told from now on, or from the last one that we have."""
+    async def _subscribe(self, resume: tuple[str, int] | None) -> bool:
+        """Have events told from now on, or from the last one that we have. Returns whether others are lost."""
         params: dict[str, Any] = {} if resume is None else {"run": resume[0], "after": resume[1]}
         if self._link is None:
             raise NotOpen
         raw = await self._link.call("subscribe", params, answered=self._begin_after)
         subscribed: Subscribed = decode(raw, Subscribed, "subscribe")
-        if self._shows and (resume is None or subscribed.missed):
-            await self._take_unshown()
+        return subscribed.missed
 
     def _begin_after(self, raw: Any) -> None:
         """Take the number after which events are told, before any other line is taken."""
@@ -396,6 +414,8 @@ class RemotePeer:
 
     async def _take_unshown(self) -> None:
         """Tell what nobody has shown, except lines that events have told: their reader may not be done with them."""
+        if not self._shows:
+            return
         found = await self.unshown(limit=UNSHOWN_MAX)
         lines = [line for line in self._new(found) if line.id not in self._told]
         if lines:
@@ -414,7 +434,7 @@ class RemotePeer:
     async def _come_back_to(self, run: str) -> None:
         try:
             await self._attach(resume=(run, self._last))
-        except (NotRunning, NotOpen, OSError):
+        except (ChatAppError, OSError):
             self._put([happened.ProgramEnded(name=self.name)])
             self._end()
 
@@ -617,6 +637,8 @@ class RemotePeer:
                     self._snapshot = decode(params, PeerSnapshot, "state")
                 case "people":
                     self._take_people(params)
+                case "bye":
+                    self._farewell = str(params.get("reason"))
                 case _:
                     pass
 
@@ -676,8 +698,15 @@ class RemotePeer:
 
     async def _subscribe_again(self) -> None:
         self._is_behind = False
-        with contextlib.suppress(NotOpen):
-            await self._subscribe((self.greeting.run, self._last))
+        link = self._link
+        try:
+            if await self._subscribe((self.greeting.run, self._last)):
+                await self._take_unshown()
+        except NotOpen:
+            pass  # whoever comes back asks again
+        except (ChatAppError, sqlite3.Error):
+            if link is not None:
+                link.close()
 
 
 def _check_text(text: str) -> None:

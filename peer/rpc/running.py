@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> "RemotePeer | None":
     """Return the peer of this name that another program runs, attached; None if none runs and offers one. `shows`: as in
-    `Peer.attach`."""
+    `Peer.attach`. Raises NotResponding, and NotRunning with the reason if the program that runs cannot be used."""
     if not is_offered(folder_of(home, name)):
         return None
     from chatapp.peer.rpc.remote import RemotePeer  # deferred: most starts need it not
@@ -26,7 +26,11 @@ async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> 
     peer = RemotePeer(name, home=home, shows=shows)
     try:
         await peer.open()
-    except (NotRunning, NotOpen, OSError):
+    except NotRunning as error:
+        if error.reason:
+            raise
+        return None
+    except (NotOpen, OSError):
         return None
     return peer
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
-from chatapp.peer.errors import NotLetIn
+from chatapp.peer.errors import NotLetIn, NotResponding, NotRunning
 from chatapp.peer.rpc.running import running_program
 from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.main import open_peer, run_until_signal, start_logging
@@ -55,7 +55,10 @@ def run(
 
 
 async def _serve(peer: Peer, home: Path) -> int:
-    running = await running_program(peer.name, home, shows=False)
+    try:
+        running = await running_program(peer.name, home, shows=False)
+    except (NotRunning, NotResponding) as error:
+        return _failed([answers.not_attached_line(str(error))])
     if running is not None:
         line = answers.runs_already_line(running.name, running.process, running.port)
         await running.close()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import ProgramEnded
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.errors import NotOpen, NotResponding, NotRunning
 from chatapp.peer.keystore import FolderInUse
 from chatapp.peer.rpc.running import is_same_server, running_program
 from chatapp.peer.starts import Taken, TakenBy, note_release, remember, why_taken
@@ -105,7 +105,10 @@ class PeerStart:
         peer = self._make_peer()
         completions = CompletionIndex() if raw is not None else None
         terminal = make_terminal(raw, completions, quiet=self._quiet, holds_typed=True)
-        running = await running_program(peer.name, self._home)
+        try:
+            running = await running_program(peer.name, self._home)
+        except (NotRunning, NotResponding) as error:
+            return await _cannot_start(terminal, [answers.not_attached_line(str(error))])
         if running is not None:
             return await self._attach(running, terminal, completions)
         complaints = await open_peer(peer)

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState, ProgramEnded
-from chatapp.peer.errors import NotLetIn, NotOpen
+from chatapp.peer.errors import NotLetIn, NotOpen, NotResponding, NotRunning
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.rpc.running import is_same_server, running_program
 from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import elsewhere_line, open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE, attachment_line
+from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE, attachment_line, name_taken, not_attached_line
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 
 if TYPE_CHECKING:
     from chatapp.peer.rpc.anypeer import AnyPeer
+    from chatapp.peer.rpc.remote import RemotePeer
 
 DELIVERED: Final = 0
 SAVED: Final = 3
@@ -33,6 +34,11 @@ FAILED: Final = 4
 
 SETTLES_WITHIN: Final = 30.0
 """Seconds after which the message counts as kept. All ways of delivery together take ten at most; a script must not hang."""
+
+FREE_WITHIN: Final = 10.0
+"""Seconds to wait for a folder that another program holds without offering itself, such as a second `ChatApp send`."""
+
+_LOOK_SPAN: Final = 0.1
 
 _OUTCOMES: Final = {
     MessageState.DELIVERED: ("delivered", DELIVERED),
@@ -75,12 +81,30 @@ def _standard_input() -> str:
 
 
 async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_json: bool) -> int:
-    """Send by the program that runs under this name, else by one of our own for as long as that takes."""
-    running = await running_program(peer.name, peer.folder.parents[1], shows=False)
-    if running is None:
-        return await _open_and_say(peer, to, text, as_json=as_json)
+    """Send by the program that runs under this name, else by one of our own for as long as that takes. A program that holds
+    the folder and offers nothing is ending, or about to offer: wait for it."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + FREE_WITHIN
+    while True:
+        try:
+            running = await running_program(peer.name, peer.folder.parents[1], shows=False)
+        except (NotRunning, NotResponding) as error:
+            return _failed(to, not_attached_line(str(error)), as_json=as_json)
+        if running is not None:
+            return await _say_through(running, peer.server, registry_key, to, text, as_json=as_json)
+        complaint = await open_peer(peer)
+        if complaint is None:
+            return await _say_and_leave(peer, to, text, as_json=as_json)
+        if complaint[0] != name_taken(peer.name) or loop.time() >= until:
+            return _failed(to, *complaint, as_json=as_json)
+        await asyncio.sleep(_LOOK_SPAN)
+
+
+async def _say_through(
+    running: "RemotePeer", server: Address, registry_key: str | None, to: str, text: str, *, as_json: bool
+) -> int:
     try:
-        if not await is_same_server(running, peer.server, registry_key):
+        if not await is_same_server(running, server, registry_key):
             return _failed(to, elsewhere_line(running), as_json=as_json)
         return await _say(running, to, text, as_json=as_json)
     except NotOpen:
@@ -89,10 +113,7 @@ async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_
         await running.close()
 
 
-async def _open_and_say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
-    complaint = await open_peer(peer)
-    if complaint is not None:
-        return _failed(to, *complaint, as_json=as_json)
+async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
     try:
         with contextlib.suppress(NotLetIn):  # an event says the same
             await peer.ready()
@@ -109,22 +130,20 @@ async def _open_and_say(peer: Peer, to: str, text: str, *, as_json: bool) -> int
 
 async def _say(peer: "AnyPeer", to: str, text: str, *, as_json: bool) -> int:
     started = asyncio.get_running_loop().time()
+    receipt: Receipt | None = None
     try:
-        receipt = await peer.send(to, text)
+        async with asyncio.timeout(SETTLES_WITHIN):
+            receipt = await peer.send(to, text)
+            await receipt.settled()
     except TextTooLong as error:
         too_long = happened.TooLong(to=to, size=error.size, limit=error.limit)
         return _failed(to, *lines_of(too_long), as_json=as_json)
-    await _settle(receipt)
-    seconds = asyncio.get_running_loop().time() - started
-    return _report(receipt, _about(receipt, peer.take_events()), seconds, as_json=as_json)
-
-
-async def _settle(receipt: Receipt) -> None:
-    try:
-        async with asyncio.timeout(SETTLES_WITHIN):
-            await receipt.settled()
     except TimeoutError:
+        if receipt is None:
+            return _failed(to, not_attached_line(str(NotResponding(peer.name))), as_json=as_json)
         receipt.settle(MessageState.KEPT)
+    seconds = asyncio.get_running_loop().time() - started
+    return _report(receipt, peer.take_events(), seconds, as_json=as_json)
 
 
 def _is_in(events: Sequence[happened.Event]) -> bool:
@@ -145,13 +164,19 @@ def _report_registry(events: Sequence[happened.Event]) -> None:
             print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
 
 
-def _about(receipt: Receipt, events: Sequence[happened.Event]) -> list[happened.Event]:
-    """Return the events of this message. One that waited in the outbox may settle at the same time; it is not reported."""
-    return [
-        event
-        for event in events
-        if isinstance(event, happened.MessageChanged | happened.Unacknowledged) and event.id == receipt.id
+def _lines_about(receipt: Receipt, events: Sequence[happened.Event]) -> list[str]:
+    """Say what became of a message. Its events may be missing: a busy program has more than are kept for us."""
+    ways = [
+        event for event in events if isinstance(event, happened.Unacknowledged) and event.id == receipt.id
     ]
+    changed = happened.MessageChanged(
+        to=receipt.to,
+        id=receipt.id,
+        state=receipt.state,
+        reason=receipt.reason,
+        through_server=receipt.through_server,
+    )
+    return _lines([*ways, changed])
 
 
 def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *, as_json: bool) -> int:
@@ -166,9 +191,7 @@ def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, 
             reason="" if receipt.reason is None else receipt.reason.name.lower(),
         )
     else:
-        kept = happened.MessageChanged(to=receipt.to, id=receipt.id, state=MessageState.KEPT)
-        lines = _lines(events) or lines_of(kept)
-        print(*lines, sep="\n", flush=True)
+        print(*_lines_about(receipt, events), sep="\n", flush=True)
     return status
 
 

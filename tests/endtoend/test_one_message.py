@@ -165,3 +165,28 @@ async def test_the_running_program_answers_as_json_and_refuses_as_ever(stage: St
     too_long = await send(stage, "alice", "bob", "x" * 65_537)
     assert await too_long.ends() == 4
     assert len(too_long.shown()) == 1
+
+
+async def test_a_program_that_is_stopped_is_not_waited_for(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    alice.signal(signal.SIGSTOP)
+    try:
+        script = await send(stage, "alice", "bob", "hi")
+        assert await script.ends() == 4
+        assert any("does not answer" in line for line in script.shown())
+    finally:
+        alice.signal(signal.SIGCONT)
+    await alice.type("send bob on again")
+    await bob.sees("alice: on again")
+
+
+async def test_two_at_the_same_time_under_one_name(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    scripts = [await send(stage, "script", "bob", text) for text in ("one", "two")]
+    for script in scripts:
+        assert await script.ends() == 0
+        assert script.shown() == [received("bob")]
+    await bob.sees("script: one")
+    await bob.sees("script: two")

@@ -155,6 +155,11 @@ def attachment_line(event: AttachmentEvent) -> str:
             assert_never(event)
 
 
+def not_attached_line(why: str) -> str:
+    """Say why one cannot attach to the program that runs."""
+    return f"[{why[:1].upper()}{why[1:]}.]"
+
+
 def _which(process: int, port: int) -> str:
     parts = [f"process {process}"] if process else []
     return ", ".join([*parts, *([f"UDP port {port}"] if port else [])])

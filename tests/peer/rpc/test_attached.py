@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,8 +22,10 @@ from chatapp.peer.rpc.place import FILE, connected_socket
 from chatapp.peer.rpc.remote import RemoteDesk, RemotePeer, RemoteTrust
 from chatapp.peer.rpc.remotepast import RemotePast
 from chatapp.peer.rpc.ring import EventRing
+from chatapp.peer.rpc.running import running_program
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.names import PeerName
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
@@ -351,8 +354,10 @@ async def test_a_client_that_comes_back_too_late_is_told_so_and_gets_what_nobody
 async def test_no_more_clients_than_are_allowed(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.peer.rpc.server.CLIENTS_MAX", 1)
     async with offered(village, "alice"), attached(village, "alice") as first:
-        with pytest.raises(NotOpen):
+        with pytest.raises(NotRunning, match="too many clients are connected"):
             await attached(village, "alice").open()
+        with pytest.raises(NotRunning, match="too many clients are connected"):
+            await running_program(PeerName("alice"), village.folder)
         assert first.state is PeerState.ONLINE
 
 
@@ -497,3 +502,26 @@ async def test_an_unknown_kind_of_event_hinders_no_other(village: Village) -> No
         face._noticed("event", {"number": number, "event": {"type": "FromALaterVersion"}})
         face._noticed("event", {"number": number + 1, "event": {"type": "SignedOff"}})
         assert [type(event) for event in face.take_events()] == [happened.SignedOff]
+
+
+async def test_another_version_of_the_protocol_is_a_reason(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.rpc.remote.VERSION", 99)
+    async with offered(village, "alice"):
+        with pytest.raises(NotRunning, match="cannot be used: this program speaks version 1"):
+            await attached(village, "alice").open()
+
+
+async def test_whoever_cannot_come_back_is_told_of_the_end(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async with offered(village, "alice"), attached(village, "alice") as face:
+        monkeypatch.setattr(RemotePeer, "unshown", fails)
+        face._last = -1
+        cut(face)
+        await next_of(face, happened.ProgramEnded)
+        assert await face.next_events() == []
