@@ -76,10 +76,10 @@ docs: $(VENV)/.documented  ## build the documentation with the API into build/do
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }
 	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header --output-file requirements/run.txt --extra lan --extra metrics pyproject.toml requirements/build.in
+		--no-emit-find-links --no-annotate --no-header --output-file requirements/run.txt --extra lan --extra metrics --extra full --extra web --extra cluster pyproject.toml requirements/build.in
 	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-annotate --no-header --output-file requirements/dev.txt \
-		--constraint requirements/run.txt --extra lan --extra metrics --extra dev pyproject.toml requirements/build.in
+		--constraint requirements/run.txt --extra lan --extra metrics --extra full --extra web --extra cluster --extra dev pyproject.toml requirements/build.in
 	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-annotate --no-header --output-file requirements/docs.txt \
 		--constraint requirements/dev.txt --extra docs pyproject.toml requirements/build.in
