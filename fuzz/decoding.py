@@ -3,8 +3,8 @@
 from typing import Final
 
 from chatapp.peer.core.trace import readable, unpacked
-from chatapp.peer.ui.intents import Context
-from chatapp.peer.ui.parser import parse
+from chatapp.peer.ui.grammar.intents import Context
+from chatapp.peer.ui.grammar.parser import parse
 from chatapp.registry.access import Bans
 from chatapp.registry.desk import console as desk
 from chatapp.registry.settings import flaw_of_bans, flaw_of_keys

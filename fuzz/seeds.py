@@ -16,7 +16,7 @@ from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import CHANNEL_MARK
 from chatapp.peer.core.trace import TraceEvent, packed
 from chatapp.peer.history.database import History
-from chatapp.peer.ui.commands import COMMANDS
+from chatapp.peer.ui.grammar.commands import COMMANDS
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.registry.admin.messages import ListNames, MakeInvites, ReleaseName
 from chatapp.registry.settings import configure, shown

@@ -49,8 +49,8 @@ from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
+    from chatapp.peer.rpc.attached.remote import RemotePeer
     from chatapp.peer.rpc.offer import Offer
-    from chatapp.peer.rpc.remote import RemotePeer
 
 
 class OperatorDesk:
@@ -704,7 +704,7 @@ class Peer:
         """Return a peer that stands for the one of this name that another program of this user runs and offers. `open` it,
         or enter it, as any peer; its end leaves the other program alone. `shows`: whether what this program has dealt with
         counts as shown, as with `events` and `events_shown` of any peer. Raises NameRefused."""
-        from chatapp.peer.rpc.remote import RemotePeer
+        from chatapp.peer.rpc.attached.remote import RemotePeer
 
         return RemotePeer(name, home=home, shows=shows)
 

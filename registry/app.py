@@ -15,11 +15,11 @@ from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, Make
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.driver import RegistryDriver
-from chatapp.registry.figures import FIGURES, Snapshot
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
+from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.registry.texts import (
     NEW_KEY_LINE,
     address_lines,
@@ -38,8 +38,8 @@ from chatapp.wire.folders import default_home, make_private
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
-    from chatapp.registry.metrics import MetricsServer
     from chatapp.registry.store.backup import Inspection, Manifest
+    from chatapp.registry.telemetry.metrics import MetricsServer
     from chatapp.wire.aio.lan import Announcer
 
 T = TypeVar("T")
@@ -210,7 +210,10 @@ class Registry:
 
     async def open_metrics(self, at: Address) -> None:
         """Serve metrics over HTTP. Raises Unable."""
-        from chatapp.registry.metrics import MetricsServer, MetricsUnavailable  # deferred: few registries do
+        from chatapp.registry.telemetry.metrics import (  # deferred: few registries do
+            MetricsServer,
+            MetricsUnavailable,
+        )
 
         self._metrics = MetricsServer(self._snapshot, self._why_not_ready)
         try:

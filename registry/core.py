@@ -43,7 +43,6 @@ from chatapp.registry.effects import (
     StoreLetter,
     TellEverybody,
 )
-from chatapp.registry.figures import Histogram
 from chatapp.registry.groups.rules import ReadLines
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.mail import ReadLetters
@@ -51,6 +50,7 @@ from chatapp.registry.outputs import CommitBarrier, Output, Outputs, TableBroadc
 from chatapp.registry.service import Service
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
+from chatapp.registry.telemetry.figures import Histogram
 from chatapp.registry.transport.admission import FairQueue, Gate
 from chatapp.registry.transport.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
 from chatapp.registry.transport.sessions import Sessions
@@ -75,7 +75,7 @@ class CoreSnapshot(NamedTuple):
     """The figures of a core at one moment."""
 
     figures: dict[str, float]
-    """By their names in `registry.figures`."""
+    """By their names in `registry.telemetry.figures`."""
     dropped: dict[str, int]
     """What was not served, by reason."""
     queues: list[QueueFigures]

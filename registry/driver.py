@@ -17,9 +17,9 @@ from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.core import CoreSnapshot, RegistryCore
 from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
-from chatapp.registry.figures import COMMIT_BOUNDS, Histogram
 from chatapp.registry.outputs import Output
 from chatapp.registry.store.protocol import Store
+from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, Histogram
 from chatapp.registry.texts import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink

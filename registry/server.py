@@ -24,7 +24,8 @@ from chatapp.registry.admin.control import AdminControl
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, ListsReloaded
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
 from chatapp.registry.desk.texts import CallingLine
-from chatapp.registry.logs import (
+from chatapp.registry.settings import Settings, access_of, desk_of, metrics_address, policy_of
+from chatapp.registry.telemetry.logs import (
     ListsChanged,
     Log,
     LogUnusable,
@@ -32,7 +33,6 @@ from chatapp.registry.logs import (
     RegistryStopped,
     event_name,
 )
-from chatapp.registry.settings import Settings, access_of, desk_of, metrics_address, policy_of
 from chatapp.registry.texts import (
     failure_line,
     not_reloaded_line,

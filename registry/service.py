@@ -483,7 +483,7 @@ class Service:
     # --- the administrator
 
     def figures(self, *, now: float) -> dict[str, float]:
-        """Return the figures of people, rooms and mail, by their names in `registry.figures`."""
+        """Return the figures of people, rooms and mail, by their names in `registry.telemetry.figures`."""
         return {
             "registered": len(self.directory),
             "online": self.directory.online_count,

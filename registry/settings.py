@@ -19,7 +19,7 @@ from chatapp.registry.desk.hours import Hours
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.logs import LogFormat
+from chatapp.registry.telemetry.logs import LogFormat
 from chatapp.wire.address import Address, ip_literal, is_port
 from chatapp.wire.desk import is_region
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted

@@ -29,12 +29,12 @@ from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NameResolver, Table
 from chatapp.peer.core.records import CHANNEL_MARK, Loaded, ReadUpTo, Record, StoredGroup, StoredStream
-from chatapp.peer.core.registration import Departure, PeerRegistration, RegistryMonitor
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.registration import Departure, PeerRegistration, RegistryMonitor
+from chatapp.peer.core.registry.releasing import Releasing
+from chatapp.peer.core.registry.renaming import Renaming
 from chatapp.peer.core.registry.session import RegistrySession, State
-from chatapp.peer.core.releasing import Releasing
-from chatapp.peer.core.renaming import Renaming
 from chatapp.peer.core.rooms.current import CurrentRoom
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Group, Groups

@@ -16,11 +16,11 @@ from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import SKIPPED_MAX
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.people.table import Table
-from chatapp.peer.core.registration import RegistryMonitor
 from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.registration import RegistryMonitor
+from chatapp.peer.core.registry.releasing import Releasing
+from chatapp.peer.core.registry.renaming import Renaming
 from chatapp.peer.core.registry.session import SEALED_KINDS, RegistrySession
-from chatapp.peer.core.releasing import Releasing
-from chatapp.peer.core.renaming import Renaming
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver

@@ -12,8 +12,8 @@ from chatapp.peer.errors import NotLetIn
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.formatting import AnswerLine
-from chatapp.peer.ui.help import help_lines
-from chatapp.peer.ui.intents import (
+from chatapp.peer.ui.grammar.help import help_lines
+from chatapp.peer.ui.grammar.intents import (
     SERVER,
     AskMessage,
     ChangeName,
@@ -53,7 +53,7 @@ from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.anypeer import AnyPeer
+    from chatapp.peer.rpc.attached.anypeer import AnyPeer
 
 PAST_SHOWN: Final = 20
 """Lines of the past that are shown at the start."""

@@ -11,7 +11,7 @@ from typing import Final
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn, NotResponding, NotRunning
-from chatapp.peer.rpc.running import running_program
+from chatapp.peer.rpc.attached.running import running_program
 from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.main import open_peer, run_until_signal, start_logging
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running

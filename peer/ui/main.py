@@ -17,9 +17,9 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core.events import ProgramEnded
 from chatapp.peer.errors import NotOpen, NotResponding, NotRunning
 from chatapp.peer.keystore import FolderInUse
-from chatapp.peer.rpc.running import is_same_server, running_program
+from chatapp.peer.rpc.attached.running import is_same_server, running_program
 from chatapp.peer.starts import Taken, TakenBy, note_release, remember, why_taken
-from chatapp.peer.ui.completion import CandidateSource, CompletionIndex
+from chatapp.peer.ui.grammar.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import PipeTerminal
@@ -31,8 +31,8 @@ from chatapp.wire.errors import ChatAppError, PortInUse
 from chatapp.wire.folders import default_home, known_homes
 
 if TYPE_CHECKING:
+    from chatapp.peer.rpc.attached.remote import RemotePeer
     from chatapp.peer.rpc.offer import Offer
-    from chatapp.peer.rpc.remote import RemotePeer
 
 _log = logging.getLogger("chatapp.peer")
 

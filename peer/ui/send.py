@@ -13,7 +13,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState, ProgramEnded
 from chatapp.peer.errors import NotLetIn, NotOpen, NotResponding, NotRunning
 from chatapp.peer.receipts import Receipt
-from chatapp.peer.rpc.running import is_same_server, running_program
+from chatapp.peer.rpc.attached.running import is_same_server, running_program
 from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import elsewhere_line, open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
@@ -24,8 +24,8 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.anypeer import AnyPeer
-    from chatapp.peer.rpc.remote import RemotePeer
+    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+    from chatapp.peer.rpc.attached.remote import RemotePeer
 
 DELIVERED: Final = 0
 SAVED: Final = 3

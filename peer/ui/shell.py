@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.ui import parser
 from chatapp.peer.ui.actions import Actions
-from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import AnswerLine, SettledLine, TypedLine, View
-from chatapp.peer.ui.intents import (
+from chatapp.peer.ui.grammar import parser
+from chatapp.peer.ui.grammar.completion import CompletionIndex
+from chatapp.peer.ui.grammar.intents import (
     AskMessage,
     Context,
     Empty,
@@ -33,7 +33,7 @@ from chatapp.peer.ui.intents import (
     SendAll,
     SendDirect,
 )
-from chatapp.peer.ui.parser import Confirmation, Dialogue
+from chatapp.peer.ui.grammar.parser import Confirmation, Dialogue
 from chatapp.peer.ui.state import TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.folding import Folding
@@ -57,7 +57,7 @@ from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, is_same_name
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.anypeer import AnyPeer
+    from chatapp.peer.rpc.attached.anypeer import AnyPeer
 
 
 LAST_WORDS_WITHIN: Final = 0.5

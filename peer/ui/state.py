@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.conversations import Conversation
 from chatapp.peer.core.events import MessageState
-from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import MessageLine, View
+from chatapp.peer.ui.grammar.completion import CompletionIndex
 from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.people import typing_note
@@ -19,7 +19,7 @@ TYPING_SHOWN_FOR: Final = 6.0
 """Seconds for which a person counts as typing after having said so: two of the spans in which it is said again."""
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.anypeer import AnyPeer
+    from chatapp.peer.rpc.attached.anypeer import AnyPeer
 
 
 class SessionState:

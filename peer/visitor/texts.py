@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.ui.completion import Candidate
 from chatapp.peer.ui.formatting import CallingLine, MessageLine, name, names, shown_clock, shown_day
+from chatapp.peer.ui.grammar.completion import Candidate
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import ENGLISH, Catalog
 from chatapp.peer.visitor.form import FormQuestion

@@ -2,8 +2,8 @@
 
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.silence import SilenceWatch
 from chatapp.registry.desk.queue.visit import CONSOLE, Visit, VisitState
-from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, DropReason, Effect, Persist, Reply, Resume

@@ -18,8 +18,8 @@ from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.operators import OperatorRules, asker_of
 from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.silence import SilenceWatch
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex, restore
 from chatapp.registry.desk.visitors import VisitorRules
 from chatapp.registry.directory.directory import Directory
@@ -40,9 +40,9 @@ from chatapp.registry.effects import (
     Request,
     VisitOutcome,
 )
-from chatapp.registry.figures import Histogram
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.protocol import LoadedDesk
+from chatapp.registry.telemetry.figures import Histogram
 from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.messages.desk import (
     AckDeskLines,

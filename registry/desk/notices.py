@@ -7,6 +7,7 @@ from chatapp.registry.desk.figures.outlook import Outlook
 from chatapp.registry.desk.figures.statistics import DeskStatistics
 from chatapp.registry.desk.past import Past
 from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.silence import SilenceWatch
 from chatapp.registry.desk.queue.visit import (
     BY_OPERATOR,
     CONSOLE,
@@ -24,7 +25,6 @@ from chatapp.registry.desk.queue.visit import (
     end_record_of,
     record_of,
 )
-from chatapp.registry.desk.silence import SilenceWatch
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.effects import Effect, Persist

@@ -14,7 +14,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.receipts import Receipt
-from chatapp.peer.rpc.remote import RemotePeer
+from chatapp.peer.rpc.attached.remote import RemotePeer
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
 from chatapp.wire.delivery.policy import Policy

@@ -22,7 +22,6 @@ from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
-from chatapp.peer.ui.completion import CandidateSource
 from chatapp.peer.ui.formatting import (
     CallingLine,
     Fragments,
@@ -34,6 +33,7 @@ from chatapp.peer.ui.formatting import (
     fragments,
     shown_clock,
 )
+from chatapp.peer.ui.grammar.completion import CandidateSource
 from chatapp.peer.ui.terminals.held import Held, HeldLines
 from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of
 from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE, notice, title, titled

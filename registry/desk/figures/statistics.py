@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from chatapp.registry.desk.figures.estimate import Session, WaitEstimates
 from chatapp.registry.desk.queue.visit import Visit
-from chatapp.registry.figures import WAIT_BOUNDS, Histogram
 from chatapp.registry.store.entries import DeskVisitOver
+from chatapp.registry.telemetry.figures import WAIT_BOUNDS, Histogram
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 
 _DAY: Final = 86_400_000

@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.registration import OUTDONE_MAX
+from chatapp.peer.core.registry.registration import OUTDONE_MAX
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason
 from tests.peer.core.core_driver import CoreDriver

@@ -18,11 +18,11 @@ from chatapp.peer.core.conversations import person
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import AlreadyOpen, NotOpen, NotRunning
 from chatapp.peer.past import Past
+from chatapp.peer.rpc.attached.remote import RemoteDesk, RemotePeer, RemoteTrust
+from chatapp.peer.rpc.attached.remotepast import RemotePast
+from chatapp.peer.rpc.attached.running import running_program
 from chatapp.peer.rpc.place import FILE, connected_socket
-from chatapp.peer.rpc.remote import RemoteDesk, RemotePeer, RemoteTrust
-from chatapp.peer.rpc.remotepast import RemotePast
 from chatapp.peer.rpc.ring import EventRing
-from chatapp.peer.rpc.running import running_program
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import PeerName
@@ -507,7 +507,7 @@ async def test_an_unknown_kind_of_event_hinders_no_other(village: Village) -> No
 async def test_another_version_of_the_protocol_is_a_reason(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.rpc.remote.VERSION", 99)
+    monkeypatch.setattr("chatapp.peer.rpc.attached.remote.VERSION", 99)
     async with offered(village, "alice"):
         with pytest.raises(NotRunning, match="cannot be used: this program speaks version 1"):
             await attached(village, "alice").open()

@@ -15,8 +15,8 @@ from chatapp.peer.core.events import MessageState
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.history.query import HistoryLine, LineKind
-from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import TypedLine, View
+from chatapp.peer.ui.grammar.completion import CompletionIndex
 from chatapp.peer.ui.shell import LineFace
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.arguments import HISTORY_MAX, SIGNS, Command, Cut, usage
-from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
-from chatapp.peer.ui.help import as_typed, help_lines
-from chatapp.peer.ui.intents import (
+from chatapp.peer.ui.grammar.arguments import HISTORY_MAX, SIGNS, Command, Cut, usage
+from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS
+from chatapp.peer.ui.grammar.help import as_typed, help_lines
+from chatapp.peer.ui.grammar.intents import (
     AskMessage,
     ChangeName,
     ChangeTopic,
@@ -35,7 +35,7 @@ from chatapp.peer.ui.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.peer.ui.parser import parse
+from chatapp.peer.ui.grammar.parser import parse
 from chatapp.wire.names import peer_name
 from tests.peer.ui.typists import ALICE, IN_LAB
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.ui.formatting import View, prompt_of
-from chatapp.peer.ui.intents import (
+from chatapp.peer.ui.grammar.intents import (
     Context,
     ExitRoom,
     Intent,
@@ -14,7 +14,7 @@ from chatapp.peer.ui.intents import (
     SayToClient,
     ShowPeople,
 )
-from chatapp.peer.ui.parser import parse
+from chatapp.peer.ui.grammar.parser import parse
 from chatapp.wire.limits import DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS
-from chatapp.peer.ui.help import help_lines
+from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS
+from chatapp.peer.ui.grammar.help import help_lines
 from examples.guide import GUIDE, with_commands
 
 

@@ -19,10 +19,10 @@ from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.history.unshown import in_senders_order
 from chatapp.peer.keystore import folder_of, holder_of
 from chatapp.peer.receipts import Receipt, Receipts
-from chatapp.peer.rpc.link import RpcLink
+from chatapp.peer.rpc.attached.link import RpcLink
+from chatapp.peer.rpc.attached.remotepast import RemotePast
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION, Farewell, RpcError
-from chatapp.peer.rpc.remotepast import RemotePast
 from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, Unshown
 from chatapp.peer.rpc.values import decode, encode
 from chatapp.wire.address import Address

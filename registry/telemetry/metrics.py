@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.admin.messages import QueueFigures
-from chatapp.registry.figures import (
+from chatapp.registry.telemetry.figures import (
     COMMIT_HELP,
     DROPPED,
     FIGURES,

@@ -9,9 +9,17 @@ the help desk, any line without a sign is said to that visitor, in a room and ou
 import re
 from typing import Final
 
-from chatapp.peer.ui.arguments import SIGNS, Command, Cut, usage
-from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, unknown
-from chatapp.peer.ui.intents import Context, Empty, Intent, Mistake, SayInRoom, SayToClient, SendDirect
+from chatapp.peer.ui.grammar.arguments import SIGNS, Command, Cut, usage
+from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS, unknown
+from chatapp.peer.ui.grammar.intents import (
+    Context,
+    Empty,
+    Intent,
+    Mistake,
+    SayInRoom,
+    SayToClient,
+    SendDirect,
+)
 from chatapp.peer.ui.texts import answers
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, peer_name

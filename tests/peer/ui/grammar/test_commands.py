@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatapp.peer.ui import commands
-from chatapp.peer.ui.commands import BY_SPELLING
-from chatapp.peer.ui.intents import (
+from chatapp.peer.ui.grammar import commands
+from chatapp.peer.ui.grammar.commands import BY_SPELLING
+from chatapp.peer.ui.grammar.intents import (
     SERVER,
     AskMessage,
     ChangeName,
@@ -30,7 +30,7 @@ from chatapp.peer.ui.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.peer.ui.parser import parse
+from chatapp.peer.ui.grammar.parser import parse
 from chatapp.wire.names import peer_name
 from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
 

@@ -5,8 +5,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.ui.arguments import SIGNS, Command, Cut
-from chatapp.peer.ui.commands import BY_SPELLING, DESK_SPELLINGS
+from chatapp.peer.ui.grammar.arguments import SIGNS, Command, Cut
+from chatapp.peer.ui.grammar.commands import BY_SPELLING, DESK_SPELLINGS
 
 RECENT_MAX: Final = 256
 

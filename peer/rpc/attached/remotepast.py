@@ -10,7 +10,7 @@ from chatapp.peer.rpc.pages import Conversations, Page
 from chatapp.peer.rpc.values import encode
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.remote import RemotePeer
+    from chatapp.peer.rpc.attached.remote import RemotePeer
 
 
 class RemotePast:

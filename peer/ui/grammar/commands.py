@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from chatapp.peer.ui.arguments import (
+from chatapp.peer.ui.grammar.arguments import (
     ANSWER,
     HISTORY_SHOWN,
     MAYBE_COMMAND,
@@ -41,7 +41,7 @@ from chatapp.peer.ui.arguments import (
     trust,
     verify,
 )
-from chatapp.peer.ui.intents import (
+from chatapp.peer.ui.grammar.intents import (
     AskMessage,
     ChangeName,
     ChangeTopic,

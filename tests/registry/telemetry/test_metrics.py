@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chatapp.registry import metrics
 from chatapp.registry.admin.messages import QueueFigures, VisitorFigures
-from chatapp.registry.figures import COMMIT_BOUNDS, FIGURES, WAIT_BOUNDS, Histogram, Snapshot
-from chatapp.registry.metrics import (
+from chatapp.registry.settings import metrics_address
+from chatapp.registry.telemetry import metrics
+from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, WAIT_BOUNDS, Histogram, Snapshot
+from chatapp.registry.telemetry.metrics import (
     CONNECTIONS_MAX,
     HEAD_MAX,
     PREFIX,
@@ -23,7 +24,6 @@ from chatapp.registry.metrics import (
     MetricsUnavailable,
     rendered,
 )
-from chatapp.registry.settings import metrics_address
 from chatapp.wire.address import Address
 from tests.registry.rig import Rig
 from tests.support.ports import free_port

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from chatapp.registry import effects
-from chatapp.registry.logs import JsonFormatter, Log, LogUnusable, RegistryStarted, event_name
+from chatapp.registry.telemetry.logs import JsonFormatter, Log, LogUnusable, RegistryStarted, event_name
 from chatapp.wire.address import Address
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "registry.md"

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.arguments import SIGNS, Command, usage
-from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS
-from chatapp.peer.ui.intents import Intent, SayInRoom
+from chatapp.peer.ui.grammar.arguments import SIGNS, Command, usage
+from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS
+from chatapp.peer.ui.grammar.intents import Intent, SayInRoom
 
 _BY_MEANING: Final[Mapping[type[Intent], Command]] = {type(row.example): row for row in COMMANDS}
 
@@ -31,7 +31,7 @@ def as_typed(intent: Intent, *, in_room: bool = False) -> str:
 
 
 GUIDE_BEGINS: Final = (
-    "<!-- The list of commands is made from peer/ui/commands.py by `python -m examples.guide`. -->"
+    "<!-- The list of commands is made from peer/ui/grammar/commands.py by `python -m examples.guide`. -->"
 )
 GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 

@@ -17,8 +17,8 @@ from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RegistryPinned
 from chatapp.peer.core.registry.connection import ConnectionEvent
 from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.renaming import Renaming
 from chatapp.peer.core.registry.session import RegistrySession
-from chatapp.peer.core.renaming import Renaming
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.peer.core.trace import WallClock

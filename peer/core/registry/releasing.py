@@ -9,7 +9,7 @@ from typing import Final
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.events import NameReleased, ReleaseFailed, ReleaseRefusal
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.registration import Departure
+from chatapp.peer.core.registry.registration import Departure
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.registration import RefusalReason, Release, Released, ReleaseRefused

@@ -1,0 +1,1 @@
+"""A program that works through a running one."""

@@ -1,0 +1,1 @@
+"""Typed lines: the commands, their arguments, the parser, completion and help."""

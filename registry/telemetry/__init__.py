@@ -1,0 +1,1 @@
+"""What a registry tells its operator: figures, Prometheus metrics, the log."""
