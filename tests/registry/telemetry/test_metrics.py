@@ -28,7 +28,7 @@ from chatapp.wire.address import Address
 from tests.registry.rig import Rig
 from tests.support.ports import free_port
 
-CONTRIB = Path(__file__).parents[2] / "contrib" / "monitoring"
+CONTRIB = Path(__file__).parents[3] / "contrib" / "monitoring"
 NAMES = re.compile(rf"\b{PREFIX}[a-z_]+\b")
 VISITOR = VisitorFigures(1, 1, "Vera", "Other", 5, True, "")
 
