@@ -15,7 +15,7 @@ from chatapp.registry import effects
 from chatapp.registry.telemetry.logs import JsonFormatter, Log, LogUnusable, RegistryStarted, event_name
 from chatapp.wire.address import Address
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "registry.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "registry.md"
 EVENTS = (
     effects.PeerRegistered(name="bob\x1b", address=Address("192.0.2.7", 6000)),
     effects.LinkEnded(address=Address("::1", 7), reason=effects.LinkEndReason.SILENT),
