@@ -1,13 +1,21 @@
-"""The registry's identity key on disk, which peers have pinned.
+"""The registry's identity key, which peers have pinned: on disk, or sealed in a store that several nodes share.
 
 Files are written under another name and then renamed, so no crash leaves half a key. A damaged key is never replaced:
 that would be another registry, and every peer would warn of it.
+
+The nodes of a cluster are one registry, so they have one identity. It is kept with their common state, sealed with the
+cluster key: whoever runs the store without that key cannot read it, nor exchange it unnoticed.
 """
 
+import hashlib
 import os
 import random
 import stat
 from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import keep_public_half, write_whole
@@ -17,6 +25,14 @@ KEY_FILE = "identity.key"
 PUBLIC_FILE = "identity.pub"
 _SEED_SIZE = 32
 _MODE = 0o600
+
+CLUSTER_KEY_SIZE: Final = 32
+"""Bytes of the key that the nodes of a cluster share."""
+_SEALED_VERSION: Final = b"\x01"
+_SEAL_NONCE_SIZE: Final = 12
+_SEAL_PURPOSE: Final = b"chatapp ident 1"
+_SEAL_TAG_SIZE: Final = 16
+_SEALED_SIZE: Final = len(_SEALED_VERSION) + _SEAL_NONCE_SIZE + _SEED_SIZE + _SEAL_TAG_SIZE
 
 
 class KeyUnusable(ChatAppError):
@@ -83,3 +99,35 @@ def public_key(folder: Path) -> bytes:
             path, "holds no key; the registry makes it anew at its next start, if it is removed"
         )
     return identity
+
+
+class IdentityUnreadable(ChatAppError):
+    """A sealed identity that this cluster key does not open."""
+
+    def __str__(self) -> str:
+        return "the registry's identity in the cluster cannot be opened: this node has another cluster key, or it is damaged"
+
+
+def seal_identity(identity: Identity, cluster_key: bytes, rng: random.Random | None = None) -> bytes:
+    """Return the identity sealed with the cluster key (61 bytes), to be kept in a store that others may read. `rng`: what
+    the nonce is made of; None for the system's chance."""
+    nonce = (rng or random.SystemRandom()).randbytes(_SEAL_NONCE_SIZE)
+    return _SEALED_VERSION + nonce + _seal_cipher(cluster_key).encrypt(nonce, identity.seed, _SEALED_VERSION)
+
+
+def open_identity(sealed: bytes, cluster_key: bytes) -> Identity:
+    """Return the identity that `seal_identity` sealed. Raises IdentityUnreadable for any other bytes or key."""
+    if len(sealed) != _SEALED_SIZE or not sealed.startswith(_SEALED_VERSION):
+        raise IdentityUnreadable
+    nonce, ciphertext = sealed[1 : 1 + _SEAL_NONCE_SIZE], sealed[1 + _SEAL_NONCE_SIZE :]
+    try:
+        return Identity(_seal_cipher(cluster_key).decrypt(nonce, ciphertext, _SEALED_VERSION))
+    except InvalidTag:
+        raise IdentityUnreadable from None
+
+
+def _seal_cipher(cluster_key: bytes) -> AESGCM:
+    """Return the cipher for the identity alone: what else the cluster key seals has keys of its own."""
+    if len(cluster_key) != CLUSTER_KEY_SIZE:
+        raise ValueError(f"a cluster key has {CLUSTER_KEY_SIZE} bytes, not {len(cluster_key)}")
+    return AESGCM(hashlib.blake2b(key=cluster_key, digest_size=32, person=_SEAL_PURPOSE).digest())
