@@ -33,11 +33,13 @@ from chatapp.registry.telemetry.logs import (
     RegistryStopped,
     event_name,
 )
+from chatapp.registry.telemetry.supervisor import Supervisor
 from chatapp.registry.texts import (
     failure_line,
     not_reloaded_line,
     reloaded_line,
     restart_needed_line,
+    serving_text,
     unshown_line,
 )
 from chatapp.wire.errors import ChatAppError, quoted
@@ -54,13 +56,23 @@ class SettingsReload:
     """Reloads the access lists, one reload at a time."""
 
     def __init__(
-        self, again: Again, first: Settings, change: Callable[[AccessLists], int], say: Callable[[str], None]
+        self,
+        again: Again,
+        first: Settings,
+        change: Callable[[AccessLists], int],
+        say: Callable[[str], None],
+        *,
+        begun: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """`change`: puts lists in force and returns how many people had to go."""
+        """`change`: puts lists in force and returns how many people had to go. `begun` and `ended` are called around
+        each reload."""
         self._again = again
         self._first: Final = first
         self._change = change
         self._say = say
+        self._begun = begun
+        self._ended = ended
         self._task: asyncio.Task[AdminAnswer] | None = None
         self._is_wanted = self._is_open = False
 
@@ -91,6 +103,7 @@ class SettingsReload:
 
     async def _read(self) -> AdminAnswer:
         answer: AdminAnswer = AdminRefused(refusal=AdminRefusal.NO_LISTS)
+        self._begun()
         while self._is_wanted:
             self._is_wanted = False
             try:
@@ -100,6 +113,7 @@ class SettingsReload:
                 answer = AdminRefused(refusal=AdminRefusal.LISTS_WRONG, detail=str(wrong))
                 continue
             answer = self._tell(settings, lists, self._change(lists))
+        self._ended()
         return answer
 
     def _load(self) -> tuple[Settings, AccessLists]:
@@ -343,7 +357,16 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
         policy=policy_of(settings.registry),
         access=access_of(settings.registry),
     )
-    reload = None if again is None else SettingsReload(again, settings, registry.change_lists, _say)
+    supervisor = Supervisor()
+
+    def tell_ready() -> None:
+        supervisor.ready(serving_text(port))
+
+    reload = None
+    if again is not None:
+        reload = SettingsReload(
+            again, settings, registry.change_lists, _say, begun=supervisor.reloading, ended=tell_ready
+        )
     _handle_signals(loop, stop, reload, log)
     loop.set_exception_handler(LoopFaults().note)
     at = metrics_address(settings.registry.metrics or "")
@@ -374,8 +397,10 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
             await registry.open_metrics(at)
         if console.open():
             registry.open_console(console.show, is_terminal=console.is_terminal)
+        tell_ready()
         return await stopped
     finally:
+        supervisor.stopping()
         control.close()
         if reload is not None:
             reload.stop()

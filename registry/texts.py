@@ -66,6 +66,11 @@ def start_lines(port: int, key: str, folder: Path) -> Iterator[str]:
     yield f"[Files in {folder}]"
 
 
+def serving_text(port: int) -> str:
+    """Return what a service manager shows of a registry that serves."""
+    return f"Listening on UDP and TCP port {port}"
+
+
 def join_code_line(code: JoinCode) -> str:
     """Return the line for a join code made at the start."""
     return f"[Join code {code.text}: lets one newcomer in, within 7 days]"
