@@ -20,7 +20,13 @@ from chatapp.peer.core.records import (
     Shown,
 )
 from chatapp.peer.history import commits, journal
-from chatapp.peer.history.commits import BATCH_SPAN, IDLE_SPAN, STORE_AGAIN_AFTER, CommitQueue
+from chatapp.peer.history.commits import (
+    BATCH_SPAN,
+    IDLE_SPAN,
+    STORE_AGAIN_AFTER,
+    UNFILED_SPAN,
+    CommitQueue,
+)
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import RecordJournal
 from chatapp.wire.storage.journal import scan
@@ -180,6 +186,21 @@ def test_much_is_filed_under_load_a_part_at_a_time(rig: Rig, monkeypatch: pytest
         rig.queue.file_if_due(now=1.0)
         assert len(rig.texts()) == max(0, number - 1)
     assert rig.queue.next_timer() == 1.0 + IDLE_SPAN
+
+
+def test_records_that_have_waited_for_long_are_filed_under_load(rig: Rig) -> None:
+    for step in range(8):
+        now = 1.0 + step * UNFILED_SPAN / 8  # never idle
+        rig.queue.keep([OutgoingAdded(KEY, step + 1, 0, "x")], now=now)
+        assert rig.queue.next_timer() == min(now + IDLE_SPAN, 1.0 + UNFILED_SPAN)
+        rig.queue.file_if_due(now=now)
+        assert rig.texts() == []
+    rig.queue.keep([OutgoingAdded(KEY, 9, 0, "x")], now=1.0 + UNFILED_SPAN)
+    rig.queue.file_if_due(now=1.0 + UNFILED_SPAN)
+    assert len(rig.texts()) == 9
+    rig.queue.keep([OutgoingAdded(KEY, 10, 0, "x")], now=3.5)
+    rig.queue.file_if_due(now=3.5)
+    assert len(rig.texts()) == 9  # the span begins again
 
 
 def test_a_database_that_cannot_be_written_is_told_of_once_and_lacks_nothing_later(rig: Rig) -> None:
