@@ -13,7 +13,7 @@ BOTS ?= 200
 UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture docs clean
+.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-growth: $(VENV)/.installed  ## how cost grows with people online
 picture: $(VENV)/.tested  ## draw docs/pictures and the README's picture, and write the list of commands in the guide
 	@$(BIN)/python -m examples.picture docs
 	@$(BIN)/python -m examples.guide
+
+pages: $(VENV)/.tested  ## write the pages of the manual and the completion for shells into contrib
+	@$(BIN)/python -m release
 
 docs: $(VENV)/.documented  ## build the documentation with the API into build/docs/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

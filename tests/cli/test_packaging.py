@@ -58,7 +58,17 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a build needs: building in the checkout would leave its traces there."""
     copy = tmp_path_factory.mktemp("sources") / "chatapp"
     copy.mkdir()
-    names = ["README.md", "LICENSE", "pyproject.toml", "chatapp", *FOLDERS]
+    names = [
+        "README.md",
+        "LICENSE",
+        "MANIFEST.in",
+        "CHANGELOG.md",
+        "pyproject.toml",
+        "chatapp",
+        "contrib",
+        "docs",
+        *FOLDERS,
+    ]
     skipped = "--exclude=__pycache__"
     tar = copy.parent / "sources.tar"
     run(["tar", "--create", skipped, "--file", str(tar), *names], cwd=CHECKOUT)
@@ -86,7 +96,7 @@ def installed(
 
 
 def test_a_wheel_installs_one_package(installed: Path) -> None:
-    names = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
+    names = {path.name for path in installed.iterdir() if path.suffix not in (".dist-info", ".data")}
     assert names == {"chatapp"}
     assert (installed / "chatapp" / "py.typed").exists()
     for folder in FOLDERS:
@@ -96,6 +106,26 @@ def test_a_wheel_installs_one_package(installed: Path) -> None:
             for path in (installed / "chatapp" / folder).rglob("*.py")
         }
         assert theirs == ours
+
+
+def test_a_wheel_brings_the_manual_and_completion(installed: Path) -> None:
+    (shared,) = installed.glob("*.data/data/share")
+    brought = {path.relative_to(shared).as_posix(): path for path in shared.rglob("*") if path.is_file()}
+    sources = {path.name: path for path in (CHECKOUT / "contrib").rglob("*") if path.is_file()}
+    assert sorted(brought) == [
+        "bash-completion/completions/ChatApp",
+        "fish/vendor_completions.d/ChatApp.fish",
+        "man/man1/ChatApp.1",
+        "man/man5/chatapp.toml.5",
+        "zsh/site-functions/_ChatApp",
+    ]
+    assert all(path.read_bytes() == sources[path.name].read_bytes() for path in brought.values())
+
+
+def test_a_source_distribution_has_what_an_administrator_needs(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"contrib/systemd/chatapp@.service", "contrib/man/ChatApp.1", "docs/chatapp.toml"} <= names
 
 
 def test_the_installed_package_runs_beside_packages_named_like_our_folders(
@@ -175,5 +205,6 @@ def test_pip_installs_the_folder_and_the_program_runs(sources: Path, tmp_path: P
         path=ours,
     )
     assert run([str(home / "bin" / "ChatApp"), "--version"], cwd=tmp_path, path=ours) == "ChatApp 0.1.0\n"
+    assert (home / "share" / "man" / "man1" / "ChatApp.1").exists()
     code = "import chatapp; print(chatapp.__file__)"
     assert Path(run([str(home / "bin" / "python"), "-c", code], cwd=tmp_path).strip()).is_relative_to(home)
