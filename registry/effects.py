@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from chatapp.registry.admin.messages import AdminAnswer
-from chatapp.registry.store.entries import Entry, MailStored
+from chatapp.registry.store.entries import DeskOpeningKept, DeskVisitRated, Entry, MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import DeskNotice
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
@@ -281,13 +281,19 @@ class DeskLineOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_stored: bool
 
 
+class DeskEntryStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an operator or a visitor asked for is on the disk, and takes effect."""
+
+    entry: DeskOpeningKept | DeskVisitRated
+
+
 class ConsoleNotice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A notice for the operator at the console, released by the disk."""
 
     notice: DeskNotice
 
 
-DeskStoreOutcome: TypeAlias = VisitOutcome | DeskLineOutcome | ConsoleNotice
+DeskStoreOutcome: TypeAlias = VisitOutcome | DeskLineOutcome | DeskEntryStored | ConsoleNotice
 StoreOutcome: TypeAlias = (
     NameOutcome
     | LettersOutcome

@@ -21,6 +21,7 @@ from chatapp.registry.effects import (
     Caller,
     CheckAlive,
     ConsoleNotice,
+    DeskEntryStored,
     DeskLineOutcome,
     Disconnect,
     Drop,
@@ -535,7 +536,7 @@ class Service:
             case GroupKeyOutcome():
                 keys = self.channel if outcome.group == CHANNEL else self.rooms
                 return keys.key_settled(outcome, now=now)
-            case VisitOutcome() | DeskLineOutcome() | ConsoleNotice():
+            case VisitOutcome() | DeskLineOutcome() | DeskEntryStored() | ConsoleNotice():
                 return self.desk.handle_outcome(outcome, now=now)
         assert_never(outcome)
 

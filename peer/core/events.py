@@ -126,6 +126,7 @@ class CommandFailure(enum.Enum):
     NOT_IN_LINE = "the visitor has left the waiting room"
     SAME_QUEUE = "the visitor is in that queue already"
     QUEUE_FULL = "too many wait in that queue"
+    NOT_STORED = "the registry cannot write to its disk: nothing was done"
     LINE_FULL = "the line was not sent: the visitor is away, and too many lines wait already"
     LINE_TOO_FAST = "the line was not sent: too many at once"
     LINE_NOT_SERVING = "the line was not sent: the registry cannot write to its disk"

@@ -27,6 +27,7 @@ from chatapp.registry.directory.presence import Liveness
 from chatapp.registry.effects import (
     Caller,
     ConsoleNotice,
+    DeskEntryStored,
     DeskLineOutcome,
     DeskStoreOutcome,
     Disconnect,
@@ -41,6 +42,7 @@ from chatapp.registry.effects import (
     VisitOutcome,
 )
 from chatapp.registry.limits import WallClock
+from chatapp.registry.store.entries import DeskOpeningKept
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.registry.telemetry.figures import Histogram
 from chatapp.registry.transport.sessions import Connections
@@ -262,6 +264,11 @@ class Desk:
                 return self._publisher.conclude(now=now)
             case DeskLineOutcome():
                 return self._conversation.stored(note)
+            case DeskEntryStored(entry=entry):
+                if isinstance(entry, DeskOpeningKept):
+                    return self._operator_rules.opening_stored(entry, now=now)
+                self._ratings.add(entry)
+                return []
             case ConsoleNotice(notice=notice):
                 return self.console.show_notice(notice, now=now)
         assert_never(note)

@@ -50,17 +50,9 @@ class Openings:
             return OpeningState(is_open=True, text="", opens_at=0)
         return OpeningState(is_open=False, text="", opens_at=self._hours.next_opening(at) or 0)
 
-    def close(self, queue: str, text: str, at: int) -> DeskOpeningKept:
-        """Close a queue to newcomers. Return what is to be stored."""
-        return self._say(DeskOpeningKept(queue=queue, is_open=False, text=text, at=at))
-
-    def open(self, queue: str, at: int) -> DeskOpeningKept:
-        """Open a queue to newcomers. Return what is to be stored."""
-        return self._say(DeskOpeningKept(queue=queue, is_open=True, text="", at=at))
-
-    def _say(self, kept: DeskOpeningKept) -> DeskOpeningKept:
+    def apply(self, kept: DeskOpeningKept) -> None:
+        """Put in force what an operator has said and the disk has."""
         self._said[kept.queue] = self._as_said(kept)
-        return kept
 
     def _as_said(self, kept: DeskOpeningKept) -> _Said:
         hours = self._hours

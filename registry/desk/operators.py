@@ -23,8 +23,9 @@ from chatapp.registry.desk.queue.visit import (
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender
-from chatapp.registry.effects import Caller, Effect, Persist
+from chatapp.registry.effects import Caller, DeskEntryStored, Effect, Persist, Resume
 from chatapp.registry.limits import WallClock
+from chatapp.registry.store.entries import DeskOpeningKept
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX, DESK_WAITING_MAX
 from chatapp.wire.messages.desk import (
@@ -249,20 +250,23 @@ class OperatorRules:
         queue = self._settings.queue_named(request.queue or own)
         if queue is None:
             return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
-        at = self._clock.millis(now)
-        match request:
-            case CloseQueue():
-                entry = self._openings.close(queue, request.text, at)
-                state = self._openings.of(queue, at)
-                told = self._tell_line(queue, QueueClosed(queue, state.text, state.opens_at // 1_000))
-            case OpenQueue():
-                entry, told = self._openings.open(queue, at), []
-            case AnnounceAtDesk():
-                return self._announce(request, queue, caller)
-            case _:
-                assert_never(request)
-        effects = (*told, *self._done(request, CommandResult.DONE, caller, queue))
-        return [Persist(entries=(entry,), then=effects, otherwise=effects)]
+        if isinstance(request, AnnounceAtDesk):
+            return self._announce(request, queue, caller)
+        text = request.text if isinstance(request, CloseQueue) else ""
+        is_open = isinstance(request, OpenQueue)
+        entry = DeskOpeningKept(queue=queue, is_open=is_open, text=text, at=self._clock.millis(now))
+        stored = Resume(request=DeskEntryStored(entry=entry), to=caller)
+        done = self._done(request, CommandResult.DONE, caller, queue)
+        failed = self._done(request, CommandResult.NOT_STORED, caller, queue)
+        return [Persist(entries=(entry,), then=(stored, *done), otherwise=tuple(failed))]
+
+    def opening_stored(self, entry: DeskOpeningKept, *, now: float) -> list[Effect]:
+        """Put in force what an operator has said about a queue. Return the notices to all who wait at a closed one."""
+        self._openings.apply(entry)
+        if entry.is_open:
+            return []
+        state = self._openings.of(entry.queue, self._clock.millis(now))
+        return self._tell_line(entry.queue, QueueClosed(entry.queue, state.text, state.opens_at // 1_000))
 
     def _announce(self, request: AnnounceAtDesk, queue: str, caller: Caller) -> list[Effect]:
         if len(request.text.encode()) > DESK_NOTE_MAX:

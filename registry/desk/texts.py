@@ -82,6 +82,7 @@ _REFUSALS: Final = {
     CommandResult.NOT_IN_LINE: "[{subject} is not in the waiting room any more.]",
     CommandResult.SAME_QUEUE: "[{subject} is in that queue already.]",
     CommandResult.QUEUE_FULL: "[Too many wait in that queue.]",
+    CommandResult.NOT_STORED: "[Nothing was done: the disk is full or read-only.]",
     CommandResult.NOBODY_IN_REACH: "[Nobody in the waiting room can be called just now; the first who can is yours.]",
 }
 

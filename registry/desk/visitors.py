@@ -11,8 +11,9 @@ from chatapp.registry.desk.queue.visit import NOBODY, Form, Pause, Visit, VisitS
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
-from chatapp.registry.effects import Caller, Effect, Persist, Reply, Resume, VisitOutcome
+from chatapp.registry.effects import Caller, DeskEntryStored, Effect, Persist, Reply, Resume, VisitOutcome
 from chatapp.registry.limits import Buckets, WallClock
+from chatapp.registry.store.entries import DeskVisitRated
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import (
@@ -239,12 +240,14 @@ class VisitorRules:
         if visit is not None and visit.called_at:
             number, queue = visit.number, visit.queue
         is_served = bool(queue) and self._throttle.take(caller.identity, now=now)
-        answer = (Reply(to=caller, message=VisitRated(request.reference, is_served)),)
+        refused = Reply(to=caller, message=VisitRated(request.reference, is_kept=False))
         if not is_served:
-            return list(answer)
+            return [refused]
         at = self._clock.millis(now)
-        rated = self._ratings.rate(number, queue=queue, rating=request.rating, at=at)
-        return [Persist(entries=(rated,), then=answer, otherwise=answer)]
+        rated = DeskVisitRated(visit=number, queue=queue, rated_at=at, rating=request.rating)
+        kept = Reply(to=caller, message=VisitRated(request.reference, is_kept=True))
+        stored = Resume(request=DeskEntryStored(entry=rated), to=caller)
+        return [Persist(entries=(rated,), then=(stored, kept), otherwise=(refused,))]
 
     def _describe(self, request: DescribeVisit, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)

@@ -220,6 +220,8 @@ class CommandResult(enum.IntEnum):
     """The visitor is in that queue already."""
     QUEUE_FULL = 15
     """As many wait in that queue as are allowed."""
+    NOT_STORED = 16
+    """The registry's disk is full or read-only: nothing was done."""
 
 
 class CommandDone(Referring, frozen=True, tag=114):

@@ -76,6 +76,7 @@ _FAILED: Final = {
     CommandFailure.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
     CommandFailure.SAME_QUEUE: "{name} is in that queue already",
     CommandFailure.QUEUE_FULL: "Too many wait in that queue",
+    CommandFailure.NOT_STORED: "Nothing was done: the server's disk is full or read-only",
     CommandFailure.NOT_IN_LINE: "{name} is not in the waiting room any more",
     CommandFailure.LINE_FULL: "Not sent: the client is away, and too much waits for them already",
     CommandFailure.LINE_TOO_FAST: "Not sent: too many lines at once",

@@ -28,12 +28,11 @@ class Ratings:
         """Restore the ratings of earlier lives, the oldest first."""
         self._kept = {one.visit: one for one in kept}
 
-    def rate(self, visit: int, *, queue: str, rating: int, at: int) -> DeskVisitRated:
-        """Note a rating; a second one of the same visit replaces the first. Return what is to be stored."""
-        self._kept[visit] = rated = DeskVisitRated(visit=visit, queue=queue, rated_at=at, rating=rating)
+    def add(self, rated: DeskVisitRated) -> None:
+        """Count a rating that the disk has; a second one of the same visit replaces the first."""
+        self._kept[rated.visit] = rated
         if len(self._kept) > DESK_SESSIONS_MAX:
             del self._kept[next(iter(self._kept))]
-        return rated
 
     def today(self, queue: str, at: int) -> MeanRating:
         """Return the mean of the ratings of a queue since local midnight."""

@@ -5,6 +5,7 @@ import pytest
 from chatapp.registry.desk.hours import Hours
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.store.entries import DeskOpeningKept
 from chatapp.wire.limits import DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,
@@ -101,8 +102,7 @@ def test_hours_open_and_close_and_what_was_said_holds_until_they_say_the_same() 
 def test_what_was_said_without_hours_ends_by_the_hours_that_are_set_later(*, is_open: bool) -> None:
     hours = Hours(("Mon-Sun 09:00-17:00",))
     said_at = 1_800_000_000_000
-    before = Openings(DeskSettings(operators=("Ann",)))
-    kept = before.open("desk", said_at) if is_open else before.close("desk", "lunch", said_at)
+    kept = DeskOpeningKept(queue="desk", is_open=is_open, text="" if is_open else "lunch", at=said_at)
     after = Openings(DeskSettings(operators=("Ann",), hours=("Mon-Sun 09:00-17:00",)))
     after.load([kept])
     until = hours.next_closing(said_at) if is_open else hours.next_opening(said_at)
@@ -114,7 +114,7 @@ def test_what_was_said_without_hours_ends_by_the_hours_that_are_set_later(*, is_
     assert without.of("desk", until).is_open is is_open
 
 
-def test_a_newcomer_who_is_not_in_line_yet_is_not_told_of_the_closing_but_of_the_position() -> None:
+def test_a_newcomer_who_was_not_in_line_yet_is_told_of_the_position_before_the_closing() -> None:
     help_desk = HelpDesk(PEERS)
     ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
     asha.hear()
@@ -126,8 +126,27 @@ def test_a_newcomer_who_is_not_in_line_yet_is_not_told_of_the_closing_but_of_the
     help_desk.rig.commit()
     assert asha.last(QueueClosed).text == "lunch"
     heard = bela.hear()
-    assert not any(isinstance(one, QueueClosed) for one in heard)
-    assert [one.position for one in heard if isinstance(one, PositionReported)] == [2]
+    position, closed = (one for one in heard if isinstance(one, PositionReported | QueueClosed))
+    assert isinstance(position, PositionReported)
+    assert position.position == 2
+    assert closed == QueueClosed("desk", "lunch", 0)
+
+
+@pytest.mark.parametrize("request_", [CloseQueue(1, "", "lunch"), OpenQueue(1, "")])
+def test_a_full_disk_neither_closes_nor_opens_a_queue(request_: CloseQueue | OpenQueue) -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
+    is_open = isinstance(request_, CloseQueue)
+    if not is_open:
+        ann.ask(CloseQueue(0, "", "before"))
+    asha.hear()
+    asha.heard.clear()
+    help_desk.rig.store.full = True
+    ann.ask(request_)
+    assert ann.last(CommandDone) == CommandDone(1, CommandResult.NOT_STORED, "desk")
+    assert not any(isinstance(one, QueueClosed) for one in asha.hear())
+    help_desk.rig.store.full = False
+    assert (help_desk.visitor("Bela").shown.closed == []) is is_open
 
 
 def test_a_newcomer_reads_an_announcement_when_in_line() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from chatapp.registry.desk.figures.ratings import MeanRating, Ratings
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.store.entries import DeskVisitRated
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 from chatapp.wire.messages.desk import (
     EndSession,
@@ -50,6 +51,18 @@ def test_a_session_is_rated_while_it_lasts_and_after_its_end(*, restarts: bool) 
     assert figures(ann) == (2, 450)
 
 
+def test_a_rating_that_the_disk_refuses_does_not_count() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
+    ann.ask(TakeDuty(1, ""))
+    help_desk.rig.store.full = True
+    assert not rate(asha, 1)
+    help_desk.rig.store.full = False
+    assert figures(ann) == (0, 0)
+    assert rate(asha, 5)
+    assert figures(ann) == (1, 500)
+
+
 def test_nobody_rates_with_a_ticket_of_nobody() -> None:
     help_desk = HelpDesk(PEERS)
     asha = help_desk.visitor()
@@ -61,7 +74,7 @@ def test_the_mean_is_of_the_day_and_of_the_queue() -> None:
     for visit, (queue, rating, at) in enumerate(
         [("a", 1, DAY - 3_600_001), ("a", 2, DAY - 3_600_000), ("b", 5, DAY), ("a", 3, DAY)]
     ):
-        ratings.rate(visit, queue=queue, rating=rating, at=at)
+        ratings.add(DeskVisitRated(visit=visit, queue=queue, rated_at=at, rating=rating))
     assert ratings.today("a", DAY) == MeanRating(2, 250)
     assert ratings.today("b", DAY) == MeanRating(1, 500)
     assert ratings.today("b", 3 * DAY) == MeanRating(0, 0)
@@ -70,7 +83,7 @@ def test_the_mean_is_of_the_day_and_of_the_queue() -> None:
 def test_as_many_are_kept_as_sessions() -> None:
     ratings = Ratings(utc_offset=0)
     for visit in range(DESK_SESSIONS_MAX + 3):
-        ratings.rate(visit, queue="a", rating=1 if visit < 3 else 4, at=0)
+        ratings.add(DeskVisitRated(visit=visit, queue="a", rated_at=0, rating=1 if visit < 3 else 4))
     assert ratings.today("a", 0) == MeanRating(DESK_SESSIONS_MAX, 400)
 
 
