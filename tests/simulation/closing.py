@@ -7,6 +7,7 @@ order.
 from typing import Final
 
 from chatapp.peer.core import events as happened
+from chatapp.registry.desk.queue.visit import Visit
 from tests.simulation import deskdeeds
 from tests.support.world import World
 
@@ -69,34 +70,55 @@ def serve_everybody(world: World) -> None:
     for guest in world.guests:
         if guest.is_placed:
             guest.pause(is_paused=False)
-    go_on_duty(world)
-    # Also who may not take duty any more, and still serves somebody.
-    operators = deskdeeds.operators_of(world)
     waited = {guest.visit for guest in world.guests if guest.is_placed}
     assert waited <= queue.visits.keys()
     patience = world.house.desk.keep_place + world.network.now
-    while queue.visits:
-        is_called = any(visit.is_here for visit in queue.visits.values())
-        assert is_called or world.network.now <= patience + 1.0, (
-            f"liveness: {[*queue.visits]} are still there"
-        )
-        for operator in operators:
-            if operator.core.operator.client is not None:
-                deskdeeds.end_session(world, operator)
-        world.network.run_for(SERVED_WITHIN)
-        if is_called:
-            assert any(operator.core.operator.client for operator in operators) or not any(
-                visit.is_here for visit in queue.visits.values()
-            ), "liveness: nobody is served, and somebody waits"
+    for name in world.house.desk.queues:
+        go_on_duty(world, name)
+        _serve_queue(world, name, patience=patience)
+    assert not queue.visits
     assert all(not guest.is_placed for guest in world.guests), "a visitor still takes their place for kept"
 
 
-def go_on_duty(world: World) -> None:
-    """Put everybody who may serve on duty, under whatever name they have."""
+def _serve_queue(world: World, name: str, *, patience: float) -> None:
+    """Let operators serve one queue until nobody is left in it. `patience`: until when places of the absent are kept."""
+    operators = deskdeeds.operators_of(world)
+    while visits := _visits_of(world, name):
+        is_called = any(visit.is_here for visit in visits)
+        assert is_called or world.network.now <= patience + 1.0, (
+            f"liveness: {[visit.number for visit in visits]} are still there"
+        )
+        _end_sessions(world)
+        world.network.run_for(SERVED_WITHIN)
+        if is_called:
+            assert any(operator.core.operator.client for operator in operators) or not any(
+                visit.is_here for visit in _visits_of(world, name)
+            ), "liveness: nobody is served, and somebody waits"
+
+
+def _visits_of(world: World, name: str) -> list[Visit]:
+    visits = world.house.core._service.desk._queue.visits
+    return [visit for visit in visits.values() if visit.queue == name]
+
+
+def _end_sessions(world: World) -> None:
+    """Also of an operator who may not take duty any more, and still serves somebody."""
+    for operator in deskdeeds.operators_of(world):
+        if operator.core.operator.client is not None:
+            deskdeeds.end_session(world, operator)
+
+
+def go_on_duty(world: World, queue: str) -> None:
+    """Put everybody who may serve on duty at this queue only, under whatever name they have."""
     those, listed = deskdeeds.operators_of(world), world.house.core.operators
     operators = [person for person in those if listed.includes(person.identity.public)]
     assert those[0] in operators
+    for operator in those:
+        deskdeeds.end_duty(world, operator)
+    world.network.run_for(SERVED_WITHIN)
+    _end_sessions(world)
+    world.network.run_for(SERVED_WITHIN)
     for operator in operators:
-        deskdeeds.take_duty(world, operator)
+        deskdeeds.take_duty(world, operator, queue)
     world.network.run_for(SERVED_WITHIN)
     assert all(operator.core.operator.is_on for operator in operators)

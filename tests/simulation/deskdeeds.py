@@ -13,10 +13,11 @@ import msgspec
 from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.peer.visitor.visit import Stage
 from chatapp.registry.desk.queue.visit import digest
-from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.settings import DEFAULT_QUEUE, DeskSettings
 from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.messages.desk import (
     CallNext,
+    CloseQueue,
     DropVisitor,
     EndDuty,
     EndSession,
@@ -24,8 +25,10 @@ from chatapp.wire.messages.desk import (
     HoldVisitor,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     ShowRoom,
     TakeDuty,
+    TransferVisitor,
 )
 from tests.simulation.deeds import is_online, is_there
 from tests.support.guests import Guest
@@ -36,9 +39,14 @@ OPERATOR: Final = "bob"
 """The operator by name: the key that first takes it with the code that the registry prints, whatever its name later."""
 
 
+SECOND_QUEUE: Final = "exams"
+"""Visitors join the first queue, and reach this one by `.transfer`."""
+
+
 def settings(chance: random.Random) -> DeskSettings:
     """Return the desk's time limits: mostly shorter than a world lasts."""
     return DeskSettings(
+        queues=(DEFAULT_QUEUE, SECOND_QUEUE),
         no_show_after=20.0,
         keep_place=chance.choice((8.0, 60.0)),
         operator_grace=chance.choice((2.0, 15.0)),
@@ -96,6 +104,13 @@ def visitor_gives_up(world: World, guest: Guest) -> None:
         guest.give_up()
 
 
+def visitor_rates(world: World, guest: Guest, rating: int) -> None:
+    """`.rate`, or the answer to the question at the end."""
+    if is_there(guest) and guest.guest.stage in (Stage.ACTIVE, Stage.OVER):
+        world.desk.rated(guest.visit, rating)
+        guest.rate(rating)
+
+
 def visitor_quits(world: World, guest: Guest) -> None:
     """End the program; the registry is told if it answers."""
     if is_there(guest):
@@ -124,9 +139,9 @@ def _target(world: World) -> VisitTarget:
     return VisitTarget(None, world.network.now)
 
 
-def take_duty(world: World, one: Person) -> None:
+def take_duty(world: World, one: Person, queue: str = "") -> None:
     """`.on`."""
-    _types(world, one, lambda operator: operator.ask(TakeDuty(0, ""), _target(world)))
+    _types(world, one, lambda operator: operator.ask(TakeDuty(0, queue), _target(world)))
 
 
 def end_duty(world: World, one: Person) -> None:
@@ -169,6 +184,22 @@ def hand_over(world: World, one: Person, other: Person) -> None:
     text = f"{world.next_number()} noted by {one.name}"
     _types(world, one, lambda operator: operator.ask(NoteVisitor(0, 0, text), _target(world)))
     _types(world, one, lambda operator: operator.ask(HandOver(0, 0, other.called), _target(world)))
+
+
+def transfer(world: World, one: Person, queue: str) -> None:
+    """`.transfer`."""
+    _types(world, one, lambda operator: operator.ask(TransferVisitor(0, 0, queue), _target(world)))
+
+
+def close_queue(world: World, one: Person) -> None:
+    """`.close`."""
+    text = f"{world.next_number()} closed by {one.name}"
+    _types(world, one, lambda operator: operator.ask(CloseQueue(0, "", text), _target(world)))
+
+
+def open_queue(world: World, one: Person) -> None:
+    """`.open`."""
+    _types(world, one, lambda operator: operator.ask(OpenQueue(0, ""), _target(world)))
 
 
 def say_on_duty(world: World, one: Person) -> None:

@@ -24,6 +24,8 @@ TOPIC_SHARE: Final = 0.1
 
 HOLD_SHARE: Final = 0.2
 """Of the steps of a world with visitors, the share at which others are let go first, or no more."""
+SIDE_SHARE: Final = 0.15
+"""Of the steps of a world with visitors, the share at which a second queue, the opening or a rating is concerned."""
 
 
 def _one(world: World, chance: random.Random) -> Person:
@@ -90,6 +92,17 @@ HOLDING: Final[tuple[Act, ...]] = (
     _visitors(lambda world, guest: deskdeeds.visitor_lets_others_go_first(world, guest, is_paused=False)),
     lambda world, chance: deskdeeds.put_on_hold(world, _operator(world, chance)),
 )
+ASIDE: Final[tuple[Act, ...]] = (
+    lambda world, chance: deskdeeds.transfer(
+        world, _operator(world, chance), chance.choice(world.house.desk.queues)
+    ),
+    lambda world, chance: deskdeeds.take_duty(
+        world, _operator(world, chance), chance.choice(world.house.desk.queues)
+    ),
+    lambda world, chance: deskdeeds.close_queue(world, _operator(world, chance)),
+    lambda world, chance: deskdeeds.open_queue(world, _operator(world, chance)),
+    lambda world, chance: deskdeeds.visitor_rates(world, chance.choice(world.guests), chance.randint(1, 5)),
+)
 KINDS: Final = (WRITING, SITTING, WAITING)
 TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How often each kind of action occurs in a world."""
@@ -105,6 +118,7 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
     failing = random.Random(f"disk {seed}")
     fail_share = failing.choice((0.0, STOP_SHARE)) if disk_fails else 0.0
     holding = random.Random(f"holds {seed}")
+    aside = random.Random(f"aside {seed}")
     topics = random.Random(f"topics {seed}")
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
     deskdeeds.appoint(world)
@@ -131,6 +145,8 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
             deeds.set_topic(world, _one(world, topics))
         if world.guests and holding.random() < HOLD_SHARE:
             holding.choice(HOLDING)(world, holding)
+        if world.guests and aside.random() < SIDE_SHARE:
+            aside.choice(ASIDE)(world, aside)
         if stopping.random() < stop_share:
             hazards.registry_stops(world, stopping)
         if failing.random() < fail_share:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from chatapp.registry.desk.settings import DEFAULT_QUEUE
 from tests.simulation import closing, deeds, deskdeeds, hazards
 from tests.support.guests import Guest
 from tests.support.network import Weather
@@ -139,6 +140,21 @@ class Worlds(RuleBasedStateMachine):
     @rule(one=SOMEBODY, place=PLACE, to=PLACE)
     def move_in_line(self, one: int, place: int, to: int) -> None:
         deskdeeds.move(self.world, self.operator(one), place, to)
+
+    @rule(one=SOMEBODY, queue=st.sampled_from([DEFAULT_QUEUE, deskdeeds.SECOND_QUEUE]))
+    def transfer_or_change_the_queue(self, one: int, queue: str) -> None:
+        operator = self.operator(one)
+        does = deskdeeds.take_duty if operator.core.operator.client is None else deskdeeds.transfer
+        does(self.world, operator, queue)
+
+    @rule(one=SOMEBODY, does=st.sampled_from([deskdeeds.close_queue, deskdeeds.open_queue]))
+    def close_or_open(self, one: int, does: Callable[[World, Person], None]) -> None:
+        does(self.world, self.operator(one))
+
+    @rule(one=SOMEBODY, rating=st.integers(1, 5))
+    def rate(self, one: int, rating: int) -> None:
+        if self.world.guests:
+            deskdeeds.visitor_rates(self.world, self.world.guests[one % len(self.world.guests)], rating)
 
     @rule(one=SOMEBODY)
     def hand_over(self, one: int) -> None:

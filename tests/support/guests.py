@@ -107,6 +107,11 @@ class Guest(Person):
         self.guest.pause(is_paused=is_paused)
         self.turn()
 
+    def rate(self, rating: int) -> None:
+        """Rate the session."""
+        self.guest.rate(rating)
+        self.turn()
+
     def quit(self) -> None:
         """Quit cleanly, so that the registry is told if it answers."""
         self.given_up.add(digest(self.disk.ticket))

@@ -8,29 +8,32 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.core.events import ClientCame, ClientMove, ClientMoved
-from chatapp.peer.visitor.events import LineReceived
+from chatapp.peer.visitor.events import LineReceived, Rated
 from chatapp.registry.desk.queue.queue import DeskQueue
 from chatapp.registry.desk.queue.visit import (
     NOBODY,
     Change,
+    HandoverReleased,
     Pause,
     QueueEvent,
     VisitEvent,
     VisitState,
     VisitUpdated,
 )
-from chatapp.registry.desk.settings import DEFAULT_QUEUE
 from chatapp.wire.messages.desk import (
     CallNext,
+    CloseQueue,
     DropVisitor,
     EndSession,
     HandOver,
     HoldVisitor,
     MoveVisitor,
     NoteVisitor,
+    OpenQueue,
     OverCause,
     PositionCause,
     SendDeskLine,
+    TransferVisitor,
 )
 from chatapp.wire.messages.link import PeerRequest
 from tests.support.people import Person
@@ -38,6 +41,10 @@ from tests.support.people import Person
 if TYPE_CHECKING:
     from tests.support.world import World
 
+Line = dict[str, list[int]]
+"""The visits in line, by queue."""
+Opening = tuple[bool, str]
+"""Whether an operator has said that a queue is open, and what else."""
 _STILL_SERVED: Final = (ClientMove.AWAY, ClientMove.BACK, ClientMove.SILENT)
 _BY_WORD: Final = (OverCause.ENDED, OverCause.DROPPED)
 
@@ -49,9 +56,9 @@ class DeskPromise:
         self._world = world
         self._queue: DeskQueue | None = None
         self._tapped: list[QueueEvent] = []
-        self._line: list[int] = []
-        self._lines: deque[tuple[float, list[int]]] = deque(maxlen=200)
-        """Recent states of the line and when they came about: what was not synced may be undone by a crash."""
+        self._line: Line = {}
+        self._lines: deque[tuple[float, Line]] = deque(maxlen=200)
+        """Recent states of the lines and when they came about: what was not synced may be undone by a crash."""
         self._highest = 0
         self._put_back: set[int] = set()
         """Visits in line that were put back there."""
@@ -73,6 +80,14 @@ class DeskPromise:
         """For each operator: the run of the program, how many events were seen, and the visit on the screen (0: none)."""
         self._written: dict[str, bytes] = {}
         """The ticket of the visitor who wrote a text while not being served, as the registry keeps it."""
+        self._openings: dict[str, Opening] = {}
+        """What an operator has said about each queue, as it is in force."""
+        self._openings_asked: list[Opening] = []
+        """What operators have said and was not in force since."""
+        self._ratings: dict[int, int] = {}
+        """The ratings that count, by visit."""
+        self._rated: dict[int, list[int]] = {}
+        """The ratings that visitors have asked for, by visit."""
         self._read: dict[str, int] = {}
         """For each visitor: how many of their events were checked."""
 
@@ -91,12 +106,16 @@ class DeskPromise:
                     assert self._written.get(line) == visit.ticket, f"I6: {line!r} is of another visitor"
                 if visit.is_here:
                     self._here_at[visit.number] = self._world.network.now
+            self._look_at_openings()
+            self._look_at_ratings()
         for guest in self._world.guests:
             if guest.visit and guest.is_placed:
                 self._told.add(guest.visit)
             for number, told in guest.told[self._read.get(guest.name, 0) :]:
                 if isinstance(told, LineReceived) and told.text in self._texts:
                     assert self._texts[told.text] == number, f"I6: {told.text!r} was for another visitor"
+                if isinstance(told, Rated) and told.is_kept and house.is_running:
+                    assert number in self._ratings, f"the rating of {number} was confirmed and does not count"
             self._read[guest.name] = len(guest.told)
 
     # --- what operators type
@@ -107,19 +126,56 @@ class DeskPromise:
         shown = self._shown_to(one)
         for request in requests:
             match request:
-                case EndSession() | CallNext() | HandOver() | HoldVisitor() | NoteVisitor() | SendDeskLine():
+                case (
+                    EndSession()
+                    | CallNext()
+                    | HandOver()
+                    | HoldVisitor()
+                    | TransferVisitor()
+                    | NoteVisitor()
+                    | SendDeskLine()
+                ):
                     assert request.visit in (0, shown), f"I6: {request} while {shown} is shown to {one.name}"
                     if isinstance(request, NoteVisitor | SendDeskLine):
                         self._texts[request.text] = request.visit
                     self._asked[type(request), request.visit] += 1
                 case DropVisitor() | MoveVisitor():
                     self._asked[type(request), request.visit] += 1
+                case CloseQueue(text=text):
+                    self._openings_asked.append((False, text))
+                case OpenQueue():
+                    self._openings_asked.append((True, ""))
                 case _:
                     pass
 
     def wrote(self, ticket: bytes, text: str) -> None:
         """Record what a visitor wrote while not being served. `ticket`: its digest."""
         self._written[text] = ticket
+
+    def rated(self, visit: int, rating: int) -> None:
+        """Record what a visitor asked for."""
+        self._rated.setdefault(visit, []).append(rating)
+
+    # --- openings and ratings: what is in force was asked for, and outlives the registry
+
+    def _look_at_openings(self) -> None:
+        said = self._world.house.core._service.desk._openings._said
+        for queue, one in said.items():
+            now = (one.is_open, one.text)
+            if now != self._openings.get(queue):
+                assert now in self._openings_asked, f"{queue} is {now}, and nobody has said so"
+                self._openings_asked.remove(now)
+                self._openings[queue] = now
+        assert self._openings.keys() <= said.keys(), "what was said about a queue was lost"
+
+    def _look_at_ratings(self) -> None:
+        counted = self._world.house.core._service.desk._ratings._kept
+        assert self._ratings.keys() <= counted.keys(), "a rating was lost"
+        for visit, one in counted.items():
+            if self._ratings.get(visit) != one.rating:
+                assert one.rating in self._rated.get(visit, []), f"nobody has rated {visit} as {one.rating}"
+                self._rated[visit].remove(one.rating)
+                self._ratings[visit] = one.rating
 
     def _shown_to(self, one: Person) -> int:
         lives, seen, visit = self._screens.get(one.name, (one.lives, 0, 0))
@@ -143,14 +199,14 @@ class DeskPromise:
 
     def _begin(self, queue: DeskQueue) -> None:
         self._tap(queue)
-        line = [visit.number for visit in queue.line(DEFAULT_QUEUE)]
+        line = self._lines_of(queue)
         if self._queue is not None:
             assert self._told - self._over <= queue.visits.keys(), "I6: the place of a visitor was lost"
             lines = [self._line] + [old for at, old in self._lines if self._is_late(at)]
             if self._world.house.refused_at >= self._began_at:
                 # A move that was not stored is undone; nobody was told that it was done.
-                lines += [_without(old, self._moved) for old in lines]
-            assert any(_is_same_order(old, line) for old in lines), (
+                lines += [{name: _without(one, self._moved) for name, one in old.items()} for old in lines]
+            assert any(all(_is_same_order(old[name], line[name]) for name in line) for old in lines), (
                 f"I6: {self._line} was in line, now {line}"
             )
             ended = {one for guest in self._world.guests for one in guest.over}
@@ -161,11 +217,14 @@ class DeskPromise:
         now = self._world.network.now
         self._began_at = now
         self._here_at = dict.fromkeys(queue.visits, self._world.house.started_at)
-        self._put_back = {visit.number for visit in queue.line(DEFAULT_QUEUE) if visit.is_put_back}
-        self._moved = set(line) - self._put_back
+        self._put_back = {visit.number for visit in queue.visits.values() if visit.is_put_back}
+        self._moved = set().union(*line.values()) - self._put_back
         self._queue, self._line = queue, line
         self._lines.clear()
         self._lines.append((now, line))
+
+    def _lines_of(self, queue: DeskQueue) -> Line:
+        return {name: [visit.number for visit in queue.line(name)] for name in self._world.house.desk.queues}
 
     def _is_late(self, at: float) -> bool:
         """Whether a state that held until then may be all that was synced at the crash."""
@@ -185,8 +244,18 @@ class DeskPromise:
     # --- within one
 
     def _follow(self, queue: DeskQueue, changes: list[QueueEvent]) -> None:
-        before, line = self._line, [visit.number for visit in queue.line(DEFAULT_QUEUE)]
+        before, now = self._line, self._lines_of(queue)
+        for name, line in now.items():
+            self._follow_line(queue, [one for one in changes if _queue_of(one) == name], before[name], line)
+        self._check_whole(queue, now)
+        self._line = now
+        self._lines.append((self._world.network.now, now))
+
+    def _follow_line(
+        self, queue: DeskQueue, changes: list[QueueEvent], before: list[int], line: list[int]
+    ) -> None:
         moves = [one for one in changes if isinstance(one, Change)]
+        transferred = {one.visit.number for one in moves if one.cause is PositionCause.TRANSFERRED}
         unanswered = {one.visit.number for one in moves if one.event is VisitEvent.UNANSWERED}
         put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK} | unanswered
         is_moved = not _is_same_order([one for one in before if one not in put_back], line)
@@ -201,7 +270,11 @@ class DeskPromise:
         for one in moves:
             is_first = is_moved or one.visit.number in put_back
             self._check_change(queue, one, [] if is_first else before)
-            if one.event is VisitEvent.PUT_BACK:
+            if one.cause is PositionCause.TRANSFERRED:
+                self._take(f"{one.visit.number} was transferred", (TransferVisitor, one.visit.number))
+                self._moved.discard(one.visit.number)
+                self._check_admitted(queue, one.visit.number, line)
+            elif one.event is VisitEvent.PUT_BACK:
                 self._put_back.add(one.visit.number)
                 self._moved.discard(one.visit.number)
             elif one.event in (VisitEvent.CALLED, VisitEvent.ENDED):
@@ -211,12 +284,20 @@ class DeskPromise:
         assert new == sorted(new)
         waiting_again = [one for one in line if one in self._put_back - self._moved]
         assert waiting_again == sorted(waiting_again), "I6: put back in another order than they came"
-        for number in (put_back - unanswered) & set(waiting_again):
+        for number in (put_back - unanswered - transferred) & set(waiting_again):
             ahead = set(line[: line.index(number)])
             assert ahead <= self._put_back | self._moved, "I6: put back, and not at the head"
-        self._check_whole(queue, line)
-        self._line = line
-        self._lines.append((self._world.network.now, line))
+
+    def _check_admitted(self, queue: DeskQueue, number: int, line: list[int]) -> None:
+        """Check that a visitor of another queue is among those who joined before and after."""
+        if number in line:
+            at = line.index(number)
+            assert all(one < number or queue.visits[one].is_put_back for one in line[:at]), (
+                f"I6: {number} is too far back in {line}"
+            )
+            assert all(one > number for one in line[at + 1 : at + 2]), (
+                f"I6: {number} is too far ahead in {line}"
+            )
 
     def _check_change(self, queue: DeskQueue, one: Change, before: list[int]) -> None:
         visit, number = one.visit, one.visit.number
@@ -265,7 +346,8 @@ class DeskPromise:
                 f"I6: {visit.number} is over after {away_for:.1f} s away"
             )
 
-    def _check_whole(self, queue: DeskQueue, line: list[int]) -> None:
+    def _check_whole(self, queue: DeskQueue, lines: Line) -> None:
+        line = [number for one in lines.values() for number in one]
         served = [one.visit.number for one in queue.operators if one.visit is not None]
         everybody = sorted(line + served)
         assert everybody == sorted(queue.visits), (
@@ -273,6 +355,10 @@ class DeskPromise:
         )
         for operator in queue.operators:
             assert operator.visit is None or operator.visit.operator == operator.id
+
+
+def _queue_of(one: QueueEvent) -> str:
+    return one.visit.queue if isinstance(one, Change | VisitUpdated | HandoverReleased) else ""
 
 
 def _without(line: list[int], those: set[int]) -> list[int]:
