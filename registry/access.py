@@ -1,4 +1,4 @@
-"""Access: who may register, who is banned, and who may be an operator (clause 4.8).
+"""Access: who may register, who is banned, who may be an operator, and which gateways are known (clauses 4.8, 4.10).
 
 A person who has a name here needs no invitation.
 """
@@ -145,6 +145,8 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of newcomers who need no code. Once there are any, all others do."""
     ban: tuple[str, ...] = ()
     """Banned keys, names, addresses and networks."""
+    gateways: tuple[str, ...] = ()
+    """Keys of gateways, whose visitors have limits of their own."""
 
 
 class AccessLists:
@@ -153,6 +155,7 @@ class AccessLists:
     def __init__(self, settings: AccessSettings) -> None:
         self.allowed: Final = frozenset(fingerprint_from(text) for text in settings.allow)
         self.bans: Final = Bans(settings.ban)
+        self.gateways: Final = frozenset(fingerprint_from(text) for text in settings.gateways)
 
 
 def ban_key(text: str) -> str:
@@ -242,6 +245,16 @@ class AccessPolicy:
         return any(
             bans.has_key(identity) or bans.has_host(host) for bans in (self._lists.bans, self.own_bans.bans)
         )
+
+    def bans_key(self, identity: bytes) -> bool:
+        """Return whether this key is banned."""
+        return self._lists.bans.has_key(identity) or self.own_bans.bans.has_key(identity)
+
+    def gateway_of(self, register: Register) -> bytes:
+        """Return the key of the gateway that vouches for a visitor, whose voucher was checked; empty for none, and for a
+        gateway that is not on the list."""
+        gateway = public_half(register.voucher)
+        return gateway if gateway and fingerprint_digits(gateway) in self._lists.gateways else b""
 
     def bans_name(self, key: str) -> bool:
         """Return whether nobody may have the name with this key."""

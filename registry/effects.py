@@ -38,6 +38,7 @@ class DropReason(enum.Enum):
     BAD_REGISTER_SIGNATURE = enum.auto()
     BAD_CARD_SIGNATURE = enum.auto()
     BAD_INVITATION = enum.auto()
+    BAD_VOUCHER = enum.auto()
     REPEATED_REGISTER_AFTER_LEAVE = enum.auto()
     RENAME_OF_ANOTHER = enum.auto()
     RELEASE_FROM_OLD_LINK = enum.auto()

@@ -121,13 +121,13 @@ class SettingsReload:
         return settings, AccessLists(access_of(settings.registry))
 
     def _tell(self, settings: Settings, lists: AccessLists, evicted: int) -> ListsReloaded:
-        allowed, banned = len(lists.allowed), len(lists.bans)
+        allowed, banned, gateways = len(lists.allowed), len(lists.bans), len(lists.gateways)
         _tell(ListsChanged(allowed=allowed, banned=banned, evicted=evicted))
-        self._say(reloaded_line(allowed=allowed, banned=banned, evicted=evicted))
+        self._say(reloaded_line(allowed=allowed, banned=banned, gateways=gateways, evicted=evicted))
         later = sorted(key for key, _ in _others(settings) - _others(self._first))
         if later:
             self._say(restart_needed_line(later))
-        return ListsReloaded(allowed=allowed, banned=banned, evicted=evicted, later=later)
+        return ListsReloaded(allowed=allowed, banned=banned, gateways=gateways, evicted=evicted, later=later)
 
 
 def _others(settings: Settings) -> set[tuple[str, str]]:
@@ -136,7 +136,7 @@ def _others(settings: Settings) -> set[tuple[str, str]]:
         (key, repr(value))
         for table in msgspec.structs.asdict(settings).values()
         for key, value in msgspec.structs.asdict(table).items()
-        if key not in ("allow", "ban")
+        if key not in ("allow", "ban", "gateways")
     }
 
 

@@ -62,6 +62,7 @@ from chatapp.registry.mail import MailService, ReadLetters
 from chatapp.registry.store.entries import GroupKeyMade
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.transport.sessions import Connections
+from chatapp.wire.admission import public_half
 from chatapp.wire.framing import GroupHeader
 from chatapp.wire.limits import (
     BUCKETS_MAX,
@@ -257,7 +258,9 @@ class BanEnforcer:
     def _is_banned(self, identity: bytes, host: str) -> bool:
         guests, person = self._desk.guests, self._directory.person(identity)
         if identity in guests:
-            return self._access.bans(identity, host or guests.host_of(identity))
+            gateway = guests.gateway_of(identity)
+            is_barred = bool(gateway) and self._access.bans_key(gateway)
+            return is_barred or self._access.bans(identity, host or guests.host_of(identity))
         if person is None:
             return False
         return self._access.bans_name(person.name_key) or self._access.bans(
@@ -394,8 +397,19 @@ class Service:
         if card.identity in self._releasing.pending:
             return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]  # the peer asks again
         if self.desk.is_for_guests(card):
-            return self.desk.guests.register(register, caller, now=now)
+            return self._register_guest(register, caller, now)
         return self._registration.register(register, caller, now=now)
+
+    def _register_guest(self, register: Register, caller: Caller, now: float) -> list[Effect]:
+        if (
+            self._access.has_bans
+            and register.voucher
+            and self._access.bans_key(public_half(register.voucher))
+        ):
+            reason = RefusalReason.GATEWAY_BANNED
+            return [Refuse(to=caller, nonce=register.nonce, name=register.card.name, reason=reason)]
+        gateway = self._access.gateway_of(register)
+        return self.desk.guests.register(register, caller, gateway=gateway, now=now)
 
     def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """Handle a request. The caller is authenticated; the request may still be nonsense."""

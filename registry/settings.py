@@ -106,6 +106,16 @@ Ban = Annotated[
         description=f"at most {ACCESS_LIST_MAX} keys, names, addresses or networks",
     ),
 ]
+GATEWAYS_MAX: Final = 100
+"""The most gateways in one configuration."""
+
+Gateways = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=GATEWAYS_MAX,
+        description=f"at most {GATEWAYS_MAX} keys: fingerprints of 32 hexadecimal digits, or all 64 digits",
+    ),
+]
 KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
 KeptDays = Annotated[float, msgspec.Meta(ge=0, le=366, description="days from 0 to 366")]
 OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="seconds from 0 to 3600")]
@@ -157,6 +167,8 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Keys of newcomers who need no code. Once there are any, all others do."""
     ban: Ban = AccessSettings().ban
     """Banned keys, names, addresses and networks."""
+    gateways: Gateways = AccessSettings().gateways
+    """Keys of gateways: programs through which visitors of the help desk come by browser."""
 
 
 class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -206,7 +218,12 @@ def metrics_address(text: str) -> Address | None:
 
 def access_of(settings: RegistryTable) -> AccessSettings:
     """Return the settings of access."""
-    return AccessSettings(invite_only=settings.invite_only, allow=settings.allow, ban=settings.ban)
+    return AccessSettings(
+        invite_only=settings.invite_only,
+        allow=settings.allow,
+        ban=settings.ban,
+        gateways=settings.gateways,
+    )
 
 
 def desk_of(table: DeskTable, *, utc_offset: int, zone: tzinfo) -> DeskSettings:
@@ -264,7 +281,7 @@ def _flaw(key: str, value: object) -> str:
             return _flaw_of(Hours, value)
         case "answers", list() | tuple():
             return _flaw_of(ready_answers, value)
-        case "allow", list() | tuple():
+        case "allow" | "gateways", list() | tuple():
             return flaw_of_keys(value)
         case "ban", list() | tuple():
             return flaw_of_bans(value)
@@ -342,6 +359,7 @@ OPTIONS: Final = {
     "invite_only": "--invite-only",
     "allow": "--allow",
     "ban": "--ban",
+    "gateways": "--gateway",
 }
 """Keys that the command line can set."""
 
@@ -352,6 +370,7 @@ _BETWEEN: Final = {
     "menu": "|",
     "allow": ",",
     "ban": ",",
+    "gateways": ",",
     "operators": None,
     "queues": None,
     "hours": "|",

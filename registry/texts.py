@@ -98,10 +98,11 @@ def port_unusable_line(port: int, why: str) -> str:
     return f"[Port {port} cannot be used: {why}]"
 
 
-def reloaded_line(*, allowed: int, banned: int, evicted: int) -> str:
+def reloaded_line(*, allowed: int, banned: int, gateways: int, evicted: int) -> str:
     """Return the line for access lists that were reloaded. `evicted`: how many people that disconnected."""
     gone = f"; {evicted:,} disconnected" if evicted else ""
-    return f"[Lists reloaded: {allowed:,} allowed, {banned:,} banned{gone}]"
+    known = f", gateways: {gateways:,}" if gateways else ""
+    return f"[Lists reloaded: {allowed:,} allowed, {banned:,} banned{known}{gone}]"
 
 
 def not_reloaded_line(why: str) -> str:

@@ -1,4 +1,5 @@
-"""The signed messages of registration: REGISTER by the peer, WELCOME and REFUSED by the registry; and join codes.
+"""The signed messages of registration: REGISTER by the peer, WELCOME and REFUSED by the registry; join codes; and the
+vouchers of gateways.
 
 Each signature covers all other fields and the other side's identity or nonce (clauses 4.3 to 4.5), so that no such
 datagram can be used a second time or by anybody else.
@@ -14,6 +15,7 @@ from chatapp.wire.messages.registration import RefusalReason, Refused, Register,
 from chatapp.wire.messages.table import Card
 
 _INVITED: Final = b"chatapp invited 1\0"
+_VOUCHED: Final = b"chatapp voucher 1\0"
 _TAGGED: Final = b"chatapp code of 1\0"
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: without I, L, O and U, which are mistaken for other signs."""
@@ -76,15 +78,27 @@ class JoinCode:
         return self.public + self._key.sign(_INVITED, encode([registry, nonce, identity]))
 
 
-def public_half(invitation: bytes) -> bytes:
-    """Return the public half of the code in an invitation; empty for none."""
-    return invitation[:_KEY_SIZE]
+def public_half(proof: bytes) -> bytes:
+    """Return the public key with which an invitation or a voucher begins; empty for none."""
+    return proof[:_KEY_SIZE]
 
 
 def is_invitation_for(invitation: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
     """Whether the holder of the code made this invitation for exactly this registry, attempt and identity."""
     said = encode([registry, nonce, identity])
     return is_signed_by(public_half(invitation), _INVITED, said, invitation[_KEY_SIZE:])
+
+
+def make_voucher(gateway: Identity, *, registry: bytes, nonce: bytes, identity: bytes) -> bytes:
+    """Return the voucher of a gateway for a visitor: 96 bytes, valid for this registry, this visitor's key and this
+    attempt only (clause 4.10)."""
+    return gateway.public + gateway.sign(_VOUCHED, encode([registry, nonce, identity]))
+
+
+def is_voucher_for(voucher: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
+    """Whether the gateway that the voucher names made it for exactly this registry, attempt and visitor."""
+    said = encode([registry, nonce, identity])
+    return is_signed_by(public_half(voucher), _VOUCHED, said, voucher[_KEY_SIZE:])
 
 
 def _tag_of(registry: bytes, seed: str) -> str:
@@ -116,19 +130,24 @@ def make_register(
     cookie: bytes,
     card: Card,
     code: JoinCode | None = None,
+    gateway: Identity | None = None,
 ) -> Register:
-    """Make a REGISTER for the registry with that identity key."""
+    """Make a REGISTER for the registry with that identity key. `gateway`: the key of the gateway through which a visitor
+    comes."""
     shown = (
         b"" if code is None else code.invitation_for(registry=registry, nonce=nonce, identity=card.identity)
     )
-    signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, shown))
-    return Register(nonce, cookie, card, signature, shown)
+    voucher = b""
+    if gateway is not None:
+        voucher = make_voucher(gateway, registry=registry, nonce=nonce, identity=card.identity)
+    signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, shown, voucher))
+    return Register(nonce, cookie, card, signature, shown, voucher)
 
 
 def is_register_authentic(message: Register, *, registry: bytes) -> bool:
     """Whether the holder of the card's identity key signed this REGISTER for this registry."""
-    shown = message.invitation
-    said = _asked(registry, message.nonce, message.cookie, message.card, shown)
+    shown, voucher = message.invitation, message.voucher
+    said = _asked(registry, message.nonce, message.cookie, message.card, shown, voucher)
     return is_signed_by(message.card.identity, _REGISTER, said, message.signature)
 
 
@@ -201,11 +220,17 @@ def signed_table(payload: bytes, *, registry: bytes) -> bytes | None:
     return batch if is_signed_by(registry, _TABLE, batch, signature) else None
 
 
-def _asked(registry: bytes, nonce: bytes, cookie: bytes, card: Card, shown: bytes) -> bytes:
-    """Return the signed part of a REGISTER. It includes the invitation: otherwise an attacker on the path could remove
-    it, and the author would be refused."""
-    asked = [registry, nonce, cookie, card]
-    return encode([*asked, shown] if shown else asked)
+def _asked(
+    registry: bytes, nonce: bytes, cookie: bytes, card: Card, invitation: bytes, voucher: bytes
+) -> bytes:
+    """Return the signed part of a REGISTER. It includes the invitation and the voucher: otherwise an attacker on the path
+    could remove them, and the author would be refused."""
+    asked: list[object] = [registry, nonce, cookie, card]
+    if voucher:
+        asked += [invitation, voucher]
+    elif invitation:
+        asked.append(invitation)
+    return encode(asked)
 
 
 def _welcomed(

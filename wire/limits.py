@@ -274,6 +274,9 @@ GUESTS_MAX: Final = 8_192
 GUESTS_PER_ADDRESS: Final = 256
 """Guests of one address: enough for a class behind one NAT, yet one machine alone cannot take every place."""
 
+GUESTS_PER_GATEWAY: Final = GUESTS_MAX // 2
+"""Guests of one gateway, which the server's owner has listed: a gateway that misbehaves leaves half of the places."""
+
 GUEST_KEPT_FOR: Final = 60.0
 """Seconds for which a guest without a link is remembered: as long as a cookie is valid, so that no old REGISTER works."""
 
@@ -301,6 +304,9 @@ DESK_WAITING_MAX: Final = 2_048
 DESK_VISITS_PER_ADDRESS: Final = 128
 """Visits of one address at once: one machine cannot fill the line alone."""
 
+DESK_VISITS_PER_GATEWAY: Final = DESK_WAITING_MAX // 2
+"""Visits of one gateway at once: it cannot fill a line alone."""
+
 DESK_LINES_MAX: Final = 1_000
 """Lines kept of one visit. Lines that both sides have read are dropped first, oldest first; a hand-over passes on what
 is kept."""
@@ -322,6 +328,12 @@ DESK_JOINS_PER_SECOND: Final = 20.0
 
 DESK_JOINS_BURST: Final = 200.0
 """Visits at once from one host: more than it may have, as some leave and come again."""
+
+DESK_JOINS_PER_GATEWAY: Final = 100.0
+"""Visits a second that may begin through one gateway, averaged."""
+
+DESK_JOINS_PER_GATEWAY_BURST: Final = float(DESK_VISITS_PER_GATEWAY)
+"""Visits at once through one gateway: a crowd that comes when the desk opens."""
 
 DESK_NOTE_MAX: Final = 4_096
 """Bytes of an operator's note about a visitor."""

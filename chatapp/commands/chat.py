@@ -51,6 +51,9 @@ _METRICS_HELP: Final = (
 _NO_ANNOUNCE_HELP: Final = "Registry: do not announce it on the local network."
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
 _ALLOW_HELP: Final = "Registry: a file of keys, one a line; newcomers with other keys need a join code."
+_GATEWAY_HELP: Final = (
+    "Registry: the key of a web gateway (ChatApp web), whose visitors have limits of their own (repeatable)."
+)
 _BAN_HELP: Final = "Registry: a file of keys, names, addresses or networks to ban, one a line."
 
 _REGISTRY_HAS: Final = "only a registry (-s) has this option"
@@ -135,6 +138,7 @@ def chat(
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
+    gateway: Annotated[list[str] | None, typer.Option(metavar="KEY", help=_GATEWAY_HELP)] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -154,6 +158,7 @@ def chat(
         "--invite-only": invite_only,
         "--allow": allow,
         "--ban": ban,
+        "--gateway": gateway,
     }
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit(
@@ -183,6 +188,7 @@ def chat(
             "log_format": log_format,
             "log_file": log_file,
             "invite_only": invite_only or None,
+            "gateways": gateway or None,
         }
         return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port, quiet=quiet)
     level = log_level.value if log_level else DEFAULT_LOG_LEVEL

@@ -38,9 +38,12 @@ STORE_AGAIN_AFTER: Final = 1.0
 class VisitorNode:
     """A visitor from its opening to its closing: its core, what it has on the network and on disk, and its events."""
 
-    def __init__(self, server: Address, *, registry_key: str | None, queue: str, home: Path) -> None:
+    def __init__(
+        self, server: Address, *, registry_key: str | None, queue: str, home: Path, gateway: Identity | None
+    ) -> None:
         """Bind, load the ticket and look for the registry. `server`: as the user gave it. Raises AddressRefused, PortInUse,
         OSError, TooManyVisits; then nothing is left open."""
+        self._gateway: Final = gateway
         self._loop: Final = asyncio.get_running_loop()
         self._address: Final = Address(host_from(server.host, "server"), server.port)
         self._registry_key: Final = registry_key
@@ -79,6 +82,7 @@ class VisitorNode:
             rng=random.SystemRandom(),
             policy=Policy(),
             wall_offset=wall - now,
+            gateway=self._gateway,
         )
 
     def _look_for_registry(self) -> None:
@@ -152,9 +156,13 @@ class Visitor:
         registry_key: str | None = None,
         queue: str = "",
         home: Path | None = None,
+        gateway: Identity | None = None,
     ) -> None:
-        """`queue`: which queue of the desk, by default its first one. All else is as in `peer.client.Peer`. Raises
-        KeyRefused."""
+        """`queue`: which queue of the desk, by default its first one. `gateway`: the key of the gateway through which the
+        visitor comes (`peer.visitor.gateway.gateway_key`): a registry that lists it counts the visitor with the gateway,
+        and not with this machine's address; from another one `GatewayUnknown` follows. All else is as in
+        `peer.client.Peer`. Raises KeyRefused."""
+        self._gateway: Final = gateway
         self._server: Final = server
         self._registry_key: Final = None if registry_key is None else require_fingerprint(registry_key)
         self._queue: Final = queue
@@ -173,6 +181,7 @@ class Visitor:
             registry_key=self._registry_key,
             queue=self._queue,
             home=self._home or default_home(),
+            gateway=self._gateway,
         )
         self._feed = self._node.feed
 

@@ -21,7 +21,7 @@ from chatapp.peer.visitor.visit import ADMITTED, NoticeToVisitor, Stage, Visit
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
-from chatapp.wire.identity import fingerprint
+from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
 from chatapp.wire.messages.registration import RefusalReason
 
@@ -111,7 +111,10 @@ class VisitorCore:
         rng: random.Random,
         policy: Policy,
         wall_offset: float,
+        gateway: Identity | None = None,
     ) -> None:
+        """`gateway`: the key of the gateway through which we come; `GatewayUnknown` follows if the registry does not list
+        it."""
         self.me: Final = me
         self.clock: Final = WallClock(wall_offset)
         self.dropped: Final[Counter[str]] = Counter()
@@ -126,8 +129,10 @@ class VisitorCore:
             rng=rng,
             first_opening=me.first_opening,
         )
+        if gateway is not None:
+            self._session.use_gateway(gateway)
         self._link = RegistryLink(rng)
-        self._visit = Visit(stored, queue=queue, rng=rng, send=self._send)
+        self._visit = Visit(stored, queue=queue, rng=rng, send=self._send, has_gateway=gateway is not None)
         self._registration = VisitorRegistration(
             self._visit, self._session, events=self._events, dropped=self.dropped
         )

@@ -40,6 +40,10 @@ class DeskClosed(msgspec.Struct, frozen=True, kw_only=True):
     is_waiting: bool
 
 
+class GatewayUnknown(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry does not list the gateway through which we come, and counts us with the gateway's address."""
+
+
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
     """An operator tells all who wait."""
 
@@ -239,6 +243,7 @@ VisitEvent = (
     FormWanted
     | QueueUnknown
     | DeskClosed
+    | GatewayUnknown
     | Announced
     | Resumed
     | PositionGone

@@ -152,6 +152,7 @@ class VisitorTexts:
             case (
                 happened.QueueUnknown()
                 | happened.DeskClosed()
+                | happened.GatewayUnknown()
                 | happened.Announced()
                 | happened.Rated()
                 | happened.Described()
@@ -188,6 +189,7 @@ class VisitorTexts:
         self,
         event: happened.QueueUnknown
         | happened.DeskClosed
+        | happened.GatewayUnknown
         | happened.Announced
         | happened.Rated
         | happened.Described
@@ -201,6 +203,8 @@ class VisitorTexts:
                 return self._text(key, queue=name(wanted), queues=there)
             case happened.DeskClosed():
                 return self._closed(event)
+            case happened.GatewayUnknown():
+                return self._text("desk.gateway_unknown")
             case happened.Announced(operator=operator, text=text):
                 return self._text("desk.announced", operator=name(operator), text=sanitize(text))
             case happened.Rated(is_kept=is_kept):
@@ -348,9 +352,11 @@ class VisitorTexts:
 
 _NOT_ADMITTED: Final = {
     happened.RefusalReason.VERSION: "version",
-    happened.RefusalReason.FULL: "full",
     happened.RefusalReason.NOT_SERVING: "not_serving",
     happened.RefusalReason.BANNED: "banned",
+    happened.RefusalReason.VISITORS_FULL: "full",
+    happened.RefusalReason.ADDRESS_FULL: "address_full",
+    happened.RefusalReason.GATEWAY_BANNED: "gateway_banned",
 }
 
 

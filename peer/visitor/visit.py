@@ -100,9 +100,11 @@ class Visit:
         queue: str,
         rng: random.Random,
         send: Callable[[VisitorRequest | ConversationRequest], None],
+        has_gateway: bool = False,
     ) -> None:
         """`queue`: empty for the first one of the desk. `send` may drop a request while there is no link: the visit repeats
-        on the next link what is still to be asked."""
+        on the next link what is still to be asked. `has_gateway`: whether we come through a gateway."""
+        self._has_gateway: Final = has_gateway
         self._queue: Final = queue
         self._send = send
         self._ticket = Ticket(stored, rng=rng)
@@ -276,6 +278,8 @@ class Visit:
         self._asked.clear()  # Nothing asked on the earlier link will be answered.
         self._conversation.link_up()
         self._description.link_up()
+        if self._has_gateway and not desk.is_vouched:
+            self._tell(happened.GatewayUnknown())
         if self._queue and not any(is_same_name(self._queue, queue) for queue in desk.queues):
             self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage in (Stage.CLOSED, Stage.ASKING) and (closed := self._closed_queue(desk)):

@@ -305,6 +305,7 @@ class ListsReloaded(msgspec.Struct, frozen=True, kw_only=True, tag="reloaded"):
 
     allowed: int
     banned: int
+    gateways: int
     evicted: int
     later: list[str]
 

@@ -98,7 +98,8 @@ def _stats(stats: StatsShown) -> list[str]:
 
 def _reloaded(answer: ListsReloaded) -> list[str]:
     gone = f"; {answer.evicted:,} disconnected" if answer.evicted else ""
-    lines = [f"lists reloaded: {answer.allowed:,} allowed, {answer.banned:,} banned{gone}"]
+    gateways = f", gateways: {answer.gateways:,}" if answer.gateways else ""
+    lines = [f"lists reloaded: {answer.allowed:,} allowed, {answer.banned:,} banned{gateways}{gone}"]
     if answer.later:
         lines.append(f"changed, but applied at the next start only: {quoted(', '.join(answer.later))}")
     return lines

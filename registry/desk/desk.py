@@ -185,16 +185,19 @@ class Desk:
         effects = self.guests.attach(caller, caller.link, now=now)
         return [
             *effects,
-            Push(link=caller.link, message=self._shown(now)),
+            Push(link=caller.link, message=self._shown(caller.identity, now)),
             *self._publisher.conclude(now=now),
         ]
 
-    def _shown(self, now: float) -> DeskShown:
-        """Build the notice of the desk's choices."""
+    def _shown(self, guest: bytes, now: float) -> DeskShown:
+        """Build the notice of the desk's choices for a guest."""
         settings = self._settings
         closed = self._openings.closed(self._clock.millis(now))
         menu, keep_place = list(settings.menu), int(settings.keep_place)
-        return DeskShown(list(settings.queues), menu, settings.region, keep_place, closed)
+        is_vouched = bool(self.guests.gateway_of(guest))
+        return DeskShown(
+            list(settings.queues), menu, settings.region, keep_place, closed, is_vouched=is_vouched
+        )
 
     def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
         effects: list[Effect] = [Reply(to=caller, message=Left(request.reference))]

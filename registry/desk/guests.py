@@ -1,6 +1,7 @@
 """Guests: visitors' programs that are connected to the registry without a name, by their keys."""
 
 from collections import Counter
+from typing import Final
 
 from chatapp.registry.directory.presence import Liveness
 from chatapp.registry.effects import (
@@ -15,20 +16,50 @@ from chatapp.registry.effects import (
 )
 from chatapp.registry.limits import Leases
 from chatapp.wire.address import Address
-from chatapp.wire.limits import GUEST_KEPT_FOR, GUESTS_MAX, GUESTS_PER_ADDRESS
+from chatapp.wire.identity import fingerprint_digits
+from chatapp.wire.limits import (
+    DESK_VISITS_PER_ADDRESS,
+    DESK_VISITS_PER_GATEWAY,
+    GUEST_KEPT_FOR,
+    GUESTS_MAX,
+    GUESTS_PER_ADDRESS,
+    GUESTS_PER_GATEWAY,
+)
 from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.messages.table import Card
+
+_GATEWAY: Final = "gateway "
+"""How the source of a gateway's visitors begins, as no address does."""
+
+
+def source_of(address: Address, gateway: bytes) -> str:
+    """Return what a visitor is counted with: the gateway, or without one the address."""
+    return f"{_GATEWAY}{fingerprint_digits(gateway)}" if gateway else address.host
+
+
+def is_gateway(source: str) -> bool:
+    """Return whether this source is a gateway, and not an address."""
+    return source.startswith(_GATEWAY)
+
+
+def visits_max(source: str) -> int:
+    """Return how many visits of one source there may be at once."""
+    return DESK_VISITS_PER_GATEWAY if is_gateway(source) else DESK_VISITS_PER_ADDRESS
 
 
 class Guest:
     """A connected program without a name."""
 
-    __slots__ = ("address", "card", "host", "link", "nonce")
+    __slots__ = ("address", "card", "gateway", "host", "link", "nonce", "source")
 
-    def __init__(self, card: Card, address: Address) -> None:
+    def __init__(self, card: Card, address: Address, gateway: bytes) -> None:
         self.card = card
-        self.host = address.host
-        """The first address, which counts for quotas."""
+        self.host: Final = address.host
+        """The first address."""
+        self.gateway: Final = gateway
+        """The key of the gateway through which the guest came first; empty for none."""
+        self.source: Final = source_of(address, gateway)
+        """What the guest is counted with."""
         self.address = address
         self.link: int | None = None
         self.nonce = b""
@@ -41,7 +72,7 @@ class Guests:
     def __init__(self, liveness: Liveness) -> None:
         self._liveness = liveness
         self._guests: dict[bytes, Guest] = {}
-        self._of_host: Counter[str] = Counter()
+        self._of_source: Counter[str] = Counter()
         self._leases: Leases[bytes] = Leases(GUEST_KEPT_FOR)
 
     def __len__(self) -> int:
@@ -54,6 +85,14 @@ class Guests:
         """Return a guest's first address."""
         return self._guests[identity].host
 
+    def gateway_of(self, identity: bytes) -> bytes:
+        """Return the key of the gateway through which a guest came first; empty for none."""
+        return self._guests[identity].gateway
+
+    def source_of(self, identity: bytes) -> str:
+        """Return what a guest is counted with."""
+        return self._guests[identity].source
+
     def card_of(self, identity: bytes) -> Card:
         """Return a guest's card."""
         return self._guests[identity].card
@@ -62,21 +101,24 @@ class Guests:
         """Return the guests with a link."""
         return [identity for identity, guest in self._guests.items() if guest.link is not None]
 
-    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
-        """Admit a guest whose signatures were checked. A guest's key cannot take a name as well."""
+    def register(
+        self, register: Register, caller: Caller, *, gateway: bytes = b"", now: float
+    ) -> list[Effect]:
+        """Admit a guest whose signatures were checked. A guest's key cannot take a name as well. `gateway`: the key of a
+        known gateway that vouches for the guest. A guest stays counted as when it came first."""
         card, nonce = register.card, register.nonce
         if card.name:
             return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
         guest = self._guests.get(card.identity)
         if guest is not None and guest.nonce == nonce:
             return [Admit(to=caller, card=guest.card, nonce=nonce, is_new=False)]
-        refusal = self._refusal_of(card, guest, caller)
+        refusal = self._refusal_of(card, guest, caller, gateway)
         if refusal is not None:
             return [Refuse(to=caller, nonce=nonce, name="", reason=refusal)]
         if guest is None:
             assert caller.address is not None
-            guest = self._guests[card.identity] = Guest(card, caller.address)
-            self._of_host[guest.host] += 1
+            guest = self._guests[card.identity] = Guest(card, caller.address, gateway)
+            self._of_source[guest.source] += 1
         guest.card, guest.nonce = card, nonce
         self.sign_of_life(caller, now=now)
         if guest.link is None:
@@ -127,18 +169,24 @@ class Guests:
         """Forget guests that have been without a link for long enough."""
         for identity in self._leases.expired(now=now):
             guest = self._guests.pop(identity)
-            self._of_host[guest.host] -= 1
-            if not self._of_host[guest.host]:
-                del self._of_host[guest.host]
+            self._of_source[guest.source] -= 1
+            if not self._of_source[guest.source]:
+                del self._of_source[guest.source]
 
     def next_timer(self) -> float | None:
         """Return when the first guest is to be forgotten."""
         return self._leases.next_deadline()
 
-    def _refusal_of(self, card: Card, guest: Guest | None, caller: Caller) -> RefusalReason | None:
+    def _refusal_of(
+        self, card: Card, guest: Guest | None, caller: Caller, gateway: bytes
+    ) -> RefusalReason | None:
         if guest is not None:
             is_other = card.counter == guest.card.counter and card != guest.card
             return RefusalReason.OLD_CARD if card.counter < guest.card.counter or is_other else None
         assert caller.address is not None
-        is_full = len(self) >= GUESTS_MAX or self._of_host[caller.address.host] >= GUESTS_PER_ADDRESS
-        return RefusalReason.FULL if is_full else None
+        of_source = self._of_source[source_of(caller.address, gateway)]
+        if len(self) >= GUESTS_MAX or (gateway and of_source >= GUESTS_PER_GATEWAY):
+            return RefusalReason.VISITORS_FULL
+        if not gateway and of_source >= GUESTS_PER_ADDRESS:
+            return RefusalReason.ADDRESS_FULL
+        return None

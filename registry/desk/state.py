@@ -48,7 +48,8 @@ class VisitIndex:
         """The visits whose visitor is connected, by the guest's key."""
         self.guest_of: Final[dict[int, bytes]] = {}
         """The guest at each of these visits, by the visit's number."""
-        self.per_host: Final[Counter[str]] = Counter()
+        self.per_source: Final[Counter[str]] = Counter()
+        """How many visits are counted with each address and gateway."""
         self.transcripts: Final[dict[int, Transcript]] = {}
         """By the visit's number; made when something is said."""
         self.ends: Final[dict[bytes, VisitOver]] = {}
@@ -59,7 +60,7 @@ class VisitIndex:
     def add(self, visit: Visit) -> None:
         """Add a visit."""
         self.by_ticket[visit.ticket] = visit
-        self.per_host[visit.host] += 1
+        self.per_source[visit.source] += 1
 
     def attach_guest(self, visit: Visit, guest: bytes) -> None:
         """Note that a visitor is connected as this guest."""
@@ -86,9 +87,9 @@ class VisitIndex:
         self.detach_guest(visit)
         self.transcripts.pop(visit.number, None)
         self.by_ticket.pop(visit.ticket, None)
-        self.per_host[visit.host] -= 1
-        if not self.per_host[visit.host]:
-            del self.per_host[visit.host]
+        self.per_source[visit.source] -= 1
+        if not self.per_source[visit.source]:
+            del self.per_source[visit.source]
 
     def transcript(self, visit: Visit) -> Transcript:
         """Return the transcript of a visit, making it if needed."""

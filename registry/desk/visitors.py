@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from chatapp.registry.desk.figures.ratings import Ratings
-from chatapp.registry.desk.guests import Guests
+from chatapp.registry.desk.guests import Guests, is_gateway, visits_max
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.opening import Openings
 from chatapp.registry.desk.queue.queue import DeskQueue
@@ -20,10 +20,11 @@ from chatapp.wire.limits import (
     BUCKETS_MAX,
     DESK_DESCRIPTION_MAX,
     DESK_JOINS_BURST,
+    DESK_JOINS_PER_GATEWAY,
+    DESK_JOINS_PER_GATEWAY_BURST,
     DESK_JOINS_PER_SECOND,
     DESK_LINES_BURST,
     DESK_LINES_PER_SECOND,
-    DESK_VISITS_PER_ADDRESS,
     DESK_WAITING_MAX,
 )
 from chatapp.wire.messages.desk import (
@@ -78,7 +79,10 @@ class VisitorRules:
         self._joins: Buckets[str] = Buckets(
             rate=DESK_JOINS_PER_SECOND, burst=DESK_JOINS_BURST, most=BUCKETS_MAX
         )
-        """By host: a guest has a new key whenever it likes."""
+        """By address: a guest has a new key whenever it likes."""
+        self._gateway_joins: Buckets[str] = Buckets(
+            rate=DESK_JOINS_PER_GATEWAY, burst=DESK_JOINS_PER_GATEWAY_BURST, most=BUCKETS_MAX
+        )
 
     def load(self, highest_visit: int) -> None:
         """Number visits above those of earlier lives."""
@@ -136,24 +140,25 @@ class VisitorRules:
         if digest(request.ticket) in self._visits.by_ticket or digest(request.ticket) in self._visits.ends:
             return self._return(request.reference, request.ticket, 0, caller)
         queue = self._settings.queue_named(request.queue)
-        host = self._guests.host_of(caller.identity)
+        source = self._guests.source_of(caller.identity)
         state = None if queue is None else self._openings.of(queue, self._clock.millis(now))
         if queue is not None and state is not None and not state.is_open:
             closed = QueueClosed(queue, state.text, state.opens_at // 1_000)
             refused = _refused(request.reference, DeskRefusal.CLOSED, caller)
             return [Reply(to=caller, message=closed), *refused]
         form = self._form(request)
-        refusal = self._refusal(form, queue, host, caller)
+        refusal = self._refusal(form, queue, source, caller)
         if form is None or queue is None or refusal is not None:
             return _refused(request.reference, refusal or DeskRefusal.BAD_FORM, caller)
-        if not self._joins.take(host, now=now):
+        joins = self._gateway_joins if is_gateway(source) else self._joins
+        if not joins.take(source, now=now):
             return _refused(request.reference, DeskRefusal.TOO_FAST, caller)
         visit = Visit(
             self._next_number,
             queue=queue,
             ticket=digest(request.ticket),
             form=form,
-            host=host,
+            source=source,
             joined_at=self._clock.millis(now),
         )
         self._next_number += 1
@@ -178,7 +183,9 @@ class VisitorRules:
             return None
         return Form(name=name, number=number, issue=settings.menu[request.issue - 1])
 
-    def _refusal(self, form: Form | None, queue: str | None, host: str, caller: Caller) -> DeskRefusal | None:
+    def _refusal(
+        self, form: Form | None, queue: str | None, source: str, caller: Caller
+    ) -> DeskRefusal | None:
         if queue is None:
             return DeskRefusal.NO_SUCH_QUEUE
         if form is None:
@@ -187,8 +194,8 @@ class VisitorRules:
             return DeskRefusal.ONE_VISIT
         if len(self._queue.line(queue)) >= DESK_WAITING_MAX:
             return DeskRefusal.LINE_FULL
-        if self._visits.per_host[host] >= DESK_VISITS_PER_ADDRESS:
-            return DeskRefusal.ADDRESS_FULL
+        if self._visits.per_source[source] >= visits_max(source):
+            return DeskRefusal.GATEWAY_FULL if is_gateway(source) else DeskRefusal.ADDRESS_FULL
         return None
 
     def _return(self, reference: int, ticket: bytes, shown: int, caller: Caller) -> list[Effect]:

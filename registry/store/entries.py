@@ -90,7 +90,7 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
     visit: int
     queue: str
     ticket: bytes  # its digest
-    host: str
+    source: str  # the address or the gateway with which it is counted
     name: str
     number: str
     issue: str

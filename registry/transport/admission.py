@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 from chatapp.registry.effects import DropReason
 from chatapp.registry.limits import Buckets
 from chatapp.wire.address import Address, network_of
-from chatapp.wire.admission import is_invitation_for, is_register_authentic, make_refused
+from chatapp.wire.admission import is_invitation_for, is_register_authentic, is_voucher_for, make_refused
 from chatapp.wire.codec import decode_hello, decode_register, encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity
@@ -69,9 +69,12 @@ class Gate:
         if not is_register_authentic(register, registry=self._registry.public):
             return DropReason.BAD_REGISTER_SIGNATURE
         shown, identity = register.invitation, register.card.identity
-        registry = self._registry.public
-        if shown and not is_invitation_for(shown, registry=registry, nonce=register.nonce, identity=identity):
+        registry, nonce = self._registry.public, register.nonce
+        if shown and not is_invitation_for(shown, registry=registry, nonce=nonce, identity=identity):
             return DropReason.BAD_INVITATION
+        voucher = register.voucher
+        if voucher and not is_voucher_for(voucher, registry=registry, nonce=nonce, identity=identity):
+            return DropReason.BAD_VOUCHER
         return None
 
     def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:

@@ -139,7 +139,7 @@ def test_a_register() -> None:
     identity key"."""
     said = fields("admission", "register", skipped=1)[:3]
     signature = by_hand.signed(SEED, b"chatapp register 1\0", by_hand.packed([REGISTRY, *said]))
-    assert b"\x03" + by_hand.packed([*said, signature, b""]) == printed("admission", "register")
+    assert b"\x03" + by_hand.packed([*said, signature, b"", b""]) == printed("admission", "register")
 
 
 def test_an_invitation() -> None:
@@ -156,6 +156,22 @@ def test_an_invitation() -> None:
     said = by_hand.packed([REGISTRY, printed("admission", "nonce"), fields("cards", "alice.card")[1]])
     assert printed("invitation", "code.key") == key
     assert printed("invitation", "invitation") == key + by_hand.signed(seed, b"chatapp invited 1\0", said)
+
+
+def test_a_voucher() -> None:
+    """Clause 4.10: "the gateway's public key, and its signature with the purpose of vouchers over the array `[registry,
+    nonce, identity]`"."""
+    nonce = printed("admission", "nonce")
+    signature = by_hand.signed(SEED, b"chatapp voucher 1\0", by_hand.packed([REGISTRY, nonce, BOB]))
+    assert printed("voucher", "voucher") == ALICE + signature
+
+
+def test_a_register_with_a_voucher() -> None:
+    """Clause 4.3: "If there is a voucher, the invitation and the voucher are further elements of that array"."""
+    sent = fields("voucher", "register", skipped=1)
+    assert sent[4:] == [b"", printed("voucher", "voucher")]
+    said = by_hand.packed([REGISTRY, *sent[:3], *sent[4:]])
+    assert sent[3] == by_hand.signed(printed("keys", "bob.identity.seed"), b"chatapp register 1\0", said)
 
 
 def test_a_welcome() -> None:

@@ -207,6 +207,7 @@ def test_purposes_of_signatures() -> None:
         admission._WELCOME,
         admission._REFUSED,
         admission._INVITED,
+        admission._VOUCHED,
         admission._TABLE,
     }
 

@@ -11,7 +11,15 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.core.trust import safety_number
-from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, make_register, make_welcome, sign_table
+from chatapp.wire.admission import (
+    CODE_BYTES,
+    JoinCode,
+    make_refused,
+    make_register,
+    make_voucher,
+    make_welcome,
+    sign_table,
+)
 from chatapp.wire.codec import encode, encode_hello, join_frames
 from chatapp.wire.framing import Kind, frame, pack_relayed
 from chatapp.wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
@@ -150,6 +158,17 @@ def _invitation() -> Iterator[tuple[str, Value]]:
     yield "invitation", code.invitation_for(registry=registry, nonce=NONCE, identity=identity)
 
 
+def _voucher() -> Iterator[tuple[str, Value]]:
+    registry, visitor = REGISTRY.identity.public, BOB.identity
+    card = make_card(visitor, name="", mail=BOB.mail.public, counter=AT)
+    gateway = ALICE.identity
+    register = make_register(
+        visitor, registry=registry, nonce=NONCE, cookie=COOKIE, card=card, gateway=gateway
+    )
+    yield "voucher", make_voucher(gateway, registry=registry, nonce=NONCE, identity=visitor.public)
+    yield "register", bytes([Kind.REGISTER]) + encode(register)
+
+
 def _session() -> Iterator[tuple[str, Value]]:
     payload = join_frames([encode(Ping(reference=1))])
     alice, bob = ALICE.knows(BOB), BOB.knows(ALICE)
@@ -273,6 +292,7 @@ BLOCKS: Final = {
     "table": _table,
     "admission": _admission,
     "invitation": _invitation,
+    "voucher": _voucher,
     "session": _session,
     "direct": _direct,
     "letter": _letter,

@@ -54,6 +54,8 @@ class Newcomer:
         self._registry = (b"", b"")
         """The registry that let us in, and the nonce."""
         self.key: GroupKey | None = None
+        self.gateway: Identity | None = None
+        """The key of the gateway through which they come, as visitors of the help desk may."""
         self.renew()
 
     @property
@@ -106,6 +108,7 @@ class Newcomer:
             cookie=cookie.cookie,
             card=card or self.card,
             code=code or self.rig.operator_code(self.name),
+            gateway=self.gateway,
         )
         return bytes((Kind.REGISTER,)) + encode(register)
 

@@ -40,6 +40,7 @@ WRONG: dict[str, list[str]] = {
     "invite_only": ['"yes"', "1", "[]"],
     "allow": ['"bob"', '["bob"]', '["12 34"]', "[7]", str([f"{n:032x}" for n in range(10_001)])],
     "ban": ['["a b"]', '["10.0.0.0/33"]', '["10.0.0"]', '[""]', "true", '"bob"'],
+    "gateways": ['"web"', '["web"]', '["12 34"]', "[7]", str([f"{n:032x}" for n in range(101)])],
     "region": ['"in"', '"IND"', '""', '"XX"', "91", '"IN\\n"'],
     "menu": ["[]", '[""]', '["Other", "  "]', f'["{"x" * 101}"]', '"Other"', str(["x"] * 33)],
     "operators": ['["al,ice"]', '["bob", "BOB"]', '"bob"', '[""]', "[7]", str([f"p{n}" for n in range(101)])],

@@ -39,6 +39,16 @@ async def test_a_reload_requested_before_the_start_happens_at_the_start() -> Non
     assert await server.said.get() == "[Lists reloaded: 1 allowed, 2 banned; 1 disconnected]"
 
 
+async def test_gateways_are_reloaded_with_the_lists() -> None:
+    server = RunningServer()
+    server.reload.open()
+    server.written = Settings(registry=RegistryTable(gateways=("0" * 32,)))
+    server.reload.ask()
+    assert await server.said.get() == "[Lists reloaded: 0 allowed, 0 banned, gateways: 1]"
+    assert server.in_force[0].gateways == {"0" * 32}
+    assert server.said.empty()
+
+
 async def test_an_invalid_list_changes_nothing() -> None:
     server = RunningServer()
     server.reload.open()

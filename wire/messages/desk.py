@@ -655,6 +655,8 @@ class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     """Seconds for which a position is kept when the link is lost."""
     closed: Annotated[list[ClosedQueue], msgspec.Meta(max_length=DESK_QUEUES_MAX)]
     """The queues that take no newcomers."""
+    is_vouched: bool = False
+    """Whether you are counted with the gateway through which you come, and not with your address (clause 4.10)."""
 
 
 class PositionCause(enum.IntEnum):
@@ -768,7 +770,9 @@ class DeskRefusal(enum.IntEnum):
     CLOSED = 8
     """The queue takes no newcomers; `QueueClosed` comes first and says until when."""
     TOO_FAST = 9
-    """Too many visits of this address have begun just now."""
+    """Too many visits of this address, or through this gateway, have begun just now."""
+    GATEWAY_FULL = 10
+    """Too many visitors of this gateway are here."""
 
 
 class DeskRefused(Referring, frozen=True, tag=110):

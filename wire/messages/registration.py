@@ -15,6 +15,7 @@ PROTOCOL_VERSION = 1
 
 Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Invitation = Annotated[bytes, msgspec.Meta(max_length=96)]
+Voucher = Annotated[bytes, msgspec.Meta(max_length=96)]
 CookieBytes = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
@@ -32,6 +33,9 @@ class RefusalReason(enum.IntEnum):
     BANNED = 9
     KEPT_FOR_OPERATOR = 10
     KICKED = 11
+    VISITORS_FULL = 12
+    ADDRESS_FULL = 13
+    GATEWAY_BANNED = 14
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +63,8 @@ class Register(msgspec.Struct, frozen=True, array_like=True):
     signature: Signature
     invitation: Invitation = b""
     """The join code's proof (`wire.admission`), for a newcomer who has one; it has a signature of its own."""
+    voucher: Voucher = b""
+    """A gateway's proof (`wire.admission`) that this visitor of the help desk comes through it."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):

@@ -24,6 +24,7 @@ class Handshake:
         self._cookie: Cookie | None = None
         self._card: Card | None = None
         self._code: JoinCode | None = None
+        self._gateway: Identity | None = None
         self.pinned = pinned
         self.demanded: str | None = None
         """The digits of the fingerprint that the registry must have, whatever is pinned."""
@@ -52,6 +53,10 @@ class Handshake:
     def use_code(self, code: JoinCode | None) -> None:
         """Show this join code from now on."""
         self._code = code
+
+    def use_gateway(self, gateway: Identity) -> None:
+        """Show a voucher of this gateway with each attempt (clause 4.10)."""
+        self._gateway = gateway
 
     def begin(self) -> None:
         """Begin a new attempt."""
@@ -89,6 +94,7 @@ class Handshake:
                 cookie=self._cookie.cookie,
                 card=self._card,
                 code=None if self.is_code_foreign else self._code,
+                gateway=self._gateway,
             )
         )
 

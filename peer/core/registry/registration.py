@@ -233,7 +233,9 @@ class PeerRegistration:
             self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER))
         else:
             key = fingerprint(self._me.identity.public) if reason is RefusalReason.NOT_INVITED else ""
-            self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal[reason.name], key=key))
+            # The remaining reasons are for visitors of the help desk; only a dishonest registry gives a peer one of them.
+            why = AdmissionRefusal.__members__.get(reason.name, AdmissionRefusal.NOT_SERVING)
+            self._not_let_in(happened.AdmissionRefused(reason=why, key=key))
 
     def _outdo(self) -> bool:
         """Make a card newer than the one the registry knows. Return whether we did."""

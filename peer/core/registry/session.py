@@ -257,6 +257,10 @@ class RegistrySession:
         """Register with this join code until the registry has let us in once."""
         self._handshake.use_code(code)
 
+    def use_gateway(self, gateway: Identity) -> None:
+        """Register as a visitor who comes through the gateway with this key."""
+        self._handshake.use_gateway(gateway)
+
     def demand(self, digits: str) -> None:
         """Accept only the registry whose key has this fingerprint, whatever is pinned."""
         self._handshake.demanded = digits

@@ -122,7 +122,6 @@ class Visit:
         "form",
         "given_by",
         "has_answered",
-        "host",
         "is_fresh",
         "is_put_back",
         "is_silent",
@@ -136,20 +135,22 @@ class Visit:
         "rank",
         "served_for",
         "since",
+        "source",
         "state",
         "ticket",
         "wanted",
     )
 
     def __init__(
-        self, number: int, *, queue: str, ticket: bytes, form: Form, host: str, joined_at: int
+        self, number: int, *, queue: str, ticket: bytes, form: Form, source: str, joined_at: int
     ) -> None:
         self.number: Final = number
         self.queue = queue
         self.ticket: Final = ticket
         """The digest of the ticket. The ticket itself is known to the visitor alone."""
         self.form: Final = form
-        self.host: Final = host
+        self.source: Final = source
+        """The address or the gateway with which the visit is counted."""
         self.joined_at: Final = joined_at
         self.rank = 0
         """Orders the line. A visit that is moved gets a rank between two others."""
@@ -260,7 +261,7 @@ def record_of(visit: Visit, *, is_off_duty: bool = False) -> DeskVisitKept:
         visit=visit.number,
         queue=visit.queue,
         ticket=visit.ticket,
-        host=visit.host,
+        source=visit.source,
         name=form.name,
         number=form.number,
         issue=form.issue,
@@ -287,7 +288,7 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
         queue=queue,
         ticket=record.ticket,
         form=Form(name=record.name, number=record.number, issue=record.issue),
-        host=record.host,
+        source=record.source,
         joined_at=record.joined_at,
     )
     visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted

@@ -26,13 +26,17 @@ WALL = 1_800_000_000.0
 class Scene:
     """A visitor's program, whose link is up unless a test says otherwise."""
 
-    def __init__(self, *, ticket: bytes = b"", shown: int = 0, queue: str = "") -> None:
+    def __init__(
+        self, *, ticket: bytes = b"", shown: int = 0, queue: str = "", has_gateway: bool = False
+    ) -> None:
         self.is_up = True
         self.asked: list[VisitorRequest | ConversationRequest] = []
         self.answers: list[VisitorRequest | ConversationRequest] = []
         """The answer to the last turn notice."""
         self.disk = StoredVisit(ticket=ticket, shown=shown)
-        self.visit = Visit(self.disk, queue=queue, rng=random.Random(1), send=self._send)
+        self.visit = Visit(
+            self.disk, queue=queue, rng=random.Random(1), send=self._send, has_gateway=has_gateway
+        )
 
     def _send(self, request: VisitorRequest | ConversationRequest) -> None:
         if self.is_up:

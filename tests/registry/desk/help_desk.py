@@ -2,9 +2,11 @@
 
 from typing import TypeVar
 
+from chatapp.registry.access import AccessSettings
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.desk import STILL_SERVED
+from chatapp.wire.identity import Identity
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     ClientAssigned,
@@ -39,9 +41,10 @@ class HelpDesk:
         *,
         store: MemoryStore | None = None,
         policy: RegistryPolicy | None = None,
+        access: AccessSettings | None = None,
     ) -> None:
         self.settings = settings or DeskSettings()
-        self.rig = Rig(store, desk=self.settings, policy=policy)
+        self.rig = Rig(store, desk=self.settings, policy=policy, access=access)
 
     # --- the terminal
 
@@ -68,9 +71,12 @@ class HelpDesk:
 
     # --- people
 
-    def visitor(self, name: str = "Asha Rao", *, host: str | None = None) -> "Visitor":
+    def visitor(
+        self, name: str = "Asha Rao", *, host: str | None = None, gateway: Identity | None = None
+    ) -> "Visitor":
         """Return a guest with a link, not in line."""
         peer = self.rig.peer("", host=host)
+        peer.gateway = gateway
         peer.register()
         visitor = Visitor(
             self, peer, name, bytes([self.rig._made % 256]) * 8 + self.rig._made.to_bytes(8, "big")
@@ -78,9 +84,11 @@ class HelpDesk:
         visitor.connect()
         return visitor
 
-    def joined(self, name: str = "Asha Rao", *, host: str | None = None) -> "Visitor":
+    def joined(
+        self, name: str = "Asha Rao", *, host: str | None = None, gateway: Identity | None = None
+    ) -> "Visitor":
         """Return a visitor who has asked to join the line."""
-        visitor = self.visitor(name, host=host)
+        visitor = self.visitor(name, host=host, gateway=gateway)
         visitor.join()
         return visitor
 
@@ -170,9 +178,19 @@ class Visitor(Talker):
         self.name = name
         self.ticket = ticket
         self.visit = 0
+        self._last_shown: DeskShown | None = None
+
+    @property
+    def last_shown(self) -> DeskShown:
+        """Return what the desk has shown on the newest link."""
+        self.note()
+        assert self._last_shown is not None
+        return self._last_shown
 
     def _take(self, notice: RegistryNotice) -> None:
         super()._take(notice)
+        if isinstance(notice, DeskShown):
+            self._last_shown = notice
         if isinstance(notice, OperatorAssigned):
             self.peer.send(AckDeskLines(notice.visit, self._shown.get(notice.visit, 0)))
 

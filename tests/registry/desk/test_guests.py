@@ -27,7 +27,7 @@ def test_guests_of_one_address_have_a_cap_and_are_forgotten(help_desk: HelpDesk)
         help_desk.rig.peer("", host="10.9.9.9").register()
     answer = help_desk.rig.peer("", host="10.9.9.9").register()
     assert isinstance(answer, Refused)
-    assert answer.reason is RefusalReason.FULL
+    assert answer.reason is RefusalReason.ADDRESS_FULL
     help_desk.advance(61.0)
     assert not isinstance(help_desk.rig.peer("", host="10.9.9.9").register(), Refused)
 
