@@ -1,5 +1,7 @@
-"""The contract of a store (protocol.py): the same tests for the file store and the memory store."""
+"""The contract of a store (protocol.py): the same tests for files, for memory, and for a cluster's stream, which is one in
+memory and one of a real nats-server."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterFounded, ClusterKey
+from chatapp.registry.cluster.jetstream import Access, JetStream
+from chatapp.registry.cluster.ledger import Ledger
+from chatapp.registry.cluster.store import StreamStore
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, RecordLost, Store
 from chatapp.wire.errors import StoreFull, StoreReadOnly
@@ -27,7 +33,9 @@ from tests.registry.store.playbook import (
     view,
 )
 from tests.registry.store.strategies import Author
+from tests.support.memory_ledger import MemoryLedger, RefusingLedger
 from tests.support.memory_store import MemoryStore
+from tests.support.nats_server import NatsServer
 from tests.wire.storage.disks import FailingDisk, bad_sync, no_room
 
 
@@ -39,10 +47,15 @@ class World(Protocol):
     @property
     def loaded(self) -> Loaded: ...
     def crash(self) -> None: ...
-    def fill(self) -> None: ...
     def make_room(self) -> None: ...
     def fail_syncs(self) -> None: ...
     def end(self) -> None: ...
+
+
+class DiskWorld(World, Protocol):
+    """A world in which the space for entries can run out while they are appended."""
+
+    def fill(self) -> None: ...
 
 
 class FileWorld:
@@ -94,9 +107,79 @@ class MemoryWorld:
         pass
 
 
-@pytest.fixture(params=["files", "memory"])
+class StreamWorld:
+    """A registry in a cluster whose engine is `ledger`. Another node takes over after each stop."""
+
+    def __init__(self, ledger: Ledger, *, cluster: str = "c") -> None:
+        self._ledger = RefusingLedger(ledger)
+        self._cluster = cluster
+        self._salts = (bytes((number,)) * 16 for number in itertools.count(1))
+        self._start()
+
+    def _start(self) -> None:
+        self._ledger.is_refusing = False
+        self.store = StreamStore(
+            self._ledger,
+            ClusterKey(bytes(KEY_SIZE)),
+            self._cluster,
+            node="node",
+            salts=(next(self._salts), next(self._salts)),
+            founding=lambda: (ClusterFounded(b"identity", 0), []),
+            now=lambda: 0.0,
+        )
+        self.loaded = self.store.load()
+
+    def crash(self) -> None:
+        self._start()
+
+    def make_room(self) -> None:
+        self._ledger.is_refusing = False
+
+    def fail_syncs(self) -> None:
+        self._ledger.is_refusing = True
+
+    def end(self) -> None:
+        self.store.give_up()
+
+
+_clusters = itertools.count(1)
+
+
+@pytest.fixture
+def stream(nats_server: NatsServer) -> Iterator[Callable[[], StreamWorld]]:
+    """Return a function that makes worlds on a real server."""
+    opened: list[JetStream] = []
+
+    def make() -> StreamWorld:
+        name = f"contract{next(_clusters)}"
+        opened.append(JetStream(Access(servers=(nats_server.url,)), name))
+        opened[-1].open(within=10)
+        return StreamWorld(opened[-1], cluster=name)
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture(params=["files", "memory", "ledger", "stream"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    made: World = FileWorld(tmp_path) if request.param == "files" else MemoryWorld()
+    made: World
+    match request.param:
+        case "files":
+            made = FileWorld(tmp_path)
+        case "memory":
+            made = MemoryWorld()
+        case "ledger":
+            made = StreamWorld(MemoryLedger())
+        case _:
+            made = request.getfixturevalue("stream")()
+    yield made
+    made.end()
+
+
+@pytest.fixture(params=["files", "memory"])
+def disk_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DiskWorld]:
+    made: DiskWorld = FileWorld(tmp_path) if request.param == "files" else MemoryWorld()
     yield made
     made.end()
 
@@ -175,7 +258,8 @@ def test_an_impossible_entry_is_refused_with_its_whole_batch(world: World) -> No
     assert seen(world) == Model().view()
 
 
-def test_a_full_disk(world: World) -> None:
+def test_a_full_disk(disk_world: DiskWorld) -> None:
+    world = disk_world
     world.store.append([stored(1), line(1)])
     world.fill()
     for _ in range(3):
@@ -220,9 +304,27 @@ def test_a_sync_with_nothing_to_do_asks_nothing_of_the_disk(world: World) -> Non
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
-@pytest.mark.parametrize("kind", ["files", "memory"])
+@pytest.mark.parametrize("kind", ["files", "memory", "ledger"])
 def test_any_play_against_the_model(new_folder: Callable[[], Path], kind: str, data: st.DataObject) -> None:
-    world: World = FileWorld(new_folder()) if kind == "files" else MemoryWorld()
+    world: World
+    match kind:
+        case "files":
+            world = FileWorld(new_folder())
+        case "memory":
+            world = MemoryWorld()
+        case _:
+            world = StreamWorld(MemoryLedger(message_max=8 * 1024))
+    play(world, data)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_play_on_a_real_server(stream: Callable[[], StreamWorld], data: st.DataObject) -> None:
+    play(stream(), data)
+
+
+def play(world: World, data: st.DataObject) -> None:
+    """Store, stop, crash and start in any order, and compare with the model after each start."""
     author, model = Author(), Model()
     for step in data.draw(
         st.lists(st.sampled_from(("say", "say", "say", "checkpoint", "crash", "stop")), max_size=12)

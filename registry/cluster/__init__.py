@@ -1,0 +1,1 @@
+"""A registry whose state is a stream of a NATS JetStream cluster, so that another one can go on with it."""

@@ -1,0 +1,257 @@
+"""The bytes of a cluster's messages: sealed, numbered and chained, so that whatever the engine loses, doubles or reorders
+is noticed.
+
+    "CA"  version  kind  key id 8  number 8  previous 32  salt 16  counter 8  |  sealed content, tag 16
+
+All but the content is readable, and the tag covers it together with the cluster's name. `previous` is the SHA-256 of the
+whole message before. `salt` is drawn anew by each process and gives it a key of its own (HKDF), and `counter` rises within
+it, so two processes never meet on a nonce.
+"""
+
+import enum
+import hashlib
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from chatapp.registry.store.entries import CheckpointMark, Entry, decode
+from chatapp.wire.errors import ChatAppError
+from chatapp.wire.storage.journal import scan
+
+VERSION: Final = 1
+KEY_SIZE: Final = 32
+SALT_SIZE: Final = 16
+HASH_SIZE: Final = 32
+TAG_SIZE: Final = 16
+
+_MAGIC: Final = b"CA"
+_HEADER: Final = struct.Struct(">2sBB8sQ32s16sQ")
+_NONCE: Final = struct.Struct(">IQ")
+_PURPOSE: Final = b"chatapp cluster 1\0"
+
+OVERHEAD: Final = _HEADER.size + TAG_SIZE + 1
+"""Bytes of a message of the journal beside its share of the records."""
+
+NO_HASH: Final = bytes(HASH_SIZE)
+"""What precedes the first message."""
+
+
+class Kind(enum.IntEnum):
+    """What a message is."""
+
+    JOURNAL = 1
+    SNAPSHOT = 2
+    MANIFEST = 3
+    LEASE = 4
+
+
+class Flaw(enum.Enum):
+    """Why a message cannot be used."""
+
+    NOT_OURS = "it is no message of a registry"
+    OTHER_VERSION = "it was written by another version"
+    OTHER_KEY = "it was sealed with another cluster key"
+    DAMAGED = "it was altered or cut off"
+    OUT_OF_ORDER = "the message before it is missing, or another one"
+    UNKNOWN_ENTRY = "it has an entry that this version does not know"
+
+
+class BundleRefused(ChatAppError):
+    """A message that cannot be used. `number` is its place in the stream, 0 if that is not known."""
+
+    def __init__(self, flaw: Flaw, number: int = 0) -> None:
+        super().__init__(flaw, number)
+        self.flaw = flaw
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"message {self.number}: {self.flaw.value}"
+
+
+class ClusterKey:
+    """The secret that the registries of a cluster share; `id` tells it from others and reveals nothing."""
+
+    __slots__ = ("id", "secret")
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) != KEY_SIZE:
+            raise ValueError(f"a cluster key has {KEY_SIZE} bytes, not {len(secret)}")
+        self.secret: Final = secret
+        self.id: Final = hashlib.sha256(_PURPOSE + b"id\0" + secret).digest()[:8]
+
+    def cipher(self, salt: bytes) -> ChaCha20Poly1305:
+        """Return the cipher of the process that drew `salt`."""
+        derived = HKDF(SHA256(), KEY_SIZE, salt, _PURPOSE + b"seal").derive(self.secret)
+        return ChaCha20Poly1305(derived)
+
+
+class Opened(NamedTuple):
+    """A message that was opened."""
+
+    number: int
+    previous: bytes
+    content: bytes
+
+
+class Sealer:
+    """Seals the messages of one process. `salt`: 16 random bytes that no other process ever uses."""
+
+    def __init__(self, key: ClusterKey, cluster: str, salt: bytes) -> None:
+        if len(salt) != SALT_SIZE:
+            raise ValueError(f"a salt has {SALT_SIZE} bytes, not {len(salt)}")
+        self._key = key
+        self._cluster = cluster.encode()
+        self._salt = salt
+        self._cipher = key.cipher(salt)
+        self._counter = 0
+
+    def seal(self, kind: Kind, number: int, previous: bytes, content: bytes) -> bytes:
+        """Return a whole message."""
+        self._counter += 1
+        header = _HEADER.pack(
+            _MAGIC, VERSION, kind, self._key.id, number, previous, self._salt, self._counter
+        )
+        nonce = _NONCE.pack(0, self._counter)
+        return header + self._cipher.encrypt(nonce, content, header + self._cluster)
+
+    @property
+    def last_id(self) -> str:
+        """A name of the message that was sealed last, by which the engine recognises a repeat."""
+        return f"{self._salt.hex()}-{self._counter}"
+
+
+class Opener:
+    """Opens the messages of all registries of a cluster."""
+
+    def __init__(self, key: ClusterKey, cluster: str) -> None:
+        self._key = key
+        self._cluster = cluster.encode()
+        self._ciphers: dict[bytes, ChaCha20Poly1305] = {}
+
+    def open(self, kind: Kind, message: bytes) -> Opened:
+        """Open a message. Raises BundleRefused."""
+        if len(message) < _HEADER.size or message[: len(_MAGIC)] != _MAGIC:
+            raise BundleRefused(Flaw.NOT_OURS)
+        _, version, found, key_id, number, previous, salt, counter = _HEADER.unpack_from(message)
+        if version != VERSION:
+            raise BundleRefused(Flaw.OTHER_VERSION, number)
+        if key_id != self._key.id:
+            raise BundleRefused(Flaw.OTHER_KEY, number)
+        if found != kind:
+            raise BundleRefused(Flaw.NOT_OURS, number)
+        cipher = self._ciphers.get(salt)
+        if cipher is None:
+            cipher = self._ciphers[salt] = self._key.cipher(salt)
+        header, sealed = message[: _HEADER.size], message[_HEADER.size :]
+        try:
+            content = cipher.decrypt(_NONCE.pack(0, counter), sealed, header + self._cluster)
+        except InvalidTag:
+            raise BundleRefused(Flaw.DAMAGED, number) from None
+        return Opened(number, previous, content)
+
+
+def hash_of(message: bytes) -> bytes:
+    """Return what the next message names as the one before it."""
+    return hashlib.sha256(message).digest()
+
+
+# --- what a journal holds
+
+
+class ClusterFounded(msgspec.Struct, frozen=True, array_like=True, tag=60):
+    """The first record of a cluster: the identity that peers have pinned, sealed with the cluster key."""
+
+    identity: bytes
+    at: int
+
+
+class OwnerBegan(msgspec.Struct, frozen=True, array_like=True, tag=61):
+    """A registry has taken over. Whatever an earlier one still writes is refused, as this message came before it."""
+
+    node: str
+    at: int
+
+
+Record = Entry | ClusterFounded | OwnerBegan
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(ClusterFounded | OwnerBegan)
+
+
+def encode_sign(sign: ClusterFounded | OwnerBegan) -> bytes:
+    """Encode a record about the cluster itself."""
+    return _encoder.encode(sign)
+
+
+def decode_record(payload: bytes) -> Record:
+    """Decode a record. Raises BundleRefused for one that this version does not know: a registry that passed over it would
+    write a snapshot without it."""
+    entry = decode(payload)
+    if entry is not None and not isinstance(entry, CheckpointMark):
+        return entry
+    try:
+        sign: ClusterFounded | OwnerBegan = _decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise BundleRefused(Flaw.UNKNOWN_ENTRY) from None
+    return sign
+
+
+class Head(NamedTuple):
+    """Where a journal ends: the number of its last message, 0 for none, and that message's hash."""
+
+    number: int = 0
+    hash: bytes = NO_HASH
+
+
+_FIRST: Final = 1
+_LAST: Final = 2
+
+
+def parts_of(records: Sequence[bytes], size: int) -> Iterator[bytes]:
+    """Cut a turn's framed records into the contents of messages with at most `size` bytes of records each. A reader takes
+    in all of them or none."""
+    turn = b"".join(records)
+    count = max(-(-len(turn) // size), 1)
+    for index in range(count):
+        flags = _FIRST * (index == 0) | _LAST * (index == count - 1)
+        yield bytes((flags,)) + turn[index * size : (index + 1) * size]
+
+
+class JournalReader:
+    """Reads the messages of a journal in order, from `head` on."""
+
+    def __init__(self, opener: Opener, head: Head) -> None:
+        self._opener = opener
+        self._turn: list[bytes] | None = None
+        self.head = head
+
+    def take(self, number: int, message: bytes) -> list[tuple[Record, bytes]]:
+        """Take in the message at this place of the stream. Return the records of a turn that it completes, each with its
+        encoding. A turn whose owner died in the middle is dropped. Raises BundleRefused."""
+        opened = self._opener.open(Kind.JOURNAL, message)
+        is_next = opened.number == number == self.head.number + 1 and opened.previous == self.head.hash
+        if not is_next or not opened.content:
+            raise BundleRefused(Flaw.OUT_OF_ORDER, number)
+        flags, part = opened.content[0], opened.content[1:]
+        if flags & _FIRST:
+            self._turn = []
+        elif self._turn is None:
+            raise BundleRefused(Flaw.OUT_OF_ORDER, number)
+        self._turn.append(part)
+        self.head = Head(number, hash_of(message))
+        if not flags & _LAST:
+            return []
+        turn, self._turn = b"".join(self._turn), None
+        payloads, whole = scan(turn)
+        if whole != len(turn):
+            raise BundleRefused(Flaw.DAMAGED, number)
+        try:
+            return [(decode_record(payload), payload) for payload in payloads]
+        except BundleRefused as refused:
+            raise BundleRefused(refused.flaw, number) from None

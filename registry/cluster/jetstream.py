@@ -1,0 +1,484 @@
+"""The connection to NATS JetStream: requests and answers of the engine, and which streams a cluster has there.
+
+It runs an event loop in a thread of its own, so that the lease is renewed while the registry loads. Requests share one
+inbox: servers lose answers to inboxes that are made for each request.
+"""
+
+import asyncio
+import base64
+import contextlib
+import ssl
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
+from chatapp.registry.cluster.ledger import (
+    STREAM_OF,
+    Acked,
+    Answer,
+    Extent,
+    LedgerUnavailable,
+    Overtaken,
+    Placed,
+    Publication,
+    Refused,
+    Stream,
+    Subject,
+    Unanswered,
+)
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+T = TypeVar("T")
+
+ANSWER_WITHIN: Final = 2.0
+"""Seconds that the engine has for an answer. Then the same message is sent again."""
+READ_WITHIN: Final = 5.0
+"""Seconds that reading may go on without an answer."""
+BATCH: Final = 1_000
+"""The most messages asked for at once."""
+BATCH_BYTES: Final = 8 * 1024 * 1024
+"""The most bytes asked for at once."""
+REPLICAS: Final = 3
+DUPLICATES_FOR: Final = 120
+"""Seconds for which the engine knows the ids of messages."""
+
+_API: Final = "$JS.API"
+_EXPECTED_PLACE: Final = "Nats-Expected-Last-Sequence"
+_EXPECTED_OF_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence"
+_ID: Final = "Nats-Msg-Id"
+_PLACE: Final = "Nats-Sequence"
+_STATUS: Final = "Status"
+
+_WRONG_PLACE: Final = frozenset({10070, 10071})
+_NO_MESSAGE: Final = 10037
+_NO_STREAM: Final = 10059
+_DISABLED: Final = frozenset({10039, 10076})
+_FULL: Final = frozenset({10023, 10047, 10077})
+_ONLY_CLUSTERED: Final = 10074
+_TEMPORARY: Final = frozenset({10008, 10009, 10158})
+_DENIED: Final = 503
+_PERMISSIONS: Final = "permissions violation"
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class _State(msgspec.Struct):
+    first_seq: int = 0
+    last_seq: int = 0
+
+
+class _Config(msgspec.Struct):
+    retention: str = ""
+    discard: str = ""
+    storage: str = ""
+    max_msgs: int = -1
+    max_bytes: int = -1
+    max_age: int = 0
+    num_replicas: int = 1
+
+
+class _Stored(msgspec.Struct):
+    seq: int
+    data: str = ""
+
+
+class _Reply(msgspec.Struct):
+    """Any answer of the engine's interface."""
+
+    error: _Error | None = None
+    seq: int = 0
+    state: _State | None = None
+    config: _Config | None = None
+    message: _Stored | None = None
+
+
+_replies: Final = msgspec.json.Decoder(_Reply)
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach the servers. `credentials`: a file of NATS credentials, or one with an nkey's seed; `ca`: the
+    certificates that sign the servers', None for those of the system."""
+
+    servers: tuple[str, ...]
+    credentials: Path | None = None
+    ca: Path | None = None
+
+
+class JetStream:
+    """A `Ledger` of the cluster `name`. Call `open` first, and `close` last. Methods without `async` are for any thread but
+    the own one."""
+
+    def __init__(self, access: Access, name: str) -> None:
+        self._access = access
+        self._name = name
+        self._client: Client | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
+        self._answers: dict[str, asyncio.Queue[Msg]] = {}
+        self._batches = 0
+        self._trouble = ""
+        self._is_denied = False
+
+    # --- the thread
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the thread and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
+        """Run a coroutine in the thread; the caller is an event loop, which may await the future."""
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def close(self) -> None:
+        """Close the connection and end the thread."""
+        if not self._thread.is_alive():
+            self._loop.close()
+            return
+        self.run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                await client.close()
+        mine = asyncio.current_task()
+        rest = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    # --- the connection
+
+    def open(self, *, within: float) -> None:
+        """Connect, and make the streams if they are missing. Raises ClusterUnavailable."""
+        self._thread.start()
+        self.run(self._open(within))
+
+    async def _open(self, within: float) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self._connect()
+                for stream in Stream:
+                    await self._have(stream)
+        except TimeoutError:
+            problem = ClusterProblem.NO_STREAM if self._client is not None else ClusterProblem.AWAY
+            raise ClusterUnavailable(problem, self._trouble) from None
+
+    async def _connect(self) -> None:
+        import nats.errors
+        from nats.aio.client import Client
+
+        while True:
+            client = Client()
+            try:
+                await client.connect(
+                    list(self._access.servers),
+                    name=f"ChatApp registry of {self._name}",
+                    error_cb=self._noted,
+                    reconnected_cb=self._reconnected,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    connect_timeout=2,
+                    ping_interval=2,
+                    max_outstanding_pings=2,
+                    **self._credentials(),
+                )
+            except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+                await self._noted(error)
+            else:
+                # From now on servers that are away are asked again for ever.
+                client.options["max_reconnect_attempts"] = -1
+                client.options["reconnect_time_wait"] = 0.2
+                break
+            if self._is_denied:
+                raise ClusterUnavailable(ClusterProblem.DENIED, self._trouble)
+            await asyncio.sleep(0.5)
+        self._client = client
+        self._inbox = client.new_inbox()
+        await client.subscribe(f"{self._inbox}.*", cb=self._batch_came)
+
+    def _credentials(self) -> dict[str, Any]:
+        chosen: dict[str, Any] = {}
+        if any(server.startswith("tls:") for server in self._access.servers) or self._access.ca is not None:
+            chosen["tls"] = ssl.create_default_context(cafile=self._access.ca)
+        file = self._access.credentials
+        if file is not None:
+            is_seed = file.read_bytes().lstrip().startswith(b"SU")
+            chosen["nkeys_seed" if is_seed else "user_credentials"] = str(file)
+        return chosen
+
+    async def _noted(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if type(error).__name__ == "NoServersError" and self._trouble:
+            return  # the errors of each server came before it
+        self._trouble = text.removeprefix("nats: ")
+        if "authorization" in text.lower() or type(error).__name__ == "AuthorizationError":
+            self._is_denied = True
+
+    async def _reconnected(self) -> None:
+        self._trouble = ""
+
+    @property
+    def message_max(self) -> int:
+        return 0 if self._client is None else self._client.max_payload
+
+    @property
+    def servers(self) -> int:
+        """How many servers are known."""
+        known = {(one.hostname, one.port) for one in self._client.servers} if self._client else set()
+        return len(known)
+
+    # --- streams
+
+    def stream(self, stream: Stream) -> str:
+        """Return a stream's name in the engine."""
+        return f"chatapp-{self._name}-{stream.name.lower()}"
+
+    def subject(self, subject: Subject) -> str:
+        """Return a subject as the engine knows it."""
+        return f"chatapp.{self._name}.{subject.value}"
+
+    async def _have(self, stream: Stream) -> None:
+        """Make a stream if it is missing; check it if it is there. Raises ClusterUnavailable."""
+        while True:
+            reply = await self._ask(f"STREAM.INFO.{self.stream(stream)}")
+            if reply is not None and reply.error is not None and reply.error.err_code == _NO_STREAM:
+                config = self._config(stream)
+                reply = await self._ask(f"STREAM.CREATE.{self.stream(stream)}", config)
+            error = None if reply is None else reply.error
+            if reply is not None and error is None:
+                self._check(stream, reply.config or _Config())
+                return
+            if error is not None:
+                self._trouble = error.description
+                if error.err_code in _DISABLED:
+                    raise ClusterUnavailable(ClusterProblem.NO_JETSTREAM, error.description)
+            elif self._is_disabled():
+                raise ClusterUnavailable(ClusterProblem.NO_JETSTREAM, "")
+            await asyncio.sleep(0.25)
+
+    def _is_disabled(self) -> bool:
+        info = self._client._server_info if self._client else {}  # noqa: SLF001 - nats-py has no other way to ask
+        return not info.get("jetstream", False) and self.servers < REPLICAS
+
+    def _config(self, stream: Stream) -> dict[str, object]:
+        is_lease = stream is Stream.LEASE
+        return {
+            "name": self.stream(stream),
+            "subjects": [self.subject(subject) for subject in stream.value],
+            "retention": "limits",
+            "discard": "old" if is_lease else "new",
+            "max_msgs_per_subject": 1 if is_lease else -1,
+            "storage": "file",
+            "num_replicas": self._replicas,
+            "duplicate_window": DUPLICATES_FOR * 1_000_000_000,
+            "allow_direct": True,
+            "deny_delete": True,
+        }
+
+    @property
+    def _replicas(self) -> int:
+        return REPLICAS if self.servers >= REPLICAS else 1
+
+    def _check(self, stream: Stream, config: _Config) -> None:
+        """Refuse a stream whose messages could vanish."""
+        name = self.stream(stream)
+        is_bounded = config.max_age or config.max_msgs >= 0 or config.storage != "file"
+        drops = config.retention != "limits" or (stream is not Stream.LEASE and config.discard != "new")
+        if is_bounded or drops:
+            raise ClusterUnavailable(ClusterProblem.MESSAGES_VANISH, name)
+        if config.num_replicas < self._replicas:
+            raise ClusterUnavailable(ClusterProblem.ONE_REPLICA, name)
+
+    # --- requests
+
+    async def _request(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+    ) -> "Msg | None":
+        """Return the answer, None if there is none in time."""
+        import nats.errors
+
+        client = self._client
+        if client is None or not client.is_connected:
+            await asyncio.sleep(0.05)
+            return None
+        try:
+            return await client.request(
+                subject, data, timeout=ANSWER_WITHIN, headers=dict(headers) if headers else None
+            )
+        except (nats.errors.Error, TimeoutError, OSError):
+            return None
+
+    async def _ask(self, what: str, body: object = None) -> _Reply | None:
+        data = b"" if body is None else msgspec.json.encode(body)
+        return _reply_in(await self._request(f"{_API}.{what}", data))
+
+    async def publish_soon(self, publication: Publication) -> Answer:
+        """Publish a message and wait for the answer, in the own thread."""
+        headers = {}
+        if publication.id:
+            headers[_ID] = publication.id
+        if publication.after is not None:
+            is_whole = len(STREAM_OF[publication.subject].value) == 1
+            headers[_EXPECTED_PLACE if is_whole else _EXPECTED_OF_SUBJECT] = str(publication.after)
+        reply = _reply_in(
+            await self._request(self.subject(publication.subject), publication.message, headers)
+        )
+        if reply is None:
+            return Unanswered()
+        if reply.error is None:
+            return Acked(reply.seq)
+        if reply.error.err_code in _WRONG_PLACE:
+            return Overtaken()
+        if reply.error.err_code in _TEMPORARY or reply.error.code == _DENIED:
+            return Unanswered()
+        return Refused(reply.error.description, is_full=reply.error.err_code in _FULL)
+
+    async def newest_soon(self, subject: Subject) -> Placed | None:
+        """Return the newest message of a subject, in the own thread. Raises LedgerUnavailable."""
+        what = f"STREAM.MSG.GET.{self.stream(STREAM_OF[subject])}"
+        reply = await self._ask(what, {"last_by_subj": self.subject(subject)})
+        if reply is None or (reply.error is not None and reply.error.err_code != _NO_MESSAGE):
+            raise LedgerUnavailable
+        if reply.message is None:
+            return None
+        return Placed(reply.message.seq, base64.b64decode(reply.message.data))
+
+    def publish(self, publication: Publication) -> Answer:
+        return self.run(self.publish_soon(publication))
+
+    def newest(self, subject: Subject) -> Placed | None:
+        return self.run(self._patiently(subject))
+
+    async def _patiently(self, subject: Subject) -> Placed | None:
+        async with _patience():
+            while True:
+                with contextlib.suppress(LedgerUnavailable):
+                    return await self.newest_soon(subject)
+                await asyncio.sleep(0.1)
+        raise LedgerUnavailable
+
+    def extent(self, stream: Stream) -> Extent:
+        return self.run(self._extent(stream))
+
+    async def _extent(self, stream: Stream) -> Extent:
+        async with _patience():
+            while True:
+                reply = await self._ask(f"STREAM.INFO.{self.stream(stream)}")
+                if reply is not None and reply.error is None and reply.state is not None:
+                    return Extent(reply.state.first_seq, reply.state.last_seq)
+                await asyncio.sleep(0.1)
+        raise LedgerUnavailable
+
+    def purge(self, stream: Stream, below: int) -> None:
+        self.run(self._purge(stream, below))
+
+    async def _purge(self, stream: Stream, below: int) -> None:
+        async with _patience():
+            while True:
+                reply = await self._ask(f"STREAM.PURGE.{self.stream(stream)}", {"seq": below})
+                if reply is not None and reply.error is None:
+                    return
+                await asyncio.sleep(0.1)
+        raise LedgerUnavailable
+
+    # --- reading much
+
+    def read(self, stream: Stream, first: int, last: int) -> Iterator[Placed]:
+        while first <= last:
+            found = self.run(self._batch(stream, first, last))
+            if not found:
+                return
+            yield from found
+            first = found[-1].place + 1
+
+    async def _batch(self, stream: Stream, first: int, last: int) -> list[Placed]:
+        """Read some messages. Any replica answers, and one that is behind does not have the newest yet, so an empty answer
+        is believed only after the leader's."""
+        async with _patience():
+            while True:
+                found = [one for one in await self._batch_once(stream, first) if one.place <= last]
+                if found:
+                    return found
+                reply = await self._ask(
+                    f"STREAM.MSG.GET.{self.stream(stream)}", {"seq": first, "next_by_subj": ">"}
+                )
+                if reply is not None:
+                    if reply.error is not None and reply.error.err_code == _NO_MESSAGE:
+                        return []
+                    if reply.message is not None:
+                        place = reply.message.seq
+                        data = base64.b64decode(reply.message.data)
+                        return [Placed(place, data)] if place <= last else []
+                await asyncio.sleep(0.1)
+        raise LedgerUnavailable
+
+    async def _batch_once(self, stream: Stream, first: int) -> list[Placed]:
+        """Return what one replica sends; it may be less than there is."""
+        client = self._client
+        if client is None or not client.is_connected:
+            return []
+        self._batches += 1
+        inbox = f"{self._inbox}.{self._batches}"
+        queue = self._answers[inbox] = asyncio.Queue()
+        found: list[Placed] = []
+        try:
+            body = msgspec.json.encode({"seq": first, "batch": BATCH, "max_bytes": BATCH_BYTES})
+            await client.publish(f"{_API}.DIRECT.GET.{self.stream(stream)}", body, reply=inbox)
+            async with asyncio.timeout(ANSWER_WITHIN):
+                while True:
+                    message = await queue.get()
+                    headers = message.headers or {}
+                    if _STATUS in headers or _PLACE not in headers:
+                        break
+                    place = int(headers[_PLACE])
+                    if found and place <= found[-1].place:
+                        break
+                    found.append(Placed(place, message.data))
+        except (TimeoutError, OSError, ValueError):
+            pass
+        finally:
+            del self._answers[inbox]
+        return found
+
+    async def _batch_came(self, message: "Msg") -> None:
+        queue = self._answers.get(message.subject)
+        if queue is not None:
+            queue.put_nowait(message)
+
+
+@contextlib.asynccontextmanager
+async def _patience() -> Any:
+    try:
+        async with asyncio.timeout(READ_WITHIN):
+            yield
+    except TimeoutError:
+        raise LedgerUnavailable from None
+
+
+def _reply_in(message: "Msg | None") -> _Reply | None:
+    if message is None:
+        return None
+    try:
+        return _replies.decode(message.data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,413 @@
+"""The store of a registry in a cluster: all of it in memory, and each change as a message of the journal before it counts.
+
+`_lock` guards memory and is held only for moments, since the event loop's thread takes it; `_syncing` is held while a turn
+is written, and `_checkpointing` while a snapshot is.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from threading import Event, Lock
+from typing import Final
+
+from chatapp.registry.cluster.bundles import (
+    OVERHEAD,
+    BundleRefused,
+    ClusterFounded,
+    ClusterKey,
+    Flaw,
+    Head,
+    JournalReader,
+    Opener,
+    OwnerBegan,
+    Record,
+    Sealer,
+    encode_sign,
+)
+from chatapp.registry.cluster.image import Image
+from chatapp.registry.cluster.ledger import (
+    Acked,
+    Ledger,
+    LedgerUnavailable,
+    Overtaken,
+    Publication,
+    Refused,
+    Stream,
+    Subject,
+)
+from chatapp.registry.cluster.snapshots import SnapshotWriter, read_manifest, records_of
+from chatapp.registry.cluster.writer import RETRY_SPAN, Writer, WriterState
+from chatapp.registry.store.entries import Entry, encode
+from chatapp.registry.store.protocol import Loaded, StoreUnusable
+from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreReadOnly
+from chatapp.wire.storage.journal import frame
+
+_log = logging.getLogger(__name__)
+
+CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
+"""A snapshot is due when the journal has at least so many bytes and as many as the last snapshot, so that writing
+snapshots at most doubles what is written."""
+CHECKPOINT_MESSAGES: Final = 10_000
+"""A snapshot is due at so many messages of the journal: whoever takes over reads them all."""
+ERASE_SPAN: Final = 5.0
+"""The least seconds between two snapshots that only erase what a visitor of the help desk has left."""
+ERASE_SHARE: Final = 20
+"""Such snapshots take at most this part of the time: one in so many."""
+RETRY_CHECKPOINT: Final = 5.0
+"""Seconds until a snapshot that failed is tried again, and until the engine is asked again after a refusal."""
+MESSAGE_LEAST: Final = 8 * 1024
+"""The least bytes of a message that the servers have to allow."""
+MESSAGE_MOST: Final = 768 * 1024
+"""The most bytes of records in a message, even if the servers allow more: a lost answer costs sending it again."""
+_ROOM_FOR_HEADERS: Final = 512
+_TAKEOVER_TRIES: Final = 20
+
+FINAL: Final = {
+    WriterState.FENCED: "another registry of the cluster has taken over",
+    WriterState.LOST: "the stream has lost messages that it had confirmed",
+}
+"""States after which this process stores nothing more."""
+GIVEN_UP: Final = "the cluster's lease is lost"
+
+
+class StreamUnusable(StoreUnusable):
+    """The stream cannot be read whole, so this registry must not own it."""
+
+
+class StreamStore:
+    """A `Store` in a cluster's stream. `load` takes the stream over: from then on no other process can write.
+
+    `founding`: the records with which a new cluster begins. `salts`: two random values that no other process ever has.
+    `lost`: called, in any thread, when this process can store nothing more.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        key: ClusterKey,
+        cluster: str,
+        *,
+        node: str,
+        salts: tuple[bytes, bytes],
+        founding: Callable[[], tuple[ClusterFounded, Sequence[Entry]]],
+        lost: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._opener = Opener(key, cluster)
+        self._sealer = Sealer(key, cluster, salts[0])
+        self._snapshot_sealer = Sealer(key, cluster, salts[1])
+        self._where = cluster
+        self._node = node
+        self._founding = founding
+        self._lost = lost
+        self._now = now
+        self._wall = wall
+        self._size = min(ledger.message_max - OVERHEAD - _ROOM_FOR_HEADERS, MESSAGE_MOST)
+        if ledger.message_max < MESSAGE_LEAST:
+            raise StreamUnusable(
+                cluster,
+                f"the servers allow messages of {ledger.message_max:,} bytes; set max_payload to at least "
+                f"{MESSAGE_LEAST:,}",
+            )
+        self._lock = Lock()
+        self._syncing = Lock()
+        self._checkpointing = Lock()
+        self._stopping = Event()
+        self._read_only = ""
+        self._turn: list[tuple[Entry, bytes]] = []
+        self._live = Image()
+        """With everything that was appended."""
+        self._stored = Image()
+        """With everything that is stored."""
+        self._writer: Writer | None = None
+        self._manifest_place = 0
+        self._journal_bytes = self._journal_messages = self._snapshot_bytes = 0
+        self._checkpoint_at = self._not_before = now()
+        self._took = 0.0
+
+    @property
+    def founded(self) -> ClusterFounded:
+        """The first record of the cluster."""
+        assert self._stored.founded is not None, "load comes first"
+        return self._stored.founded
+
+    # --- taking over
+
+    def load(self) -> Loaded:
+        """Take the stream over and return what it says. Raises StreamUnusable, StoreReadOnly."""
+        try:
+            image, head = self._read_snapshot()
+            reader = JournalReader(self._opener, head)
+            for _ in range(_TAKEOVER_TRIES):
+                self._read_journal(image, reader)
+                self._writer = Writer(self._sealer, reader.head, self._size)
+                if self._begin(image):
+                    break
+            else:
+                raise StreamUnusable(self._where, "another registry keeps writing to the stream")
+        except BundleRefused as refused:
+            raise StreamUnusable(self._where, _why(refused)) from None
+        except LedgerUnavailable:
+            raise StreamUnusable(self._where, "the servers do not answer") from None
+        self._stored, self._live = image, image.copy()
+        self._journal_messages = self._writer.head.number - head.number
+        return image.loaded()
+
+    def _read_snapshot(self) -> tuple[Image, Head]:
+        image = Image()
+        newest = self._ledger.newest(Subject.MANIFEST)
+        if newest is None:
+            return image, Head()
+        manifest = read_manifest(self._opener, newest)
+        wanted = frozenset(manifest.places)
+        found = self._ledger.read(Stream.SNAPSHOTS, manifest.places[0], manifest.places[-1])
+        pieces = (piece for piece in found if piece.place in wanted)
+        for record, payload in records_of(self._opener, manifest, pieces):
+            image.take(record, payload)
+        image.highest_serial = manifest.highest_serial
+        image.is_spent = False
+        self._manifest_place, self._snapshot_bytes = newest.place, manifest.size
+        return image, manifest.head
+
+    def _read_journal(self, image: Image, reader: JournalReader) -> None:
+        """Read from the reader's head to the end. Raises BundleRefused."""
+        extent = self._ledger.extent(Stream.JOURNAL)
+        start = reader.head.number + 1
+        if extent.last < reader.head.number or (extent.first > start and extent.last >= start):
+            raise BundleRefused(Flaw.OUT_OF_ORDER, start)
+        for placed in self._ledger.read(Stream.JOURNAL, start, extent.last):
+            self._journal_bytes += len(placed.message)
+            for record, payload in reader.take(placed.place, placed.message):
+                image.take(record, payload)
+        if reader.head.number != extent.last:
+            raise BundleRefused(Flaw.OUT_OF_ORDER, reader.head.number + 1)
+
+    def _begin(self, image: Image) -> bool:
+        """Write the first turn of this owner. Return False if another message came first."""
+        assert self._writer is not None
+        turn: list[tuple[Record, bytes]] = []
+        if image.founded is None:
+            founded, entries = self._founding()
+            turn.append((founded, encode_sign(founded)))
+            turn += [(entry, encode(entry)) for entry in entries]
+        began = OwnerBegan(self._node, int(self._wall()))
+        turn.append((began, encode_sign(began)))
+        state = self._write([frame(payload) for _, payload in turn])
+        if state is WriterState.READY:
+            for record, payload in turn:
+                image.take(record, payload)
+            return True
+        if state is WriterState.REFUSED:
+            raise StreamUnusable(self._where, f"the servers store nothing: {self._writer.reason}")
+        if state is WriterState.FENCED:
+            return False
+        raise StoreReadOnly(self._where, FINAL.get(state, GIVEN_UP))
+
+    # --- writing
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        turn = [(entry, encode(entry)) for entry in entries]
+        for _, payload in turn:
+            frame(payload)  # what a file could not hold is refused here too
+        with self._lock:
+            self._check_writable()
+            self._turn += turn
+            for entry, payload in turn:
+                self._live.take(entry, payload)
+
+    def sync(self) -> None:
+        with self._syncing:
+            self._sync()
+
+    def _sync(self) -> None:
+        with self._lock:
+            self._check_writable()
+            turn, self._turn = self._turn, []
+        if not turn:
+            return
+        assert self._writer is not None
+        records = [frame(payload) for _, payload in turn]
+        before = self._writer.head.number
+        state = self._write(records)
+        if state is not WriterState.READY:
+            raise self._failed(state)
+        for entry, payload in turn:
+            self._stored.take(entry, payload)
+        self._journal_bytes += sum(map(len, records))
+        self._journal_messages += self._writer.head.number - before
+
+    def _write(self, records: Sequence[bytes]) -> WriterState:
+        """Write a turn. Return the writer's state: READY if it is stored; SENDING if this process was told to stop."""
+        writer = self._writer
+        assert writer is not None
+        writer.begin(records)
+        while not self._stopping.is_set():
+            publication = writer.publication(now=self._now())
+            if publication is not None:
+                writer.answered(self._ledger.publish(publication), now=self._now())
+            elif writer.state is WriterState.LOOKING:
+                self._look(writer)
+            elif writer.state is WriterState.SENDING:
+                self._pause((writer.next_timer or 0.0) - self._now())
+            else:
+                break
+        return writer.state
+
+    def _look(self, writer: Writer) -> None:
+        place = writer.head.number + 1
+        try:
+            extent = self._ledger.extent(Stream.JOURNAL)
+            found = next(self._ledger.read(Stream.JOURNAL, place, min(place, extent.last)), None)
+        except LedgerUnavailable:
+            self._pause(RETRY_SPAN)
+            return
+        writer.looked(None if found is None else found.message, last=extent.last, now=self._now())
+
+    def _failed(self, state: WriterState) -> StoreError:
+        """Note that nothing can be stored, for now or for good."""
+        assert self._writer is not None
+        with self._lock:
+            if state is WriterState.REFUSED:
+                self._read_only = f"the servers store nothing: {self._writer.reason}"
+                self._not_before = self._now() + RETRY_CHECKPOINT
+            else:
+                self._read_only = FINAL.get(state, GIVEN_UP)
+        if state is not WriterState.REFUSED:
+            self._lost()
+        return StoreReadOnly(self._where, self._read_only)
+
+    def give_up(self) -> None:
+        """Store nothing more, at once: the lease is lost. Any thread may call it."""
+        with self._lock:
+            self._read_only = self._read_only or GIVEN_UP
+        self._stopping.set()
+
+    def _pause(self, seconds: float) -> None:
+        self._stopping.wait(max(seconds, 0.001))
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise StoreReadOnly(self._where, self._read_only)
+
+    # --- reading
+
+    def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
+        with self._lock:
+            return self._live.letters(recipient, serials)
+
+    def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
+        with self._lock:
+            return self._live.lines(group, positions)
+
+    # --- snapshots
+
+    def checkpoint_due(self, now: float) -> bool:
+        with self._lock:
+            if self._read_only or now < self._not_before or not self._journal_messages:
+                return False
+            since = now - self._checkpoint_at
+            erases = self._stored.is_spent and since >= max(ERASE_SPAN, ERASE_SHARE * self._took)
+            is_long = self._journal_bytes >= max(CHECKPOINT_BYTES, self._snapshot_bytes)
+            return erases or is_long or self._journal_messages >= CHECKPOINT_MESSAGES
+
+    def checkpoint(self) -> None:
+        with self._checkpointing:
+            begun_at = self._now()
+            with self._syncing:
+                self._sync()
+                assert self._writer is not None
+                image, head = self._stored.copy(), self._writer.head
+                written, messages = self._journal_bytes, self._journal_messages
+                self._stored.is_spent = False
+            if not messages:
+                return
+            try:
+                size = self._write_snapshot(image, head)
+            except (StoreError, LedgerUnavailable) as wrong:
+                self._stored.is_spent = image.is_spent
+                self._not_before = self._now() + RETRY_CHECKPOINT
+                if isinstance(wrong, StoreError):
+                    raise
+                raise StoreBroken(self._where, "the servers do not answer") from None
+            with self._lock:
+                self._checkpoint_at = self._now()
+                self._took = self._checkpoint_at - begun_at
+                self._snapshot_bytes = size
+                self._journal_bytes -= written
+                self._journal_messages -= messages
+
+    def _write_snapshot(self, image: Image, head: Head) -> int:
+        """Write a snapshot, and purge what it covers. Return its size. Raises StoreError, LedgerUnavailable."""
+        writer = SnapshotWriter(
+            self._snapshot_sealer, head, highest_serial=image.highest_serial, size=self._size
+        )
+        for piece in writer.pieces(image.records()):
+            writer.stored(self._stored_at(piece))
+        self._manifest_place = self._stored_at(writer.manifest(after=self._manifest_place))
+        self._ledger.purge(Stream.JOURNAL, head.number + 1)
+        self._ledger.purge(Stream.SNAPSHOTS, writer.first_place)
+        return writer.size
+
+    def _stored_at(self, publication: Publication) -> int:
+        """Publish until the engine says what became of it; return the place. Raises StoreError."""
+        while not self._stopping.is_set():
+            match self._ledger.publish(publication):
+                case Acked(place):
+                    return place
+                case Refused(reason, is_full):
+                    raise (StoreFull if is_full else StoreBroken)(self._where, reason)
+                case Overtaken():
+                    raise StoreBroken(self._where, "another registry has written a snapshot")
+                case _:
+                    self._pause(RETRY_SPAN)
+        raise StoreReadOnly(self._where, GIVEN_UP)
+
+    # --- after a refusal, and at the end
+
+    def recovery_due(self, now: float) -> bool:
+        with self._lock:
+            is_refused = self._writer is not None and self._writer.state is WriterState.REFUSED
+            return is_refused and bool(self._read_only) and now >= self._not_before
+
+    def recover(self) -> None:
+        with self._checkpointing, self._syncing:
+            writer = self._writer
+            assert writer is not None
+            if not self._read_only or writer.state is not WriterState.REFUSED:
+                return
+            writer.resume()
+            began = OwnerBegan(self._node, int(self._wall()))
+            state = self._write([frame(encode_sign(began))])
+            if state is not WriterState.READY:
+                raise self._failed(state)
+            with self._lock:
+                self._live, self._turn = self._stored.copy(), []
+                self._read_only = ""
+
+    def close(self) -> None:
+        try:
+            if self._writer is not None and not self._read_only:
+                self.sync()
+        except StoreError as wrong:
+            _log.warning("the last entries are not stored: %s", wrong)
+        finally:
+            self._stopping.set()
+
+    def snapshot(self) -> Image:
+        """Return a copy of everything that is stored. Raises StoreError."""
+        with self._syncing:
+            if not self._read_only:
+                self._sync()
+            return self._stored.copy()
+
+
+def _why(refused: BundleRefused) -> str:
+    """Say why a stream cannot be owned, and what to do."""
+    advice = {
+        Flaw.OTHER_KEY: "give this registry the cluster's key file, or another cluster name",
+        Flaw.OTHER_VERSION: "run the same version of ChatApp on all nodes",
+        Flaw.UNKNOWN_ENTRY: "run the same version of ChatApp on all nodes",
+    }.get(refused.flaw, "restore it from a backup")
+    return f"{refused}; {advice}"

@@ -1,0 +1,117 @@
+"""The engine of a cluster in memory: it keeps the rules of places and ids, and fails on demand."""
+
+from collections.abc import Iterator
+
+from chatapp.registry.cluster.ledger import (
+    STREAM_OF,
+    Acked,
+    Answer,
+    Extent,
+    Ledger,
+    LedgerUnavailable,
+    Overtaken,
+    Placed,
+    Publication,
+    Refused,
+    Stream,
+    Subject,
+)
+
+
+class MemoryLedger:
+    """A `Ledger` whose messages outlive any registry in front of it."""
+
+    def __init__(self, *, message_max: int = 1 << 20) -> None:
+        self._message_max = message_max
+        self.streams: dict[Stream, dict[int, tuple[Subject, bytes]]] = {stream: {} for stream in Stream}
+        self.last: dict[Stream, int] = dict.fromkeys(Stream, 0)
+        self.places: dict[Subject, int] = dict.fromkeys(Subject, 0)
+        self.first: dict[Stream, int] = dict.fromkeys(Stream, 1)
+        self._ids: dict[str, int] = {}
+        self.refuses: Refused | None = None
+        self.is_away = False
+
+    @property
+    def message_max(self) -> int:
+        return self._message_max
+
+    def publish(self, publication: Publication) -> Answer:
+        if self.refuses is not None:
+            return self.refuses
+        return self.store(publication)
+
+    def store(self, publication: Publication) -> Answer:
+        """Store a message by the rules of the engine."""
+        assert len(publication.message) <= self._message_max
+        if publication.id and publication.id in self._ids:
+            return Acked(self._ids[publication.id])
+        if publication.after is not None and publication.after != self.places[publication.subject]:
+            return Overtaken()
+        stream = STREAM_OF[publication.subject]
+        self.last[stream] += 1
+        place = self.places[publication.subject] = self.last[stream]
+        if stream is Stream.LEASE:
+            self.streams[stream].clear()
+        self.streams[stream][place] = (publication.subject, publication.message)
+        if publication.id:
+            self._ids[publication.id] = place
+        return Acked(place)
+
+    def forget_ids(self) -> None:
+        """Forget ids, as the engine does after two minutes."""
+        self._ids.clear()
+
+    def newest(self, subject: Subject) -> Placed | None:
+        self._ask()
+        found = [
+            Placed(place, message)
+            for place, (of, message) in self.streams[STREAM_OF[subject]].items()
+            if of is subject
+        ]
+        return found[-1] if found else None
+
+    def extent(self, stream: Stream) -> Extent:
+        self._ask()
+        return Extent(min(self.streams[stream], default=self.last[stream] + 1), self.last[stream])
+
+    def read(self, stream: Stream, first: int, last: int) -> Iterator[Placed]:
+        self._ask()
+        for place, (_, message) in list(self.streams[stream].items()):
+            if first <= place <= last:
+                yield Placed(place, message)
+
+    def purge(self, stream: Stream, below: int) -> None:
+        self._ask()
+        for place in [place for place in self.streams[stream] if place < below]:
+            del self.streams[stream][place]
+
+    def _ask(self) -> None:
+        if self.is_away:
+            raise LedgerUnavailable
+
+
+class RefusingLedger:
+    """A ledger that refuses to store while `is_refusing`. Everything else is that of `behind`."""
+
+    def __init__(self, behind: Ledger) -> None:
+        self._behind = behind
+        self.is_refusing = False
+
+    @property
+    def message_max(self) -> int:
+        return self._behind.message_max
+
+    def publish(self, publication: Publication) -> Answer:
+        return Refused("no space") if self.is_refusing else self._behind.publish(publication)
+
+    def newest(self, subject: Subject) -> Placed | None:
+        return self._behind.newest(subject)
+
+    def extent(self, stream: Stream) -> Extent:
+        return self._behind.extent(stream)
+
+    def read(self, stream: Stream, first: int, last: int) -> Iterator[Placed]:
+        return self._behind.read(stream, first, last)
+
+    def purge(self, stream: Stream, below: int) -> None:
+        self._behind.purge(stream, below)
