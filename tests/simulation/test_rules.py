@@ -142,10 +142,12 @@ class Worlds(RuleBasedStateMachine):
         deskdeeds.move(self.world, self.operator(one), place, to)
 
     @rule(one=SOMEBODY, queue=st.sampled_from([DEFAULT_QUEUE, deskdeeds.SECOND_QUEUE]))
-    def transfer_or_change_the_queue(self, one: int, queue: str) -> None:
-        operator = self.operator(one)
-        does = deskdeeds.take_duty if operator.core.operator.client is None else deskdeeds.transfer
-        does(self.world, operator, queue)
+    def take_duty_at(self, one: int, queue: str) -> None:
+        deskdeeds.take_duty(self.world, self.operator(one), queue)
+
+    @rule(one=SOMEBODY, queue=st.sampled_from([DEFAULT_QUEUE, deskdeeds.SECOND_QUEUE]))
+    def transfer(self, one: int, queue: str) -> None:
+        deskdeeds.transfer(self.world, self.operator(one), queue)
 
     @rule(one=SOMEBODY, does=st.sampled_from([deskdeeds.close_queue, deskdeeds.open_queue]))
     def close_or_open(self, one: int, does: Callable[[World, Person], None]) -> None:
