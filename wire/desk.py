@@ -76,6 +76,11 @@ def mobile_number(text: str, region: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def example_number(region: str) -> str:
+    """Return a mobile number of `region` as people there dial it; empty if none is known."""
+    return str(_example(region).get("number", ""))
+
+
 def is_region(text: str) -> bool:
     """Whether `text` is a region whose numbers are known, such as `IN`."""
     import phonenumbers

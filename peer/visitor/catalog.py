@@ -1,4 +1,4 @@
-"""The catalogues of what a visitor reads: one file of texts for each language, in the folder beside this module."""
+"""The catalogues of what a visitor reads: one file of texts for each language, in a folder for each face."""
 
 import string
 import tomllib
@@ -33,17 +33,18 @@ class Catalog:
 
 
 @cache
-def catalog_of(language: str) -> Catalog:
-    """Return the catalogue of a language. Raises KeyError for one that does not exist."""
+def catalog_of(language: str, folder: Path = _FOLDER) -> Catalog:
+    """Return the catalogue of a language. `folder`: that of another face than the terminal. Raises KeyError for a language
+    that does not exist."""
     if language not in LANGUAGES:
         raise KeyError(language)
-    english = texts_in(ENGLISH)
-    return Catalog(language, english if language == ENGLISH else texts_in(language), english)
+    english = texts_in(ENGLISH, folder)
+    return Catalog(language, english if language == ENGLISH else texts_in(language, folder), english)
 
 
-def texts_in(language: str) -> dict[str, str]:
+def texts_in(language: str, folder: Path = _FOLDER) -> dict[str, str]:
     """Return the texts in the file of a language, by `section.key`."""
-    tables = tomllib.loads((_FOLDER / f"{language}.toml").read_text("utf-8"))
+    tables = tomllib.loads((folder / f"{language}.toml").read_text("utf-8"))
     return {f"{section}.{key}": text for section, texts in tables.items() for key, text in texts.items()}
 
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from chatapp.peer.feed import EventFeed
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.core import VisitorCore
-from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder
+from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder, VisitStore
 from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import Stage
 from chatapp.wire.address import Address, server_name
@@ -39,7 +39,13 @@ class VisitorNode:
     """A visitor from its opening to its closing: its core, what it has on the network and on disk, and its events."""
 
     def __init__(
-        self, server: Address, *, registry_key: str | None, queue: str, home: Path, gateway: Identity | None
+        self,
+        server: Address,
+        *,
+        registry_key: str | None,
+        queue: str,
+        open_store: Callable[[], VisitStore],
+        gateway: Identity | None,
     ) -> None:
         """Bind, load the ticket and look for the registry. `server`: as the user gave it. Raises AddressRefused, PortInUse,
         OSError, TooManyVisits; then nothing is left open."""
@@ -52,16 +58,16 @@ class VisitorNode:
         self._save_at = 0.0
         """When to write to a failing disk again; 0 while it works."""
         with contextlib.ExitStack() as undo:
-            self._folder: Final = VisitFolder(home, server_name(*server))
-            undo.callback(self._folder.close)
+            self._store: Final = open_store()
+            undo.callback(self._store.close)
             self.driver: Final = Driver(self, host=self._address.host, port=0, machine=THIS_MACHINE)
             undo.pop_all()
         self.core = self._new_core()
-        self._begun_with = self._folder.visit
+        self._begun_with = self._store.visit
         self.feed: Final[EventFeed[happened.VisitEvent]] = EventFeed(
             self._loop, has_room=self.driver.schedule
         )
-        self.feed.put(self._folder.damage)
+        self.feed.put(self._store.damage)
         self._look_for_registry()
         self.driver.start()
 
@@ -76,8 +82,8 @@ class VisitorNode:
         return VisitorCore(
             guest,
             server=self._address,
-            pinned=self._folder.registry,
-            stored=self._folder.visit,
+            pinned=self._store.registry,
+            stored=self._store.visit,
             queue=self._queue,
             rng=random.SystemRandom(),
             policy=Policy(),
@@ -95,13 +101,13 @@ class VisitorNode:
         self.take_turn(now=self._loop.time())
         self.driver.close()
         self.feed.close()
-        self._folder.close()
+        self._store.close()
 
     # --- for the driver
 
     def take_turn(self, *, now: float) -> None:
         """Store, send and tell what has come of the last inputs."""
-        self._store(now)
+        self._save(now)
         self.driver.send(self.core.datagrams_to_send())
         self.driver.tend_link(now=now)
         if events := self.core.events():
@@ -112,21 +118,21 @@ class VisitorNode:
         dues = [due for due in (self.core.next_timer(), self._save_at or None) if due is not None]
         return min(dues, default=None)
 
-    def _store(self, now: float) -> None:
+    def _save(self, now: float) -> None:
         self._unsaved = self.core.wants_stored() or self._unsaved
         if now < self._save_at:
             return
         try:
-            if self.core.pinned is not None and self.core.pinned != self._folder.registry:
+            if self.core.pinned is not None and self.core.pinned != self._store.registry:
                 self._pin(self.core.pinned)
             if self._unsaved is not None:
-                self._folder.save(self._unsaved)
+                self._store.save(self._unsaved)
                 self._unsaved = None
                 self.core.stored()
             self._save_at = 0.0
         except OSError as error:
             if not self._save_at:
-                path = str(error.filename or self._folder.folder)
+                path = str(error.filename or self._store.folder)
                 self.feed.put([happened.TicketNotStored(path=path, error=error.strerror or str(error))])
             self._save_at = now + STORE_AGAIN_AFTER
 
@@ -134,14 +140,14 @@ class VisitorNode:
         """Store the key of the registry that has let us in. If we have an unfinished visit there, go on with that one.
         Raises OSError."""
         try:
-            self._folder.pin(registry)
+            self._store.pin(registry)
         except TooManyVisits as error:
             self.feed.put([happened.FolderFull(folder=str(error.folder))])
-        if self._folder.visit != self._begun_with:
+        if self._store.visit != self._begun_with:
             self.feed.put(self.core.events())
             self._unsaved = None
             self.core = self._new_core()
-            self._begun_with = self._folder.visit
+            self._begun_with = self._store.visit
             self.driver.restart()
             self._look_for_registry()
 
@@ -157,16 +163,19 @@ class Visitor:
         queue: str = "",
         home: Path | None = None,
         gateway: Identity | None = None,
+        open_store: Callable[[], VisitStore] | None = None,
     ) -> None:
         """`queue`: which queue of the desk, by default its first one. `gateway`: the key of the gateway through which the
         visitor comes (`peer.visitor.gateway.gateway_key`): a registry that lists it counts the visitor with the gateway,
-        and not with this machine's address; from another one `GatewayUnknown` follows. All else is as in
-        `peer.client.Peer`. Raises KeyRefused."""
+        and not with this machine's address; from another one `GatewayUnknown` follows. `open_store`: opens the store of
+        this visit; by default an unfinished visit in the folder `home` is continued, else a new one is begun there. All
+        else is as in `peer.client.Peer`. Raises KeyRefused."""
         self._gateway: Final = gateway
         self._server: Final = server
         self._registry_key: Final = None if registry_key is None else require_fingerprint(registry_key)
         self._queue: Final = queue
         self._home: Final = home
+        self._open_store: Final = open_store or self._open_folder
         self._node: VisitorNode | None = None
         """The open node; None while the visitor is closed."""
         self._feed: EventFeed[happened.VisitEvent] | None = None
@@ -180,10 +189,13 @@ class Visitor:
             self._server,
             registry_key=self._registry_key,
             queue=self._queue,
-            home=self._home or default_home(),
+            open_store=self._open_store,
             gateway=self._gateway,
         )
         self._feed = self._node.feed
+
+    def _open_folder(self) -> VisitStore:
+        return VisitFolder(self._home or default_home(), server_name(*self._server))
 
     async def close(self, *, within: float) -> None:
         """Give the position up, waiting at most `within` seconds for the registry's answer, and let go of everything."""
@@ -201,6 +213,14 @@ class Visitor:
             self._node = None
         await node.driver.closed()
 
+    async def detach(self) -> None:
+        """Let go of everything but the position: the registry keeps it for a while, and who opens the store again goes on
+        with the visit."""
+        if (node := self._node) is not None:
+            node.close()
+            self._node = None
+            await node.driver.closed()
+
     def _open_node(self) -> VisitorNode:
         if self._node is None:
             raise NotOpen
@@ -214,14 +234,16 @@ class Visitor:
         node.core.join(form)
         node.driver.schedule()
 
-    def say(self, text: str) -> None:
-        """Say a line to the operator. Raises TextTooLong."""
+    def say(self, text: str) -> int | None:
+        """Say a line to the operator, and return what `LineSettled` will name it by; None if it was added to the description
+        instead, as we wait. Raises TextTooLong."""
         size = len(text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)
         node = self._open_node()
-        node.core.say(text, now=node.driver.now())
+        line = node.core.say(text, now=node.driver.now())
         node.driver.schedule()
+        return line
 
     def describe(self, text: str) -> None:
         """Replace the description of our issue, while we wait; `Described` or `DescriptionRefused` follows."""

@@ -104,6 +104,9 @@ class VisitorConversation:
         self._send = send
         self._tell = tell
         self._conversation: DeskConversation | None = None
+        self._last_line = 0
+        self._unsettled: list[int] = []
+        """Our lines that were not answered, as `say` returned them, in order."""
         self._is_new_link = False
         """Whether the registry has not told us on this link where we are."""
 
@@ -115,6 +118,7 @@ class VisitorConversation:
     def forget(self) -> None:
         """End the conversation: the visit is over, or another one begins."""
         self._conversation = None
+        self._settle(len(self._unsettled), is_saved=False)
 
     @property
     def has_begun(self) -> bool:
@@ -133,13 +137,15 @@ class VisitorConversation:
 
     # --- ours
 
-    def say(self, text: str, *, wall: float) -> None:
-        """Say a line to the operator. The conversation must have begun."""
+    def say(self, text: str, *, wall: float) -> int:
+        """Say a line to the operator, and return what `LineSettled` will name it by. The conversation must have begun."""
         assert self._conversation is not None
         line = self._conversation.say(text, wall=wall)
-        if self._is_new_link:
-            return  # It goes behind the earlier lines: if it came first, they would be taken for repeats.
-        self._send(line)
+        self._last_line += 1
+        self._unsettled.append(self._last_line)
+        if not self._is_new_link:
+            self._send(line)  # Otherwise it goes behind the earlier lines, which would be taken for repeats.
+        return self._last_line
 
     def link_up(self) -> None:
         """Note that the link is new: what was not answered has to be said again on it."""
@@ -158,18 +164,28 @@ class VisitorConversation:
         if self._conversation is not None and taken.visit == self._conversation.visit:
             for line in self._conversation.taken(taken.number):
                 self._send(line)
+            self._settle(len(self._unsettled) - len(self._conversation.unanswered()), is_saved=True)
 
     def refused(self, refused: LineRefused) -> None:
         """Tell that a line of ours will not arrive."""
         if self._conversation is None or refused.visit != self._conversation.visit:
             return
+        numbers = [line.number for line in self._conversation.unanswered()]
         text = self._conversation.refused(refused.number)
         if text is None:
             return
+        line = self._unsettled.pop(numbers.index(refused.number))
+        self._tell(happened.LineSettled(line=line, is_saved=False))
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
             self._too_late(text, refused.number / MICROSECONDS)
         else:
             self._tell(happened.VisitorLineRefused(reason=refused.reason))
+
+    def _settle(self, count: int, *, is_saved: bool) -> None:
+        """Tell that so many of our oldest unanswered lines are saved, or will not arrive."""
+        settled, self._unsettled = self._unsettled[:count], self._unsettled[count:]
+        for line in settled:
+            self._tell(happened.LineSettled(line=line, is_saved=is_saved))
 
     # --- the operator's
 

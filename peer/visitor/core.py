@@ -180,10 +180,10 @@ class VisitorCore:
         else:
             self._events.append(happened.QuestionUnanswered())
 
-    def say(self, text: str, *, now: float) -> None:
-        """Say a line to the operator, or add it to the description while we wait. It waits here while the registry is away.
-        The caller keeps to TEXT_MAX."""
-        self._visit.say(text, wall=now + self.clock.offset)
+    def say(self, text: str, *, now: float) -> int | None:
+        """Say a line to the operator, and return what `LineSettled` will name it by; or add it to the description while we
+        wait. It waits here while the registry is away. The caller keeps to TEXT_MAX."""
+        return self._visit.say(text, wall=now + self.clock.offset)
 
     def describe(self, text: str, *, now: float) -> None:
         """Replace the description of our issue, while we wait. It waits here while the registry is away."""

@@ -26,7 +26,7 @@ class Description:
         *,
         send: Callable[[DescribeVisit], None],
         tell: Callable[[happened.VisitEvent], None],
-        say: Callable[[str, float], None],
+        say: Callable[[str, float], object],
         next_reference: Callable[[], int],
     ) -> None:
         """`say` takes a text that comes too late, as we are being served already, and the time at which it was typed."""

@@ -152,6 +152,13 @@ class LineReceived(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+class LineSettled(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of ours, by what `say` returned, is on the registry's disk and will reach the operator, or it will not."""
+
+    line: int
+    is_saved: bool
+
+
 class NotYourTurn(msgspec.Struct, frozen=True, kw_only=True):
     """Our line reached nobody, because we are waiting."""
 
@@ -257,6 +264,7 @@ VisitEvent = (
     | DescriptionRefused
     | Served
     | LineReceived
+    | LineSettled
     | NotYourTurn
     | VisitorLineRefused
     | VisitEnded

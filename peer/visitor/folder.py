@@ -4,8 +4,9 @@ import contextlib
 import fcntl
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -17,6 +18,36 @@ from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.limits import GUESTS_PER_ADDRESS
 
 _KEY_SIZE: Final = 32
+
+
+class VisitStore(Protocol):
+    """Where one visit is kept. While it is open, no other program continues this visit."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, for messages."""
+
+    @property
+    def visit(self) -> StoredVisit:
+        """The visit as it is stored."""
+
+    @property
+    def registry(self) -> bytes | None:
+        """The identity key of the registry, trusted on first use; None before the first contact."""
+
+    @property
+    def damage(self) -> Sequence[RegistryKeyUnreadable | TicketDamaged]:
+        """What is wrong with the files."""
+
+    def pin(self, registry: bytes) -> None:
+        """Trust this registry as the one to which the server leads. `visit` is then an unfinished one of ours there, if
+        there is one. Raises OSError, TooManyVisits."""
+
+    def save(self, visit: StoredVisit) -> None:
+        """Store the visit, or delete it if it is over. Raises OSError; then what is stored is as it was."""
+
+    def close(self) -> None:
+        """Let another program continue the visit."""
 
 
 class TooManyVisits(ChatAppError):

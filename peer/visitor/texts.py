@@ -71,10 +71,18 @@ class VisitorTexts:
 
     def answer_refused(self, refused: FormRefused) -> str:
         """Answer a wrong answer to a question of the form."""
-        values = {"example": self._example(refused), **refused.values}
-        why = self._text(f"fault.{refused.fault}", **values)
-        what = self._text(f"field.{refused.what}")
+        what, why = self._text(f"field.{refused.what}"), self.fault(refused)
         return sanitize(self._text("form.wrong", what=what, text=quoted(refused.text), why=why))
+
+    def fault(self, refused: FormRefused) -> str:
+        """Return what is wrong with an answer, to follow its name."""
+        values = {"example": self._example(refused), **refused.values}
+        return self._text(f"fault.{refused.fault}", **values)
+
+    def not_admitted(self, reason: happened.RefusalReason) -> str:
+        """Return why the registry does not let the visitor in, within a sentence."""
+        # The other reasons concern names and join codes, which a visitor does not have.
+        return self._text(f"not_admitted.{_NOT_ADMITTED.get(reason, 'other')}")
 
     def _example(self, refused: FormRefused) -> str:
         key = "number_example" if "digits" in refused.values else "number_abroad"
@@ -118,6 +126,8 @@ class VisitorTexts:
         match event:
             case happened.FormWanted():
                 return [self._text("form.warning")]  # the form asks its own questions
+            case happened.LineSettled():
+                return []  # a terminal shows what it was typed; why a line is refused is told by itself
             case happened.LineReceived(operator=operator, text=text):
                 return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
             case happened.NotYourTurn():
@@ -177,8 +187,7 @@ class VisitorTexts:
             case happened.VisitRefused(reason=refusal):
                 why = self._text(f"refused.{refusal.name.lower()}")
             case happened.VisitorNotAdmitted(reason=cause):
-                # The other reasons concern names and join codes, which a visitor does not have.
-                why = self._text(f"not_admitted.{_NOT_ADMITTED.get(cause, 'other')}")
+                why = self.not_admitted(cause)
             case happened.FolderFull(folder=folder):
                 why = sanitize(self.folder_full(folder))
             case _:

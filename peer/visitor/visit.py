@@ -147,14 +147,13 @@ class Visit:
             self._asked.add(reference)
         self._send(AskPosition(reference))
 
-    def say(self, text: str, *, wall: float) -> None:
-        """Say a line to the operator; while we wait, it is added to the description instead."""
+    def say(self, text: str, *, wall: float) -> int | None:
+        """Say a line to the operator, and return what `LineSettled` will name it by. While we wait, it is added to the
+        description instead, and None is returned."""
         if self.stage is Stage.ACTIVE and self._conversation.has_begun:
-            self._conversation.say(text, wall=wall)
-        elif self.stage is Stage.WAITING:
-            self._description.add(text, wall=wall)
-        else:
-            self._tell(happened.NotYourTurn())
+            return self._conversation.say(text, wall=wall)
+        self._write_instead(text, wall)
+        return None
 
     def _write_instead(self, text: str, wall: float) -> None:
         if self.stage is Stage.WAITING:

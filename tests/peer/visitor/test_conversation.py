@@ -11,9 +11,11 @@ from chatapp.wire.messages.desk import (
     LineRefused,
     LinesSaved,
     OperatorCause,
+    OverCause,
     PositionCause,
     ReturnToDesk,
     SendDeskLine,
+    VisitOver,
 )
 from tests.peer.visitor.scene import WALL, Scene
 
@@ -74,12 +76,54 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     scene.join()
     scene.serve()
     scene.visit.events()
-    scene.visit.say("hi", wall=WALL)
+    line = scene.visit.say("hi", wall=WALL)
+    assert line is not None
     (said,) = scene.said()
     assert isinstance(said, SendDeskLine)
     for _ in range(2):
         scene.visit.handle(LineRefused(7, said.number, reason))
-    assert [type(event) for event in scene.visit.events()] == [happened.VisitorLineRefused]
+    assert scene.visit.events() == [
+        happened.LineSettled(line=line, is_saved=False),
+        happened.VisitorLineRefused(reason=reason),
+    ]
+
+
+def test_every_line_is_settled_once_by_its_own_name() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.events()
+    lines = [scene.visit.say(text, wall=WALL) for text in ("one", "two", "three", "four")]
+    numbers = [said.number for said in scene.said() if isinstance(said, SendDeskLine)]
+    scene.visit.handle(LinesSaved(7, numbers[0]))
+    scene.visit.handle(LineRefused(7, numbers[2], LineRefusal.TOO_FAST))
+    scene.visit.handle(LinesSaved(7, numbers[1]))
+    scene.visit.handle(LinesSaved(7, numbers[1]))
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    settled = [event for event in scene.visit.events() if isinstance(event, happened.LineSettled)]
+    assert [(event.line, event.is_saved) for event in settled] == [
+        (lines[0], True),
+        (lines[2], False),
+        (lines[1], True),
+        (lines[3], False),
+    ]
+
+
+def test_lines_that_get_new_numbers_keep_their_names() -> None:
+    """The clock was set back: the registry takes our lines for repeats, and they are said again under higher numbers."""
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.events()
+    lines = [scene.visit.say(text, wall=WALL) for text in ("one", "two")]
+    (first, _) = scene.said()
+    assert isinstance(first, SendDeskLine)
+    scene.visit.handle(LinesSaved(7, first.number + 5_000_000))
+    again = scene.said()
+    assert scene.visit.events() == []
+    assert isinstance(again[0], SendDeskLine)
+    scene.visit.handle(LinesSaved(7, again[0].number))
+    assert scene.visit.events() == [happened.LineSettled(line=lines[0] or 0, is_saved=True)]
 
 
 def test_lines_that_come_too_late_are_added_to_the_description() -> None:
