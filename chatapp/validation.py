@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatapp.wire.address import Address
+from chatapp.wire.address import Address, ip_literal, parse_port
 from chatapp.wire.aio.hosts import host_from
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
@@ -22,6 +22,7 @@ CODE_SHOWN: Final = (
     "put the code into CHATAPP_CODE, or give --code - and type it"
 )
 _STANDARD_INPUT: Final = 0
+_LOOPBACK: Final = "127.0.0.1"
 _LINE_MAX: Final = 1_000
 
 _NEGATIVE: Final = re.compile(r"-[0-9]")
@@ -138,6 +139,30 @@ def server_from(host: str, port: int) -> Address:
     address."""
     host_from(host, "server-ip")
     return Address(host, port)
+
+
+def listening_from(text: str, option: str) -> Address:
+    """Check where to listen: an IP address and a port, or a port alone, which is one of 127.0.0.1. Raises Misuse,
+    AddressRefused."""
+    host, _, port = text.rpartition(":")
+    literal = ip_literal(host.removeprefix("[").removesuffix("]")) if host else _LOOPBACK
+    if literal is None or (":" in literal) is not host.startswith("["):
+        raise Misuse(
+            f'{option}: "{quoted(text)}" is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080'
+        )
+    return Address(literal, parse_port(port, option))
+
+
+def networks_from(texts: Sequence[str], option: str) -> list[str]:
+    """Check IP addresses and networks. Raises Misuse."""
+    import ipaddress
+
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise Misuse(f'{option}: "{quoted(text)}" is not an IP address or network') from None
+    return list(texts)
 
 
 def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str | None:

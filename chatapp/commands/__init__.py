@@ -16,5 +16,6 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "send": ("chatapp.commands.send", "send one message"),
     "stats": ("chatapp.commands.stats", "show a help desk's figures"),
     "verify": ("chatapp.commands.verify", "read a registry's files and say what is damaged"),
+    "web": ("chatapp.commands.web", "serve a help desk to browsers"),
 }
 """First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""

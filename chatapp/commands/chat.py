@@ -30,6 +30,7 @@ AGAIN_USAGE: Final = "ChatApp -c <name>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 DAEMON_USAGE: Final = "ChatApp daemon <name> [<server-ip> <server-port> [<client-port>]]"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
+WEB_USAGE: Final = "ChatApp web <server-ip> <server-port>"
 ADMIN_USAGE: Final = "A registry on this machine: ChatApp admin --help"
 ACCESS_USAGE: Final = "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
 EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
@@ -38,7 +39,6 @@ _ROOM_HELP: Final = "Peer: enter this room at the start."
 _HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argument."
 _PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
-_FULL_HELP: Final = "Peer: use the whole terminal, with a list of conversations."
 _QUIET_HELP: Final = "Ring no bell, set no title, send no notice."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _LANG_HELP: Final = "Visitor: the language, en or hi; on a terminal that of LANG otherwise."
@@ -83,11 +83,11 @@ def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str
 
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}; later {AGAIN_USAGE}\n\n"
-    f"Visitor of a help desk: {DESK_USAGE}\n\n"
+    f"Visitor of a help desk: {DESK_USAGE}; visitors in a browser: {WEB_USAGE}\n\n"
     f"One message: {SEND_USAGE}\n\nA peer for other programs: {DAEMON_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
     f"{ADMIN_USAGE}\n\n{ACCESS_USAGE}\n\n"
     "Why not: ChatApp doctor [<server-ip> <server-port>]\n\n"
-    "Add --help to ChatApp send, daemon, doctor, export, config, stats, admin, invite or names to read more.",
+    "Add --help to ChatApp send, daemon, doctor, export, config, stats, admin, invite, names or web to read more.",
     context_settings=CONTEXT,
 )
 def chat(
@@ -118,7 +118,6 @@ def chat(
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
     lang: Annotated[str | None, typer.Option(metavar="LANGUAGE", help=_LANG_HELP)] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
-    full: Annotated[bool, typer.Option("--full", help=_FULL_HELP)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=_QUIET_HELP)] = False,
     stay: Annotated[
         bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
@@ -168,14 +167,7 @@ def chat(
         is_fit=desk,
         who="only a visitor (--desk) has this option",
     )
-    if full and plain:
-        raise Misuse("--full and --plain exclude each other: choose one")
-    of_peer = {
-        "--room": room is not None,
-        "--ack-timeout": ack_timeout is not None,
-        "--code": code,
-        "--full": full,
-    }
+    of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
     _check_fit(of_peer, is_fit=client or is_alone, who="only a peer (-c) has this option")
     of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
     _check_fit(
@@ -231,7 +223,6 @@ def chat(
         quiet=quiet,
         stay=stay,
         log_level=level,
-        is_full=full,
     )
 
 

@@ -13,7 +13,7 @@ end
 # Whether the line is none of a command.
 function __ChatApp_mode
     set -l words (commandline -poc)[2..]
-    not contains -- "$words[1]" admin backup config daemon doctor export invite names restore send stats verify
+    not contains -- "$words[1]" admin backup config daemon doctor export invite names restore send stats verify web
 end
 
 complete -c ChatApp -f
@@ -29,6 +29,7 @@ complete -c ChatApp -n '__ChatApp_at 0' -a restore -d 'Put a backup back. The re
 complete -c ChatApp -n '__ChatApp_at 0' -a send -d 'Send one message to one person, wait for its outcome, and leave.'
 complete -c ChatApp -n '__ChatApp_at 0' -a stats -d 'Show how many visitors a help desk has served today, and how long they waited.'
 complete -c ChatApp -n '__ChatApp_at 0' -a verify -d 'Read everything that a registry keeps, or a backup, and say what is damaged. It changes nothing.'
+complete -c ChatApp -n '__ChatApp_at 0' -a web -d 'Let visitors use a help desk with nothing but a browser.'
 complete -c ChatApp -n '__ChatApp_mode' -s s -l server -d 'Run the registry on <port>.'
 complete -c ChatApp -n '__ChatApp_mode' -s c -l client -d 'Chat as a peer, by default at the server of the last time.'
 complete -c ChatApp -n '__ChatApp_mode' -l desk -d 'Visit the help desk of a registry.'
@@ -40,7 +41,6 @@ complete -c ChatApp -n '__ChatApp_mode' -l region -x -d 'Registry: the country o
 complete -c ChatApp -n '__ChatApp_mode' -l queue -x -d 'Visitor: the queue to join.'
 complete -c ChatApp -n '__ChatApp_mode' -l lang -x -d 'Visitor: the language, en or hi; on a terminal that of LANG otherwise.'
 complete -c ChatApp -n '__ChatApp_mode' -l plain -d 'Show one event a line without colours, as on a pipe.'
-complete -c ChatApp -n '__ChatApp_mode' -l full -d 'Peer: use the whole terminal, with a list of conversations.'
 complete -c ChatApp -n '__ChatApp_mode' -l quiet -d 'Ring no bell, set no title, send no notice.'
 complete -c ChatApp -n '__ChatApp_mode' -l stay -d 'Peer, visitor: keep running when the input ends.'
 complete -c ChatApp -n '__ChatApp_mode' -l room -x -d 'Peer: enter this room at the start.'
@@ -196,3 +196,12 @@ complete -c ChatApp -n '__ChatApp_at 1 verify' -l data -r -a '(__fish_complete_d
 complete -c ChatApp -n '__ChatApp_at 1 verify' -l json -d 'Print the answer as one JSON object.'
 complete -c ChatApp -n '__ChatApp_at 1 verify' -s h -l help -d 'Show the help and exit.'
 complete -c ChatApp -n '__ChatApp_at 1 verify' -a '(__fish_complete_directories)'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l listen -x -d 'Where browsers find it; a port alone: 127.0.0.1.'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l proxy -x -d 'A proxy whose X-Forwarded-For and X-Forwarded-Proto are believed (repeatable).'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l queue -x -d 'The queue to join; by default the first one.'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l title -x -d 'The name of the desk on its pages.'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l lang -x -d 'en or hi, for browsers that ask for neither.'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l data -r -a '(__fish_complete_directories)' -d 'Where keys, mail and history are kept.'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l log-level -x -a 'debug info warning error critical' -d 'How much to log to standard error.'
+complete -c ChatApp -n '__ChatApp_at 1 web' -l registry-key -x -d 'The fingerprint of the registry\'s key, as the registry prints it; any other key is refused.'
+complete -c ChatApp -n '__ChatApp_at 1 web' -s h -l help -d 'Show the help and exit.'

@@ -1,0 +1,1 @@
+"""The web desk: pages in a browser, for visitors of a help desk and for its operators."""

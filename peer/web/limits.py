@@ -1,0 +1,64 @@
+"""Every limit on what a browser can make the web desk store or do: the number, the threat and the reason."""
+
+from typing import Final
+
+from chatapp.wire.limits import TEXT_MAX
+
+HEAD_WITHIN: Final = 10.0
+"""Seconds within which the head of a request must have arrived: a client that sends one byte at a time holds a connection
+no longer than this."""
+
+HEAD_MAX: Final = 16 * 1024
+"""Bytes of the head of a request: browsers send less than 4 KiB."""
+
+BODY_MAX: Final = 3 * TEXT_MAX + 4_096
+"""Bytes of the body of a request: the longest text whose every byte is written as `%xx`, and the other fields."""
+
+BODY_WITHIN: Final = 15.0
+"""Seconds within which a body must have arrived."""
+
+FIELDS_MAX: Final = 16
+"""Fields of one form."""
+
+CONNECTIONS_MAX: Final = 4_096
+"""Connections in all; further requests are answered with 503."""
+
+IDLE_CONNECTION: Final = 30
+"""Seconds for which a connection stays open without a request."""
+
+SEND_WITHIN: Final = 20.0
+"""Seconds within which a browser must take what is sent on a stream of events. A reader that does not is cut; the browser
+opens the stream again if somebody is still there."""
+
+STREAM_SIGN_OF_LIFE: Final = 15.0
+"""Seconds between two pieces of a stream: proxies close a connection on which nothing comes for a minute."""
+
+STREAMS_PER_SESSION: Final = 4
+"""Streams of one browser session: its windows. Browsers open at most six connections to one host."""
+
+REQUESTS_PER_SECOND: Final = 20.0
+"""Requests a second of one address, averaged. A class behind one address sends fewer, as streams carry the news."""
+
+REQUESTS_BURST: Final = 1_200.0
+"""Requests of one address at once: three for each of the 400 who come when the doors open."""
+
+JOINS_PER_SECOND: Final = 2.0
+"""Visits a second that may begin from one address, averaged."""
+
+JOINS_BURST: Final = 400.0
+"""Visits at once from one address: a school behind one address."""
+
+SESSIONS_PER_ADDRESS: Final = 400
+"""Visits of one address at the same time."""
+
+SESSIONS_MAX: Final = 2_000
+"""Visits at the same time: about 40 KiB and 4 descriptors each. A registry counts them as the gateway's."""
+
+DEEDS_PER_SECOND: Final = 4.0
+"""Lines, descriptions and other requests a second of one visit, averaged."""
+
+DEEDS_BURST: Final = 40.0
+"""The same at once."""
+
+DESCRIPTORS_PER_SESSION: Final = 4
+"""Descriptors that a visit takes: a UDP port, a link to the registry and a stream or two."""

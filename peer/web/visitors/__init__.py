@@ -1,0 +1,1 @@
+"""The gateway for visitors: their sessions, their pages and the program that serves them."""

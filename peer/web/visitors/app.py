@@ -1,0 +1,343 @@
+"""The visitor's pages as a web application: which request gets which page, and what each form does."""
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.form import Form, issue_number
+from chatapp.peer.web.cookies import SessionCookie
+from chatapp.peer.web.guard import Guard, client_of
+from chatapp.peer.web.html import element
+from chatapp.peer.web.limits import BODY_MAX, FIELDS_MAX, STREAM_SIGN_OF_LIFE
+from chatapp.peer.web.page import ASSETS, document
+from chatapp.peer.web.streams import SIGN_OF_LIFE, EventStream, server_event
+from chatapp.peer.web.visitors import pages as parts
+from chatapp.peer.web.visitors.gateway import Crowded, Gateway
+from chatapp.peer.web.visitors.pages import FormShown, Pages
+from chatapp.peer.web.visitors.session import WebSession
+from chatapp.peer.web.visitors.texts import TEXTS, WebTexts, language_of
+from chatapp.peer.web.visitors.view import WebStage
+from chatapp.wire.desk import example_number, full_name, mobile_number
+from chatapp.wire.errors import FormRefused, TextTooLong
+from chatapp.wire.limits import DESK_DESCRIPTION_MAX
+
+COOKIE_LASTS_FOR: Final = 24 * 3_600
+"""Seconds; no visit lasts longer."""
+
+Fields = Mapping[str, str]
+
+
+class VisitorApp:
+    """The pages of one gateway."""
+
+    def __init__(self, gateway: Gateway, *, title: str) -> None:
+        """`title`: the name of the desk; empty for the usual one."""
+        self._gateway: Final = gateway
+        self._pages: Final = Pages(title)
+        self._cookie: Final = SessionCookie("chatapp-desk", lasts_for=COOKIE_LASTS_FOR)
+        routes = [
+            Route("/", self._home),
+            Route("/join", self._join, methods=["POST"]),
+            Route("/events", self._events),
+            Route("/log", self._log),
+            Route("/about", self._about_page),
+            Route("/transcript", self._transcript),
+            Route("/assets/{name}", ASSETS.serve),
+            Route("/healthz", _healthz),
+            *(
+                Route(f"/{name}", self._deed(deed), methods=["POST"])
+                for name, deed in {
+                    "say": self._say,
+                    "about": self._about,
+                    "pause": self._pause,
+                    "rate": self._rate,
+                    "leave": self._leave,
+                    "new": self._new,
+                }.items()
+            ),
+        ]
+        self.asgi: Final = Guard(Starlette(routes=routes))
+        """The application, behind its guard."""
+
+    # --- pages
+
+    async def _home(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None and _came_from_elsewhere(request):
+            return _again()
+        if session is not None:
+            return self._pages.visit(
+                TEXTS[session.language],
+                session.view,
+                boot=session.boot,
+                description=session.visitor.description,
+            )
+        texts = self._texts(request)
+        front = self._gateway.front
+        self._gateway.look_again()
+        if front.is_away or front.trouble or not (front.form or front.closed):
+            return self._pages.away(texts)
+        if front.closed is not None:
+            return self._pages.closed(texts, front.closed)
+        return self._pages.form(texts, self._form_shown())
+
+    def _form_shown(
+        self, values: Fields | None = None, errors: Fields | None = None, refusal: str = ""
+    ) -> FormShown:
+        form = self._gateway.front.form
+        assert form is not None
+        return FormShown(
+            menu=form.menu,
+            number_example=example_number(form.region),
+            values=values,
+            errors=errors,
+            refusal=refusal,
+        )
+
+    async def _log(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return RedirectResponse("./", 303)
+        return self._pages.log_page(TEXTS[session.language], session.view)
+
+    async def _about_page(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None or session.view.stage is not WebStage.WAITING:
+            return RedirectResponse("./", 303)
+        return self._pages.about(TEXTS[session.language], session.visitor.description)
+
+    async def _transcript(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return RedirectResponse("./", 303)
+        texts = TEXTS[session.language]
+        text = self._pages.transcript(texts, session.view)
+        name = f"{texts('transcript.file')}.txt"
+        return PlainTextResponse(text, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+    # --- joining
+
+    async def _join(self, request: Request) -> Response:
+        fields = await _fields(request)
+        texts = TEXTS.get(fields.get("lang", "")) or self._texts(request)
+        if self._session(request) is not None:
+            return RedirectResponse("./", 303)  # the form was sent twice
+        front = self._gateway.front
+        if front.form is None or front.is_away or front.closed or front.trouble:
+            return RedirectResponse("./", 303)
+        form, errors = _checked(fields, front.form, texts)
+        if form is None:
+            return self._pages.form(texts, self._form_shown(fields, errors), status=422)
+        try:
+            secret, session = self._gateway.join(
+                form, language=texts.language, network=client_of(request.scope)
+            )
+        except Crowded as crowded:
+            refusal = texts(f"refusal.{crowded.why}")
+            return self._pages.form(texts, self._form_shown(fields, refusal=refusal), status=429)
+        await session.arrived()
+        response = RedirectResponse("./", 303)
+        self._cookie.give(request, response, secret)
+        return response
+
+    # --- what a visitor does
+
+    def _deed(
+        self, deed: Callable[[Request, WebSession, WebTexts, Fields], Awaitable[Response | None]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return the handler of a form of a visit. `deed` returns an answer, or None for the usual one."""
+
+        async def handle(request: Request) -> Response:
+            session = self._session(request)
+            fields = await _fields(request)
+            if session is None:
+                return self._answer(request, 410, self._texts(request)("refusal.gone"))
+            texts = TEXTS[session.language]
+            if not session.may_act():
+                return self._answer(request, 429, texts("talk.too_fast"))
+            return await deed(request, session, texts, fields) or self._answer(request, 204, "")
+
+        return handle
+
+    async def _say(
+        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
+    ) -> Response | None:
+        text = fields.get("text", "").replace("\r\n", "\n").strip()
+        if not text:
+            return self._answer(request, 422, texts("talk.empty"))
+        try:
+            await session.say(text, key=fields.get("key", ""))
+        except TextTooLong as error:
+            return self._answer(request, 413, texts("talk.too_long", size=error.size, most=error.limit))
+        return None
+
+    async def _about(
+        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
+    ) -> Response | None:
+        text = fields.get("about", "").replace("\r\n", "\n").strip()
+        if len(text.encode()) > DESK_DESCRIPTION_MAX:
+            return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
+        await session.describe(text)
+        return None
+
+    async def _pause(
+        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
+    ) -> Response | None:
+        await session.pause(is_paused=fields.get("pause") == "1")
+        return None
+
+    async def _rate(
+        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
+    ) -> Response | None:
+        rating = fields.get("rating", "")
+        if rating in {"1", "2", "3", "4", "5"} and session.view.may_rate and not session.view.rating:
+            await session.rate(int(rating))
+        return RedirectResponse("./", 303)
+
+    async def _leave(
+        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
+    ) -> Response | None:
+        await session.leave()
+        return RedirectResponse("./", 303)
+
+    async def _new(
+        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
+    ) -> Response | None:
+        response = RedirectResponse("./", 303)
+        if session.view.stage is WebStage.OVER:
+            await self._gateway.drop(session)
+            self._cookie.take_back(request, response)
+        return response
+
+    def _answer(self, request: Request, status: int, text: str) -> Response:
+        """Answer a script with a status, and a browser without JavaScript with a page."""
+        if "application/json" in request.headers.get("accept", ""):
+            return Response(status_code=204) if status == 204 else PlainTextResponse(text, status)
+        if status == 204 or status == 410:
+            return RedirectResponse("./", 303)
+        return self._pages.told(self._texts(request), text, status=status)
+
+    # --- the stream of news
+
+    async def _events(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return _Stream(_gone())
+        since = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        return _Stream(self._news(session, since))
+
+    async def _news(self, session: WebSession, since: str) -> AsyncGenerator[bytes, None]:
+        boot, _, number = since.partition("-")
+        version = int(number) if boot == session.boot and number.isdecimal() and len(number) < 12 else -1
+        window = session.enter()
+        yield b"retry: 2000\n\n"
+        try:
+            while not self._gateway.is_ending:
+                if not session.is_served(window):
+                    yield server_event(json.dumps({"elsewhere": True}), number=since)
+                    return
+                if session.view.version > version:
+                    piece, version = self._piece(session, version)
+                    yield piece
+                elif not await session.news(within=STREAM_SIGN_OF_LIFE):
+                    yield SIGN_OF_LIFE
+        finally:
+            session.exit(window)
+
+    def _piece(self, session: WebSession, version: int) -> tuple[bytes, int]:
+        """Return what has changed since a version, and the present version."""
+        texts, view = TEXTS[session.language], session.view
+        told: dict[str, object] = {"title": self._pages.window_title(texts, view), "stage": view.stage.value}
+        if view.stage_version > version:
+            told["main"] = self._pages.main(texts, view, description=session.visitor.description)
+            told["actions"] = "" if view.stage is WebStage.OVER else self._pages.leave(texts, view)
+        else:
+            told["status"] = parts.status(texts, view)
+            told["notes"] = parts.notes(texts, view)
+            told["lines"] = [[one.id, parts.line(texts, one)] for one in view.lines if one.changed > version]
+        return server_event(json.dumps(told), number=f"{session.boot}-{view.version}"), view.version
+
+    # --- who asks
+
+    def _session(self, request: Request) -> WebSession | None:
+        id_ = self._cookie.read(request)
+        session = None if id_ is None else self._gateway.sessions.get(id_)
+        if session is not None:
+            session.touch()
+        return session
+
+    def _texts(self, request: Request) -> WebTexts:
+        """Return the texts in the language that the address names, else in the one that the browser prefers."""
+        named = request.query_params.get("lang", "")
+        if named in TEXTS:
+            return TEXTS[named]
+        accepted = request.headers.get("accept-language", "")
+        return TEXTS[language_of(accepted, otherwise=self._gateway.language)]
+
+
+class _Stream(Response):
+    """A stream as an answer of a route."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        self._stream: Final = EventStream(pieces)
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await self._stream(scope, receive, send)
+
+
+async def _gone() -> AsyncGenerator[bytes, None]:
+    yield server_event(json.dumps({"gone": True}), number="")
+
+
+async def _healthz(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _fields(request: Request) -> Fields:
+    """Return the fields of a form, by name. Other kinds of bodies have none."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return {}
+    async with request.form(max_fields=FIELDS_MAX, max_part_size=BODY_MAX) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def _checked(
+    fields: Fields, wanted: happened.FormWanted, texts: WebTexts
+) -> tuple[Form | None, dict[str, str]]:
+    """Return the form that was filled in, or what is wrong with each field."""
+    errors: dict[str, str] = {}
+    name = number = ""
+    issue = 0
+    try:
+        name = full_name(fields.get("name", ""))
+    except FormRefused as refused:
+        errors["name"] = texts.wrong(refused)
+    try:
+        number = mobile_number(fields.get("number", ""), wanted.region)
+    except FormRefused as refused:
+        errors["number"] = texts.wrong(refused)
+    try:
+        issue = issue_number(fields.get("issue", ""), wanted.menu)
+    except FormRefused:
+        errors["issue"] = texts("form.issue_missing")
+    return (None, errors) if errors else (Form(name=name, number=number, issue=issue), {})
+
+
+def _came_from_elsewhere(request: Request) -> bool:
+    """Whether a link of another site has brought the browser here. Then it does not show its cookie, which is `Strict`."""
+    return request.headers.get("sec-fetch-site") == "cross-site"
+
+
+def _again() -> Response:
+    """Return a page that opens this page again: coming from here, the browser shows its cookie."""
+    link = element("a", "\u2192", href="./")
+    return document(title="", language="en", body=link, redirect="./")

@@ -1,0 +1,237 @@
+"""The gateway: all visits that come through it, and what the desk offers to newcomers."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.visitor.form import Form
+from chatapp.peer.visitor.gateway import gateway_key
+from chatapp.peer.web.cookies import hashed, new_secret
+from chatapp.peer.web.limits import JOINS_BURST, JOINS_PER_SECOND, SESSIONS_MAX, SESSIONS_PER_ADDRESS
+from chatapp.peer.web.rates import RateLimiter
+from chatapp.peer.web.visitors.session import WebSession
+from chatapp.peer.web.visitors.store import GatewayFolder, SessionStore, StoredSession
+from chatapp.peer.web.visitors.texts import TEXTS
+from chatapp.wire.address import Address, server_name
+from chatapp.wire.identity import fingerprint
+
+TEND_AFTER: Final = 1.0
+"""Seconds between two looks at what is due."""
+
+LOOK_AGAIN_AFTER: Final = 15.0
+"""Seconds after which what is known of a closed desk is asked for again: a registry tells its choices once a link."""
+
+LEAVES_WITHIN: Final = 0.5
+"""Seconds that are given to the registry to answer that a visitor leaves."""
+
+
+_FOR_THE_TERMINAL: Final = (
+    happened.NoServer
+    | happened.VisitorServerLost
+    | happened.ServerBack
+    | happened.RegistryMet
+    | happened.RegistryKeyChanged
+    | happened.VisitorNotAdmitted
+    | happened.QueueUnknown
+    | happened.GatewayUnknown
+    | happened.LinkTroubled
+    | happened.TicketNotStored
+)
+"""Events of the lookout that concern whoever runs the gateway."""
+
+
+class Crowded(Exception):
+    """No visit can begin now. `why` is a key of the texts: `refusal.<why>`."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class FrontDesk:
+    """What the desk offers, as a visitor learns it who never joins the line."""
+
+    def __init__(self) -> None:
+        self.form: happened.FormWanted | None = None
+        """The form; None until the registry has told it."""
+        self.closed: happened.DeskClosed | None = None
+        """That the desk takes no newcomers."""
+        self.trouble: happened.VisitEvent | None = None
+        """Why the registry lets nobody in."""
+        self.is_away = False
+        """Whether the registry does not answer."""
+
+    def handle(self, event: happened.VisitEvent) -> None:
+        """Take an event in."""
+        match event:
+            case happened.FormWanted():
+                self.form, self.closed, self.trouble, self.is_away = event, None, None, False
+            case happened.DeskClosed():
+                self.closed, self.trouble, self.is_away = event, None, False
+            case happened.NoServer() | happened.VisitorServerLost():
+                self.is_away = True
+            case happened.ServerBack():
+                self.is_away = False
+            case happened.QueueUnknown() | happened.VisitorNotAdmitted() | happened.RegistryKeyChanged():
+                self.trouble = event
+            case _:
+                pass
+
+
+class Gateway:
+    """All sessions of one web desk."""
+
+    def __init__(
+        self,
+        server: Address,
+        *,
+        registry_key: str | None,
+        queue: str,
+        home: Path,
+        language: str,
+        tell: Callable[[happened.VisitEvent], None],
+    ) -> None:
+        """`queue`: which queue of the desk; empty for its first one. `language`: for browsers that ask for none of ours.
+        `tell` is called with what whoever runs the gateway should know. Raises
+        GatewayRuns, BrokenKeyFile, OSError, KeyRefused."""
+        self._tell: Final = tell
+        self._server: Final = server
+        self._registry_key: Final = registry_key
+        self._queue: Final = queue
+        self.language: Final = language
+        self.folder: Final = GatewayFolder(home, server_name(*server))
+        self._key: Final = gateway_key(self.folder.path)
+        self.fingerprint: Final = fingerprint(self._key.public)
+        """What the registry is given by `--gateway`, so that our visitors have limits of their own."""
+        self.sessions: Final[dict[str, WebSession]] = {}
+        self.front: Final = FrontDesk()
+        self._joins: Final = RateLimiter(rate=JOINS_PER_SECOND, burst=JOINS_BURST)
+        self._of_network: Final[Counter[str]] = Counter()
+        self._lookout: Visitor | None = None
+        self._looked_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.is_ending = False
+
+    def open(self) -> None:
+        """Look for the registry, and go on with all visits that are stored. Raises AddressRefused, OSError."""
+        self._look()
+        for id_, stored in self.folder.sessions():
+            language = stored.language if stored.language in TEXTS else self.language
+            self._begin(id_, stored, language=language, network="", form=None)
+        for damage in self.folder.damage:
+            self._tell(damage)
+        self._do(self._tend())
+
+    async def close(self) -> None:
+        """Let go of everything; the visitors keep their places."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(session.close() for session in self.sessions.values()))
+        if self._lookout is not None:
+            await self._lookout.detach()
+        self.folder.close()
+
+    def end_streams(self) -> None:
+        """End all streams, as the program ends."""
+        self.is_ending = True
+        for session in self.sessions.values():
+            session.wake()
+
+    # --- visits
+
+    def join(self, form: Form, *, language: str, network: str) -> tuple[str, WebSession]:
+        """Begin a visit. Return the browser's secret and the session. Raises Crowded."""
+        if len(self.sessions) >= SESSIONS_MAX:
+            raise Crowded("full")
+        if self._of_network[network] >= SESSIONS_PER_ADDRESS:
+            raise Crowded("many")
+        if not self._joins.take(network, now=time.monotonic()):
+            raise Crowded("fast")
+        secret = new_secret()
+        stored = StoredSession(visit=StoredVisit(), language=language)
+        try:
+            session = self._begin(hashed(secret), stored, language=language, network=network, form=form)
+        except OSError:
+            raise Crowded("full") from None
+        return secret, session
+
+    def _begin(
+        self, id_: str, stored: StoredSession, *, language: str, network: str, form: Form | None
+    ) -> WebSession:
+        store = SessionStore(self.folder, id_, stored)
+        visitor = Visitor(
+            self._server,
+            registry_key=self._registry_key,
+            queue=self._queue,
+            gateway=self._key,
+            open_store=lambda: store,
+        )
+        session = WebSession(id_, visitor, store, language=language, network=network, form=form)
+        session.open()
+        self.sessions[id_] = session
+        self._of_network[network] += 1
+        return session
+
+    async def drop(self, session: WebSession) -> None:
+        """End a session; a place in the line is given up."""
+        if self.sessions.pop(session.id, None) is not None:
+            self._of_network[session.network] -= 1
+            if not self._of_network[session.network]:
+                del self._of_network[session.network]
+            await session.close(within=LEAVES_WITHIN)
+
+    # --- the front desk
+
+    def look_again(self) -> None:
+        """Ask the desk anew what it offers, if that may have changed since."""
+        is_due = time.monotonic() - self._looked_at >= LOOK_AGAIN_AFTER
+        if is_due and not self.front.is_away and (self.front.closed or self.front.trouble):
+            self._do(self._relook())
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        nothing = StoredSession(visit=StoredVisit(), language=self.language)
+        store = SessionStore(self.folder, "", nothing)
+        self._lookout = Visitor(
+            self._server,
+            registry_key=self._registry_key,
+            queue=self._queue,
+            gateway=self._key,
+            open_store=lambda: store,
+        )
+        self._lookout.open()
+        self._do(self._watch(self._lookout))
+
+    async def _relook(self) -> None:
+        former, self._looked_at = self._lookout, time.monotonic()
+        if former is not None:
+            await former.detach()
+        self._look()
+
+    async def _watch(self, lookout: Visitor) -> None:
+        while batch := await lookout.next_events():
+            for event in batch:
+                self.front.handle(event)
+                if isinstance(event, _FOR_THE_TERMINAL):
+                    self._tell(event)
+
+    # --- time
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(TEND_AFTER)
+            for session in tuple(self.sessions.values()):
+                if not session.tend():
+                    self._do(self.drop(session))
+
+    def _do(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,248 @@
+"""One browser session: its visitor at the registry, what its pages show, and the streams that wait for news."""
+
+import asyncio
+import contextlib
+import os
+import time
+from typing import Final
+
+from chatapp.peer.feed import Waiters
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.form import Form
+from chatapp.peer.web.limits import DEEDS_BURST, DEEDS_PER_SECOND, STREAMS_PER_SESSION
+from chatapp.peer.web.rates import RateLimiter
+from chatapp.peer.web.visitors.store import SessionStore
+from chatapp.peer.web.visitors.view import VisitView, WebStage
+
+ASK_AFTER: Final = 20.0
+"""Seconds between two questions how long the wait may be."""
+
+ABSENT_AFTER: Final = 45.0
+"""Seconds without a browser after which others are called first: a phone that was put away, a window that was closed."""
+
+GONE_AFTER: Final = 15 * 60.0
+"""Seconds without a browser after which the place is given up."""
+
+OVER_FOR: Final = 30 * 60.0
+"""Seconds for which the last page of a visit can still be seen."""
+
+KEYS_MAX: Final = 256
+"""Lines that are known when they come again: a browser sends a line again when it has seen no answer."""
+
+SETTLES_WITHIN: Final = 3.0
+"""Seconds for which a request waits until the registry has stored what it said."""
+
+
+class WebSession:
+    """One visit, and whoever looks at it. Times are those of the event loop."""
+
+    def __init__(
+        self,
+        id_: str,
+        visitor: Visitor,
+        store: SessionStore,
+        *,
+        language: str,
+        network: str,
+        form: Form | None,
+    ) -> None:
+        """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
+        restart. `form`: what to join the line with; None to go on with a visit."""
+        self.id: Final = id_
+        self.visitor: Final = visitor
+        self.language: Final = language
+        self.network: Final = network
+        self.view: Final = VisitView()
+        self.boot: Final = os.urandom(6).hex()
+        """Names this object: the versions of another one mean nothing to its pages."""
+        self._deeds: Final = RateLimiter(rate=DEEDS_PER_SECOND, burst=DEEDS_BURST)
+        self._store: Final = store
+        self._form = form
+        self._loop: Final = asyncio.get_running_loop()
+        self._news: Final = Waiters(self._loop)
+        self._streams: list[object] = []
+        self._seen_at = self._loop.time()
+        self._asked_at = -ASK_AFTER
+        self._asked_for = 0
+        self._over_at: float | None = None
+        self._said_keys: dict[str, None] = {}
+        """The keys of the last lines that were said."""
+        self._reading: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Look for the registry. Raises AddressRefused, PortInUse, OSError."""
+        self.visitor.open()
+        self._reading = self._loop.create_task(self._read())
+
+    async def close(self, *, within: float | None = None) -> None:
+        """Let go of everything. `within`: give the place up, too, waiting so many seconds for the registry."""
+        if within is None:
+            await self.visitor.detach()
+        else:
+            await self.visitor.close(within=within)
+        if self._reading is not None:
+            await self._reading
+        self._streams.clear()
+        self._news.wake()
+
+    async def _read(self) -> None:
+        while batch := await self.visitor.next_events():
+            for event in batch:
+                self._handle(event)
+            self.visitor.events_shown(batch)
+            self._news.wake()
+            await asyncio.sleep(0)
+
+    def _handle(self, event: happened.VisitEvent) -> None:
+        form = self._form
+        self.view.handle(event, at=time.time())
+        match event:
+            case happened.FormWanted() if form is not None:
+                self._form = None
+                self.visitor.join(form)
+            case happened.PauseChanged(is_paused=True) if self._is_here and self._store.is_absent:
+                self._come_back()
+            case _:
+                pass
+        if self.view.stage is WebStage.OVER and self._over_at is None:
+            self._over_at = self._loop.time()
+
+    # --- what the browser asks for
+
+    def may_act(self) -> bool:
+        """Whether the visit may do one thing more: it has not done too much of late."""
+        return self._deeds.take("", now=self._loop.time())
+
+    async def arrived(self) -> None:
+        """Wait for a moment until it is known where the visitor is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_WITHIN):
+                while self.view.stage is WebStage.ARRIVING:
+                    await self._news.wait()
+
+    async def say(self, text: str, *, key: str) -> None:
+        """Say a line, and wait for a moment until the registry has stored it. `key`: a line that comes again under the same
+        key was sent twice, and is said once. Raises TextTooLong."""
+        if key and key in self._said_keys:
+            return
+        line = self.visitor.say(text)
+        if line is not None:
+            self.view.said(text, line, at=time.time())
+        self._said_keys[key] = None
+        if len(self._said_keys) > KEYS_MAX:
+            del self._said_keys[next(iter(self._said_keys))]
+        self._news.wake()
+        await self.settled()
+
+    async def describe(self, text: str) -> None:
+        """Replace the description."""
+        self.visitor.describe(text)
+        await self.settled()
+
+    async def pause(self, *, is_paused: bool) -> None:
+        """Let others go first, or be called in turn again."""
+        self.visitor.pause(is_paused=is_paused)
+        await self.settled()
+
+    async def rate(self, rating: int) -> None:
+        """Rate the session."""
+        self.view.rated(rating)
+        self.visitor.rate(rating)
+        await self.settled()
+        self._news.wake()
+
+    async def leave(self) -> None:
+        """Give the place up."""
+        if self.view.stage is not WebStage.OVER:
+            self.visitor.begin_anew()
+            version = self.view.stage_version
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLES_WITHIN):
+                    while self.view.stage_version == version:
+                        await self._news.wait()
+
+    async def settled(self) -> None:
+        """Wait for a moment until all that was asked of the registry is answered."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_WITHIN):
+                await self.visitor.settled()
+                await asyncio.sleep(0)
+
+    # --- whoever looks
+
+    async def news(self, *, within: float) -> bool:
+        """Wait for news; False if there are none in time."""
+        try:
+            async with asyncio.timeout(within):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """Let every stream look whether there is anything to do."""
+        self._news.wake()
+
+    def enter(self) -> object:
+        """Note a window that looks. Return what `exit` takes. The oldest of too many windows is sent away."""
+        window = object()
+        self._streams.append(window)
+        if len(self._streams) > STREAMS_PER_SESSION:
+            del self._streams[0]
+            self._news.wake()
+        self.touch()
+        return window
+
+    def is_served(self, window: object) -> bool:
+        """Whether this window is still one of those that get news."""
+        return any(one is window for one in self._streams)
+
+    def exit(self, window: object) -> None:
+        """Note that a window is closed."""
+        self._streams = [one for one in self._streams if one is not window]
+        self.touch()
+
+    def touch(self) -> None:
+        """Note that the browser is there."""
+        self._seen_at = self._loop.time()
+        if self._store.is_absent:
+            self._come_back()
+
+    @property
+    def _is_here(self) -> bool:
+        return bool(self._streams) or self._loop.time() - self._seen_at < ABSENT_AFTER
+
+    def _come_back(self) -> None:
+        """Be called in turn again: the browser is back."""
+        with contextlib.suppress(OSError):
+            self._store.note_absence(is_absent=False)
+        self.visitor.pause(is_paused=False)
+
+    # --- time
+
+    def tend(self) -> bool:
+        """Do what is due. Return False if the session is to be closed: nobody has looked for long."""
+        now = self._loop.time()
+        if self._over_at is not None:
+            return bool(self._streams) or now - self._over_at < OVER_FOR
+        if self._streams:
+            self._seen_at = now
+        absent_for = now - self._seen_at
+        if absent_for >= GONE_AFTER:
+            return False
+        is_waiting = self.view.stage is WebStage.WAITING and not self.view.is_away
+        if (
+            is_waiting
+            and absent_for >= ABSENT_AFTER
+            and not self.view.is_paused
+            and not self._store.is_absent
+        ):
+            with contextlib.suppress(OSError):
+                self._store.note_absence(is_absent=True)
+                self.visitor.pause(is_paused=True)
+        is_new = self.view.position != self._asked_for
+        if is_waiting and self._streams and (is_new or now - self._asked_at >= ASK_AFTER):
+            self._asked_at, self._asked_for = now, self.view.position
+            self.visitor.ask_position()
+        return True

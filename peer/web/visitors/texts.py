@@ -1,0 +1,153 @@
+"""What a visitor reads in the browser, from the catalogue of a language."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.ui.formatting import shown_clock, shown_day
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
+from chatapp.peer.visitor.texts import VisitorTexts
+from chatapp.wire.errors import FormRefused
+from chatapp.wire.text import sanitize
+
+CATALOGS: Final = Path(__file__).parents[1] / "catalogs"
+_MINUTE: Final = 60
+
+
+class WebTexts:
+    """The texts of one language."""
+
+    def __init__(self, language: str) -> None:
+        """Raises KeyError for a language that does not exist."""
+        self.language: Final = language
+        self._web: Final[Catalog] = catalog_of(language, CATALOGS)
+        self._shared: Final[Catalog] = catalog_of(language)
+        self._terminal: Final = VisitorTexts(self._shared)
+        self._menu: Final = self._shared.translations("menu")
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """Return a text of the web desk."""
+        return self._web.text(key, **values)
+
+    @property
+    def direction(self) -> str:
+        """Whether the language is written from left to right (`ltr`) or from right to left (`rtl`)."""
+        return self("language.direction")
+
+    def issues(self, menu: Sequence[str]) -> list[str]:
+        """Return the entries of the menu, translated if they are the usual ones."""
+        return [sanitize(self._menu.get(issue, issue)) for issue in menu]
+
+    def wrong(self, refused: FormRefused) -> str:
+        """Return what is wrong with a field of the form."""
+        return self(
+            "form.wrong",
+            what=self._shared.text(f"field.{refused.what}"),
+            why=self._terminal.fault(refused),
+        )
+
+    # --- where the visitor is
+
+    def ahead(self, position: int) -> str:
+        """Return how many are ahead."""
+        match position - 1:
+            case 0:
+                return self("wait.next")
+            case 1:
+                return self("wait.ahead_one")
+            case ahead:
+                return self("wait.ahead", ahead=ahead)
+
+    def estimate(self, estimate: happened.Estimate | None) -> str:
+        """Return how long it may take, in whole minutes."""
+        if estimate is None:
+            return self("wait.no_estimate")
+        least, most = estimate.least // _MINUTE, -(-estimate.most // _MINUTE)
+        return self("wait.estimate", least=least, most=most)
+
+    def opening(self, opens_at: int) -> str:
+        """Return when the desk opens. `opens_at`: Unix time; 0 if nobody knows."""
+        if not opens_at:
+            return ""
+        day, clock = shown_clock(opens_at)
+        return self(
+            "closed.opens", day=shown_day(day) if self.language == ENGLISH else day.isoformat(), clock=clock
+        )
+
+    def end(self, end: happened.VisitEvent | None) -> str:
+        """Return why the visit is over."""
+        match end:
+            case happened.VisitEnded(cause=None):
+                why = self._shared.text("over.unseen")
+            case happened.VisitEnded(cause=cause) | happened.EndedUnseen(cause=cause) if cause is not None:
+                why = self._shared.text(f"over.{cause.name.lower()}")
+            case happened.VisitRefused(reason=reason):
+                return self("over.refused", why=self._shared.text(f"refused.{reason.name.lower()}"))
+            case happened.VisitorNotAdmitted(reason=refusal):
+                return self("over.not_admitted", why=self._terminal.not_admitted(refusal))
+            case happened.QueueUnknown():
+                return self("over.queue_unknown")
+            case happened.DeskClosed():
+                return self("over.sentence", why=self._shared.text("refused.closed").capitalize())
+            case _:
+                return self("over.gone")
+        return self("over.sentence", why=why)
+
+    def note(self, event: happened.VisitEvent) -> str:
+        """Return what a note says; empty if this event needs none."""
+        match event:
+            case happened.Announced(operator=operator, text=text):
+                return self("note.announced", operator=operator, text=text)
+            case happened.DeskClosed(text=text):
+                key = "note.closed_waiting_text" if text else "note.closed_waiting"
+                return self(key, text=text.rstrip("."))
+            case happened.ServerAnnounced(text=text):
+                return self("note.server", text=text)
+            case happened.ServerStopPlanned(reason=reason):
+                key = "note.stop_planned_text" if reason else "note.stop_planned"
+                return self(key, text=reason.rstrip("."))
+            case happened.ServerStopCancelled():
+                return self("note.stop_cancelled")
+            case happened.ServerStopping():
+                return self("note.stopping")
+            case happened.SentBack(why=why, queue=queue):
+                return self(f"note.back_{why.name.lower()}", queue=queue)
+            case happened.VisitorLineRefused(reason=reason):
+                return self("note.line_refused", why=self._shared.text(f"line_refused.{reason.name.lower()}"))
+            case happened.NotYourTurn():
+                return self("note.not_your_turn")
+            case happened.DescriptionRefused():
+                return self("note.description_long")
+            case happened.PositionGone():
+                return self("note.rejoining")
+            case happened.TicketNotStored():
+                return self("note.not_stored")
+            case _:
+                return ""
+
+    def away(self, *, has_place: bool) -> str:
+        """Return that the registry does not answer."""
+        return self("note.away_kept" if has_place else "note.away")
+
+
+TEXTS: Final = {language: WebTexts(language) for language in LANGUAGES}
+"""The texts of all languages."""
+
+
+def language_of(accepted: str, *, otherwise: str) -> str:
+    """Return the first of our languages that a browser accepts (the header `Accept-Language`), else `otherwise`."""
+    weighed: list[tuple[float, str]] = []
+    for part in accepted[:1_000].split(","):
+        name, _, weight = part.strip().partition(";")
+        weighed.append((_weight(weight), name.partition("-")[0].strip().lower()))
+    weighed.sort(key=lambda one: -one[0])
+    return next((name for weight, name in weighed if weight > 0 and name in LANGUAGES), otherwise)
+
+
+def _weight(text: str) -> float:
+    key, _, value = text.strip().partition("=")
+    try:
+        return float(value) if key == "q" else 1.0
+    except ValueError:
+        return 0.0

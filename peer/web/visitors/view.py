@@ -1,0 +1,225 @@
+"""What one visitor's page shows: the state of the visit, built from its events. It does no I/O."""
+
+import enum
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.visitor import events as happened
+
+LINES_MAX: Final = 1_000
+"""Lines that a page shows; the registry keeps no more of a visit."""
+
+NOTES_MAX: Final = 4
+"""Notes that are shown at once, the newest ones."""
+
+
+class WebStage(enum.Enum):
+    """Which page is shown."""
+
+    ARRIVING = "arriving"
+    """It is not known yet where the visitor is: the form or the ticket is on its way to the registry."""
+    WAITING = "waiting"
+    TALKING = "talking"
+    OVER = "over"
+
+
+class Mark(enum.Enum):
+    """What became of a line of the visitor."""
+
+    SENDING = "sending"
+    SAVED = "saved"
+    """It is on the registry's disk and will reach the operator."""
+    LOST = "lost"
+
+
+class ShownLine(msgspec.Struct, kw_only=True):
+    """One line of the conversation."""
+
+    id: str
+    """The id of its element in the page."""
+    who: str
+    """The operator who said it; empty for the visitor."""
+    text: str
+    at: float
+    """Unix time."""
+    mark: Mark | None = None
+    """None for a line of an operator."""
+    changed: int = 0
+    """The version of the view in which it changed last."""
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to tell the visitor: an event that concerns this moment."""
+
+    event: happened.VisitEvent
+    at: float
+
+
+class VisitView:
+    """The state of one visit, for its pages."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        """Rises with every change."""
+        self.stage = WebStage.ARRIVING
+        self.stage_version = 0
+        """The version in which the stage changed last."""
+        self.position = 0
+        """The place in the line, from 1; 0 while it is not known."""
+        self.operators = 0
+        """How many operators are on duty, as far as known."""
+        self.estimate: happened.Estimate | None = None
+        self.estimate_known = False
+        """Whether the registry has answered at this position."""
+        self.is_paused = False
+        self.is_away = False
+        """Whether the registry does not answer."""
+        self.keep_place: int | None = None
+        """For how many seconds the registry keeps the place; None if that is not known."""
+        self.operator = ""
+        """Who serves, or served last."""
+        self.lines: deque[ShownLine] = deque(maxlen=LINES_MAX)
+        self.notes: deque[Note] = deque(maxlen=NOTES_MAX)
+        self.is_closed = False
+        """Whether the queue takes no newcomers any more, while we wait."""
+        self.end: happened.VisitEvent | None = None
+        """Why the visit is over."""
+        self.may_rate = False
+        self.rating = 0
+        """What the visitor has chosen; 0 for nothing."""
+        self.is_rating_kept: bool | None = None
+        """The registry's answer; None before it."""
+        self.was_served = False
+        self._count = 0
+        self._own: dict[int, ShownLine] = {}
+        """Lines of the visitor that are not settled, by what `Visitor.say` returned."""
+
+    # --- what the visitor does
+
+    def said(self, text: str, line: int, *, at: float) -> None:
+        """Show a line that the visitor says. `line`: as `Visitor.say` returned it."""
+        shown = self._add(ShownLine(id=self._next_id(), who="", text=text, at=at, mark=Mark.SENDING))
+        self._own[line] = shown
+
+    def rated(self, rating: int) -> None:
+        """Note what the visitor has chosen."""
+        self.rating, self.is_rating_kept = rating, None
+        self._change()
+
+    # --- what happens
+
+    def handle(self, event: happened.VisitEvent, *, at: float) -> None:
+        """Take an event in. `at`: Unix time."""
+        match event:
+            case happened.PositionKnown(position=position, operators=operators):
+                self._enter(WebStage.WAITING)
+                if position != self.position:
+                    self.estimate, self.estimate_known = None, False
+                self.position, self.operators = position, operators
+            case happened.PositionAnswered(position=position, estimate=estimate):
+                self._enter(WebStage.WAITING)
+                self.position, self.estimate, self.estimate_known = position, estimate, True
+            case happened.SentBack():
+                self._enter(WebStage.WAITING)
+                self._note(event, at)
+            case happened.PauseChanged(is_paused=is_paused):
+                self.is_paused = is_paused
+            case happened.Served(operator=operator):
+                self.operator = operator
+                self._begin_talk()
+            case happened.ServedAnswered():
+                self._begin_talk()
+            case happened.LineReceived(operator=operator, text=text):
+                self.operator = operator
+                self._add(ShownLine(id=self._next_id(), who=operator, text=text, at=at))
+            case happened.LineSettled(line=line, is_saved=is_saved):
+                self._settle(line, is_saved=is_saved)
+            case happened.DeskClosed(is_waiting=True):
+                self.is_closed = True
+                self._note(event, at)
+            case happened.Rated(is_kept=is_kept):
+                self.is_rating_kept = is_kept
+            case _:
+                self._handle_rest(event, at)
+        self._change()
+
+    def _handle_rest(self, event: happened.VisitEvent, at: float) -> None:
+        match event:
+            case happened.VisitorServerLost(keep_place=keep_place):
+                self.is_away, self.keep_place = True, keep_place
+            case happened.NoServer() | happened.RegistryKeyChanged():
+                self.is_away = True
+            case happened.ServerBack() | happened.FormWanted() | happened.Resumed():
+                self.is_away = False
+            case happened.VisitEnded(may_rate=may_rate):
+                self.may_rate = may_rate
+                self._end(event)
+            case (
+                happened.VisitRefused()
+                | happened.VisitorNotAdmitted()
+                | happened.QueueUnknown()
+                | happened.DeskClosed()
+                | happened.EndedUnseen()
+                | happened.FolderFull()
+            ):
+                self._end(event)
+            case happened.PositionGone(is_joining=False):
+                self._end(event)
+            case (
+                happened.Announced()
+                | happened.ServerAnnounced()
+                | happened.ServerStopPlanned()
+                | happened.ServerStopCancelled()
+                | happened.ServerStopping()
+                | happened.VisitorLineRefused()
+                | happened.NotYourTurn()
+                | happened.DescriptionRefused()
+                | happened.PositionGone()
+                | happened.TicketNotStored()
+            ):
+                self._note(event, at)
+            case _:
+                pass
+
+    def _begin_talk(self) -> None:
+        self._enter(WebStage.TALKING)
+        self.position, self.estimate, self.estimate_known = 0, None, False
+        self.is_paused = False
+        self.was_served = True
+        self.notes.clear()
+
+    def _end(self, event: happened.VisitEvent) -> None:
+        if self.stage is not WebStage.OVER:
+            self.end = event
+            self._enter(WebStage.OVER)
+
+    def _settle(self, line: int, *, is_saved: bool) -> None:
+        shown = self._own.pop(line, None)
+        if shown is not None:
+            shown.mark = Mark.SAVED if is_saved else Mark.LOST
+            shown.changed = self.version + 1
+
+    def _add(self, line: ShownLine) -> ShownLine:
+        self.lines.append(line)
+        self._change()
+        line.changed = self.version
+        return line
+
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"line{self._count}"
+
+    def _note(self, event: happened.VisitEvent, at: float) -> None:
+        if not self.notes or self.notes[-1].event != event:
+            self.notes.append(Note(event=event, at=at))
+
+    def _enter(self, stage: WebStage) -> None:
+        self.is_away = False
+        if stage is not self.stage:
+            self.stage = stage
+            self.stage_version = self.version + 1
+
+    def _change(self) -> None:
+        self.version += 1

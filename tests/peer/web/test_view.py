@@ -1,0 +1,84 @@
+"""What a visitor's page shows, by the events of the visit."""
+
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.web.visitors.view import Mark, VisitView, WebStage
+
+AT = 1_800_000_000.0
+
+
+def view_of(*events: happened.VisitEvent) -> VisitView:
+    view = VisitView()
+    for event in events:
+        view.handle(event, at=AT)
+    return view
+
+
+WAITING = happened.PositionKnown(position=3, operators=1)
+SERVED = happened.Served(turn=happened.Turn.CALLED, operator="bob")
+
+
+def test_a_visit_from_the_line_to_its_end() -> None:
+    view = view_of()
+    assert view.stage is WebStage.ARRIVING
+    view.handle(WAITING, at=AT)
+    assert (view.stage, view.position, view.estimate_known) == (WebStage.WAITING, 3, False)
+    estimate = happened.Estimate(least=60, most=200)
+    view.handle(happened.PositionAnswered(position=3, estimate=estimate), at=AT)
+    assert (view.estimate, view.estimate_known) == (estimate, True)
+    view.handle(happened.PositionKnown(position=2, operators=1), at=AT)
+    assert (view.position, view.estimate_known) == (2, False)
+    view.handle(SERVED, at=AT)
+    assert (view.stage, view.operator, view.position) == (WebStage.TALKING, "bob", 0)
+    view.handle(happened.VisitEnded(cause=happened.OverCause.ENDED, may_rate=True), at=AT)
+    assert (view.stage, view.may_rate, view.was_served) == (WebStage.OVER, True, True)
+
+
+def test_lines_and_what_became_of_them() -> None:
+    view = view_of(SERVED)
+    view.said("one", 1, at=AT)
+    view.said("two", 2, at=AT)
+    version = view.version
+    view.handle(happened.LineReceived(operator="bob", text="hi", position=1), at=AT)
+    view.handle(happened.LineSettled(line=1, is_saved=True), at=AT)
+    view.handle(happened.LineSettled(line=2, is_saved=False), at=AT)
+    view.handle(happened.LineSettled(line=7, is_saved=True), at=AT)
+    assert [(line.who, line.text, line.mark) for line in view.lines] == [
+        ("", "one", Mark.SAVED),
+        ("", "two", Mark.LOST),
+        ("bob", "hi", None),
+    ]
+    assert all(line.changed > version for line in view.lines)
+    assert len({line.id for line in view.lines}) == 3
+
+
+def test_the_version_rises_with_everything_and_tells_a_new_stage() -> None:
+    view = view_of(WAITING)
+    first = view.version
+    assert view.stage_version <= first
+    view.handle(happened.PauseChanged(is_paused=True), at=AT)
+    assert first < view.version
+    assert view.stage_version <= first
+    view.handle(SERVED, at=AT)
+    assert first < view.stage_version <= view.version
+    assert not view.is_paused
+
+
+def test_a_registry_that_is_away_costs_nothing() -> None:
+    view = view_of(WAITING, happened.VisitorServerLost(keep_place=60))
+    assert (view.is_away, view.keep_place, view.stage) == (True, 60, WebStage.WAITING)
+    view.handle(happened.ServerBack(), at=AT)
+    assert not view.is_away
+
+
+def test_who_is_put_back_reads_why_until_the_next_turn() -> None:
+    back = happened.SentBack(why=happened.SentBackReason.ON_HOLD, queue="")
+    view = view_of(WAITING, SERVED, back, happened.PositionKnown(position=1, operators=1))
+    assert (view.stage, [note.event for note in view.notes]) == (WebStage.WAITING, [back])
+    view.handle(SERVED, at=AT)
+    assert not view.notes
+
+
+def test_only_the_first_end_counts() -> None:
+    refused = happened.VisitRefused(reason=happened.DeskRefusal.LINE_FULL)
+    view = view_of(refused, happened.VisitEnded(cause=happened.OverCause.LEFT))
+    assert view.end == refused
