@@ -3,11 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.admin.listener import AdminListener, Answer, SocketUnusable, listen
@@ -15,9 +15,9 @@ from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, Make
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.driver import RegistryDriver
-from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
+from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.store.files import FileStore
+from chatapp.registry.storage import FolderStorage, Storage
 from chatapp.registry.store.protocol import Loaded, Store
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.registry.texts import (
@@ -34,15 +34,13 @@ from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Listener, Machine
 from chatapp.wire.errors import ChatAppError, PortInUse, StoreError
-from chatapp.wire.folders import default_home, make_private
+from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.registry.telemetry.metrics import MetricsServer
     from chatapp.wire.aio.lan import Announcer
-
-T = TypeVar("T")
 
 FAREWELL_WITHIN: Final = 0.1
 """Seconds that a stop may take to take back the announcement on the local network."""
@@ -109,8 +107,10 @@ class Registry:
         access: AccessSettings | None = None,
         machine: Machine = THIS_MACHINE,
         takes_admin_requests: bool = True,
+        storage: Storage | None = None,
     ) -> None:
-        """`takes_admin_requests`: whether other programs of this user can ask for join codes and the like."""
+        """`takes_admin_requests`: whether other programs of this user can ask for join codes and the like. `storage`: where
+        the state is, None for the registry's folder."""
         self._takes_admin_requests = takes_admin_requests
         self._port = port
         self._machine = machine
@@ -129,7 +129,9 @@ class Registry:
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
         self._metrics: MetricsServer | None = None
-        self._files: FileStore | None = None
+        self._storage = storage or FolderStorage(
+            self.folder, rng=machine.rng, now=machine.now, disk=machine.disk
+        )
         self._started_at = machine.now()
 
     async def start(self) -> None:
@@ -187,26 +189,15 @@ class Registry:
 
     async def back_up(self, target: Path) -> "Manifest":
         """Copy everything that is kept into a folder. Raises BackupFailed, StoreError."""
-        from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done
-
         made_at = int(self._machine.wall())
-
-        def copy(lengths: Mapping[str, int]) -> "Manifest":
-            return make_backup(self.folder, target, lengths=lengths, port=self._port, made_at=made_at)
-
-        return await self._beside(copy)
+        assert self._driver is not None
+        copy = partial(self._storage.back_up, target, port=self._port, made_at=made_at)
+        return await self._driver.committer.run_beside(copy)
 
     async def verify(self) -> "Inspection":
         """Read everything that is kept. Raises BackupFailed, StoreError."""
-        from chatapp.registry.store.backup import inspect  # deferred: it is rarely done
-
-        return await self._beside(lambda lengths: inspect(self.folder, lengths=lengths))
-
-    async def _beside(self, work: Callable[[Mapping[str, int]], T]) -> T:
-        """Run `work` while no checkpoint changes the files. It gets the lengths of growing files."""
         assert self._driver is not None
-        assert self._files is not None
-        return await self._driver.committer.run_beside(partial(self._files.hold_still, work))
+        return await self._driver.committer.run_beside(self._storage.verify)
 
     async def open_metrics(self, at: Address) -> None:
         """Serve metrics over HTTP. Raises Unable."""
@@ -293,25 +284,26 @@ class Registry:
         except OSError as error:
             raise Unable(port_unusable_line(self._port, error.strerror or str(error))) from None
 
+    def check_ports(self) -> None:
+        """Take the ports and let them go. Raises Unable if that is not possible."""
+        endpoint = self._machine.endpoint(
+            asyncio.get_running_loop(), lambda batch: None, at_once=1, answers_from_asked=True
+        )
+        try:
+            self._take_ports(endpoint).close()
+        finally:
+            endpoint.close()
+
     def _open_store(self) -> Store:
         try:
-            make_private(self.folder)
-            has_past = (self.folder / KEY_FILE).exists()
-            self._files = FileStore(
-                self.folder, has_past=has_past, now=self._machine.now, disk=self._machine.disk
-            )
-            return self._files
+            return self._storage.open()
         except (OSError, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
 
     def _load(self, loop: asyncio.AbstractEventLoop, store: Store) -> RegistryDriver:
         try:
-            has_key = (self.folder / KEY_FILE).exists()
-            found = load_or_make(self.folder, self._machine.rng) if has_key else None
-            loaded = store.load()
-            # A new key is made last: once it exists, the store's files must exist too.
-            identity, is_new = found or load_or_make(self.folder, self._machine.rng)
-        except (KeyUnusable, StoreError) as error:
+            loaded, identity, is_new = self._storage.load()
+        except (OSError, KeyUnusable, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
         self._report(loaded, is_new)
         self.fingerprint = fingerprint(identity.public)

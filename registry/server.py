@@ -7,14 +7,15 @@ import logging
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,9 +23,11 @@ import msgspec
 from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.control import AdminControl
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, ListsReloaded
-from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
+from chatapp.registry.app import Registry, Unable, folder_of, raise_descriptor_limit
+from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.desk.texts import CallingLine
-from chatapp.registry.settings import Settings, access_of, desk_of, metrics_address, policy_of
+from chatapp.registry.settings import Settings, access_of, cluster_of, desk_of, metrics_address, policy_of
+from chatapp.registry.storage import Storage
 from chatapp.registry.telemetry.logs import (
     ListsChanged,
     Log,
@@ -47,6 +50,8 @@ from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Again = Callable[[], Settings]
 """Reads the settings again. Raises ChatAppError, whose text names the mistake."""
@@ -349,64 +354,171 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
         if not stopped.done():
             stopped.set_result(status)
 
-    registry = Registry(
-        port,
-        _data_of(settings),
-        say=_say,
-        desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff, zone=_local_zone()),
-        policy=policy_of(settings.registry),
-        access=access_of(settings.registry),
-    )
     supervisor = Supervisor()
-
-    def tell_ready() -> None:
-        supervisor.ready(serving_text(port))
-
-    reload = None
-    if again is not None:
-        reload = SettingsReload(
-            again, settings, registry.change_lists, _say, begun=supervisor.reloading, ended=tell_ready
-        )
-    _handle_signals(loop, stop, reload, log)
+    run = _Run(port, settings, again, stop, supervisor, quiet=quiet)
+    _handle_signals(loop, stop, run.reload, log)
     loop.set_exception_handler(LoopFaults().note)
-    at = metrics_address(settings.registry.metrics or "")
-    await registry.start()
-    _tell(RegistryStarted(port=port, key=registry.fingerprint))
-    if settings.registry.announce:
-        registry.announce()
-    if reload is not None:
-        reload.open()
-    control = AdminControl(
-        ask_core=registry.ask,
-        reload=None if reload is None else reload.answer,
-        stop=lambda: stop(_STOPPED),
-        back_up=registry.back_up,
-        verify=registry.verify,
-    )
-    await registry.open_admin(control.answer)
-    # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
-    console = Console(
-        typed=registry.console_typed,
-        closed=registry.close_console,
-        ended=lambda: stop(_STOPPED),
-        quiet=quiet,
-    )
-    gc.freeze()  # what was loaded stays, so the collector need not walk it again
+    cluster = cluster_of(settings.cluster)
     try:
-        if at is not None:
-            await registry.open_metrics(at)
-        if console.open():
-            registry.open_console(console.show, is_terminal=console.is_terminal)
-        tell_ready()
+        if cluster is None:
+            await run.start()
+            await stopped
+        else:
+            await _serve_in_turns(run, cluster, stopped)
         return await stopped
     finally:
         supervisor.stopping()
-        control.close()
-        if reload is not None:
-            reload.stop()
+        await run.stop()
+
+
+async def _serve_in_turns(run: "_Run", settings: ClusterSettings, stopped: asyncio.Future[int]) -> None:
+    """Serve whenever the cluster's lease is this registry's, until a signal comes. Raises Unable."""
+    from chatapp.registry.cluster.node import ClusterNode  # deferred: not every registry is in a cluster
+
+    name = f"{socket.gethostname()}:{run.port}"
+    node = ClusterNode(settings, folder=run.folder, name=name, say=_say)
+    try:
+        run.check_port()
+        await _unless(stopped, node.open())
+        while not stopped.done():
+            storage = await _unless(stopped, node.stand_by())
+            if storage is None:
+                return
+            await run.start(storage)
+            await _unless(stopped, node.lost())
+            node.hurry()
+            await run.stop()
+            await node.step_down()
+    except (ChatAppError, OSError) as error:
+        raise error if isinstance(error, Unable) else Unable(failure_line(str(error))) from None
+    finally:
+        node.hurry()
+        await run.stop()
+        await node.close()
+
+
+async def _unless(stopped: asyncio.Future[int], work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what `work` returns, None if the program is to stop before."""
+    task = asyncio.ensure_future(work)
+    both: list[asyncio.Future[Any]] = [task, stopped]
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        return await task
+    task.cancel()
+    await asyncio.wait([task])
+    return None
+
+
+class _Run:
+    """A registry with its console, its administrator and its metrics, which may serve several times."""
+
+    def __init__(
+        self,
+        port: int,
+        settings: Settings,
+        again: Again | None,
+        stop: Callable[[int], None],
+        supervisor: Supervisor,
+        *,
+        quiet: bool,
+    ) -> None:
+        self.port = port
+        self.folder = folder_of(port, _data_of(settings))
+        self._settings = settings
+        self._stop = stop
+        self._supervisor = supervisor
+        self._quiet = quiet
+        self._registry: Registry | None = None
+        self._control: AdminControl | None = None
+        self._console: Console | None = None
+        self._has_input = False
+        self.reload: SettingsReload | None = None
+        if again is not None:
+            self.reload = SettingsReload(
+                again,
+                settings,
+                self._change_lists,
+                _say,
+                begun=supervisor.reloading,
+                ended=self._tell_ready,
+            )
+
+    def check_port(self) -> None:
+        """Check that the registry could listen now, as it does so only when it serves. Raises Unable."""
+        Registry(self.port, None, say=_say).check_ports()
+
+    async def start(self, storage: Storage | None = None) -> None:
+        """Begin to serve. Raises Unable."""
+        settings = self._settings
+        registry = Registry(
+            self.port,
+            _data_of(settings),
+            say=_say,
+            desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff, zone=_local_zone()),
+            policy=policy_of(settings.registry),
+            access=access_of(settings.registry),
+            storage=storage,
+        )
+        at = metrics_address(settings.registry.metrics or "")
+        await registry.start()
+        self._registry = registry
+        _tell(RegistryStarted(port=self.port, key=registry.fingerprint))
+        if settings.registry.announce:
+            registry.announce()
+        if self.reload is not None:
+            self.reload.open()
+        self._control = AdminControl(
+            ask_core=registry.ask,
+            reload=None if self.reload is None else self.reload.answer,
+            stop=lambda: self._stop(_STOPPED),
+            back_up=registry.back_up,
+            verify=registry.verify,
+        )
+        await registry.open_admin(self._control.answer)
+        if self._console is None:
+            # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
+            self._console = Console(
+                typed=self._typed,
+                closed=self._closed,
+                ended=lambda: self._stop(_STOPPED),
+                quiet=self._quiet,
+            )
+            self._has_input = self._console.open()
+        gc.freeze()  # what was loaded stays, so the collector need not walk it again
+        if at is not None:
+            await registry.open_metrics(at)
+        if self._has_input:
+            registry.open_console(self._console.show, is_terminal=self._console.is_terminal)
+        self._tell_ready()
+
+    async def stop(self) -> None:
+        """Stop serving, if this registry does."""
+        registry, self._registry = self._registry, None
+        if registry is None:
+            return
+        if self._control is not None:
+            self._control.close()
+        if self.reload is not None:
+            self.reload.stop()
         await registry.stop()
-        await console.finish()
-        _tell(RegistryStopped(port=port))
+        gc.unfreeze()
+        if self._console is not None:
+            await self._console.finish()
+        _tell(RegistryStopped(port=self.port))
+
+    def _tell_ready(self) -> None:
+        self._supervisor.ready(serving_text(self.port))
+
+    def _change_lists(self, lists: AccessLists) -> int:
+        return 0 if self._registry is None else self._registry.change_lists(lists)
+
+    def _typed(self, line: str) -> None:
+        if self._registry is not None:
+            self._registry.console_typed(line)
+
+    def _closed(self) -> None:
+        if self._registry is not None:
+            self._registry.close_console()
 
 
 def _handle_signals(

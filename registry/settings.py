@@ -15,6 +15,13 @@ from typing import Annotated, Final, Literal, get_args, get_type_hints
 import msgspec
 
 from chatapp.registry.access import AccessSettings, Bans
+from chatapp.registry.cluster.settings import (
+    DEFAULT_NAME,
+    SERVERS_MAX,
+    ClusterSettings,
+    monitor_urls,
+    server_urls,
+)
 from chatapp.registry.desk.hours import Hours
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
@@ -137,6 +144,27 @@ ReadyAnswers = Annotated[
 NoShowAfter = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
 
 
+ClusterServers = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=SERVERS_MAX,
+        description=f"at most {SERVERS_MAX} different addresses such as nats://10.0.0.1:4222 or tls://n1.example.org",
+    ),
+]
+ClusterName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"\A[A-Za-z0-9_-]{1,32}\Z", description="1 to 32 letters, digits, _ and - without accents"
+    ),
+]
+Monitors = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=SERVERS_MAX, description=f"at most {SERVERS_MAX} addresses such as http://10.0.0.1:8222"
+    ),
+]
+
+
 class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[registry]`."""
 
@@ -187,11 +215,29 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     answers: ReadyAnswers = DeskSettings().answers
 
 
+class ClusterTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table `[cluster]`."""
+
+    cluster: ClusterServers = ()
+    """The addresses of the NATS servers that keep the state; without any, the registry keeps it in its folder."""
+    cluster_name: ClusterName = DEFAULT_NAME
+    """The name of this cluster on these servers."""
+    cluster_key: FilePath | None = None
+    """The file of the key that the nodes share; None for `cluster.key` in the registry's folder."""
+    cluster_credentials: FilePath | None = None
+    """The file of NATS credentials, or of an nkey's seed."""
+    cluster_ca: FilePath | None = None
+    """The certificates that sign those of the servers; None for those of the system."""
+    cluster_monitors: Monitors = ()
+    """Where the servers' monitoring answers, so that the registry can check their configuration."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole configuration file, one field for each table."""
 
     registry: RegistryTable = RegistryTable()
     desk: DeskTable = DeskTable()
+    cluster: ClusterTable = ClusterTable()
 
 
 def policy_of(settings: RegistryTable) -> RegistryPolicy:
@@ -223,6 +269,20 @@ def access_of(settings: RegistryTable) -> AccessSettings:
         allow=settings.allow,
         ban=settings.ban,
         gateways=settings.gateways,
+    )
+
+
+def cluster_of(table: ClusterTable) -> ClusterSettings | None:
+    """Return the settings of the cluster; None for a registry without one."""
+    if not table.cluster:
+        return None
+    return ClusterSettings(
+        servers=table.cluster,
+        name=table.cluster_name,
+        key=table.cluster_key,
+        credentials=table.cluster_credentials,
+        ca=table.cluster_ca,
+        monitors=table.cluster_monitors,
     )
 
 
@@ -285,6 +345,10 @@ def _flaw(key: str, value: object) -> str:
             return flaw_of_keys(value)
         case "ban", list() | tuple():
             return flaw_of_bans(value)
+        case "cluster", list() | tuple():
+            return _flaw_of(server_urls, value)
+        case "cluster_monitors", list() | tuple():
+            return _flaw_of(monitor_urls, value)
         case "metrics", str():
             return "" if metrics_address(value) else "it is no address"
         case _:
@@ -360,6 +424,10 @@ OPTIONS: Final = {
     "allow": "--allow",
     "ban": "--ban",
     "gateways": "--gateway",
+    "cluster": "--cluster",
+    "cluster_name": "--cluster-name",
+    "cluster_key": "--cluster-key",
+    "cluster_credentials": "--cluster-credentials",
 }
 """Keys that the command line can set."""
 
@@ -371,6 +439,8 @@ _BETWEEN: Final = {
     "allow": ",",
     "ban": ",",
     "gateways": ",",
+    "cluster": ",",
+    "cluster_monitors": ",",
     "operators": None,
     "queues": None,
     "hours": "|",
@@ -378,7 +448,9 @@ _BETWEEN: Final = {
 }
 """The separator of a list in a variable; None for blanks."""
 
-_TEXTS: Final = frozenset({"data", "log_file", "metrics"})
+_TEXTS: Final = frozenset(
+    {"data", "log_file", "metrics", "cluster_name", "cluster_key", "cluster_credentials", "cluster_ca"}
+)
 """Keys whose value is a text, even if it has only digits."""
 
 _TRUTH: Final = {"true": True, "false": False}
@@ -425,7 +497,7 @@ def _from_file(path: Path) -> dict[str, object]:
     try:
         for table, content in _tables(path).items():
             values |= _checked(table, content)
-        for key in ("data", "log_file"):
+        for key in ("data", "log_file", "cluster_key", "cluster_credentials", "cluster_ca"):
             named = values.get(key)
             if isinstance(named, str):
                 values[key] = str(path.parent / path_of(named))

@@ -1,11 +1,14 @@
 """Rules for all tests: none is empty, every failure can be repeated, and none fails by chance."""
 
 import os
-from collections.abc import Generator
-from typing import Final
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.support.nats_server import NatsServer
 
 _FUZZ_EXAMPLES: Final = int(os.environ.get("CHATAPP_EXAMPLES", "5000"))
 
@@ -43,3 +46,13 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} holds no test"
     return report
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[NatsServer]":
+    """A nats-server for all tests of this process. Each takes a cluster name of its own."""
+    from tests.support.nats_server import remove, single  # deferred: few tests need it
+
+    server = single(tmp_path_factory.mktemp("nats"))
+    yield server
+    remove(server)

@@ -39,7 +39,6 @@ _ROOM_HELP: Final = "Peer: enter this room at the start."
 _HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argument."
 _PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
-_FULL_HELP: Final = "Peer: use the whole terminal, with a list of conversations."
 _QUIET_HELP: Final = "Ring no bell, set no title, send no notice."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _LANG_HELP: Final = "Visitor: the language, en or hi; on a terminal that of LANG otherwise."
@@ -57,6 +56,14 @@ _GATEWAY_HELP: Final = (
     "Registry: the key of a web gateway (ChatApp web), whose visitors have limits of their own (repeatable)."
 )
 _BAN_HELP: Final = "Registry: a file of keys, names, addresses or networks to ban, one a line."
+
+_CLUSTER_HELP: Final = (
+    "Registry: keep the state in NATS JetStream, at addresses such as nats://a,b,c. "
+    "Another registry with this option goes on if this one dies."
+)
+_CLUSTER_NAME_HELP: Final = "Registry: the name of its cluster on these servers."
+_CLUSTER_KEY_HELP: Final = "Registry: the file of the key that the nodes of the cluster share."
+_CREDENTIALS_HELP: Final = "Registry: a file of NATS credentials, or of an nkey's seed."
 
 _REGISTRY_HAS: Final = "only a registry (-s) has this option"
 
@@ -119,7 +126,6 @@ def chat(
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
     lang: Annotated[str | None, typer.Option(metavar="LANGUAGE", help=_LANG_HELP)] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
-    full: Annotated[bool, typer.Option("--full", help=_FULL_HELP)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=_QUIET_HELP)] = False,
     stay: Annotated[
         bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
@@ -142,6 +148,10 @@ def chat(
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
     gateway: Annotated[list[str] | None, typer.Option(metavar="KEY", help=_GATEWAY_HELP)] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="URL,...", help=_CLUSTER_HELP)] = None,
+    cluster_name: Annotated[str | None, typer.Option(metavar="NAME", help=_CLUSTER_NAME_HELP)] = None,
+    cluster_key: Annotated[str | None, typer.Option(metavar="FILE", help=_CLUSTER_KEY_HELP)] = None,
+    cluster_credentials: Annotated[str | None, typer.Option(metavar="FILE", help=_CREDENTIALS_HELP)] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -162,6 +172,10 @@ def chat(
         "--allow": allow,
         "--ban": ban,
         "--gateway": gateway,
+        "--cluster": cluster,
+        "--cluster-name": cluster_name,
+        "--cluster-key": cluster_key,
+        "--cluster-credentials": cluster_credentials,
     }
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit(
@@ -169,14 +183,7 @@ def chat(
         is_fit=desk,
         who="only a visitor (--desk) has this option",
     )
-    if full and plain:
-        raise Misuse("--full and --plain exclude each other: choose one")
-    of_peer = {
-        "--room": room is not None,
-        "--ack-timeout": ack_timeout is not None,
-        "--code": code,
-        "--full": full,
-    }
+    of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
     _check_fit(of_peer, is_fit=client or is_alone, who="only a peer (-c) has this option")
     of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
     _check_fit(
@@ -199,6 +206,10 @@ def chat(
             "log_file": log_file,
             "invite_only": invite_only or None,
             "gateways": gateway or None,
+            "cluster": None if cluster is None else cluster.split(","),
+            "cluster_name": cluster_name,
+            "cluster_key": cluster_key,
+            "cluster_credentials": cluster_credentials,
         }
         return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port, quiet=quiet)
     level = log_level.value if log_level else DEFAULT_LOG_LEVEL
@@ -232,7 +243,6 @@ def chat(
         quiet=quiet,
         stay=stay,
         log_level=level,
-        is_full=full,
     )
 
 

@@ -312,7 +312,12 @@ class JetStream:
     # --- requests
 
     async def _request(
-        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        within: float = ANSWER_WITHIN,
     ) -> "Msg | None":
         """Return the answer, None if there is none in time."""
         import nats.errors
@@ -323,16 +328,16 @@ class JetStream:
             return None
         try:
             return await client.request(
-                subject, data, timeout=ANSWER_WITHIN, headers=dict(headers) if headers else None
+                subject, data, timeout=within, headers=dict(headers) if headers else None
             )
         except (nats.errors.Error, TimeoutError, OSError):
             return None
 
-    async def _ask(self, what: str, body: object = None) -> _Reply | None:
+    async def _ask(self, what: str, body: object = None, *, within: float = ANSWER_WITHIN) -> _Reply | None:
         data = b"" if body is None else msgspec.json.encode(body)
-        return _reply_in(await self._request(f"{_API}.{what}", data))
+        return _reply_in(await self._request(f"{_API}.{what}", data, within=within))
 
-    async def publish_soon(self, publication: Publication) -> Answer:
+    async def publish_soon(self, publication: Publication, *, within: float = ANSWER_WITHIN) -> Answer:
         """Publish a message and wait for the answer, in the own thread."""
         headers = {}
         if publication.id:
@@ -341,7 +346,9 @@ class JetStream:
             is_whole = len(STREAM_OF[publication.subject].value) == 1
             headers[_EXPECTED_PLACE if is_whole else _EXPECTED_OF_SUBJECT] = str(publication.after)
         reply = _reply_in(
-            await self._request(self.subject(publication.subject), publication.message, headers)
+            await self._request(
+                self.subject(publication.subject), publication.message, headers, within=within
+            )
         )
         if reply is None:
             return Unanswered()
@@ -353,10 +360,10 @@ class JetStream:
             return Unanswered()
         return Refused(reply.error.description, is_full=reply.error.err_code in _FULL)
 
-    async def newest_soon(self, subject: Subject) -> Placed | None:
+    async def newest_soon(self, subject: Subject, *, within: float = ANSWER_WITHIN) -> Placed | None:
         """Return the newest message of a subject, in the own thread. Raises LedgerUnavailable."""
         what = f"STREAM.MSG.GET.{self.stream(STREAM_OF[subject])}"
-        reply = await self._ask(what, {"last_by_subj": self.subject(subject)})
+        reply = await self._ask(what, {"last_by_subj": self.subject(subject)}, within=within)
         if reply is None or (reply.error is not None and reply.error.err_code != _NO_MESSAGE):
             raise LedgerUnavailable
         if reply.message is None:

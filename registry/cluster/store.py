@@ -6,9 +6,9 @@ is written, and `_checkpointing` while a snapshot is.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event, Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatapp.registry.cluster.bundles import (
     OVERHEAD,
@@ -35,7 +35,7 @@ from chatapp.registry.cluster.ledger import (
     Stream,
     Subject,
 )
-from chatapp.registry.cluster.snapshots import SnapshotWriter, read_manifest, records_of
+from chatapp.registry.cluster.snapshots import Manifest, SnapshotWriter, read_manifest, records_of
 from chatapp.registry.cluster.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import Entry, encode
 from chatapp.registry.store.protocol import Loaded, StoreUnusable
@@ -72,6 +72,15 @@ GIVEN_UP: Final = "the cluster's lease is lost"
 
 class StreamUnusable(StoreUnusable):
     """The stream cannot be read whole, so this registry must not own it."""
+
+
+class Verified(NamedTuple):
+    """What reading a whole stream has found."""
+
+    messages: int
+    records: int
+    size: int
+    damage: tuple[str, ...]
 
 
 class StreamStore:
@@ -161,15 +170,18 @@ class StreamStore:
         if newest is None:
             return image, Head()
         manifest = read_manifest(self._opener, newest)
-        wanted = frozenset(manifest.places)
-        found = self._ledger.read(Stream.SNAPSHOTS, manifest.places[0], manifest.places[-1])
-        pieces = (piece for piece in found if piece.place in wanted)
-        for record, payload in records_of(self._opener, manifest, pieces):
+        for record, payload in self._snapshot_records(manifest):
             image.take(record, payload)
         image.highest_serial = manifest.highest_serial
         image.is_spent = False
         self._manifest_place, self._snapshot_bytes = newest.place, manifest.size
         return image, manifest.head
+
+    def _snapshot_records(self, manifest: Manifest) -> Iterator[tuple[Record, bytes]]:
+        """Yield the records of a snapshot. Raises BundleRefused, LedgerUnavailable."""
+        wanted = frozenset(manifest.places)
+        found = self._ledger.read(Stream.SNAPSHOTS, manifest.places[0], manifest.places[-1])
+        return records_of(self._opener, manifest, (piece for piece in found if piece.place in wanted))
 
     def _read_journal(self, image: Image, reader: JournalReader) -> None:
         """Read from the reader's head to the end. Raises BundleRefused."""
@@ -394,6 +406,40 @@ class StreamStore:
             _log.warning("the last entries are not stored: %s", wrong)
         finally:
             self._stopping.set()
+
+    def verify(self) -> Verified:
+        """Read the whole stream as a registry that takes over would, and change nothing. Raises StoreBroken if the servers
+        do not answer."""
+        with self._checkpointing:
+            steps = self._verified()
+            found = Verified(0, 0, 0, ())
+            try:
+                while (step := next(steps, None)) is not None:
+                    found = step
+            except BundleRefused as refused:
+                return found._replace(damage=(f"{self._where}: {refused}",))
+            except LedgerUnavailable:
+                raise StoreBroken(self._where, "the servers do not answer") from None
+            return found
+
+    def _verified(self) -> Iterator[Verified]:
+        """Yield what was found so far. Raises BundleRefused, LedgerUnavailable."""
+        messages = records = size = 0
+        head = Head()
+        newest = self._ledger.newest(Subject.MANIFEST)
+        if newest is not None:
+            manifest = read_manifest(self._opener, newest)
+            records += sum(1 for _ in self._snapshot_records(manifest))
+            head, messages, size = manifest.head, len(manifest.places) + 1, manifest.size
+        reader = JournalReader(self._opener, head)
+        last = self._ledger.extent(Stream.JOURNAL).last
+        for placed in self._ledger.read(Stream.JOURNAL, head.number + 1, last):
+            yield Verified(messages, records, size, ())
+            records += len(reader.take(placed.place, placed.message))
+            messages, size = messages + 1, size + len(placed.message)
+        if reader.head.number != last:
+            raise BundleRefused(Flaw.OUT_OF_ORDER, reader.head.number + 1)
+        yield Verified(messages, records, size, ())
 
     def snapshot(self) -> Image:
         """Return a copy of everything that is stored. Raises StoreError."""

@@ -67,6 +67,22 @@ WRONG: dict[str, list[str]] = {
     "no_show_after": ["0", "86401", '"180"', "nan"],
     "keep_sessions": ["-1", "367", '"7"'],
     "keep_transcripts": ["-0.1", "366.5", '"7"'],
+    "cluster": [
+        '"nats://a"',
+        '["http://a"]',
+        '["nats://"]',
+        '["nats://a:0"]',
+        '["nats://a:99999"]',
+        '["nats://a/b"]',
+        '["a b"]',
+        '["nats://a", "a:4222"]',
+        str([f"n{n}" for n in range(17)]),
+    ],
+    "cluster_name": ['""', '"a.b"', '"a b"', f'"{"x" * 33}"', "7"],
+    "cluster_key": ['""', "1"],
+    "cluster_credentials": ['""', "1"],
+    "cluster_ca": ['""', "1"],
+    "cluster_monitors": ['["a:8222"]', '["nats://a"]', '["http://"]', '"http://a"', "[7]"],
 }
 
 

@@ -1,0 +1,268 @@
+"""One registry as a node of a cluster: it connects, checks what it finds, and stands by until the lease is its own."""
+
+import asyncio
+import json
+import logging
+import os
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from chatapp.registry.cluster import texts
+from chatapp.registry.cluster.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
+from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
+from chatapp.registry.cluster.jetstream import Access, JetStream
+from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
+from chatapp.registry.cluster.lease import Lease, LeaseState
+from chatapp.registry.cluster.ledger import LedgerUnavailable, Stream, Subject
+from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
+from chatapp.registry.cluster.storage import ClusterStorage
+from chatapp.registry.keystore import KeyUnusable
+from chatapp.registry.storage import CLUSTER_MARK
+from chatapp.registry.store.protocol import StoreInUse
+from chatapp.wire.errors import StoreError
+from chatapp.wire.folders import make_private, path_of, write_whole
+from chatapp.wire.storage.disk import Disk
+
+_log = logging.getLogger(__name__)
+
+TRY_FOR: Final = 30.0
+"""Seconds in which the cluster has to be usable at the start."""
+SAY_AFTER: Final = 2.0
+"""Seconds of trying after which a line says so."""
+LEASE_WITHIN: Final = 1.0
+"""Seconds that the engine has for an answer about the lease."""
+MONITOR_WITHIN: Final = 3.0
+"""Seconds that a server's monitoring has for its answer."""
+STOP_WITHIN: Final = 3.0
+"""Seconds that a stop waits for the engine to store the last entries."""
+_MONITOR_BYTES: Final = 1 << 20
+
+
+class ClusterNode:
+    """One node. Call `open` first, then `stand_by` and `lost` in turn, and `close` last. All run in the main event loop."""
+
+    def __init__(
+        self, settings: ClusterSettings, *, folder: Path, name: str, say: Callable[[str], None]
+    ) -> None:
+        """`folder`: the registry's own. `name`: the node's, for people."""
+        self._settings = settings
+        self._folder = folder
+        self._name = name
+        self._say = say
+        self._key_path = path_of(settings.key) if settings.key else folder / NAME
+        self._engine: JetStream | None = None
+        self._key: ClusterKey | None = None
+        self._has_made_key = False
+        self._lease: Lease | None = None
+        self._keeping: asyncio.Future[None] | None = None
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._storage: ClusterStorage | None = None
+        self._flaw: BundleRefused | None = None
+        self._is_answered = True
+        self._is_stopped = False
+        """Whether the storage can store nothing more."""
+        self._locks: list[int] = []
+
+    # --- the start
+
+    async def open(self) -> None:
+        """Connect and check everything. Raises ClusterUnavailable, KeyUnusable, StoreError, OSError."""
+        self._take_folder()
+        settings = self._settings
+        access = Access(
+            servers=server_urls(settings.servers),
+            credentials=path_of(settings.credentials) if settings.credentials else None,
+            ca=path_of(settings.ca) if settings.ca else None,
+        )
+        self._engine = JetStream(access, settings.name)
+        saying = self._loop.call_later(SAY_AFTER, self._say, texts.TRYING_LINE)
+        try:
+            await asyncio.to_thread(self._engine.open, within=TRY_FOR)
+        finally:
+            saying.cancel()
+        await self._check_monitors()
+        self._key = await asyncio.to_thread(self._find_key, self._engine)
+
+    def _take_folder(self) -> None:
+        make_private(self._folder)
+        disk = Disk()
+        root = disk.open_root(self._folder)
+        held = disk.lock(root, "lock")
+        self._locks = [root] if held is None else [root, held]
+        if held is None:
+            raise StoreInUse(str(self._folder))
+
+    async def _check_monitors(self) -> None:
+        """Look whether the servers sync before they confirm. Raises ClusterUnavailable."""
+        monitors = monitor_urls(self._settings.monitors)
+        if not monitors:
+            self._say(texts.UNSEEN_LINE)
+        for url in monitors:
+            try:
+                is_synced = await asyncio.to_thread(_syncs_always, url)
+            except (OSError, ValueError) as error:
+                self._say(texts.unmonitored_line(url, str(error)))
+                continue
+            if not is_synced:
+                raise ClusterUnavailable(ClusterProblem.SYNCS_LATE, url)
+
+    def _find_key(self, engine: JetStream) -> ClusterKey:
+        """Read the cluster's key, or make it if the cluster is new."""
+        key = read_key(self._key_path)
+        if key is not None:
+            return key
+        try:
+            is_new = not engine.extent(Stream.JOURNAL).last
+        except LedgerUnavailable:
+            raise ClusterUnavailable(ClusterProblem.NO_STREAM) from None
+        if not is_new:
+            raise KeyUnusable(
+                self._key_path,
+                f"missing: copy the key of the cluster {self._settings.name} from another node",
+            )
+        self._has_made_key = True
+        return make_key(self._key_path)
+
+    # --- standing by, and serving
+
+    async def stand_by(self) -> ClusterStorage:
+        """Wait until this registry may serve, and return its storage. Raises ClusterUnavailable, KeyUnusable, StoreError."""
+        assert self._engine is not None and self._key is not None
+        name, key, engine = self._settings.name, self._key, self._engine
+        self._is_stopped = False
+        lease = self._lease = Lease(
+            Sealer(key, name, os.urandom(SALT_SIZE)),
+            Opener(key, name),
+            holder=os.urandom(8).hex(),
+            name=self._name,
+            now=time.monotonic(),
+        )
+        self._keeping = engine.start(self._keep(lease))
+        said: str | None = ""
+        is_said = False
+        waits_until = time.monotonic() + SAY_AFTER
+        while lease.state is LeaseState.STANDBY and self._flaw is None:
+            serving = lease.serving if self._is_answered else None
+            if (serving != said or not is_said) and (serving or time.monotonic() >= waits_until):
+                self._say(texts.standby_line(serving))
+                said, is_said = serving, True
+            await self._wait()
+        if self._flaw is not None:
+            raise self._refusal(self._flaw)
+        if self._has_made_key:
+            self._has_made_key = False
+            self._say(texts.new_key_line(self._key_path))
+        if is_said:
+            self._say(texts.TAKING_OVER_LINE)
+        write_whole(self._folder / CLUSTER_MARK, f"{name}\n".encode())
+        self._storage = ClusterStorage(
+            engine, key, name, folder=self._folder, node=self._name, lost=self._store_lost
+        )
+        return self._storage
+
+    def _refusal(self, flaw: BundleRefused) -> StoreError | KeyUnusable:
+        if flaw.flaw is Flaw.OTHER_KEY:
+            if self._has_made_key:
+                with suppress(OSError):
+                    self._key_path.unlink()
+            return KeyUnusable(
+                self._key_path,
+                f"is not the key of the cluster {self._settings.name} on these servers: copy that of another node, or "
+                "choose another name by --cluster-name",
+            )
+        return StoreError(self._settings.name, f"the lease cannot be read: {flaw.flaw.value}")
+
+    async def lost(self) -> None:
+        """Wait until this registry has to stop serving, and say so."""
+        while not self._is_stopped and self._lease is not None and self._lease.state is LeaseState.OWNER:
+            await self._wait()
+        self._say(texts.LOST_LINE)
+
+    async def _wait(self) -> None:
+        self._news.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SAY_AFTER):
+                await self._news.wait()
+
+    def hurry(self) -> None:
+        """Note that the registry stops: it does not wait for the engine any longer than a moment."""
+        if self._storage is not None:
+            self._loop.call_later(STOP_WITHIN, self._storage.give_up)
+
+    async def step_down(self) -> None:
+        """Give the lease back, if it is this registry's: a standby takes over at once. The registry has stopped."""
+        keeping, lease, engine = self._keeping, self._lease, self._engine
+        self._keeping = self._lease = self._storage = None
+        if keeping is not None:  # it ends by itself, as the lease is nobody's business any more
+            await asyncio.wait([keeping], timeout=STOP_WITHIN)
+        if lease is not None and engine is not None and lease.state is LeaseState.OWNER:
+            release = engine.publish_soon(lease.release(), within=LEASE_WITHIN)
+            await engine.start(release)
+
+    async def close(self) -> None:
+        """Give the lease back and close the connection."""
+        await self.step_down()
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+        for file in self._locks:
+            os.close(file)
+
+    def _store_lost(self) -> None:
+        self._is_stopped = True
+        with suppress(RuntimeError):  # the program ends
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    # --- in the engine's thread
+
+    async def _keep(self, lease: Lease) -> None:
+        """Look at the lease, claim it and renew it, until it is lost."""
+        try:
+            while lease is self._lease and lease.state in (LeaseState.STANDBY, LeaseState.OWNER):
+                before = lease.state, lease.serving, self._is_answered
+                await self._step(lease)
+                if (lease.state, lease.serving, self._is_answered) != before:
+                    self._loop.call_soon_threadsafe(self._news.set)
+                await asyncio.sleep(max(lease.next_timer - time.monotonic(), 0.0))
+        except BundleRefused as refused:
+            self._flaw = refused
+        if lease is self._lease:  # it was lost, and not given back
+            if self._storage is not None:
+                self._storage.give_up()
+            self._store_lost()
+
+    async def _step(self, lease: Lease) -> None:
+        engine = self._engine
+        assert engine is not None
+        if lease.wants_look(now=time.monotonic()):
+            try:
+                found = await engine.newest_soon(Subject.LEASE, within=LEASE_WITHIN)
+            except LedgerUnavailable:
+                self._is_answered = False
+                lease.not_looked(now=time.monotonic())
+                return
+            self._is_answered = True
+            if lease.looked(found, now=time.monotonic()):
+                claim = lease.claim(now=time.monotonic())
+                lease.claimed(await engine.publish_soon(claim, within=LEASE_WITHIN), now=time.monotonic())
+            return
+        renewal = lease.publication(now=time.monotonic())
+        if renewal is None:
+            return
+        answer = await engine.publish_soon(renewal, within=LEASE_WITHIN)
+        if lease.renewed(answer, now=time.monotonic()):
+            with suppress(LedgerUnavailable):
+                lease.found(await engine.newest_soon(Subject.LEASE, within=LEASE_WITHIN))
+
+
+def _syncs_always(url: str) -> bool:
+    """Ask a server's monitoring whether it syncs before it confirms. Raises OSError, ValueError."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"{url}/varz", timeout=MONITOR_WITHIN) as answer:
+        found = json.loads(answer.read(_MONITOR_BYTES))
+    config = found.get("jetstream", {}).get("config", {})
+    return bool(config.get("sync_always"))

@@ -1,0 +1,79 @@
+"""What a registry is told about its cluster, and how the addresses of servers are written."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from chatapp.wire.errors import quoted
+
+SERVERS_MAX: Final = 16
+"""The most servers of a cluster that can be named."""
+DEFAULT_NAME: Final = "chatapp"
+_SCHEMES: Final = ("nats", "tls")
+_DEFAULT_PORT: Final = 4222
+_MONITORED: Final = ("http", "https")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-f:]+")
+
+
+class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a registry in a cluster. Files are paths; None for the default or for none."""
+
+    servers: tuple[str, ...]
+    name: str = DEFAULT_NAME
+    key: str | None = None
+    credentials: str | None = None
+    ca: str | None = None
+    monitors: tuple[str, ...] = ()
+
+
+def server_urls(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the servers' addresses, each with its scheme and port. The scheme of one holds for those behind it. Raises
+    ValueError, whose text names the wrong one."""
+    scheme, found = _SCHEMES[0], list[str]()
+    for text in texts:
+        given, separator, rest = text.partition("://")
+        if separator:
+            scheme = given.lower()
+        if scheme not in _SCHEMES:
+            raise ValueError(f'"{quoted(text)}" does not begin with nats:// or tls://')
+        place = rest if separator else text
+        url = f"{scheme}://{place}"
+        port = _port_of(url, text)
+        if port is None:
+            url = f"{url.rstrip('/')}:{_DEFAULT_PORT}"
+        if url in found:
+            raise ValueError(f'"{quoted(_without_secrets(text))}" is listed twice')
+        found.append(url)
+    return tuple(found)
+
+
+def monitor_urls(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses of the servers' monitoring. Raises ValueError, whose text names the wrong one."""
+    found = []
+    for text in texts:
+        if urlsplit(text).scheme not in _MONITORED:
+            raise ValueError(f'"{quoted(text)}" does not begin with http:// or https://')
+        _port_of(text, text)
+        found.append(text.rstrip("/"))
+    return tuple(found)
+
+
+def _port_of(url: str, text: str) -> int | None:
+    """Return the port in an address. Raises ValueError."""
+    shown = quoted(_without_secrets(text))
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f'"{shown}" has no valid host and port') from None
+    if parts.hostname is None or not _HOST.fullmatch(parts.hostname) or parts.path.strip("/") or port == 0:
+        raise ValueError(f'"{shown}" has no valid host and port')
+    return port
+
+
+def _without_secrets(text: str) -> str:
+    """Return an address without user and password: it may be shown."""
+    return re.sub(r"[^/@]*@", "", text)

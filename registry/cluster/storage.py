@@ -1,0 +1,99 @@
+"""The state and the identity of a registry in a cluster, as its program uses them."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatapp.registry.cluster.bundles import SALT_SIZE, ClusterFounded, ClusterKey
+from chatapp.registry.cluster.exchange import as_folder, entries_in
+from chatapp.registry.cluster.ledger import Ledger
+from chatapp.registry.cluster.store import StreamStore
+from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, load_or_make, open_identity, seal_identity
+from chatapp.registry.storage import CLUSTER_MARK, Found
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.protocol import StoreUnusable
+from chatapp.registry.store.segments import NAMES
+from chatapp.wire.folders import write_whole
+from chatapp.wire.identity import Identity
+
+if TYPE_CHECKING:
+    from chatapp.registry.store.backup import Inspection, Manifest
+
+_COPY: Final = "backup.new"
+"""The folder in which a backup is prepared."""
+
+
+class ClusterStorage:
+    """A `registry.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store nothing
+    more."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        key: ClusterKey,
+        cluster: str,
+        *,
+        folder: Path,
+        node: str,
+        lost: Callable[[], None],
+    ) -> None:
+        self._key = key
+        self._cluster = cluster
+        self._folder = folder
+        self._identity: Identity | None = None
+        self._store = StreamStore(
+            ledger,
+            key,
+            cluster,
+            node=node,
+            salts=(os.urandom(SALT_SIZE), os.urandom(SALT_SIZE)),
+            founding=self._found,
+            lost=lost,
+        )
+
+    def open(self) -> StreamStore:
+        return self._store
+
+    def load(self) -> Found:
+        loaded = self._store.load()
+        identity = open_identity(self._store.founded.identity, self._key.secret)
+        if (self._folder / KEY_FILE).exists():
+            own, _ = load_or_make(self._folder)
+            if own.public != identity.public:
+                raise StoreUnusable(
+                    str(self._folder),
+                    f"this folder holds another registry than the cluster {self._cluster}: name another folder by --data",
+                )
+        write_whole(self._folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
+        self._identity = identity
+        return Found(loaded, identity, is_new=False)
+
+    def give_up(self) -> None:
+        """Store nothing more, at once. Any thread may call it."""
+        self._store.give_up()
+
+    def _found(self) -> tuple[ClusterFounded, Sequence[Entry]]:
+        """Return the first records of a new cluster: what a registry without a cluster has left in the folder, if any."""
+        identity, _ = load_or_make(self._folder)
+        founded = ClusterFounded(seal_identity(identity, self._key.secret), int(time.time()))
+        entries = entries_in(self._folder) if (self._folder / NAMES).exists() else []
+        write_whole(self._folder / CLUSTER_MARK, f"{self._cluster}\n".encode())
+        return founded, entries
+
+    def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
+        from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done
+
+        assert self._identity is not None
+        image = self._store.snapshot()
+        with as_folder(image, self._identity, self._folder / _COPY) as copied:
+            return make_backup(copied, target, lengths={}, port=port, made_at=made_at)
+
+    def verify(self) -> "Inspection":
+        from chatapp.registry.store.backup import Inspection  # deferred: it is rarely done
+
+        found = self._store.verify()
+        return Inspection(
+            files=found.messages, records=found.records, size=found.size, damage=list(found.damage)
+        )

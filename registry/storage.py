@@ -1,0 +1,94 @@
+"""Where a registry's state and its identity are: in its folder, or elsewhere (`registry.cluster`)."""
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from chatapp.registry.keystore import KEY_FILE, load_or_make
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.protocol import Loaded, Store, StoreUnusable
+from chatapp.wire.folders import make_private
+from chatapp.wire.identity import Identity
+from chatapp.wire.storage.disk import Disk
+
+if TYPE_CHECKING:
+    from chatapp.registry.store.backup import Inspection, Manifest
+
+CLUSTER_MARK = "cluster"
+"""The file that says that the folder belongs to a node of a cluster, whose state is not in the folder."""
+
+
+class Found(NamedTuple):
+    """What a registry starts with."""
+
+    loaded: Loaded
+    identity: Identity
+    is_new: bool
+    """Whether the identity was made just now."""
+
+
+class Storage(Protocol):
+    """What keeps a registry's state. Methods raise OSError, StoreError, KeyUnusable."""
+
+    def open(self) -> Store:
+        """Open the store, once, before everything else."""
+
+    def load(self) -> Found:
+        """Load the state and the identity, once."""
+
+    def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
+        """Copy everything that is kept into a folder, in a worker thread beside no checkpoint. Raises BackupFailed."""
+
+    def verify(self) -> "Inspection":
+        """Read everything that is kept, likewise."""
+
+
+class FolderStorage:
+    """State and identity in the registry's own folder."""
+
+    def __init__(
+        self, folder: Path, *, rng: random.Random, now: Callable[[], float], disk: Disk | None
+    ) -> None:
+        self._folder = folder
+        self._rng = rng
+        self._now = now
+        self._disk = disk
+        self._store: FileStore | None = None
+
+    def open(self) -> Store:
+        make_private(self._folder)
+        mark = self._folder / CLUSTER_MARK
+        if mark.exists():
+            raise StoreUnusable(
+                str(self._folder),
+                f"this folder belongs to a node of the cluster {mark.read_text(errors='replace').strip()}: start it with "
+                "--cluster, or name another folder by --data",
+            )
+        has_past = (self._folder / KEY_FILE).exists()
+        self._store = FileStore(self._folder, has_past=has_past, now=self._now, disk=self._disk)
+        return self._store
+
+    def load(self) -> Found:
+        assert self._store is not None
+        has_key = (self._folder / KEY_FILE).exists()
+        found = load_or_make(self._folder, self._rng) if has_key else None
+        loaded = self._store.load()
+        # A new key is made last: once it exists, the store's files must exist too.
+        identity, is_new = found or load_or_make(self._folder, self._rng)
+        return Found(loaded, identity, is_new)
+
+    def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
+        from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done
+
+        def copy(lengths: Mapping[str, int]) -> "Manifest":
+            return make_backup(self._folder, target, lengths=lengths, port=port, made_at=made_at)
+
+        assert self._store is not None
+        return self._store.hold_still(copy)
+
+    def verify(self) -> "Inspection":
+        from chatapp.registry.store.backup import inspect  # deferred: it is rarely done
+
+        assert self._store is not None
+        return self._store.hold_still(lambda lengths: inspect(self._folder, lengths=lengths))
