@@ -366,7 +366,8 @@ class RegistryCore:
         payloads = self._broadcaster.handle_timer(audience=directory.online_count, now=now)
         addresses = directory.online_addresses() if payloads else []
         for payload in payloads:
-            self._outputs.broadcasts.append((self._service.channel.group.key.seal(0, payload), addresses))
+            sealed = self._service.channel.group.key.seal(self._service.indices.own, payload)
+            self._outputs.broadcasts.append((sealed, addresses))
 
     def next_timer(self) -> float:
         """Return when `handle_timer` is to be called next."""

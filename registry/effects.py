@@ -93,6 +93,8 @@ class LinkEndReason(enum.Enum):
     BANNED = enum.auto()
     KICKED = enum.auto()
     """The administrator has disconnected the peer."""
+    NO_SENDER_INDEX = enum.auto()
+    """The store has reserved no more sender indices yet."""
 
 
 class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +269,13 @@ class GroupKeyOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_stored: bool
 
 
+class SenderIndicesOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A block of sender indices was reserved, or not."""
+
+    upto: int
+    is_stored: bool
+
+
 class VisitOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new visit of the help desk was stored, or not."""
 
@@ -301,6 +310,7 @@ StoreOutcome: TypeAlias = (
     | LineStored
     | LineLost
     | GroupKeyOutcome
+    | SenderIndicesOutcome
     | RoomEntryOutcome
     | TopicOutcome
     | RenameOutcome

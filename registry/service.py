@@ -44,6 +44,7 @@ from chatapp.registry.effects import (
     Resume,
     RoomEntryOutcome,
     SendDatagram,
+    SenderIndicesOutcome,
     StoreOutcome,
     TopicOutcome,
     VisitOutcome,
@@ -61,6 +62,7 @@ from chatapp.registry.limits import (
 from chatapp.registry.mail import MailService, ReadLetters
 from chatapp.registry.store.entries import GroupKeyMade
 from chatapp.registry.store.protocol import Loaded
+from chatapp.registry.transport.sender_indices import SenderIndices
 from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.admission import public_half
 from chatapp.wire.framing import GroupHeader
@@ -84,6 +86,7 @@ from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.opening import Randomness
 
 _PROBE: Final = Probe()
+_NOBODY: Final = Caller(identity=b"")
 _OUTCOMES: Final = frozenset(get_args(StoreOutcome))
 
 
@@ -118,12 +121,31 @@ class LinkLifecycle:
         if replaced is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
         effects: list[Effect] = []
+        if self._connections.link_of(caller.identity) != caller.link:
+            return [*replaced, *self._reserve_indices()]
         if replaced:
             self._mail.reader_left(caller.identity)
             effects = [*replaced, *self._rooms.go_away(caller.identity, now=now)]
         effects.append(self._channel.grant(self._connections.of(caller.identity)))
         effects += self._mail.hand_over(caller.identity)
+        effects += self._reserve_indices()
         return effects + self._desk.member_attached(caller, now=now)
+
+    def _reserve_indices(self) -> list[Effect]:
+        """Reserve more sender indices if few are left."""
+        reservation = self._connections.indices.reservation()
+        if reservation is None:
+            return []
+        kept, lost = (
+            SenderIndicesOutcome(upto=reservation.upto, is_stored=is_stored) for is_stored in (True, False)
+        )
+        return [
+            Persist(
+                entries=(reservation,),
+                then=(Resume(request=kept, to=_NOBODY),),
+                otherwise=(Resume(request=lost, to=_NOBODY),),
+            )
+        ]
 
     def leave(self, leave: Leave, caller: Caller, *, now: float) -> list[Effect]:
         """Take a member offline who says goodbye."""
@@ -289,9 +311,8 @@ class Service:
         epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
         self.directory = Directory(version=first_number(epoch=epoch, chance=rng.randbytes(4)))
         self._first_version = self.directory.version
-        # Sender indexes start at the clock's milliseconds, so that a row of an earlier life never shows an index of this
-        # life: links may come faster than one a second, but not faster than one a millisecond.
-        connections = Connections(first_sender_index=clock.millis(now))
+        self.indices = SenderIndices(reserved=loaded.sender_indices)
+        connections = Connections(self.indices)
         self.disk = DiskState()
         context = GroupContext(
             connections=connections,
@@ -363,14 +384,13 @@ class Service:
         self._mail.load(loaded, now=now)
         self.desk.load(loaded.desk, now=now)
         first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
-        entries = (first_key, *self.rooms.load(loaded, now=now))
+        entries = (*self.indices.first_reservation, first_key, *self.rooms.load(loaded, now=now))
         keys = [entry for entry in entries if isinstance(entry, GroupKeyMade)]
         outcomes = [
             GroupKeyOutcome(group=key.group, epoch=key.epoch, key=key.key, is_stored=True) for key in keys
         ]
-        nobody = Caller(identity=b"")
         return Persist(
-            entries=entries, then=tuple(Resume(request=outcome, to=nobody) for outcome in outcomes)
+            entries=entries, then=tuple(Resume(request=outcome, to=_NOBODY) for outcome in outcomes)
         )
 
     def _forget(self, person: Person, now: float) -> list[Effect]:
@@ -550,6 +570,9 @@ class Service:
             case GroupKeyOutcome():
                 keys = self.channel if outcome.group == CHANNEL else self.rooms
                 return keys.key_settled(outcome, now=now)
+            case SenderIndicesOutcome():
+                self.indices.settled(outcome.upto, is_stored=outcome.is_stored)
+                return []
             case VisitOutcome() | DeskLineOutcome() | DeskEntryStored() | ConsoleNotice():
                 return self.desk.handle_outcome(outcome, now=now)
         assert_never(outcome)

@@ -37,6 +37,7 @@ LINK_ENDS: Final = {
     LinkEndReason.SILENT: "silent",
     LinkEndReason.BANNED: "banned",
     LinkEndReason.KICKED: "disconnected by the administrator",
+    LinkEndReason.NO_SENDER_INDEX: "the disk takes no more sender indices",
 }
 
 

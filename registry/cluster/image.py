@@ -98,11 +98,8 @@ class Image:
                 yield entry
 
     def people(self) -> Iterable[Entry]:
-        """Return the latest entries of names, members of rooms, join codes and bans."""
-        state = self._state
-        return chain(
-            state.names.values(), state.members.values(), state.invites.values(), state.bans.values()
-        )
+        """Return what the state holds in memory as it is, such as names and room members."""
+        return self._state.people()
 
     def letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
         """Return letters, in the order of `serials`. Raises RecordLost."""

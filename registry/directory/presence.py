@@ -125,15 +125,19 @@ class PresenceTracker:
         return _answer(Pong(ping.reference, self._directory.version), caller, person)
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
-        """Attach a link and end a former one. Return None if the link is attached already, or the person has no name."""
+        """Attach a link and end a former one. Return None if the link is attached already, or the person has no name. While
+        there is no sender index for it, the link itself is ended: its peer makes another."""
         person, connection = (
             self._directory.person(caller.identity),
             self._connections.of(caller.identity),
         )
         if person is None or connection.link == link:
             return None
+        sender_index = self._connections.indices.take()
+        if sender_index is None:
+            return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
         former = connection.link
-        self._connections.attach(connection, link)
+        self._connections.attach(connection, link, sender_index)
         self._liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]

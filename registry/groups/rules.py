@@ -132,12 +132,17 @@ class GroupRules(ABC):
         return entry
 
     def with_first_key(self, *stored: Entry) -> tuple[Entry, ...]:
-        """Return the entries to store, with the group's first key if the disk may not have it."""
-        return stored if self._first_key is None else (self._first_key, *stored)
+        """Return the entries to store, with the group's first key if the disk may not have it, and before the key the sender
+        indices that this life uses under it."""
+        if self._first_key is None:
+            return stored
+        return (*self._context.connections.indices.first_reservation, self._first_key, *stored)
 
     def first_key_stored(self) -> None:
         """Note that something made by `with_first_key` is on the disk."""
-        self._first_key = None
+        if self._first_key is not None:
+            self._first_key = None
+            self._context.connections.indices.first_stored()
 
     def grant(self, connection: Connection) -> Push:
         """Return the notice that gives a connection the current key."""
@@ -170,7 +175,7 @@ class GroupRules(ABC):
         )
         return [
             Persist(
-                entries=(entry,),
+                entries=(*self._context.connections.indices.first_reservation, entry),
                 then=(Resume(request=kept, to=_NOBODY),),
                 otherwise=(Resume(request=lost, to=_NOBODY),),
             )
@@ -187,7 +192,7 @@ class GroupRules(ABC):
             self._renewal_at = now + KEY_TRIED_AGAIN_AFTER
             return []
         grace = self._context.policy.grace_span if self._first_key is None else 0.0
-        self._first_key = None
+        self.first_key_stored()
         self.group.begin_epoch(outcome.epoch, outcome.key, honoured_until=now + grace)
         return [self.grant(connection) for connection in self.listeners()]
 

@@ -234,6 +234,12 @@ class RoomTopicKept(msgspec.Struct, frozen=True, array_like=True, tag=18, gc=Fal
     at: int
 
 
+class SenderIndicesReserved(msgspec.Struct, frozen=True, array_like=True, tag=19, gc=False):
+    """`upto` sender indices were reserved by all lives together. The highest counts."""
+
+    upto: int
+
+
 class NameReserved(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=False):
     """`identity` has had another name since `at`; nobody else gets this one yet."""
 
@@ -315,6 +321,7 @@ Entry: TypeAlias = (
     | InviteGone
     | BanKept
     | BanLifted
+    | SenderIndicesReserved
     | DeskEntry
 )
 
@@ -326,7 +333,7 @@ class DeskOwner(enum.Enum):
 
 
 # The file an entry belongs to: an identity's mailbox, a group's log, the desk's file, or (None) the file of names, which
-# also holds room members, join codes and bans.
+# also holds room members, join codes, bans and how many sender indices are reserved.
 Owner: TypeAlias = bytes | str | DeskOwner
 
 _encoder = msgspec.msgpack.Encoder()

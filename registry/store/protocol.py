@@ -91,6 +91,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     invites: list[InviteMade] = []  # join codes that are not used up
     bans: list[BanKept] = []  # those of the administrator that are not lifted
     highest_serial: int  # ever used; 0 for none
+    sender_indices: int = 0  # ever reserved
     skipped: int  # records of an unknown kind
     damage: list[str]  # a line for people about each torn or damaged file
     desk: LoadedDesk = LoadedDesk()

@@ -24,6 +24,7 @@ from chatapp.registry.store.entries import (
     NameReserved,
     Owner,
     RoomMemberKept,
+    SenderIndicesReserved,
     decode,
     decode_sign,
     owner_of,
@@ -45,6 +46,10 @@ from chatapp.wire.storage.journal import HEADER_SIZE, Journal, generation_in, jo
 
 # Errors of what is no readable file: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
+
+
+# What the file of names holds besides its mark.
+_NAMES_HOLD = (NameBound, NameReserved, RoomMemberKept, InviteMade, BanKept, SenderIndicesReserved)
 
 
 class Loading:
@@ -148,7 +153,7 @@ class Loading:
             record = decode(payload)
             if isinstance(record, CheckpointMark):
                 self._mark(None, record)
-            elif isinstance(record, NameBound | NameReserved | RoomMemberKept | InviteMade | BanKept):
+            elif isinstance(record, _NAMES_HOLD):
                 self._take_in(record, place)
             else:
                 odd += 1

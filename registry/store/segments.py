@@ -71,7 +71,7 @@ class Snapshot:
 
     generation: int
     plans: list[Plan]
-    people: list[Entry]  # names, room members, join codes and bans
+    people: list[Entry]  # names, room members, join codes, bans, and how many sender indices are reserved
     highest_serial: int
 
 
@@ -130,14 +130,7 @@ class FileIndex:
         """Plan a checkpoint of everything that is behind. It copies tables only, since the store is locked meanwhile."""
         plans = [self._plan(owner) for owner in self.behind]
         self.behind = {}
-        state = self.state
-        people: list[Entry] = [
-            *state.names.values(),
-            *state.members.values(),
-            *state.invites.values(),
-            *state.bans.values(),
-        ]
-        return Snapshot(generation, plans, people, self.state.highest_serial)
+        return Snapshot(generation, plans, self.state.people(), self.state.highest_serial)
 
     def give_back(self, plans: Iterable[Plan]) -> None:
         """Take back plans that were not carried out."""

@@ -42,6 +42,7 @@ from chatapp.registry.store.entries import (
     RoomMemberGone,
     RoomMemberKept,
     RoomTopicKept,
+    SenderIndicesReserved,
 )
 from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, LoadedDesk, LoadedGroup
 from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
@@ -297,6 +298,7 @@ class StoreState(Generic[Where]):
         self.groups: dict[str, StoredGroup[Where]] = {}
         self.desk: DeskState[Where] = DeskState()
         self.highest_serial = 0
+        self.sender_indices = 0  # how many were ever reserved
 
     def apply(self, entry: Entry, where: Where) -> Sequence[Where]:
         """Take in an entry that lies at `where`. Return the places that are not needed any more, `where` itself for a
@@ -344,7 +346,8 @@ class StoreState(Generic[Where]):
         | InviteMade
         | InviteGone
         | BanKept
-        | BanLifted,
+        | BanLifted
+        | SenderIndicesReserved,
     ) -> None:
         """Take in an entry that is held in memory as it is."""
         match entry:
@@ -367,8 +370,23 @@ class StoreState(Generic[Where]):
                 self.bans[entry.what] = entry
             case BanLifted():
                 self.bans.pop(entry.what, None)
+            case SenderIndicesReserved():
+                self.sender_indices = max(self.sender_indices, entry.upto)
             case _:
                 assert_never(entry)
+
+    def people(self) -> list[Entry]:
+        """Return what is held in memory as it is: names, room members, join codes, bans, and how many sender indices are
+        reserved."""
+        entries: list[Entry] = [
+            *self.names.values(),
+            *self.members.values(),
+            *self.invites.values(),
+            *self.bans.values(),
+        ]
+        if self.sender_indices:
+            entries.append(SenderIndicesReserved(self.sender_indices))
+        return entries
 
     def copy(self) -> "StoreState[Where]":
         """Return an independent copy, of the same places."""
@@ -378,7 +396,7 @@ class StoreState(Generic[Where]):
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
         twin.desk = self.desk.copy()
-        twin.highest_serial = self.highest_serial
+        twin.highest_serial, twin.sender_indices = self.highest_serial, self.sender_indices
         return twin
 
     def holders(self, owner: Owner) -> list[dict[Any, Where]]:
@@ -496,6 +514,7 @@ class LoadedBuilder:
             invites=list(state.invites.values()),
             bans=list(state.bans.values()),
             highest_serial=state.highest_serial,
+            sender_indices=state.sender_indices,
             skipped=skipped,
             damage=list(damage),
             desk=self._desk(state.desk),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.transport.sender_indices import SenderIndices
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import SessionTable
@@ -50,9 +51,6 @@ class Sessions:
             self._contexts[identity] = self._contexts.pop(identity)
 
 
-_SENDER_INDEX_MAX: Final = 2**32 - 1
-
-
 class Connection:
     """The link of one identity, and what belongs to it."""
 
@@ -67,12 +65,11 @@ class Connection:
 
 
 class Connections:
-    """Connections by identity. Sender indexes rise and are never reused in one life, since a group's nonces contain
-    them."""
+    """Connections by identity. Each link has a sender index that no other link ever had."""
 
-    def __init__(self, *, first_sender_index: int) -> None:
+    def __init__(self, indices: SenderIndices) -> None:
         self._connections: dict[bytes, Connection] = {}
-        self._next_sender_index = max(first_sender_index % _SENDER_INDEX_MAX, 1)
+        self.indices: Final = indices
 
     def of(self, identity: bytes) -> Connection:
         """Return an identity's connection, making it if needed."""
@@ -86,10 +83,9 @@ class Connections:
         connection = self._connections.get(identity)
         return None if connection is None else connection.link
 
-    def attach(self, connection: Connection, link: int) -> None:
-        """Note a new link and give it a sender index of its own."""
-        connection.link, connection.sender_index = link, self._next_sender_index
-        self._next_sender_index = self._next_sender_index % _SENDER_INDEX_MAX + 1
+    def attach(self, connection: Connection, link: int, sender_index: int) -> None:
+        """Note a new link and the sender index that was taken for it."""
+        connection.link, connection.sender_index = link, sender_index
 
     def detach(self, connection: Connection) -> None:
         """Note that the link has gone."""

@@ -86,7 +86,7 @@ def test_keys_and_cards(who: str) -> None:
 
 def test_a_batch_is_signed_and_sealed() -> None:
     """Clause 3.3: "The 64 bytes of signature and the encoded batch behind them are the payload of one GROUP datagram, sealed
-    under the channel's current key as sender index 0"."""
+    under the channel's current key and under a sender index that the registry has reserved for itself (clause 8.2)"."""
     batch = printed("table", "batch")
     since, version, rows = fields("table", "batch")
     assert by_hand.packed([since, version, rows]) == batch

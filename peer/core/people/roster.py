@@ -142,6 +142,12 @@ class Contacts:
         if contact is not None:
             self._by_name.setdefault(key, contact)
 
+    def forget_sender_indices(self) -> None:
+        """Forget all sender indices: the registry was started again, so the links to which they belonged are over."""
+        for contact in self._by_sender_index.values():
+            contact.row = msgspec.structs.replace(contact.row, sender_index=0)
+        self._by_sender_index.clear()
+
     def let_go(self, contact: Contact) -> None:
         """Forget a contact whose key was replaced by another."""
         del self._by_identity[contact.identity]

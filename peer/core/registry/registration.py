@@ -153,6 +153,7 @@ class PeerRegistration:
         self._out = outputs
         self._clock = clock
         self.newly_pinned: bytes | None = None
+        self._last_life = 0
         self._outdone = 0
         """How many newer cards were made since the registry last let us in, or we last wanted in; see OUTDONE_MAX."""
         self.not_let_in: happened.NotLetIn | None = None
@@ -183,6 +184,9 @@ class PeerRegistration:
         ahead = self._session.welcome.clock / 1_000 - (now + self._clock.offset)
         self._registry_status.clock_heard(ahead)
         self._monitor.clock_known(now=now)
+        if self._session.life != self._last_life:
+            self._last_life = self._session.life
+            self._contacts.forget_sender_indices()
         if self._session.is_registry_behind:
             self._table.begin_anew()
         if self._renaming.welcomed():

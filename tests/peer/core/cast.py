@@ -112,7 +112,7 @@ class Porter:
     """A registry played by hand: it answers each request, as often as it is asked."""
 
     def __init__(self, name: str = "registry") -> None:
-        keys = Someone(name)
+        self._keys = keys = Someone(name)
         self.identity = keys.identity
         self.card = keys.card(name="")
         self.sessions = SessionTable(
@@ -127,6 +127,10 @@ class Porter:
     def id(self) -> bytes:
         """The identity key."""
         return self.identity.public
+
+    def start_again(self) -> None:
+        """Begin another life, with a newer card."""
+        self.card = self._keys.card(name="", counter=self.card.counter + 1)
 
     def cookie(self, hello: bytes, *, nonce: bytes | None = None) -> bytes:
         """Return the COOKIE for a HELLO (without its kind byte)."""

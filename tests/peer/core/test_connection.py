@@ -413,6 +413,22 @@ def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node
     assert (line.sender, line.text) == ("carol", "hi")
 
 
+def test_a_row_that_the_registry_does_not_send_again_keeps_no_sender_index(node: CoreDriver) -> None:
+    """Its disk was put back, and it gives bob's index to carol, whose row comes later than her line (clause 8.1)."""
+    node.lose_link()
+    node.porter.start_again()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([], more=False))
+    since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
+    node.told(TablePage(since[-1], 102, more=False, rows=raw(CAROL.row(102))))
+    node.frames(pack_relayed(1, said(5, "hi")))
+    assert texts(node) == []
+    node.told(TablePage(102, 103, more=False, rows=raw(CAROL.row(103, sender_index=7))))
+    (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
+    assert (line.sender, line.text) == ("carol", "hi")
+
+
 def test_a_line_held_in_one_life_of_the_registry_is_not_taken_for_somebody_elses_in_the_next(
     node: CoreDriver,
 ) -> None:

@@ -31,6 +31,7 @@ from chatapp.registry.store.entries import (
     RoomMemberGone,
     RoomMemberKept,
     RoomTopicKept,
+    SenderIndicesReserved,
 )
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
@@ -140,6 +141,7 @@ class Model:
     tops: dict[str, int] = field(default_factory=dict)
     last_use: dict[tuple[str, int], int] = field(default_factory=dict)
     highest_serial: int = 0
+    sender_indices: int = 0
     visits: dict[int, DeskVisitKept] = field(default_factory=dict)
     said: dict[int, list[DeskLineKept]] = field(default_factory=dict)
     served: list[DeskVisitOver] = field(default_factory=list)
@@ -188,6 +190,8 @@ class Model:
                 for table in (self.keys, self.lines, self.cuts, self.tops, self.topics):
                     table.pop(entry.group, None)
                 self.last_use = {use: at for use, at in self.last_use.items() if use[0] != entry.group}
+            case SenderIndicesReserved():
+                self.sender_indices = max(self.sender_indices, entry.upto)
             case DeskVisitKept():
                 self.visits[entry.visit] = entry
                 self.highest_visit = max(self.highest_visit, entry.visit)
@@ -250,6 +254,7 @@ class Model:
             "tops": {name: self.tops.get(name, -1) for name in groups},
             "topics": {name: self.topics.get(name) for name in groups},
             "highest_serial": self.highest_serial,
+            "sender_indices": self.sender_indices,
             "visits": [self.visits[number] for number in sorted(self.visits)],
             "said": self.said,
             "served": self.served,
@@ -289,6 +294,7 @@ def view(store: Store, loaded: Loaded) -> View:
         "tops": {name: group.highest for name, group in loaded.groups.items()},
         "topics": {name: group.topic for name, group in loaded.groups.items()},
         "highest_serial": loaded.highest_serial,
+        "sender_indices": loaded.sender_indices,
         "visits": loaded.desk.visits,
         "said": loaded.desk.lines,
         "served": loaded.desk.served,

@@ -2,7 +2,13 @@
 
 from hypothesis import strategies as st
 
-from chatapp.registry.store.entries import Entry, NameFreed, NameReserved, RoomMemberGone
+from chatapp.registry.store.entries import (
+    Entry,
+    NameFreed,
+    NameReserved,
+    RoomMemberGone,
+    SenderIndicesReserved,
+)
 from tests.registry.store.playbook import (
     ALICE,
     BOB,
@@ -41,6 +47,7 @@ KINDS = (
     "topic",
     "name",
     "person",
+    "indices",
 )
 
 
@@ -63,6 +70,8 @@ class Author:
             return self._at_the_desk(data)
         person = data.draw(st.sampled_from(PEOPLE))
         group = data.draw(st.sampled_from(GROUPS))
+        if kind == "indices":
+            return SenderIndicesReserved(data.draw(st.integers(1, 5)) * 2**14)
         if kind == "mail":
             self.serial += 1
             return stored(self.serial, person, size=data.draw(st.integers(0, 50)))

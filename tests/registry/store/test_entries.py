@@ -23,6 +23,7 @@ from chatapp.registry.store.entries import (
     RoomMemberGone,
     RoomMemberKept,
     RoomTopicKept,
+    SenderIndicesReserved,
     decode,
     encode,
     owner_of,
@@ -107,4 +108,5 @@ def test_whose_file_an_entry_belongs_to() -> None:
     assert owner_of(key(1)) == owner_of(line(1)) == owner_of(cut(1)) == owner_of(dropped(1)) == "tea"
     assert owner_of(gone()) == "tea"
     people = (bound("alice"), NameReserved("al", BOB, 1), NameFreed("al"), member(BOB), RoomMemberGone(BOB))
+    assert owner_of(SenderIndicesReserved(1)) is None
     assert {owner_of(entry) for entry in people} == {None}

@@ -176,6 +176,17 @@ def test_stations_follow_rows(bob: Someone) -> None:
     assert eight is not None and eight.identity == bob.id
 
 
+def test_no_sender_index_outlives_the_links_of_its_registry(bob: Someone) -> None:
+    """A registry whose disk was put back sends no rows of people whom it does not know any more (clause 8.1)."""
+    home = Home(bob)
+    home.contacts.take_row(bob.row(3, sender_index=7))
+    home.contacts.forget_sender_indices()
+    assert home.contacts.by_sender_index(7) is None
+    home.contacts.take_row(bob.row(4, sender_index=7))
+    again = home.contacts.by_sender_index(7)
+    assert again is not None and again.identity == bob.id
+
+
 # --- datagrams
 
 
