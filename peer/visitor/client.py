@@ -5,9 +5,6 @@ Requests go to the core of the open visitor (`peer.visitor.core`); what comes of
 
 import asyncio
 import contextlib
-import os
-import random
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -24,7 +21,7 @@ from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import Stage
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.hosts import host_from
-from chatapp.wire.aio.machine import THIS_MACHINE
+from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.folders import default_home
@@ -46,9 +43,11 @@ class VisitorNode:
         queue: str,
         open_store: Callable[[], VisitStore],
         gateway: Identity | None,
+        machine: Machine,
     ) -> None:
         """Bind, load the ticket and look for the registry. `server`: as the user gave it. Raises AddressRefused, PortInUse,
         OSError, TooManyVisits; then nothing is left open."""
+        self._machine: Final = machine
         self._gateway: Final = gateway
         self._loop: Final = asyncio.get_running_loop()
         self._address: Final = Address(host_from(server.host, "server"), server.port)
@@ -60,7 +59,7 @@ class VisitorNode:
         with contextlib.ExitStack() as undo:
             self._store: Final = open_store()
             undo.callback(self._store.close)
-            self.driver: Final = Driver(self, host=self._address.host, port=0, machine=THIS_MACHINE)
+            self.driver: Final = Driver(self, host=self._address.host, port=0, machine=machine)
             undo.pop_all()
         self.core = self._new_core()
         self._begun_with = self._store.visit
@@ -72,11 +71,11 @@ class VisitorNode:
         self.driver.start()
 
     def _new_core(self) -> VisitorCore:
-        now, wall = self._loop.time(), time.time()
+        now, wall, rng = self._loop.time(), self._machine.wall(), self._machine.rng
         guest = LocalIdentity(
             name="",
-            identity=Identity(os.urandom(32)),
-            mail_keys=[AgreementKey(os.urandom(32))],
+            identity=Identity(rng.randbytes(32)),
+            mail_keys=[AgreementKey(rng.randbytes(32))],
             counter=int(wall * 1_000),
         )
         return VisitorCore(
@@ -85,7 +84,7 @@ class VisitorNode:
             pinned=self._store.registry,
             stored=self._store.visit,
             queue=self._queue,
-            rng=random.SystemRandom(),
+            rng=rng,
             policy=Policy(),
             wall_offset=wall - now,
             gateway=self._gateway,
@@ -164,12 +163,14 @@ class Visitor:
         home: Path | None = None,
         gateway: Identity | None = None,
         open_store: Callable[[], VisitStore] | None = None,
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         """`queue`: which queue of the desk, by default its first one. `gateway`: the key of the gateway through which the
         visitor comes (`peer.visitor.gateway.gateway_key`): a registry that lists it counts the visitor with the gateway,
         and not with this machine's address; from another one `GatewayUnknown` follows. `open_store`: opens the store of
         this visit; by default an unfinished visit in the folder `home` is continued, else a new one is begun there. All
         else is as in `peer.client.Peer`. Raises KeyRefused."""
+        self._machine: Final = machine
         self._gateway: Final = gateway
         self._server: Final = server
         self._registry_key: Final = None if registry_key is None else require_fingerprint(registry_key)
@@ -191,6 +192,7 @@ class Visitor:
             queue=self._queue,
             open_store=self._open_store,
             gateway=self._gateway,
+            machine=self._machine,
         )
         self._feed = self._node.feed
 

@@ -98,13 +98,17 @@ class Guard:
         app: ASGIApp,
         *,
         hosts: Sequence[str] | None = None,
+        forwarded: Callable[[], None] | None = None,
         read_clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`hosts`: the only values of the header `Host` that are served, such as `127.0.0.1:8080`; None for any."""
+        """`hosts`: the only values of the header `Host` that are served, such as `127.0.0.1:8080`; None for any.
+        `forwarded` is called once when a request comes by a proxy, by a gateway that was told of none: then all visitors
+        seem to have the proxy's address."""
         self._app: Final = app
         self._hosts: Final = None if hosts is None else frozenset(hosts)
         self._rates: Final = RateLimiter(rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST)
         self._now: Final = read_clock
+        self._forwarded = forwarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -140,6 +144,9 @@ class Guard:
 
     def _refusal_of(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
+        if self._forwarded is not None and "x-forwarded-for" in headers:
+            self._forwarded()
+            self._forwarded = None
         if not self._rates.take(client_of(scope), now=self._now()):
             return TOO_MANY
         if not has_one_host(headers) or (self._hosts is not None and headers["host"] not in self._hosts):

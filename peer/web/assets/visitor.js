@@ -167,6 +167,7 @@ document.addEventListener("keydown", (event) => {
   if (isSent) { event.preventDefault(); event.target.form.requestSubmit(); }
 });
 document.addEventListener("click", (event) => { if (event.target.id === "alert") alertWanted(); else wakeSound(); });
+window.addEventListener("resize", toEnd);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) { unread = 0; document.title = document.title.replace(/^\(\d+\) /, ""); }
 });

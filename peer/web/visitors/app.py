@@ -37,8 +37,8 @@ Fields = Mapping[str, str]
 class VisitorApp:
     """The pages of one gateway."""
 
-    def __init__(self, gateway: Gateway, *, title: str) -> None:
-        """`title`: the name of the desk; empty for the usual one."""
+    def __init__(self, gateway: Gateway, *, title: str, forwarded: Callable[[], None] | None = None) -> None:
+        """`title`: the name of the desk; empty for the usual one. `forwarded`: as in `Guard`."""
         self._gateway: Final = gateway
         self._pages: Final = Pages(title)
         self._cookie: Final = SessionCookie("chatapp-desk", lasts_for=COOKIE_LASTS_FOR)
@@ -63,7 +63,7 @@ class VisitorApp:
                 }.items()
             ),
         ]
-        self.asgi: Final = Guard(Starlette(routes=routes))
+        self.asgi: Final = Guard(Starlette(routes=routes), forwarded=forwarded)
         """The application, behind its guard."""
 
     # --- pages
@@ -73,11 +73,13 @@ class VisitorApp:
         if session is None and _came_from_elsewhere(request):
             return _again()
         if session is not None:
+            if session.touch():
+                await session.settled()
             return self._pages.visit(
                 TEXTS[session.language],
                 session.view,
-                boot=session.boot,
-                description=session.visitor.description,
+                number=session.number,
+                description=session.description,
             )
         texts = self._texts(request)
         front = self._gateway.front
@@ -105,13 +107,14 @@ class VisitorApp:
         session = self._session(request)
         if session is None:
             return RedirectResponse("./", 303)
+        session.touch()
         return self._pages.log_page(TEXTS[session.language], session.view)
 
     async def _about_page(self, request: Request) -> Response:
         session = self._session(request)
         if session is None or session.view.stage is not WebStage.WAITING:
             return RedirectResponse("./", 303)
-        return self._pages.about(TEXTS[session.language], session.visitor.description)
+        return self._pages.about(TEXTS[session.language], session.description)
 
     async def _transcript(self, request: Request) -> Response:
         session = self._session(request)
@@ -144,6 +147,10 @@ class VisitorApp:
             return self._pages.form(texts, self._form_shown(fields, refusal=refusal), status=429)
         await session.arrived()
         response = RedirectResponse("./", 303)
+        if isinstance(session.view.end, happened.DeskClosed):
+            front.handle(session.view.end)  # it has closed since the form was shown
+            await self._gateway.drop(session)
+            return response
         self._cookie.give(request, response, secret)
         return response
 
@@ -159,6 +166,7 @@ class VisitorApp:
             fields = await _fields(request)
             if session is None:
                 return self._answer(request, 410, self._texts(request)("refusal.gone"))
+            session.touch()
             texts = TEXTS[session.language]
             if not session.may_act():
                 return self._answer(request, 429, texts("talk.too_fast"))
@@ -197,7 +205,7 @@ class VisitorApp:
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
     ) -> Response | None:
         rating = fields.get("rating", "")
-        if rating in {"1", "2", "3", "4", "5"} and session.view.may_rate and not session.view.rating:
+        if rating in {"1", "2", "3", "4", "5"}:
             await session.rate(int(rating))
         return RedirectResponse("./", 303)
 
@@ -234,8 +242,7 @@ class VisitorApp:
         return _Stream(self._news(session, since))
 
     async def _news(self, session: WebSession, since: str) -> AsyncGenerator[bytes, None]:
-        boot, _, number = since.partition("-")
-        version = int(number) if boot == session.boot and number.isdecimal() and len(number) < 12 else -1
+        version = session.version_of(since)
         window = session.enter()
         yield b"retry: 2000\n\n"
         try:
@@ -256,22 +263,19 @@ class VisitorApp:
         texts, view = TEXTS[session.language], session.view
         told: dict[str, object] = {"title": self._pages.window_title(texts, view), "stage": view.stage.value}
         if view.stage_version > version:
-            told["main"] = self._pages.main(texts, view, description=session.visitor.description)
+            told["main"] = self._pages.main(texts, view, description=session.description)
             told["actions"] = "" if view.stage is WebStage.OVER else self._pages.leave(texts, view)
         else:
             told["status"] = parts.status(texts, view)
             told["notes"] = parts.notes(texts, view)
             told["lines"] = [[one.id, parts.line(texts, one)] for one in view.lines if one.changed > version]
-        return server_event(json.dumps(told), number=f"{session.boot}-{view.version}"), view.version
+        return server_event(json.dumps(told), number=session.number), view.version
 
     # --- who asks
 
     def _session(self, request: Request) -> WebSession | None:
         id_ = self._cookie.read(request)
-        session = None if id_ is None else self._gateway.sessions.get(id_)
-        if session is not None:
-            session.touch()
-        return session
+        return None if id_ is None else self._gateway.sessions.get(id_)
 
     def _texts(self, request: Request) -> WebTexts:
         """Return the texts in the language that the address names, else in the one that the browser prefers."""

@@ -1,7 +1,6 @@
 """The gateway: all visits that come through it, and what the desk offers to newcomers."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -19,6 +18,7 @@ from chatapp.peer.web.visitors.session import WebSession
 from chatapp.peer.web.visitors.store import GatewayFolder, SessionStore, StoredSession
 from chatapp.peer.web.visitors.texts import TEXTS
 from chatapp.wire.address import Address, server_name
+from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.identity import fingerprint
 
 TEND_AFTER: Final = 1.0
@@ -96,11 +96,14 @@ class Gateway:
         home: Path,
         language: str,
         tell: Callable[[happened.VisitEvent], None],
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         """`queue`: which queue of the desk; empty for its first one. `language`: for browsers that ask for none of ours.
         `tell` is called with what whoever runs the gateway should know. Raises
         GatewayRuns, BrokenKeyFile, OSError, KeyRefused."""
         self._tell: Final = tell
+        self._machine: Final = machine
+        self._loop: Final = asyncio.get_running_loop()
         self._server: Final = server
         self._registry_key: Final = registry_key
         self._queue: Final = queue
@@ -152,7 +155,7 @@ class Gateway:
             raise Crowded("full")
         if self._of_network[network] >= SESSIONS_PER_ADDRESS:
             raise Crowded("many")
-        if not self._joins.take(network, now=time.monotonic()):
+        if not self._joins.take(network, now=self._loop.time()):
             raise Crowded("fast")
         secret = new_secret()
         stored = StoredSession(visit=StoredVisit(), language=language)
@@ -172,8 +175,11 @@ class Gateway:
             queue=self._queue,
             gateway=self._key,
             open_store=lambda: store,
+            machine=self._machine,
         )
-        session = WebSession(id_, visitor, store, language=language, network=network, form=form)
+        session = WebSession(
+            id_, visitor, store, language=language, network=network, form=form, wall=self._machine.wall
+        )
         session.open()
         self.sessions[id_] = session
         self._of_network[network] += 1
@@ -191,12 +197,12 @@ class Gateway:
 
     def look_again(self) -> None:
         """Ask the desk anew what it offers, if that may have changed since."""
-        is_due = time.monotonic() - self._looked_at >= LOOK_AGAIN_AFTER
+        is_due = self._loop.time() - self._looked_at >= LOOK_AGAIN_AFTER
         if is_due and not self.front.is_away and (self.front.closed or self.front.trouble):
             self._do(self._relook())
 
     def _look(self) -> None:
-        self._looked_at = time.monotonic()
+        self._looked_at = self._loop.time()
         nothing = StoredSession(visit=StoredVisit(), language=self.language)
         store = SessionStore(self.folder, "", nothing)
         self._lookout = Visitor(
@@ -205,12 +211,13 @@ class Gateway:
             queue=self._queue,
             gateway=self._key,
             open_store=lambda: store,
+            machine=self._machine,
         )
         self._lookout.open()
         self._do(self._watch(self._lookout))
 
     async def _relook(self) -> None:
-        former, self._looked_at = self._lookout, time.monotonic()
+        former, self._looked_at = self._lookout, self._loop.time()
         if former is not None:
             await former.detach()
         self._look()
@@ -232,6 +239,6 @@ class Gateway:
                     self._do(self.drop(session))
 
     def _do(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

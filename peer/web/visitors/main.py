@@ -82,7 +82,7 @@ async def _run(
         except ChatAppError as error:
             return _refuse(str(error))
         return await serve(
-            VisitorApp(gateway, title=title).asgi,
+            VisitorApp(gateway, title=title, forwarded=None if proxies else _warn_of_proxy).asgi,
             listener,
             proxies=proxies,
             until=until,
@@ -96,6 +96,10 @@ def _tell(event: happened.VisitEvent, *, until: asyncio.Future[int]) -> None:
         _say(line)
     if isinstance(event, happened.QueueUnknown) and not until.done():
         until.set_result(FAILED)
+
+
+def _warn_of_proxy() -> None:
+    _say(TEXTS[ENGLISH]("terminal.proxy"))
 
 
 _LINES: Final = VisitorTexts(catalog_of(ENGLISH))

@@ -126,8 +126,8 @@ class Pages:
 
     # --- with a visit
 
-    def visit(self, texts: WebTexts, view: VisitView, *, boot: str, description: str) -> HTMLResponse:
-        """Return the page of a visit, whatever its stage. `boot`: as in `number_of`."""
+    def visit(self, texts: WebTexts, view: VisitView, *, number: str, description: str) -> HTMLResponse:
+        """Return the page of a visit, whatever its stage. `number`: as in `WebSession`."""
         is_live = view.stage is not WebStage.OVER
         has_log = view.stage is WebStage.TALKING
         return self._page(
@@ -137,7 +137,7 @@ class Pages:
             scripts=(SCRIPT,),
             refresh=REFRESH_AFTER if is_live and not has_log else None,
             title=self.window_title(texts, view),
-            live=f"{boot}-{view.version}" if is_live else "",
+            live=number if is_live else "",
             actions=_leave(texts, view) if is_live else None,
         )
 
@@ -335,7 +335,14 @@ def _talking(texts: WebTexts, view: VisitView) -> Html:
             "form",
             element("label", texts("talk.text"), for_="text", class_="unseen"),
             element(
-                "textarea", id="text", name="text", rows=1, required=True, autocomplete="off", autofocus=True
+                "textarea",
+                id="text",
+                name="text",
+                rows=1,
+                required=True,
+                autocomplete="off",
+                placeholder=texts("talk.text"),
+                autofocus=True,
             ),
             element("button", texts("talk.send"), type="submit", class_="primary"),
             action="say",

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import os
-import time
+from collections.abc import Callable
 from typing import Final
 
 from chatapp.peer.feed import Waiters
@@ -14,6 +15,7 @@ from chatapp.peer.web.limits import DEEDS_BURST, DEEDS_PER_SECOND, STREAMS_PER_S
 from chatapp.peer.web.rates import RateLimiter
 from chatapp.peer.web.visitors.store import SessionStore
 from chatapp.peer.web.visitors.view import VisitView, WebStage
+from chatapp.wire.errors import quoted
 
 ASK_AFTER: Final = 20.0
 """Seconds between two questions how long the wait may be."""
@@ -27,11 +29,19 @@ GONE_AFTER: Final = 15 * 60.0
 OVER_FOR: Final = 30 * 60.0
 """Seconds for which the last page of a visit can still be seen."""
 
+RATES_WITHIN: Final = 5 * 60.0
+"""Seconds for which a visit that is over can be rated. After that the registry is not bothered with the visitor."""
+
 KEYS_MAX: Final = 256
 """Lines that are known when they come again: a browser sends a line again when it has seen no answer."""
 
 SETTLES_WITHIN: Final = 3.0
 """Seconds for which a request waits until the registry has stored what it said."""
+
+
+_VERSION_DIGITS: Final = 12
+
+_log: Final = logging.getLogger("chatapp.peer")
 
 
 class WebSession:
@@ -46,19 +56,22 @@ class WebSession:
         language: str,
         network: str,
         form: Form | None,
+        wall: Callable[[], float],
     ) -> None:
         """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
-        restart. `form`: what to join the line with; None to go on with a visit."""
+        restart. `form`: what to join the line with; None to go on with a visit.
+        `wall`: tells the Unix time."""
         self.id: Final = id_
         self.visitor: Final = visitor
         self.language: Final = language
         self.network: Final = network
         self.view: Final = VisitView()
-        self.boot: Final = os.urandom(6).hex()
+        self._boot: Final = os.urandom(6).hex()
         """Names this object: the versions of another one mean nothing to its pages."""
         self._deeds: Final = RateLimiter(rate=DEEDS_PER_SECOND, burst=DEEDS_BURST)
         self._store: Final = store
         self._form = form
+        self._wall: Final = wall
         self._loop: Final = asyncio.get_running_loop()
         self._news: Final = Waiters(self._loop)
         self._streams: list[object] = []
@@ -69,15 +82,19 @@ class WebSession:
         self._said_keys: dict[str, None] = {}
         """The keys of the last lines that were said."""
         self._reading: asyncio.Task[None] | None = None
+        self._detaching: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Look for the registry. Raises AddressRefused, PortInUse, OSError."""
         self.visitor.open()
         self._reading = self._loop.create_task(self._read())
+        self._reading.add_done_callback(_report)
 
     async def close(self, *, within: float | None = None) -> None:
         """Let go of everything. `within`: give the place up, too, waiting so many seconds for the registry."""
-        if within is None:
+        if self._detaching is not None:
+            await self._detaching
+        elif within is None:
             await self.visitor.detach()
         else:
             await self.visitor.close(within=within)
@@ -96,7 +113,7 @@ class WebSession:
 
     def _handle(self, event: happened.VisitEvent) -> None:
         form = self._form
-        self.view.handle(event, at=time.time())
+        self.view.handle(event, at=self._wall())
         match event:
             case happened.FormWanted() if form is not None:
                 self._form = None
@@ -124,11 +141,11 @@ class WebSession:
     async def say(self, text: str, *, key: str) -> None:
         """Say a line, and wait for a moment until the registry has stored it. `key`: a line that comes again under the same
         key was sent twice, and is said once. Raises TextTooLong."""
-        if key and key in self._said_keys:
+        if self._is_over or (key and key in self._said_keys):
             return
         line = self.visitor.say(text)
         if line is not None:
-            self.view.said(text, line, at=time.time())
+            self.view.said(text, line, at=self._wall())
         self._said_keys[key] = None
         if len(self._said_keys) > KEYS_MAX:
             del self._said_keys[next(iter(self._said_keys))]
@@ -137,30 +154,41 @@ class WebSession:
 
     async def describe(self, text: str) -> None:
         """Replace the description."""
-        self.visitor.describe(text)
-        await self.settled()
+        if not self._is_over:
+            self.visitor.describe(text)
+            await self.settled()
 
     async def pause(self, *, is_paused: bool) -> None:
         """Let others go first, or be called in turn again."""
-        self.visitor.pause(is_paused=is_paused)
-        await self.settled()
+        if not self._is_over:
+            self.visitor.pause(is_paused=is_paused)
+            await self.settled()
 
     async def rate(self, rating: int) -> None:
-        """Rate the session."""
-        self.view.rated(rating)
-        self.visitor.rate(rating)
-        await self.settled()
-        self._news.wake()
+        """Rate the session, once, if that is possible."""
+        if self.view.may_rate and not self.view.rating:
+            self.view.rated(rating)
+            self.visitor.rate(rating)
+            await self.settled()
 
     async def leave(self) -> None:
         """Give the place up."""
-        if self.view.stage is not WebStage.OVER:
+        if not self._is_over:
             self.visitor.begin_anew()
             version = self.view.stage_version
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SETTLES_WITHIN):
                     while self.view.stage_version == version:
                         await self._news.wait()
+
+    @property
+    def _is_over(self) -> bool:
+        return self.view.stage is WebStage.OVER
+
+    @property
+    def description(self) -> str:
+        """What the visitor wrote about the issue, while they wait."""
+        return self.visitor.description if self.view.stage is WebStage.WAITING else ""
 
     async def settled(self) -> None:
         """Wait for a moment until all that was asked of the registry is answered."""
@@ -194,6 +222,17 @@ class WebSession:
         self.touch()
         return window
 
+    @property
+    def number(self) -> str:
+        """What names the present state of the view to a window."""
+        return f"{self._boot}-{self.view.version}"
+
+    def version_of(self, number: str) -> int:
+        """Return the version of the view that a window shows, by the number that it was given; -1 for any other one."""
+        boot, _, version = number.partition("-")
+        is_ours = boot == self._boot and version.isdecimal() and len(version) <= _VERSION_DIGITS
+        return int(version) if is_ours and int(version) <= self.view.version else -1
+
     def is_served(self, window: object) -> bool:
         """Whether this window is still one of those that get news."""
         return any(one is window for one in self._streams)
@@ -203,11 +242,13 @@ class WebSession:
         self._streams = [one for one in self._streams if one is not window]
         self.touch()
 
-    def touch(self) -> None:
-        """Note that the browser is there."""
+    def touch(self) -> bool:
+        """Note that the browser is there. Return whether that is news to the registry."""
         self._seen_at = self._loop.time()
-        if self._store.is_absent:
+        is_back = self._store.is_absent
+        if is_back:
             self._come_back()
+        return is_back
 
     @property
     def _is_here(self) -> bool:
@@ -219,13 +260,21 @@ class WebSession:
             self._store.note_absence(is_absent=False)
         self.visitor.pause(is_paused=False)
 
+    def _detach(self) -> None:
+        """Leave the registry alone: the visit is over, and can only be read any more."""
+        if self._detaching is None:
+            self.view.may_rate = False
+            self._detaching = self._loop.create_task(self.visitor.detach())
+
     # --- time
 
     def tend(self) -> bool:
         """Do what is due. Return False if the session is to be closed: nobody has looked for long."""
         now = self._loop.time()
         if self._over_at is not None:
-            return bool(self._streams) or now - self._over_at < OVER_FOR
+            if now - self._over_at >= RATES_WITHIN:
+                self._detach()
+            return now - self._over_at < OVER_FOR
         if self._streams:
             self._seen_at = now
         absent_for = now - self._seen_at
@@ -242,7 +291,13 @@ class WebSession:
                 self._store.note_absence(is_absent=True)
                 self.visitor.pause(is_paused=True)
         is_new = self.view.position != self._asked_for
-        if is_waiting and self._streams and (is_new or now - self._asked_at >= ASK_AFTER):
+        if is_waiting and absent_for < ABSENT_AFTER and (is_new or now - self._asked_at >= ASK_AFTER):
             self._asked_at, self._asked_for = now, self.view.position
             self.visitor.ask_position()
         return True
+
+
+def _report(reading: asyncio.Task[None]) -> None:
+    """Log a bug that has ended the reading of events."""
+    if not reading.cancelled() and (error := reading.exception()) is not None:
+        _log.error("fault of a web session: %s", quoted(repr(error)), exc_info=error)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 
 HOST: Final = "desk.example"
 CLIENT: Final = "192.0.2.7"
@@ -44,22 +44,7 @@ async def ask(
     if method == "POST" and origin is not None:
         sent["origin"] = origin
     sent.update(headers or {})
-    address, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": scheme,
-        "path": address,
-        "raw_path": address.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
-        "client": (client, 40_000),
-        "server": ("127.0.0.1", 8080),
-        "state": {},
-    }
+    scope = scope_of(path, method=method, headers=sent, client=client, scheme=scheme)
     pieces = list(body) or [b""]
     answer = Answer()
 
@@ -80,3 +65,30 @@ async def ask(
 
     await app(scope, receive, send)
     return answer
+
+
+def scope_of(
+    path: str,
+    *,
+    headers: Mapping[str, str],
+    method: str = "GET",
+    client: str = CLIENT,
+    scheme: str = "http",
+) -> Scope:
+    """What a server tells an application of a request."""
+    address, _, query = path.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": scheme,
+        "path": address,
+        "raw_path": address.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+        "client": (client, 40_000),
+        "server": ("127.0.0.1", 8080),
+        "state": {},
+    }
