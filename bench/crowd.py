@@ -39,6 +39,8 @@ class Crowd:
         self._members_at: dict[int, list[Member]] = {}
         self._readers: dict[int, Callable[[], None]] = {}
         self._batches: dict[bytes, TableBatch | None] = {}
+        self._knowing: Member | None = None
+        """The first member with the channel's key."""
         self.datagrams_heard = 0
         for place in range(min(sockets or len(self.members), len(self.members))):
             self._open_udp(place)
@@ -194,11 +196,10 @@ class Crowd:
 
     def _told(self, data: bytes, members: list[Member]) -> None:
         """Process a broadcast: it is opened and checked once for all, since its bytes are the same for all."""
+        if self._knowing is None:
+            return
         if data not in self._batches:
-            knowing = next((member for member in self.members if member.granted is not None), None)
-            if knowing is None:
-                return
-            self._batches[data] = _opened(data, knowing)
+            self._batches[data] = _opened(data, self._knowing)
         batch = self._batches[data]
         if batch is not None:
             for member in members:
@@ -207,6 +208,8 @@ class Crowd:
     def _read_link(self, member: Member) -> None:
         for relayed in member.read():
             self.relayed(member, relayed)
+        if self._knowing is None and member.granted is not None:
+            self._knowing = member
 
     def relayed(self, member: Member, data: bytes, /) -> None:
         """Handle a group frame; measures that count them replace this function."""

@@ -30,6 +30,8 @@ CHANGES: Final = 50
 """Changes a second when many come and go."""
 _BUSY_FOR: Final = 4.0
 _DEAREST_ROUNDS: Final = 3
+_CALM_WITHIN: Final = 60.0
+"""Seconds within which everybody must have been told of everybody who came in."""
 
 _STAMPED: Final = getattr(socket, "SO_TIMESTAMPNS", 35)
 _SETTLED_AFTER: Final = 0.6
@@ -123,8 +125,18 @@ class House:
         self._ears = Ears(self._crowd.sockets)
         self._sender: Process | None = None
         self._online = online
-        time.sleep(2 * _SETTLED_AFTER)
-        self._ears.heard()
+        self._be_calm()
+
+    def _be_calm(self) -> None:
+        """Wait until the registry has told everybody of those who came in: it sends 50,000 datagrams a second at most, which
+        is five broadcasts to 10,000 people."""
+        began = time.monotonic()
+        while True:
+            time.sleep(2 * _SETTLED_AFTER)
+            if not self._ears.heard():
+                return
+            if time.monotonic() - began > _CALM_WITHIN:
+                raise Failed(f"the registry still tells of newcomers after {_CALM_WITHIN:.0f} s")
 
     def tell(self) -> tuple[bytes, float, float]:
         """Make one change. Return the time from the first arrival to the last, and the registry's CPU; both in ms."""
