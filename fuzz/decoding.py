@@ -84,10 +84,11 @@ class Letters:
         self.key = AgreementKey(b"m" * 32)
 
     def __call__(self, data: bytes) -> None:
-        sealed = sealing._suite.encrypt(data, self.key.secret.public_key(), info=sealing._LETTER)
+        mail_key = sealing.hpke_key(self.key.raw).public_key()
+        sealed = sealing._suite.encrypt(data, mail_key, info=sealing._LETTER)
         body = self.sender.sign(sealing._LETTER, self.key.public + data)
         signed = encode(SignedLetter(body=data, signature=body))
-        honest = sealing._suite.encrypt(signed, self.key.secret.public_key(), info=sealing._LETTER)
+        honest = sealing._suite.encrypt(signed, mail_key, info=sealing._LETTER)
         hint = self.key.public[:4]
         for letter in (data, hint + data, hint + sealed, hint + honest):
             try:

@@ -8,13 +8,16 @@ import hashlib
 import re
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import ChatAppError, SealError, quoted
 from chatapp.wire.messages.table import Card
+
+AGREEMENT_KEY_SIZE: Final = 32
+"""Bytes of an X25519 key, secret or public."""
 
 _CARD: Final = b"chatapp card 1\0"
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")
@@ -61,25 +64,29 @@ def agreement_half(identity: bytes) -> bytes:
 
 
 class AgreementKey:
-    """An X25519 key (RFC 7748): an identity in this form, a key for one handshake, or a mail key."""
+    """An X25519 key (RFC 7748): an identity in this form, a key for one handshake, or a mail key.
 
-    __slots__ = ("public", "secret")
+    It is libsodium's: with `cryptography`, the first key of a program loads modules for 6 ms, a thirtieth of a start."""
+
+    __slots__ = ("public", "raw")
 
     def __init__(self, raw: bytes) -> None:
-        self.secret: Final = X25519PrivateKey.from_private_bytes(raw)
-        self.public: Final = self.secret.public_key().public_bytes_raw()
-
-    @property
-    def raw(self) -> bytes:
+        """Raises ValueError unless `raw` has 32 bytes."""
+        if len(raw) != AGREEMENT_KEY_SIZE:  # the binding does not check it
+            raise ValueError(f"an X25519 key has {AGREEMENT_KEY_SIZE} bytes, not {len(raw)}")
+        self.raw: Final = raw
         """The 32 secret bytes from which the key can be made again."""
-        return self.secret.private_bytes_raw()
+        self.public: Final = crypto_scalarmult_base(raw)
 
     def agree(self, other: bytes) -> bytes:
-        """Return the 32 bytes shared with the public key `other`. Raises SealError for a key of small order."""
-        try:
-            return self.secret.exchange(X25519PublicKey.from_public_bytes(other))
-        except ValueError:
-            raise SealError("the other side's key is not a valid X25519 key") from None
+        """Return the 32 bytes shared with the public key `other`. Raises SealError for a key of small order, or of another
+        size."""
+        if len(other) == AGREEMENT_KEY_SIZE:
+            try:
+                return crypto_scalarmult(self.raw, other)
+            except CryptoError:  # libsodium refuses a result of zeros (RFC 7748, 6.1)
+                pass
+        raise SealError("the other side's key is not a valid X25519 key")
 
 
 def make_card(identity: Identity, *, name: str, mail: bytes, counter: int) -> Card:

@@ -110,6 +110,12 @@ def test_nobody_agrees_with_a_bad_key(point: bytes) -> None:
         LIVE.agree(point)
 
 
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_secret_of_another_size_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        AgreementKey(bytes(size))
+
+
 # --- cards
 
 
