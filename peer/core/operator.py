@@ -268,12 +268,24 @@ class DeskConversation:
         self._came = shown
         self._last = 0
         self._lines: dict[int, str] = {}
+        self._numbers: set[int] = set()
+        """The numbers of all our lines in this run."""
+
+    @property
+    def came(self) -> int:
+        """The highest position that came, or was shown in earlier runs."""
+        return self._came
 
     def say(self, text: str, *, wall: float) -> SendDeskLine:
         """Return a line of ours. Its number follows the clock, so it is above all earlier ones, also of earlier runs."""
         self._last = max(self._last + 1, int(wall * 1_000_000))
         self._lines[self._last] = text
+        self._numbers.add(self._last)
         return SendDeskLine(self.visit, self._last, text)
+
+    def has_said(self, number: int) -> bool:
+        """Return whether we have said the line with this number in this run."""
+        return number in self._numbers
 
     def unanswered(self) -> list[SendDeskLine]:
         """Return our lines to send again on a new link, in order."""
@@ -294,6 +306,7 @@ class DeskConversation:
             for text in texts:
                 self._last += 1
                 self._lines[self._last] = text
+            self._numbers.update(self._lines)
             return self.unanswered()
         for one in [one for one in self._lines if one <= number]:
             del self._lines[one]

@@ -321,11 +321,12 @@ class Visitor:
         return self._any_feed().take()
 
     def events_shown(self, events: Sequence[happened.VisitEvent]) -> None:
-        """Report that the visitor has seen these; the operator's lines among them are not given again."""
+        """Report that the visitor has seen these; the operator's lines among them are given again after the program's next
+        start only, as `EarlierLine`."""
         if (node := self._node) is None:
             return
         for event in events:
-            if isinstance(event, happened.LineReceived):
+            if isinstance(event, happened.LineReceived | happened.EarlierLine):
                 node.core.lines_shown(event.position)
         node.driver.schedule()
 

@@ -19,6 +19,7 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.messages.table import Count
 
+MILLISECONDS: Final = 1_000
 MICROSECONDS: Final = 1_000_000
 """In a second: a line's number is the time at which it was typed (clause 6.2)."""
 
@@ -29,7 +30,7 @@ class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
     ticket: bytes = b""
     """Empty while we have no position."""
     shown: Count = 0
-    """The highest position among the operator's lines that was shown."""
+    """The highest position of the visit that was shown."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a ticket that no registry would accept: its request would never be answered."""
@@ -48,7 +49,7 @@ class Ticket:
         self.value = stored.ticket
         """Empty while we have no position."""
         self.shown = stored.shown
-        """The highest position among the operator's lines that was shown."""
+        """The highest position of the visit that was shown, in this run or an earlier one."""
 
     @property
     def is_pending(self) -> bool:
@@ -61,7 +62,7 @@ class Ticket:
         self._store(then)
 
     def read_up_to(self, position: int, then: Callable[[], None]) -> None:
-        """Note that the operator's lines up to this one have been shown; call `then` once it is stored."""
+        """Note that the lines up to this one have been shown; call `then` once it is stored."""
         self.shown = position
         self._store(then)
 
@@ -107,13 +108,19 @@ class VisitorConversation:
         self._last_line = 0
         self._unsettled: list[int] = []
         """Our lines that were not answered, as `say` returned them, in order."""
+        self._earlier = 0
+        """Up to which position an earlier run has shown the lines of this visit."""
+        self._told = 0
+        """The highest position among the lines that we have told in this run."""
         self._is_new_link = False
         """Whether the registry has not told us on this link where we are."""
 
     def begin(self, visit: int) -> None:
-        """Begin the conversation of this visit; continue it if it has begun."""
+        """Begin the conversation of this visit; continue it if it has begun. Of a visit that an earlier run of the program
+        has begun, we know nothing but the ticket, and the registry tells all its lines once more."""
         if self._conversation is None or self._conversation.visit != visit:
-            self._conversation = DeskConversation(visit, shown=self._ticket.shown)
+            self._conversation = DeskConversation(visit)
+            self._earlier, self._told = self._ticket.shown, 0
 
     def forget(self) -> None:
         """End the conversation: the visit is over, or another one begins."""
@@ -129,6 +136,11 @@ class VisitorConversation:
     def visit(self) -> int:
         """The number of the visit; 0 before the conversation has begun."""
         return 0 if self._conversation is None else self._conversation.visit
+
+    @property
+    def shown(self) -> int:
+        """The highest position of the visit that was shown in this run."""
+        return 0 if self._conversation is None else self._conversation.shown
 
     @property
     def is_settled(self) -> bool:
@@ -187,23 +199,43 @@ class VisitorConversation:
         for line in settled:
             self._tell(happened.LineSettled(line=line, is_saved=is_saved))
 
-    # --- the operator's
+    # --- the lines of the visit
 
     def came(self, line: DeskLine) -> None:
-        """Tell a line of the operator, once. One that was shown before is confirmed again: the registry did not hear it."""
+        """Tell a line of the visit, once. One that was shown before is confirmed again: the registry did not hear it."""
         if self._conversation is None and self._ticket.value:
             self.begin(line.visit)  # It may come before we are told that our ticket is still valid.
-        if self._conversation is None or line.visit != self._conversation.visit:
+        conversation = self._conversation
+        if conversation is None or line.visit != conversation.visit:
             return
-        if self._conversation.take(line):
-            self._tell(happened.LineReceived(operator=line.operator, text=line.text, position=line.position))
-        elif line.position <= self._ticket.shown:
-            self._send(AckDeskLines(line.visit, self._ticket.shown))
+        if not conversation.take(line):
+            if line.position <= conversation.shown:
+                self._send(AckDeskLines(line.visit, conversation.shown))
+        elif line.number and conversation.has_said(line.number):
+            if conversation.shown >= self._told:
+                self.note_shown(self._told)
+        else:
+            self._told = line.position
+            self._tell(self._event_of(line))
+
+    def _event_of(self, line: DeskLine) -> happened.EarlierLine | happened.LineReceived:
+        at = line.at / MILLISECONDS
+        if line.number or line.position <= self._earlier:
+            return happened.EarlierLine(operator=line.operator, text=line.text, position=line.position, at=at)
+        return happened.LineReceived(operator=line.operator, text=line.text, position=line.position, at=at)
 
     def note_shown(self, position: int) -> None:
         """Confirm the lines up to this one to the registry, once it is stored that they were shown."""
-        if self._conversation is None or position <= self._ticket.shown:
+        conversation = self._conversation
+        if conversation is None:
             return
-        self._conversation.note_shown(position)
-        visit = self._conversation.visit
-        self._ticket.read_up_to(position, lambda: self._send(AckDeskLines(visit, position)))
+        if position >= self._told:
+            position = conversation.came  # What came after it are lines that we have said in this run.
+        if position <= conversation.shown:
+            return
+        conversation.note_shown(position)
+        confirmation = AckDeskLines(conversation.visit, position)
+        if position > self._ticket.shown:
+            self._ticket.read_up_to(position, lambda: self._send(confirmation))
+        else:
+            self._send(confirmation)  # An earlier run has stored it.

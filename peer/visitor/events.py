@@ -145,11 +145,23 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator says something. Call `lines_shown(position)` once it is shown."""
+    """The operator says something. Call `lines_shown(position)` once it is shown. `at`: Unix time."""
 
     operator: str
     text: str
     position: int
+    at: float
+
+
+class EarlierLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was said and shown before this program was started, told once more so that the whole conversation can be
+    shown. `operator`: empty for one of ours. Call `lines_shown(position)` once it is shown, or left out on purpose. `at`:
+    Unix time."""
+
+    operator: str
+    text: str
+    position: int
+    at: float
 
 
 class LineSettled(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,6 +277,7 @@ VisitEvent = (
     | Served
     | LineReceived
     | LineSettled
+    | EarlierLine
     | NotYourTurn
     | VisitorLineRefused
     | VisitEnded

@@ -60,6 +60,8 @@ class VisitorFace:
         self._position = ""
         self._is_first_line = False
         """Whether the operator who has called us has said nothing yet."""
+        self._has_shown_earlier = False
+        """Whether something was shown of what was said before this start."""
         self._written: list[happened.VisitEvent] = []
         """Events given to the terminal, which has not confirmed yet that they are on the screen."""
         self._transcript = Transcript()
@@ -110,13 +112,24 @@ class VisitorFace:
         match event:
             case happened.Served():
                 self._is_first_line = True
-            case happened.LineReceived(operator=operator, text=text):
-                self._note_said(operator, text)
+            case happened.EarlierLine(operator=operator, text=text, at=at):
+                return self._earlier_lines(event, operator or self._texts.line("transcript.you"), text, at)
+            case happened.LineReceived(operator=operator, text=text, at=at):
+                self._note_said(operator, text, at=at)
                 is_first, self._is_first_line = self._is_first_line, False
                 return self._texts.lines_of(event, is_first=is_first)
             case _:
                 pass
         return self._texts.lines_of(event)
+
+    def _earlier_lines(self, event: happened.EarlierLine, who: str, text: str, at: float) -> list[str]:
+        """Return the lines for what was said before this start. A person reads it again; a script has had it once."""
+        self._note_said(who, text, at=at)
+        if not self._is_screen:
+            return []
+        heading = [] if self._has_shown_earlier else [self._texts.line("line.earlier")]
+        self._has_shown_earlier = True
+        return [*heading, *self._texts.lines_of(event)]
 
     def _note_position(self, event: happened.VisitEvent) -> None:
         match event:
@@ -274,7 +287,12 @@ class VisitorFace:
             self._visitor.rate(rating)
 
     async def _rate_at_end(self, typed: str) -> None:
-        """Rate the session that is over, or skip that; then end. Wrong answers are asked again, as those of the form are."""
+        """Rate the session that is over, or skip that; then end. Wrong answers are asked again, as those of the form are.
+        What was said can still be written to a file."""
+        word, _, rest = typed.partition(" ")
+        if word.lower() in _TRANSCRIPT:
+            self._write_transcript(rest.strip())
+            return
         rating = rating_of(typed)
         if typed and rating is None:
             self._wrong_ratings += 1
@@ -307,9 +325,9 @@ class VisitorFace:
         else:
             self._terminal.show([self._texts.transcript_begun(str(path), count)])
 
-    def _note_said(self, who: str, text: str) -> None:
+    def _note_said(self, who: str, text: str, *, at: float | None = None) -> None:
         try:
-            self._transcript.note(sanitize(who), sanitize(text))
+            self._transcript.note(sanitize(who), sanitize(text), at=at)
         except OSError as error:
             self._terminal.show([self._texts.transcript_failed("", _reason(error))])
 

@@ -130,6 +130,8 @@ class VisitorTexts:
                 return []  # a terminal shows what it was typed; why a line is refused is told by itself
             case happened.LineReceived(operator=operator, text=text):
                 return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
+            case happened.EarlierLine(operator=operator, text=text):
+                return [MessageLine(name(operator) or self._text("transcript.you"), ": ", sanitize(text))]
             case happened.NotYourTurn():
                 return [self._text("line.wait")]
             case (

@@ -16,15 +16,15 @@ class Said(NamedTuple):
 
 
 class Transcript:
-    """What was said in a visit, as far as this run of the program knows; also in a file, once it is asked for."""
+    """What was said in a visit; also in a file, once it is asked for."""
 
     def __init__(self) -> None:
         self._said: list[Said] = []
         self._file: IO[str] | None = None
 
-    def note(self, who: str, text: str) -> None:
-        """Add a line that is said now. Raises OSError if the file cannot be written; then it is closed."""
-        self._said.append(Said(time.time(), who, text))
+    def note(self, who: str, text: str, *, at: float | None = None) -> None:
+        """Add a line. `at`: Unix time; None for now. Raises OSError if the file cannot be written; then it is closed."""
+        self._said.append(Said(time.time() if at is None else at, who, text))
         if self._file is not None:
             self._write(self._said[-1:])
 

@@ -201,7 +201,7 @@ class Visit:
             self._want_form(self._desk)
 
     def lines_shown(self, position: int) -> None:
-        """Note that the operator's lines up to this one have been shown."""
+        """Note that the lines up to this one have been shown."""
         self._conversation.note_shown(position)
 
     @property
@@ -288,7 +288,11 @@ class Visit:
         elif self.stage is Stage.JOINING and not self._ticket.is_pending:
             self._ask_in()
         elif self.stage in ADMITTED or self.stage is Stage.RETURNING:
-            self._send(ReturnToDesk(self._next_reference(), self._ticket.value, self._ticket.shown))
+            self._send(
+                ReturnToDesk(
+                    self._next_reference(), self._ticket.value, self._conversation.shown, with_own=True
+                )
+            )
 
     def _closed_queue(self, desk: DeskShown) -> ClosedQueue | None:
         """Return our queue if it takes no newcomers."""
@@ -335,7 +339,7 @@ class Visit:
         if not self._enter(notice.visit):
             return
         # A sign of life: until it comes, a visitor who was called is taken to be away.
-        self._send(AckDeskLines(notice.visit, self._ticket.shown))
+        self._send(AckDeskLines(notice.visit, self._conversation.shown))
         before, self.stage = self.stage, Stage.ACTIVE
         self._shown_position = 0
         if notice.cause is OperatorCause.ASKED or before is Stage.RETURNING:

@@ -172,7 +172,8 @@ class DeskSender:
         effects: list[Effect] = []
         for said in lines:
             name = "" if said.author == VISITOR else said.author_name
-            line = DeskLine(visit.number, said.position, name, said.at, said.text)
+            number = said.number if said.author == reader else 0
+            line = DeskLine(visit.number, said.position, name, said.at, said.text, number)
             if reader == VISITOR:
                 effects += self.tell_visitor(visit, line)
             else:

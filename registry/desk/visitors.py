@@ -94,7 +94,7 @@ class VisitorRules:
             case JoinDesk():
                 return self._join(request, caller, now)
             case ReturnToDesk():
-                return self._return(request.reference, request.ticket, request.shown, caller)
+                return self._return(request, caller)
             case LeaveDesk():
                 return self._leave(request, caller)
             case AskPosition():
@@ -138,7 +138,7 @@ class VisitorRules:
 
     def _join(self, request: JoinDesk, caller: Caller, now: float) -> list[Effect]:
         if digest(request.ticket) in self._visits.by_ticket or digest(request.ticket) in self._visits.ends:
-            return self._return(request.reference, request.ticket, 0, caller)
+            return self._return(ReturnToDesk(request.reference, request.ticket, 0), caller)
         queue = self._settings.queue_named(request.queue)
         source = self._guests.source_of(caller.identity)
         state = None if queue is None else self._openings.of(queue, self._clock.millis(now))
@@ -198,7 +198,8 @@ class VisitorRules:
             return DeskRefusal.GATEWAY_FULL if is_gateway(source) else DeskRefusal.ADDRESS_FULL
         return None
 
-    def _return(self, reference: int, ticket: bytes, shown: int, caller: Caller) -> list[Effect]:
+    def _return(self, request: ReturnToDesk, caller: Caller) -> list[Effect]:
+        reference, ticket = request.reference, request.ticket
         over = self._visits.ends.get(digest(ticket))
         if over is not None:
             return [Reply(to=caller, message=over)]
@@ -214,7 +215,8 @@ class VisitorRules:
         self._visits.attach_guest(visit, caller.identity)
         self._publisher.notices.references[visit.number] = reference
         if visit.number in self._visits.transcripts:
-            self._visits.transcripts[visit.number].resume(VISITOR, shown=shown)
+            transcript = self._visits.transcripts[visit.number]
+            transcript.resume(VISITOR, shown=request.shown, with_own=request.with_own)
         self._queue.returned(visit)
         return told
 

@@ -1,6 +1,6 @@
 """The help desk on terminals: completion for visitors, and the status lines below both prompts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -8,6 +8,7 @@ from tests.endtoend.lines import WELCOME
 from tests.endtoend.terminal import TAB, Open, Terminal
 from tests.support.stage import Stage
 
+BELL = "\a"
 LOST = "[Server not responding] Still trying; your place is kept for 60 seconds."
 
 
@@ -23,6 +24,21 @@ async def ana(stage: Stage) -> AsyncIterator[Terminal]:
     finally:
         await terminal.clear_away()
         await registry.kill()
+
+
+@pytest.fixture
+async def again(stage: Stage) -> AsyncIterator[Callable[[], Awaitable[Terminal]]]:
+    """Start the visitor's program again on a new terminal."""
+    opened: list[Terminal] = []
+
+    async def start() -> Terminal:
+        words = ("--desk", "127.0.0.1", str(stage.port))
+        opened.append(await Terminal.open(*words, home=stage.folder / "ana"))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        await terminal.clear_away()
 
 
 async def answers(ana: Terminal) -> None:
@@ -47,6 +63,45 @@ async def test_the_status_lines_below_both_prompts(stage: Stage, ana: Terminal, 
     await ana.shows("[The operator has ended the session. Bye.]")
     await bob.shows("[Session with Ana ended.]")
     await bob.stands(">>>", "bob · 1 online · on duty")
+
+
+async def test_a_program_that_was_killed_shows_the_talk_again_and_a_person_is_rung_for_and_rates(
+    stage: Stage, ana: Terminal, at_terminal: Open, again: Callable[[], Awaitable[Terminal]]
+) -> None:
+    await answers(ana)
+    await ana.shows("[Waiting room, position 1.]")
+    bob = await at_terminal("bob")
+    await bob.shows(WELCOME)
+    assert BELL not in ana.drawn
+    bob.press(".on\r")
+    await bob.shows("[Next client; waited ")
+    await ana.shows("[It's your turn.]")
+    assert ana.drawn.count(BELL) == 1
+    bob.press("hello Ana\r")
+    await ana.shows("bob: hello Ana")
+    assert ana.drawn.count(BELL) == 2, "the operator's first line"
+    bob.press("what is it about?\r")
+    await ana.shows("bob: what is it about?")
+    assert ana.drawn.count(BELL) == 2
+    ana.press("exams\r")
+    await bob.shows("Ana: exams")
+    await ana.clear_away()
+    ana = await again()
+    await ana.shows("[What was said before:]")
+    for line in ("bob: hello Ana", "bob: what is it about?", "You: exams"):
+        await ana.shows(line)
+    bob.press("which?\r")
+    await ana.shows("bob: which?")
+    bob.press(".end\r")
+    await ana.shows("[How was it, from 1 (bad) to 5 (good)? Enter skips this.]")
+    kept = stage.folder / "kept.txt"
+    ana.press(f".transcript {kept}\r")
+    await ana.shows("earlier lines there: 4.]")
+    said = [line.split(" ", 2)[2] for line in kept.read_text().splitlines()]
+    assert said == ["bob: hello Ana", "bob: what is it about?", "You: exams", "bob: which?"]
+    ana.press("5\r")
+    await ana.shows("[Thank you.]")
+    assert await ana.ends() == 0
 
 
 async def test_a_visitor_s_tab_and_a_server_that_is_away(stage: Stage, ana: Terminal) -> None:

@@ -56,6 +56,13 @@ async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) ->
     await ana.kill()
     ana = await stage.visitor("Ana")
     await ana.sees(RESUMED)
+    kept = stage.folder / "kept.txt"
+    await ana.type(f".transcript {kept}")
+    await ana.sees(f"[What is said is written to {kept}; earlier lines there: 2.]")
+    assert [line.split(" ", 2)[2] for line in kept.read_text().splitlines()] == [
+        "bob: are you there?",
+        "You: yes",
+    ]
     await ana.type("/new")
     await ana.sees(NAME)
     await ana.type("Ana", "9876543210", "6")

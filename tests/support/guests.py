@@ -35,6 +35,8 @@ class Guest(Person):
         """Digests of the tickets that the visitor gave up."""
         self.said: list[str] = []
         """The lines that this program sent in this visit."""
+        self.heard: dict[int, str] = {}
+        """The lines of this visit that this program was told, by position."""
         self.refused = 0
         """How many of the program's lines were refused, as the visitor was told."""
         self.told: list[tuple[int, happened.VisitEvent]] = []
@@ -57,7 +59,7 @@ class Guest(Person):
     def start(self) -> None:
         """Start the program with what the disk holds."""
         self.lives += 1
-        self.said, self.refused = [], 0
+        self.said, self.heard, self.refused = [], {}, 0
         now = self.network.now
         me = LocalIdentity(
             name="",
@@ -139,7 +141,7 @@ class Guest(Person):
             conversation = core._visit._conversation._conversation
             if conversation is not None:
                 if conversation.visit != self.visit:
-                    self.said, self.refused = [], 0
+                    self.said, self.heard, self.refused = [], {}, 0
                 self.visit = conversation.visit
             events = core.events()
             is_moving = bool(events)
@@ -152,7 +154,12 @@ class Guest(Person):
         match event:
             case happened.FormWanted():
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
-            case happened.LineReceived(position=position):
+            case (
+                happened.LineReceived(position=position, text=text)
+                | happened.EarlierLine(position=position, text=text)
+            ):
+                assert position > max(self.heard, default=0), f"{text!r} came twice or too late"
+                self.heard[position] = text
                 self.guest.lines_shown(position)
             case happened.Described():
                 self.refused -= 1  # it was no line for the operator

@@ -486,7 +486,8 @@ class FetchDeskLines(OfVisit, frozen=True, tag=120):
 
 
 class DeskLine(OfVisit, frozen=True, tag=111):
-    """Registry to visitor or operator: a line of the visit that the other side said."""
+    """Registry to visitor or operator: a line of the visit that the other side said, or one of your own that you asked
+    for."""
 
     position: Count
     operator: Name
@@ -494,6 +495,8 @@ class DeskLine(OfVisit, frozen=True, tag=111):
     at: Count
     """The registry's Unix time in milliseconds when it took the line."""
     text: Text
+    number: Count = 0
+    """The number under which you said this line; 0 for a line of somebody else."""
 
 
 class LinesSaved(OfVisit, frozen=True, tag=112):
@@ -549,6 +552,8 @@ class ReturnToDesk(Referring, frozen=True, tag=91):
     ticket: Ticket
     shown: Count
     """The highest position of the visit that I have shown; 0 for none, or unknown."""
+    with_own: bool = False
+    """Whether to include my own earlier lines, because my program may not have all of them."""
 
 
 class LeaveDesk(Referring, frozen=True, tag=92):

@@ -131,9 +131,13 @@ class VisitView:
                 self._begin_talk()
             case happened.ServedAnswered():
                 self._begin_talk()
-            case happened.LineReceived(operator=operator, text=text):
+            case happened.LineReceived(operator=operator, text=text, at=said_at):
                 self.operator = operator
-                self._add(ShownLine(id=self._next_id(), who=operator, text=text, at=at))
+                self._add(ShownLine(id=self._next_id(), who=operator, text=text, at=said_at))
+            case happened.EarlierLine(operator=operator, text=text, at=said_at):
+                self.operator = operator or self.operator
+                mark = None if operator else Mark.SAVED
+                self._add(ShownLine(id=self._next_id(), who=operator, text=text, at=said_at, mark=mark))
             case happened.LineSettled(line=line, is_saved=is_saved):
                 self._settle(line, is_saved=is_saved)
             case happened.DeskClosed(is_waiting=True):

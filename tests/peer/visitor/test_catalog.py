@@ -153,4 +153,6 @@ def test_hindi_lines() -> None:
         "[प्रतीक्षा कक्ष में आपका नंबर 2 है: आपसे आगे 1, लगभग 3-6 मिनट।]"
     ]
     assert IN_HINDI.lines_of(happened.NotYourTurn()) == ["[कृपया अपनी बारी की प्रतीक्षा करें।]"]
-    assert IN_HINDI.lines_of(happened.LineReceived(operator="bob", text="नमस्ते", position=1)) == ["bob: नमस्ते"]
+    assert IN_HINDI.lines_of(happened.LineReceived(operator="bob", text="नमस्ते", position=1, at=0.0)) == [
+        "bob: नमस्ते"
+    ]

@@ -55,8 +55,8 @@ def test_a_line_is_shown_once_and_confirmed_when_that_is_on_disk() -> None:
         scene.visit.handle(DeskLine(7, position, "bob", 0, f"line {position}"))
     lines = scene.visit.events()
     assert lines == [
-        happened.LineReceived(operator="bob", text="line 1", position=1),
-        happened.LineReceived(operator="bob", text="line 2", position=2),
+        happened.LineReceived(operator="bob", text="line 1", position=1, at=0.0),
+        happened.LineReceived(operator="bob", text="line 2", position=2, at=0.0),
     ]
     assert scene.said() == []
     scene.visit.lines_shown(2)

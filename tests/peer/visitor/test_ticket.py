@@ -27,10 +27,14 @@ def test_a_restarted_program_goes_on_with_its_ticket() -> None:
     scene.visit.handle(DESK)
     (back,) = scene.said()
     assert isinstance(back, ReturnToDesk)
-    assert (back.ticket, back.shown) == (TICKET, 4)
+    assert (back.ticket, back.shown, back.with_own) == (TICKET, 0, True)
     scene.wait(2, PositionCause.RETURNED)
-    scene.visit.handle(DeskLine(7, 4, "bob", 0, "shown before"))
-    assert scene.visit.events() == [happened.Resumed(), happened.PositionKnown(position=2, operators=1)]
+    scene.visit.handle(DeskLine(7, 4, "bob", 9_000, "shown before"))
+    assert scene.visit.events() == [
+        happened.Resumed(),
+        happened.PositionKnown(position=2, operators=1),
+        happened.EarlierLine(operator="bob", text="shown before", position=4, at=9.0),
+    ]
 
 
 def test_back_at_the_same_position_nothing_is_told_again() -> None:

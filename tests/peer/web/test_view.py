@@ -38,7 +38,7 @@ def test_lines_and_what_became_of_them() -> None:
     view.said("one", 1, at=AT)
     view.said("two", 2, at=AT)
     version = view.version
-    view.handle(happened.LineReceived(operator="bob", text="hi", position=1), at=AT)
+    view.handle(happened.LineReceived(operator="bob", text="hi", position=1, at=AT), at=AT)
     view.handle(happened.LineSettled(line=1, is_saved=True), at=AT)
     view.handle(happened.LineSettled(line=2, is_saved=False), at=AT)
     view.handle(happened.LineSettled(line=7, is_saved=True), at=AT)
@@ -49,6 +49,22 @@ def test_lines_and_what_became_of_them() -> None:
     ]
     assert all(line.changed > version for line in view.lines)
     assert len({line.id for line in view.lines}) == 3
+
+
+def test_after_a_restart_the_whole_conversation_is_there_with_its_times_and_marks() -> None:
+    view = view_of(
+        happened.Resumed(),
+        happened.ServedAnswered(),
+        happened.EarlierLine(operator="bob", text="hi", position=1, at=AT - 60),
+        happened.EarlierLine(operator="", text="hello", position=2, at=AT - 50),
+        happened.LineReceived(operator="bob", text="still there?", position=3, at=AT - 1),
+    )
+    assert [(line.who, line.text, line.mark, line.at) for line in view.lines] == [
+        ("bob", "hi", None, AT - 60),
+        ("", "hello", Mark.SAVED, AT - 50),
+        ("bob", "still there?", None, AT - 1),
+    ]
+    assert (view.stage, view.operator) == (WebStage.TALKING, "bob")
 
 
 def test_the_version_rises_with_everything_and_tells_a_new_stage() -> None:

@@ -209,6 +209,14 @@ class Visitor(Talker):
         self.ask(ReturnToDesk(6, self.ticket, 0))
         self.note()
 
+    def start_anew(self) -> None:
+        """Restart their program, which then knows its ticket alone."""
+        self.drop()
+        self._shown, self.lines = {}, []
+        super().come_back()
+        self.ask(ReturnToDesk(6, self.ticket, 0, with_own=True))
+        self.note()
+
     def note(self) -> None:
         """Read the number of the visit from the notices, without draining them."""
         heard = self.hear()

@@ -14,6 +14,7 @@ from chatapp.wire.messages.desk import (
     EndDuty,
     EndSession,
     FetchDeskLines,
+    HoldVisitor,
     LeaveDesk,
     LineRefusal,
     LineRefused,
@@ -89,6 +90,41 @@ def test_an_operator_s_new_program_gets_all_that_was_said_in_the_session() -> No
     ann.drop()
     ann.come_back()
     assert ann.texts == ["one", "two", "three", "four"], "the same program knows them"
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["new program", "new program and registry"])
+def test_a_visitor_s_new_program_gets_all_that_was_said_if_it_asks(*, is_restarted: bool) -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined()
+    ann.ask(TakeDuty(1, ""))
+    ann.hear()
+    asha.say("one", number=11)
+    ann.say(asha.visit, "two")
+    asha.say("three", number=13)
+    assert asha.texts == ["two"]
+    if is_restarted:
+        help_desk.restart()
+        ann.come_back()
+    asha.start_anew()
+    told = [(line.operator, line.text, line.number) for line in asha.lines]
+    assert told == [("", "one", 11), ("ann", "two", 0), ("", "three", 13)]
+    asha.say("four", number=14)
+    ann.say(asha.visit, "five")
+    assert asha.texts == ["one", "two", "three", "five"]
+    assert ann.texts[0] == "one"
+    assert {line.number for line in ann.lines if not line.operator} == {0}
+
+
+def test_a_visitor_who_waits_again_gets_the_conversation_too() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined()
+    ann.ask(TakeDuty(1, ""))
+    ann.hear()
+    asha.say("one", number=11)
+    ann.ask(HoldVisitor(2, asha.visit))
+    assert asha.last(PositionReported).cause is PositionCause.HELD
+    asha.start_anew()
+    assert asha.texts == ["one"]
 
 
 def test_the_registry_s_own_terminal_shows_all_that_was_said_after_a_restart(help_desk: HelpDesk) -> None:
