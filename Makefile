@@ -10,10 +10,14 @@ SEEDS ?= 20000
 FUZZ_SECONDS ?= 600
 MINUTES ?= 20
 BOTS ?= 200
+EXTRAS := --extra lan --extra metrics --extra full --extra web --extra cluster
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 $(UPGRADE) --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header
+UPGRADE ?= --upgrade
 UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs clean
+.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,16 +80,19 @@ docs: $(VENV)/.documented  ## build the documentation with the API into build/do
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo 'build/docs/index.html is ready'
 
-lock:  ## resolve the dependencies anew (needs uv)
+dist: $(VENV)/.released  ## make dist/: wheel, source distribution, list of components, checksums; the same bytes for a commit
+	@$(BIN)/python -m release.distribution
+
+audit: $(VENV)/.released  ## look for known weaknesses of the locked dependencies (status 3: the database cannot be reached)
+	@$(BIN)/python -m release.audit
+
+lock:  ## resolve the dependencies anew (needs uv; UPGRADE= keeps what still fits)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }
-	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header --output-file requirements/run.txt --extra lan --extra metrics --extra full --extra web --extra cluster pyproject.toml requirements/build.in
-	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header --output-file requirements/dev.txt \
-		--constraint requirements/run.txt --extra lan --extra metrics --extra full --extra web --extra cluster --extra dev pyproject.toml requirements/build.in
-	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header --output-file requirements/docs.txt \
-		--constraint requirements/dev.txt --extra docs pyproject.toml requirements/build.in
+	@$(COMPILE) --output-file requirements/build.txt requirements/build.in
+	@$(COMPILE) --output-file requirements/run.txt $(EXTRAS) pyproject.toml
+	@$(COMPILE) --output-file requirements/dev.txt --constraint requirements/build.txt --constraint requirements/run.txt $(EXTRAS) --extra dev pyproject.toml
+	@$(COMPILE) --output-file requirements/docs.txt --constraint requirements/build.txt --constraint requirements/dev.txt --extra docs pyproject.toml
+	@$(COMPILE) --output-file requirements/release.txt --constraint requirements/build.txt --constraint requirements/dev.txt --extra release pyproject.toml
 	@if grep -nE '://|file:|^ *--(index|extra-index|find-links|trusted)|/(home|root|tmp|opt|Users)/' requirements/*.txt; then \
 		echo 'a lock file names a place' >&2; exit 1; fi
 
@@ -109,8 +116,9 @@ $(VENV)/.made:
 	fi; \
 	exit 1
 
-$(VENV)/.installed: $(VENV)/.made requirements/run.txt pyproject.toml
+$(VENV)/.installed: $(VENV)/.made requirements/build.txt requirements/run.txt pyproject.toml
 	@echo 'Installing into $(VENV) ...'
+	@$(PIP) install --require-hashes --requirement requirements/build.txt
 	@$(PIP) install --require-hashes --requirement requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -118,6 +126,11 @@ $(VENV)/.installed: $(VENV)/.made requirements/run.txt pyproject.toml
 $(VENV)/.tested: $(VENV)/.installed requirements/dev.txt
 	@echo 'Installing what the tests need ...'
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.released: $(VENV)/.installed requirements/release.txt
+	@echo 'Installing what packages need ...'
+	@$(PIP) install --require-hashes --requirement requirements/release.txt
 	@touch $@
 
 $(VENV)/.documented: $(VENV)/.installed requirements/docs.txt

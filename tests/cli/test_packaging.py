@@ -192,19 +192,3 @@ def test_every_public_name_is_there_and_no_other() -> None:
         assert getattr(chatapp, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Pear'"):
         chatapp.Pear  # noqa: B018
-
-
-def test_pip_installs_the_folder_and_the_program_runs(sources: Path, tmp_path: Path) -> None:
-    """What `pipx install .` does, but for the download of what we need: that, and the back end, are those of the tests."""
-    home = tmp_path / "venv"
-    venv.create(home, with_pip=True)
-    ours = Path(pytest.__file__).parents[1]
-    run(
-        [str(home / "bin" / "python"), "-m", "pip", "install", "--no-deps", "--no-build-isolation", "."],
-        cwd=sources,
-        path=ours,
-    )
-    assert run([str(home / "bin" / "ChatApp"), "--version"], cwd=tmp_path, path=ours) == "ChatApp 0.1.0\n"
-    assert (home / "share" / "man" / "man1" / "ChatApp.1").exists()
-    code = "import chatapp; print(chatapp.__file__)"
-    assert Path(run([str(home / "bin" / "python"), "-c", code], cwd=tmp_path).strip()).is_relative_to(home)

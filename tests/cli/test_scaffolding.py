@@ -22,7 +22,14 @@ def test_a_lock_names_versions_and_hashes_and_no_place(lock: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "extra"), [("run.txt", None), ("run.txt", "lan"), ("dev.txt", "dev"), ("docs.txt", "docs")]
+    ("lock", "extra"),
+    [
+        ("run.txt", None),
+        ("run.txt", "lan"),
+        ("dev.txt", "dev"),
+        ("docs.txt", "docs"),
+        ("release.txt", "release"),
+    ],
 )
 def test_everything_that_the_project_needs_is_locked(lock: str, extra: str | None) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -35,14 +42,16 @@ def test_everything_that_the_project_needs_is_locked(lock: str, extra: str | Non
 
 
 def test_the_locks_agree() -> None:
-    run, dev, docs = (
+    build, run, dev, docs, release = (
         dict(
             re.findall(r"^(\S+)==(\S+)", (CHECKOUT / "requirements" / lock).read_text("utf-8"), re.MULTILINE)
         )
-        for lock in ("run.txt", "dev.txt", "docs.txt")
+        for lock in ("build.txt", "run.txt", "dev.txt", "docs.txt", "release.txt")
     )
     assert run.items() <= dev.items()
-    assert all(dev.get(name, version) == version for name, version in docs.items())
+    for other in (build, docs, release):
+        assert all(dev.get(name, version) == version for name, version in other.items())
+    assert {"pip", "setuptools"} <= build.keys()  # what installs everything else
 
 
 def test_every_page_is_in_the_navigation_of_the_documentation() -> None:
