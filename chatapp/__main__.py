@@ -28,6 +28,8 @@ from chatapp.wire.errors import AddressRefused, NameRefused
 _CHAT: Final = "chatapp.commands.chat"
 """Reads a line that begins with none of `COMMANDS`."""
 _PLAIN_MODES: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {"-s": serve, "-c": talk, "--desk": visit}
+_PEER_MODE: Final = "-c"
+_FULL: Final = "--full"
 
 _COMPLETE_VARIABLE: Final = "_CHATAPP_COMPLETE"
 _LINE_VARIABLES: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -58,18 +60,23 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _is_plain(words: Sequence[str]) -> bool:
-    """Whether a line is a mode and its arguments, without an option, on the line or in the environment."""
+    """Whether a line is a mode and its arguments, without an option, on the line or in the environment. A peer may be a full
+    screen, which asks for a fast start as well."""
     variables = (LOG_VARIABLE, CONFIG_VARIABLE, _COMPLETE_VARIABLE)
     return (
         bool(words)
         and words[0] in _PLAIN_MODES
-        and not any(word.startswith("-") for word in words[1:])
+        and not any(
+            word.startswith("-") and not (word == _FULL and words[0] == _PEER_MODE) for word in words[1:]
+        )
         and not any(variable in os.environ for variable in variables)
     )
 
 
 def _run_plain(words: Sequence[str]) -> int:
     """Run a plain line without typer, whose loading takes a tenth of a start. `chatapp.commands.chat` would do the same."""
+    if _FULL in words:
+        return talk([word for word in words[1:] if word != _FULL], is_full=True)
     return _PLAIN_MODES[words[0]](words[1:])
 
 

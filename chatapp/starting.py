@@ -139,9 +139,10 @@ def talk(
     stay: bool = False,
     log_level: str = DEFAULT_LOG_LEVEL,
     is_daemon: bool = False,
+    is_full: bool = False,
 ) -> int:
-    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as given by options. Without
-    any server, the peer goes to the one of its last start."""
+    """Run a peer at its terminal, as lines or as a full screen (`is_full`), or without one (`is_daemon`). `host`, `port`:
+    the server's, as given by options. Without any server, the peer goes to the one of its last start."""
     mode = "daemon" if is_daemon else "-c"
     if not words:
         counted(words, mode, _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
@@ -186,6 +187,7 @@ def talk(
         code=shown,
         log_level=log_level,
         ask_name=ask_another_name if not plain and is_terminal() else None,
+        is_full=is_full,
     )
 
 

@@ -39,6 +39,7 @@ _ROOM_HELP: Final = "Peer: enter this room at the start."
 _HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argument."
 _PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
+_FULL_HELP: Final = "Peer: use the whole terminal, with a list of conversations."
 _QUIET_HELP: Final = "Ring no bell, set no title, send no notice."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _LANG_HELP: Final = "Visitor: the language, en or hi; on a terminal that of LANG otherwise."
@@ -126,6 +127,7 @@ def chat(
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
     lang: Annotated[str | None, typer.Option(metavar="LANGUAGE", help=_LANG_HELP)] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
+    full: Annotated[bool, typer.Option("--full", help=_FULL_HELP)] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=_QUIET_HELP)] = False,
     stay: Annotated[
         bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
@@ -183,7 +185,14 @@ def chat(
         is_fit=desk,
         who="only a visitor (--desk) has this option",
     )
-    of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
+    if full and plain:
+        raise Misuse("--full and --plain exclude each other: choose one")
+    of_peer = {
+        "--room": room is not None,
+        "--ack-timeout": ack_timeout is not None,
+        "--code": code,
+        "--full": full,
+    }
     _check_fit(of_peer, is_fit=client or is_alone, who="only a peer (-c) has this option")
     of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
     _check_fit(
@@ -243,6 +252,7 @@ def chat(
         quiet=quiet,
         stay=stay,
         log_level=level,
+        is_full=full,
     )
 
 

@@ -175,6 +175,11 @@ def shown_clock(moment: float) -> tuple[date, str]:
     return local.date(), f"{local:%H:%M}"
 
 
+def local_day(moment: float) -> date:
+    """Return the local day of a Unix time."""
+    return _local(moment).date()
+
+
 def shown_day(day: date) -> str:
     """Show a day as `Friday 20 November 2026`."""
     return f"{day:%A} {day.day} {day:%B %Y}"
@@ -332,16 +337,20 @@ def rgb(colour: int) -> tuple[int, int, int]:
     return _CUBE[index // 36], _CUBE[index // 6 % 6], _CUBE[index % 6]
 
 
-def colour_of(name: str, *, is_16: bool) -> str:
-    """Return the style of a name: the same at every start and on every machine."""
+def drawn_by(name: str, count: int) -> int:
+    """Return a number below `count` for a name: the same at every start and on every machine."""
     try:
         key = name_key(name)
     except NameRefused:
         key = name
-    drawn = zlib.crc32(key.encode("utf-8", "replace"))
+    return zlib.crc32(key.encode("utf-8", "replace")) % count
+
+
+def colour_of(name: str, *, is_16: bool) -> str:
+    """Return the style of a name, which `drawn_by` chooses."""
     if is_16:
-        return OF_16[drawn % len(OF_16)]
-    return "#{:02x}{:02x}{:02x}".format(*rgb(OF_256[drawn % len(OF_256)]))
+        return OF_16[drawn_by(name, len(OF_16))]
+    return "#{:02x}{:02x}{:02x}".format(*rgb(OF_256[drawn_by(name, len(OF_256))]))
 
 
 def mentions(line: str, me: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import importlib.util
 import logging
 import os
 import signal
@@ -25,6 +26,7 @@ from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import PipeTerminal
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.ui.texts import answers
+from chatapp.peer.ui.texts import full as words
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import ChatAppError, PortInUse
@@ -52,10 +54,14 @@ def run(
     ack_timeout: float | None = None,
     code: str | None = None,
     ask_name: Callable[[], str] | None = None,
+    is_full: bool = False,
 ) -> int:
     """Run a peer until the user ends it. `quiet`: draw no attention on a terminal. `ack_timeout`: None for the usual
-    one. `ask_name`: asks for another name if this
-    one is taken; None where nobody can be asked. Returns the exit status."""
+    one. `ask_name`: asks for another name if this one is taken; None where nobody can be asked. `is_full`: as a full
+    screen. Returns the exit status."""
+    if is_full and (why := no_full_screen()) is not None:
+        print(why, file=sys.stderr)
+        return FAILED
     home = data or default_home()
     while True:
         peer = partial(
@@ -69,8 +75,17 @@ def run(
             code=code,
             registry_key=registry_key,
         )
-        start = PeerStart(peer, home, server, registry_key=registry_key, room=room, stay=stay, quiet=quiet)
-        status = run_program(start.chat, plain=plain, log_level=log_level)
+        start = PeerStart(
+            peer,
+            home,
+            server,
+            registry_key=registry_key,
+            room=room,
+            stay=stay,
+            quiet=quiet,
+            is_full=is_full,
+        )
+        status = run_program(start.chat, plain=plain or is_full, log_level=log_level)
         if not start.is_name_taken or ask_name is None:
             return status
         name = ask_name()
@@ -89,7 +104,9 @@ class PeerStart:
         room: str | None,
         stay: bool,
         quiet: bool,
+        is_full: bool = False,
     ) -> None:
+        self._is_full: Final = is_full
         self._make_peer: Final = make_peer
         self._registry_key: Final = registry_key
         self._room: Final = room
@@ -103,6 +120,9 @@ class PeerStart:
     async def chat(self, raw: RawTerminal | None) -> int:
         """Run the peer until the user ends it. Returns the exit status."""
         peer = self._make_peer()
+        if self._is_full:
+            import chatapp.peer.ui.full.face  # noqa: F401 - before the collector is turned on
+
         completions = CompletionIndex() if raw is not None else None
         terminal = make_terminal(raw, completions, quiet=self._quiet, holds_typed=True)
         try:
@@ -115,16 +135,7 @@ class PeerStart:
         if complaints is not None:
             self.is_name_taken = complaints[0] == answers.name_taken(peer.name)
             return await _cannot_start(terminal, complaints)
-        face = LineFace(
-            peer,
-            terminal,
-            stay=self._stay,
-            completions=completions,
-            is_screen=raw is not None,
-            note_start=lambda: remember(peer.folder, peer.name, self._server, key=peer.server_key),
-            note_release=lambda: note_release(peer.folder),
-            explain_taken=lambda: self._explain(peer.name),
-        )
+        face = self._new_face(peer, terminal, completions)
         offer = offered(peer)
         try:
             return await run_until_signal(face)
@@ -133,22 +144,39 @@ class PeerStart:
                 offer.close()
             await peer.close(within=0.3)
 
-    async def _attach(
-        self, peer: "RemotePeer", terminal: Terminal, completions: CompletionIndex | None
-    ) -> int:
-        """Show a peer that another program runs, until the user ends this one. Returns the exit status."""
-        face = LineFace(
+    def _new_face(self, peer: Peer, terminal: Terminal, completions: CompletionIndex | None) -> "Face":
+        """Return the face of a peer that this program runs."""
+        note_start = partial(_remember, peer, self._server)
+        note_release = partial(_note_release, peer)
+        if self._is_full:
+            from chatapp.peer.ui.full.face import FullFace  # deferred: Textual takes as long as all else
+
+            return FullFace(
+                peer,
+                is_quiet=self._quiet,
+                note_start=note_start,
+                note_release=note_release,
+                explain_taken=lambda: self._explain(peer.name),
+            )
+        return LineFace(
             peer,
             terminal,
             stay=self._stay,
             completions=completions,
             is_screen=completions is not None,
-            has_started=True,
+            note_start=note_start,
+            note_release=note_release,
+            explain_taken=lambda: self._explain(peer.name),
         )
+
+    async def _attach(
+        self, peer: "RemotePeer", terminal: Terminal, completions: CompletionIndex | None
+    ) -> int:
+        """Show a peer that another program runs, until the user ends this one. Returns the exit status."""
         try:
             if not await is_same_server(peer, self._server, self._registry_key):
                 return await _cannot_start(terminal, [elsewhere_line(peer)])
-            terminal.show([answers.attached_line(peer.process, peer.port)])
+            face = self._face_beside(peer, terminal, completions)
             if self._room is not None:
                 peer.enter_room(self._room)
                 await peer.room_settled()
@@ -158,9 +186,47 @@ class PeerStart:
         finally:
             await peer.close()
 
+    def _face_beside(
+        self, peer: "RemotePeer", terminal: Terminal, completions: CompletionIndex | None
+    ) -> "Face":
+        """Return the face of a peer that another program runs."""
+        greeting = answers.attached_line(peer.process, peer.port)
+        if self._is_full:
+            from chatapp.peer.ui.full.face import FullFace  # deferred, as above
+
+            return FullFace(peer, is_quiet=self._quiet, has_started=True, greeting=[greeting])
+        face = LineFace(
+            peer,
+            terminal,
+            stay=self._stay,
+            completions=completions,
+            is_screen=completions is not None,
+            has_started=True,
+        )
+        terminal.show([greeting])
+        return face
+
     def _explain(self, name: str) -> list[str]:
         self.is_name_taken = True
         return [answers.taken_line(why_taken(self._home, name, others=known_homes()))]
+
+
+def _remember(peer: Peer, server: Address) -> None:
+    remember(peer.folder, peer.name, server, key=peer.server_key)
+
+
+def _note_release(peer: Peer) -> None:
+    note_release(peer.folder)
+
+
+def no_full_screen() -> str | None:
+    """Return why the full screen cannot be shown; None if it can."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return words.NO_TERMINAL
+    term = os.environ.get("TERM", "")
+    if term in ("", "dumb"):
+        return words.dumb_terminal(term)
+    return None if importlib.util.find_spec("textual") is not None else words.NOT_INSTALLED
 
 
 async def _cannot_start(terminal: Terminal, complaints: Sequence[str]) -> int:

@@ -59,7 +59,7 @@ class UnderWay:
                 return lines
 
     def _changed(self, event: happened.MessageChanged, lines: list[str]) -> list[str]:
-        mark = _mark_of(event)
+        mark = mark_of(event.state, is_direct=_is_direct(event))
         typed = self._typed.pop(event.id, None)
         if not event.id and self._refused:
             typed = self._refused.popleft()
@@ -81,12 +81,13 @@ def _is_direct(event: happened.MessageChanged) -> bool:
     return bool(event.to) and not event.room
 
 
-def _mark_of(event: happened.MessageChanged) -> Mark | None:
-    match event.state:
+def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
+    """Return the mark of a message of ours in this state; None while it is under way."""
+    match state:
         case MessageState.DELIVERED:
             return Mark.RECEIVED
         case MessageState.SAVED:
-            return Mark.SAVED if _is_direct(event) else Mark.RECEIVED
+            return Mark.SAVED if is_direct else Mark.RECEIVED
         case MessageState.KEPT:
             return Mark.KEPT
         case MessageState.REFUSED | MessageState.EXPIRED:

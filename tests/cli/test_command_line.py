@@ -90,7 +90,32 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "code": None,
         "log_level": "warning",
         "ask_name": None,
+        "is_full": False,
     }
+
+
+@pytest.mark.parametrize(
+    "arguments", [[*PEER, "--full"], ["-c", "--full", *PEER[1:]], [*PEER, "--full", "--quiet"]]
+)
+def test_a_peer_is_started_as_a_full_screen(started: Started, arguments: list[str]) -> None:
+    assert chatapp.__main__.main(arguments) == 0
+    assert started.mode == "peer"
+    assert (started.told["name"], started.told["is_full"]) == ("alice", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([*PEER, "--full", "--plain"], "--full and --plain exclude each other: choose one"),
+        (["-s", "5000", "--full"], "--full: only a peer (-c) has this option"),
+        (["--desk", *PEER[2:4], "--full"], "--full: only a peer (-c) has this option"),
+    ],
+)
+def test_a_full_screen_is_a_peers(
+    started: Started, capsys: pytest.CaptureFixture[str], arguments: list[str], why: str
+) -> None:
+    assert chatapp.__main__.main(arguments) == 2
+    assert capsys.readouterr().err == f"ChatApp: {why}\n"
 
 
 def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ complete -c ChatApp -n '__ChatApp_mode' -l region -x -d 'Registry: the country o
 complete -c ChatApp -n '__ChatApp_mode' -l queue -x -d 'Visitor: the queue to join.'
 complete -c ChatApp -n '__ChatApp_mode' -l lang -x -d 'Visitor: the language, en or hi; on a terminal that of LANG otherwise.'
 complete -c ChatApp -n '__ChatApp_mode' -l plain -d 'Show one event a line without colours, as on a pipe.'
+complete -c ChatApp -n '__ChatApp_mode' -l full -d 'Peer: use the whole terminal, with a list of conversations.'
 complete -c ChatApp -n '__ChatApp_mode' -l quiet -d 'Ring no bell, set no title, send no notice.'
 complete -c ChatApp -n '__ChatApp_mode' -l stay -d 'Peer, visitor: keep running when the input ends.'
 complete -c ChatApp -n '__ChatApp_mode' -l room -x -d 'Peer: enter this room at the start.'

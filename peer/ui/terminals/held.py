@@ -15,7 +15,7 @@ HELD_SHOWN: Final = 5
 """Held lines that are drawn; the others are counted."""
 
 _MARK: Final = "class:mark"
-_MARKS: Final = {
+MARKS: Final = {
     Mark.RECEIVED: ("class:mark.received", "\u2713", "ok"),
     Mark.SAVED: (_MARK, "\u25a3", "saved"),
     Mark.KEPT: ("class:mark.kept", "\u29d6", "kept"),
@@ -58,7 +58,7 @@ class HeldLines:
         """Return a line that is settled."""
         if mark is None:
             return [("", held.shown)]
-        return [("", f"{held.shown}  "), (_MARKS[mark][0], _MARKS[mark][self._sign])]
+        return [("", f"{held.shown}  "), (MARKS[mark][0], MARKS[mark][self._sign])]
 
     def rows(self, width: int) -> list[Fragments]:
         """Return the rows that stand above the prompt."""

@@ -1,0 +1,136 @@
+"""The full screen as the face of a program: it takes the terminal, runs the session, and gives the terminal back."""
+
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from chatapp.peer.ui.full.app import FullApp
+from chatapp.peer.ui.full.session import FullSession
+from chatapp.peer.ui.full.signs import ASCII, UNICODE
+from chatapp.peer.ui.full.theme import theme_for
+from chatapp.peer.ui.terminal import FAILED, Running
+from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+
+HELD_MAX: Final = 1_000
+"""Log records that are held back until the screen is gone."""
+
+
+class _ScreenDriver(LinuxDriver):
+    """Draws on standard output. Textual draws on standard error, which people send to a file."""
+
+    def __init__(
+        self,
+        app: "App[None]",
+        *,
+        debug: bool = False,
+        mouse: bool = True,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        assert sys.__stdout__ is not None
+        self._file = sys.__stdout__
+
+
+class FullFace:
+    """One user at the full screen."""
+
+    def __init__(
+        self,
+        peer: "AnyPeer",
+        *,
+        is_quiet: bool = False,
+        note_start: Callable[[], None] = lambda: None,
+        note_release: Callable[[], None] = lambda: None,
+        explain_taken: Callable[[], Iterable[str]] = tuple,
+        has_started: bool = False,
+        greeting: Iterable[str] = (),
+    ) -> None:
+        """The callbacks and `has_started` are those of `LineFace`. `is_quiet`: draw no attention. `greeting`: lines to show
+        first."""
+        self._running: Final = Running()
+        signs = UNICODE if _speaks_utf8() else ASCII
+        self._session: Final = FullSession(
+            peer,
+            signs,
+            running=self._running,
+            note_start=note_start,
+            note_release=note_release,
+            explain_taken=explain_taken,
+            has_started=has_started,
+        )
+        self._session.show_here(greeting)
+        self._app: Final = FullApp(
+            self._session,
+            signs,
+            theme=theme_for(os.environ, colours=_colours()),
+            is_quiet=is_quiet,
+            driver_class=_ScreenDriver,
+        )
+
+    def stop(self, status: int) -> None:
+        """End the program now with this exit status."""
+        self._running.stop(status)
+
+    async def run(self) -> int:
+        """Run until the user or a signal ends the program. Returns the exit status."""
+        session = self._session
+        with _logs_held():
+            print(KEEP_TITLE, end="", flush=True)
+            drawing = asyncio.create_task(self._app.run_async())
+            drawing.add_done_callback(lambda _: self._running.stop(FAILED))
+            try:
+                return await self._running.until_over(
+                    session.begin(), session.show_events(), session.read_lines()
+                )
+            finally:
+                unsent = session.unsent()
+                self._app.exit()
+                await drawing
+                print(RESTORE_TITLE, end="", flush=True)
+                for line in (*session.last_words, *unsent):
+                    print(line)
+
+
+@contextlib.contextmanager
+def _logs_held() -> Iterator[None]:
+    """Hold log records back until the screen is gone: they would be written across it."""
+    root = logging.getLogger()
+    before = root.handlers
+    held = logging.handlers.MemoryHandler(
+        HELD_MAX, flushLevel=logging.CRITICAL + 1, target=before[0] if before else None
+    )
+    root.handlers = [held]
+    try:
+        yield
+    finally:
+        root.handlers = before
+        held.flush()
+
+
+def _speaks_utf8() -> bool:
+    return sys.stdout.encoding.lower().replace("-", "") == "utf8"
+
+
+def _colours() -> int:
+    """Return how many colours the terminal has, as its description promises."""
+    if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return 1 << 24
+    import curses
+
+    try:
+        curses.setupterm()
+        return max(curses.tigetnum("colors"), 2)
+    except (curses.error, OSError):
+        return 16

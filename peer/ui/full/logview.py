@@ -1,0 +1,256 @@
+"""The log on the screen: a `LogBook`, drawn row by row as far as it is in view."""
+
+from typing import ClassVar, Final
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from chatapp.peer.ui.full.logbook import LogBook, LogEntry, Row
+from chatapp.peer.ui.full.theme import name_colour
+
+_STYLES: Final = (
+    "time",
+    "me",
+    "text",
+    "calls",
+    "notice",
+    "alert",
+    "date",
+    "new",
+    "rule",
+    "sending",
+    "received",
+    "saved",
+    "kept",
+    "refused",
+)
+_NAME: Final = "name "
+_OLDER_WITHIN: Final = 30
+"""Rows from the top at which older lines are asked for."""
+
+
+class LogView(ScrollView, can_focus=False):
+    """The log of the conversation that is open."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"log--{style}" for style in (*_STYLES, "selected")}
+    DEFAULT_CSS = """
+    LogView {
+        height: 1fr;
+        padding: 0 0 0 1;
+        background: $background;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        & .log--time { color: $chat-muted; }
+        & .log--me { color: $chat-me; text-style: bold; }
+        & .log--text { color: $foreground; }
+        & .log--calls { color: $chat-calls; text-style: bold; }
+        & .log--notice { color: $chat-muted; }
+        & .log--alert { color: $error; text-style: bold; }
+        & .log--date { color: $chat-rule; }
+        & .log--new { color: $chat-new; text-style: bold; }
+        & .log--rule { color: $warning; }
+        & .log--sending { color: $chat-muted; }
+        & .log--received { color: $success; }
+        & .log--saved { color: $secondary; }
+        & .log--kept { color: $warning; }
+        & .log--refused { color: $error; text-style: bold; }
+        & .log--selected { background: $chat-selected; }
+        &:ansi .log--selected { text-style: reverse; }
+        &:nocolor .log--selected { text-style: reverse; }
+        &:ansi .log--time { text-style: dim; }
+        &:ansi .log--notice { text-style: dim; }
+    }
+    """
+
+    class Painted(Message):
+        """The log was painted: its last row in view belongs to `newest`; `is_end`: nothing is below it."""
+
+        def __init__(self, book: LogBook, newest: int, *, is_end: bool) -> None:
+            super().__init__()
+            self.book, self.newest, self.is_end = book, newest, is_end
+
+    class OlderWanted(Message):
+        """The top of the log is near: older lines are wanted."""
+
+    class Chosen(Message):
+        """The user has clicked on this entry."""
+
+        def __init__(self, entry: LogEntry) -> None:
+            super().__init__()
+            self.entry = entry
+
+    def __init__(self, book: LogBook, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.book = book
+        self._follows = True
+        """Whether the end of the log stays in view when lines are added."""
+        self._styles_known: dict[str, Style] = {}
+        self._is_report_due = False
+
+    # --- what changes
+
+    def show_book(self, book: LogBook, *, entry: LogEntry | None = None) -> None:
+        """Show this log from now on, from its end, or so that this entry is in view."""
+        self.book = book
+        self._follows = entry is None
+        self._update()
+        if entry is not None:
+            self.reveal(entry)
+
+    def update_rows(self) -> None:
+        """Draw the log anew; its end stays in view if it was."""
+        self._update()
+
+    def grew_above(self, rows: int) -> None:
+        """Keep the lines in view where they are: so many rows were added above them."""
+        where = self.scroll_offset.y + rows
+        self._update()
+        if not self._follows:
+            self.scroll_to(y=where, animate=False)
+
+    def reveal(self, entry: LogEntry) -> None:
+        """Bring an entry into view."""
+        first, after = self.book.rows_of(entry)
+        top, height = self.scroll_offset.y, self.size.height
+        if first < top or after > top + height:
+            where = first - height // 3 if after - first < height else first
+            self._go(max(where, 0))
+
+    def follow(self) -> None:
+        """Go to the end, and stay there."""
+        self._follows = True
+        self._update()
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the end of the log is in view."""
+        return self.scroll_offset.y >= self.book.height - self.size.height
+
+    @property
+    def rows_below(self) -> int:
+        """How many rows are below those in view."""
+        return max(self.book.height - self.size.height - self.scroll_offset.y, 0)
+
+    def _update(self) -> None:
+        width = self.scrollable_content_region.width
+        if width <= 0:
+            return
+        self.book.resize(width)
+        self.virtual_size = Size(width, self.book.height)
+        if self._follows:
+            self.scroll_to(y=max(self.book.height - self.size.height, 0), animate=False)
+        self.refresh()
+
+    def _go(self, y: float) -> None:
+        self.scroll_to(y=y, animate=False)
+        self._follows = y >= self.book.height - self.size.height
+        self.refresh()
+
+    # --- keys and mouse
+
+    def page(self, direction: int) -> None:
+        """Go up (-1) or down (1) by a page, less two rows."""
+        self._go(self._bounded(self.scroll_offset.y + direction * max(self.size.height - 2, 1)))
+
+    def go_home(self) -> None:
+        """Go to the first line that is here."""
+        self._go(0)
+
+    def _bounded(self, y: int) -> int:
+        return max(0, min(y, self.book.height - self.size.height))
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the line that is clicked."""
+        entry = self.book.entry_at(event.y + self.scroll_offset.y)
+        if entry is not None:
+            self.post_message(self.Chosen(entry))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Go up by three rows."""
+        event.stop()
+        event.prevent_default()
+        self._go(self._bounded(self.scroll_offset.y - 3))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Go down by three rows."""
+        event.stop()
+        event.prevent_default()
+        self._go(self._bounded(self.scroll_offset.y + 3))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Ask for older lines when the top is near."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value < _OLDER_WITHIN and new_value < old_value:
+            self.post_message(self.OlderWanted())
+        if round(new_value) != round(old_value) and self.is_mounted:
+            self._follows = self.is_at_end
+
+    def on_resize(self) -> None:
+        """Cut the rows for the new width, and keep the same line in view."""
+        entry = None if self._follows else self.book.entry_at(self.scroll_offset.y)
+        follows = self._follows
+        self._update()
+        if entry is not None:
+            self.scroll_to(y=self.book.rows_of(entry)[0], animate=False)
+        self._follows = follows
+
+    def notify_style_update(self) -> None:
+        """Look the colours up again: the theme has changed."""
+        super().notify_style_update()
+        self._styles_known.clear()
+
+    # --- drawing
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one row of the screen."""
+        width = self.size.width
+        ground = self.rich_style
+        found = self.book.row(self.scroll_offset.y + y)
+        self._report_soon()
+        if found is None:
+            return Strip.blank(width, ground)
+        entry, row = found
+        if entry is self.book.selected:
+            ground += self._style("selected")
+        return self._strip(row).extend_cell_length(width).crop(0, width).apply_style(ground)
+
+    def _strip(self, row: Row) -> Strip:
+        return Strip([Segment(text, self._style(style) if style else None) for style, text in row])
+
+    def _style(self, named: str) -> Style:
+        style = self._styles_known.get(named)
+        if style is None:
+            if named.startswith(_NAME):
+                colour = name_colour(named.removeprefix(_NAME), self.app.theme)
+                style = Style(color=Color.parse(colour), bold=True)
+            else:
+                style = self.get_component_rich_style(f"log--{named}", partial=True)
+            if len(self._styles_known) > 1_000:
+                self._styles_known.clear()
+            self._styles_known[named] = style
+        return style
+
+    def _report_soon(self) -> None:
+        """Report what was painted, once the refresh that paints it is done."""
+        if not self._is_report_due:
+            self._is_report_due = self.call_after_refresh(self._report)
+
+    def _report(self) -> None:
+        self._is_report_due = False
+        last = self.scroll_offset.y + self.size.height - 1
+        entry = self.book.entry_at(min(last, self.book.height - 1))
+        newest = 0
+        place = None if entry is None else self.book.place_of(entry)
+        while place is not None and place >= 0 and not newest:
+            newest = self.book.entries[place].id
+            place -= 1
+        # The refresh runs this for the screen, and a message goes no further up than the one that sends it.
+        self.post_message(self.Painted(self.book, newest, is_end=self.is_at_end).set_sender(self))

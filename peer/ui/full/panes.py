@@ -1,0 +1,251 @@
+"""The conversations of the full screen: the log of each, what is unread, and the list in which they stand."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, ConversationKind, person
+from chatapp.peer.core.events import Event, MessageState, Person
+from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
+from chatapp.peer.ui.formatting import MessageLine, mentions
+from chatapp.peer.ui.full.logbook import EntryKind, LogBook, LogEntry
+from chatapp.peer.ui.full.signs import Signs
+from chatapp.peer.ui.underway import mark_of
+from chatapp.wire.names import is_same_name, name_key
+from chatapp.wire.text import sanitize
+
+NAME_SHOWN: Final = 64
+"""Characters of a name that are shown: twice what a name can have."""
+
+PaneKey = tuple[ConversationKind, str, bool]
+
+
+def key_of(conversation: Conversation) -> PaneKey:
+    """Return what is the same for two conversations with one person, however their name is spelled."""
+    named = conversation.name
+    return (
+        conversation.kind,
+        name_key(named) if named.isprintable() and named else named,
+        conversation.is_claimed,
+    )
+
+
+class Pane:
+    """One conversation, and what the user has seen of it."""
+
+    def __init__(self, conversation: Conversation, signs: Signs) -> None:
+        self.conversation = conversation
+        self.book: Final = LogBook(signs)
+        self.unread = 0
+        self.calls = False
+        """Whether an unread line is for the user alone, or has their name in it."""
+        self.read = 0
+        """The id of the line up to which it was read."""
+        self.newest = 0
+        """The highest id of a line that is known to be there."""
+        self.talked_at = 0.0
+        """When the newest line was said, in Unix seconds; 0 for none."""
+        self.is_loaded = False
+        """Whether the newest part of the past was read."""
+        self.is_loading = False
+        self.has_older = True
+        """Whether there may be lines that are older than those of the log."""
+        self.has_newer = False
+        """Whether the log was moved into the past, so that newer lines are missing at its end."""
+        self.unshown: list[Event] = []
+        """Events whose lines have not been painted yet, the oldest first."""
+        self.draft = ""
+        """What was typed and not sent when the user went to another conversation."""
+
+    def __repr__(self) -> str:
+        return f"<Pane of {self.conversation}: {len(self.book)} entries, {self.unread} unread>"
+
+    @property
+    def is_hot(self) -> bool:
+        """Whether there are unread lines."""
+        return self.unread > 0
+
+    def note_line(self, id_: int, at: float, *, is_mine: bool, calls: bool) -> None:
+        """Count a line that was said just now."""
+        self.talked_at = max(self.talked_at, at)
+        if is_mine or (id_ and id_ <= max(self.newest, self.read)):
+            return
+        self.unread += 1
+        self.calls = self.calls or calls
+
+    def note_read(self, id_: int) -> None:
+        """Note that the user has read up to this line, here or in another program."""
+        self.read = max(self.read, id_)
+        if self.read >= max(self.newest, self.book.newest_id):
+            self.unread, self.calls = 0, False
+        else:
+            left = [one for one in self.book.entries if one.id > self.read and not one.is_mine]
+            if self.book.oldest_id is not None and self.book.oldest_id <= self.read:
+                self.unread, self.calls = len(left), any(one.calls for one in left)
+
+
+def said_entry(
+    *,
+    sender: str,
+    text: str,
+    at: float,
+    me: str,
+    id_: int = 0,
+    is_mine: bool = False,
+    calls: bool = False,
+) -> LogEntry:
+    """Return the entry of a message. `text` is sanitized here."""
+    shown_name, shown_text = sanitize(sender, limit=NAME_SHOWN), sanitize(text)
+    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
+    return LogEntry(
+        kind=EntryKind.MESSAGE,
+        at=at,
+        text=shown_text,
+        id=id_,
+        sender=shown_name,
+        is_mine=is_mine,
+        calls=calls or is_named,
+    )
+
+
+def past_entry(line: HistoryLine, me: str) -> LogEntry:
+    """Return the entry of a line of the past."""
+    entry = said_entry(
+        sender=line.sender, text=line.text, at=line.at, me=me, id_=line.id, is_mine=line.outgoing
+    )
+    if line.outgoing:
+        entry.mark = mark_of(line.state or MessageState.UNSETTLED, is_direct=line.kind is LineKind.DIRECT)
+    return entry
+
+
+class ListRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the list."""
+
+    conversation: Conversation
+    is_open: bool = False
+    is_online: bool | None = None
+    """Whether the person is online; None for what is no person."""
+    since: float = 0.0
+    """Since when an absent person is away, in Unix seconds; 0: not known."""
+    unread: int = 0
+    calls: bool = False
+    is_current_room: bool = False
+    waiting: int = 0
+    """How many wait at the help desk."""
+
+
+class PaneList:
+    """All conversations, those with news first among their kind."""
+
+    def __init__(self, signs: Signs) -> None:
+        self._signs: Final = signs
+        self._panes: dict[PaneKey, Pane] = {}
+        self._last = 0.0
+        self.pane(EVERYBODY)
+
+    def __iter__(self) -> Iterable[Pane]:
+        return iter(self._panes.values())
+
+    def pane(self, conversation: Conversation) -> Pane:
+        """Return the pane of a conversation; it is made if there is none."""
+        key = key_of(conversation)
+        if (pane := self._panes.get(key)) is None:
+            pane = self._panes[key] = Pane(conversation, self._signs)
+        return pane
+
+    def known(self, conversation: Conversation) -> Pane | None:
+        """Return the pane of a conversation; None if there is none."""
+        return self._panes.get(key_of(conversation))
+
+    def all(self) -> list[Pane]:
+        """Return all panes."""
+        return list(self._panes.values())
+
+    def take(self, states: Iterable[ConversationState]) -> None:
+        """Take what the history knows of each conversation."""
+        for state in states:
+            pane = self.pane(state.conversation)
+            pane.unread, pane.read = state.unread, state.read
+            if state.last is not None:
+                pane.newest, pane.talked_at = state.last.id, state.last.at
+            pane.calls = pane.unread > 0 and state.conversation.kind is ConversationKind.PERSON
+
+    def rename(self, old: str, new: str) -> Pane | None:
+        """Have the conversation with a person stand under their new name. Return it, if there is one."""
+        pane = self._panes.pop(key_of(person(old)), None)
+        if pane is not None:
+            pane.conversation = person(new)
+            self._panes[key_of(pane.conversation)] = pane
+        return pane
+
+    def rows(
+        self,
+        people: Sequence[Person],
+        *,
+        me: str,
+        opened: Conversation,
+        room: str | None,
+        is_at_desk: bool,
+        waiting: int,
+    ) -> list[ListRow]:
+        """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and among people, those with a
+        call come first, then those with unread lines, then those with whom the user talked last."""
+        here = {name_key(one.name): one for one in people if not is_same_name(one.name, me)}
+        for one in here.values():
+            key = (ConversationKind.PERSON, name_key(one.name), False)
+            if key not in self._panes:
+                self._panes[key] = Pane(person(one.name), self._signs)
+        opened_key = key_of(opened)
+        rows: list[tuple[tuple[object, ...], ListRow]] = []
+        for key, pane in self._panes.items():
+            kind = pane.conversation.kind
+            if kind is ConversationKind.DESK and not (is_at_desk or key == opened_key):
+                continue
+            who = here.get(key[1]) if kind is ConversationKind.PERSON else None
+            is_current = kind is ConversationKind.ROOM and room is not None and is_same_name(room, key[1])
+            row = ListRow(
+                conversation=pane.conversation if who is None else person(who.name),
+                is_open=key == opened_key,
+                is_online=(who is not None and who.online) if kind is ConversationKind.PERSON else None,
+                since=who.since if who is not None and not who.online else 0.0,
+                unread=pane.unread,
+                calls=pane.calls,
+                is_current_room=is_current,
+                waiting=waiting if kind is ConversationKind.DESK else 0,
+            )
+            rows.append((_order(pane, row), row))
+        rows.sort(key=lambda one: one[0])
+        return [row for _, row in rows]
+
+
+_KINDS: Final = (
+    ConversationKind.DESK,
+    ConversationKind.ROOM,
+    ConversationKind.EVERYBODY,
+    ConversationKind.PERSON,
+)
+
+
+def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
+    return (
+        _KINDS.index(pane.conversation.kind),
+        not pane.calls,
+        not pane.is_hot,
+        not row.is_current_room,
+        -pane.talked_at,
+        row.is_online is False,
+        pane.conversation.name.casefold(),
+    )
+
+
+def next_with_news(rows: Sequence[ListRow]) -> Conversation | None:
+    """Return the conversation to which Alt-A goes: one that calls the user, else one with unread lines; None for none."""
+    hot = [row for row in rows if row.unread and not row.is_open]
+    calling = [row for row in hot if row.calls]
+    return (calling or hot)[0].conversation if hot else None
+
+
+def is_desk(conversation: Conversation) -> bool:
+    """Whether this is the help desk."""
+    return conversation == DESK

@@ -1,0 +1,183 @@
+"""The colours of the full screen: a dark and a light palette, and the terminal's own colours where it has only sixteen.
+
+Widgets use the names of this module alone. Each is a variable of the stylesheet, such as `$chat-muted`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from textual.theme import Theme
+
+from chatapp.peer.ui.formatting import OF_16, drawn_by
+
+DARK: Final = "chatapp-dark"
+LIGHT: Final = "chatapp-light"
+SIXTEEN: Final = "chatapp-16"
+
+_DARK: Final = Theme(
+    name=DARK,
+    dark=True,
+    primary="#5ccfb8",
+    secondary="#7aa7ff",
+    accent="#ffb86b",
+    foreground="#d6dbe7",
+    background="#12151c",
+    surface="#181c26",
+    panel="#212735",
+    success="#7fd99a",
+    warning="#f2c063",
+    error="#ff7a88",
+    variables={
+        "chat-muted": "#7f8aa3",
+        "chat-faint": "#4a546a",
+        "chat-me": "#8fb4ff",
+        "chat-rule": "#5a657d",
+        "chat-new": "#ff9d73",
+        "chat-calls": "#ffb86b",
+        "chat-alarm-ground": "#5a1f2a",
+        "chat-alarm": "#ffd9dd",
+        "chat-selected": "#263149",
+        "chat-open": "#2a3450",
+        "chat-input": "#181c26",
+        "border": "#5ccfb8",
+        "border-blurred": "#2b3345",
+        "block-cursor-background": "#5ccfb8",
+        "block-cursor-foreground": "#12151c",
+        "block-cursor-text-style": "none",
+        "input-selection-background": "#35507a",
+        "input-cursor-background": "#d6dbe7",
+        "input-cursor-foreground": "#12151c",
+        "scrollbar": "#3a4459",
+        "scrollbar-hover": "#4d5a75",
+        "scrollbar-active": "#5ccfb8",
+        "scrollbar-background": "#12151c",
+        "scrollbar-background-hover": "#12151c",
+        "scrollbar-background-active": "#12151c",
+        "scrollbar-corner-color": "#12151c",
+        "footer-key-foreground": "#5ccfb8",
+    },
+)
+
+_LIGHT: Final = Theme(
+    name=LIGHT,
+    dark=False,
+    primary="#0b7a69",
+    secondary="#2c5fce",
+    accent="#a65300",
+    foreground="#252a35",
+    background="#fdfcf9",
+    surface="#f3f1eb",
+    panel="#e7e3d9",
+    success="#1c7c3a",
+    warning="#8f5f00",
+    error="#b8243b",
+    variables={
+        "chat-muted": "#69707f",
+        "chat-faint": "#b4b3ab",
+        "chat-me": "#2455c3",
+        "chat-rule": "#9b9a92",
+        "chat-new": "#b8480f",
+        "chat-calls": "#a65300",
+        "chat-alarm-ground": "#f8d3d8",
+        "chat-alarm": "#7c1021",
+        "chat-selected": "#e3ebf8",
+        "chat-open": "#d9e4f5",
+        "chat-input": "#f3f1eb",
+        "border": "#0b7a69",
+        "border-blurred": "#d6d2c6",
+        "block-cursor-background": "#0b7a69",
+        "block-cursor-foreground": "#ffffff",
+        "block-cursor-text-style": "none",
+        "input-selection-background": "#bcd3f5",
+        "input-cursor-background": "#252a35",
+        "input-cursor-foreground": "#fdfcf9",
+        "scrollbar": "#cbc7bb",
+        "scrollbar-hover": "#b3afa2",
+        "scrollbar-active": "#0b7a69",
+        "scrollbar-background": "#fdfcf9",
+        "scrollbar-background-hover": "#fdfcf9",
+        "scrollbar-background-active": "#fdfcf9",
+        "scrollbar-corner-color": "#fdfcf9",
+        "footer-key-foreground": "#0b7a69",
+    },
+)
+
+_SIXTEEN: Final = Theme(
+    name=SIXTEEN,
+    ansi=True,
+    primary="ansi_cyan",
+    secondary="ansi_bright_blue",
+    accent="ansi_yellow",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    success="ansi_green",
+    warning="ansi_yellow",
+    error="ansi_red",
+    luminosity_spread=0.0,
+    text_alpha=1.0,
+    variables={
+        "ansi-background": "ansi_default",
+        "ansi-foreground": "ansi_default",
+        "chat-muted": "ansi_default",
+        "chat-faint": "ansi_default",
+        "chat-me": "ansi_default",
+        "chat-rule": "ansi_cyan",
+        "chat-new": "ansi_yellow",
+        "chat-calls": "ansi_yellow",
+        "chat-alarm-ground": "ansi_default",
+        "chat-alarm": "ansi_red",
+        "chat-selected": "ansi_default",
+        "chat-open": "ansi_default",
+        "chat-input": "ansi_default",
+        "border": "ansi_cyan",
+        "border-blurred": "ansi_default",
+        "block-cursor-background": "ansi_cyan",
+        "block-cursor-foreground": "ansi_black",
+        "block-cursor-text-style": "none",
+        "input-selection-background": "ansi_cyan",
+        "input-selection-foreground": "ansi_black",
+        "input-cursor-background": "ansi_default",
+        "input-cursor-foreground": "ansi_default",
+        "scrollbar": "ansi_cyan",
+        "scrollbar-hover": "ansi_cyan",
+        "scrollbar-active": "ansi_cyan",
+        "scrollbar-background": "ansi_default",
+        "scrollbar-background-hover": "ansi_default",
+        "scrollbar-background-active": "ansi_default",
+        "scrollbar-corner-color": "ansi_default",
+        "footer-key-foreground": "ansi_cyan",
+    },
+)
+
+THEMES: Final = (_DARK, _LIGHT, _SIXTEEN)
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    DARK: (
+        "#ff8f8f", "#ffad70", "#e8c268", "#b8d468", "#7fd88f", "#5fd3bf", "#64c7ea",
+        "#86b4ff", "#b3a1ff", "#d996f5", "#f58fd0", "#f2a3a8", "#c9b38c", "#93c7b0",
+    ),
+    LIGHT: (
+        "#b32638", "#a8480a", "#856000", "#4f6d00", "#19753a", "#00726b", "#006e96",
+        "#2459c4", "#5b45c9", "#8a2fb0", "#a82380", "#9c3d47", "#6d5a2f", "#2d6b57",
+    ),
+    SIXTEEN: tuple(one.replace("ansi", "").replace("bright", "bright_") for one in OF_16),
+}  # fmt: skip
+"""The colours of names. Each has a contrast of 4.5 and more to the ground of its theme, except the terminal's own."""
+
+
+def name_colour(name: str, theme: str) -> str:
+    """Return the colour of a person's name: the same at every start and on every machine."""
+    colours = _NAMES[theme]
+    return colours[drawn_by(name, len(colours))]
+
+
+def theme_for(environment: Mapping[str, str], *, colours: int) -> str:
+    """Return the theme for a terminal with so many colours. Light where the terminal says that its ground is (`COLORFGBG`,
+    as rxvt, Konsole and others set it: the last number is the ground)."""
+    if colours < 256:
+        return SIXTEEN
+    ground = environment.get("COLORFGBG", "").rpartition(";")[2]
+    return LIGHT if ground in ("7", "15") else DARK

@@ -1,0 +1,140 @@
+"""The words of the full screen that the line face does not have: titles, the list, rules, what the input says."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from chatapp.peer.core.conversations import Conversation, ConversationKind
+from chatapp.peer.core.events import Person
+from chatapp.peer.ui.formatting import counted, name, names, shown_clock
+from chatapp.wire.text import sanitize
+
+LIST_TITLE: Final = "people and rooms"
+YOU: Final = "you"
+HELP_KEY: Final = "F1 help"
+LIST_KEY: Final = "F4 list"
+ASK_ANYTHING: Final = "Write to {name}"
+SERVER_LOST: Final = "The server does not answer; direct chat goes on."
+SERVER_BACK: Final = "The server is back."
+MAIL: Final = "[You have messages]"
+NOTHING_SAID: Final = "Nothing has been said here yet."
+SELECTED: Final = "Enter: how it was delivered · Ctrl-Y: copy · Esc: back"
+NO_TERMINAL: Final = "ChatApp: --full needs a terminal: standard input and output must be one"
+NOT_INSTALLED: Final = "ChatApp: --full needs the extra full: pip install 'chatapp[full]'"
+_WEEK: Final = 7
+
+
+def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> str:
+    """Say that the terminal is too small. `least`: the columns and rows that are needed."""
+    return f"{columns} x {rows} is too small: make it {least[0]} x {least[1]}."
+
+
+def dumb_terminal(term: str) -> str:
+    """Say that the terminal cannot be drawn on."""
+    return f'ChatApp: --full needs a terminal that can be drawn on; TERM is "{sanitize(term, 40)}"'
+
+
+def title_of(conversation: Conversation) -> str:
+    """Return the name of a conversation, as its title and the list show it."""
+    match conversation.kind:
+        case ConversationKind.PERSON:
+            return name(conversation.name)
+        case ConversationKind.ROOM:
+            return f"# {name(conversation.name)}"
+        case ConversationKind.EVERYBODY:
+            return "* everybody"
+        case ConversationKind.DESK:
+            return "help desk"
+
+
+def room_about(members: Sequence[Person], topic: str) -> str:
+    """Say who is in the room where the user is, and its topic."""
+    here = f"{len(members):,} here"
+    return f"{here} · {sanitize(topic)}" if topic else here
+
+
+def room_elsewhere(room: str, current: str | None) -> str:
+    """Say that the user is not in a room that is open."""
+    there = f"; you are in {name(current)}" if current is not None else ""
+    return f"you are not in this room{there}: press Enter to join {name(room)}"
+
+
+def not_there_line(room: str) -> str:
+    """Answer a line that was typed for a room in which the user is not."""
+    return f"You are not in {name(room)}, so nothing was sent: press Enter at an empty line to join it."
+
+
+def everybody_about(people: Sequence[Person]) -> str:
+    """Say how many people are online."""
+    online = sum(one.online for one in people)
+    return f"{online:,} online · {len(people) - online:,} away"
+
+
+def person_about(person: Person | None, *, now: float) -> str:
+    """Say whether a person is there."""
+    if person is None:
+        return "not in the table"
+    if person.is_banned:
+        return "banned from this server"
+    seen = "online" if person.online else f"away since {since(person.since, now=now)}"
+    return f"{seen} · verified" if person.is_verified else seen
+
+
+def since(at: float, *, now: float) -> str:
+    """Show a time of the past in few cells: `09:41` of today, `Tue` of the last days, else `14 Nov` or `14 Nov 2025`."""
+    (day, clock), (today, _) = shown_clock(at), shown_clock(now)
+    if day == today:
+        return clock
+    if 0 < (today - day).days < _WEEK:
+        return f"{day:%a}"
+    return f"{day.day} {day:%b}" if day.year == today.year else f"{day.day} {day:%b} {day.year}"
+
+
+def came(who: str) -> str:
+    """Say that a person is online again."""
+    return f"{name(who)} is here."
+
+
+def desk_about(client: str | None, waiting: int, *, is_on_duty: bool) -> str:
+    """Say whom the user serves at the help desk."""
+    serving = f"serving {name(client)}" if client is not None else "on duty" if is_on_duty else "off duty"
+    return f"{serving} · {waiting:,} waiting" if waiting else serving
+
+
+def typing_about(people: Sequence[str]) -> str:
+    """Say who is typing."""
+    return f"{names(people)} {'is' if len(people) == 1 else 'are'} typing"
+
+
+def placeholder(conversation: Conversation) -> str:
+    """Return what an empty input shows."""
+    match conversation.kind:
+        case ConversationKind.PERSON:
+            return f"Write to {name(conversation.name)}"
+        case ConversationKind.ROOM:
+            return f"Say something in {name(conversation.name)}"
+        case ConversationKind.EVERYBODY:
+            return "Write to everybody"
+        case ConversationKind.DESK:
+            return "Say something to your visitor, or .next"
+
+
+def unread_count(count: int) -> str:
+    """Show a number of unread lines in at most three cells."""
+    return str(count) if count < 1_000 else "1k+"
+
+
+def waiting_count(count: int) -> str:
+    """Say how many wait at the help desk."""
+    return f"{count:,} {'waits' if count == 1 else 'wait'}"
+
+
+def more_lines(count: int) -> str:
+    """Say how many lines are below those that are shown."""
+    return counted(count, "newer line", "newer lines")
+
+
+def unbracketed(line: str) -> str:
+    """Return a line of the line face without the brackets around it, which set it apart there."""
+    if line.startswith("[") and line.endswith("]") and "[" not in line[1:-1]:
+        return line[1:-1]
+    return line
