@@ -90,7 +90,8 @@ class FullApp(App[None]):
     #body { height: 1fr; }
     #main { width: 1fr; }
     #input { height: auto; max-height: 6; background: $chat-input; }
-    #prompt { width: 3; padding: 0 0 0 1; color: $primary; background: $chat-input; text-style: bold; }
+    #side { width: 22; }
+    #prompt { width: 2; padding: 0 0 0 1; color: $primary; background: $chat-input; text-style: bold; }
     #prompt:ansi { background: ansi_default; }
     Composer:ansi { background: ansi_default; }
     #question { color: $chat-calls; display: none; height: auto; }
@@ -99,9 +100,9 @@ class FullApp(App[None]):
     .-too-small #small { display: block; }
     .-too-small #body { display: none; }
     .-too-small #status { display: none; }
-    .-roomy #list { width: 28; }
-    .-narrow #list { display: none; width: 1fr; }
-    .-narrow.-listing #list { display: block; }
+    .-roomy #side { width: 28; }
+    .-narrow #side { display: none; width: 1fr; }
+    .-narrow.-listing #side { display: block; }
     .-narrow.-listing #main { display: none; }
     """
 
@@ -140,7 +141,9 @@ class FullApp(App[None]):
         signs = self._signs
         pane = self._session.open_pane
         with Horizontal(id="body"):
-            yield ListView(signs, id="list")
+            with Vertical(id="side"):
+                yield Bar(cut=signs.cut, between=signs.between, id="heading")
+                yield ListView(signs, id="list")
             with Vertical(id="main"):
                 yield Bar(cut=signs.cut, between=signs.between, id="title")
                 yield LogView(pane.book, id="log")
@@ -253,6 +256,7 @@ class FullApp(App[None]):
             return
         self._rows = session.rows()
         self.list_view.show_rows(self._rows, now=time.time())
+        self.query_one("#heading", Bar).show_pieces([("about", words.LIST_TITLE)])
         self.query_one("#title", Bar).show_pieces(self._title_pieces())
         view = session.view()
         right: Fragments = [("key", words.HELP_KEY)]

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-import logging.handlers
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -103,20 +103,29 @@ class FullFace:
                     print(line)
 
 
+class _HeldLog(logging.Handler):
+    """Keeps log records until the screen is gone: they would be written across it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: deque[logging.LogRecord] = deque(maxlen=HELD_MAX)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 @contextlib.contextmanager
 def _logs_held() -> Iterator[None]:
-    """Hold log records back until the screen is gone: they would be written across it."""
+    """Hold log records back until the screen is gone."""
     root = logging.getLogger()
-    before = root.handlers
-    held = logging.handlers.MemoryHandler(
-        HELD_MAX, flushLevel=logging.CRITICAL + 1, target=before[0] if before else None
-    )
+    before, held = root.handlers, _HeldLog()
     root.handlers = [held]
     try:
         yield
     finally:
         root.handlers = before
-        held.flush()
+        for record in held.records:
+            root.handle(record)
 
 
 def _speaks_utf8() -> bool:

@@ -18,7 +18,7 @@ from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.terminals.layout import cells_of
 from chatapp.peer.ui.texts import full as words
 
-_PARTS: Final = ("online", "away", "room", "name", "hot", "calls", "since", "title")
+_PARTS: Final = ("online", "away", "room", "name", "hot", "calls", "since")
 
 
 class ListView(ScrollView, can_focus=True):
@@ -27,7 +27,7 @@ class ListView(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"list--{part}" for part in (*_PARTS, "open", "cursor")}
     DEFAULT_CSS = """
     ListView {
-        width: 22;
+        height: 1fr;
         background: $surface;
         padding: 0;
         overflow-x: hidden;
@@ -40,7 +40,6 @@ class ListView(ScrollView, can_focus=True):
         & .list--hot { color: $foreground; text-style: bold; }
         & .list--calls { color: $chat-calls; text-style: bold; }
         & .list--since { color: $chat-muted; }
-        & .list--title { color: $chat-muted; }
         & .list--open { background: $chat-open; text-style: bold; }
         & .list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
         &:ansi { border-right: vkey $border-blurred; }

@@ -6,6 +6,7 @@ many there are. So a log of many thousand lines takes no longer to show than one
 
 import enum
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import accumulate
@@ -140,22 +141,32 @@ class LogBook:
         """Add entries that are older than all others. Return how many rows the others moved down."""
         if not entries:
             return 0
-        before = self.height
+        before, count = self.height, len(entries)
         self._entries[:0] = entries
         self._days[:0] = [local_day(entry.at) for entry in entries]
         self._by_id |= {entry.id: entry for entry in entries if entry.id}
         self._places = None
-        self._count_from(0)
+        self._rows.clear()
+        self._heights[:0] = [0] * count
+        self._count(range(min(count + 1, len(self._entries))))  # the one that was the first may lose its date
         return self.height - before
 
-    def clear(self) -> None:
-        """Forget all entries."""
-        self._entries.clear()
-        self._days.clear()
-        self._by_id.clear()
+    def merge(self, entries: Iterable[LogEntry]) -> None:
+        """Put messages of the past, the oldest first, between those that are here, in the order of their ids. Notices stay
+        behind the message that they followed."""
+        waiting = deque(entry for entry in entries if entry.id not in self._by_id)
+        last = max((place for place, one in enumerate(self._entries) if one.id), default=-1)
+        merged: list[LogEntry] = []
+        for place, one in enumerate(self._entries):
+            while waiting and (place > last or 0 < waiting[0].id < one.id):
+                merged.append(waiting.popleft())
+            merged.append(one)
+        merged += waiting
+        self._entries, self._days, self._by_id = [], [], {}
         self._places = {}
-        self._unread = self.selected = None
-        self._count_from(0)
+        self._heights, self._tops = [], [0]
+        self._rows.clear()
+        self.append(merged)
 
     def change(
         self, entry: LogEntry, *, id_: int | None = None, mark: Mark | None = None, note: str = ""
@@ -169,8 +180,7 @@ class LogBook:
         if place is None:
             return
         self._rows.pop(place, None)
-        if self._height_of(place) != self._heights[place]:
-            self._count_from(place)
+        self._count([place])
 
     def mark_unread(self, entry: LogEntry | None) -> None:
         """Draw a rule before this entry: it and all that follow are new to the user. None: draw no rule."""
@@ -178,8 +188,7 @@ class LogBook:
             return
         moved = [place for one in (self._unread, entry) if one and (place := self.place_of(one)) is not None]
         self._unread = entry
-        if moved:
-            self._count_from(min(moved))
+        self._count(moved)
 
     @property
     def unread(self) -> LogEntry | None:
@@ -239,13 +248,27 @@ class LogBook:
         return self._entries[place], rows[y - self._tops[place]]
 
     def _count_from(self, place: int) -> None:
-        """Count the rows from this entry on anew. The entry before it may have had a date that is gone."""
+        """Count the rows of all entries from this one on."""
         del self._heights[place:]
         self._heights += map(self._height_of, range(place, len(self._entries)))
+        self._stack_from(place)
+
+    def _count(self, places: Iterable[int]) -> None:
+        """Count the rows of these entries anew."""
+        lowest = len(self._entries)
+        for place in places:
+            self._heights[place] = self._height_of(place)
+            self._rows.pop(place, None)
+            lowest = min(lowest, place)
+        if lowest < len(self._entries):
+            self._stack_from(lowest)
+
+    def _stack_from(self, place: int) -> None:
+        """Find the first row of each entry behind this one."""
         del self._tops[place + 1 :]
         self._tops += list(accumulate(self._heights[place:], initial=self._tops[place]))[1:]
-        for known in [one for one in self._rows if one >= place]:
-            del self._rows[known]
+        if place == 0:
+            self._rows.clear()
 
     def _height_of(self, place: int) -> int:
         entry = self._entries[place]

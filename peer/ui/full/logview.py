@@ -51,7 +51,7 @@ class LogView(ScrollView, can_focus=False):
         & .log--time { color: $chat-muted; }
         & .log--me { color: $chat-me; text-style: bold; }
         & .log--text { color: $foreground; }
-        & .log--calls { color: $chat-calls; text-style: bold; }
+        & .log--calls { color: $chat-calls; }
         & .log--notice { color: $chat-muted; }
         & .log--alert { color: $error; text-style: bold; }
         & .log--date { color: $chat-rule; }
@@ -92,6 +92,8 @@ class LogView(ScrollView, can_focus=False):
         self.book = book
         self._follows = True
         """Whether the end of the log stays in view when lines are added."""
+        self._is_placing = False
+        """Whether the log scrolls because it changes, and not because the user wants it to."""
         self._styles_known: dict[str, Style] = {}
         self._is_report_due = False
 
@@ -114,7 +116,7 @@ class LogView(ScrollView, can_focus=False):
         where = self.scroll_offset.y + rows
         self._update()
         if not self._follows:
-            self.scroll_to(y=where, animate=False)
+            self._place(where)
 
     def reveal(self, entry: LogEntry) -> None:
         """Bring an entry into view."""
@@ -146,11 +148,16 @@ class LogView(ScrollView, can_focus=False):
         self.book.resize(width)
         self.virtual_size = Size(width, self.book.height)
         if self._follows:
-            self.scroll_to(y=max(self.book.height - self.size.height, 0), animate=False)
+            self._place(max(self.book.height - self.size.height, 0))
         self.refresh()
 
+    def _place(self, y: float) -> None:
+        self._is_placing = True
+        self.scroll_to(y=y, animate=False, force=True)
+        self._is_placing = False
+
     def _go(self, y: float) -> None:
-        self.scroll_to(y=y, animate=False)
+        self._place(y)
         self._follows = y >= self.book.height - self.size.height
         self.refresh()
 
@@ -190,16 +197,16 @@ class LogView(ScrollView, can_focus=False):
         super().watch_scroll_y(old_value, new_value)
         if new_value < _OLDER_WITHIN and new_value < old_value:
             self.post_message(self.OlderWanted())
-        if round(new_value) != round(old_value) and self.is_mounted:
-            self._follows = self.is_at_end
+        if round(new_value) != round(old_value) and not self._is_placing:
+            self._follows = new_value >= self.book.height - self.size.height
 
     def on_resize(self) -> None:
-        """Cut the rows for the new width, and keep the same line in view."""
+        """Cut the rows for the new size, and keep the same line in view."""
         entry = None if self._follows else self.book.entry_at(self.scroll_offset.y)
         follows = self._follows
         self._update()
         if entry is not None:
-            self.scroll_to(y=self.book.rows_of(entry)[0], animate=False)
+            self._place(self.book.rows_of(entry)[0])
         self._follows = follows
 
     def notify_style_update(self) -> None:

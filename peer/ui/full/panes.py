@@ -11,6 +11,7 @@ from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine, mentions
 from chatapp.peer.ui.full.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.ui.full.signs import Signs
+from chatapp.peer.ui.texts.full import YOU
 from chatapp.peer.ui.underway import mark_of
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
@@ -51,8 +52,6 @@ class Pane:
         self.is_loading = False
         self.has_older = True
         """Whether there may be lines that are older than those of the log."""
-        self.has_newer = False
-        """Whether the log was moved into the past, so that newer lines are missing at its end."""
         self.unshown: list[Event] = []
         """Events whose lines have not been painted yet, the oldest first."""
         self.draft = ""
@@ -96,7 +95,8 @@ def said_entry(
     calls: bool = False,
 ) -> LogEntry:
     """Return the entry of a message. `text` is sanitized here."""
-    shown_name, shown_text = sanitize(sender, limit=NAME_SHOWN), sanitize(text)
+    shown_name = YOU if is_mine else sanitize(sender, limit=NAME_SHOWN)
+    shown_text = sanitize(text)
     is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
     return LogEntry(
         kind=EntryKind.MESSAGE,

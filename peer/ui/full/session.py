@@ -23,6 +23,7 @@ from chatapp.peer.core.conversations import (
 )
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import NotLetIn
+from chatapp.peer.past import PAGE_MAX
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
@@ -229,52 +230,52 @@ class FullSession:
 
     async def load(self, pane: Pane) -> None:
         """Read the newest part of a conversation's past, the first time it is open."""
-        if pane.is_loaded or pane.is_loading:
-            return
-        await self.load_older(pane)
-        pane.is_loaded = True
-        if pane is self._open:
-            self._place_rule(pane)
-        self._log_changed(pane)
+        if not pane.is_loaded and not pane.is_loading:
+            pane.book.merge(await self._page(pane, before=None))
+            pane.is_loaded = True
+            if pane is self._open:
+                self._place_rule(pane)
+            self._log_changed(pane)
 
     async def load_older(self, pane: Pane) -> None:
         """Read one more page of a conversation's past."""
-        if pane.is_loading or not pane.has_older or pane.conversation == DESK:
+        if pane.is_loading or not pane.has_older:
             return
+        grown = pane.book.prepend(await self._page(pane, before=pane.book.oldest_id))
+        if grown and self._view is not None:
+            self._view.log_grew_above(pane, grown)
+
+    async def _page(self, pane: Pane, *, before: int | None, limit: int = PAGE) -> list[LogEntry]:
+        """Read a page of a conversation's past; none of the help desk, which has no past here."""
+        if pane.conversation == DESK:
+            pane.has_older = False
+            return []
         pane.is_loading = True
         try:
-            past = self.peer.past
-            lines = await past.page(pane.conversation, before=pane.book.oldest_id, limit=PAGE)
+            lines = await self.peer.past.page(pane.conversation, before=before, limit=limit)
         except sqlite3.Error as error:
             pane.has_older = False
             self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
-            return
+            return []
         finally:
             pane.is_loading = False
-        pane.has_older = len(lines) >= PAGE
+        pane.has_older = len(lines) >= limit
         known = pane.book
         entries = [past_entry(line, self.peer.name) for line in lines if known.by_id(line.id) is None]
         for entry in entries:
             self._settle_early(pane, entry)
-        grown = known.prepend(entries)
-        if grown and self._view is not None:
-            self._view.log_grew_above(pane, grown)
+        return entries
 
     async def jump(self, conversation: Conversation, id_: int) -> LogEntry | None:
         """Open a conversation at the line with this id. Return its entry; None if there is no such line."""
         pane = self.panes.pane(conversation)
-        if pane.book.by_id(id_) is None:
-            lines = await self.peer.past.around(id_, limit=PAGE)
-            if not lines:
-                return None
-            while pane.book.by_id(id_) is None and pane.has_older:
-                before = len(pane.book)
-                await self.load_older(pane)
-                if len(pane.book) == before:
-                    break
-        pane.is_loaded = True
-        self.choose(pane.conversation)
-        return pane.book.by_id(id_)
+        await self.load(pane)
+        while pane.book.by_id(id_) is None and pane.has_older and not pane.is_loading:
+            pane.book.prepend(await self._page(pane, before=pane.book.oldest_id, limit=PAGE_MAX))
+        entry = pane.book.by_id(id_)
+        if entry is not None:
+            self.choose(pane.conversation)
+        return entry
 
     def painted(self, pane: Pane, newest: int, *, is_end: bool, is_focused: bool) -> None:
         """Note that the lines of a conversation were painted, up to the one with this id, or to the last (`is_end`)."""
@@ -374,7 +375,7 @@ class FullSession:
         pane = self.panes.pane(line.conversation)
         at = line.at if line.late is None else line.late
         pane.unshown.append(line)
-        if pane.book.by_id(line.id) is None and not pane.has_newer:
+        if pane.book.by_id(line.id) is None:
             is_direct = isinstance(line, happened.DirectReceived)
             entry = said_entry(
                 sender=line.sender, text=line.text, at=at, me=self.peer.name, id_=line.id, calls=is_direct

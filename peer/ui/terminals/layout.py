@@ -71,9 +71,27 @@ def breaks(text: str, *, first: int, later: int) -> list[tuple[int, int]]:
     rows: list[tuple[int, int]] = []
     start = 0
     for paragraph in text.split(LINE_END):
-        rows += _rows(text, start, start + len(paragraph), later if rows else first, later)
+        room = later if rows else first
+        cut = _plain_rows if paragraph.isascii() and "\t" not in paragraph else _rows
+        rows += cut(text, start, start + len(paragraph), room, later)
         start += len(paragraph) + len(LINE_END)
     return rows
+
+
+def _plain_rows(text: str, start: int, end: int, first: int, later: int) -> Iterator[tuple[int, int]]:
+    """Do what `_rows` does, faster, for text of which each character takes one cell."""
+    row, room = start, max(first, 1)
+    while (at := row + room) < end:
+        gap = text.rfind(" ", row + 1, at + 1)
+        while gap > row and text[gap - 1] == " ":
+            gap -= 1
+        cut = gap if gap > row and not _is_long(text, at, gap, end, later) else at
+        yield row, cut
+        row, room = cut, max(later, 1)
+        while row < end and text[row] == " ":
+            row += 1
+    if row < end or row == start:
+        yield row, end
 
 
 def _rows(text: str, start: int, end: int, first: int, later: int) -> Iterator[tuple[int, int]]:
@@ -102,9 +120,10 @@ def _rows(text: str, start: int, end: int, first: int, later: int) -> Iterator[t
 def _is_long(text: str, at: int, gap: int, end: int, room: int) -> bool:
     """Return whether the word at `at`, behind the blanks at `gap`, is wider than a row: it is cut wherever it stands."""
     word_end = text.find(" ", at, end)
-    return (
-        text[at] != " " and sum(map(cells_of, text[gap : word_end if word_end >= 0 else end].lstrip())) > room
-    )
+    if text[at] == " ":
+        return False
+    word = text[gap : word_end if word_end >= 0 else end].lstrip()
+    return (len(word) if word.isascii() and "\t" not in word else sum(map(cells_of, word))) > room
 
 
 def cells_of(character: str) -> int:

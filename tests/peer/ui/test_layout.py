@@ -1,13 +1,14 @@
 """Layout on a terminal: times, dates, and rows that end between words."""
 
 from datetime import date
+from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.ui.formatting import Fragments, MessageLine
-from chatapp.peer.ui.terminals.layout import LINE_END, Pages, cells_of, wrapped
+from chatapp.peer.ui.terminals.layout import LINE_END, Pages, breaks, cells_of, wrapped
 from chatapp.wire.text import sanitize
 
 FRIDAY, SATURDAY = date(2026, 11, 20), date(2026, 11, 21)
@@ -101,3 +102,11 @@ def test_the_line_end_is_the_one_that_sanitizing_makes() -> None:
 def test_a_message_of_the_past_knows_when_it_was_said() -> None:
     assert MessageLine("bob", ": ", "hi").at is None
     assert MessageLine("bob", ": ", "hi", at=5.0).at == 5.0
+
+
+GREEK: Final = str.maketrans("abc", "αβγ")
+
+
+@given(st.text(alphabet="abc  ⏎", max_size=80), st.integers(1, 24), st.integers(1, 24))
+def test_text_in_ascii_is_cut_where_text_of_the_same_width_is(text: str, first: int, later: int) -> None:
+    assert breaks(text, first=first, later=later) == breaks(text.translate(GREEK), first=first, later=later)

@@ -18,7 +18,7 @@ async def test_a_message_goes_both_ways(village: Village) -> None:  # noqa: F811
             await screen.shows("bob · online", "bob  did the probe come up?")
             await screen.until(lambda: not screen.app._rows[1].unread)
             await screen.type("yes, at the second try")
-            await screen.shows("alice  yes, at the second try", "✓")
+            await screen.shows("you  yes, at the second try", "✓")
 
 
 @pytest.mark.parametrize("text", ["[/]", "[@click=app.quit]x[/]", "$error [bold]", "\x1b]0;owned\x07\x1b[2J"])

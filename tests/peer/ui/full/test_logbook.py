@@ -1,0 +1,166 @@
+"""The log as rows: columns, rules, marks, and that rows change in place."""
+
+from datetime import datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapp.peer.ui.formatting import Mark
+from chatapp.peer.ui.full.logbook import EntryKind, LogBook, LogEntry
+from chatapp.peer.ui.full.signs import ASCII, UNICODE, Signs
+from chatapp.peer.ui.terminals.layout import cells_of
+
+FRIDAY = datetime(2026, 11, 20, 9, 41).timestamp()
+DAY = 86_400.0
+
+
+def said(text: str, *, sender: str = "bob", at: float = FRIDAY, id_: int = 0, mine: bool = False) -> LogEntry:
+    return LogEntry(kind=EntryKind.MESSAGE, at=at, text=text, id=id_, sender=sender, is_mine=mine)
+
+
+def noted(text: str, kind: EntryKind = EntryKind.NOTICE, *, at: float = FRIDAY) -> LogEntry:
+    return LogEntry(kind=kind, at=at, text=text)
+
+
+def book(*entries: LogEntry, width: int = 56, signs: Signs = UNICODE) -> LogBook:
+    made = LogBook(signs)
+    made.resize(width)
+    made.append(entries)
+    return made
+
+
+def drawn(made: LogBook) -> list[str]:
+    rows = [made.row(y) for y in range(made.height)]
+    return ["".join(text for _, text in row[1]).rstrip() for row in rows if row is not None]
+
+
+def test_names_have_a_column_and_texts_hang() -> None:
+    made = book(
+        said("did the probe come up?"),
+        said("yes, at the second try", sender="you", mine=True),
+        said("I see it too, and the log says that the second sensor is back", sender="carol"),
+        noted("dave has left."),
+    )
+    assert drawn(made) == [
+        "── Friday 20 November 2026 ────────────────────────────",
+        "09:41       bob  did the probe come up?",
+        "09:41       you  yes, at the second try               …",
+        "09:41     carol  I see it too, and the log says that",
+        "                 the second sensor is back",
+        "09:41         ·  dave has left.",
+    ]
+
+
+def test_a_narrow_log_has_no_column_of_names() -> None:
+    made = book(said("did the probe come up this time?"), noted("dave has left."), width=36)
+    assert drawn(made)[1:] == [
+        "09:41 bob: did the probe come up",
+        "           this time?",
+        "09:41 · dave has left.",
+    ]
+
+
+def test_a_mark_changes_in_place() -> None:
+    mine = said("hi", sender="you", mine=True)
+    made = book(mine, said("ho", at=FRIDAY + 60))
+    before = drawn(made)
+    made.change(mine, id_=7, mark=Mark.RECEIVED)
+    assert made.by_id(7) is mine
+    assert drawn(made) == [before[0], before[1].replace("…", "✓"), before[2]]
+    made.change(mine, mark=Mark.KEPT, note="the server is away")
+    assert drawn(made)[1:] == [
+        before[1].replace("…", "⧖"),
+        "                 the server is away",
+        before[2],
+    ]
+    made.change(mine, mark=Mark.RECEIVED)
+    assert drawn(made) == [before[0], before[1].replace("…", "✓"), before[2]]
+
+
+def test_without_utf_8_marks_are_words() -> None:
+    mine = said("hi", sender="you", mine=True)
+    made = book(mine, signs=ASCII)
+    made.change(mine, mark=Mark.SAVED)
+    assert all(row.isascii() for row in drawn(made))
+    assert drawn(made)[1].endswith("saved")
+
+
+def test_a_rule_stands_before_what_is_new() -> None:
+    old, new = said("old"), said("new one")
+    made = book(old, new)
+    made.mark_unread(new)
+    assert [row[:6] for row in drawn(made)[1:]] == ["09:41 ", "── new", "09:41 "]
+    made.mark_unread(None)
+    assert made.height == 3
+
+
+def test_older_lines_come_above_and_dates_stay_right() -> None:
+    made = book(said("b", id_=5))
+    assert made.prepend([said("a", id_=4)]) == 1
+    assert made.prepend([said("before", at=FRIDAY - DAY, id_=3)]) == 2
+    assert [row.strip("─ ") for row in drawn(made) if row.startswith("──")] == [
+        "Thursday 19 November 2026",
+        "Friday 20 November 2026",
+    ]
+    assert made.oldest_id == 3
+    assert made.newest_id == 5
+
+
+def test_the_past_is_put_between_what_came_already() -> None:
+    notice = noted("you are in lab")
+    made = book(said("3", id_=3), notice, said("9", id_=9), noted("the end"))
+    made.merge([said(str(one), id_=one) for one in (1, 3, 5, 10)])
+    assert [entry.text for entry in made.entries] == ["1", "3", "you are in lab", "5", "9", "10", "the end"]
+    assert made.place_of(notice) == 2
+
+
+def test_the_selection_goes_from_message_to_message() -> None:
+    first, second = said("first"), said("second")
+    made = book(first, noted("between"), second, noted("after"))
+    assert made.neighbour(-1, from_row=made.height - 1) is second
+    made.select(second)
+    assert made.neighbour(-1, from_row=0) is first
+    made.select(first)
+    assert made.neighbour(-1, from_row=0) is None
+    assert made.neighbour(1, from_row=0) is second
+
+
+LETTERS = st.text(alphabet="ab \t你é🙂⏎́", max_size=60)
+ENTRIES = st.lists(
+    st.builds(
+        LogEntry,
+        kind=st.sampled_from(EntryKind),
+        at=st.floats(FRIDAY, FRIDAY + 3 * DAY),
+        text=LETTERS,
+        sender=st.text(alphabet="ab你", min_size=1, max_size=32),
+        is_mine=st.booleans(),
+        mark=st.none() | st.sampled_from(Mark),
+        note=st.text(alphabet="ab ", max_size=30),
+    ),
+    max_size=8,
+)
+
+
+@given(ENTRIES, ENTRIES, st.integers(24, 130), st.integers(24, 130), st.data())
+def test_whatever_happens_to_a_log_its_rows_are_those_of_a_new_one(
+    entries: list[LogEntry], older: list[LogEntry], width: int, other_width: int, data: st.DataObject
+) -> None:
+    """Rows that are kept, counted and moved are the same as rows that are made at once; none is wider than the log."""
+    made = book(*entries, width=width)
+    drawn(made)
+    made.resize(other_width)
+    made.prepend(older)
+    if entries:
+        chosen = data.draw(st.sampled_from(entries))
+        made.mark_unread(chosen)
+        drawn(made)
+        made.change(chosen, mark=Mark.REFUSED, note=data.draw(st.text(alphabet="ab ", max_size=90)))
+    fresh = book(*older, *entries, width=other_width)
+    if entries:
+        fresh.mark_unread(chosen)
+    assert drawn(made) == drawn(fresh)
+    assert made.height == len(drawn(made))
+    for y in range(made.height):
+        row = made.row(y)
+        assert row is not None
+        assert sum(cells_of(one) for _, text in row[1] for one in text) <= max(other_width, 26)

@@ -1,0 +1,108 @@
+"""The list of conversations: their order, and what is unread."""
+
+from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, person, room
+from chatapp.peer.core.events import Person
+from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
+from chatapp.peer.ui.full.panes import ListRow, PaneList, next_with_news, said_entry
+from chatapp.peer.ui.full.signs import UNICODE
+
+
+def at_table(name: str, *, online: bool = True) -> Person:
+    return Person(name=name, online=online, since=100.0)
+
+
+def state(conversation: Conversation, *, unread: int = 0, at: float = 1.0, id_: int = 9) -> ConversationState:
+    last = HistoryLine(
+        id=id_,
+        at=at,
+        kind=LineKind.DIRECT,
+        sender="bob",
+        is_claimed=False,
+        to="alice",
+        room=None,
+        text="hi",
+        outgoing=False,
+        state=None,
+    )
+    return ConversationState(conversation=conversation, unread=unread, read=0, last=last)
+
+
+def rows_of(panes: PaneList, people: list[Person], *, at_desk: bool = False) -> list[ListRow]:
+    return panes.rows(people, me="alice", opened=EVERYBODY, room="lab", is_at_desk=at_desk, waiting=3)
+
+
+def shown(rows: list[ListRow]) -> list[str]:
+    return [str(row.conversation) for row in rows]
+
+
+def test_calls_come_first_then_news_then_who_talked_last_then_who_is_there() -> None:
+    panes = PaneList(UNICODE)
+    panes.take([state(person("dave"), at=5), state(person("bob"), unread=1, at=2), state(room("old"), at=9)])
+    panes.pane(room("lab"))
+    people = [at_table(one) for one in ("alice", "bob", "carol", "dave")] + [at_table("eve", online=False)]
+    rows = rows_of(panes, people)
+    assert shown(rows) == ["#lab", "#old", "everybody", "bob", "dave", "carol", "eve"]
+    assert [row.is_online for row in rows[3:]] == [True, True, True, False]
+    assert rows[0].is_current_room and not rows[1].is_current_room
+    assert rows[3].calls and rows[3].unread == 1
+
+
+def test_the_desk_stands_first_for_an_operator_on_duty() -> None:
+    panes = PaneList(UNICODE)
+    panes.pane(DESK)
+    assert shown(rows_of(panes, [])) == ["everybody"]
+    rows = rows_of(panes, [], at_desk=True)
+    assert shown(rows) == ["the help desk", "everybody"]
+    assert rows[0].waiting == 3
+
+
+def test_a_name_in_other_letters_is_the_same_conversation() -> None:
+    panes = PaneList(UNICODE)
+    assert panes.pane(person("Bob")) is panes.pane(person("bob"))
+    assert panes.pane(person("bob", is_claimed=True)) is not panes.pane(person("bob"))
+    assert panes.known(room("bob")) is None
+
+
+def test_a_conversation_goes_with_the_person_to_a_new_name() -> None:
+    panes = PaneList(UNICODE)
+    pane = panes.pane(person("bob"))
+    assert panes.rename("bob", "robert") is pane
+    assert panes.pane(person("robert")) is pane
+    assert panes.rename("nobody", "x") is None
+
+
+def test_lines_that_the_history_has_counted_are_not_counted_twice() -> None:
+    panes = PaneList(UNICODE)
+    panes.take([state(person("bob"), unread=2, id_=9)])
+    pane = panes.pane(person("bob"))
+    pane.note_line(8, 1.0, is_mine=False, calls=True)
+    assert pane.unread == 2
+    pane.note_line(10, 2.0, is_mine=False, calls=True)
+    assert pane.unread == 3
+    pane.note_line(11, 3.0, is_mine=True, calls=False)
+    assert pane.unread == 3
+
+
+def test_what_another_program_has_read_is_read_here() -> None:
+    pane = PaneList(UNICODE).pane(room("lab"))
+    for id_ in (1, 2, 3):
+        entry = said_entry(sender="bob", text="hi alice" if id_ == 2 else "hi", at=1.0, me="alice", id_=id_)
+        pane.note_line(id_, 1.0, is_mine=False, calls=entry.calls)
+        pane.book.append([entry])
+    assert (pane.unread, pane.calls) == (3, True)
+    pane.note_read(1)
+    assert (pane.unread, pane.calls) == (2, True)
+    pane.note_read(2)
+    assert (pane.unread, pane.calls) == (1, False)
+    pane.note_read(3)
+    assert (pane.unread, pane.calls) == (0, False)
+
+
+def test_the_next_news_are_calls_first() -> None:
+    quiet = ListRow(conversation=person("bob"))
+    news = ListRow(conversation=room("lab"), unread=3)
+    call = ListRow(conversation=person("carol"), unread=1, calls=True)
+    opened = ListRow(conversation=EVERYBODY, unread=9, calls=True, is_open=True)
+    assert next_with_news([quiet, opened]) is None
+    assert next_with_news([news, quiet, opened]) == room("lab")
+    assert next_with_news([news, quiet, call, opened]) == person("carol")
