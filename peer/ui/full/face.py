@@ -91,9 +91,7 @@ class FullFace:
             drawing = asyncio.create_task(self._app.run_async())
             drawing.add_done_callback(lambda _: self._running.stop(FAILED))
             try:
-                return await self._running.until_over(
-                    session.begin(), session.show_events(), session.read_lines()
-                )
+                return await self._running.until_over(session.show_events(), session.read_lines())
             finally:
                 unsent = session.unsent()
                 self._app.exit()

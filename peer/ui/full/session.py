@@ -304,8 +304,7 @@ class FullSession:
 
     # --- what happens
 
-    async def begin(self) -> None:
-        """Learn which conversations there are."""
+    async def _begin_list(self) -> None:
         try:
             states = await self.peer.past.conversations()
         except sqlite3.Error as error:
@@ -326,7 +325,8 @@ class FullSession:
         return max(self.panes.all(), key=lambda pane: pane.talked_at)
 
     async def show_events(self) -> None:
-        """Show what happens, until the peer is closed."""
+        """Learn which conversations there are, then show what happens, until the peer is closed."""
+        await self._begin_list()
         while batch := await self.peer.next_events():
             self._take(batch)
 
@@ -455,7 +455,7 @@ class FullSession:
         place = place_of(event)
         if place is Spot.NOWHERE:
             return
-        lines = self._state.lines(event)
+        lines = words.rule_lines(event) or self._state.lines(event)
         kind = kind_of(event)
         if isinstance(event, happened.PersonCame):
             lines = [words.came(event.name)] if not event.is_quiet else []

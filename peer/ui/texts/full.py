@@ -1,26 +1,29 @@
 """The words of the full screen that the line face does not have: titles, the list, rules, what the input says."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core.conversations import Conversation, ConversationKind
-from chatapp.peer.core.events import Person
-from chatapp.peer.ui.formatting import counted, name, names, shown_clock
+from chatapp.peer.core.events import (
+    Event,
+    NoServerAtStart,
+    Person,
+    ServerBack,
+    ServerLost,
+    ServerStopping,
+)
+from chatapp.peer.ui.formatting import counted, name, names, shown_clock, shown_time
 from chatapp.wire.text import sanitize
 
 LIST_TITLE: Final = "people and rooms"
 YOU: Final = "you"
 HELP_KEY: Final = "F1 help"
 LIST_KEY: Final = "F4 list"
-ASK_ANYTHING: Final = "Write to {name}"
-SERVER_LOST: Final = "The server does not answer; direct chat goes on."
-SERVER_BACK: Final = "The server is back."
-MAIL: Final = "[You have messages]"
-NOTHING_SAID: Final = "Nothing has been said here yet."
-SELECTED: Final = "Enter: how it was delivered · Ctrl-Y: copy · Esc: back"
 NO_TERMINAL: Final = "ChatApp: --full needs a terminal: standard input and output must be one"
 NOT_INSTALLED: Final = "ChatApp: --full needs the extra full: pip install 'chatapp[full]'"
 _WEEK: Final = 7
+_BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
 
 def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> str:
@@ -133,8 +136,25 @@ def more_lines(count: int) -> str:
     return counted(count, "newer line", "newer lines")
 
 
+def rule_lines(event: Event) -> list[str]:
+    """Return the text of a rule across the log; none for an event that draws none."""
+    match event:
+        case ServerLost():
+            return ["the server is away; direct chat goes on"]
+        case NoServerAtStart(table_time=at) if at is not None:
+            return [f"the server is away; this is the table of {shown_time(at)}"]
+        case ServerStopping():
+            return ["the server is closing"]
+        case ServerBack():
+            return ["the server is back"]
+        case _:
+            return []
+
+
 def unbracketed(line: str) -> str:
-    """Return a line of the line face without the brackets around it, which set it apart there."""
-    if line.startswith("[") and line.endswith("]") and "[" not in line[1:-1]:
-        return line[1:-1]
-    return line
+    """Return a line of the line face without the brackets that set it apart there: `[Bye.]` becomes `Bye.`, and
+    `[Silence] Go on.` becomes two sentences."""
+    found = _BRACKETED.fullmatch(line)
+    if found is None:
+        return line
+    return found[1] if found[2] is None else f"{found[1]}. {found[2]}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Self
 
@@ -33,9 +34,7 @@ class Played:
         async with self.app.run_test(size=(columns, rows)) as pilot:
             self._pilot = pilot
             session = self.session
-            work = asyncio.create_task(
-                self.running.until_over(session.begin(), session.show_events(), session.read_lines())
-            )
+            work = asyncio.create_task(self.running.until_over(session.show_events(), session.read_lines()))
             try:
                 yield self
             finally:
@@ -60,6 +59,11 @@ class Played:
     async def shows(self, *texts: str) -> None:
         """Wait until the screen has all these texts."""
         await self.until(lambda: all(text in self.text for text in texts), lambda: f"{texts}")
+
+    async def counts(self, name: str, unread: int) -> None:
+        """Wait until the list has this conversation with so many unread lines; 0: without a number."""
+        row = re.compile(rf"\S {re.escape(name)} +{unread}$" if unread else rf"\S {re.escape(name)}$")
+        await self.until(lambda: any(row.match(one[1:22].rstrip()) for one in self.rows), lambda: row.pattern)
 
     async def hides(self, text: str) -> None:
         """Wait until the screen has this text no more."""
