@@ -1,5 +1,6 @@
 """Rules for all tests: none is empty, every failure can be repeated, and none fails by chance."""
 
+import logging
 import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("quick")
+
+
+def _is_not_about_speed(record: logging.LogRecord) -> bool:
+    return "took %.3f seconds" not in str(record.msg)
+
+
+# asyncio's debug mode logs each step of 0.1 s and more. Tests that read the log must not depend on what else a machine does.
+logging.getLogger("asyncio").addFilter(_is_not_about_speed)
 
 
 @pytest.hookimpl(wrapper=True)
