@@ -1,7 +1,7 @@
 """Lines about what the doctor found: what is wrong, and what to do about it."""
 
 from collections.abc import Sequence
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
 from chatapp.peer.ui.formatting import AnswerLine, counted, name, reason
@@ -58,12 +58,34 @@ _DISK: Final = {
 }
 
 
+class FindingText(NamedTuple):
+    """The words for one finding."""
+
+    title: str
+    """What was looked at."""
+    said: str
+    """What was found, and what to do about it."""
+    is_fine: bool
+
+
 def doctor_lines(findings: Sequence[Finding], server: Address) -> list[str]:
     """Return one line for each finding and one that sums them up. `server`: as the user named it."""
-    lines = [AnswerLine(f"[{_title(one, server)}: {_said(one, findings, server)}]") for one in findings]
+    lines = [AnswerLine(f"[{title}: {said}]") for title, said, _ in finding_texts(findings, server)]
+    return [*lines, AnswerLine(f"[{summary_of(findings)}]")]
+
+
+def finding_texts(findings: Sequence[Finding], server: Address) -> list[FindingText]:
+    """Return the words for each finding, in order. `server`: as the user named it."""
+    return [
+        FindingText(_title(one, server), _said(one, findings, server), is_fine=one.is_fine)
+        for one in findings
+    ]
+
+
+def summary_of(findings: Sequence[Finding]) -> str:
+    """Sum the findings up in one sentence."""
     wrong = sum(not one.is_fine for one in findings)
-    summary = f"[{counted(wrong, 'trouble', 'troubles')} found.]" if wrong else "[All is well.]"
-    return [*lines, AnswerLine(summary)]
+    return f"{counted(wrong, 'trouble', 'troubles')} found." if wrong else "All is well."
 
 
 def _title(finding: Finding, server: Address) -> str:

@@ -57,16 +57,18 @@ def trace_lines(trace: DeliveryTrace | None) -> list[str]:
     """Return the message, and below it each step of its delivery."""
     if trace is None:
         return [NO_SUCH_MESSAGE]
-    lines: list[str] = [_past(trace.line, 0)]
+    return [_past(trace.line, 0), *(AnswerLine(f"[{step}]") for step in trace_steps(trace))]
+
+
+def trace_steps(trace: DeliveryTrace) -> list[str]:
+    """Return the steps of a message's delivery, or the one reason why there are none."""
     if not trace.line.outgoing:
-        return [*lines, f"[Only {name(trace.line.sender)} knows how it was delivered.]"]
+        return [f"Only {name(trace.line.sender)} knows how it was delivered."]
     target = name(trace.line.to) if trace.line.to is not None else "the server"
     sent = [step.at for step in trace.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
-    steps = [
-        AnswerLine(f"[{_step(step, target, was_sent=min(sent, default=step.at) < step.at)}]")
-        for step in trace.steps
+    return [_step(step, target, was_sent=min(sent, default=step.at) < step.at) for step in trace.steps] or [
+        "None of its steps is on record."
     ]
-    return [*lines, *(steps or [AnswerLine("[None of its steps is on record.]")])]
 
 
 def _past(line: HistoryLine, width: int) -> MessageLine:
