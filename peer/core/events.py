@@ -107,6 +107,8 @@ class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor; after CLOSED, OPENED and ANNOUNCED the queue."""
     position: int = 0
     """The visitor's number in the waiting room from now on, after MOVED."""
+    text: str = ""
+    """The note, after NOTED."""
 
 
 class CommandFailure(enum.Enum):

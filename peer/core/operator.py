@@ -140,8 +140,8 @@ class OperatorCommands:
             case MoveVisitor(visit=visit, to=to):
                 self._room.moved(visit, to)
                 self._tell_done(DeskAction.MOVED, subject, position=to)
-            case NoteVisitor():
-                self._tell_done(DeskAction.NOTED, subject)
+            case NoteVisitor(text=text):
+                self._tell_done(DeskAction.NOTED, subject, text=text)
             case CloseQueue():
                 self._tell_done(DeskAction.CLOSED, subject)
             case OpenQueue():
@@ -183,8 +183,9 @@ class OperatorCommands:
             )
         )
 
-    def _tell_done(self, action: DeskAction, name: str, *, position: int = 0) -> None:
-        self._out.events.append(happened.CommandSucceeded(action=action, name=name, position=position))
+    def _tell_done(self, action: DeskAction, name: str, *, position: int = 0, text: str = "") -> None:
+        done = happened.CommandSucceeded(action=action, name=name, position=position, text=text)
+        self._out.events.append(done)
 
 
 def _held_what(request: OperatorRequest) -> happened.HeldInput:

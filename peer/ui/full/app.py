@@ -4,7 +4,8 @@ import asyncio
 import os
 import time
 import traceback
-from typing import ClassVar, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -13,15 +14,18 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.driver import Driver
 from textual.events import AppFocus, Resize
+from textual.screen import Screen
 from textual.widgets import Static
 
-from chatapp.peer.core.conversations import Conversation
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.conversations import DESK, Conversation
 from chatapp.peer.ui.formatting import Fragments, status_pieces
 from chatapp.peer.ui.full.bars import Bar
 from chatapp.peer.ui.full.composer import Composer
 from chatapp.peer.ui.full.listview import ListView
 from chatapp.peer.ui.full.logbook import LogEntry
 from chatapp.peer.ui.full.logview import LogView
+from chatapp.peer.ui.full.opener import Opener
 from chatapp.peer.ui.full.panes import ListRow, Pane, next_with_news
 from chatapp.peer.ui.full.session import FullSession
 from chatapp.peer.ui.full.signs import Signs
@@ -33,16 +37,23 @@ from chatapp.peer.ui.texts import full as words
 from chatapp.peer.ui.texts.answers import LEAVE_AGAIN
 from chatapp.wire.text import sanitize
 
+if TYPE_CHECKING:
+    from chatapp.peer.ui.full.overlays.desk import DeskPane
+
 LEAST: Final = (40, 12)
 """Columns and rows of the smallest screen."""
 NARROW: Final = 80
 """Below so many columns, the list takes the place of the log while it is shown."""
+LOW: Final = 20
+"""Below so many rows, the help desk is shown on a screen of its own only."""
 ROOMY: Final = 110
 """From so many columns on, the list is wider."""
 TWICE_WITHIN: Final = 1.0
 """Seconds within which Ctrl-C must be pressed twice to leave while a message is under way."""
 RINGS_EVERY: Final = 3.0
 """Seconds between two bells at least."""
+_ALWAYS: Final = ("interrupt", "leave", "suspend_process", "other_theme")
+"""Actions of the app that work while an overlay is open."""
 OFFERED_SHOWN: Final = 8
 """Candidates that are shown at a time."""
 
@@ -74,7 +85,16 @@ class FullApp(App[None]):
             for number in range(1, 10)
         ),
         Binding("alt+0", "number(10)", show=False, priority=True),
+        Binding("f1", "open('help')", show=False, priority=True),
+        Binding("f2", "open('doctor')", show=False, priority=True),
+        Binding("f3", "open('search')", show=False, priority=True),
+        Binding("ctrl+k", "open('go_to')", show=False, priority=True),
         Binding("f4", "list", show=False, priority=True),
+        *(
+            Binding(f"f{number}", f"at_desk('f{number}')", show=False, priority=True)
+            for number in range(5, 11)
+        ),
+        Binding("alt+d", "desk", show=False, priority=True),
         Binding("ctrl+t", "other_theme", show=False, priority=True),
         Binding("pageup", "page(-1)", show=False, priority=True),
         Binding("pagedown", "page(1)", show=False, priority=True),
@@ -103,6 +123,12 @@ class FullApp(App[None]):
     .-roomy #side { width: 28; }
     .-narrow #side { display: none; width: 1fr; }
     .-narrow.-listing #side { display: block; }
+    DeskPane { display: none; max-height: 45%; background: $panel; }
+    .-at-desk DeskPane { display: block; }
+    .-at-desk.-roomy DeskPane { dock: right; width: 44; height: 100%; max-height: 100%; }
+    .-at-desk.-low DeskPane { display: none; }
+    Overlay { background: $background 60%; }
+    Overlay:ansi { background: transparent; }
     .-narrow.-listing #main { display: none; }
     """
 
@@ -133,6 +159,9 @@ class FullApp(App[None]):
         self._question = ""
         self._is_shown = False
         """Whether the widgets are there."""
+        self._opener: Final = Opener(self, session, signs)
+        self._desk: DeskPane | None = None
+        """The desk pane, once there is something to show in it."""
 
     # --- widgets
 
@@ -163,31 +192,37 @@ class FullApp(App[None]):
         self.list_changed()
 
     @property
+    def base(self) -> Screen[None]:
+        """The screen with the conversations, whatever is open above it."""
+        return self.screen_stack[0]
+
+    @property
     def log_view(self) -> LogView:
         """The log."""
-        return self.query_one("#log", LogView)
+        return self.base.query_one("#log", LogView)
 
     @property
     def composer(self) -> Composer:
         """The input."""
-        return self.query_one("#composer", Composer)
+        return self.base.query_one("#composer", Composer)
 
     @property
     def list_view(self) -> ListView:
         """The list of conversations."""
-        return self.query_one("#list", ListView)
+        return self.base.query_one("#list", ListView)
 
     def on_resize(self, event: Resize) -> None:
         """Lay the screen out for its size."""
         columns, rows = event.size
         is_small = columns < LEAST[0] or rows < LEAST[1]
-        screen = self.screen
+        screen = self.base
         screen.set_class(is_small, "-too-small")
         screen.set_class(columns < NARROW, "-narrow")
         screen.set_class(columns >= ROOMY, "-roomy")
+        screen.set_class(rows < LOW, "-low")
         if is_small:
             said = words.terminal_too_small(columns, rows, least=LEAST)
-            self.query_one("#small", Static).update(Content(said))
+            self.base.query_one("#small", Static).update(Content(said))
         self.list_changed()
 
     # --- what the session tells (`SessionView`)
@@ -215,15 +250,51 @@ class FullApp(App[None]):
         if composer.text != pane.draft:
             composer.put(pane.draft)
         self.log_view.show_book(pane.book)
+        if pane.conversation == DESK:
+            self._desk_pane()
+        self.base.set_class(pane.conversation == DESK, "-at-desk")
         if not pane.is_loaded:
             self.run_worker(self._session.load(pane), exit_on_error=True)
 
     def asked(self, question: str) -> None:
         """Ask this; empty: take lines again."""
         self._question = question
-        bar = self.query_one("#question", Bar)
+        bar = self.base.query_one("#question", Bar)
         bar.set_class(bool(question), "-shown")
         bar.show_pieces([("alarm", sanitize(question))] if question else [])
+
+    def took(self, batch: Sequence[happened.Event]) -> None:
+        """Show what happened in the overlay that is open, and at the desk."""
+        if not self._is_shown:
+            return
+        if self._desk is None and any(isinstance(event, happened.DutyEvent) for event in batch):
+            self._desk_pane()
+        if self._desk is not None:
+            self._desk.take_events(batch)
+        self._opener.take_events(batch)
+
+    def table_wanted(self) -> None:
+        """Show the table of people."""
+        self._opener.table()
+
+    def _desk_pane(self) -> "DeskPane":
+        """Return the desk pane, which is made when it is first needed."""
+        if self._desk is None:
+            from chatapp.peer.ui.full.overlays.board import DeskBoard
+            from chatapp.peer.ui.full.overlays.desk import DeskPane
+
+            peer = self._session.peer
+            desk = peer.desk
+            board = DeskBoard(
+                peer.name,
+                is_on=desk.is_on_duty,
+                waiting=desk.waiting,
+                client=desk.client or "",
+                visit=desk.visit,
+            )
+            self._desk = DeskPane(board, signs=self._signs)
+            _ = self.base.query_one("#main").mount(self._desk, after="#title")
+        return self._desk
 
     def called(self, by: str, text: str) -> None:
         """Ring, and say in the title of the window who calls; not where the user looks already."""
@@ -256,11 +327,11 @@ class FullApp(App[None]):
             return
         self._rows = session.rows()
         self.list_view.show_rows(self._rows, now=time.time())
-        self.query_one("#heading", Bar).show_pieces([("about", words.LIST_TITLE)])
-        self.query_one("#title", Bar).show_pieces(self._title_pieces())
+        self.base.query_one("#heading", Bar).show_pieces([("about", words.LIST_TITLE)])
+        self.base.query_one("#title", Bar).show_pieces(self._title_pieces())
         view = session.view()
         right: Fragments = [("key", words.HELP_KEY)]
-        self.query_one("#status", Bar).show_pieces([*status_pieces(view), *self._news()], right)
+        self.base.query_one("#status", Bar).show_pieces([*status_pieces(view), *self._news()], right)
 
     def _title_pieces(self) -> Fragments:
         what = self._session.open_pane.conversation
@@ -271,7 +342,7 @@ class FullApp(App[None]):
     def _news(self) -> Fragments:
         """Return how many lines are unread elsewhere, where the list is not in view."""
         unread = sum(row.unread for row in self._rows if not row.is_open)
-        if not unread or not self.screen.has_class("-narrow"):
+        if not unread or not self.base.has_class("-narrow"):
             return []
         return [("class:status.news", f"{unread:,} new"), ("key", words.LIST_KEY)]
 
@@ -300,7 +371,7 @@ class FullApp(App[None]):
         """Show the ways to complete the line."""
         if self._question:
             return
-        bar = self.query_one("#question", Bar)
+        bar = self.base.query_one("#question", Bar)
         bar.set_class(bool(event.candidates), "-shown")
         bar.show_pieces(_offer_pieces(event.candidates, event.chosen))
 
@@ -321,7 +392,10 @@ class FullApp(App[None]):
         pane = self._session.open_pane
         if pane.book is event.book and pane.is_loaded:
             self._session.painted(
-                pane, event.newest, is_end=event.is_end, is_focused=self.app_focus and self.screen.is_current
+                pane,
+                event.newest,
+                is_end=event.is_end,
+                is_focused=self.app_focus and not self._opener.is_open,
             )
         self.list_changed()
 
@@ -366,14 +440,51 @@ class FullApp(App[None]):
         """Show how the selected line was delivered."""
         entry = self.selected_entry
         if entry is not None and entry.id:
-            self._session.enter(f"/why {entry.id}")
-            self.log_view.follow()
+            self._opener.why(entry.id)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let the keys of an overlay that is open be its own."""
+        return not self._opener.is_open or action in _ALWAYS
+
+    def action_open(self, what: str) -> None:
+        """Open an overlay."""
+        match what:
+            case "help":
+                self._opener.help()
+            case "doctor":
+                self._opener.doctor()
+            case "search":
+                self._opener.search()
+            case _:
+                self._opener.go_to()
+
+    def action_desk(self) -> None:
+        """Show the help desk on a screen of its own."""
+        if self._session.peer.desk.is_operator:
+            self._opener.desk(self._desk_pane().board)
+
+    def action_at_desk(self, key: str) -> None:
+        """Do what a key of the help desk stands for."""
+        if not self._session.peer.desk.is_operator:
+            return
+        desk = self._desk_pane()
+        command = desk.command_for(key)
+        if command in (".handover", ".transfer"):
+            self._opener.ask_name(command, desk.board)
+        else:
+            self._session.enter(command)
+
+    def on_desk_pane_stale(self, event: "DeskPane.Stale") -> None:
+        """Ask who waits."""
+        self._session.refresh_desk(with_figures=event.with_figures)
 
     def action_interrupt(self) -> None:
         """Clear what is typed, or give up the question; with neither, leave. While a message is under way, Ctrl-C must be
         pressed twice to leave."""
         composer = self.composer
-        if composer.is_asking:
+        if self._opener.is_open:
+            _ = self.pop_screen()
+        elif composer.is_asking:
             composer.give_up_question()
         elif composer.text:
             composer.put("")
@@ -423,11 +534,11 @@ class FullApp(App[None]):
         if self.list_view.has_focus:
             self._leave_list()
         else:
-            self.screen.add_class("-listing")
+            self.base.add_class("-listing")
             self.list_view.focus()
 
     def _leave_list(self) -> None:
-        self.screen.remove_class("-listing")
+        self.base.remove_class("-listing")
         self.composer.focus()
 
     def action_other_theme(self) -> None:

@@ -50,6 +50,8 @@ from chatapp.peer.ui.grammar.intents import (
     SayToClient,
     SendAll,
     SendDirect,
+    ShowRooms,
+    ShowTable,
 )
 from chatapp.peer.ui.grammar.parser import Confirmation, Dialogue
 from chatapp.peer.ui.state import TYPING_SHOWN_FOR, SessionState
@@ -72,6 +74,7 @@ from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.underway import mark_of
 from chatapp.wire.errors import ChatAppError, NameRefused
+from chatapp.wire.messages.desk import ShowFigures, ShowRoom
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 from chatapp.wire.text import sanitize
 
@@ -106,6 +109,12 @@ class SessionView(Protocol):
 
     def called(self, by: str, text: str) -> None:
         """Draw attention: somebody calls the user."""
+
+    def took(self, batch: Sequence[happened.Event]) -> None:
+        """Show what happened where more than the logs show it."""
+
+    def table_wanted(self) -> None:
+        """Show the table of people."""
 
 
 class FullSession:
@@ -148,6 +157,10 @@ class FullSession:
         """Outcomes of messages that have no id here yet."""
         self._watch: asyncio.TimerHandle | None = None
         self._topic = ""
+        self._desk_questions = 0
+        """How often the user has asked who waits, or for the figures of the desk, and has not read the answer."""
+        self._room_questions = 0
+        """The same for the rooms that there are."""
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
     # --- what the screen shows
@@ -339,6 +352,8 @@ class FullSession:
         self._state.take(batch, lines)
         for event in batch:
             self._handle(event)
+        if self._view is not None:
+            self._view.took(batch)
         self._list_changed()
 
     def _take_event(self, event: happened.Event) -> list[str]:
@@ -361,6 +376,14 @@ class FullSession:
                     pane.note_read(id_)
             case happened.Renamed(old=old, new=new, is_me=False):
                 self.panes.rename(old, new)
+            case happened.WaitingRoom() | happened.Figures():
+                if not self._desk_questions:
+                    return []  # the desk pane has asked, and shows it
+                self._desk_questions -= 1
+            case happened.RoomsKnown() | happened.RoomsUnknown():
+                if not self._room_questions:
+                    return []  # an overlay has asked, and shows them
+                self._room_questions -= isinstance(event, happened.RoomsKnown) or self.peer.room is None
             case happened.TopicKnown(text=text):
                 self._topic = text
             case happened.EnteredRoom(topic=topic):
@@ -678,8 +701,22 @@ class FullSession:
                 self._say_answer(word, line)
             case SayToClient(text):
                 self._say_to_client(text, line)
+            case ShowTable() if self._view is not None:
+                self._view.table_wanted()
             case _:
+                self._desk_questions += isinstance(intent, ShowRoom | ShowFigures)
+                self._room_questions += isinstance(intent, ShowRooms)
                 await self._actions.do(intent, entered_at=line.at)
+
+    def refresh_desk(self, *, with_figures: bool) -> None:
+        """Ask who waits at the help desk, and with the figures of the day, without being asked to; the answers are told by
+        events. Nothing is asked while the registry is away."""
+        peer = self.peer
+        if peer.is_offline or peer.is_server_away or not peer.desk.is_operator:
+            return
+        peer.desk.ask(ShowRoom(0, ""))
+        if with_figures:
+            peer.desk.ask(ShowFigures(0, ""))
 
     def _join_open(self, pane: Pane) -> None:
         """Enter the room that is open, if the user is not in it."""

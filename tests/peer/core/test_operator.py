@@ -176,7 +176,10 @@ def test_what_nothing_else_tells_of(
     scene = Scene()
     scene.ask(typed)
     scene.answer(CommandResult.DONE, "Ravi {x}")
-    assert scene.told() == [happened.CommandSucceeded(action=action, name="Ravi {x}", position=position)]
+    note = typed.text if isinstance(typed, NoteVisitor) else ""
+    assert scene.told() == [
+        happened.CommandSucceeded(action=action, name="Ravi {x}", position=position, text=note)
+    ]
 
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:

@@ -1,0 +1,79 @@
+"""Snippets of found messages: the part around the first word that was looked for, and where such words are in it.
+
+The words are compared as the history's search does: case and diacritics do not matter, and the last word may be the
+beginning of one.
+"""
+
+import functools
+import re
+import unicodedata
+from typing import Final, NamedTuple
+
+from chatapp.peer.history.search import WORDS_MAX, spread
+from chatapp.wire.text import sanitize
+
+LEAD: Final = 16
+"""Characters before the first word that was found, so that it can be seen on a narrow screen."""
+LENGTH: Final = 300
+"""Characters of a snippet at most."""
+_CUT: Final = "…"
+_MARK: Final = "\x01"
+"""Stands for a combining mark in a folded text. A sanitized text has no such character."""
+_LETTER: Final = r"[^\W_]"
+
+
+class Snippet(NamedTuple):
+    """A part of a message that is safe to show."""
+
+    text: str
+    marks: tuple[tuple[int, int], ...]
+    """Where the words are in the text: the first character, and the one after the last."""
+
+
+def snippet(text: str, wanted: re.Pattern[str] | None) -> Snippet:
+    """Return the part of a message around the first match. `wanted`: from `pattern_of`."""
+    safe = sanitize(text)
+    found = [] if wanted is None else [match.span() for match in wanted.finditer(_folded(safe))]
+    start = _start(safe, found[0][0]) if found else 0
+    end = min(len(safe), start + LENGTH)
+    cut = _CUT if start else ""
+    shift = len(cut) - start
+    marks = tuple((one + shift, min(two, end) + shift) for one, two in found if one < end)
+    return Snippet(f"{cut}{safe[start:end]}{_CUT if end < len(safe) else ''}", marks)
+
+
+def pattern_of(typed: str) -> re.Pattern[str] | None:
+    """Return what finds the words that a person typed in a folded text; None if there is no word."""
+    runs = re.findall(f"{_LETTER}+", _folded(sanitize(typed)).replace(_MARK, ""))[: 2 * WORDS_MAX]
+    if not runs:
+        return None
+    return re.compile("|".join(_one(run, is_last=place == len(runs)) for place, run in enumerate(runs, 1)))
+
+
+def _one(run: str, *, is_last: bool) -> str:
+    """Return the pattern of one word. In a script without blanks, any part of a sentence is a word."""
+    letters = "".join(f"{re.escape(letter)}{_MARK}*" for letter in run)
+    if spread(run) != run:
+        return letters
+    behind = "" if is_last else f"(?!{_LETTER})"
+    return f"(?<!{_LETTER})(?<!{_MARK}){letters}{behind}"
+
+
+def _start(text: str, first: int) -> int:
+    """Return where the snippet begins: at a word, if one begins shortly before the first match."""
+    if first <= LEAD:
+        return 0
+    blank = text.find(" ", first - LEAD, first)
+    return first - LEAD if blank < 0 else blank + 1
+
+
+def _folded(text: str) -> str:
+    """Return the text in small letters without diacritics: each character stands where it was."""
+    return text.lower() if text.isascii() else "".join(map(_folded_character, text))
+
+
+@functools.lru_cache(4_096)
+def _folded_character(character: str) -> str:
+    if unicodedata.combining(character):
+        return _MARK
+    return (unicodedata.normalize("NFD", character)[0].lower() or character)[0]
