@@ -1,24 +1,23 @@
 """Drawings of a terminal's screen: as SVG for a page, and as PNG (with Pillow and the font DejaVu Sans Mono)."""
 
+from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyte
 from PIL import Image, ImageDraw, ImageFont
 from pyte.screens import Char
 
 ROWS, COLUMNS = 20, 84
+"""The size of a terminal that shows lines."""
 WIDE, HIGH = 8.4, 18.0
 """Pixels of one character."""
 
 FONTS: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MARGIN: Final = 14
 BAR: Final = 30
-BACKGROUND: Final = "#16181d"
-FOREGROUND: Final = "#d7dae0"
-DIM: Final = "#8b919c"
 NAMED: Final = {
     "black": "#000000",
     "red": "#e06c75",
@@ -36,65 +35,140 @@ BUTTONS: Final = ("#e5605a", "#e0b04a", "#5fb65a")
 FONT, BOLD = "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf"
 
 
-def drawn(screen: pyte.Screen) -> str:
+class Look(NamedTuple):
+    """The colours of a terminal."""
+
+    ground: str
+    ink: str
+    dim: str
+
+
+DARK: Final = Look("#16181d", "#d7dae0", "#8b919c")
+NIGHT: Final = Look("#12151c", "#d6dbe7", "#7f8aa3")
+"""The ground of the full screen's dark theme, so that the window has no frame of another colour."""
+DAY: Final = Look("#fdfcf9", "#252a35", "#69707f")
+"""The ground of the full screen's light theme."""
+
+
+class _Run(NamedTuple):
+    """Neighbours in a row that look the same."""
+
+    column: int
+    text: str
+    columns: tuple[int, ...]
+    """Where each character stands."""
+    end: int
+    ink: str
+    ground: str
+    is_bold: bool
+    is_underlined: bool
+
+
+def drawn(screen: pyte.Screen, look: Look = DARK) -> str:
     """Return the screen as SVG."""
-    width, height = 2 * MARGIN + COLUMNS * WIDE, BAR + 2 * MARGIN + ROWS * HIGH
+    width, height = _size(screen)
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
     about = f'role="img" aria-label="ChatApp on a terminal" font-size="14" font-family="{FONTS}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {about}>',
-        f'<rect width="100%" height="100%" rx="9" fill="{BACKGROUND}"/>',
+        f'<rect width="100%" height="100%" rx="9" fill="{look.ground}"/>',
         *(
             f'<circle cx="{MARGIN + 6 + 20 * place}" cy="18" r="6" fill="{colour}"/>'
             for place, colour in enumerate(BUTTONS)
         ),
     ]
     for row in range(screen.lines):
-        parts += _row(screen, row)
-    x, y = MARGIN + screen.cursor.x * WIDE, BAR + MARGIN + screen.cursor.y * HIGH
-    parts.append(
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{WIDE}" height="{HIGH}" fill="{FOREGROUND}" opacity="0.6"/>'
-    )
+        parts += _row(screen, row, look)
+    if not screen.cursor.hidden:
+        x, y = MARGIN + screen.cursor.x * WIDE, BAR + MARGIN + screen.cursor.y * HIGH
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{WIDE}" height="{HIGH}" fill="{look.ink}" opacity="0.6"/>'
+        )
     return "\n".join((*parts, "</svg>", ""))
 
 
-def _row(screen: pyte.Screen, row: int) -> list[str]:
-    """Return one element for each run of a style, with the place of each character: the widths of fonts differ."""
+def _size(screen: pyte.Screen) -> tuple[float, float]:
+    """Return the width and the height of a picture in pixels."""
+    return 2 * MARGIN + screen.columns * WIDE, BAR + 2 * MARGIN + screen.lines * HIGH
+
+
+def _row(screen: pyte.Screen, row: int, look: Look) -> list[str]:
+    """Return the elements of one row, with the place of each character: the widths of fonts differ."""
+    top = BAR + MARGIN + row * HIGH
+    grounds, texts = [], []
+    for run in _runs(screen, row, look):
+        if run.ground != look.ground:
+            x, width = MARGIN + run.column * WIDE, (run.end - run.column) * WIDE
+            grounds.append(
+                f'<rect x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" height="{HIGH}" fill="{run.ground}"/>'
+            )
+        if run.text:
+            places = " ".join(f"{MARGIN + column * WIDE:.1f}" for column in run.columns)
+            bold = ' font-weight="bold"' if run.is_bold else ""
+            under = ' text-decoration="underline"' if run.is_underlined else ""
+            texts.append(
+                f'<text y="{top + 0.75 * HIGH:.1f}" x="{places}" fill="{run.ink}"{bold}{under}>{escape(run.text)}</text>'
+            )
+    return grounds + texts
+
+
+def _runs(screen: pyte.Screen, row: int, look: Look) -> Iterator[_Run]:
     cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
-    y = BAR + MARGIN + (row + 0.75) * HIGH
-    pieces: list[str] = []
-    for look, group in groupby(cells, lambda cell: _look(cell[1])):
-        run = [(column, char.data) for column, char in group if char.data.strip()]
-        if run:
-            places = " ".join(f"{MARGIN + column * WIDE:.1f}" for column, _ in run)
-            text = escape("".join(data[0] for _, data in run))
-            pieces.append(f'<text y="{y:.1f}" x="{places}" {look}>{text}</text>')
-    return pieces
+    for (ink, ground, is_bold, is_underlined), group in groupby(cells, lambda cell: _style(cell[1], look)):
+        run = list(group)
+        shown = [(column, char.data[0]) for column, char in run if char.data.strip()]
+        yield _Run(
+            run[0][0],
+            "".join(data for _, data in shown),
+            tuple(column for column, _ in shown),
+            run[-1][0] + 1,
+            ink,
+            ground,
+            is_bold,
+            is_underlined,
+        )
 
 
-def _look(char: Char) -> str:
-    return f'fill="{_colour(char)}"' + (' font-weight="bold"' if char.bold else "")
+def _style(char: Char, look: Look) -> tuple[str, str, bool, bool]:
+    """Return the colours of a character and of its ground, and whether it is bold or underlined."""
+    ink = look.dim if char.italics else _colour(char.fg, look.ink)
+    ground = _colour(char.bg, look.ground)
+    if char.reverse:
+        ink, ground = ground, ink
+    return ink, ground, bool(char.bold), bool(char.underscore)
 
 
-def _colour(char: Char) -> str:
-    return DIM if char.italics else FOREGROUND if char.fg == "default" else NAMED.get(char.fg, f"#{char.fg}")
+def _colour(named: str, default: str) -> str:
+    return default if named == "default" else NAMED.get(named, f"#{named}")
 
 
-def painted(screen: pyte.Screen, path: Path) -> None:
+def painted(screen: pyte.Screen, path: Path, look: Look = DARK) -> None:
     """Write the screen as PNG. Raises OSError when the font is missing."""
     fonts = {bold: ImageFont.truetype(BOLD if bold else FONT, 14 * SCALE) for bold in (False, True)}
-    width, height = 2 * MARGIN + COLUMNS * WIDE, BAR + 2 * MARGIN + ROWS * HIGH
-    image = Image.new("RGB", (round(width * SCALE), round(height * SCALE)), BACKGROUND)
+    width, height = _size(screen)
+    image = Image.new("RGB", (round(width * SCALE), round(height * SCALE)), look.ground)
     brush = ImageDraw.Draw(image)
     for place, colour in enumerate(BUTTONS):
         x = (MARGIN + 6 + 20 * place) * SCALE
         brush.ellipse((x - 6 * SCALE, 12 * SCALE, x + 6 * SCALE, 24 * SCALE), fill=colour)
-    left, top = screen.cursor.x * WIDE + MARGIN, BAR + MARGIN + screen.cursor.y * HIGH
-    brush.rectangle((left * SCALE, top * SCALE, (left + WIDE) * SCALE, (top + HIGH) * SCALE), fill=DIM)
+    if not screen.cursor.hidden:
+        _fill(brush, screen.cursor.x, screen.cursor.x + 1, screen.cursor.y, look.dim)
     for row in range(screen.lines):
-        for column in range(screen.columns):
-            char = screen.buffer[row][column]
-            if char.data.strip():
-                at = (MARGIN + column * WIDE) * SCALE, (BAR + MARGIN + row * HIGH + 1) * SCALE
-                brush.text(at, char.data, font=fonts[bool(char.bold)], fill=_colour(char))
-    image.save(path, optimize=True)
+        runs = list(_runs(screen, row, look))
+        for run in runs:
+            if run.ground != look.ground:
+                _fill(brush, run.column, run.end, row, run.ground)
+        y = (BAR + MARGIN + row * HIGH + 1) * SCALE
+        for run in runs:
+            for column, character in zip(run.columns, run.text, strict=True):
+                at = (MARGIN + column * WIDE) * SCALE, y
+                brush.text(at, character, font=fonts[run.is_bold], fill=run.ink)
+    # A picture of a terminal has few colours: a palette makes the file a third as long.
+    image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def _fill(brush: ImageDraw.ImageDraw, left: int, right: int, row: int, colour: str) -> None:
+    """Fill the cells of a row from one column to another."""
+    x, y = MARGIN + left * WIDE, BAR + MARGIN + row * HIGH
+    ends = (MARGIN + right * WIDE) * SCALE - 1, (y + HIGH) * SCALE - 1
+    brush.rectangle((x * SCALE, y * SCALE, *ends), fill=colour)
