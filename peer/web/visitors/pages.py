@@ -307,9 +307,8 @@ def _about(texts: WebTexts, description: str) -> Html:
         element("button", texts("wait.about_save"), type="submit"),
         element(
             "p",
-            texts("wait.about_saved") if description else "",
+            element("span", texts("wait.about_saved"), id="about-saved", hidden=not description),
             class_="hint",
-            id="about-saved",
             role="status",
         ),
         action="about",
@@ -366,8 +365,7 @@ def status(texts: WebTexts, view: VisitView) -> Html:
                 class_="place",
             ),
             element("p", texts.ahead(view.position), class_="ahead"),
-            element("p", texts.estimate(view.estimate)) if view.estimate_known else None,
-            element("p", texts("wait.nobody")) if not view.operators and not view.estimate else None,
+            _outlook(texts, view),
             element("p", texts("wait.paused"), class_="alert calm") if view.is_paused else None,
             element(
                 "form",
@@ -380,6 +378,12 @@ def status(texts: WebTexts, view: VisitView) -> Html:
     if view.is_away:
         parts.append(element("p", texts.away(has_place=view.stage is WebStage.WAITING), class_="alert calm"))
     return fragment(*parts)
+
+
+def _outlook(texts: WebTexts, view: VisitView) -> Html | None:
+    if not view.operators and view.estimate is None:
+        return element("p", texts("wait.nobody"))
+    return element("p", texts.estimate(view.estimate)) if view.estimate_known else None
 
 
 def notes(texts: WebTexts, view: VisitView) -> Html:

@@ -138,8 +138,13 @@ class SessionStore:
         self._folder.pin(registry)
 
     def save(self, visit: StoredVisit) -> None:
-        """Store the visit, or delete its file if it is over. Raises OSError; then the file is as it was."""
-        self._write(msgspec.structs.replace(self._stored, visit=visit))
+        """Store the visit, or delete its file if it is over. How far the lines were shown is not stored: the registry tells
+        all of them to a gateway that starts again. Raises OSError; then the file is as it was."""
+        stored = msgspec.structs.replace(self._stored, visit=visit)
+        if visit.ticket == self._stored.visit.ticket:
+            self._stored = stored
+        else:
+            self._write(stored)
 
     def note_absence(self, *, is_absent: bool) -> None:
         """Store whether we let others go first because no browser is there. Raises OSError."""
@@ -153,7 +158,8 @@ class SessionStore:
         if self._session:
             path = self._folder.file_of(self._session)
             if stored.visit.ticket:
-                write_whole(path, msgspec.json.encode(stored))
+                kept = StoredVisit(ticket=stored.visit.ticket)
+                write_whole(path, msgspec.json.encode(msgspec.structs.replace(stored, visit=kept)))
             else:
                 path.unlink(missing_ok=True)
         self._stored = stored

@@ -25,13 +25,19 @@ async def test_a_gateway_that_was_killed_goes_on_with_every_visit(tmp_path: Path
     async with web_desk(tmp_path) as desk:
         asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
         cem = await desk.visitor("Cem")
-        await asha.post("/say", {"text": "one"})
-        await desk.kill_gateway()
-        await desk.type("are you there?")
-        desk.start_gateway()
-        await asha.until("are you there?")
+        await asha.post("/say", {"text": "one <b>"})
+        await desk.type("hello")
+        await asha.until("hello")
+        for question in ("are you there?", "and now?"):
+            await desk.kill_gateway()
+            await desk.type(question)
+            desk.start_gateway()
+            await asha.until(question)
         await asha.post("/say", {"text": "two"})
         await desk.shows("two")
+        said = re.findall(r'dir="auto">([^<]*)', await asha.get())
+        assert said == ["one &lt;b&gt;", "hello", "are you there?", "and now?", "two"]
+        assert asha.page.count("mark saved") == 2
         await cem.until("1 person is ahead of you.")
         await desk.type(".next")
         await ben.until("Say hello!")

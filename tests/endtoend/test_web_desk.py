@@ -1,0 +1,249 @@
+"""The web desk in a real browser: the program as its users see it, with a registry and an operator beside it."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
+
+from tests.endtoend.desk import operator
+from tests.endtoend.lines import beginning
+from tests.support.ports import free_port
+from tests.support.program import Program
+from tests.support.stage import CHATAPP, Stage
+
+CHROMIUM: Final = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+WITHIN: Final = 60_000.0
+"""Milliseconds after which a wait fails. Nothing takes so long, however loaded the machine is."""
+
+HOSTILE: Final = "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+NOBODY_LOOKS: Final = """() => {
+    window.noticed = [];
+    window.Notification = class { constructor(text) { noticed.push(text); } };
+    Notification.permission = "granted";
+    Object.defineProperty(document, "hidden", { get: () => true });
+}"""
+"""The window is in the background, and notices that the page gives are noted."""
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian, Ubuntu: apt-get install chromium)"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests."""
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(tmp_path: Path) -> AsyncIterator["Desk"]:
+    """A registry with an operator, and a web desk; no program may write to standard error."""
+    desk = Desk(Stage(tmp_path))
+    try:
+        await desk.open()
+        yield desk
+        assert desk.stage.complaints() == []
+    finally:
+        await desk.stage.close()
+        print(*desk.stage.programs, sep="\n")
+
+
+class Desk:
+    """The programs of one test."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage: Final = stage
+        self.port: Final = free_port()
+        self.url: Final = f"http://127.0.0.1:{self.port}/"
+
+    async def open(self) -> None:
+        self.registry = await self.stage.registry("--operator", "bob")
+        self.gateway = await self.start_gateway()
+        await self.gateway.sees(beginning("[First contact with this server"))
+
+    async def start_gateway(self) -> Program:
+        words = ["web", "127.0.0.1", str(self.stage.port), "--listen", str(self.port)]
+        gateway = await self.stage.run("gateway", [*CHATAPP, *words], home="gateway")
+        await gateway.sees(f"[The web desk is at {self.url}]")
+        return gateway
+
+
+async def page_of(context: BrowserContext) -> tuple[Page, list[str]]:
+    """Open a page; return it with the list of what goes wrong in it."""
+    page = await context.new_page()
+    page.set_default_timeout(WITHIN)
+    troubles: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            troubles.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    return page, troubles
+
+
+async def is_accessible(page: Page) -> None:
+    """Let axe-core look for violations, light and dark, and see that nothing is wider than the window."""
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        await page.emulate_media(color_scheme=scheme)
+        found: dict[str, Any] = (await Axe().run(page)).response
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
+    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+
+
+async def fill_in(page: Page, *, name: str, number: str = "98765 43210") -> None:
+    await page.get_by_label("Full name").fill(name)
+    await page.get_by_label("Mobile number").fill(number)
+    await page.get_by_label("Other").check()
+    await page.get_by_role("button", name="Join the line").click()
+
+
+async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tmp_path: Path) -> None:
+    context = await browser.new_context(viewport=PHONE, accept_downloads=True, permissions=["notifications"])
+    page, troubles = await page_of(context)
+
+    # The form: mistakes are told at their fields, and the first of them has the focus.
+    await page.goto(desk.url)
+    await is_accessible(page)
+    await page.get_by_role("button", name="Join the line").click()
+    await expect(page.get_by_label("Full name")).to_be_focused()
+    await expect(page.get_by_text("Please choose what it is about.")).to_be_visible()
+    await fill_in(page, name="O'Brien", number="12")
+    await expect(page.get_by_text('please write "O Brien"')).to_be_visible()
+    await expect(page.get_by_label("Mobile number")).to_have_value("12")
+    await is_accessible(page)
+
+    # The line.
+    await fill_in(page, name="Asha Rao")
+    await expect(page.get_by_text("You are next.")).to_be_visible(timeout=WITHIN)
+    await expect(page).to_have_title("(1) Help desk")
+    await is_accessible(page)
+    await page.get_by_label("Is there anything we should know?").fill("My marks went down")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Saved. The operator reads this")).to_be_visible(timeout=WITHIN)
+    await page.get_by_role("button", name="Call me when it is my turn").click()
+    await expect(page.get_by_text("You will hear a sound")).to_be_visible()
+    await page.evaluate(NOBODY_LOOKS)
+
+    # The turn, and the talk.
+    bob = await operator(desk.stage)
+    await bob.sees("About: My marks went down")
+    await expect(page.get_by_role("heading", name="You are talking with bob")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    assert await page.evaluate("noticed") == ["It is your turn"]
+    await bob.type(HOSTILE)
+    await expect(page.locator(".theirs .text")).to_have_text(HOSTILE, timeout=WITHIN)
+    await page.get_by_label("Your message").fill("Hello!")
+    await page.keyboard.press("Enter")
+    await bob.sees("Asha Rao: Hello!")
+    await expect(page.locator(".mine .mark.saved")).to_have_count(1, timeout=WITHIN)
+    await expect(page.get_by_label("Your message")).to_have_value("")
+    await is_accessible(page)
+
+    # Reload; the gateway is killed, and says all again when it is back; a line typed meanwhile is not lost.
+    await page.reload()
+    await expect(page.locator(".line")).to_have_count(2)
+    await desk.gateway.kill()
+    await expect(page.get_by_text("The connection is lost.")).to_be_visible(timeout=WITHIN)
+    await page.get_by_label("Your message").fill("Are you there?")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("That could not be sent.")).to_be_visible()
+    await expect(page.get_by_label("Your message")).to_have_value("Are you there?")
+    desk.gateway = await desk.start_gateway()
+    await expect(page.get_by_role("alert")).to_be_hidden(timeout=WITHIN)
+    await page.get_by_role("button", name="Send").click()
+    await bob.sees("Asha Rao: Are you there?")
+
+    # The registry is killed; the page says so, and the talk goes on when it is back.
+    await desk.registry.kill()
+    await expect(page.get_by_text("The help desk does not answer just now.")).to_be_visible(timeout=WITHIN)
+    desk.registry = await desk.stage.registry("--operator", "bob")
+    await expect(page.get_by_text("The help desk does not answer just now.")).to_be_hidden(timeout=WITHIN)
+    await page.get_by_label("Your message").fill("Still here")
+    await page.get_by_role("button", name="Send").click()
+    await bob.sees("Asha Rao: Still here")
+
+    # The end.
+    await bob.type(".end")
+    await expect(page.get_by_role("heading", name="Thank you for your visit")).to_be_visible(timeout=WITHIN)
+    await is_accessible(page)
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Save the conversation").click()
+    saved = tmp_path / "conversation.txt"
+    await (await download.value).save_as(saved)
+    text = saved.read_bytes().decode()
+    assert "You: Still here" in text
+    assert f"bob: {HOSTILE}" in text
+    await page.get_by_text("good", exact=True).click()
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_text("Your rating has arrived.")).to_be_visible(timeout=WITHIN)
+    await page.get_by_role("button", name="Start a new request").click()
+    await expect(page.get_by_label("Full name")).to_be_visible()
+    assert troubles == []
+    assert "owned" not in await page.title()
+    await context.close()
+
+
+async def test_a_browser_without_javascript_and_one_that_leaves(desk: Desk, browser: Browser) -> None:
+    plain = await browser.new_context(java_script_enabled=False, viewport=PHONE)
+    page, _ = await page_of(plain)
+    await page.goto(desk.url)
+    await fill_in(page, name="Asha")
+    await expect(page.get_by_text("You are next.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_role("button", name="Call me when it is my turn")).to_be_hidden()
+    await page.get_by_role("link", name="Is there anything we should know?").click()
+    await page.get_by_label("Is there anything we should know?").fill("A book")
+    await page.get_by_role("button", name="Save").click()
+    bob = await operator(desk.stage)
+    await bob.sees("About: A book")
+    await expect(page.get_by_label("Your message")).to_be_visible(
+        timeout=WITHIN
+    )  # it has loaded itself again
+    await page.get_by_label("Your message").fill("Hello!")
+    await page.get_by_role("button", name="Send").click()
+    await bob.sees("Asha: Hello!")
+    await bob.type("Which book?")
+    await expect(page.locator("iframe[title=Conversation]")).to_have_attribute("src", "log#end")
+    log, _ = await page_of(plain)  # what the frame shows
+    await log.goto(f"{desk.url}log")
+    await expect(log.get_by_text("Which book?")).to_be_visible(timeout=WITHIN)
+    await expect(log.get_by_text("Hello!", exact=True)).to_be_visible()
+
+    # A page of another site can send nothing in the visitor's name.
+    other, _ = await page_of(plain)
+    form = f'<form method="post" action="{desk.url}leave"><button>Win!</button></form>'
+    await other.goto(f"data:text/html,{form}")
+    await other.get_by_role("button").click()
+    await expect(other.get_by_text("This request comes from another site.")).to_be_visible(timeout=WITHIN)
+
+    await page.get_by_text("Leave", exact=True).click()
+    await expect(page.get_by_text("End the conversation?")).to_be_visible()
+    await page.get_by_role("button", name="Yes, leave").click()
+    await expect(page.get_by_text("You have left the help desk.")).to_be_visible(timeout=WITHIN)
+    await bob.sees(re.compile(r"\[Asha has left\.\]"))
+    await plain.close()
