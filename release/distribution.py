@@ -47,7 +47,7 @@ def make(checkout: Path, into: Path, environment: Mapping[str, str]) -> list[Pat
         archive = Path(folder) / "source.tar"
         _run(["git", "archive", "--output", str(archive), "HEAD"], checkout)
         with tarfile.open(archive) as files:
-            files.extractall(source, filter="tar")
+            files.extractall(source)  # our own archive, of links inside of it
         fixed = {**environment, "SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
         build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(built)]
         _run(build, source, fixed)
