@@ -384,8 +384,14 @@ async def _serve_in_turns(run: "_Run", settings: ClusterSettings, stopped: async
             storage = await _unless(stopped, node.stand_by())
             if storage is None:
                 return
-            await run.start(storage)
-            await _unless(stopped, node.lost())
+            try:
+                await run.start(storage)
+            except Unable as failure:
+                if not storage.is_interrupted:
+                    raise
+                _say(str(failure))
+            else:
+                await _unless(stopped, node.lost())
             node.hurry()
             await run.stop()
             await node.step_down()

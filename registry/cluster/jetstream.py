@@ -39,8 +39,8 @@ T = TypeVar("T")
 
 ANSWER_WITHIN: Final = 2.0
 """Seconds that the engine has for an answer. Then the same message is sent again."""
-READ_WITHIN: Final = 5.0
-"""Seconds that reading may go on without an answer."""
+READ_WITHIN: Final = 20.0
+"""Seconds that a question may go on without an answer: the election of a stream's leader takes 4 to 8."""
 BATCH: Final = 1_000
 """The most messages asked for at once."""
 BATCH_BYTES: Final = 8 * 1024 * 1024

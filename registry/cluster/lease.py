@@ -22,6 +22,10 @@ SPAN: Final = 2.0
 BEAT: Final = 0.5
 """Seconds between two renewals."""
 
+SPAN_AFTER_SILENCE: Final = 1.0
+"""The same when the engine answers again after a silence as long as `SPAN`, such as an election: an owner that lives tries
+to renew all the time, and is through at once."""
+
 LOOK_SPAN: Final = 0.25
 """Seconds between two looks of a standby."""
 
@@ -72,6 +76,9 @@ class Lease:
         self._place = 0
         self._seen_at: float | None = None
         """When the last look was answered; None after one that was not."""
+        self._silent_at: float | None = None
+        """When the first of the looks that were not answered was; None after one that was."""
+        self._span = SPAN
         self._quiet_for = 0.0
         """For how long the lease has not changed, as far as looks were answered."""
         self._next = now
@@ -99,19 +106,24 @@ class Lease:
         self._next = now + LOOK_SPAN
         record = None if found is None else read_record(self._opener, found.message)
         place = 0 if found is None else found.place
-        if place != self._place or self._seen_at is None:
-            self._quiet_for = 0.0
+        if self._seen_at is None:
+            was_silent = self._silent_at is not None and now - self._silent_at >= SPAN
+            self._quiet_for, self._span = 0.0, SPAN_AFTER_SILENCE if was_silent else SPAN
+        elif place != self._place:
+            self._quiet_for, self._span = 0.0, SPAN
         else:
             # One look that was late says nothing about the time before it.
             self._quiet_for += min(now - self._seen_at, 2 * LOOK_SPAN)
+        self._silent_at = None
         self._place, self._seen_at = place, now
         is_held = record is not None and not record.is_free
         self.serving = record.name if record is not None and is_held else ""
-        return not is_held or self._quiet_for >= SPAN
+        return not is_held or self._quiet_for >= self._span
 
     def not_looked(self, *, now: float) -> None:
         """Note that a look was not answered: while nobody can renew the lease, it does not run out."""
         self._next, self._seen_at = now + LOOK_SPAN, None
+        self._silent_at = now if self._silent_at is None else self._silent_at
 
     def claim(self, *, now: float) -> Publication:
         """Return what takes the lease as it was seen last."""

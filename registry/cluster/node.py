@@ -33,8 +33,8 @@ TRY_FOR: Final = 30.0
 """Seconds in which the cluster has to be usable at the start."""
 SAY_AFTER: Final = 2.0
 """Seconds of trying after which a line says so."""
-LEASE_WITHIN: Final = 1.0
-"""Seconds that the engine has for an answer about the lease."""
+LEASE_WITHIN: Final = 0.5
+"""Seconds that the engine has for an answer about the lease. A renewal without one is sent again at once."""
 MONITOR_WITHIN: Final = 3.0
 """Seconds that a server's monitoring has for its answer."""
 STOP_WITHIN: Final = 3.0
@@ -205,12 +205,13 @@ class ClusterNode:
             await engine.start(release)
 
     async def close(self) -> None:
-        """Give the lease back and close the connection."""
+        """Give the lease back, close the connection, and let the folder go. Calling it again does nothing."""
         await self.step_down()
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
-        for file in self._locks:
-            os.close(file)
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.close)
+        while self._locks:
+            os.close(self._locks.pop())
 
     def _store_lost(self) -> None:
         self._is_stopped = True

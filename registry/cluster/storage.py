@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from chatapp.registry.cluster.bundles import SALT_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.exchange import as_folder, entries_in
 from chatapp.registry.cluster.ledger import Ledger
-from chatapp.registry.cluster.store import StreamStore
+from chatapp.registry.cluster.store import StreamStore, TakeoverInterrupted
 from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, load_or_make, open_identity, seal_identity
 from chatapp.registry.storage import CLUSTER_MARK, Found
 from chatapp.registry.store.entries import Entry
@@ -43,6 +43,8 @@ class ClusterStorage:
         self._cluster = cluster
         self._folder = folder
         self._identity: Identity | None = None
+        self.is_interrupted = False
+        """Whether loading failed in a way that may be different later."""
         self._store = StreamStore(
             ledger,
             key,
@@ -57,7 +59,11 @@ class ClusterStorage:
         return self._store
 
     def load(self) -> Found:
-        loaded = self._store.load()
+        try:
+            loaded = self._store.load()
+        except TakeoverInterrupted:
+            self.is_interrupted = True
+            raise
         identity = open_identity(self._store.founded.identity, self._key.secret)
         if (self._folder / KEY_FILE).exists():
             own, _ = load_or_make(self._folder)

@@ -74,6 +74,10 @@ class StreamUnusable(StoreUnusable):
     """The stream cannot be read whole, so this registry must not own it."""
 
 
+class TakeoverInterrupted(StoreUnusable):
+    """The stream could not be taken over now; that may be different later."""
+
+
 class Verified(NamedTuple):
     """What reading a whole stream has found."""
 
@@ -145,7 +149,7 @@ class StreamStore:
     # --- taking over
 
     def load(self) -> Loaded:
-        """Take the stream over and return what it says. Raises StreamUnusable, StoreReadOnly."""
+        """Take the stream over and return what it says. Raises StreamUnusable, TakeoverInterrupted."""
         try:
             image, head = self._read_snapshot()
             reader = JournalReader(self._opener, head)
@@ -155,11 +159,11 @@ class StreamStore:
                 if self._begin(image):
                     break
             else:
-                raise StreamUnusable(self._where, "another registry keeps writing to the stream")
+                raise TakeoverInterrupted(self._where, "another registry keeps writing to the stream")
         except BundleRefused as refused:
             raise StreamUnusable(self._where, _why(refused)) from None
         except LedgerUnavailable:
-            raise StreamUnusable(self._where, "the servers do not answer") from None
+            raise TakeoverInterrupted(self._where, "the servers do not answer") from None
         self._stored, self._live = image, image.copy()
         self._journal_messages = self._writer.head.number - head.number
         return image.loaded()
@@ -215,7 +219,9 @@ class StreamStore:
             raise StreamUnusable(self._where, f"the servers store nothing: {self._writer.reason}")
         if state is WriterState.FENCED:
             return False
-        raise StoreReadOnly(self._where, FINAL.get(state, GIVEN_UP))
+        if state is WriterState.LOST:
+            raise StreamUnusable(self._where, FINAL[state])
+        raise TakeoverInterrupted(self._where, GIVEN_UP)
 
     # --- writing
 

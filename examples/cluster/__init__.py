@@ -1,0 +1,1 @@
+"""Three nats-servers and two registries on one machine."""
