@@ -395,8 +395,12 @@ async def _serve_in_turns(run: "_Run", settings: ClusterSettings, stopped: async
             node.hurry()
             await run.stop()
             await node.step_down()
-    except (ChatAppError, OSError) as error:
-        raise error if isinstance(error, Unable) else Unable(failure_line(str(error))) from None
+    except Unable:
+        raise
+    except ChatAppError as error:
+        raise Unable(failure_line(str(error))) from None
+    except OSError as error:
+        raise Unable(failure_line(f"{error.filename or run.folder}: {error.strerror or error}")) from None
     finally:
         node.hurry()
         await run.stop()

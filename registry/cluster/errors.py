@@ -17,6 +17,8 @@ class ClusterProblem(enum.Enum):
     ONE_REPLICA = enum.auto()
     SYNCS_LATE = enum.auto()
     NO_LIBRARY = enum.auto()
+    BAD_FILE = enum.auto()
+    FORBIDDEN = enum.auto()
 
 
 _SENTENCES: Final = {
@@ -38,6 +40,8 @@ _SENTENCES: Final = {
     ClusterProblem.SYNCS_LATE: (
         'the server {} confirms messages before they are on its disk: set sync_interval to "always" in its configuration'
     ),
+    ClusterProblem.FORBIDDEN: "the servers do not let this registry use the streams of its cluster ({})",
+    ClusterProblem.BAD_FILE: "{}: neither NATS credentials nor the seed of an nkey's user",
     ClusterProblem.NO_LIBRARY: "--cluster needs the library nats-py: pip install 'chatapp[cluster]'",
 }
 

@@ -7,6 +7,8 @@ inbox: servers lose answers to inboxes that are made for each request.
 import asyncio
 import base64
 import contextlib
+import logging
+import re
 import ssl
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
@@ -103,7 +105,13 @@ class _Reply(msgspec.Struct):
     message: _Stored | None = None
 
 
+_SEED: Final = re.compile(rb"\bSU[A-Z2-7]{56}\b")
 _replies: Final = msgspec.json.Decoder(_Reply)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave out what asyncio logs at the end of each connection by TLS; the client library causes it."""
+    return "eof_received() has no effect" not in record.getMessage()
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +136,7 @@ class JetStream:
         self._answers: dict[str, asyncio.Queue[Msg]] = {}
         self._batches = 0
         self._trouble = ""
-        self._is_denied = False
+        self._is_denied = self._is_forbidden = False
 
     # --- the thread
 
@@ -183,9 +191,14 @@ class JetStream:
             raise ClusterUnavailable(problem, self._trouble) from None
 
     async def _connect(self) -> None:
-        import nats.errors
-        from nats.aio.client import Client
+        try:
+            import nats.errors
+            from nats.aio.client import Client
 
+            credentials = self._credentials()
+        except ImportError:
+            raise ClusterUnavailable(ClusterProblem.NO_LIBRARY) from None
+        logging.getLogger("asyncio").addFilter(_is_worth_a_line)
         while True:
             client = Client()
             try:
@@ -200,7 +213,7 @@ class JetStream:
                     connect_timeout=2,
                     ping_interval=2,
                     max_outstanding_pings=2,
-                    **self._credentials(),
+                    **credentials,
                 )
             except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
                 await self._noted(error)
@@ -217,25 +230,38 @@ class JetStream:
         await client.subscribe(f"{self._inbox}.*", cb=self._batch_came)
 
     def _credentials(self) -> dict[str, Any]:
+        """Return the options of the client for TLS and for credentials. Raises ClusterUnavailable, OSError, ImportError."""
         chosen: dict[str, Any] = {}
         if any(server.startswith("tls:") for server in self._access.servers) or self._access.ca is not None:
-            chosen["tls"] = ssl.create_default_context(cafile=self._access.ca)
+            try:
+                chosen["tls"] = ssl.create_default_context(cafile=self._access.ca)
+            except ssl.SSLError as error:
+                raise OSError(error.errno, "holds no certificates", str(self._access.ca)) from None
         file = self._access.credentials
         if file is not None:
-            is_seed = file.read_bytes().lstrip().startswith(b"SU")
-            chosen["nkeys_seed" if is_seed else "user_credentials"] = str(file)
+            text = file.read_bytes()
+            seed = _SEED.search(text)
+            if seed is None or not _is_seed(seed[0]):
+                raise ClusterUnavailable(ClusterProblem.BAD_FILE, str(file))
+            is_alone = text.strip() == seed[0]
+            chosen["nkeys_seed" if is_alone else "user_credentials"] = str(file)
         return chosen
 
     async def _noted(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
-        if type(error).__name__ == "NoServersError" and self._trouble:
+        if self._is_denied or (type(error).__name__ == "NoServersError" and self._trouble):
             return  # the errors of each server came before it
         self._trouble = text.removeprefix("nats: ")
-        if "authorization" in text.lower() or type(error).__name__ == "AuthorizationError":
-            self._is_denied = True
+        self._is_denied = "authorization" in text.lower() or type(error).__name__ == "AuthorizationError"
+        self._is_forbidden = self._is_forbidden or _PERMISSIONS in text.lower()
 
     async def _reconnected(self) -> None:
         self._trouble = ""
+
+    def check_allowed(self) -> None:
+        """Raise ClusterUnavailable if the servers have refused something that a registry of this cluster has to do."""
+        if self._is_forbidden:
+            raise ClusterUnavailable(ClusterProblem.FORBIDDEN, self._trouble)
 
     @property
     def message_max(self) -> int:
@@ -265,6 +291,7 @@ class JetStream:
                 config = self._config(stream)
                 reply = await self._ask(f"STREAM.CREATE.{self.stream(stream)}", config)
             error = None if reply is None else reply.error
+            self.check_allowed()
             if reply is not None and error is None:
                 self._check(stream, reply.config or _Config())
                 return
@@ -480,6 +507,17 @@ async def _patience() -> Any:
             yield
     except TimeoutError:
         raise LedgerUnavailable from None
+
+
+def _is_seed(text: bytes) -> bool:
+    """Return whether a text is the seed of a user's key."""
+    import nkeys
+
+    try:
+        nkeys.from_seed(bytearray(text)).wipe()
+    except (nkeys.NkeysError, ValueError):
+        return False
+    return True
 
 
 def _reply_in(message: "Msg | None") -> _Reply | None:

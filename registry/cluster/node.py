@@ -147,6 +147,7 @@ class ClusterNode:
         is_said = False
         waits_until = time.monotonic() + SAY_AFTER
         while lease.state is LeaseState.STANDBY and self._flaw is None:
+            engine.check_allowed()
             serving = lease.serving if self._is_answered else None
             if (serving != said or not is_said) and (serving or time.monotonic() >= waits_until):
                 self._say(texts.standby_line(serving))
