@@ -149,6 +149,8 @@ class FullApp(App[None]):
         self._session: Final = session
         self._signs: Final = signs
         self._is_quiet: Final = is_quiet
+        self._shown_pane: Pane = session.open_pane
+        """The conversation whose draft stands in the input."""
         self._rows: list[ListRow] = []
         self._interrupted_at = float("-inf")
         self._rang_at = float("-inf")
@@ -227,6 +229,11 @@ class FullApp(App[None]):
 
     # --- what the session tells (`SessionView`)
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether the terminal has the focus, and nothing stands before the log."""
+        return self.app_focus and self._is_shown and not self._opener.is_open
+
     def log_changed(self, pane: Pane) -> None:
         """Draw the log of this conversation anew, if it is open."""
         if pane is self._session.open_pane and self._is_shown:
@@ -247,7 +254,9 @@ class FullApp(App[None]):
         """Show this conversation from now on."""
         composer = self.composer
         composer.placeholder = Content(words.placeholder(pane.conversation))
-        if composer.text != pane.draft:
+        if pane is not self._shown_pane:
+            self._shown_pane.draft = composer.text
+            self._shown_pane = pane
             composer.put(pane.draft)
         self.log_view.show_book(pane.book)
         if pane.conversation == DESK:
@@ -355,14 +364,12 @@ class FullApp(App[None]):
             return
         self._called = 0
         self._retitle()
-        self._session.open_pane.draft = ""
         self._deselect()
         self._session.enter(event.text)
         self.log_view.follow()
 
     def on_composer_drafted(self, event: Composer.Drafted) -> None:
         """Note what is typed."""
-        self._session.open_pane.draft = event.text
         if event.text:
             self._deselect()
             self._session.typing(event.text)
@@ -391,12 +398,7 @@ class FullApp(App[None]):
         """Have the session note what was painted."""
         pane = self._session.open_pane
         if pane.book is event.book and pane.is_loaded:
-            self._session.painted(
-                pane,
-                event.newest,
-                is_end=event.is_end,
-                is_focused=self.app_focus and not self._opener.is_open,
-            )
+            self._session.painted(pane, event.newest, is_end=event.is_end, is_focused=self.is_looked_at)
         self.list_changed()
 
     def on_log_view_older_wanted(self) -> None:

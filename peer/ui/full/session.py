@@ -92,6 +92,10 @@ EARLY_MAX: Final = 256
 class SessionView(Protocol):
     """What a session needs of the screen."""
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether the user has the terminal in front of them, and sees the log."""
+
     def log_changed(self, pane: Pane) -> None:
         """Draw the log of this conversation anew, if it is open. It follows its end if that was in view."""
 
@@ -326,7 +330,10 @@ class FullSession:
         self.panes.take(state for state in states if state.conversation != DESK)
         if self._has_started:
             self._state.count_people()
-        if not self._has_chosen:
+        if self._has_chosen:
+            self._place_rule(self._open)
+            self._log_changed(self._open)
+        else:
             self._show_pane(self._first())
         self._list_changed()
 
@@ -406,15 +413,12 @@ class FullSession:
             entry.calls, calls = entry.calls and not is_direct, entry.calls
             pane.note_line(line.id, at, is_mine=False, calls=calls)
             pane.book.append([entry])
-            self._place_rule_of(pane, entry)
+            is_watched = pane is self._open and self._view is not None and self._view.is_looked_at
+            if (line.late is not None or not is_watched) and pane.book.unread is None:
+                pane.book.mark_unread(entry)
             self._log_changed(pane)
             if calls:
                 self._call(line.sender, line.text)
-
-    def _place_rule_of(self, pane: Pane, entry: LogEntry) -> None:
-        """Draw a rule before a line that came while the user looked elsewhere."""
-        if pane.book.unread is None and pane is not self._open:
-            pane.book.mark_unread(entry)
 
     def _said_at_desk(self, event: happened.ClientSaid) -> None:
         pane = self.panes.pane(DESK)
