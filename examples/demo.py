@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Final
 
-from examples import scenes
+from examples import scenes, web
 from examples.theatre import Play, Stage, StepFailed, stage_for
 
 PLAY_WITHIN: Final = 120.0
@@ -59,7 +59,11 @@ async def perform(play: Play, stage: Stage) -> None:
     play.scene("11. A help desk: a visitor without an account is served by Alice")
     await scenes.serve(stage, alice)
 
-    play.scene("12. Everybody goes home")
+    if web.IS_INSTALLED:
+        play.scene("12. A visitor with nothing but a browser; the web desk is killed, and nothing is lost")
+        await scenes.serve_a_browser(stage, alice)
+
+    play.scene("13. Everybody goes home")
     await scenes.go_home(registry, people)
     scenes.check_once(people)
 

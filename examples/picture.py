@@ -5,7 +5,8 @@ python -m examples.picture docs talk full   # these scenes alone
 
 A registry and people run on free loopback ports, one of them at a pseudo-terminal. Her screen at the end of the scene is
 drawn character by character, as a terminal emulator shows it. The scene `full` draws one full screen in three sizes, on a
-dark and on a light ground, and what can be opened above it.
+dark and on a light ground, and what can be opened above it. The scene `web` paints pages of the web desk, where Chromium is
+installed.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from examples import web
 from examples.drawing import drawn, painted
 from examples.full_scenes import FULL_SCENES
 from examples.seat import Picture, Pictures, seat
@@ -119,10 +121,17 @@ async def desk(stage: Stage, home: Path) -> Pictures:
 SCENES: Final = {"talk": talk, "room": room, "doctor": doctor, "desk": desk, **FULL_SCENES}
 
 
-async def play(scene: str) -> Pictures | None:
-    """Play a scene. Returns its pictures; None if something went wrong."""
+WEB: Final = "web"
+"""The scene of the web desk, whose picture is a browser's."""
+
+
+async def play(scene: str, pictures: Path) -> Pictures | None:
+    """Play a scene. Returns its pictures; None if something went wrong. `pictures`: where the browser puts its own."""
     try:
         async with stage_for(Play()) as stage, asyncio.timeout(PLAYED_WITHIN):
+            if scene == WEB:
+                await web.picture(stage, pictures / f"{WEB}.png")
+                return {}
             return await SCENES[scene](stage, stage.folder / "alice")
     except (StepFailed, TimeoutError) as failure:
         print(f"FAILED: {scene}: {str(failure) or repr(failure)}", flush=True)
@@ -132,8 +141,11 @@ async def play(scene: str) -> Pictures | None:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     (folder / "pictures").mkdir(exist_ok=True)
-    for name in sys.argv[2:] or SCENES:
-        pictures = asyncio.run(play(name))
+    for name in sys.argv[2:] or (*SCENES, WEB):
+        if name == WEB and web.CHROMIUM is None:
+            print("The picture of the web desk needs Chromium (Debian, Ubuntu: apt-get install chromium)")
+            continue
+        pictures = asyncio.run(play(name, folder / "pictures"))
         if pictures is None:
             sys.exit(1)
         for file, (screen, look, is_svg) in pictures.items():

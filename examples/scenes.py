@@ -4,6 +4,7 @@ import re
 import signal
 from typing import Final
 
+from examples import web
 from examples.theatre import Actor, Stage, StepFailed, Wanted
 
 WELCOME: Final = "[Welcome, You are registered.]"
@@ -147,6 +148,29 @@ async def serve(stage: Stage, alice: Actor) -> None:
     await alice.types(".end")
     await visitor.sees("[The operator has ended the session. Bye.]")
     await visitor.ends(0)
+
+
+async def serve_a_browser(stage: Stage, alice: Actor) -> None:
+    """Alice serves a visitor who has nothing but a browser."""
+    desk, port = await web.web_desk(stage)
+    visitor = web.WebVisitor(stage.play, "meera", port)
+    await visitor.sees("How can we help?")
+    await visitor.posts("join", {**web.FORM, "number": "12"})
+    await visitor.posts("join", web.FORM)
+    await visitor.sees("You are talking with alice")
+    await alice.sees("Name: Meera Iyer", "Issue: Financial Suggestions")
+    await visitor.posts("say", {"text": "Is the office open today?"})
+    await alice.sees("Meera Iyer: Is the office open today?")
+    desk.send(signal.SIGKILL)
+    await desk.ends(-signal.SIGKILL)
+    await alice.types("Until five")
+    again, port = await web.web_desk(stage, port=port, is_known=True)
+    await visitor.sees("Is the office open today?")
+    await visitor.sees("Until five")
+    await alice.types(".end")
+    await visitor.sees("Thank you for your visit")
+    again.send(signal.SIGTERM)
+    await again.ends(0)
 
 
 async def go_home(registry: Actor, people: list[Actor]) -> None:

@@ -151,7 +151,7 @@ class Stage:
 
     def __init__(self, play: Play, folder: Path) -> None:
         self.folder: Final = folder
-        self._play = play
+        self.play: Final = play
         self._ports = free_ports()
         self._port = next(self._ports)
         self._actors: list[Actor] = []
@@ -171,6 +171,10 @@ class Stage:
         """Start a visitor of the help desk. Wait for the first question before typing."""
         return await self._start(name, "--desk", HOST, str(self._port))
 
+    async def program(self, name: str, *words: str) -> Actor:
+        """Start ChatApp with these words."""
+        return await self._start(name, *words)
+
     def next_ports(self) -> tuple[int, int]:
         """Return the registry's port and a free one, for a peer that the caller starts itself."""
         return self._port, next(self._ports)
@@ -183,7 +187,7 @@ class Stage:
     async def _start(self, name: str, *words: str, variables: Mapping[str, str] | None = None) -> Actor:
         variables = variables or {}
         shown = (f"{variable}={value}" for variable, value in variables.items())
-        self._play.tell(name, "runs", " ".join((*shown, "ChatApp", *words)))
+        self.play.tell(name, "runs", " ".join((*shown, "ChatApp", *words)))
         process = await asyncio.create_subprocess_exec(
             *PROGRAM,
             *words,
@@ -192,7 +196,7 @@ class Stage:
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "CHATAPP_HOME": str(self.folder / name), **variables},
         )
-        actor = Actor(self._play, name, process)
+        actor = Actor(self.play, name, process)
         self._actors.append(actor)
         return actor
 
