@@ -6,6 +6,8 @@ import chatapp.__main__
 import chatapp.commands.chat
 from tests.cli.starting import PORTS, Started
 
+LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
+
 
 @pytest.mark.parametrize(
     ("typed", "line"),
@@ -37,6 +39,23 @@ from tests.cli.starting import PORTS, Started
         ("-s --port 80", f'port: "80" is not a port; {PORTS}'),
         ("-s 5000 --port 5001", '-s needs <port>: unexpected argument "5001"'),
         ("-s 5000 --host 127.0.0.1", "--host: only a peer (-c) and a visitor (--desk) have this option"),
+        ("web", "web needs <server-ip> <server-port>: <server-ip> and <server-port> missing"),
+        ("web 127.0.0.1", "web needs <server-ip> <server-port>: <server-port> missing"),
+        ("web 127.0.0.1 5000 6000", 'web needs <server-ip> <server-port>: unexpected argument "6000"'),
+        ("web 127.0.0.1 80", f'server-port: "80" is not a port; {PORTS}'),
+        ("web 127.0.0.1 5000 --listen 80", f'--listen: "80" is not a port; {PORTS}'),
+        ("web 127.0.0.1 5000 --listen here:8080", f'--listen: "here:8080" {LISTEN}'),
+        ("web 127.0.0.1 5000 --listen ::1:8080", f'--listen: "::1:8080" {LISTEN}'),
+        ("web 127.0.0.1 5000 --listen [127.0.0.1]:8080", f'--listen: "[127.0.0.1]:8080" {LISTEN}'),
+        ("web 127.0.0.1 5000 --proxy caddy", '--proxy: "caddy" is not an IP address or network'),
+        ("web 127.0.0.1 5000 --proxy 10.0.0.1/8", '--proxy: "10.0.0.1/8" is not an IP address or network'),
+        (
+            "web 127.0.0.1 5000 --queue a/b",
+            '--queue: "a/b" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        (f"web 127.0.0.1 5000 --title {'x' * 81}", "--title: has more than 80 characters"),
+        ("web 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
+        ("web 127.0.0.1 5000 --operator bob", 'unknown option "--operator"; see ChatApp --help'),
         ("--desk 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
         ("--desk 127.0.0.1 5000 --lang=", '--lang: "" is no language of this program; there are en, hi'),
         ("-s 5000 --lang hi", "--lang: only a visitor (--desk) has this option"),
