@@ -91,7 +91,8 @@ class StreamStore:
     """A `Store` in a cluster's stream. `load` takes the stream over: from then on no other process can write.
 
     `founding`: the records with which a new cluster begins. `salts`: two random values that no other process ever has.
-    `lost`: called, in any thread, when this process can store nothing more.
+    `lost`: called, in any thread, when this process can store nothing more. `pause`: lets a worker thread wait for some
+    seconds; None: until then or `give_up`.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class StreamStore:
         lost: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self._ledger = ledger
         self._opener = Opener(key, cluster)
@@ -128,6 +130,7 @@ class StreamStore:
         self._syncing = Lock()
         self._checkpointing = Lock()
         self._stopping = Event()
+        self._pause_for = pause or self._stopping.wait
         self._read_only = ""
         self._turn: list[tuple[Entry, bytes]] = []
         self._live = Image()
@@ -151,10 +154,11 @@ class StreamStore:
     def load(self) -> Loaded:
         """Take the stream over and return what it says. Raises StreamUnusable, TakeoverInterrupted."""
         try:
-            image, head = self._read_snapshot()
-            reader = JournalReader(self._opener, head)
             for _ in range(_TAKEOVER_TRIES):
-                self._read_journal(image, reader)
+                found = self._read_all()
+                if found is None:
+                    continue
+                image, reader, head = found
                 self._writer = Writer(self._sealer, reader.head, self._size)
                 if self._begin(image):
                     break
@@ -168,9 +172,26 @@ class StreamStore:
         self._journal_messages = self._writer.head.number - head.number
         return image.loaded()
 
+    def _read_all(self) -> tuple[Image, JournalReader, Head] | None:
+        """Read the newest snapshot and the journal behind it. Return None if an owner that still lives has written another
+        snapshot meanwhile, and removed what this one needs. Raises BundleRefused, LedgerUnavailable."""
+        self._journal_bytes = 0
+        try:
+            image, head = self._read_snapshot()
+            reader = JournalReader(self._opener, head)
+            self._read_journal(image, reader)
+        except BundleRefused as refused:
+            newest = self._ledger.newest(Subject.MANIFEST)
+            is_outdated = newest is not None and newest.place != self._manifest_place
+            if refused.flaw is Flaw.OUT_OF_ORDER and is_outdated:
+                return None
+            raise
+        return image, reader, head
+
     def _read_snapshot(self) -> tuple[Image, Head]:
         image = Image()
         newest = self._ledger.newest(Subject.MANIFEST)
+        self._manifest_place = 0 if newest is None else newest.place
         if newest is None:
             return image, Head()
         manifest = read_manifest(self._opener, newest)
@@ -178,7 +199,7 @@ class StreamStore:
             image.take(record, payload)
         image.highest_serial = manifest.highest_serial
         image.is_spent = False
-        self._manifest_place, self._snapshot_bytes = newest.place, manifest.size
+        self._snapshot_bytes = manifest.size
         return image, manifest.head
 
     def _snapshot_records(self, manifest: Manifest) -> Iterator[tuple[Record, bytes]]:
@@ -303,7 +324,7 @@ class StreamStore:
         self._stopping.set()
 
     def _pause(self, seconds: float) -> None:
-        self._stopping.wait(max(seconds, 0.001))
+        self._pause_for(max(seconds, 0.001))
 
     def _check_writable(self) -> None:
         if self._read_only:
