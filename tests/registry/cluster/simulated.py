@@ -1,7 +1,7 @@
 """Nodes of a cluster and their engine in virtual time.
 
-The engine stores late, twice or not at all, loses answers and is away for a while; nodes are killed, cut off, and frozen in the
-middle of a call. A call of a node waits by letting the others go on, so whatever can happen between a question and its
+The engine stores late, twice or not at all, loses answers and is away for a while; nodes are killed, cut off, and frozen in
+the middle of a call. A call of a node waits by letting the others go on, so whatever can happen between a question and its
 answer does.
 """
 
