@@ -4,6 +4,7 @@ python -m bench [--only D1,F2] [--rounds 5] [--json FILE] [--quick]
 """
 
 import argparse
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +46,11 @@ def main() -> int:
         start = time.monotonic()
         try:
             run.figures += MEASURES[name](plan)
-        except Failed as failure:
+        except (
+            Failed,
+            OSError,
+            subprocess.SubprocessError,
+        ) as failure:  # the others are measured all the same
             failures += 1
             print(f"failed: {failure}", file=sys.stderr)
             continue

@@ -131,10 +131,30 @@ def c_server() -> Iterator[tuple[Process, int]]:
         yield server, port
 
 
+class Bare:
+    """Python without ChatApp (`bench.bare`), measured beside ours: what pure Python could come to."""
+
+    def __init__(self) -> None:
+        self._found: list[dict[str, Any]] = []
+
+    def run(self, count: int, window: int) -> None:
+        """Measure one round."""
+        found = said([sys.executable, "-m", "bench.bare", str(count), str(window)])
+        self._found.append({**found, "cpu": found["cpu"] / count * 1e6})
+
+    def facts(self, what: str, key: str, factor: float) -> dict[str, float]:
+        """Return one of its figures, and its CPU a message."""
+        return {
+            f"bare Python, {what}": middle([one[key] * factor for one in self._found]),
+            "bare Python, us of CPU a message": middle([one["cpu"] for one in self._found]),
+        }
+
+
 def d1(plan: Plan) -> Iterator[Figure]:
     """Window 1."""
     count = plan.count(1_500)
     ours, limit, rival, cost = [], [], [], []
+    bare = Bare()
     with ExitStack() as stack:
         both = stack.enter_context(pair())
         _, port = stack.enter_context(c_server())
@@ -145,11 +165,13 @@ def d1(plan: Plan) -> Iterator[Figure]:
             plan.skip(f"D1: {absence}")
         for _ in plan.rounds():
             limit.append(said([built("udp"), "ping", str(port), str(count)], core=HERE)["p50"] * 1e6)
+            bare.run(count, 1)
             if relay is not None:
                 rival.append(relay.ask(f"answer {count}")["p50"] * 1e6)
             found = both.ping(count)
             ours.append(found["p50"] * 1e6)
             cost.append((found["cpu"] + found["bob"]) / count * 1e6)
+    plan.side("D1", **bare.facts("p50 us", "p50", 1e6))
     if rival:
         plan.side("D1", **{"a message and its answer through ngircd, p50 us": middle(rival)})
     yield Figure(
@@ -183,11 +205,12 @@ def d2(plan: Plan) -> Iterator[Figure]:
 def _one_pair(plan: Plan) -> Iterator[Figure]:
     count, c_count = plan.count(10_000), plan.count(100_000)
     ours, limit, cost, whole, c_cost = [], [], [], [], []
-    alice, bob = Side("alice"), Side("bob")
+    alice, bob, bare = Side("alice"), Side("bob"), Bare()
     with pair() as both, c_server() as (server, port):
         for _ in plan.rounds():
             before = server.cpu()
             found = said([built("udp"), "stream", str(port), str(c_count), "64"], core=HERE)
+            bare.run(c_count, 64)
             limit.append(found["rate"])
             c_cost.append((found["cpu"] + server.cpu() - before) / c_count * 1e6)
             before = both.cpu
@@ -199,6 +222,7 @@ def _one_pair(plan: Plan) -> Iterator[Figure]:
             alice.add(found["cpu"], found["seconds"])
             bob.add(found["bob"], found["seconds"])
     plan.side("D2 ours", alice, bob)
+    plan.side("D2", **bare.facts("messages/s", "rate", 1))
     yield Figure(
         goal="D2",
         what="window 64, acknowledged a second",

@@ -20,7 +20,8 @@ from bench.registry import RegistryProcess
 
 FEW, MANY = 200, 2_000
 _PROMPT: Final = b">>>"
-_PATIENCE: Final = 20.0
+_PATIENCE: Final = 60.0
+"""Seconds. The first start compiles every module."""
 _CALM_AFTER, _IDLE_FOR = 3.0, 12.0
 """Seconds. A peer gives a sign of life every ten."""
 
