@@ -333,7 +333,7 @@ class Driver:
         for data, source in batch:
             left -= 1
             call_guarded(core.receive_datagram, data, source, is_last=not left, now=now, dropped=core.dropped)
-        self._take_turn()
+        self._take_turn(now)
 
     def _timer_rang(self) -> None:
         self._timer = None
@@ -347,11 +347,12 @@ class Driver:
         if due is not None and self._timer is None and not self.is_closed:
             self._timer = self._loop.call_at(due, self._timer_rang)
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, now: float | None = None) -> None:
+        """`now`: as it was when the input came, if that was right before."""
         self.is_turn_due = False
         if self.is_closed:
             return
-        now = self._loop.time()
+        now = self._loop.time() if now is None else now
         self._node.take_turn(now=now)
         self._turns.wake()
         # Finding the earliest deadline of all parts costs as much as a message. So it is not done in every turn: the

@@ -215,7 +215,8 @@ class EventFeed(Generic[Event]):
         """Take everything from the main queue without waiting."""
         was_full = self.is_full
         batch = self.main.take()
-        self._caught_up(was_full=was_full)
+        if was_full:
+            self._caught_up(was_full=True)
         return batch
 
     async def read(self, shown: Callable[[list[Event]], None]) -> AsyncGenerator[Event, None]:

@@ -689,7 +689,8 @@ class PeerCore:
         reach = self._registry_status.reach
         if self._transport.active and reach is not RegistryReach.NONE:
             self._transport.flush(now=now, can_relay=reach is RegistryReach.UP)
-        return self._connection.datagrams_to_send() + self._transport.datagrams_to_send()
+        datagrams = self._transport.datagrams_to_send()
+        return self._connection.datagrams_to_send() + datagrams if self._session.outgoing else datagrams
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
         """Return the bytes for the link, once, in order. Call it after `datagrams_to_send`, which may relay."""

@@ -163,7 +163,7 @@ class Streams:
         self._held = 0
         """The length of the texts of those streams together."""
         self._is_relieving = False
-        self._written: list[tuple[Stream, list[int], bool]] = []
+        self.written: list[tuple[Stream, list[int], bool]] = []
         """Records handed out and not yet on disk: (stream, numbers, whether the delivery stream acknowledges)."""
         self._marks: dict[bytes, int] = {}
         self._marks_behind: list[Record] = []
@@ -185,7 +185,7 @@ class Streams:
         if stream.inbox.admit(number) is Admission.NEW:
             self._keep(stream, number, at_ms, text, late=late)
             stream.inbox.storing_aside.add(number)
-            self._written.append((stream, [number], False))
+            self.written.append((stream, [number], False))
 
     def take_direct(self, stream: Stream, messages: Sequence[tuple[int, DirectBody]]) -> None:
         """Take messages that came by datagrams, by number, in the order in which they came. A repeat changes nothing."""
@@ -193,7 +193,7 @@ class Streams:
         fresh_from = inbox.fresh_from  # does not change here: nothing is stored
         if taken and min(taken) >= fresh_from and stream.texts.keys().isdisjoint(taken):
             self._keep_new(stream, messages)
-            self._written.append((stream, taken, True))
+            self.written.append((stream, taken, True))
             return
         taken = []
         for number, said in messages:
@@ -203,7 +203,7 @@ class Streams:
             elif stream.conversation is not None:
                 stream.conversation.delivery.reject(number)  # a later frame has settled it
         if taken:
-            self._written.append((stream, taken, True))
+            self.written.append((stream, taken, True))
 
     def _keep(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
         """Keep the text of a new message until it is shown, and have it stored."""
@@ -234,13 +234,13 @@ class Streams:
             if stream.conversation is not None:
                 stream.conversation.delivery.reject(number)
             return False
-        self._written.append((stream, [number], True))
+        self.written.append((stream, [number], True))
         return True
 
     def stored(self, *, now: float) -> dict[bytes, Stream]:
         """Acknowledge all messages whose records were handed out so far, now that these are on disk. Return the streams that
         may have something to show."""
-        written, self._written = self._written, []
+        written, self.written = self.written, []
         touched: dict[bytes, Stream] = {}
         for stream, numbers, is_direct in written:
             if is_direct and stream.conversation is not None:

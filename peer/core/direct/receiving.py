@@ -151,9 +151,10 @@ class DirectReceiver:
 
     def stored(self, *, now: float) -> bool:
         """All records handed out so far are on disk: acknowledge and show. Return whether there was anything."""
-        touched = self._streams.stored(now=now)
+        touched = self._streams.stored(now=now) if self._streams.written else {}
         has_stored = bool(touched)
-        touched.update(self._group_receiver.raise_floors())
+        if self._group_receiver.floors:
+            touched.update(self._group_receiver.raise_floors())
         self._catch_up.stored()
         for stream in touched.values():
             self._streams.release(stream, now)

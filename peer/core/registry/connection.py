@@ -281,8 +281,6 @@ class RegistryConnection:
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams for the registry, once, in order."""
-        if not self._session.outgoing:
-            return []
         return [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:

@@ -52,7 +52,7 @@ class GroupReceiver:
         self._stored = stored
         self._policy = policy
         self._held_frames: list[tuple[int, bytes]] = []
-        self._floors: dict[bytes, tuple[int, int]] = {}
+        self.floors: dict[bytes, tuple[int, int]] = {}
         """By stream: (position, floor) of its newest line. The floor counts when we have the log up to the position."""
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
@@ -169,19 +169,15 @@ class GroupReceiver:
 
         What is below the floor of a line is settled for its sender, but we may still have to fetch it from the log. So a
         floor counts only when we have the log up to that line on disk."""
-        if not self._floors:
-            return {}
         due = self._due_floors()
         for stream, floor in due:
-            del self._floors[stream.key]
+            del self.floors[stream.key]
             stream.inbox.raise_floor(floor)
         return {stream.key: stream for stream, _ in due}
 
     def forget_floors(self, group: Group) -> None:
         """Forget the group's floors: its log was replaced, and their positions mean nothing in the new one."""
-        self._floors = {
-            key: due for key, due in self._floors.items() if self._streams[key].group is not group
-        }
+        self.floors = {key: due for key, due in self.floors.items() if self._streams[key].group is not group}
 
     # --- inside
 
@@ -206,12 +202,12 @@ class GroupReceiver:
         self._streams.take(stream, body.number, body.at, body.text, late=late)
 
     def _note_floor(self, stream: Stream, position: int, floor: int) -> None:
-        if position >= self._floors.get(stream.key, (0, 0))[0]:
-            self._floors[stream.key] = (position, floor)
+        if position >= self.floors.get(stream.key, (0, 0))[0]:
+            self.floors[stream.key] = (position, floor)
 
     def _due_floors(self) -> list[tuple[Stream, int]]:
         due = []
-        for key, (position, floor) in self._floors.items():
+        for key, (position, floor) in self.floors.items():
             stream = self._streams[key]
             assert stream.group is not None
             if position <= (stream.group.cursor or 0):

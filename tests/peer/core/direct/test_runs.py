@@ -45,7 +45,7 @@ class PlainStreams(Streams):
         for number, said in messages:
             if stream.inbox.admit(number) is Admission.NEW:
                 self._keep(stream, number, said.at, said.text, late=False)
-                self._written.append((stream, [number], True))
+                self.written.append((stream, [number], True))
             else:
                 assert stream.conversation is not None
                 stream.conversation.delivery.reject(number)
