@@ -50,6 +50,17 @@ DAY: Final = Look("#fdfcf9", "#252a35", "#69707f")
 """The ground of the full screen's light theme."""
 
 
+LINES: Final = {
+    "─": "lr",
+    "│": "ud",
+    "╭": "dr",
+    "╮": "dl",
+    "╰": "ur",
+    "╯": "ul",
+}
+"""Characters that are drawn as lines, and to which sides: in no font do they reach the next row."""
+
+
 class _Run(NamedTuple):
     """Neighbours in a row that look the same."""
 
@@ -62,6 +73,32 @@ class _Run(NamedTuple):
     ground: str
     is_bold: bool
     is_underlined: bool
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield where lines are drawn, and to which sides."""
+        for column, character in zip(self.columns, self.text, strict=True):
+            if character in LINES:
+                yield column, LINES[character]
+
+    def letters(self) -> list[tuple[int, str]]:
+        """Return the other characters, and where each stands."""
+        return [one for one in zip(self.columns, self.text, strict=True) if one[1] not in LINES]
+
+
+def _line_ends(column: int, top: float, sides: str) -> Iterator[tuple[float, float, float, float]]:
+    """Yield a line in pixels from the middle of a cell to each of these sides."""
+    x, y = MARGIN + column * WIDE, top
+    middle = x + WIDE / 2, y + HIGH / 2
+    for side in sides:
+        match side:
+            case "l":
+                yield *middle, x, middle[1]
+            case "r":
+                yield *middle, x + WIDE, middle[1]
+            case "u":
+                yield *middle, middle[0], y
+            case _:
+                yield *middle, middle[0], y + HIGH
 
 
 def drawn(screen: pyte.Screen, look: Look = DARK) -> str:
@@ -102,12 +139,20 @@ def _row(screen: pyte.Screen, row: int, look: Look) -> list[str]:
             grounds.append(
                 f'<rect x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" height="{HIGH}" fill="{run.ground}"/>'
             )
-        if run.text:
-            places = " ".join(f"{MARGIN + column * WIDE:.1f}" for column in run.columns)
+        path = " ".join(
+            f"M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}"
+            for column, sides in run.lines()
+            for x, y, to_x, to_y in _line_ends(column, top, sides)
+        )
+        if path:
+            texts.append(f'<path d="{path}" stroke="{run.ink}" stroke-linecap="round"/>')
+        if letters := run.letters():
+            places = " ".join(f"{MARGIN + column * WIDE:.1f}" for column, _ in letters)
+            text = escape("".join(character for _, character in letters))
             bold = ' font-weight="bold"' if run.is_bold else ""
             under = ' text-decoration="underline"' if run.is_underlined else ""
             texts.append(
-                f'<text y="{top + 0.75 * HIGH:.1f}" x="{places}" fill="{run.ink}"{bold}{under}>{escape(run.text)}</text>'
+                f'<text y="{top + 0.75 * HIGH:.1f}" x="{places}" fill="{run.ink}"{bold}{under}>{text}</text>'
             )
     return grounds + texts
 
@@ -160,9 +205,12 @@ def painted(screen: pyte.Screen, path: Path, look: Look = DARK) -> None:
                 _fill(brush, run.column, run.end, row, run.ground)
         y = (BAR + MARGIN + row * HIGH + 1) * SCALE
         for run in runs:
-            for column, character in zip(run.columns, run.text, strict=True):
+            for column, character in run.letters():
                 at = (MARGIN + column * WIDE) * SCALE, y
                 brush.text(at, character, font=fonts[run.is_bold], fill=run.ink)
+            for column, sides in run.lines():
+                for ends in _line_ends(column, BAR + MARGIN + row * HIGH, sides):
+                    brush.line([round(SCALE * one) for one in ends], fill=run.ink, width=SCALE)
     # A picture of a terminal has few colours: a palette makes the file a third as long.
     image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 

@@ -79,8 +79,10 @@ class Seat:
         if (self.screen.columns, self.screen.lines) == (columns, rows):
             await self.rests()
             return
+        is_hidden = self.screen.cursor.hidden
         self.screen.resize(rows, columns)
         self.screen.reset()
+        self.screen.cursor.hidden = is_hidden
         _set_size(self._master, columns, rows)
         self._process.send_signal(signal.SIGWINCH)  # the terminal is not the one that controls the process
         while not self.screen.display[-1].strip():

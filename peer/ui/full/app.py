@@ -123,10 +123,10 @@ class FullApp(App[None]):
     .-roomy #side { width: 28; }
     .-narrow #side { display: none; width: 1fr; }
     .-narrow.-listing #side { display: block; }
-    DeskPane { display: none; max-height: 45%; background: $panel; }
-    .-at-desk DeskPane { display: block; }
-    .-at-desk.-roomy DeskPane { dock: right; width: 44; height: 100%; max-height: 100%; }
-    .-at-desk.-low DeskPane { display: none; }
+    #main DeskPane { display: none; max-height: 45%; background: $panel; }
+    .-at-desk #main DeskPane { display: block; }
+    .-at-desk.-roomy #main DeskPane { dock: right; width: 44; height: 100%; max-height: 100%; }
+    .-at-desk.-low #main DeskPane { display: none; }
     Overlay { background: $background 60%; }
     Overlay:ansi { background: transparent; }
     .-narrow.-listing #main { display: none; }
@@ -260,7 +260,7 @@ class FullApp(App[None]):
             composer.put(pane.draft)
         self.log_view.show_book(pane.book)
         if pane.conversation == DESK:
-            self._desk_pane()
+            self.call_later(self._desk_pane)
         self.base.set_class(pane.conversation == DESK, "-at-desk")
         if not pane.is_loaded:
             self.run_worker(self._session.load(pane), exit_on_error=True)
@@ -274,8 +274,11 @@ class FullApp(App[None]):
 
     def took(self, batch: Sequence[happened.Event]) -> None:
         """Show what happened in the overlay that is open, and at the desk."""
-        if not self._is_shown:
-            return
+        if self._is_shown:
+            # Not at once: widgets that the session's task makes, and timers that it sets, know of no app.
+            self.call_later(self._take_events, batch)
+
+    def _take_events(self, batch: Sequence[happened.Event]) -> None:
         if self._desk is None and any(isinstance(event, happened.DutyEvent) for event in batch):
             self._desk_pane()
         if self._desk is not None:
@@ -284,7 +287,7 @@ class FullApp(App[None]):
 
     def table_wanted(self) -> None:
         """Show the table of people."""
-        self._opener.table()
+        self.call_later(self._opener.table)
 
     def _desk_pane(self) -> "DeskPane":
         """Return the desk pane, which is made when it is first needed."""
@@ -446,7 +449,9 @@ class FullApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let the keys of an overlay that is open be its own."""
-        return not self._opener.is_open or action in _ALWAYS
+        if not self._opener.is_open or action in _ALWAYS:
+            return True
+        return action == "at_desk" and self._opener.is_desk_open
 
     def action_open(self, what: str) -> None:
         """Open an overlay."""
@@ -472,6 +477,8 @@ class FullApp(App[None]):
         desk = self._desk_pane()
         command = desk.command_for(key)
         if command in (".handover", ".transfer"):
+            if self._opener.is_desk_open:
+                _ = self.pop_screen()
             self._opener.ask_name(command, desk.board)
         else:
             self._session.enter(command)

@@ -14,6 +14,7 @@ from chatapp.wire.names import is_same_name
 if TYPE_CHECKING:
     from chatapp.peer.ui.full.app import FullApp
     from chatapp.peer.ui.full.overlays.board import DeskBoard
+    from chatapp.peer.ui.full.overlays.desk_overlays import DeskOverlay
     from chatapp.peer.ui.full.overlays.overlay import Overlay
 
 Result = TypeVar("Result")
@@ -28,6 +29,7 @@ class Opener:
         self._app: Final = app
         self._session: Final = session
         self._signs: Final = signs
+        self._desk: DeskOverlay | None = None
 
     def _open(
         self, overlay: "Overlay[Result]", chosen: "Callable[[Result | None], None] | None" = None
@@ -40,6 +42,11 @@ class Opener:
     def is_open(self) -> bool:
         """Whether an overlay is open."""
         return len(self._app.screen_stack) > 1
+
+    @property
+    def is_desk_open(self) -> bool:
+        """Whether the help desk is shown on a screen of its own."""
+        return self._desk is not None and self._app.screen is self._desk
 
     def take_events(self, batch: Sequence[happened.Event]) -> None:
         """Tell the overlay that is open what happened."""
@@ -122,7 +129,8 @@ class Opener:
         from chatapp.peer.ui.full.overlays.desk import DeskPane
         from chatapp.peer.ui.full.overlays.desk_overlays import DeskOverlay
 
-        self._open(DeskOverlay(DeskPane(board, signs=self._signs)))
+        self._desk = DeskOverlay(DeskPane(board, signs=self._signs))
+        self._open(self._desk)
 
     def ask_name(self, command: str, board: "DeskBoard") -> None:
         """Ask for the operator or the queue of a command of the desk, and carry it out."""

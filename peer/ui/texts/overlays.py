@@ -200,8 +200,9 @@ def visitor_states(one: ListedVisitor) -> str:
 
 def desk_figures(figures: Figures) -> str:
     """Sum up the day of a queue: how many were served, and how long visitors usually wait."""
-    wait = f"; usual wait {span(figures.median_wait // 60)}" if figures.served_today else ""
-    longest = f", longest now {span(figures.longest_waiting // 60)}" if figures.waiting else ""
-    operators = counted(figures.operators, "operator", "operators")
-    rated = f"; rated {figures.mean_rating / 100:.1f} of 5" if figures.rated else ""
-    return f"{figures.served_today:,} served today{wait}{longest}; {operators} on duty{rated}."
+    pieces = [f"{figures.served_today:,} served today"]
+    pieces += [f"usual wait {span(figures.median_wait // 60)}"] if figures.served_today else []
+    pieces += [f"longest wait now {span(figures.longest_waiting // 60)}"] if figures.waiting else []
+    pieces += [f"{counted(figures.operators, 'operator', 'operators')} on duty"]
+    pieces += [f"rated {figures.mean_rating / 100:.1f} of 5"] if figures.rated else []
+    return f"{'; '.join(pieces)}."

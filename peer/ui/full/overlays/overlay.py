@@ -86,7 +86,7 @@ class Picker(Overlay[Result], Generic[Result]):
         Input { border: none; height: 1; padding: 0; background: $surface; background-tint: $foreground 0%; }
         Input:focus { border: none; background-tint: $foreground 0%; }
         #typed { height: 1; margin-bottom: 1; }
-        #prompt { width: auto; color: $primary; }
+        #picker-prompt { width: auto; color: $primary; }
         #head { height: 1; display: none; }
         OptionList {
             height: 1fr;
@@ -116,7 +116,7 @@ class Picker(Overlay[Result], Generic[Result]):
     ) -> None:
         """`typed`: what the field holds at first."""
         super().__init__(title, keys=(("↑↓", "choose"), *keys))
-        self._prompt = Paragraph(Content(prompt), id="prompt")
+        self._prompt = Paragraph(Content(prompt), id="picker-prompt")
         self._input = Input(typed, select_on_focus=False)
         self._input.cursor_blink = False  # a timer would run
         self._list = OptionList(compact=True, markup=False)

@@ -76,7 +76,7 @@ async def test_a_desk_with_a_visitor_and_a_line() -> None:
             "1 12 min Ben  Maths",
             "2  1 min [/]Cleo  Maths · for bob",
             "and 39 more",
-            "12 served today; usual wait 4 min, longest now 12 min; 2 operators on duty; rated 4.3 of 5.",
+            "12 served today; usual wait 4 min; longest wait now 12 min; 2 operators on duty; rated 4.3 of 5.",
         ]
         app.pane.take_events([happened.ClientMoved(name="Asha Rao", move=ClientMove.SILENT)])
         await pilot.pause()
