@@ -57,6 +57,7 @@ async def full(stage: Stage, home: Path) -> Pictures:
         alice.types("/query bob\r")
         await alice.rests()
         await erin.types("Bien sûr, see you at eight")
+        await carol.sees("erin (in lab): Bien sûr, see you at eight")
         await carol.types("alice, shall I bring the notebook?")
         await carol.types("/all The fire drill is at noon")
         await alice.rests()

@@ -58,9 +58,9 @@ class PlaceOverlay(Picker[Conversation]):
 
     def look_for(self, typed: str) -> None:
         """Show the places that fit, the best one first."""
-        fits = [(found, one) for one in self._places if (found := fit(typed, str(one.conversation)))]
+        fits = [(found, one) for one in self._places if (found := fit(typed, _title(one.conversation)))]
         fits.sort(key=lambda pair: -pair[0].score)  # stable: without letters the order stays
-        width = max((len(name(str(one.conversation))) for _, one in fits), default=0)
+        width = max((len(name(_title(one.conversation))) for _, one in fits), default=0)
         rows = [(one.conversation, self._row(one, found.places, width)) for found, one in fits]
         if (new := self._new_room(typed)) is not None:
             rows.append((new.conversation, self._row(new, (), width)))
@@ -104,9 +104,9 @@ class PlaceOverlay(Picker[Conversation]):
         return self._signs.online if one.online else self._signs.away
 
     def _row(self, place: Place, found: Sequence[int], width: int) -> Content:
-        shown = name(str(place.conversation))
+        shown = name(_title(place.conversation))
         label = Content(shown.ljust(width)).stylize("bold") if place.is_news else Content(shown.ljust(width))
-        for at in found if len(shown) == len(str(place.conversation)) else ():
+        for at in found if len(shown) == len(_title(place.conversation)) else ():
             label = label.stylize("bold $accent", at, at + 1)
         is_online = place.sign == self._signs.online and place.conversation.kind is ConversationKind.PERSON
         sign = (f"{place.sign} ", "$success" if is_online else "$chat-muted")
@@ -134,3 +134,8 @@ class PlaceOverlay(Picker[Conversation]):
         chosen = self.chosen
         self.look_for(self._input.value)
         self.choose(chosen)
+
+
+def _title(what: Conversation) -> str:
+    """Return what a place is called, behind its sign."""
+    return what.name or str(what)

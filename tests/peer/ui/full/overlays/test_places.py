@@ -42,9 +42,9 @@ async def test_what_is_unread_comes_first_then_conversations_then_people_and_roo
         await until(pilot, lambda: len(rows(host.overlay)) == 6)
         assert [" ".join(row.split()) for row in rows(host.overlay)] == [
             "● bob 2 new lines",
-            "# #lab 3 here",
+            "# lab 3 here",
             "* everybody",
-            "# #physics 12 here",
+            "# physics 12 here",
             "● carol online",
             "○ [/]eve away since 2023-11-14 22:13",
         ]
@@ -57,7 +57,7 @@ async def test_a_name_that_is_no_place_makes_a_room() -> None:
     host = Host(partial(overlay, Rooms()))
     async with host.run_test() as pilot:
         await pilot.press(*"exam-2")
-        assert [" ".join(row.split()) for row in rows(host.overlay)] == ["# #exam-2 a new room"]
+        assert [" ".join(row.split()) for row in rows(host.overlay)] == ["# exam-2 a new room"]
         await pilot.press("enter")
         await until(pilot, lambda: bool(host.results))
     assert host.results == [room("exam-2")]
