@@ -209,9 +209,9 @@ def painted(screen: pyte.Screen, path: Path, look: Look = DARK) -> None:
                 at = (MARGIN + column * WIDE) * SCALE, y
                 brush.text(at, character, font=fonts[run.is_bold], fill=run.ink)
             for column, sides in run.lines():
-                for x, y_from, to_x, to_y in _line_ends(column, BAR + MARGIN + row * HIGH, sides):
-                    left, right = sorted((round(SCALE * x), round(SCALE * to_x)))
-                    above, below = sorted((round(SCALE * y_from), round(SCALE * to_y)))
+                for from_x, from_y, to_x, to_y in _line_ends(column, BAR + MARGIN + row * HIGH, sides):
+                    left, right = sorted((round(SCALE * from_x), round(SCALE * to_x)))
+                    above, below = sorted((round(SCALE * from_y), round(SCALE * to_y)))
                     brush.rectangle((left, above, right + SCALE - 1, below + SCALE - 1), fill=run.ink)
     # A picture of a terminal has few colours: a palette makes the file a third as long.
     image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

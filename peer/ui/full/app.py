@@ -125,6 +125,10 @@ class FullApp(App[None]):
     .-narrow.-listing #side { display: block; }
     #main DeskPane { display: none; max-height: 45%; background: $panel; }
     .-at-desk #main DeskPane { display: block; }
+    #main #desk-head { display: none; }
+    #main #desk-client { margin: 0 0 1 0; }
+    .-roomy #main #desk-head { display: block; }
+    .-roomy #main #desk-client { margin: 1 0; }
     .-at-desk.-roomy #main DeskPane { dock: right; width: 44; height: 100%; max-height: 100%; }
     .-at-desk.-low #main DeskPane { display: none; }
     Overlay { background: $background 60%; }

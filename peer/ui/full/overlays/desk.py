@@ -76,7 +76,7 @@ class DeskPane(VerticalScroll):
         self.board: Final = board
         self._signs: Final = signs
         self._wall: Final = wall
-        self._head = Paragraph()
+        self._head = Paragraph(id="desk-head")
         self._client = Paragraph(id="desk-client")
         self._line = Paragraph(id="desk-line")
         self._figures = Paragraph(id="desk-figures")
