@@ -1,6 +1,7 @@
 """`ChatApp web`: the arguments of the web desk; `peer.web` serves it."""
 
 import os
+import sys
 from typing import Annotated, Final
 
 import typer
@@ -31,6 +32,8 @@ from chatapp.wire.address import parse_port
 _ARGUMENTS: Final = ("server-ip", "server-port")
 _LISTEN: Final = "127.0.0.1:8080"
 _TITLE_MAX: Final = 80
+_LIBRARIES: Final = frozenset({"h11", "python_multipart", "starlette", "uvicorn"})
+_FAILED: Final = 1
 
 app: Final = command_line()
 
@@ -81,7 +84,10 @@ def web(
     try:
         from chatapp.peer.web.visitors.main import run
     except ModuleNotFoundError as missing:
-        raise Misuse(f'web needs the library {missing.name}: pip install "chatapp[web]"') from None
+        if missing.name is None or missing.name.partition(".")[0] not in _LIBRARIES:
+            raise
+        print("ChatApp: web needs the extra web: pip install 'chatapp[web]'", file=sys.stderr)
+        return _FAILED
     return run(
         server=found,
         registry_key=demanded,

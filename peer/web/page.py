@@ -55,8 +55,8 @@ def document(
     direction: str = "ltr",
     status: int = 200,
 ) -> HTMLResponse:
-    """Return a page. `scripts`: names of files. `refresh`: seconds after which a browser without JavaScript loads the page
-    again. `redirect`: the page that a browser opens instead at once. `kind`: a class of the page for the style sheet."""
+    """Return a page. `scripts`: names of files. `refresh`: seconds after which the browser loads the page again, unless a
+    script keeps it up to date. `redirect`: the page that a browser opens instead at once. `kind`: a class of the page for the style sheet."""
     head = fragment(
         element("meta", charset="utf-8"),
         element("title", title),
@@ -66,7 +66,7 @@ def document(
         element("link", rel="icon", href=ASSETS.link("icon.svg"), type="image/svg+xml"),
         element("link", rel="stylesheet", href=ASSETS.link("desk.css")),
         [element("script", src=ASSETS.link(name), defer=True) for name in scripts],
-        element("noscript", element("meta", http_equiv="refresh", content=refresh)) if refresh else None,
+        _again(refresh, has_script=bool(scripts)) if refresh else None,
         element("meta", http_equiv="refresh", content=f"0; url={redirect}") if redirect else None,
     )
     page = element(
@@ -77,3 +77,8 @@ def document(
         dir=direction,
     )
     return HTMLResponse(f"<!doctype html>{page}", status)
+
+
+def _again(seconds: int, *, has_script: bool) -> Html:
+    refresh = element("meta", http_equiv="refresh", content=seconds)
+    return element("noscript", refresh) if has_script else refresh

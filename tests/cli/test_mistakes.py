@@ -1,5 +1,7 @@
 """Invalid command lines: each gives one line that names the wrong argument, and starts nothing."""
 
+import sys
+
 import pytest
 
 import chatapp.__main__
@@ -171,3 +173,16 @@ def test_a_bad_name_is_quoted_clean(started: Started, capsys: pytest.CaptureFixt
     assert shown.startswith('ChatApp: name: "')
     assert shown.removesuffix("\n").isprintable()
     assert started.mode == ""
+
+
+@pytest.mark.parametrize("library", ["starlette", "uvicorn", "h11"])
+def test_the_web_desk_says_which_extra_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: str
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in {library, "uvicorn"}]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.startswith("chatapp.peer.web")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    assert chatapp.__main__.main(["web", "127.0.0.1", "5000"]) == 1
+    assert capsys.readouterr().err == "ChatApp: web needs the extra web: pip install 'chatapp[web]'\n"

@@ -13,7 +13,7 @@ async def test_a_window_is_told_what_changes_and_nothing_else(tmp_path: Path) ->
         await desk.visitor("Ben")
         asha = await desk.visitor("Asha")
         window = desk.window(asha)
-        first = await window.sees("status", "There is no estimate yet.")
+        first = await window.sees("status", "Nobody is serving just now.")
         assert ("main" in first, first["lines"], first["title"]) == (False, [], "(2) Help desk")
         await desk.type(".on")
         await window.sees("status", "You are next.")

@@ -74,6 +74,7 @@ async def test_a_registry_that_is_away_at_the_start_is_waited_for(tmp_path: Path
         assert "One moment, please" in await asha.until("The help desk does not answer just now.")
         assert "One moment, please" in await asha.join()
         assert "How can we help?" not in asha.page
+        assert '<meta http-equiv="refresh" content="5"></head>' in asha.page
         await desk.start_registry()
         await asha.until("How can we help?")
 

@@ -120,6 +120,7 @@ async def test_a_desk_that_is_closed_and_opens_again(tmp_path: Path) -> None:
         page = await late.join(name="Late")
         assert "The help desk is closed" in page
         assert "Back &lt;at&gt; two" in page
+        assert '<meta http-equiv="refresh" content="20"></head>' in page
         assert late.cookie == ""
         await desk.type(".open")
         await late.until("How can we help?")
