@@ -20,7 +20,7 @@ TESTS := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist audit clean
+.PHONY: help install demo demo-cluster test lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ install: $(VENV)/.installed  ## make .venv with .venv/bin/ChatApp
 
 demo: $(VENV)/.installed  ## play the main job with real processes and check every step
 	@$(BIN)/python -m examples.demo
+
+demo-cluster: $(VENV)/.tested  ## play a cluster of registries: three nats-servers, two registries, and what goes wrong
+	@$(BIN)/python -m examples.cluster
 
 test: $(VENV)/.tested  ## run the tests
 	@test -d tests/__pycache__ || { $(TESTS) --collect-only -qq tests/[a-q]* & $(TESTS) --collect-only -qq tests/[r-z]*; wait; } >/dev/null

@@ -158,22 +158,27 @@ class Stage:
 
     async def registry(self, *options: str) -> Actor:
         """Start the registry, and wait until it listens. A second start continues with the same data."""
-        registry = await self._start("registry", "-s", str(self._port), *options)
+        registry = await self.start("registry", "-s", str(self._port), *options)
         await registry.sees(re.compile(f".*{self._port}.*"))
         return registry
 
     async def person(self, name: str, **variables: str) -> Actor:
         """Start a peer with these variables in its environment. Wait for its welcome before typing."""
         words = "-c", name, HOST, str(self._port), str(next(self._ports))
-        return await self._start(name, *words, variables=variables)
+        return await self.start(name, *words, variables=variables)
 
     async def visitor(self, name: str) -> Actor:
         """Start a visitor of the help desk. Wait for the first question before typing."""
-        return await self._start(name, "--desk", HOST, str(self._port))
+        return await self.start(name, "--desk", HOST, str(self._port))
 
     async def program(self, name: str, *words: str) -> Actor:
         """Start ChatApp with these words."""
-        return await self._start(name, *words)
+        return await self.start(name, *words)
+
+    @property
+    def ports(self) -> Iterator[int]:
+        """Free ports, for what the caller starts itself."""
+        return self._ports
 
     def next_ports(self) -> tuple[int, int]:
         """Return the registry's port and a free one, for a peer that the caller starts itself."""
@@ -184,7 +189,8 @@ class Stage:
         for actor in self._actors:
             await actor.clear_away()
 
-    async def _start(self, name: str, *words: str, variables: Mapping[str, str] | None = None) -> Actor:
+    async def start(self, name: str, *words: str, variables: Mapping[str, str] | None = None) -> Actor:
+        """Start ChatApp with these words, in a home of its own, without waiting for it."""
         variables = variables or {}
         shown = (f"{variable}={value}" for variable, value in variables.items())
         self.play.tell(name, "runs", " ".join((*shown, "ChatApp", *words)))
