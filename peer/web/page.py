@@ -56,7 +56,8 @@ def document(
     status: int = 200,
 ) -> HTMLResponse:
     """Return a page. `scripts`: names of files. `refresh`: seconds after which the browser loads the page again, unless a
-    script keeps it up to date. `redirect`: the page that a browser opens instead at once. `kind`: a class of the page for the style sheet."""
+    script keeps it up to date. `redirect`: the page that a browser opens instead at once. `kind`: a class of the page for
+    the style sheet."""
     head = fragment(
         element("meta", charset="utf-8"),
         element("title", title),

@@ -146,6 +146,7 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     await page.get_by_label("Is there anything we should know?").fill("My marks went down")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("Saved. The operator reads this")).to_be_visible(timeout=WITHIN)
+    await page.get_by_label("Is there anything we should know?").fill("My marks went down, and")
     await page.get_by_role("button", name="Call me when it is my turn").click()
     await expect(page.get_by_text("You will hear a sound")).to_be_visible()
     await page.evaluate(NOBODY_LOOKS)
@@ -155,9 +156,12 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     await bob.sees("About: My marks went down")
     await expect(page.get_by_role("heading", name="You are talking with bob")).to_be_visible(timeout=WITHIN)
     await expect(page.get_by_label("Your message")).to_be_focused()
+    await expect(page.get_by_label("Your message")).to_have_value("My marks went down, and")  # was not saved
     assert await page.evaluate("noticed") == ["It is your turn"]
     await bob.type(HOSTILE)
     await expect(page.locator(".theirs .text")).to_have_text(HOSTILE, timeout=WITHIN)
+    assert await page.evaluate("noticed") == ["It is your turn", "New message from bob"]
+    await expect(page).to_have_title(re.compile(r"\(1\) Your conversation"))
     await page.get_by_label("Your message").fill("Hello!")
     await page.keyboard.press("Enter")
     await bob.sees("Asha Rao: Hello!")

@@ -32,16 +32,21 @@ function toEnd() {
 }
 
 function exchange(html, actions, stage) {
-  const typed = [...main.querySelectorAll("textarea")].map((area) => area.value).filter((text) => text.trim());
+  const drafts = [...main.querySelectorAll("textarea")].filter((area) => area.value !== area.defaultValue);
   main.innerHTML = html;
   put("actions", actions);
-  const called = stage === "talking" && document.body.className !== "talking";
+  for (const draft of drafts) {
+    const area = find(draft.id) || find("text");
+    if (area) area.value = draft.value;
+  }
+  const isCalled = stage === "talking" && document.body.className !== "talking";
   document.body.className = stage;
-  const composer = find("text");
-  if (composer) { composer.value = find("describe") ? "" : typed.join("\n"); composer.focus(); }
+  const next = find("text") || main.querySelector("h1");
+  if (next.tagName === "H1") next.tabIndex = -1;
+  next.focus();
   toEnd();
   offerAlert();
-  if (called) call(told.turn);
+  if (isCalled) call(told.turn);
 }
 
 function addLines(lines) {
@@ -54,7 +59,10 @@ function addLines(lines) {
     const former = find(id);
     if (former) { former.replaceWith(line); continue; }
     log.append(line);
-    if (line.classList.contains("theirs") && document.hidden) { unread += 1; call(line.querySelector(".who").textContent); }
+    if (line.classList.contains("theirs") && document.hidden) {
+      unread += 1;
+      call(told.news.replace("{operator}", line.querySelector(".who").textContent));
+    }
   }
   if (isAtEnd) toEnd();
 }
@@ -146,7 +154,7 @@ async function send(form) {
     if (!answer.ok) { warn(await answer.text()); return; }
     warn("");
     if (form.id === "composer") { delete form.dataset.text; if (area.value === text) area.value = ""; toEnd(); }
-    if (form.id === "describe") find("about-saved").hidden = false;
+    if (form.id === "describe") { area.defaultValue = text; find("about-saved").hidden = false; }
   } catch {
     warn(told.failed);
   } finally {

@@ -233,6 +233,7 @@ class Pages:
             "data_elsewhere": texts("page.elsewhere"),
             "data_failed": texts("page.failed"),
             "data_turn": texts("talk.turn"),
+            "data_news": texts("talk.news", operator="{operator}"),
         }
         body = fragment(
             bar,

@@ -19,6 +19,14 @@ def test_every_language_has_the_same_keys_and_places(language: str) -> None:
     }
 
 
+def test_every_text_is_used() -> None:
+    code = "".join(path.read_text("utf-8") for path in CATALOGS.parent.rglob("*.py"))
+    quoted = set(re.findall(r"""["']([a-z_]+\.[a-z_0-9]+)["']""", code))
+    begun = tuple(re.findall(r"""f["']([a-z_]+\.[a-z_]*){""", code))
+    unused = [key for key in texts_in(ENGLISH, CATALOGS) if key not in quoted and not key.startswith(begun)]
+    assert unused == []
+
+
 def test_hindi_is_hindi() -> None:
     for key, text in texts_in("hi", CATALOGS).items():
         is_word = re.search("[a-z]", re.sub("{[^}]*}", "", text)) is not None
