@@ -95,7 +95,7 @@ async def _overlays(alice: Seat) -> Pictures:
             await alice.rests()
         await alice.sees(text)
         await alice.rests()
-        pictures[f"full-{name}"] = Picture(alice.still(), NIGHT, is_svg=True)
+        pictures[f"full-{name}"] = Picture(alice.still(), NIGHT)
         alice.types(ESCAPE)
         await alice.rests()
     return pictures
@@ -131,7 +131,7 @@ async def full_desk(stage: Stage, home: Path) -> Pictures:
         pictures: Pictures = {}
         for columns, rows in SIZES:
             await alice.resizes(columns, rows)
-            pictures[f"full-desk-{columns}x{rows}"] = Picture(alice.still(), NIGHT, is_svg=True)
+            pictures[f"full-desk-{columns}x{rows}"] = Picture(alice.still(), NIGHT)
         return pictures
 
 
