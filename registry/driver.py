@@ -417,9 +417,7 @@ class RegistryDriver:
             return
         data, addresses, start = self._broadcasts.popleft()
         end = start + BROADCAST_SLICE
-        send = self._endpoint.send
-        for address in addresses[start:end]:
-            send(data, address)
+        self._endpoint.send_all([(data, address) for address in addresses[start:end]])
         self.datagrams_out += min(end, len(addresses)) - start
         if end < len(addresses):
             self._broadcasts.appendleft((data, addresses, end))

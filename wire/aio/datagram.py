@@ -81,21 +81,22 @@ class DatagramEndpoint:
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram. If it cannot be sent it is lost, as any datagram may be."""
-        sock = self._own.get(to.via) if self._own else None
-        if sock is None:
-            sock = self._v6 if ":" in to.host else self._v4
-        if sock is None:
-            self.send_errors += 1
-            return
-        try:
-            sock.sendto(data, to)
-        except (OSError, ValueError):
-            self.send_errors += 1
+        self.send_all(((data, to),))
 
     def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
-        """Send all datagrams."""
+        """Send datagrams, each as `send` does. A broadcast is thousands of them, so nothing is called for one but `sendto`."""
+        own, v4, v6 = self._own, self._v4, self._v6
         for data, to in datagrams:
-            self.send(data, to)
+            sock = own.get(to.via) if own else None
+            if sock is None:
+                sock = v6 if ":" in to.host else v4
+            try:
+                if sock is not None:
+                    sock.sendto(data, to)
+                else:
+                    self.send_errors += 1
+            except (OSError, ValueError):
+                self.send_errors += 1
 
     def close(self) -> None:
         """Stop reading and close all sockets."""
