@@ -84,7 +84,7 @@ class DatagramEndpoint:
         self.send_all(((data, to),))
 
     def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
-        """Send datagrams, each as `send` does. A broadcast is thousands of them, so nothing is called for one but `sendto`."""
+        """Send datagrams, each as `send` does. A broadcast is thousands of them, so only `sendto` is called for each."""
         own, v4, v6 = self._own, self._v4, self._v6
         for data, to in datagrams:
             sock = own.get(to.via) if own else None
