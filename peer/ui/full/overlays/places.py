@@ -51,9 +51,8 @@ class PlaceOverlay(Picker[Conversation]):
         self._places: list[Place] = []
 
     def on_mount(self) -> None:
-        """Show what is known, and ask which rooms there are."""
+        """Show what is known, and ask which rooms there are. Textual calls the method of `Picker` as well."""
         self._places = self._all()
-        super().on_mount()
         self.run_worker(self._look_up_rooms())
 
     def look_for(self, typed: str) -> None:

@@ -64,9 +64,8 @@ class SearchOverlay(Picker[HistoryLine]):
         self._timer: Timer | None = None
 
     def on_mount(self) -> None:
-        """Say where is searched."""
+        """Say where is searched. Textual calls the method of `Picker` as well."""
         self._show_scope()
-        super().on_mount()
 
     def look_for(self, typed: str) -> None:
         """Begin a search soon, unless more is typed before."""
@@ -80,6 +79,14 @@ class SearchOverlay(Picker[HistoryLine]):
             self.note(texts.SEARCH_HINT)
             return
         self._timer = self.set_timer(self._after, lambda: self._begin(typed))
+
+    def take(self, value: HistoryLine | None) -> None:
+        """Close with this line. While a search is due, begin it instead: the lines on the screen are those of other words."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._begin(self._input.value)
+        else:
+            super().take(value)
 
     def moved_to(self, place: int) -> None:
         """Look up older messages when the last ones are near."""

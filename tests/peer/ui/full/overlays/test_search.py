@@ -58,10 +58,12 @@ async def test_the_newest_comes_first_and_enter_gives_the_line() -> None:
 
 async def test_one_search_follows_several_keys() -> None:
     past = Past(said(1, "noon"))
-    host = Host(lambda: SearchOverlay(past, after=0.5))
+    host = Host(lambda: SearchOverlay(past, after=3_600.0))
     async with host.run_test() as pilot:
         assert note(host.overlay) == HINT
         await pilot.press("n", "o", "o")
+        assert past.asked == []
+        await pilot.press("enter")  # which does not wait
         await until(pilot, lambda: len(rows(host.overlay)) == 1)
         assert past.asked == [("noo", None, None)]
         await pilot.press("ctrl+u")
