@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -21,14 +22,16 @@ from chatapp.registry.cluster.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
 from chatapp.registry.cluster.storage import ClusterStorage
 from chatapp.registry.keystore import KeyUnusable
-from chatapp.registry.storage import CLUSTER_MARK
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
-from chatapp.wire.folders import make_private, path_of, write_whole
+from chatapp.wire.folders import make_private, path_of
 from chatapp.wire.storage.disk import Disk
 
 _log = logging.getLogger(__name__)
 
+SWITCH_SPAN: Final = 0.0005
+"""Seconds after which a busy thread lets another one run, a tenth of Python's default. Storing passes through three threads,
+each of which would wait that long for the busy event loop."""
 TRY_FOR: Final = 30.0
 """Seconds in which the cluster has to be usable at the start."""
 SAY_AFTER: Final = 2.0
@@ -72,6 +75,7 @@ class ClusterNode:
 
     async def open(self) -> None:
         """Connect and check everything. Raises ClusterUnavailable, KeyUnusable, StoreError, OSError."""
+        sys.setswitchinterval(SWITCH_SPAN)
         self._take_folder()
         settings = self._settings
         access = Access(
@@ -160,7 +164,6 @@ class ClusterNode:
             self._say(texts.new_key_line(self._key_path))
         if is_said:
             self._say(texts.TAKING_OVER_LINE)
-        write_whole(self._folder / CLUSTER_MARK, f"{name}\n".encode())
         self._storage = ClusterStorage(
             engine, key, name, folder=self._folder, node=self._name, lost=self._store_lost
         )

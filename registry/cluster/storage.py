@@ -72,6 +72,7 @@ class ClusterStorage:
                     str(self._folder),
                     f"this folder holds another registry than the cluster {self._cluster}: name another folder by --data",
                 )
+        self._mark_folder()
         write_whole(self._folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
         self._identity = identity
         return Found(loaded, identity, is_new=False)
@@ -85,8 +86,12 @@ class ClusterStorage:
         identity, _ = load_or_make(self._folder)
         founded = ClusterFounded(seal_identity(identity, self._key.secret), int(time.time()))
         entries = entries_in(self._folder) if (self._folder / NAMES).exists() else []
-        write_whole(self._folder / CLUSTER_MARK, f"{self._cluster}\n".encode())
+        self._mark_folder()
         return founded, entries
+
+    def _mark_folder(self) -> None:
+        """Keep a registry without a cluster from using this folder: what it finds there would be old."""
+        write_whole(self._folder / CLUSTER_MARK, f"{self._cluster}\n".encode())
 
     def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
         from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done

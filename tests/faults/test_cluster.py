@@ -21,7 +21,8 @@ from tests.support.stage import Stage
 pytestmark = only_whole
 
 KILLS = dose(1, 20)
-LETTERS = 10
+LETTERS = 3
+"""In each round: a mailbox takes 64 of one sender in all."""
 BACK_WITHIN = bar(10.0)
 JOURNAL = "chatapp-chatapp-journal"
 _NOT_STORED = re.compile(

@@ -224,6 +224,25 @@ async def test_a_cluster_begins_with_a_folder_and_its_backup_is_one(nodes: Nodes
     store.close()
 
 
+async def test_a_folder_of_another_registry_is_refused_and_left_as_it_is(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    alone = FolderStorage(tmp_path / "b", rng=THIS_MACHINE.rng, now=THIS_MACHINE.now, disk=None)
+    store = alone.open()
+    alone.load()
+    store.close()
+    first, storage = await nodes.serving("a")
+    storage.open()
+    storage.load()
+    await first.close()
+    second, storage = await nodes.serving("b", key=str(tmp_path / "a" / "cluster.key"))
+    storage.open()
+    with pytest.raises(StoreUnusable, match="this folder holds another registry than the cluster"):
+        storage.load()
+    await second.close()
+    alone.open().close()
+
+
 async def test_a_key_that_is_not_the_first_is_not_left_behind(nodes: Nodes, tmp_path: Path) -> None:
     """Two nodes that start at once on new servers both make a key; the lease decides which one counts."""
     first, second = await nodes.opened("a"), await nodes.opened("b")
