@@ -1,6 +1,7 @@
 """The gateway: all visits that come through it, and what the desk offers to newcomers."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -14,11 +15,12 @@ from chatapp.peer.visitor.gateway import gateway_key
 from chatapp.peer.web.cookies import hashed, new_secret
 from chatapp.peer.web.limits import JOINS_BURST, JOINS_PER_SECOND, SESSIONS_MAX, SESSIONS_PER_ADDRESS
 from chatapp.peer.web.rates import RateLimiter
-from chatapp.peer.web.visitors.session import WebSession
+from chatapp.peer.web.visitors.session import WebSession, report
 from chatapp.peer.web.visitors.store import GatewayFolder, SessionStore, StoredSession
 from chatapp.peer.web.visitors.texts import TEXTS
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
+from chatapp.wire.errors import quoted
 from chatapp.wire.identity import fingerprint
 
 TEND_AFTER: Final = 1.0
@@ -30,6 +32,8 @@ LOOK_AGAIN_AFTER: Final = 15.0
 LEAVES_WITHIN: Final = 0.5
 """Seconds that are given to the registry to answer that a visitor leaves."""
 
+
+_log: Final = logging.getLogger("chatapp.peer")
 
 _FOR_THE_TERMINAL: Final = (
     happened.NoServer
@@ -235,10 +239,19 @@ class Gateway:
         while True:
             await asyncio.sleep(TEND_AFTER)
             for session in tuple(self.sessions.values()):
-                if not session.tend():
+                if not self._tended(session):
                     self._do(self.drop(session))
+
+    def _tended(self, session: WebSession) -> bool:
+        """Do what is due in a session. Return False if it is to be closed."""
+        try:
+            return session.tend()
+        except Exception as error:  # noqa: BLE001 - a bug in one session must not end the others
+            _log.error("fault of a web session: %s", quoted(repr(error)), exc_info=error)
+            return False
 
     def _do(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(report)

@@ -83,15 +83,17 @@ class WebSession:
         """The keys of the last lines that were said."""
         self._reading: asyncio.Task[None] | None = None
         self._detaching: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def open(self) -> None:
         """Look for the registry. Raises AddressRefused, PortInUse, OSError."""
         self.visitor.open()
         self._reading = self._loop.create_task(self._read())
-        self._reading.add_done_callback(_report)
+        self._reading.add_done_callback(report)
 
     async def close(self, *, within: float | None = None) -> None:
         """Let go of everything. `within`: give the place up, too, waiting so many seconds for the registry."""
+        self._is_closed = True
         if self._detaching is not None:
             await self._detaching
         elif within is None:
@@ -99,7 +101,7 @@ class WebSession:
         else:
             await self.visitor.close(within=within)
         if self._reading is not None:
-            await self._reading
+            await asyncio.wait((self._reading,))
         self._streams.clear()
         self._news.wake()
 
@@ -166,7 +168,7 @@ class WebSession:
 
     async def rate(self, rating: int) -> None:
         """Rate the session, once, if that is possible."""
-        if self.view.may_rate and not self.view.rating:
+        if self.view.may_rate and not self.view.rating and not self._is_closed:
             self.view.rated(rating)
             self.visitor.rate(rating)
             await self.settled()
@@ -183,12 +185,14 @@ class WebSession:
 
     @property
     def _is_over(self) -> bool:
-        return self.view.stage is WebStage.OVER
+        """Whether nothing can be done any more: a request may have begun before the end."""
+        return self._is_closed or self.view.stage is WebStage.OVER
 
     @property
     def description(self) -> str:
         """What the visitor wrote about the issue, while they wait."""
-        return self.visitor.description if self.view.stage is WebStage.WAITING else ""
+        is_waiting = self.view.stage is WebStage.WAITING and not self._is_closed
+        return self.visitor.description if is_waiting else ""
 
     async def settled(self) -> None:
         """Wait for a moment until all that was asked of the registry is answered."""
@@ -245,7 +249,7 @@ class WebSession:
     def touch(self) -> bool:
         """Note that the browser is there. Return whether that is news to the registry."""
         self._seen_at = self._loop.time()
-        is_back = self._store.is_absent
+        is_back = self._store.is_absent and not self._is_over
         if is_back:
             self._come_back()
         return is_back
@@ -297,7 +301,7 @@ class WebSession:
         return True
 
 
-def _report(reading: asyncio.Task[None]) -> None:
-    """Log a bug that has ended the reading of events."""
-    if not reading.cancelled() and (error := reading.exception()) is not None:
+def report(task: asyncio.Task[None]) -> None:
+    """Log a bug that has ended a task."""
+    if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("fault of a web session: %s", quoted(repr(error)), exc_info=error)

@@ -163,6 +163,41 @@ async def test_the_last_page_stays_for_a_while(tmp_path: Path) -> None:
         assert desk.gateway.sessions == {}
 
 
+async def test_a_request_that_ends_after_the_visit_has_no_effect(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".off")
+        await desk.visitor("Asha")
+        (session,) = desk.gateway.sessions.values()
+        await desk.gateway.drop(session)
+        await desk.gateway.drop(session)
+        await session.say("too late", key="")
+        await session.describe("too late")
+        await session.pause(is_paused=True)
+        await session.rate(3)
+        await session.leave()
+        assert not session.touch()
+        assert session.description == ""
+        assert list(session.view.lines) == []
+
+
+async def test_a_bug_in_one_session_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".off")
+        await desk.visitor("Asha")
+        ben = await desk.visitor("Ben")
+        first, _ = desk.gateway.sessions.values()
+
+        def broken() -> bool:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(first, "tend", broken)
+        await ben.until("You are next.")
+        assert len(desk.gateway.sessions) == 1
+        assert "fault of a web session: ZeroDivisionError()" in caplog.text
+
+
 def test_two_gateways_never_share_a_folder_and_damage_costs_one_place(tmp_path: Path) -> None:
     folder = GatewayFolder(tmp_path, "127.0.0.1:5000")
     with pytest.raises(GatewayRuns, match="is used by another web desk"):
