@@ -29,6 +29,9 @@ TEND_AFTER: Final = 1.0
 LOOK_AGAIN_AFTER: Final = 15.0
 """Seconds after which what is known of a closed desk is asked for again: a registry tells its choices once a link."""
 
+DISK_TOLD_AFTER: Final = 60.0
+"""Seconds without trouble after which a failing disk is told again."""
+
 LEAVES_WITHIN: Final = 0.5
 """Seconds that are given to the registry to answer that a visitor leaves."""
 
@@ -122,6 +125,7 @@ class Gateway:
         self._of_network: Final[Counter[str]] = Counter()
         self._lookout: Visitor | None = None
         self._looked_at = 0.0
+        self._disk_failed_at = -DISK_TOLD_AFTER
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_ending = False
 
@@ -182,12 +186,26 @@ class Gateway:
             machine=self._machine,
         )
         session = WebSession(
-            id_, visitor, store, language=language, network=network, form=form, wall=self._machine.wall
+            id_,
+            visitor,
+            store,
+            language=language,
+            network=network,
+            form=form,
+            wall=self._machine.wall,
+            tell=self._note_failing_disk,
         )
         session.open()
         self.sessions[id_] = session
         self._of_network[network] += 1
         return session
+
+    def _note_failing_disk(self, event: happened.VisitEvent) -> None:
+        """Tell that tickets cannot be stored, once for all the sessions that notice it together."""
+        now = self._loop.time()
+        if now - self._disk_failed_at >= DISK_TOLD_AFTER:
+            self._tell(event)
+        self._disk_failed_at = now
 
     async def drop(self, session: WebSession) -> None:
         """End a session; a place in the line is given up."""

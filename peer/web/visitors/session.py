@@ -57,10 +57,11 @@ class WebSession:
         network: str,
         form: Form | None,
         wall: Callable[[], float],
+        tell: Callable[[happened.VisitEvent], None],
     ) -> None:
         """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
         restart. `form`: what to join the line with; None to go on with a visit.
-        `wall`: tells the Unix time."""
+        `wall`: tells the Unix time. `tell` is called with what whoever runs the gateway should know."""
         self.id: Final = id_
         self.visitor: Final = visitor
         self.language: Final = language
@@ -72,6 +73,7 @@ class WebSession:
         self._store: Final = store
         self._form = form
         self._wall: Final = wall
+        self._tell: Final = tell
         self._loop: Final = asyncio.get_running_loop()
         self._news: Final = Waiters(self._loop)
         self._streams: list[object] = []
@@ -120,6 +122,8 @@ class WebSession:
             case happened.FormWanted() if form is not None:
                 self._form = None
                 self.visitor.join(form)
+            case happened.TicketNotStored():
+                self._tell(event)
             case happened.PauseChanged(is_paused=True) if self._is_here and self._store.is_absent:
                 self._come_back()
             case _:

@@ -1,5 +1,6 @@
 """What outlives a reload, the gateway, the registry and the visitor's absence."""
 
+import errno
 import re
 import stat
 from pathlib import Path
@@ -161,6 +162,24 @@ async def test_the_last_page_stays_for_a_while(tmp_path: Path) -> None:
         await desk.wait(OVER_FOR)
         assert "How can we help?" in await asha.get()
         assert desk.gateway.sessions == {}
+
+
+async def test_a_full_disk_is_told_once_and_joins_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    async with web_desk(tmp_path) as desk:
+        with monkeypatch.context() as disk:
+            disk.setattr("chatapp.peer.web.visitors.store.write_whole", full)
+            asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
+            for visitor in (asha, ben):
+                assert "Your place cannot be stored just now." in await visitor.get()
+            told = [event for event in desk.told if isinstance(event, happened.TicketNotStored)]
+            assert [event.error for event in told] == ["No space left on device"]
+        await asha.until("Say hello!")
+        await ben.until("You are next.")
 
 
 async def test_a_request_that_ends_after_the_visit_has_no_effect(tmp_path: Path) -> None:
