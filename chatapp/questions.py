@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from chatapp.validation import Misuse, name_from, server_from
-from chatapp.wire.address import Address, parse_port
+from chatapp.validation import Misuse, found_servers, name_from, servers_from
+from chatapp.wire.address import Address, parse_port, servers_of, servers_text
 from chatapp.wire.errors import AddressRefused, ChatAppError
 from chatapp.wire.names import PeerName
 
@@ -43,7 +43,7 @@ class Choice(msgspec.Struct, frozen=True):
     """What a person has chosen."""
 
     name: PeerName
-    server: Address
+    servers: tuple[Address, ...]
     room: PeerName | None
 
 
@@ -61,9 +61,9 @@ def ask_all(
 
     finish = (look or look_around)()
     name = ask_name(latest_name(home), read=read, say=say)
-    server = ask_server(start_of(home, name), finish(), read=read, say=say)
+    servers = ask_server(start_of(home, name), finish(), read=read, say=say)
     entered = ask_room(read=read, say=say) if room is None else name_from(room.removeprefix("#"), "--room")
-    return Choice(name, server, entered)
+    return Choice(name, servers, entered)
 
 
 def look_around() -> "Callable[[], Sequence[FoundRegistry]]":
@@ -92,33 +92,38 @@ def ask_server(
     *,
     read: Read = input,
     say: Say = print,
-) -> Address:
-    """Ask for the server. `start`: the last start of the name; the registry that was met then is the default, also where it
-    has another address now. Else a registry that was found alone is. Raises InputEnded at the end of input."""
+) -> tuple[Address, ...]:
+    """Ask for the server, or for several of one registry. `start`: the last start of the name; the registry that was met
+    then is the default, also where it has another address now. Else a registry that was found alone is. Raises InputEnded at
+    the end of input."""
     if found:
         say("Servers on this network:")
     for number, one in enumerate(found, 1):
         say(_listed(number, one, start))
 
-    def convert(text: str) -> Address:
+    def convert(text: str) -> tuple[Address, ...]:
         is_number = text.isascii() and text.isdigit() and len(text) < _NUMBER_DIGITS
         if is_number and 0 < int(text) <= len(found):
-            return found[int(text) - 1].address
+            return (found[int(text) - 1].address,)
         if is_number and found:
             raise Misuse(f"type a number from 1 to {len(found)}, or an address and a port")
-        return server_typed(text)
+        return servers_typed(text)
 
     default = _default_of(start, found)
-    shown = None if default is None else f"{default.host} {default.port}"
+    shown = None if default is None else _shown(default)
     question = ASK_FOUND if found else ASK_SERVER
     return _asked(_with_default(question, shown), default, convert, read=read, say=say)
 
 
-def _default_of(start: "Start | None", found: "Sequence[FoundRegistry]") -> Address | None:
+def _default_of(start: "Start | None", found: "Sequence[FoundRegistry]") -> tuple[Address, ...] | None:
     if start is not None:
         same = [one.address for one in found if one.key and one.key == start.key]
-        return start.server if not same or start.server in same else same[0]
-    return found[0].address if len(found) == 1 else None
+        return start.servers if not same or not set(same).isdisjoint(start.servers) else (same[0],)
+    return (found[0].address,) if len(found) == 1 else None
+
+
+def _shown(servers: Sequence[Address]) -> str:
+    return servers_text(servers) if len(servers) > 1 else f"{servers[0].host} {servers[0].port}"
 
 
 def _listed(number: int, one: "FoundRegistry", start: "Start | None") -> str:
@@ -136,15 +141,18 @@ def ask_room(*, read: Read = input, say: Say = print) -> PeerName | None:
     return _asked(ASK_ROOM, None, room, read=read, say=say)
 
 
-def server_typed(text: str) -> Address:
-    """Read a server: host and port with a blank or a colon between them. Raises Misuse, AddressRefused."""
+def servers_typed(text: str) -> tuple[Address, ...]:
+    """Read a server: host and port with a blank or a colon between them; or several with commas between them. Raises Misuse,
+    AddressRefused."""
     words: Sequence[str] = text.split()
-    if len(words) == 1:
+    if len(words) == 1 and "," not in text:
         host, colon, port = words[0].rpartition(":")
         words = [host.removeprefix("[").removesuffix("]"), port] if colon and host else words
+    if len(words) == 1 and "," in text:
+        return found_servers(servers_of(text))
     if len(words) != 2:
         raise Misuse("type the server's address and its port")
-    return server_from(words[0], parse_port(words[1], "port"))
+    return servers_from(words[0], parse_port(words[1], "port"))
 
 
 def _with_default(question: str, default: object) -> str:

@@ -20,15 +20,16 @@ from chatapp.validation import (
     code_from,
     counted,
     folder_from,
+    found_servers,
     language_from,
     listed_in,
     name_from,
     registry_key_from,
     seconds_from,
-    server_from,
     server_words,
+    servers_from,
 )
-from chatapp.wire.address import Address, parse_port
+from chatapp.wire.address import Address, parse_port, parse_servers
 from chatapp.wire.folders import default_home
 from chatapp.wire.names import PeerName
 
@@ -104,7 +105,7 @@ def visit(
     named = server_words(words, host=host, port=port)
     given = [one for one in (named.host, named.port, *named.rest) if one is not None]
     host, server_port = counted(given, "--desk", _DESK_ARGUMENTS)
-    found = server_from(host, parse_port(server_port, "server-port"))
+    found = servers_from(host, parse_port(server_port, "server-port"))
     name = name_from(queue, "--queue") if queue else ""
     demanded = registry_key_from(registry_key, os.environ)
     language = language_from(lang)
@@ -112,7 +113,7 @@ def visit(
     from chatapp.peer.visitor.face import run
 
     return run(
-        server=found,
+        servers=found,
         registry_key=demanded,
         data=folder_from(data),
         queue=name,
@@ -149,20 +150,20 @@ def talk(
     me = name_from(words[0])
     named = server_words(words[1:], host=host, port=port)
     folder = folder_from(data)
-    server, own_port = _places(mode, words[0], named)
+    servers, own_port = _places(mode, words[0], named)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
     timeout = None
     if ack_timeout is not None:
         timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
-    found = remembered_server(me, folder, may_ask=not plain) if server is None else server_from(*server)
+    found = remembered_server(me, folder, may_ask=not plain) if servers is None else found_servers(servers)
     _load_asyncio()
     if is_daemon:
         from chatapp.peer.ui.daemon import run as run_daemon
 
         return run_daemon(
             name=me,
-            server=found,
+            servers=found,
             registry_key=demanded,
             port=own_port,
             data=folder,
@@ -175,7 +176,7 @@ def talk(
 
     return run(
         name=me,
-        server=found,
+        servers=found,
         registry_key=demanded,
         port=own_port,
         data=folder,
@@ -191,8 +192,8 @@ def talk(
     )
 
 
-def _places(mode: str, name: str, named: ServerWords) -> tuple[Address | None, int]:
-    """Return the server that the words of a peer name, None for none, and the peer's own port. Raises Misuse,
+def _places(mode: str, name: str, named: ServerWords) -> tuple[tuple[Address, ...] | None, int]:
+    """Return the servers that the words of a peer name, None for none, and the peer's own port. Raises Misuse,
     AddressRefused."""
     if named.host is None and named.port is None:
         return None, _ANY_PORT
@@ -201,8 +202,8 @@ def _places(mode: str, name: str, named: ServerWords) -> tuple[Address | None, i
     words = [one for one in (name, named.host, named.port, *named.rest) if one is not None]
     arguments = _CLIENT_ARGUMENTS if len(words) > _CLIENT_NEEDS else _CLIENT_ARGUMENTS[:_CLIENT_NEEDS]
     _, host, port, *own = counted(words, mode, arguments)
-    server = Address(host, parse_port(port, "server-port"))
-    return server, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
+    servers = parse_servers(host, parse_port(port, "server-port"), "server-ip")
+    return servers, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
 
 
 def remembered_server(
@@ -211,8 +212,8 @@ def remembered_server(
     *,
     may_ask: bool,
     usage: str = "-c {name} <server-ip> <server-port> <client-port>",
-) -> Address:
-    """Return the server of the last start with this name; if there is none, ask for it. Raises Misuse where nobody can be
+) -> tuple[Address, ...]:
+    """Return the servers of the last start with this name; if there is none, ask for it. Raises Misuse where nobody can be
     asked, with the command line `usage`, AddressRefused."""
     from chatapp.peer.starts import start_of
 
@@ -224,7 +225,7 @@ def remembered_server(
         raise Misuse(
             f'the name "{name}" has not been used here yet, so its server is not known: type ChatApp {example}'
         )
-    return server_from(*start.server)
+    return found_servers(start.servers)
 
 
 def _load_asyncio() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatapp.wire.address import Address, ip_literal, parse_port
-from chatapp.wire.aio.hosts import host_from
+from chatapp.wire.address import Address, ip_literal, parse_port, parse_servers
+from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.names import PeerName, peer_name
@@ -134,11 +134,16 @@ def _line_typed(question: str) -> str:
     return line.decode("utf-8", "replace")
 
 
-def server_from(host: str, port: int) -> Address:
-    """Return the server as it was typed: its registry is remembered under that. Raises AddressRefused if nothing has that
-    address."""
-    host_from(host, "server-ip")
-    return Address(host, port)
+def servers_from(host: str, port: int) -> tuple[Address, ...]:
+    """Return the servers of one registry as they were typed: the registry is remembered under them. `host`: one or several,
+    with commas between them. Raises AddressRefused for a wrong one, and if no server has an address."""
+    return found_servers(parse_servers(host, port, "server-ip"))
+
+
+def found_servers(servers: tuple[Address, ...]) -> tuple[Address, ...]:
+    """Return the servers. Raises AddressRefused if none of them has an address."""
+    server_addresses(servers, "server-ip")
+    return servers
 
 
 def listening_from(text: str, option: str) -> Address:

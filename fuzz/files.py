@@ -107,7 +107,7 @@ def _use(path: Path) -> None:
                 mail_keys=[AgreementKey(b"m" * 32)],
                 counter=1,
             ),
-            server=_SERVER,
+            servers=[_SERVER],
             loaded=history.load(),
             rng=random.Random(1),
             policy=Policy(),

@@ -37,7 +37,7 @@ from chatapp.peer.keystore import NameHasKeys, folder_of
 from chatapp.peer.node import PeerNode
 from chatapp.peer.past import Past
 from chatapp.peer.receipts import Receipt
-from chatapp.wire.address import Address, parse_port, server_name
+from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
@@ -210,7 +210,7 @@ class Peer:
     def __init__(
         self,
         name: str,
-        server: tuple[str, int],
+        server: ServerSpec,
         *,
         port: int = 0,
         home: Path | None = None,
@@ -220,13 +220,15 @@ class Peer:
         registry_key: str | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
-        """`server`: the registry's host (an IP address or a name) and port; its key is remembered under what is given here.
+        """`server`: the registry's host (an IP address or a name) and port; its key is remembered under what is given
+        here. A registry with several servers: a list of them, or a text (`"a:5000,b:5001"`); the peer goes to whichever
+        answers.
         `port`: our UDP port, 0 for any. `room`: the room to enter at the start. `code`: a join code, where newcomers need
         one. `registry_key`: the fingerprint that the registry's key must have. `machine`: where the peer runs. Raises
         NameRefused, AddressRefused, CodeRefused, KeyRefused."""
         self._name = peer_name(name)
         """Our name while the peer is not open; while it is, the node knows it."""
-        self._server: Final = Address(server[0], parse_port(str(server[1]), "server"))
+        self._servers: Final = servers_of(server)
         self._registry_key = None if registry_key is None else require_fingerprint(registry_key)
         self._port: Final = port
         self._home: Final = home or default_home()
@@ -250,7 +252,7 @@ class Peer:
         """What was said."""
 
     def __repr__(self) -> str:
-        return f"<Peer {self.name!r} at {server_name(*self._server)}: {self.state.name}>"
+        return f"<Peer {self.name!r} at {server_name(*self.server)}: {self.state.name}>"
 
     def _open_node(self) -> PeerNode:
         if self._node is None:
@@ -264,8 +266,14 @@ class Peer:
 
     @property
     def server(self) -> Address:
-        """The registry's host and port, as they were given."""
-        return self._server
+        """The host and port of the registry's server in use, as they were given; of the first one while the peer is not
+        open."""
+        return self._servers[0] if self._node is None else self._node.server
+
+    @property
+    def servers(self) -> tuple[Address, ...]:
+        """The hosts and ports of the registry's servers, as they were given."""
+        return self._servers
 
     @property
     def address(self) -> Address:
@@ -310,11 +318,11 @@ class Peer:
             raise AlreadyOpen
         self._is_opening = True
         try:
-            address = await resolved(self._server)
+            addresses = await resolved(self._servers)
             node = PeerNode(
                 self._name,
-                self._server,
-                address,
+                self._servers,
+                addresses,
                 registry_key=self._registry_key,
                 port=self._port,
                 home=self._home,
@@ -601,8 +609,8 @@ class Peer:
 
         node = self._open_node()
         if name is None:
-            return await examine(node, node.address)
-        return await examine_person(node, node.address, name)
+            return await examine(node)
+        return await examine_person(node, name)
 
     @property
     def is_offline(self) -> bool:

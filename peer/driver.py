@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from chatapp.peer.core.trace import WallClock
 from chatapp.peer.feed import Waiters
 from chatapp.wire.address import Address, ip_literal
-from chatapp.wire.aio.hosts import host_from
+from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Connect, Machine
 from chatapp.wire.errors import quoted
@@ -57,7 +57,7 @@ class DrivenCore(Protocol):
     @property
     def dropped(self) -> Counter[str]: ...
     @property
-    def link_port(self) -> int: ...
+    def link_address(self) -> Address: ...
     @property
     def link_renewals(self) -> int: ...
     def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None: ...
@@ -94,14 +94,12 @@ class Connection:
     def __init__(
         self,
         node: DrivenNode,
-        host: str,
         *,
         connect: Connect,
         read_clock: Callable[[], float],
         take_turn: Callable[[], None],
     ) -> None:
         self._node = node
-        self._host = host
         self._connect_link = connect
         self._now = read_clock
         self._take_turn = take_turn
@@ -153,7 +151,7 @@ class Connection:
     async def _connect(self) -> None:
         try:
             await self._connect_link(
-                lambda: TcpLink(self, queue_max=LINK_QUEUE), self._host, self._node.core.link_port
+                lambda: TcpLink(self, queue_max=LINK_QUEUE), *self._node.core.link_address
             )
         except OSError as error:
             _log.debug("no link: %s", error)
@@ -194,11 +192,11 @@ class Connection:
         return link is self._link and not self._is_over
 
 
-async def resolved(server: Address) -> Address:
-    """Return the IP address of a server whose host may be a name. Raises AddressRefused."""
-    if ip_literal(server.host) is not None:  # needs no thread
-        return Address(host_from(server.host, "server"), server.port)
-    return Address(await asyncio.to_thread(host_from, server.host, "server"), server.port)
+async def resolved(servers: Sequence[Address]) -> dict[Address, Address]:
+    """Return as `wire.aio.hosts.server_addresses`. Raises AddressRefused."""
+    if all(ip_literal(server.host) is not None for server in servers):  # needs no thread
+        return server_addresses(servers, "server")
+    return await asyncio.to_thread(server_addresses, servers, "server")
 
 
 class AnswerLook:
@@ -244,10 +242,9 @@ class AnswerLook:
 class Driver:
     """The UDP port, the connection to the registry, the timer and the turns of one node."""
 
-    def __init__(self, node: DrivenNode, *, host: str, port: int, machine: Machine) -> None:
-        """`host`: the registry's. `port`: ours, 0 for any. Nothing is asked of `node` before `start`. Raises PortInUse."""
+    def __init__(self, node: DrivenNode, *, port: int, machine: Machine) -> None:
+        """`port`: ours, 0 for any. Nothing is asked of `node` before `start`. Raises PortInUse."""
         self._node = node
-        self._host = host
         self._machine = machine
         self._loop = asyncio.get_running_loop()
         self._turns = Waiters(self._loop)
@@ -366,7 +363,6 @@ class Driver:
     def _new_connection(self) -> Connection:
         return Connection(
             self._node,
-            self._host,
             connect=self._machine.connect,
             read_clock=self.now,
             take_turn=self._take_turn,

@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.driver import Driver
+from chatapp.peer.driver import Driver, resolved
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import EventFeed
 from chatapp.peer.history.commits import CommitQueue
-from chatapp.peer.history.damage import open_history
+from chatapp.peer.history.damage import first_known_server, open_history
 from chatapp.peer.history.maintenance import MaintenanceSchedule
 from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.reader import HistoryReader, ReaderClosed
@@ -24,6 +24,7 @@ from chatapp.peer.receipts import Receipts
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.errors import AddressRefused
 from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
@@ -35,8 +36,8 @@ class PeerNode:
     def __init__(
         self,
         name: PeerName,
-        server: Address,
-        address: Address,
+        servers: Sequence[Address],
+        addresses: Mapping[Address, Address],
         *,
         registry_key: str | None,
         port: int,
@@ -44,12 +45,13 @@ class PeerNode:
         policy: Policy,
         machine: Machine,
     ) -> None:
-        """Bind, lock, load and begin to register. `server`: as the user gave it; `address`: its IP address. Raises
-        PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError; then nothing is left open."""
+        """Bind, lock, load and begin to register. `servers`: as the user gave them; `addresses`: their IP addresses, each
+        with the server to which it belongs. Raises PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError;
+        then nothing is left open."""
         self._loop: Final = asyncio.get_running_loop()
-        self._server: Final = server
-        self.address: Final = address
-        """The registry's IP address and port."""
+        self._servers: Final = [server_name(*server) for server in servers]
+        self._addresses: Final = dict(addresses)
+        self._looking_up: asyncio.Task[None] | None = None
         self._policy: Final = policy
         self._machine: Final = machine
         self._is_full = False
@@ -63,16 +65,18 @@ class PeerNode:
         """The digits of the fingerprint that the registry's key must have; None for any."""
         wall = machine.wall()
         with contextlib.ExitStack() as undo:
-            self.driver: Final = Driver(self, host=address.host, port=port, machine=machine)
+            self.driver: Final = Driver(self, port=port, machine=machine)
             undo.callback(self.driver.close)
             self.keys: Final = KeyFolder(home, name, wall=wall, rng=machine.rng, port=self.driver.port)
             undo.callback(self.keys.close)
+            server = first_known_server(self.keys.history, self._servers)
             self._history, journal, damage = open_history(
-                self.keys.history, server=server_name(*server), is_new=self.keys.is_new
+                self.keys.history, server=server, is_new=self.keys.is_new
             )
             undo.callback(self._history.close)
             undo.callback(journal.close)
             self.core = self._new_core(name, wall)
+            self._note_servers()
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.commits: Final = CommitQueue(self._history, journal)
@@ -94,13 +98,19 @@ class PeerNode:
         )
         return PeerCore(
             me,
-            server=self.address,
+            servers=list(self._addresses),
             loaded=self._history.load(),
             rng=self._machine.rng,
             policy=self._policy,
             now=now,
             wall_offset=wall - now,
         )
+
+    def _note_servers(self) -> None:
+        """Note that all our servers lead to the registry that we know, so that each alone is enough at a later start."""
+        if self._history.registries.is_met:
+            with contextlib.suppress(sqlite3.Error):  # it is noted at another start
+                self._history.registries.lead_here(self._servers)
 
     def _register(self) -> None:
         if self.registry_key is not None:
@@ -114,6 +124,8 @@ class PeerNode:
         self.receipts.close(is_kept=self.store(is_last=True))
         is_filed = self.commits.close(now=self._loop.time())
         self._reader.close()
+        if self._looking_up is not None:
+            self._looking_up.cancel()
         self.driver.close()
         self.feed.close()
         self._maintenance.close()
@@ -138,6 +150,16 @@ class PeerNode:
     def name(self) -> PeerName:
         """Our name; another one after a change of it."""
         return PeerName(self.core.me.name)
+
+    @property
+    def address(self) -> Address:
+        """The registry's IP address and port that are in use."""
+        return self.core.server_address
+
+    @property
+    def server(self) -> Address:
+        """The server in use, as it was named."""
+        return self._addresses.get(self.address, self.address)
 
     @property
     def registry(self) -> int:
@@ -209,6 +231,8 @@ class PeerNode:
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
         core = self.core
+        if core.servers_to_look_up and self._looking_up is None:
+            self._looking_up = self._loop.create_task(self._look_up(list(core.servers_to_look_up)))
         if core.has_met_registry or self._met is not None or self._is_changing_registry:
             if not self._is_registry_known():
                 return
@@ -235,6 +259,17 @@ class PeerNode:
         if self.commits.filing_trouble is not None:
             self._tell_filing_trouble()
 
+    async def _look_up(self, servers: Sequence[Address]) -> None:
+        """Find the addresses of servers that the registry has named. One that is not found is looked up at another start."""
+        found: dict[Address, Address] = {}
+        with contextlib.suppress(AddressRefused):
+            found = await resolved(servers)
+        for address, server in found.items():
+            self._addresses.setdefault(address, server)
+        self.core.add_servers(servers, found)
+        self._looking_up = None
+        self.driver.schedule()
+
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""
         dues = [due for due in (self.core.next_timer(), self.commits.next_timer()) if due is not None]
@@ -250,6 +285,8 @@ class PeerNode:
                 return False
             self._is_changing_registry |= self._history.registries.is_change(self._met)
             self._met = None
+            if not self._is_changing_registry:
+                self._note_servers()
         return not self._is_changing_registry or self._change_registry()
 
     def _change_registry(self) -> bool:
@@ -258,6 +295,7 @@ class PeerNode:
         if not self.file_all():
             return False
         self._is_changing_registry = False
+        self._note_servers()
         # The new core registers again and tells these again.
         repeated = happened.Registered | happened.RegistryMet
         events = [event for event in self.core.events() if not isinstance(event, repeated)]
@@ -290,7 +328,7 @@ class PeerNode:
 
         The history is closed while its folder moves. A crash at any point leaves a folder that is found under either name
         (`peer.keystore`)."""
-        now, server = self._loop.time(), server_name(*self._server)
+        now, server = self._loop.time(), self._history.registries.server
         self.commits.keep((), now=now, is_last=True)
         self.commits.close(now=now)
         self._maintenance.close()

@@ -4,7 +4,7 @@ is taken is explained by it."""
 import contextlib
 import enum
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from chatapp.peer.keystore import IDENTITY_FILE, folder_of
 from chatapp.wire.address import Address, is_port
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.folders import write_whole
+from chatapp.wire.limits import SERVERS_MAX
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 FILE: Final = "start.json"
@@ -27,9 +28,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """A start that the registry let in."""
 
     name: str
-    host: str
-    """The server's host, as the user typed it."""
-    port: int
+    servers: tuple[Address, ...]
+    """The registry's servers, as the user typed them; at least one."""
     at: float
     """When it was, in Unix seconds."""
     key: str = ""
@@ -39,19 +39,14 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     is_released: bool = False
     """Whether the name was given up since."""
 
-    @property
-    def server(self) -> Address:
-        """The server's host and port."""
-        return Address(self.host, self.port)
 
-
-def remember(folder: Path, name: str, server: Address, *, key: str = "") -> None:
-    """Note in the folder of a name that it was registered at this server. `key`: the digits of the fingerprint of its key. A
-    disk that does not take the note costs only the note."""
+def remember(folder: Path, name: str, servers: Sequence[Address], *, key: str = "") -> None:
+    """Note in the folder of a name that it was registered at these servers. `key`: the digits of the fingerprint of its key.
+    A disk that does not take the note costs only the note."""
     before = _read(folder)
     names = () if before is None else (*before.former, before.name)
     former = tuple(one for one in dict.fromkeys(names) if not is_same_name(one, name))[-_FORMER_MAX:]
-    start = Start(name=name, host=server.host, port=server.port, at=time.time(), key=key, former=former)
+    start = Start(name=name, servers=tuple(servers), at=time.time(), key=key, former=former)
     with contextlib.suppress(OSError):
         write_whole(folder / FILE, msgspec.json.encode(start))
 
@@ -129,4 +124,5 @@ def _read(folder: Path) -> Start | None:
         peer_name(start.name)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, NameRefused):
         return None
-    return start if is_port(start.port) and 0 < len(start.host) <= _HOST_MAX else None
+    are_valid = all(is_port(port) and 0 < len(host) <= _HOST_MAX for host, port in start.servers)
+    return start if are_valid and 0 < len(start.servers) <= SERVERS_MAX else None

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from chatapp.wire.address import Address
 from chatapp.wire.limits import (
     GROUP_KEPT_FOR,
     MAIL_KEPT_FOR,
@@ -261,6 +262,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How long a line of a room or the channel is kept, and somebody who is away stays a member of a room."""
     events_max: int = 10_000
     """Events kept for the log until they are drained."""
+    servers: tuple[Address, ...] = ()
+    """Other servers of this registry, which peers are told of."""
 
 
 class _Held:

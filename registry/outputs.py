@@ -154,6 +154,7 @@ class Outputs:
             lease=self._policy.lease_span,
             link_port=self._link_port,
             clock=clock,
+            servers=self._policy.servers,
         )
         self.datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
         if admitted.is_new:

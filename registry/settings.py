@@ -17,19 +17,21 @@ import msgspec
 from chatapp.registry.access import AccessSettings, Bans
 from chatapp.registry.cluster.settings import (
     DEFAULT_NAME,
-    SERVERS_MAX,
     ClusterSettings,
     monitor_urls,
     server_urls,
+)
+from chatapp.registry.cluster.settings import (
+    SERVERS_MAX as CLUSTER_SERVERS_MAX,
 )
 from chatapp.registry.desk.hours import Hours
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.telemetry.logs import LogFormat
-from chatapp.wire.address import Address, ip_literal, is_port
+from chatapp.wire.address import Address, ip_literal, is_port, is_server, servers_of
 from chatapp.wire.desk import is_region
-from chatapp.wire.errors import ChatAppError, NameRefused, quoted
+from chatapp.wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.identity import fingerprint_from
 from chatapp.wire.limits import (
@@ -38,6 +40,8 @@ from chatapp.wire.limits import (
     DESK_MENU_MAX,
     DESK_MENU_TEXT_MAX,
     DESK_QUEUES_MAX,
+    SERVER_HOST_MAX,
+    SERVERS_MAX,
 )
 from chatapp.wire.names import name_key, peer_name
 
@@ -116,6 +120,13 @@ Ban = Annotated[
 GATEWAYS_MAX: Final = 100
 """The most gateways in one configuration."""
 
+Servers = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=SERVERS_MAX,
+        description=f"at most {SERVERS_MAX} different servers as host:port, hosts of at most {SERVER_HOST_MAX} characters",
+    ),
+]
 Gateways = Annotated[
     tuple[str, ...],
     msgspec.Meta(
@@ -147,8 +158,8 @@ NoShowAfter = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="second
 ClusterServers = Annotated[
     tuple[str, ...],
     msgspec.Meta(
-        max_length=SERVERS_MAX,
-        description=f"at most {SERVERS_MAX} different addresses such as nats://10.0.0.1:4222 or tls://n1.example.org",
+        max_length=CLUSTER_SERVERS_MAX,
+        description=f"at most {CLUSTER_SERVERS_MAX} different addresses such as nats://10.0.0.1:4222 or tls://n1.example.org",
     ),
 ]
 ClusterName = Annotated[
@@ -160,7 +171,8 @@ ClusterName = Annotated[
 Monitors = Annotated[
     tuple[str, ...],
     msgspec.Meta(
-        max_length=SERVERS_MAX, description=f"at most {SERVERS_MAX} addresses such as http://10.0.0.1:8222"
+        max_length=CLUSTER_SERVERS_MAX,
+        description=f"at most {CLUSTER_SERVERS_MAX} addresses such as http://10.0.0.1:8222",
     ),
 ]
 
@@ -195,6 +207,8 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Keys of newcomers who need no code. Once there are any, all others do."""
     ban: Ban = AccessSettings().ban
     """Banned keys, names, addresses and networks."""
+    servers: Servers = ()
+    """Other servers at which this registry answers, with the same identity: peers go there when this one is away."""
     gateways: Gateways = AccessSettings().gateways
     """Keys of gateways: programs through which visitors of the help desk come by browser."""
 
@@ -248,6 +262,7 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         mail_kept_for=settings.keep_mail * _DAY,
         group_kept_for=settings.keep_lines * _DAY,
         requests_per_second=settings.requests,
+        servers=servers_of(settings.servers) if settings.servers else (),
     )
 
 
@@ -349,6 +364,8 @@ def _flaw(key: str, value: object) -> str:
             return _flaw_of(server_urls, value)
         case "cluster_monitors", list() | tuple():
             return _flaw_of(monitor_urls, value)
+        case "servers", list() | tuple():
+            return flaw_of_servers(value)
         case "metrics", str():
             return "" if metrics_address(value) else "it is no address"
         case _:
@@ -358,6 +375,16 @@ def _flaw(key: str, value: object) -> str:
 def flaw_of_keys(texts: Iterable[str]) -> str:
     """Return what is wrong with a list of keys; empty for nothing."""
     return next((f'"{quoted(text)}" is not a key' for text in texts if fingerprint_from(text) is None), "")
+
+
+def flaw_of_servers(texts: Sequence[str]) -> str:
+    """Return what is wrong with a list of servers; empty for nothing."""
+    try:
+        servers = servers_of(texts) if texts else ()
+    except AddressRefused as refused:
+        return f'"{quoted(refused.text)}" {refused.reason}'
+    wrong = next((server for server in servers if not is_server(server)), None)
+    return "" if wrong is None else f'"{quoted(str(wrong))}" is not a server'
 
 
 def flaw_of_bans(texts: Iterable[str]) -> str:
@@ -428,6 +455,7 @@ OPTIONS: Final = {
     "cluster_name": "--cluster-name",
     "cluster_key": "--cluster-key",
     "cluster_credentials": "--cluster-credentials",
+    "servers": "--also",
 }
 """Keys that the command line can set."""
 
@@ -441,6 +469,7 @@ _BETWEEN: Final = {
     "gateways": ",",
     "cluster": ",",
     "cluster_monitors": ",",
+    "servers": ",",
     "operators": None,
     "queues": None,
     "hours": "|",

@@ -1,15 +1,24 @@
 """Addresses: a host and a port, and the one way to write them. Nothing here looks a name up."""
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from chatapp.wire.errors import AddressRefused
+from chatapp.wire.limits import SERVERS_MAX
 
 PORT_MIN: Final = 1_024
 PORT_MAX: Final = 65_535
 
 _PORT: Final = re.compile(r"[0-9]{1,5}\Z")
+_SERVER: Final = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[^:]*))?\Z")
+_NO_PORT: Final = 0
+_HOST: Final = re.compile(r"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.-]{0,63})|[0-9A-Fa-f:.]{2,64})\Z")
 _MAPPED: Final = "::ffff:"
+
+
+ServerSpec: TypeAlias = "tuple[str, int] | str | Sequence[tuple[str, int] | str]"
+"""How a program names the servers of a registry (`servers_of`)."""
 
 
 class Address(NamedTuple):
@@ -90,6 +99,70 @@ def server_name(host: str, port: int) -> str:
     A host name stays a host name: the address to which it resolves may change.
     """
     return str(Address(ip_literal(host) or host.lower().removesuffix("."), port))
+
+
+def parse_servers(text: str, port: int, what: str) -> tuple[Address, ...]:
+    """Parse the servers of one registry: hosts with commas between them, each with a port of its own where it is not `port`
+    (`a,b:5001,[::1]:5002`). Raises AddressRefused, which names the argument `what` and the wrong element."""
+    elements = [element.strip() for element in text.split(",")]
+    if len(elements) > 1 and not all(elements):
+        raise AddressRefused(what, text, "names no server before or after a comma")
+    return _checked([_parse_server(element, port, what) for element in elements[: SERVERS_MAX + 1]], what)
+
+
+def _checked(servers: list[Address], what: str) -> tuple[Address, ...]:
+    """Return servers of which each is named once, and not too many. Raises AddressRefused."""
+    if len(servers) > SERVERS_MAX:
+        raise AddressRefused(
+            what, servers_text(servers), f"are too many servers: at most {SERVERS_MAX} are allowed"
+        )
+    twice = next((server for at, server in enumerate(servers) if server in servers[:at]), None)
+    if twice is not None:
+        raise AddressRefused(what, str(twice), "is named twice")
+    return tuple(servers)
+
+
+def _parse_server(element: str, port: int, what: str) -> Address:
+    found = _SERVER.match(element)
+    if (
+        found is None
+    ):  # an IPv6 address, which has no port unless it is in brackets, or what no host is called
+        return Address(element, port)
+    host, own = found["bracketed"] or found["host"], found["port"]
+    return Address(host, port if own is None else parse_port(own, f"{what} {host}"))
+
+
+def servers_of(given: ServerSpec) -> tuple[Address, ...]:
+    """Return the servers that a program names: a host and a port, a text such as `a:5000,b:5001`, or several of either.
+    Raises AddressRefused."""
+    if isinstance(given, str):
+        parts: Sequence[tuple[str, int] | str] = (given,)
+    elif len(given) == 2 and isinstance(given[0], str) and isinstance(given[1], int):
+        parts = ((given[0], given[1]),)
+    else:
+        parts = given  # type: ignore[assignment]
+    servers: list[Address] = []
+    for part in parts:
+        host, port = (
+            (part, _NO_PORT) if isinstance(part, str) else (part[0], parse_port(str(part[1]), "server"))
+        )
+        servers += parse_servers(host, port, "server")
+    if not servers:
+        raise AddressRefused("server", "", "names no server")
+    for server in servers:
+        if server.port == _NO_PORT:
+            raise AddressRefused("server", server.host, "has no port: say host:port")
+    return _checked(servers, "server")
+
+
+def is_server(server: Address) -> bool:
+    """Whether a program may look for a registry there, going by the form of the host and by the port."""
+    return is_port(server.port) and _HOST.match(server.host) is not None
+
+
+def servers_text(servers: Iterable[Address]) -> str:
+    """Return servers as `parse_servers` reads them."""
+    return ",".join(map(str, servers))
 
 
 def parse_port(text: str, what: str) -> int:

@@ -6,12 +6,15 @@ datagram can be used a second time or by anybody else.
 """
 
 import hashlib
+from collections.abc import Sequence
+from itertools import starmap
 from typing import Final
 
+from chatapp.wire.address import Address
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.identity import Identity, is_signed_by
-from chatapp.wire.messages.registration import RefusalReason, Refused, Register, Welcome
+from chatapp.wire.messages.registration import RefusalReason, Refused, Register, ServerPlace, Welcome
 from chatapp.wire.messages.table import Card
 
 _INVITED: Final = b"chatapp invited 1\0"
@@ -162,9 +165,11 @@ def make_welcome(
     lease: int,
     link_port: int,
     clock: int = 0,
+    servers: Sequence[Address] = (),
 ) -> Welcome:
-    """Make a WELCOME for the peer with that card, seen at that address."""
-    said = _welcomed(card.identity, nonce, host, port, table_version, lease, link_port, clock)
+    """Make a WELCOME for the peer with that card, seen at that address. `servers`: the other servers of the registry."""
+    places = list(starmap(ServerPlace, servers))
+    said = _welcomed(card.identity, nonce, host, port, table_version, lease, link_port, clock, places)
     return Welcome(
         nonce=nonce,
         host=host,
@@ -173,6 +178,7 @@ def make_welcome(
         lease=lease,
         link_port=link_port,
         clock=clock,
+        servers=places,
         signature=registry.sign(_WELCOME, said),
     )
 
@@ -188,6 +194,7 @@ def is_welcome_authentic(message: Welcome, *, registry: bytes, identity: bytes) 
         message.lease,
         message.link_port,
         message.clock,
+        message.servers,
     )
     return is_signed_by(registry, _WELCOME, said, message.signature)
 
@@ -242,5 +249,6 @@ def _welcomed(
     lease: int,
     link_port: int,
     clock: int,
+    servers: list[ServerPlace],
 ) -> bytes:
-    return encode([identity, nonce, host, port, table_version, lease, link_port, clock])
+    return encode([identity, nonce, host, port, table_version, lease, link_port, clock, servers])

@@ -271,6 +271,15 @@ BUCKETS_MAX: Final = 10_000
 GUESTS_MAX: Final = 8_192
 """Guests (people without a name) in all; each costs about 1 KiB until it is forgotten."""
 
+SERVERS_MAX: Final = 8
+"""Servers of one registry that a person may name, and that a WELCOME may."""
+
+SERVER_HOST_MAX: Final = 64
+"""Characters of a host in a WELCOME."""
+
+SERVER_ADDRESSES_MAX: Final = 16
+"""Addresses at which a peer looks for its registry: those of the servers that it was given and of those it was told of."""
+
 GUESTS_PER_ADDRESS: Final = 256
 """Guests of one address: enough for a class behind one NAT, yet one machine alone cannot take every place."""
 

@@ -22,6 +22,7 @@ from chatapp.options import (
 from chatapp.questions import ask_all, is_terminal
 from chatapp.starting import serve, talk, visit
 from chatapp.validation import Misuse, check_options, folder_from
+from chatapp.wire.address import servers_text
 from chatapp.wire.folders import default_home
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
@@ -55,6 +56,9 @@ _INVITE_HELP: Final = "Registry: newcomers need a join code."
 _ALLOW_HELP: Final = "Registry: a file of keys, one a line; newcomers with other keys need a join code."
 _GATEWAY_HELP: Final = (
     "Registry: the key of a web gateway (ChatApp web), whose visitors have limits of their own (repeatable)."
+)
+_ALSO_HELP: Final = (
+    "Registry: its other servers, such as a:5000,b:5001; peers go there when this one is away."
 )
 _BAN_HELP: Final = "Registry: a file of keys, names, addresses or networks to ban, one a line."
 
@@ -104,7 +108,8 @@ def chat(
         list[str] | None,
         typer.Argument(
             metavar="ARGUMENTS",
-            help="Ports are 1024-65535; the server is an IP address or a host name that resolves.",
+            help="Ports are 1024-65535; the server is an IP address or a host name that resolves; several of one "
+            "registry have commas between them, and :<port> where the port is another one.",
             autocompletion=_first_words,
         ),
     ] = None,
@@ -149,6 +154,7 @@ def chat(
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
+    also: Annotated[str | None, typer.Option(metavar="SERVERS", help=_ALSO_HELP)] = None,
     gateway: Annotated[list[str] | None, typer.Option(metavar="KEY", help=_GATEWAY_HELP)] = None,
     cluster: Annotated[str | None, typer.Option(metavar="URL,...", help=_CLUSTER_HELP)] = None,
     cluster_name: Annotated[str | None, typer.Option(metavar="NAME", help=_CLUSTER_NAME_HELP)] = None,
@@ -173,6 +179,7 @@ def chat(
         "--invite-only": invite_only,
         "--allow": allow,
         "--ban": ban,
+        "--also": also is not None,
         "--gateway": gateway,
         "--cluster": cluster,
         "--cluster-name": cluster_name,
@@ -214,6 +221,7 @@ def chat(
             "log_format": log_format,
             "log_file": log_file,
             "invite_only": invite_only or None,
+            "servers": None if also is None else [one.strip() for one in also.split(",")],
             "gateways": gateway or None,
             "cluster": None if cluster is None else cluster.split(","),
             "cluster_name": cluster_name,
@@ -238,7 +246,8 @@ def chat(
         )
     if is_alone:
         chosen = ask_all(folder_from(data) or default_home(), room=room)
-        words, host, port, room = [chosen.name], chosen.server.host, str(chosen.server.port), chosen.room
+        words, room = [chosen.name], chosen.room
+        host, port = servers_text(chosen.servers), str(chosen.servers[0].port)
     return talk(
         words,
         host=host,

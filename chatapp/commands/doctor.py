@@ -6,7 +6,7 @@ import typer
 
 from chatapp.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
 from chatapp.validation import Misuse, check_options, counted, folder_from, name_from
-from chatapp.wire.address import Address, parse_port
+from chatapp.wire.address import parse_port, parse_servers
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
 
@@ -40,12 +40,12 @@ def doctor(
     start = None if me is None else start_of(home, me)
     if words:
         host, port = counted(words, "doctor", _ARGUMENTS)
-        server = Address(host, parse_port(port, "server-port"))
+        servers = parse_servers(host, parse_port(port, "server-port"), "server-ip")
     elif start is not None:
-        server = start.server
+        servers = start.servers
     else:
         raise Misuse("no server is known here yet: type ChatApp doctor <server-ip> <server-port>")
-    is_known_there = start is not None and start.server == server
+    is_known_there = start is not None and not set(start.servers).isdisjoint(servers)
     from chatapp.peer.ui.doctor import run
 
-    return run(server=server, name=me if is_known_there else None, home=home, log_level=log_level.value)
+    return run(servers=servers, name=me if is_known_there else None, home=home, log_level=log_level.value)

@@ -22,11 +22,11 @@ from chatapp.validation import (
     code_from,
     counted,
     folder_from,
+    found_servers,
     name_from,
     registry_key_from,
-    server_from,
 )
-from chatapp.wire.address import Address, parse_port
+from chatapp.wire.address import parse_port, parse_servers
 
 _ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
 _SHORT: Final = ("name", "to", "text")
@@ -63,10 +63,10 @@ def send(
     check_options(words[: len(_SHORT if is_short else _ARGUMENTS) - 1])
     if is_short:
         name, to, text = words
-        server = None
+        servers = None
     else:
         name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
-        server = Address(host, parse_port(server_port, "server-port"))
+        servers = parse_servers(host, parse_port(server_port, "server-port"), "server-ip")
     me, other = name_from(name), name_from(to, "to")
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
@@ -74,14 +74,16 @@ def send(
         raise Misuse("text: the message is empty")
     usage = "send {name} <server-ip> <server-port> <to> <text>"
     found = (
-        remembered_server(me, folder, may_ask=False, usage=usage) if server is None else server_from(*server)
+        remembered_server(me, folder, may_ask=False, usage=usage)
+        if servers is None
+        else found_servers(servers)
     )
     from chatapp.peer.ui.send import run
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
     return run(
         name=me,
-        server=found,
+        servers=found,
         registry_key=demanded,
         to=other,
         text=said,

@@ -25,7 +25,7 @@ from chatapp.validation import (
     folder_from,
     name_from,
     registry_key_from,
-    server_from,
+    servers_from,
 )
 from chatapp.wire.address import parse_port
 
@@ -69,12 +69,12 @@ def stats(
     there = parse_port(server_port, "server-port")
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
-    found = server_from(host, there)
+    found = servers_from(host, there)
     from chatapp.peer.ui.stats import run
 
     return run(
         name=name,
-        server=found,
+        servers=found,
         registry_key=demanded,
         queue=of,
         data=folder,

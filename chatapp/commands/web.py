@@ -25,7 +25,7 @@ from chatapp.validation import (
     name_from,
     networks_from,
     registry_key_from,
-    server_from,
+    servers_from,
 )
 from chatapp.wire.address import parse_port
 
@@ -80,7 +80,7 @@ def web(
         raise Misuse(f"--title: has more than {_TITLE_MAX} characters")
     language, folder = language_from(lang), folder_from(data)
     demanded = registry_key_from(registry_key, os.environ)
-    found = server_from(host, there)
+    found = servers_from(host, there)
     try:
         from chatapp.peer.web.visitors.main import run
     except ModuleNotFoundError as missing:
@@ -89,7 +89,7 @@ def web(
         print("ChatApp: web needs the extra web: pip install 'chatapp[web]'", file=sys.stderr)
         return _FAILED
     return run(
-        server=found,
+        servers=found,
         registry_key=demanded,
         listen_at=listen_at,
         proxies=proxies,

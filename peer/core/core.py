@@ -64,7 +64,7 @@ class PeerCore:
         self,
         me: LocalIdentity,
         *,
-        server: Address,
+        servers: Sequence[Address],
         loaded: Loaded,
         rng: random.Random,
         policy: Policy,
@@ -85,7 +85,7 @@ class PeerCore:
             loaded.streams
         )  # each part takes out its own streams; the rest is for people who are met later
         # Each part is given only parts that exist, so the order below is the order of need.
-        self._assemble_transport(server, pinned=loaded.registry)
+        self._assemble_transport(servers, loaded)
         self._assemble_direct_outbox(stored)
         self._assemble_people(loaded, stored)
         self._assemble_receivers(loaded, stored)
@@ -98,7 +98,7 @@ class PeerCore:
 
     # --- assembly
 
-    def _assemble_transport(self, server: Address, *, pinned: bytes | None) -> None:
+    def _assemble_transport(self, servers: Sequence[Address], loaded: Loaded) -> None:
         """Make the ways to the registry and to other peers."""
         identity, first_opening = self.me.identity, self.me.first_opening
         self._contacts = Contacts()
@@ -108,8 +108,9 @@ class PeerCore:
         self._path_tests = PathTests(self._transport, policy=self._policy, rng=self._rng)
         self._session = RegistrySession(
             identity=identity,
-            address=server,
-            pinned=pinned,
+            addresses=servers,
+            named_servers=loaded.servers,
+            pinned=loaded.registry,
             policy=self._policy,
             rng=self._rng,
             first_opening=first_opening,
@@ -461,6 +462,27 @@ class PeerCore:
         self._session.demand(digits)
 
     @property
+    def server_address(self) -> Address:
+        """The IP address and port of the registry that are in use."""
+        return self._session.address
+
+    @property
+    def server_addresses(self) -> list[Address]:
+        """All addresses at which the registry may answer, the one in use first."""
+        return self._session.servers.in_order()
+
+    @property
+    def servers_to_look_up(self) -> list[Address]:
+        """Servers that the registry has named by host names whose addresses `add_servers` was not given yet."""
+        return self._session.servers.to_look_up
+
+    def add_servers(self, looked_up: Sequence[Address], addresses: Iterable[Address]) -> None:
+        """Look for the registry at these addresses, too. `looked_up`: the servers to which they belong."""
+        servers = self._session.servers
+        servers.add(addresses)
+        servers.to_look_up = [server for server in servers.to_look_up if server not in looked_up]
+
+    @property
     def demanded_registry(self) -> str | None:
         """The digits of the fingerprint that the user demands of the registry."""
         return self._session.demanded
@@ -710,9 +732,9 @@ class PeerCore:
         return self._connection.wants_link_closed()
 
     @property
-    def link_port(self) -> int:
-        """The registry's TCP port."""
-        return self._connection.link_port
+    def link_address(self) -> Address:
+        """Where the registry takes links."""
+        return self._connection.link_address
 
     @property
     def link_renewals(self) -> int:

@@ -137,10 +137,10 @@ class Dispatcher:
                     self._transport.open(data, source=sender, now=now), through_server=False, now=now
                 )
             return False
-        is_registry = kind in SEALED_KINDS or sender == self._session.address
+        is_registry = kind in SEALED_KINDS or sender in self._session.servers
         if kind == Kind.GROUP and is_registry:
             self._table_arrived(data, now)
-        elif is_registry and self._session.receive_datagram(data, now=now):
+        elif is_registry and self._session.receive_datagram(data, sender, now=now):
             self.catch_up(now=now)
         else:
             self._dropped["unknown kind"] += 1

@@ -11,6 +11,7 @@ import msgspec
 
 from chatapp.peer.core.conversations import EVERYBODY, Conversation, addressed, person
 from chatapp.peer.core.conversations import room as in_room
+from chatapp.wire.address import Address
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
 
@@ -671,6 +672,13 @@ class ServerBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry answers again."""
 
 
+class ServerOfAnotherRegistry(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One of our servers is not our registry: it shows the key with this fingerprint. It is not used."""
+
+    server: Address
+    key: str
+
+
 class LinkTrouble(enum.Enum):
     """What can be wrong with the TCP connection to a registry that answers by UDP."""
 
@@ -733,6 +741,7 @@ RegistryEvent = (
     | LeaveUnanswered
     | ServerLost
     | ServerBack
+    | ServerOfAnotherRegistry
     | ServerAnnounced
     | ServerStopPlanned
     | ServerStopCancelled

@@ -12,6 +12,7 @@ import msgspec
 
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.trace import Stored
+from chatapp.wire.address import Address
 from chatapp.wire.messages.direct import Number
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
@@ -145,6 +146,12 @@ class RegistryVerified(msgspec.Struct, frozen=True, array_like=True, tag=15, gc=
     """The user has compared the key of our registry."""
 
 
+class ServersNamed(msgspec.Struct, frozen=True, array_like=True, tag=24, gc=False):
+    """Our registry has other servers at these hosts and ports, in the order in which they are to be asked."""
+
+    servers: tuple[Address, ...]
+
+
 class Named(msgspec.Struct, frozen=True, array_like=True, tag=16, gc=False):
     """Somebody's name, for lines that outlive the row of their author.
 
@@ -220,6 +227,7 @@ Record = (
     | RowsSaved
     | RegistryPinned
     | RegistryVerified
+    | ServersNamed
     | Named
     | FormerName
     | NameBlocked
@@ -295,6 +303,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """The identity key of the registry that the server was the last time; None before the first contact."""
     is_registry_verified: bool = False
     """Whether the user has compared that key."""
+    servers: tuple[Address, ...] = ()
+    """The other servers that the registry named the last time."""
     rows: tuple[Row, ...] = ()
     version: int = 0
     table_at: float = 0.0

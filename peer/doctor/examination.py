@@ -5,9 +5,8 @@ from typing import Final
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.doctor.findings import Check, Finding, Trouble, clock_finding, path_finding
-from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_server
+from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_servers
 from chatapp.peer.node import PeerNode
-from chatapp.wire.address import Address
 from chatapp.wire.names import is_same_name
 
 _REFUSALS: Final = {
@@ -16,11 +15,10 @@ _REFUSALS: Final = {
 }
 
 
-async def examine(node: PeerNode, server: Address) -> list[Finding]:
-    """Look at the way to the registry, at our name there, at our clock and at our disk. `server`: its IP address and
-    port."""
+async def examine(node: PeerNode) -> list[Finding]:
+    """Look at the way to the registry, at our name there, at our clock and at our disk."""
     held = node.core.trust.registry_key().held or None
-    findings = await probe_server(server, known_key=held)
+    findings = await probe_servers(node.core.server_addresses, known_key=held)
     refusal = node.core.not_let_in
     if refusal is not None and type(refusal) in _REFUSALS:
         findings.append(Finding(check=Check.NAME, trouble=_REFUSALS[type(refusal)], subject=node.name))
@@ -31,12 +29,12 @@ async def examine(node: PeerNode, server: Address) -> list[Finding]:
     return [*findings, probe_disk(node.keys.folder), probe_privacy(node.keys.folder)]
 
 
-async def examine_person(node: PeerNode, server: Address, name: str) -> list[Finding]:
+async def examine_person(node: PeerNode, name: str) -> list[Finding]:
     """Look at a person: known, online, with the key that we know, and in reach directly and through the registry. Where the
     registry is not in reach, the way to it comes first."""
     findings: list[Finding] = []
     if node.core.reach is not RegistryReach.UP:
-        findings = await examine(node, server)
+        findings = await examine(node)
     person = next((one for one in node.core.people() if is_same_name(one.name, name)), None)
     if person is None:
         return [*findings, Finding(check=Check.PERSON, trouble=Trouble.UNKNOWN, subject=name)]

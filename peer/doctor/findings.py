@@ -20,6 +20,7 @@ class Check(enum.Enum):
     TCP = "whether the registry's port accepts TCP connections"
     PACKETS = "how long the packets are that the path to the registry carries"
     KEY = "whether the registry has the key that we know"
+    OTHER_SERVER = "whether another server of the registry answers"
     NAME = "whether the registry lets us in under our name"
     CLOCK = "whether our clock agrees with the registry's"
     DISK = "whether our folder takes what has to be stored"
@@ -60,10 +61,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Trouble | None = None
     """None if all is well."""
     amount: float | None = None
-    """UDP, TCP, DIRECT, RELAY: the round trip in seconds. PACKETS, DISK: bytes. CLOCK: seconds that ours is ahead."""
+    """UDP, TCP, DIRECT, RELAY, OTHER_SERVER: the round trip in seconds; None where nothing answered. PACKETS, DISK: bytes.
+    CLOCK: seconds that ours is ahead."""
     subject: str = ""
     """KEY: the fingerprint of the key that answers. PERSON, DIRECT, RELAY: the name. NAME: our name. DISK, PRIVACY: the
     folder."""
+    server: str = ""
+    """UDP, TCP, OTHER_SERVER: the address of the server, where there are several."""
 
     @property
     def is_fine(self) -> bool:

@@ -8,9 +8,11 @@ import shutil
 import socket
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from chatapp.peer.doctor.findings import Check, Finding, Trouble, disk_finding, packets_finding
 from chatapp.wire.address import Address
@@ -35,6 +37,42 @@ async def probe_server(
     limits = policy or Policy()
     udp, tcp = await asyncio.gather(_ask_by_udp(address, known_key, limits), _ask_by_tcp(address, limits))
     return sorted([*udp, tcp], key=lambda one: list(Check).index(one.check))
+
+
+async def probe_servers(
+    addresses: Sequence[Address], *, known_key: str | None, policy: Policy | None = None
+) -> list[Finding]:
+    """Ask all servers of a registry at once. Of the first that answers with the right key (of the first one, if none does)
+    everything is told, of each other one whether it answers: it may stand by, so its silence is no trouble."""
+    found = await asyncio.gather(
+        *(probe_server(address, known_key=known_key, policy=policy) for address in addresses)
+    )
+    if len(addresses) == 1:
+        return found[0]
+    best = next((place for place, findings in enumerate(found) if _is_in_order(findings)), 0)
+    whole = [
+        msgspec.structs.replace(one, server=str(addresses[best])) if one.check in _OF_SERVER else one
+        for one in found[best]
+    ]
+    others = [
+        _in_brief(address, findings)
+        for place, (address, findings) in enumerate(zip(addresses, found, strict=True))
+        if place != best
+    ]
+    return [*whole, *others]
+
+
+_OF_SERVER: Final = (Check.UDP, Check.TCP)
+
+
+def _is_in_order(findings: Sequence[Finding]) -> bool:
+    return all(one.is_fine for one in findings if one.check in (Check.UDP, Check.KEY))
+
+
+def _in_brief(address: Address, findings: Sequence[Finding]) -> Finding:
+    udp = next(one for one in findings if one.check is Check.UDP)
+    trouble = next((one.trouble for one in findings if one.check is Check.KEY), None)
+    return Finding(check=Check.OTHER_SERVER, trouble=trouble, amount=udp.amount, server=str(address))
 
 
 async def _ask_by_udp(address: Address, known_key: str | None, policy: Policy) -> list[Finding]:

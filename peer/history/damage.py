@@ -7,13 +7,24 @@ to their senders, who will not send them again, so the user must be told. See `d
 
 import contextlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from chatapp.peer.core.events import HistoryMissing, LinesLost
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Batch, RecordJournal
+from chatapp.peer.history.registries import first_known
 from chatapp.wire.storage.disk import Disk
 from chatapp.wire.storage.journal import generation_in
+
+
+def first_known_server(path: Path, servers: Sequence[str]) -> str:
+    """Return the first of these servers of which a history, which may not exist, knows the registry; without one, the
+    first."""
+    if len(servers) > 1 and path.exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
+            return first_known(db, servers)
+    return servers[0]
 
 
 def open_history(

@@ -39,6 +39,7 @@ from chatapp.peer.core.records import (
     RegistryVerified,
     RoomKept,
     RowsSaved,
+    ServersNamed,
     Shown,
     ShownBehind,
     conversation_of,
@@ -212,11 +213,6 @@ class History:
                 execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
             case RoomKept():
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
-            case RegistryPinned(identity, is_verified):
-                self.registries.pin(identity, is_verified=is_verified)
-                self._forget_streams()  # at another registry, a group has other streams
-            case RegistryVerified():
-                self.registries.verify()
             case RowsSaved():
                 self._save_rows(record)
             case Named(identity, name, is_claimed):
@@ -233,8 +229,20 @@ class History:
             case IgnoreChanged(identity, is_ignored):
                 statement = "INSERT OR IGNORE INTO ignored VALUES (?)"
                 execute(statement if is_ignored else "DELETE FROM ignored WHERE identity = ?", (identity,))
+            case RegistryPinned() | RegistryVerified() | ServersNamed():
+                self._apply_registry(record)
             case _:
                 raise TypeError(f"{type(record).__name__} has no statement")
+
+    def _apply_registry(self, record: RegistryPinned | RegistryVerified | ServersNamed) -> None:
+        match record:
+            case RegistryPinned(identity, is_verified):
+                self.registries.pin(identity, is_verified=is_verified)
+                self._forget_streams()  # at another registry, a group has other streams
+            case RegistryVerified():
+                self.registries.verify()
+            case ServersNamed(servers):
+                self.registries.take_servers(servers)
 
     def _clear_name(self, cleared: NameCleared) -> None:
         execute, here = self._db.execute, self.registries.current

@@ -24,8 +24,10 @@ from chatapp.peer.core.records import (
 )
 from chatapp.peer.history import schema
 from chatapp.peer.history.schema import damage_named
+from chatapp.wire.address import Address, is_server
 from chatapp.wire.codec import decode_row
 from chatapp.wire.errors import DecodeError
+from chatapp.wire.limits import SERVERS_MAX
 from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
@@ -57,6 +59,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
     return Loaded(
         registry=msgspec.convert(identity, Key | None),
         is_registry_verified=bool(is_verified),
+        servers=_named_servers(db, registry),
         rows=tuple(rows),
         version=0 if broken else msgspec.convert(version, Number),  # then the registry sends the table again
         table_at=msgspec.convert(table_at, float),
@@ -79,6 +82,11 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
             if row.card.identity not in known and streams.get(row.card.identity, StoredStream()).outgoing
         ),
     )
+
+
+def _named_servers(db: sqlite3.Connection, registry: int) -> tuple[Address, ...]:
+    found = db.execute("SELECT host, port FROM named_servers WHERE registry = ? ORDER BY place", (registry,))
+    return tuple(filter(is_server, msgspec.convert(found.fetchall(), list[Address])))[:SERVERS_MAX]
 
 
 def _unknown_authors(

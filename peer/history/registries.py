@@ -1,12 +1,14 @@
 """The registries that a history knows, by their identity keys, and to which of them each server leads."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from chatapp.peer.core.records import conversation_of
 from chatapp.peer.history import schema
+from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_row, encode
 from chatapp.wire.errors import DecodeError
 
@@ -18,6 +20,7 @@ _KEPT_FOR: Final = (
     "verified",
     "replaced_people",
     "room",
+    "named_servers",
 )
 """The tables whose rows belong to a registry, besides `streams`."""
 
@@ -25,6 +28,13 @@ _KEPT_FOR: Final = (
 _MOVE_TALK: Final = """
 UPDATE OR IGNORE conversation_lines SET conversation = (SELECT id FROM conversations WHERE key = ?1 AND registry = ?3)
     WHERE conversation = (SELECT id FROM conversations WHERE key = ?1 AND registry = ?2)"""
+
+
+def first_known(db: sqlite3.Connection, servers: Sequence[str]) -> str:
+    """Return the first of these servers that leads to a registry which has let us in; without one, the first. Raises
+    sqlite3.Error."""
+    known = "SELECT 1 FROM servers JOIN registries ON registries.id = registry WHERE server = ? AND identity IS NOT NULL"
+    return next((server for server in servers if db.execute(known, (server,)).fetchone()), servers[0])
 
 
 class Registries:
@@ -54,6 +64,11 @@ class Registries:
         return known != self.current if known is not None else self._identity_of(self.current) is not None
 
     @property
+    def is_met(self) -> bool:
+        """Whether our registry has let us in."""
+        return self._identity_of(self.current) is not None
+
+    @property
     def has_met_any(self) -> bool:
         """Whether any registry has ever let us in."""
         found = self._db.execute("SELECT 1 FROM registries WHERE identity IS NOT NULL LIMIT 1").fetchone()
@@ -77,6 +92,20 @@ class Registries:
             self._move_to(known)
         if is_verified:
             self.verify()
+
+    def take_servers(self, servers: Sequence[Address]) -> None:
+        """Note which other servers our registry has named."""
+        self._db.execute("DELETE FROM named_servers WHERE registry = ?", (self.current,))
+        self._db.executemany(
+            "INSERT INTO named_servers VALUES (?, ?, ?, ?)",
+            [(self.current, place, *server) for place, server in enumerate(servers)],
+        )
+
+    def lead_here(self, servers: Sequence[str]) -> None:
+        """Note that these servers lead to our registry, too, as the user says, unless they are known to lead elsewhere."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO servers VALUES (?, ?)", [(server, self.current) for server in servers]
+        )
 
     def verify(self) -> None:
         """Note that the user has verified our registry's key."""

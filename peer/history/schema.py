@@ -2,7 +2,7 @@
 
 What belongs to a registry (its people, which of them are blocked, positions in the logs of its groups, lines said to its
 groups) is stored under the registry's identity key. `servers` has the registry to which each server leads, as the user types
-it.
+it, and `named_servers` the other servers that the registry itself has named.
 
 A message is one row of `lines`, whose id is the running number that the user sees. It is found by its stream and number
 through one index, and both are small integers: keys are stored once, in `streams`. So a message costs two insertions, each
@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 11
+VERSION: Final = 12
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -36,6 +36,9 @@ CREATE TABLE registries (
     id INTEGER PRIMARY KEY, identity BLOB UNIQUE, is_verified INTEGER NOT NULL DEFAULT 0,
     version INTEGER NOT NULL DEFAULT 0, table_at REAL NOT NULL DEFAULT 0);
 CREATE TABLE servers (server TEXT NOT NULL PRIMARY KEY, registry INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE named_servers (
+    registry INTEGER NOT NULL, place INTEGER NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
+    PRIMARY KEY (registry, place)) WITHOUT ROWID;
 CREATE TABLE people (
     registry INTEGER NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, identity)
     ) WITHOUT ROWID;

@@ -201,6 +201,7 @@ class Hub:
             run=self._run,
             last=self._ring.last,
             server=peer.server,
+            servers=peer.servers,
             address=peer.address,
             port=peer.port,
             folder=peer.folder,

@@ -39,6 +39,7 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     last: int
     server: Address
+    servers: tuple[Address, ...]
     address: Address
     port: int
     folder: Path

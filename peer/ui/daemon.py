@@ -25,7 +25,7 @@ from chatapp.wire.folders import default_home, known_homes
 def run(
     *,
     name: str,
-    server: Address,
+    servers: Sequence[Address],
     registry_key: str | None,
     port: int,
     data: Path | None,
@@ -40,7 +40,7 @@ def run(
     home = data or default_home()
     peer = Peer(
         name,
-        server,
+        servers,
         port=port,
         home=home,
         policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
@@ -110,7 +110,7 @@ class Daemon:
                 case happened.RegistryMet() | happened.RegistryRecognized() | happened.RegistryKeyAccepted():
                     _say(lines_of(event), to_error=True)
                 case happened.Registered() | happened.Renamed(is_me=True):
-                    remember(peer.folder, peer.name, peer.server, key=peer.server_key)
+                    remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
                 case happened.NameReleased():
                     note_release(peer.folder)
                     self.stop(DONE)

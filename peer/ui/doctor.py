@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
-from chatapp.peer.doctor.probes import probe_disk, probe_server
+from chatapp.peer.doctor.probes import probe_disk, probe_servers
 from chatapp.peer.driver import resolved
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.keystore import FolderInUse
@@ -21,32 +22,32 @@ ADMITTED_WITHIN: Final = 5.0
 """Seconds to wait until the registry lets us in."""
 
 
-def run(*, server: Address, name: str | None, home: Path, log_level: str) -> int:
+def run(*, servers: Sequence[Address], name: str | None, home: Path, log_level: str) -> int:
     """Examine and print. `name`: of ours, with which to register for a moment; None for none. Returns the exit status: 0 if
     all is well."""
     start_logging(log_level)
     try:
-        findings = asyncio.run(_examine(server, name, home))
+        findings = asyncio.run(_examine(servers, name, home))
     except KeyboardInterrupt:
         return INTERRUPTED
-    print(*doctor_lines(findings, server), sep="\n", flush=True)
+    print(*doctor_lines(findings, servers[0]), sep="\n", flush=True)
     return DONE if all(one.is_fine for one in findings) else FAILED
 
 
-async def _examine(server: Address, name: str | None, home: Path) -> list[Finding]:
+async def _examine(servers: Sequence[Address], name: str | None, home: Path) -> list[Finding]:
     try:
-        address = await resolved(server)
+        addresses = await resolved(servers)
     except AddressRefused:
         return [Finding(check=Check.ADDRESS, trouble=Trouble.NO_SUCH_HOST), probe_disk(home)]
     if name is not None:
         # A name that a program of ours uses right now, or whose keys are damaged, is no help here.
         with contextlib.suppress(FolderInUse, ChatAppError, OSError):
-            return await _examine_as(name, server, home)
-    return [*await probe_server(address, known_key=None), probe_disk(home)]
+            return await _examine_as(name, servers, home)
+    return [*await probe_servers(list(addresses), known_key=None), probe_disk(home)]
 
 
-async def _examine_as(name: str, server: Address, home: Path) -> list[Finding]:
-    peer = Peer(name, server, home=home)
+async def _examine_as(name: str, servers: Sequence[Address], home: Path) -> list[Finding]:
+    peer = Peer(name, servers, home=home)
     await peer.open()
     try:
         with contextlib.suppress(NotLetIn, TimeoutError):

@@ -42,7 +42,7 @@ _log = logging.getLogger("chatapp.peer")
 def run(
     *,
     name: str,
-    server: Address,
+    servers: Sequence[Address],
     registry_key: str | None,
     port: int,
     data: Path | None,
@@ -67,7 +67,7 @@ def run(
         peer = partial(
             Peer,
             name,
-            server,
+            servers,
             port=port,
             home=home,
             policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
@@ -78,7 +78,7 @@ def run(
         start = PeerStart(
             peer,
             home,
-            server,
+            servers,
             registry_key=registry_key,
             room=room,
             stay=stay,
@@ -98,7 +98,7 @@ class PeerStart:
         self,
         make_peer: Callable[[], Peer],
         home: Path,
-        server: Address,
+        servers: Sequence[Address],
         *,
         registry_key: str | None,
         room: str | None,
@@ -111,7 +111,7 @@ class PeerStart:
         self._registry_key: Final = registry_key
         self._room: Final = room
         self._home: Final = home
-        self._server: Final = server
+        self._servers: Final = servers
         self._stay: Final = stay
         self._quiet: Final = quiet
         self.is_name_taken = False
@@ -146,7 +146,7 @@ class PeerStart:
 
     def _new_face(self, peer: Peer, terminal: Terminal, completions: CompletionIndex | None) -> "Face":
         """Return the face of a peer that this program runs."""
-        note_start = partial(_remember, peer, self._server)
+        note_start = partial(_remember, peer, self._servers)
         note_release = partial(_note_release, peer)
         if self._is_full:
             from chatapp.peer.ui.full.face import FullFace  # deferred: Textual takes as long as all else
@@ -174,7 +174,7 @@ class PeerStart:
     ) -> int:
         """Show a peer that another program runs, until the user ends this one. Returns the exit status."""
         try:
-            if not await is_same_server(peer, self._server, self._registry_key):
+            if not await is_same_server(peer, self._servers, self._registry_key):
                 return await _cannot_start(terminal, [elsewhere_line(peer)])
             face = self._face_beside(peer, terminal, completions)
             if self._room is not None:
@@ -211,8 +211,8 @@ class PeerStart:
         return [answers.taken_line(why_taken(self._home, name, others=known_homes()))]
 
 
-def _remember(peer: Peer, server: Address) -> None:
-    remember(peer.folder, peer.name, server, key=peer.server_key)
+def _remember(peer: Peer, servers: Sequence[Address]) -> None:
+    remember(peer.folder, peer.name, servers, key=peer.server_key)
 
 
 def _note_release(peer: Peer) -> None:

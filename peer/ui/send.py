@@ -52,7 +52,7 @@ _OUTCOMES: Final = {
 def run(
     *,
     name: str,
-    server: Address,
+    servers: Sequence[Address],
     registry_key: str | None,
     to: str,
     text: str | None,
@@ -68,7 +68,7 @@ def run(
         text = _standard_input() if text is None else text
         if not text.strip():
             return _failed(to, EMPTY_MESSAGE, as_json=as_json)
-        peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
+        peer = Peer(name, servers, home=data, code=code, registry_key=registry_key)
         return asyncio.run(_send(peer, registry_key, to, text, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -91,7 +91,7 @@ async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_
         except (NotRunning, NotResponding) as error:
             return _failed(to, not_attached_line(str(error)), as_json=as_json)
         if running is not None:
-            return await _say_through(running, peer.server, registry_key, to, text, as_json=as_json)
+            return await _say_through(running, peer.servers, registry_key, to, text, as_json=as_json)
         complaint = await open_peer(peer)
         if complaint is None:
             return await _say_and_leave(peer, to, text, as_json=as_json)
@@ -101,10 +101,16 @@ async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_
 
 
 async def _say_through(
-    running: "RemotePeer", server: Address, registry_key: str | None, to: str, text: str, *, as_json: bool
+    running: "RemotePeer",
+    servers: Sequence[Address],
+    registry_key: str | None,
+    to: str,
+    text: str,
+    *,
+    as_json: bool,
 ) -> int:
     try:
-        if not await is_same_server(running, server, registry_key):
+        if not await is_same_server(running, servers, registry_key):
             return _failed(to, elsewhere_line(running), as_json=as_json)
         return await _say(running, to, text, as_json=as_json)
     except NotOpen:
@@ -121,7 +127,7 @@ async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> in
         if not _is_in(before):
             return _failed(to, *_lines(before), as_json=as_json)
         if any(isinstance(event, happened.Registered) for event in before):
-            remember(peer.folder, peer.name, peer.server, key=peer.server_key)
+            remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
         _report_registry(before)
         return await _say(peer, to, text, as_json=as_json)
     finally:

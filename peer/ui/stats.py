@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ ANSWER_WITHIN: Final = 10.0
 def run(
     *,
     name: str,
-    server: Address,
+    servers: Sequence[Address],
     registry_key: str | None,
     queue: str,
     data: Path | None,
@@ -40,7 +41,7 @@ def run(
     exit status."""
     start_logging(log_level)
     try:
-        peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
+        peer = Peer(name, servers, home=data, code=code, registry_key=registry_key)
         return asyncio.run(_ask(peer, queue, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -19,8 +19,8 @@ from chatapp.peer.visitor.core import VisitorCore
 from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder, VisitStore
 from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import Stage
-from chatapp.wire.address import Address, server_name
-from chatapp.wire.aio.hosts import host_from
+from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
+from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import TextTooLong
@@ -37,7 +37,7 @@ class VisitorNode:
 
     def __init__(
         self,
-        server: Address,
+        servers: Sequence[Address],
         *,
         registry_key: str | None,
         queue: str,
@@ -45,12 +45,12 @@ class VisitorNode:
         gateway: Identity | None,
         machine: Machine,
     ) -> None:
-        """Bind, load the ticket and look for the registry. `server`: as the user gave it. Raises AddressRefused, PortInUse,
-        OSError, TooManyVisits; then nothing is left open."""
+        """Bind, load the ticket and look for the registry. `servers`: as the user gave them. Raises AddressRefused,
+        PortInUse, OSError, TooManyVisits; then nothing is left open."""
         self._machine: Final = machine
         self._gateway: Final = gateway
         self._loop: Final = asyncio.get_running_loop()
-        self._address: Final = Address(host_from(server.host, "server"), server.port)
+        self._addresses: Final = list(server_addresses(servers, "server"))
         self._registry_key: Final = registry_key
         self._queue: Final = queue
         self._unsaved: StoredVisit | None = None
@@ -59,7 +59,7 @@ class VisitorNode:
         with contextlib.ExitStack() as undo:
             self._store: Final = open_store()
             undo.callback(self._store.close)
-            self.driver: Final = Driver(self, host=self._address.host, port=0, machine=machine)
+            self.driver: Final = Driver(self, port=0, machine=machine)
             undo.pop_all()
         self.core = self._new_core()
         self._begun_with = self._store.visit
@@ -80,7 +80,7 @@ class VisitorNode:
         )
         return VisitorCore(
             guest,
-            server=self._address,
+            servers=self._addresses,
             pinned=self._store.registry,
             stored=self._store.visit,
             queue=self._queue,
@@ -156,7 +156,7 @@ class Visitor:
 
     def __init__(
         self,
-        server: Address,
+        server: ServerSpec,
         *,
         registry_key: str | None = None,
         queue: str = "",
@@ -169,10 +169,10 @@ class Visitor:
         visitor comes (`peer.visitor.gateway.gateway_key`): a registry that lists it counts the visitor with the gateway,
         and not with this machine's address; from another one `GatewayUnknown` follows. `open_store`: opens the store of
         this visit; by default an unfinished visit in the folder `home` is continued, else a new one is begun there. All
-        else is as in `peer.client.Peer`. Raises KeyRefused."""
+        else is as in `peer.client.Peer`. Raises AddressRefused, KeyRefused."""
         self._machine: Final = machine
         self._gateway: Final = gateway
-        self._server: Final = server
+        self._servers: Final = servers_of(server)
         self._registry_key: Final = None if registry_key is None else require_fingerprint(registry_key)
         self._queue: Final = queue
         self._home: Final = home
@@ -187,7 +187,7 @@ class Visitor:
     def open(self) -> None:
         """Bind, load the ticket and look for the registry. Raises AddressRefused, PortInUse, OSError, TooManyVisits."""
         self._node = VisitorNode(
-            self._server,
+            self._servers,
             registry_key=self._registry_key,
             queue=self._queue,
             open_store=self._open_store,
@@ -197,7 +197,7 @@ class Visitor:
         self._feed = self._node.feed
 
     def _open_folder(self) -> VisitStore:
-        return VisitFolder(self._home or default_home(), server_name(*self._server))
+        return VisitFolder(self._home or default_home(), *(server_name(*server) for server in self._servers))
 
     async def close(self, *, within: float) -> None:
         """Give the position up, waiting at most `within` seconds for the registry's answer, and let go of everything."""

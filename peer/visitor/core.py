@@ -104,7 +104,7 @@ class VisitorCore:
         self,
         me: LocalIdentity,
         *,
-        server: Address,
+        servers: Sequence[Address],
         pinned: bytes | None,
         stored: StoredVisit,
         queue: str,
@@ -123,7 +123,7 @@ class VisitorCore:
         self._requests: list[PeerRequest] = []
         self._session = RegistrySession(
             identity=me.identity,
-            address=server,
+            addresses=servers,
             pinned=pinned,
             policy=policy,
             rng=rng,
@@ -251,7 +251,9 @@ class VisitorCore:
         """Handle any bytes from anybody. Never raises, never answers with an error. `is_last`: whether it ends a
         batch."""
         try:
-            if sender != self._session.address or not self._session.receive_datagram(data, now=now):
+            if sender not in self._session.servers or not self._session.receive_datagram(
+                data, sender, now=now
+            ):
                 self.dropped["unknown kind"] += 1
         except WireError as error:
             self.dropped[type(error).__name__] += 1
@@ -304,9 +306,9 @@ class VisitorCore:
         return self._connection.wants_link_closed()
 
     @property
-    def link_port(self) -> int:
-        """The registry's TCP port."""
-        return self._connection.link_port
+    def link_address(self) -> Address:
+        """Where the registry takes links."""
+        return self._connection.link_address
 
     @property
     def link_renewals(self) -> int:

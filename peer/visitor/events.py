@@ -224,6 +224,7 @@ class NoServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ServerBack = peers.ServerBack
+ServerOfAnotherRegistry = peers.ServerOfAnotherRegistry
 ServerAnnounced = peers.ServerAnnounced
 ServerStopPlanned = peers.ServerStopPlanned
 ServerStopCancelled = peers.ServerStopCancelled
@@ -288,6 +289,7 @@ VisitEvent = (
     | VisitorServerLost
     | NoServer
     | ServerBack
+    | ServerOfAnotherRegistry
     | ServerAnnounced
     | ServerStopPlanned
     | ServerStopCancelled

@@ -350,7 +350,7 @@ _LEAVES_WITHIN: Final = 0.5
 
 def run(
     *,
-    server: Address,
+    servers: Sequence[Address],
     registry_key: str | None,
     queue: str,
     data: Path | None,
@@ -365,7 +365,7 @@ def run(
     status."""
 
     def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
-        visitor = Visitor(server, registry_key=registry_key, queue=queue, home=data)
+        visitor = Visitor(servers, registry_key=registry_key, queue=queue, home=data)
         spoken = language or (ENGLISH if raw is None else language_of(os.environ))
         return _visit(visitor, raw, VisitorTexts(catalog_of(spoken)), stay=stay, quiet=quiet)
 

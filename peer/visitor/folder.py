@@ -62,24 +62,29 @@ class TooManyVisits(ChatAppError):
 
 
 class VisitFolder:
-    """The files of one visit to the desk of one server. While the folder is open, no other program continues this visit."""
+    """The files of one visit to the desk of one registry. While the folder is open, no other program continues this
+    visit."""
 
-    def __init__(self, home: Path, server: str) -> None:
-        """`server`: as the user names it (`wire.address.server_name`). Raises OSError, TooManyVisits."""
+    def __init__(self, home: Path, *servers: str) -> None:
+        """`servers`: those of the registry, as the user names them (`wire.address.server_name`); the first whose key is
+        known decides. Raises OSError, TooManyVisits."""
         self._home: Final = home / "visits"
-        file_name = hashlib.blake2b(server.encode(), digest_size=16).hexdigest()
-        self._key_file: Final = self._home / "servers" / f"{file_name}.key"
-        make_private(self._key_file.parent)
+        names = [hashlib.blake2b(server.encode(), digest_size=16).hexdigest() for server in servers]
+        self._key_files: Final = [self._home / "servers" / f"{name}.key" for name in names]
+        make_private(self._key_files[0].parent)
         self.visit = StoredVisit()
         self.damage: list[RegistryKeyUnreadable | TicketDamaged] = []
         """What is wrong with the files."""
         self._lock: int | None = None
         self._path: Path | None = None
         """The file of the visit; None before the first contact with a registry."""
-        self.registry = self._read_key()
+        keys = [self._read_key(file) for file in self._key_files]
+        self.registry = next((key for key in keys if key is not None), None)
         """The identity key of the registry, trusted on first use."""
         if self.registry is not None:
             self._enter(self.registry)
+            with contextlib.suppress(OSError):  # it is noted at another start
+                self._note_key(None)
 
     @property
     def folder(self) -> Path:
@@ -89,19 +94,29 @@ class VisitFolder:
     def pin(self, registry: bytes) -> None:
         """Trust this registry as the one to which the server leads. `visit` is then an unfinished one of ours there, if
         there is one. Raises OSError, TooManyVisits."""
-        # All visitors of this server share the file, and may write it at the same time.
-        draft = self._key_file.with_suffix(f".{os.getpid()}.new")
-        write_whole(self._key_file, registry, draft=draft)
-        self.registry = registry
+        before, self.registry = self.registry, registry
+        self._note_key(before)
         self.close()
         self._enter(registry)
 
-    def _read_key(self) -> bytes | None:
+    def _note_key(self, before: bytes | None) -> None:
+        """Note that our servers lead to our registry: those that led to `before`, and those that led nowhere. Raises
+        OSError."""
+        assert self.registry is not None
+        for file in self._key_files:
+            with contextlib.suppress(FileNotFoundError):
+                found = file.read_bytes()
+                if found == self.registry or (len(found) == _KEY_SIZE and found != before):
+                    continue
+            # All visitors of this server share the file, and may write it at the same time.
+            write_whole(file, self.registry, draft=file.with_suffix(f".{os.getpid()}.new"))
+
+    def _read_key(self, file: Path) -> bytes | None:
         with contextlib.suppress(FileNotFoundError):
-            key = self._key_file.read_bytes()
+            key = file.read_bytes()
             if len(key) == _KEY_SIZE:
                 return key
-            self.damage.append(RegistryKeyUnreadable(path=str(self._key_file)))
+            self.damage.append(RegistryKeyUnreadable(path=str(file)))
         return None
 
     def _enter(self, registry: bytes) -> None:

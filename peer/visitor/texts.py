@@ -156,6 +156,7 @@ class VisitorTexts:
                 happened.RegistryMet()
                 | happened.RegistryKeyAccepted()
                 | happened.RegistryKeyChanged()
+                | happened.ServerOfAnotherRegistry()
                 | happened.LinkTroubled()
             ):
                 return [self._of_way(event)]
@@ -331,6 +332,7 @@ class VisitorTexts:
         event: happened.RegistryMet
         | happened.RegistryKeyAccepted
         | happened.RegistryKeyChanged
+        | happened.ServerOfAnotherRegistry
         | happened.LinkTroubled,
     ) -> str:
         """Return the line about the registry's key, or about the way to it."""
@@ -341,6 +343,8 @@ class VisitorTexts:
                 return self._text("server.key_accepted", key=name(key))
             case happened.RegistryKeyChanged(expected=expected, got=got):
                 return self._text("server.key_changed", expected=name(expected), got=name(got))
+            case happened.ServerOfAnotherRegistry(server=server, key=key):
+                return self._text("server.another", server=sanitize(str(server)), key=name(key))
             case happened.LinkTroubled(port=port, trouble=trouble):
                 return self._text(f"server.link_{trouble.name.lower()}", port=port)
             case _:

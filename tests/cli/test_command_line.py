@@ -69,7 +69,7 @@ def test_the_key_that_the_registry_must_have(
 
 def test_the_server_is_known_as_it_is_typed(started: Started) -> None:
     assert chatapp.__main__.main(["-c", "alice", "LocalHost", "5000", "6000"]) == 0
-    assert started.told["server"] == Address("LocalHost", 5000)
+    assert started.told["servers"] == (Address("LocalHost", 5000),)
 
 
 @pytest.mark.parametrize("arguments", [PEER, ["--client", *PEER[1:]], [*PEER[1:], "-c"]])
@@ -78,7 +78,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
     assert started.mode == "peer"
     assert started.told == {
         "name": "alice",
-        "server": Address("127.0.0.1", 5000),
+        "servers": (Address("127.0.0.1", 5000),),
         "registry_key": None,
         "port": 6000,
         "data": None,
@@ -154,7 +154,7 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
     assert started.mode == "once"
     assert started.told == {
         "name": "alice",
-        "server": Address("127.0.0.1", 5000),
+        "servers": (Address("127.0.0.1", 5000),),
         "registry_key": None,
         "to": "bob",
         "text": said,
@@ -193,7 +193,7 @@ def test_a_visitor_is_started(started: Started, tmp_path: Path) -> None:
         "language": None,
         "log_level": "warning",
     }
-    server = {"server": Address("127.0.0.1", 5000), "registry_key": None}
+    server = {"servers": (Address("127.0.0.1", 5000),), "registry_key": None}
     assert started.told == {**server, **silent}
     assert (
         chatapp.__main__.main(

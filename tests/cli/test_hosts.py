@@ -17,8 +17,8 @@ from tests.cli.starting import Started
 )
 def test_a_server_is_an_address_or_a_name_that_resolves(started: Started, host: str, found: str) -> None:
     assert chatapp.__main__.main(["-c", "alice", host, "5000", "6000"]) == 0
-    assert started.told["server"] == Address(host, 5000)
-    assert hosts.host_from(host, "server-ip") == found
+    assert started.told["servers"] == (Address(host, 5000),)
+    assert hosts.hosts_from(host, "server-ip")[0] == found
 
 
 @pytest.mark.parametrize("answer", [socket.gaierror("no such host"), UnicodeError("label too long")])
@@ -60,4 +60,4 @@ def test_ipv4_is_preferred_where_a_host_has_both(started: Started, monkeypatch: 
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
     assert chatapp.__main__.main(["-c", "alice", "both.example", "5000", "6000"]) == 0
-    assert hosts.host_from("both.example", "server-ip") == "192.0.2.7"
+    assert hosts.hosts_from("both.example", "server-ip") == ["192.0.2.7", "fe80::1"]

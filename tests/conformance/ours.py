@@ -33,7 +33,7 @@ class Ours:
         row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
         self.core = PeerCore(
             me,
-            server=SERVER,
+            servers=[SERVER],
             loaded=Loaded(rows=(row,), version=1),
             rng=random.Random(1),
             policy=Policy(),

@@ -11,10 +11,10 @@ from tests.conformance.stranger import Stranger, unpacked
 def test_a_program_registers() -> None:
     """Clause 4: "All of them carry the nonce of the HELLO"."""
     house, alice = House(), Stranger("alice", 0x01)
-    nonce, host, port, version, lease, link_port, clock, signature = house.let_in(alice, HERE)
+    nonce, host, port, version, lease, link_port, clock, servers, signature = house.let_in(alice, HERE)
     assert (nonce, host, port, link_port) == (alice.nonce, HERE.host, HERE.port, 5_000)
     assert lease == 30
-    said = by_hand.packed([alice.identity, nonce, host, port, version, lease, link_port, clock])
+    said = by_hand.packed([alice.identity, nonce, host, port, version, lease, link_port, clock, servers])
     assert signature == by_hand.signed(house.identity.seed, b"chatapp welcome 1\0", said)
 
 

@@ -175,9 +175,9 @@ def test_a_register_with_a_voucher() -> None:
 
 
 def test_a_welcome() -> None:
-    """Clause 4.4: "over the array `[identity, nonce, host, port, table_version, lease, link_port, clock]`, where
+    """Clause 4.4: "over the array `[identity, nonce, host, port, table_version, lease, link_port, clock, servers]`, where
     `identity` is the peer's"."""
-    said = fields("admission", "welcome", skipped=1)[:7]
+    said = fields("admission", "welcome", skipped=1)[:8]
     signature = by_hand.signed(REGISTRY_SEED, b"chatapp welcome 1\0", by_hand.packed([ALICE, *said]))
     assert b"\x04" + by_hand.packed([*said, signature]) == printed("admission", "welcome")
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.core.trust import safety_number
+from chatapp.wire.address import Address
 from chatapp.wire.admission import (
     CODE_BYTES,
     JoinCode,
@@ -138,6 +139,7 @@ def _admission() -> Iterator[tuple[str, Value]]:
         lease=30,
         link_port=5_000,
         clock=1_700_000_000_000,
+        servers=[Address("192.0.2.8", 5_001), Address("standby.example", 5_000)],
     )
     refused = make_refused(REGISTRY.identity, nonce=NONCE, reason=RefusalReason.NAME_TAKEN, name="alice")
     cookie = Cookie(nonce=NONCE, cookie=COOKIE, card=REGISTRY.card)

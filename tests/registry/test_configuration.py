@@ -67,6 +67,18 @@ WRONG: dict[str, list[str]] = {
     "no_show_after": ["0", "86401", '"180"', "nan"],
     "keep_sessions": ["-1", "367", '"7"'],
     "keep_transcripts": ["-0.1", "366.5", '"7"'],
+    "servers": [
+        '"a:5000"',
+        '["a"]',
+        '["a:80"]',
+        '["a:x"]',
+        '["a:5000", ""]',
+        '["a b:5000"]',
+        '["a:5000", "a:5000"]',
+        str(["x" * 65 + ":5000"]),
+        str([f"n{n}:5000" for n in range(9)]),
+        "[7]",
+    ],
     "cluster": [
         '"nats://a"',
         '["http://a"]',

@@ -76,6 +76,20 @@ def disk_fails(world: World, chance: random.Random) -> None:
     world.network.after(chance.choice((0.1, 3.0)), world.house.disk_works)
 
 
+def registry_fails_over(world: World, chance: random.Random) -> None:
+    """Kill the registry's node. The other one takes over its state after a while; their clocks differ a little."""
+    house, takes = world.house, chance.choice((0.2, 3.0, 7.0))
+    if world.is_healed or house.store.full or house.store.sync_fails:
+        return
+    house.pass_to_other_node(clock_ahead=chance.choice((-3.0, 0.0, 3.0)))
+
+    def take_over() -> None:
+        if not house.is_running and not (house.store.full or house.store.sync_fails):
+            house.start()
+
+    world.network.after(takes, take_over)
+
+
 def registry_stops(world: World, chance: random.Random) -> None:
     """Stop the registry (SIGSTOP) and continue it after a while: datagrams and link bytes wait, timers are late.
     Sometimes twice in a row."""

@@ -108,15 +108,18 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How often each kind of action occurs in a world."""
 
 
-def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> World:
+def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True) -> World:
     """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the registry is stopped now
-    and then. `disk_fails`: in half of them its syncs fail now and then. Each has a source of chance of its own that
-    decides when, so the rest of the story is the same with and without."""
+    and then. `disk_fails`: in half of them its syncs fail now and then. `fails_over`: in half of them the registry's node
+    dies now and then, and another one takes over. Each has a source of chance of its own that decides when,
+    so the rest of the story is the same with and without."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
     failing = random.Random(f"disk {seed}")
     fail_share = failing.choice((0.0, STOP_SHARE)) if disk_fails else 0.0
+    moving = random.Random(f"moves {seed}")
+    move_share = moving.choice((0.0, STOP_SHARE)) if fails_over else 0.0
     holding = random.Random(f"holds {seed}")
     aside = random.Random(f"aside {seed}")
     topics = random.Random(f"topics {seed}")
@@ -151,6 +154,8 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
             hazards.registry_stops(world, stopping)
         if failing.random() < fail_share:
             hazards.disk_fails(world, failing)
+        if moving.random() < move_share:
+            hazards.registry_fails_over(world, moving)
         act(world, chance)
         world.check()
         world.check_now_and_then()
@@ -159,10 +164,10 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
     return world
 
 
-def try_seed(seed: int, *, stops: bool = True, disk_fails: bool = True) -> None:
+def try_seed(seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True) -> None:
     """Check the promise in the world of this seed; a failure names the seed."""
     try:
-        closing.check_end(live_through(seed, stops=stops, disk_fails=disk_fails))
+        closing.check_end(live_through(seed, stops=stops, disk_fails=disk_fails, fails_over=fails_over))
     except AssertionError as error:
         raise AssertionError(f"seed {seed} (repeat it with CHATAPP_SEED={seed}): {error}") from error
     except Exception as error:

@@ -69,7 +69,7 @@ class Guest(Person):
         )
         core = VisitorCore(
             me,
-            server=self.server,
+            servers=self.servers,
             pinned=self.pinned,
             stored=self.disk,
             queue="",

@@ -59,6 +59,9 @@ class House:
     def __init__(self, network: Network, host: str) -> None:
         self.network = network
         self.address = Address(host, 5_000)
+        """Where the program runs, or ran last."""
+        self.nodes = (self.address, Address(f"{host}0", 5_001))
+        """The addresses of its nodes: a standby takes over with the same state."""
         self.random = random.Random(network.random.random())
         self.identity = Identity(self.random.randbytes(32))
         self.store = MemoryStore()
@@ -201,6 +204,13 @@ class House:
             pipe.close(1)
         self.store.crash()
 
+    def pass_to_other_node(self, *, clock_ahead: float = 0.0) -> None:
+        """Kill the program, and let its next start be on the other node, whose clock is ahead by so many seconds."""
+        if self._core is not None:
+            self.crash()
+        self.address = self.nodes[1 - self.nodes.index(self.address)]
+        self.wall_offset += clock_ahead
+
     def knows(self, identity: bytes) -> bool:
         """Whether an identity has a name here."""
         return self._core is not None and self._core._service.directory.person(identity) is not None
@@ -327,7 +337,8 @@ class House:
         """Accept a TCP connection of a program."""
         if self.network.blocks_tcp:
             return
-        if not self.is_running or self.network.is_cut(machine.address.host, self.address.host):
+        is_here = machine.core.link_address == self.address
+        if not self.is_running or not is_here or self.network.is_cut(machine.address.host, self.address.host):
             self.network.after(0.5, machine.link_refused)
             return
         self._links += 1

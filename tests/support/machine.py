@@ -22,7 +22,8 @@ class Machine(ABC):
         self.network = network
         self.name = name
         """The name that tests use for its owner; it never changes."""
-        self.server = server
+        self.servers = [server]
+        """The addresses of the registry, the preferred one first."""
         self.address = Address(host, 6_000)
         self.random = random.Random(network.random.random())
         self.wall_offset = WALL_OFFSET

@@ -70,7 +70,7 @@ class Person(Machine):
         )
         self._core = PeerCore(
             me,
-            server=self.server,
+            servers=self.servers,
             loaded=self.history.load(),
             rng=self.random,
             policy=POLICY,

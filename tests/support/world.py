@@ -88,6 +88,7 @@ class World:
             return None
         at = len(self.guests)
         guest = Guest(self.network, VISITORS[at], self.house.address, f"2.2.2.{at + 1}")
+        guest.servers = list(self.house.nodes)
         guest.connect = self.house.connect
         self.guests.append(guest)
         guest.start()
@@ -96,6 +97,7 @@ class World:
     def _add_person(self) -> Person:
         at = len(self.people)
         person = Person(self.network, NAMES[at], self.house.address, f"1.1.1.{at + 1}")
+        person.servers = list(self.house.nodes)
         person.connect = self.house.connect
         person.operator_code = self.house.operator_code
         self.people.append(person)

@@ -3,9 +3,10 @@
 import re
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Final
 
-from chatapp.wire.address import ip_literal, normalized_host
+from chatapp.wire.address import Address, ip_literal, normalized_host
 from chatapp.wire.errors import AddressRefused
 
 LOOKUP_TIMEOUT: Final = 5.0
@@ -15,21 +16,37 @@ minutes."""
 _NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
 
 
-def host_from(text: str, what: str) -> str:
-    """Return the IP address that `text` is or resolves to. Raises AddressRefused."""
-    found = ip_literal(text)
-    if found is None and (not text or _NUMERIC.match(text)):
+def hosts_from(text: str, what: str) -> list[str]:
+    """Return the IP addresses that `text` is or resolves to, at least one. Raises AddressRefused."""
+    literal = ip_literal(text)
+    if literal is None and (not text or _NUMERIC.match(text)):
         raise AddressRefused(what, text, "is not an IP address")  # some resolvers accept "127.1"
-    found = found or _looked_up(text)
-    if found is None:
+    found = _looked_up(text) if literal is None else [literal]
+    if not found:
         raise AddressRefused(what, text, "is neither an IP address nor the name of a host that can be found")
-    if found in ("0.0.0.0", "::", "255.255.255.255"):
+    if any(host in ("0.0.0.0", "::", "255.255.255.255") for host in found):
         raise AddressRefused(what, text, "is not the address of one machine")
     return found
 
 
-def _looked_up(name: str) -> str | None:
-    """Return an address of host `name`, IPv4 if it has both; None if there is none or no answer in time."""
+def server_addresses(servers: Sequence[Address], what: str) -> dict[Address, Address]:
+    """Return the IP addresses of the servers of one registry, in their order: of each the server as it was named. A host
+    name may have several, and one that is not found has none. Raises AddressRefused if no server has an address."""
+    found: dict[Address, Address] = {}
+    refused: AddressRefused | None = None
+    for server in servers:
+        try:
+            for host in hosts_from(server.host, what):
+                found.setdefault(Address(host, server.port), server)
+        except AddressRefused as error:
+            refused = refused or error
+    if not found and refused is not None:
+        raise refused
+    return found
+
+
+def _looked_up(name: str) -> list[str]:
+    """Return the addresses of host `name`, those of IPv4 first; none if there are none or no answer comes in time."""
     found: list[tuple[int, str]] = []
 
     def look_up() -> None:
@@ -42,5 +59,4 @@ def _looked_up(name: str) -> str | None:
     thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo has no timeout of its own
     thread.start()
     thread.join(LOOKUP_TIMEOUT)
-    of_ipv4 = (host for family, host in found if family == socket.AF_INET)
-    return next(of_ipv4, found[0][1] if found else None)
+    return list(dict.fromkeys(host for _, host in sorted(found, key=lambda one: one[0] != socket.AF_INET)))

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from chatapp.wire.messages.table import Card, Count, Name, Port, Signature
+from chatapp.wire.limits import SERVERS_MAX
+from chatapp.wire.messages.table import Card, Count, Host, Name, Port, Signature
 
 PROTOCOL_VERSION = 1
 
@@ -67,11 +68,18 @@ class Register(msgspec.Struct, frozen=True, array_like=True):
     """A gateway's proof (`wire.admission`) that this visitor of the help desk comes through it."""
 
 
+class ServerPlace(msgspec.Struct, frozen=True, array_like=True):
+    """Another server of a registry: an IP address or a host name, and a port."""
+
+    host: Host
+    port: Port
+
+
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
     """Registry to peer, signed: registered."""
 
     nonce: Nonce
-    host: Annotated[str, msgspec.Meta(max_length=64)]
+    host: Host
     port: Port
     table_version: Count
     lease: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
@@ -79,6 +87,8 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     link_port: Port
     clock: Count
     """The registry's clock, in milliseconds."""
+    servers: Annotated[list[ServerPlace], msgspec.Meta(max_length=SERVERS_MAX)]
+    """Where else this registry may answer."""
     signature: Signature
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import msgspec
 
+from chatapp.wire.limits import SERVER_HOST_MAX
+
 Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 """A 32-byte public key: Ed25519 (identity) or X25519 (mail)."""
 
@@ -16,6 +18,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """A number that fits a signed 64-bit integer, so that it also fits every store."""
 
 Name = Annotated[str, msgspec.Meta(max_length=32)]
+Host = Annotated[str, msgspec.Meta(max_length=SERVER_HOST_MAX)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
@@ -51,7 +54,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     """One person in the table (clause 3.2)."""
 
     card: Card
-    host: Annotated[str, msgspec.Meta(max_length=64)]
+    host: Host
     port: Port
     presence: Presence
     since: Count

@@ -14,6 +14,7 @@ from chatapp.peer.core.events import (
     RegistryMet,
     ServerAnnounced,
     ServerBack,
+    ServerOfAnotherRegistry,
     ServerStopCancelled,
     ServerStopping,
     ServerStopPlanned,
@@ -41,6 +42,7 @@ ConnectionEvent = (
     | ServerStopPlanned
     | ServerStopCancelled
     | ServerStopping
+    | ServerOfAnotherRegistry
     | RegistryMet
     | RegistryKeyAccepted
     | LinkTroubled
@@ -165,8 +167,9 @@ class RegistryConnection:
 
     def link_closed(self, *, now: float) -> None:
         """Note that the connection is over or could not be made. Find out at once whether the registry is gone, too."""
+        was_made = self._link.is_up
         self._link_lost()
-        self._session.note_silence(now=now)
+        self._session.note_silence(is_unusable=not was_made, now=now)
 
     def _cut(self, now: float) -> None:
         """Have the driver close an unusable connection, and go on as if it had been lost."""
@@ -222,6 +225,10 @@ class RegistryConnection:
                 case Notice.RELEASED:
                     self._end_link()
                     self._link.forgive()
+                case Notice.FOREIGN_SERVERS:
+                    foreign, self._session.foreign_servers = self._session.foreign_servers, []
+                    for server, key in foreign:
+                        self._owner.tell(ServerOfAnotherRegistry(server=server, key=fingerprint(key)))
                 case Notice.WRONG_KEY | Notice.WRONG_CODE:
                     self._replaced(is_code_foreign=notice is Notice.WRONG_CODE, now=now)
         self._requests.extend(
@@ -281,7 +288,7 @@ class RegistryConnection:
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams for the registry, once, in order."""
-        return [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
+        return self._session.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
         """Return the bytes for the link, once, in order. Without a link the requests of this turn are dropped: they are made
@@ -298,9 +305,10 @@ class RegistryConnection:
         return wants
 
     @property
-    def link_port(self) -> int:
-        """The registry's TCP port; 0 while it is not known."""
-        return self._session.welcome.link_port if self._session.welcome is not None else 0
+    def link_address(self) -> Address:
+        """Where the registry takes links: its address in use, and its TCP port; 0 while that is not known."""
+        port = self._session.welcome.link_port if self._session.welcome is not None else 0
+        return Address(self._session.address.host, port)
 
     @property
     def link_renewals(self) -> int:

@@ -14,7 +14,7 @@ from chatapp.peer.core.events import AdmissionRefusal
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
-from chatapp.peer.core.records import RegistryPinned
+from chatapp.peer.core.records import RegistryPinned, ServersNamed
 from chatapp.peer.core.registry.connection import ConnectionEvent
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.renaming import Renaming
@@ -154,6 +154,7 @@ class PeerRegistration:
         self._clock = clock
         self.newly_pinned: bytes | None = None
         self._last_life = 0
+        self._stored_servers = session.servers.named
         self._outdone = 0
         """How many newer cards were made since the registry last let us in, or we last wanted in; see OUTDONE_MAX."""
         self.not_let_in: happened.NotLetIn | None = None
@@ -184,9 +185,13 @@ class PeerRegistration:
         ahead = self._session.welcome.clock / 1_000 - (now + self._clock.offset)
         self._registry_status.clock_heard(ahead)
         self._monitor.clock_known(now=now)
+        if self._session.servers.named != self._stored_servers:
+            self._stored_servers = self._session.servers.named
+            self._out.records.append(ServersNamed(self._stored_servers))
         if self._session.life != self._last_life:
+            if self._last_life:
+                self._contacts.forget_sender_indices()
             self._last_life = self._session.life
-            self._contacts.forget_sender_indices()
         if self._session.is_registry_behind:
             self._table.begin_anew()
         if self._renaming.welcomed():

@@ -5,9 +5,11 @@ TRANSITIONS says which input is possible in which state. `handshake` decides whi
 
 import enum
 import random
+from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core.registry.handshake import Handshake
+from chatapp.peer.core.registry.servers import RegistryServers
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import (
@@ -94,6 +96,7 @@ class Notice(enum.Enum):
     LEAVE_UNANSWERED = "we left without an answer"
     RELEASED = "our name is free, and we are not registered any more"
     WRONG_KEY = "the registry is lost, and another with a key of its own answers in its place: `stranger`"
+    FOREIGN_SERVERS = "some of our servers are another registry: `foreign_servers`"
     WRONG_CODE = "`stranger` answers at the first contact, and is not the registry that made our join code"
 
 
@@ -113,6 +116,11 @@ class Question:
     def next_timer(self) -> float:
         """When the next attempt, or the end of the question, is due."""
         return self._next_at
+
+    @property
+    def attempt(self) -> int:
+        """The number of the present attempt, from 1 on."""
+        return self._tries
 
     def is_due(self, now: float) -> bool:
         """Return whether to send the question now, and count the attempt. Call it until `is_over`."""
@@ -157,19 +165,21 @@ SEARCH_LARGEST: Final = 3.0
 
 
 class RegistrySession:
-    """Our registration at one registry address."""
+    """Our registration at one registry, which may have several addresses."""
 
     def __init__(
         self,
         *,
         identity: Identity,
-        address: Address,
+        addresses: Sequence[Address],
+        named_servers: Sequence[Address] = (),
         pinned: bytes | None,
         policy: Policy,
         rng: random.Random,
         first_opening: int,
     ) -> None:
-        """`first_opening`: above the numbers of all openings of earlier lives."""
+        """`addresses`: those of the registry, at least one, the preferred one first. `named_servers`: those that the
+        registry named the last time. `first_opening`: above the numbers of all openings of earlier lives."""
         self._policy = policy
         self._rng = rng
         self._question: Question | None = None
@@ -186,13 +196,17 @@ class RegistrySession:
         )
         self.life = 0
         """The counter of the registry's card, which rises with each start of the registry."""
-        self.outgoing: list[bytes] = []
+        self.outgoing: list[tuple[bytes, Address]] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
         self._warned_of: bytes | None = None
         self._is_leave_doubtful = False
         """Whether we are leaving a registry that may have forgotten our session: then we also send it HELLO."""
-        self.address: Final = address
+        self.servers: Final = RegistryServers(addresses, named_servers)
+        """The addresses of the registry."""
+        self.foreign_servers: list[tuple[Address, bytes]] = []
+        """Addresses of ours at which another registry answered since the last notice of it, each with the key there."""
+        self._told_of: set[tuple[Address, bytes]] = set()
         self.state = State.OFFLINE
         self.is_lost = False
         self.is_wanted = False
@@ -209,6 +223,11 @@ class RegistrySession:
         """The newest table version that the registry has mentioned."""
         self.heard_at = float("-inf")
         """When the registry last answered a question of ours."""
+
+    @property
+    def address(self) -> Address:
+        """The registry's address in use."""
+        return self.servers.current
 
     @property
     def pinned(self) -> bytes | None:
@@ -278,8 +297,11 @@ class RegistrySession:
         """Note that the registry has freed our name: it does not know us any more."""
         self._step(Input.RELEASED, now)
 
-    def note_silence(self, *, now: float) -> None:
-        """Note that the link broke, and find out at once whether the registry still answers."""
+    def note_silence(self, *, is_unusable: bool = False, now: float) -> None:
+        """Note that the link broke, and find out at once whether the registry still answers. `is_unusable`: the link could
+        not be made, so another server is asked first."""
+        if is_unusable and self.state is State.REGISTERED:
+            self.servers.pass_on()
         self._step(Input.SILENCE, now)
 
     def ping(self, *, now: float) -> None:
@@ -296,9 +318,9 @@ class RegistrySession:
 
     # --- what comes in
 
-    def receive_datagram(self, data: bytes, *, now: float) -> bool:
-        """Take a datagram of the registry. Return whether it is of the session or of its handshake. Raises DecodeError,
-        SealError."""
+    def receive_datagram(self, data: bytes, source: Address, *, now: float) -> bool:
+        """Take a datagram that came from `source`. Return whether it is of the session or of its handshake. Raises
+        DecodeError, SealError."""
         kind = data[0] if data else 0
         if kind in SEALED_KINDS and self.is_ours(data):
             payload = self.open(data, now=now)
@@ -309,23 +331,30 @@ class RegistrySession:
                     self.receive_probe(now=now)
                 elif isinstance(frame, Left):
                     self.receive_left(frame, now=now)
-        elif kind == Kind.COOKIE:
-            self.receive_cookie(data[1:], now=now)
-        elif kind == Kind.WELCOME:
+        elif kind == Kind.COOKIE and source in self.servers:
+            self.receive_cookie(data[1:], source, now=now)
+        elif kind == Kind.WELCOME and source == self.address:
             self.receive_welcome(data[1:], now=now)
-        elif kind == Kind.REFUSED:
+        elif kind == Kind.REFUSED and source == self.address:
             self.receive_refused(data[1:], now=now)
         else:
             return False
         return True
 
-    def receive_cookie(self, data: bytes, *, now: float) -> None:
-        """Take a COOKIE; one that does not answer our HELLO is ignored. Raises DecodeError."""
+    def receive_cookie(self, data: bytes, source: Address, *, now: float) -> None:
+        """Take a COOKIE of one of our servers; one that does not answer our HELLO is ignored. The server that answers first
+        is the one to register at. Raises DecodeError."""
         cookie = decode_cookie(data)
-        if self.state is State.GREETING and self._handshake.takes_cookie(cookie):
-            self._step(Input.COOKIE, now)
+        if self.state is State.GREETING:
+            if self._handshake.takes_cookie(cookie):
+                self.servers.strangers.pop(source, None)
+                self.servers.use(source)
+                self._step(Input.COOKIE, now)
+            elif self._handshake.stranger == cookie.card.identity:
+                self.servers.strangers[source] = cookie.card.identity
         elif (
             self._is_leave_doubtful
+            and source == self.address
             and self._handshake.takes_cookie(cookie)
             and cookie.card.counter != self.life
         ):
@@ -341,6 +370,7 @@ class RegistrySession:
                 self.sessions.meet_anew(self._registry, now=now)
                 self._registry, self._context = card.identity, welcome.nonce
             self.life, self.welcome = card.counter, welcome
+            self.servers.name([Address(server.host, server.port) for server in welcome.servers])
             self._handshake.use_code(None)
             self.known_version = welcome.table_version
             self.heard_at = now
@@ -390,7 +420,7 @@ class RegistrySession:
         """Return the payload of a datagram of the registry, which may be empty. Raises DecodeError, SealError."""
         opened = self.sessions.open(datagram, now=now)
         if opened.answer is not None:
-            self.outgoing.append(opened.answer)
+            self.outgoing.append((opened.answer, self.address))
         return opened.payload
 
     def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
@@ -429,8 +459,8 @@ class RegistrySession:
         over = self.sessions.next_timer()
         return due if over is None else over if due is None else min(due, over)
 
-    def datagrams_to_send(self) -> list[bytes]:
-        """Return the datagrams for the registry's address, once."""
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """Return the datagrams for the registry, once, in order."""
         out, self.outgoing = self.outgoing, []
         return out
 
@@ -452,6 +482,8 @@ class RegistrySession:
         if after is None:
             return
         before, self.state = self.state, after
+        if before is State.REGISTERING and occurrence is Input.UNANSWERED:
+            self.servers.pass_on()
         self._question = self._pause_until = self._next_ping = None
         self.is_wanted = self.is_wanted and after is State.REGISTERING
         self._tell(before, occurrence)
@@ -472,6 +504,7 @@ class RegistrySession:
         if occurrence is Input.WELCOME:
             self._notices.append(Notice.WELCOMED)
             self.is_lost, self._warned_of = False, None
+            self._tell_foreign_servers()
         elif occurrence is Input.REFUSED:
             self._notices.append(Notice.DENIED)
         elif occurrence is Input.UNANSWERED and before is State.LEAVING:
@@ -486,6 +519,14 @@ class RegistrySession:
             self._notices.append(Notice.RELEASED)
         elif occurrence is Input.STOP:
             self._notices.append(Notice.LEAVE_UNANSWERED)
+
+    def _tell_foreign_servers(self) -> None:
+        """Report, once each, servers of ours that are another registry than the one that let us in."""
+        found = set(self.servers.strangers.items()) - self._told_of
+        if found:
+            self._told_of |= found
+            self.foreign_servers += sorted(found)
+            self._notices.append(Notice.FOREIGN_SERVERS)
 
     def _tell_lost(self) -> None:
         """Report, once, that the registry is lost, or that another one is in its place."""
@@ -506,15 +547,19 @@ class RegistrySession:
             self._sealed.append(self._sealed_wording(self._question))
 
     def _say(self, now: float) -> None:
-        self.outgoing += self._wording(now)
+        assert self._question is not None
+        if self.state is State.GREETING:
+            hello, tries = self._handshake.hello(), self._policy.tries
+            asked = self.servers.asked_at(self._question.attempt, tries=tries)
+            self.outgoing += [(hello, address) for address in asked]
+            return
+        self.outgoing += [(datagram, self.address) for datagram in self._wording(now)]
         if self._is_leave_doubtful:
-            self.outgoing.append(self._handshake.hello())
+            self.outgoing.append((self._handshake.hello(), self.address))
 
     def _wording(self, now: float) -> list[bytes]:
         """Return the datagrams of the present question. Each attempt is sealed again, or the replay window would drop it."""
         assert self._question is not None
-        if self.state is State.GREETING:
-            return [self._handshake.hello()]
         if self.state is State.REGISTERING:
             return [self._handshake.register()]
         payload = join_frames([encode(self._sealed_wording(self._question))])

@@ -227,6 +227,11 @@ class RemotePeer:
         return self.greeting.server
 
     @property
+    def servers(self) -> tuple[Address, ...]:
+        """As `Peer.servers`. Raises NotOpen for a peer that was never open."""
+        return self.greeting.servers
+
+    @property
     def address(self) -> Address:
         """As `Peer.address`. Raises NotOpen for a peer that was never open."""
         return self.greeting.address

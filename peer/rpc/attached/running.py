@@ -1,5 +1,6 @@
 """Find the program that runs under a name, before another one is started."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,11 @@ async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> 
     return peer
 
 
-async def is_same_server(peer: "RemotePeer", server: Address, registry_key: str | None) -> bool:
-    """Whether a running peer is at this server, and the registry there has the demanded key."""
+async def is_same_server(peer: "RemotePeer", servers: Sequence[Address], registry_key: str | None) -> bool:
+    """Whether a running peer is at one of these servers, and the registry there has the demanded key."""
     if registry_key is not None and peer.server_key not in ("", require_fingerprint(registry_key)):
         return False
     try:
-        return server == peer.server or await resolved(server) == peer.address
+        return not set(servers).isdisjoint(peer.servers) or peer.address in await resolved(servers)
     except AddressRefused:
         return False

@@ -93,13 +93,15 @@ def _title(finding: Finding, server: Address) -> str:
         case Check.ADDRESS:
             return f"Address of {sanitize(server.host)}"
         case Check.UDP:
-            return f"UDP to the server ({sanitize(str(server))})"
+            return f"UDP to the server ({sanitize(finding.server or str(server))})"
         case Check.TCP:
-            return f"TCP to the server ({sanitize(str(server))})"
+            return f"TCP to the server ({sanitize(finding.server or str(server))})"
         case Check.PACKETS:
             return "Packets"
         case Check.KEY:
             return "Key of the server"
+        case Check.OTHER_SERVER:
+            return f"Other server {sanitize(finding.server)}"
         case Check.NAME:
             return "Your name"
         case Check.CLOCK:
@@ -120,7 +122,7 @@ def _title(finding: Finding, server: Address) -> str:
 
 def _said(finding: Finding, findings: Sequence[Finding], server: Address) -> str:
     fields = {
-        "port": str(server.port),
+        "port": finding.server.rpartition(":")[2] or str(server.port),
         "subject": name(finding.subject) if finding.check in _OF_NAMES else reason(finding.subject),
         "free": _size(finding.amount or 0.0),
     }
@@ -132,7 +134,9 @@ _OF_NAMES: Final = (Check.NAME, Check.PERSON, Check.DIRECT, Check.RELAY)
 
 def _fine(finding: Finding) -> str:
     match finding.check:
-        case Check.UDP | Check.TCP | Check.DIRECT | Check.RELAY:
+        case Check.OTHER_SERVER if finding.amount is None:
+            return "no answer now: it stands by, or it is down."
+        case Check.UDP | Check.TCP | Check.OTHER_SERVER | Check.DIRECT | Check.RELAY:
             return f"fine, {(finding.amount or 0.0) * 1_000:,.0f} ms."
         case Check.PACKETS:
             return f"fine, up to {finding.amount or 0:,.0f} bytes."
@@ -170,6 +174,8 @@ def _wrong(finding: Finding, findings: Sequence[Finding]) -> str:
             shown = sanitize(finding.subject)
             cure = "compare it with what its owner says, then type /trust server <key>"
             return f"it shows {shown}, not the key that you know. Somebody may sit between you: {cure}."
+        case Check.OTHER_SERVER:
+            return "it is another registry, with another key, and is not used: leave it out of the list of servers."
         case Check.CLOCK:
             word = "ahead of" if trouble is Trouble.AHEAD else "behind"
             amount = f"{abs(finding.amount or 0.0):,.0f} s"

@@ -43,6 +43,7 @@ from chatapp.peer.core.events import (
     ServerAnnounced,
     ServerBack,
     ServerLost,
+    ServerOfAnotherRegistry,
     ServerStopCancelled,
     ServerStopping,
     ServerStopPlanned,
@@ -90,6 +91,7 @@ ConnectionEvent = (
     | LeaveUnanswered
     | ServerLost
     | ServerBack
+    | ServerOfAnotherRegistry
     | ServerAnnounced
     | ServerStopPlanned
     | ServerStopCancelled
@@ -270,6 +272,10 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return [f"{SERVER_SILENT} Direct chat goes on."]
         case ServerBack():
             return ["[Server is back.]"]
+        case ServerOfAnotherRegistry(server=server, key=key):
+            return [
+                f"[{sanitize(str(server))} is another server: its key is {sanitize(key)}. It is not used.]"
+            ]
         case ServerAnnounced() | ServerStopPlanned() | ServerStopCancelled() | ServerStopping():
             return [_owners_word(event)]
         case LinkTroubled(port=port, trouble=trouble):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -96,7 +96,7 @@ class Gateway:
 
     def __init__(
         self,
-        server: Address,
+        servers: Sequence[Address],
         *,
         registry_key: str | None,
         queue: str,
@@ -111,11 +111,11 @@ class Gateway:
         self._tell: Final = tell
         self._machine: Final = machine
         self._loop: Final = asyncio.get_running_loop()
-        self._server: Final = server
+        self._servers: Final = tuple(servers)
         self._registry_key: Final = registry_key
         self._queue: Final = queue
         self.language: Final = language
-        self.folder: Final = GatewayFolder(home, server_name(*server))
+        self.folder: Final = GatewayFolder(home, server_name(*servers[0]))
         self._key: Final = gateway_key(self.folder.path)
         self.fingerprint: Final = fingerprint(self._key.public)
         """What the registry is given by `--gateway`, so that our visitors have limits of their own."""
@@ -178,7 +178,7 @@ class Gateway:
     ) -> WebSession:
         store = SessionStore(self.folder, id_, stored)
         visitor = Visitor(
-            self._server,
+            self._servers,
             registry_key=self._registry_key,
             queue=self._queue,
             gateway=self._key,
@@ -228,7 +228,7 @@ class Gateway:
         nothing = StoredSession(visit=StoredVisit(), language=self.language)
         store = SessionStore(self.folder, "", nothing)
         self._lookout = Visitor(
-            self._server,
+            self._servers,
             registry_key=self._registry_key,
             queue=self._queue,
             gateway=self._key,

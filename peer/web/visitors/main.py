@@ -28,7 +28,7 @@ _OTHER_DESCRIPTORS: Final = 1_024
 
 def run(
     *,
-    server: Address,
+    servers: Sequence[Address],
     registry_key: str | None,
     listen_at: Address,
     proxies: Sequence[str],
@@ -44,14 +44,14 @@ def run(
     allow_descriptors(DESCRIPTORS_PER_SESSION * SESSIONS_MAX + _OTHER_DESCRIPTORS)
     try:
         return asyncio.run(
-            _run(server, registry_key, listen_at, proxies, queue, title, language or ENGLISH, data)
+            _run(servers, registry_key, listen_at, proxies, queue, title, language or ENGLISH, data)
         )
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 async def _run(
-    server: Address,
+    servers: Sequence[Address],
     registry_key: str | None,
     listen_at: Address,
     proxies: Sequence[str],
@@ -66,7 +66,7 @@ async def _run(
             listener = listen(listen_at)
             undo.callback(listener.close)
             gateway = Gateway(
-                server,
+                servers,
                 registry_key=registry_key,
                 queue=queue,
                 home=data or default_home(),

@@ -44,7 +44,7 @@ class CoreDriver:
         )
         self.core = PeerCore(
             me,
-            server=SERVER,
+            servers=[SERVER],
             loaded=self.disk.load(),
             rng=random.Random(life),
             policy=POLICY,

@@ -18,6 +18,7 @@ TROUBLES: dict[Check, tuple[Trouble, ...]] = {
     Check.TCP: _WAYS,
     Check.PACKETS: (Trouble.TOO_SHORT,),
     Check.KEY: (Trouble.OTHER_KEY,),
+    Check.OTHER_SERVER: (Trouble.OTHER_KEY,),
     Check.NAME: (Trouble.NAME_TAKEN, Trouble.NOT_ADMITTED),
     Check.CLOCK: (Trouble.BEHIND, Trouble.AHEAD),
     Check.DISK: (Trouble.FULL, Trouble.UNWRITABLE),
@@ -63,6 +64,22 @@ def test_what_the_two_ways_to_the_server_say_together(
 ) -> None:
     findings = [Finding(check=Check.UDP, trouble=udp), Finding(check=Check.TCP, trouble=tcp)]
     assert any(words in line for line in doctor_lines(findings, SERVER))
+
+
+def test_of_several_servers_each_is_named() -> None:
+    findings = [
+        Finding(check=Check.UDP, trouble=Trouble.REFUSED, server="192.0.2.2:5001"),
+        Finding(check=Check.OTHER_SERVER, server="192.0.2.3:5001"),
+        Finding(check=Check.OTHER_SERVER, server="192.0.2.4:5001", amount=0.002),
+        Finding(check=Check.OTHER_SERVER, server="192.0.2.5:5001", trouble=Trouble.OTHER_KEY),
+    ]
+    udp, silent, fine, foreign, summary = doctor_lines(findings, SERVER)
+    assert udp.startswith("[UDP to the server (192.0.2.2:5001): nothing runs on that port there. ")
+    assert "ChatApp -s 5001" in udp
+    assert silent == "[Other server 192.0.2.3:5001: no answer now: it stands by, or it is down.]"
+    assert fine == "[Other server 192.0.2.4:5001: fine, 2 ms.]"
+    assert foreign.startswith("[Other server 192.0.2.5:5001: it is another registry, with another key")
+    assert summary == "[2 troubles found.]"
 
 
 def test_amounts() -> None:

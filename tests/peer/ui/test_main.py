@@ -23,7 +23,7 @@ def test_the_retry_interval_is_a_setting(
     monkeypatch.setattr(main, "Peer", make)
     status = main.run(
         name="alice",
-        server=Address("127.0.0.1", 5_000),
+        servers=[Address("127.0.0.1", 5_000)],
         registry_key=None,
         port=6_000,
         data=None,

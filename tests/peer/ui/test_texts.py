@@ -82,6 +82,7 @@ from chatapp.peer.core.events import (
     ServerAnnounced,
     ServerBack,
     ServerLost,
+    ServerOfAnotherRegistry,
     ServerStopCancelled,
     ServerStopping,
     ServerStopPlanned,
@@ -107,6 +108,7 @@ from chatapp.peer.ui.formatting import (
 )
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.people import table_lines
+from chatapp.wire.address import Address
 from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
@@ -260,6 +262,10 @@ LINES: list[tuple[Event, list[str]]] = [
     (LeaveUnanswered(), ["[Server not responding]", "[Exiting]"]),
     (ServerLost(), ["[Server not responding] Direct chat goes on."]),
     (ServerBack(), ["[Server is back.]"]),
+    (
+        ServerOfAnotherRegistry(server=Address("192.0.2.7", 5_000), key="0123 4567"),
+        ["[192.0.2.7:5000 is another server: its key is 0123 4567. It is not used.]"],
+    ),
     (ServerAnnounced(text="tea\x1b at five"), ["[The server says: tea\\x1b at five]"]),
     (ServerStopPlanned(seconds=7_200, reason="moving"), ["[The server stops in 2 hours: moving.]"]),
     (ServerStopPlanned(seconds=1, reason=""), ["[The server stops in 1 second.]"]),

@@ -106,7 +106,7 @@ def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
     me = LocalIdentity(name="", identity=guest.identity, mail_keys=[guest.mail_key], counter=1)
     core = VisitorCore(
         me,
-        server=SERVER,
+        servers=[SERVER],
         pinned=Someone("the registry").id,
         stored=StoredVisit(ticket=TICKET),
         queue="",

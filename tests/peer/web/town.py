@@ -189,7 +189,7 @@ class WebDesk:
 
     def start_gateway(self, *, queue: str = "") -> None:
         self._gateway = Gateway(
-            Address("10.0.0.1", PORT),
+            [Address("10.0.0.1", PORT)],
             registry_key=None,
             queue=queue,
             home=self._place.folder,

@@ -71,7 +71,12 @@ class Wire:
         )
         rng = random.Random(1)
         self.session = RegistrySession(
-            identity=someone.identity, address=SERVER, pinned=None, policy=POLICY, rng=rng, first_opening=0
+            identity=someone.identity,
+            addresses=[SERVER],
+            pinned=None,
+            policy=POLICY,
+            rng=rng,
+            first_opening=0,
         )
         self.link = RegistryLink(rng)
         self.requests: list[PeerRequest] = []
@@ -96,7 +101,7 @@ class Wire:
         return [data for data, _ in self.connection.datagrams_to_send() if data[0] == Kind.HELLO][-1]
 
     def hears(self, kind: Kind, body: bytes) -> None:
-        assert self.session.receive_datagram(bytes((kind,)) + body, now=self.now)
+        assert self.session.receive_datagram(bytes((kind,)) + body, SERVER, now=self.now)
         self.connection.follow_up(now=self.now)
 
     def start(self) -> None:

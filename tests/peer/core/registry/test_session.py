@@ -32,7 +32,7 @@ class Scene:
         self.now = 100.0
         self.session = RegistrySession(
             identity=self.alice.identity,
-            address=SERVER,
+            addresses=[SERVER],
             pinned=pinned,
             policy=POLICY,
             rng=random.Random(1),
@@ -51,12 +51,13 @@ class Scene:
 
     def said(self) -> bytes:
         """Return the one datagram that the session sends."""
-        (datagram,) = self.session.datagrams_to_send()
+        ((datagram, address),) = self.session.datagrams_to_send()
+        assert address == self.session.address
         return datagram
 
     def greet(self, hello: bytes) -> bytes:
         """Deliver the right COOKIE; return the REGISTER."""
-        self.session.receive_cookie(self.porter.cookie(hello), now=self.now)
+        self.session.receive_cookie(self.porter.cookie(hello), SERVER, now=self.now)
         return self.said()
 
     def register(self) -> None:
@@ -76,7 +77,7 @@ class Scene:
         while (due := self.session.next_timer()) is not None and due <= end:
             self.now = max(self.now, due)
             self.session.handle_timer(now=self.now)
-            sent += [(round(self.now - began, 3), one) for one in self.session.datagrams_to_send()]
+            sent += [(round(self.now - began, 3), one) for one, _ in self.session.datagrams_to_send()]
         self.now = end
         return sent
 
@@ -164,7 +165,7 @@ def test_a_forged_cookie_is_ignored(forge: str) -> None:
     if forge == "card":
         scene.porter.card = msgspec.structs.replace(scene.porter.card, counter=99)
     cookie = scene.porter.cookie(hello, nonce=b"n" * 16 if forge == "nonce" else None)
-    scene.session.receive_cookie(cookie, now=scene.now)
+    scene.session.receive_cookie(cookie, SERVER, now=scene.now)
     assert scene.state is State.GREETING
 
 
@@ -245,7 +246,7 @@ def test_the_first_registry_that_lets_us_in_is_pinned() -> None:
 def test_another_key_than_the_pinned_one_counts_only_when_all_tries_are_over() -> None:
     scene = Scene(pinned=Porter().id)
     stranger = Porter("stranger")
-    scene.session.receive_cookie(stranger.cookie(scene.start()), now=scene.now)
+    scene.session.receive_cookie(stranger.cookie(scene.start()), SERVER, now=scene.now)
     assert scene.state is State.GREETING
     assert scene.told() == []
     scene.pass_time(2.5)
@@ -260,7 +261,7 @@ def test_a_registry_whose_key_the_user_named_is_the_only_one_whatever_is_pinned(
     assert scene.session.expected == fingerprint(Porter().id)
     hello = scene.start()
     for other in ("former", "stranger"):
-        scene.session.receive_cookie(Porter(other).cookie(hello), now=scene.now)
+        scene.session.receive_cookie(Porter(other).cookie(hello), SERVER, now=scene.now)
         assert scene.state is State.GREETING
     scene.let_in(hello)
     assert scene.session.pinned == Porter().id
@@ -270,7 +271,7 @@ def test_a_stranger_is_named_until_the_right_registry_answers() -> None:
     scene = Scene()
     scene.session.demand(fingerprint_digits(Porter().id))
     stranger = Porter("stranger")
-    scene.session.receive_cookie(stranger.cookie(scene.start()), now=scene.now)
+    scene.session.receive_cookie(stranger.cookie(scene.start()), SERVER, now=scene.now)
     scene.pass_time(2.5)
     assert scene.told() == [Notice.WRONG_KEY]
     assert scene.session.stranger == stranger.id
@@ -286,7 +287,7 @@ def test_a_code_is_shown_to_the_registry_that_made_it_and_names_its_key() -> Non
     code = JoinCode.generate(CHANCE, registry=Porter().id)
     scene.session.use_code(code)
     hello = scene.start()
-    scene.session.receive_cookie(Porter("stranger").cookie(hello), now=scene.now)
+    scene.session.receive_cookie(Porter("stranger").cookie(hello), SERVER, now=scene.now)
     assert scene.state is State.GREETING, "nobody else is the registry at the first contact"
     register = scene.greet(hello)
     assert public_half(register_of(register).invitation) == code.public
@@ -297,7 +298,7 @@ def test_a_code_is_shown_to_the_registry_that_made_it_and_names_its_key() -> Non
 def test_a_code_of_another_registry_than_answers_is_told_at_the_first_contact() -> None:
     scene = Scene()
     scene.session.use_code(JoinCode.generate(CHANCE, registry=Porter("elsewhere").id))
-    scene.session.receive_cookie(scene.porter.cookie(scene.start()), now=scene.now)
+    scene.session.receive_cookie(scene.porter.cookie(scene.start()), SERVER, now=scene.now)
     scene.pass_time(2.5)
     assert scene.told() == [Notice.WRONG_CODE]
     assert scene.session.stranger == scene.porter.id
@@ -313,7 +314,7 @@ def test_a_code_of_another_registry_is_not_shown_to_the_known_one() -> None:
 def test_the_pinned_registry_is_heard_though_another_answered_first() -> None:
     scene = Scene(pinned=Porter().id)
     hello = scene.start()
-    scene.session.receive_cookie(Porter("stranger").cookie(hello), now=scene.now)
+    scene.session.receive_cookie(Porter("stranger").cookie(hello), SERVER, now=scene.now)
     scene.let_in(hello)
     scene.told()
     scene.pass_time(15.0)
@@ -329,7 +330,7 @@ def test_a_stranger_in_the_registrys_place_is_told_once_and_the_registry_counts_
     said = [(0.0, scene.start())]
     while scene.now < 160.0:
         for _, hello in said:
-            scene.session.receive_cookie(stranger.cookie(hello), now=scene.now)
+            scene.session.receive_cookie(stranger.cookie(hello), SERVER, now=scene.now)
         said = scene.pass_time(0.5)
     assert scene.told() == [Notice.WRONG_KEY]
     assert scene.session.is_lost
@@ -414,7 +415,7 @@ class TestLeavingARegistryThatIsBelievedAway:
 
     def test_it_is_tried_five_times_before_that_is_told(self, scene: Scene) -> None:
         scene.session.leave(now=scene.now)
-        leave, hello = scene.session.datagrams_to_send()
+        (leave, _), (hello, _) = scene.session.datagrams_to_send()
         assert isinstance(scene.porter.opened(leave)[0], Leave)
         assert hello[0] == Kind.HELLO
         assert len(scene.pass_time(2.49)) == 2 * 4
@@ -425,8 +426,8 @@ class TestLeavingARegistryThatIsBelievedAway:
 
     def test_it_may_answer_after_all(self, scene: Scene) -> None:
         scene.session.leave(now=scene.now)
-        leave, hello = scene.session.datagrams_to_send()
-        scene.session.receive_cookie(scene.porter.cookie(hello), now=scene.now)
+        (leave, _), (hello, _) = scene.session.datagrams_to_send()
+        scene.session.receive_cookie(scene.porter.cookie(hello), SERVER, now=scene.now)
         assert scene.told() == [], "whether it knows our session is to be seen"
         (said,) = scene.porter.opened(leave)
         assert isinstance(said, Leave)
@@ -435,16 +436,16 @@ class TestLeavingARegistryThatIsBelievedAway:
 
     def test_it_may_be_there_in_another_life(self, scene: Scene) -> None:
         scene.session.leave(now=scene.now)
-        _, hello = scene.session.datagrams_to_send()
+        _, (hello, _) = scene.session.datagrams_to_send()
         scene.porter.card = Someone("registry", life=2).card(name="")
-        scene.session.receive_cookie(scene.porter.cookie(hello), now=scene.now)
+        scene.session.receive_cookie(scene.porter.cookie(hello), SERVER, now=scene.now)
         assert scene.told() == [Notice.LEFT]
         assert scene.state is State.OFFLINE
 
     def test_another_one_in_its_place_says_nothing(self, scene: Scene) -> None:
         scene.session.leave(now=scene.now)
-        _, hello = scene.session.datagrams_to_send()
-        scene.session.receive_cookie(Porter("stranger").cookie(hello), now=scene.now)
+        _, (hello, _) = scene.session.datagrams_to_send()
+        scene.session.receive_cookie(Porter("stranger").cookie(hello), SERVER, now=scene.now)
         assert scene.told() == []
 
 
