@@ -81,7 +81,7 @@ class SearchOverlay(Picker[HistoryLine]):
         self._timer = self.set_timer(self._after, lambda: self._begin(typed))
 
     def take(self, value: HistoryLine | None) -> None:
-        """Close with this line. While a search is due, begin it instead: the lines on the screen are those of other words."""
+        """Close with this line. While a search is due, begin it instead: the lines shown are those of other words."""
         if self._timer is not None:
             self._timer.stop()
             self._begin(self._input.value)
