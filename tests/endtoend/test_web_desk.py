@@ -42,6 +42,8 @@ NOBODY_LOOKS: Final = """() => {
 }"""
 """The window is in the background, and notices that the page gives are noted."""
 
+expect.set_options(timeout=WITHIN)
+
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian, Ubuntu: apt-get install chromium)"),
     pytest.mark.asyncio(loop_scope="session"),
@@ -140,12 +142,12 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
 
     # The line.
     await fill_in(page, name="Asha Rao")
-    await expect(page.get_by_text("You are next.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("You are next.")).to_be_visible()
     await expect(page).to_have_title("(1) Help desk")
     await is_accessible(page)
     await page.get_by_label("Is there anything we should know?").fill("My marks went down")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Saved. The operator reads this")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("Saved. The operator reads this")).to_be_visible()
     await page.get_by_label("Is there anything we should know?").fill("My marks went down, and")
     await page.get_by_role("button", name="Call me when it is my turn").click()
     await expect(page.get_by_text("You will hear a sound")).to_be_visible()
@@ -154,18 +156,18 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     # The turn, and the talk.
     bob = await operator(desk.stage)
     await bob.sees("About: My marks went down")
-    await expect(page.get_by_role("heading", name="You are talking with bob")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_role("heading", name="You are talking with bob")).to_be_visible()
     await expect(page.get_by_label("Your message")).to_be_focused()
     await expect(page.get_by_label("Your message")).to_have_value("My marks went down, and")  # was not saved
     assert await page.evaluate("noticed") == ["It is your turn"]
     await bob.type(HOSTILE)
-    await expect(page.locator(".theirs .text")).to_have_text(HOSTILE, timeout=WITHIN)
+    await expect(page.locator(".theirs .text")).to_have_text(HOSTILE)
     assert await page.evaluate("noticed") == ["It is your turn", "New message from bob"]
     await expect(page).to_have_title(re.compile(r"\(1\) Your conversation"))
     await page.get_by_label("Your message").fill("Hello!")
     await page.keyboard.press("Enter")
     await bob.sees("Asha Rao: Hello!")
-    await expect(page.locator(".mine .mark.saved")).to_have_count(1, timeout=WITHIN)
+    await expect(page.locator(".mine .mark.saved")).to_have_count(1)
     await expect(page.get_by_label("Your message")).to_have_value("")
     await is_accessible(page)
 
@@ -173,28 +175,28 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     await page.reload()
     await expect(page.locator(".line")).to_have_count(2)
     await desk.gateway.kill()
-    await expect(page.get_by_text("The connection is lost.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("The connection is lost.")).to_be_visible()
     await page.get_by_label("Your message").fill("Are you there?")
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("That could not be sent.")).to_be_visible()
     await expect(page.get_by_label("Your message")).to_have_value("Are you there?")
     desk.gateway = await desk.start_gateway()
-    await expect(page.get_by_role("alert")).to_be_hidden(timeout=WITHIN)
+    await expect(page.get_by_role("alert")).to_be_hidden()
     await page.get_by_role("button", name="Send").click()
     await bob.sees("Asha Rao: Are you there?")
 
     # The registry is killed; the page says so, and the talk goes on when it is back.
     await desk.registry.kill()
-    await expect(page.get_by_text("The help desk does not answer just now.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("The help desk does not answer just now.")).to_be_visible()
     desk.registry = await desk.stage.registry("--operator", "bob")
-    await expect(page.get_by_text("The help desk does not answer just now.")).to_be_hidden(timeout=WITHIN)
+    await expect(page.get_by_text("The help desk does not answer just now.")).to_be_hidden()
     await page.get_by_label("Your message").fill("Still here")
     await page.get_by_role("button", name="Send").click()
     await bob.sees("Asha Rao: Still here")
 
     # The end.
     await bob.type(".end")
-    await expect(page.get_by_role("heading", name="Thank you for your visit")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_role("heading", name="Thank you for your visit")).to_be_visible()
     await is_accessible(page)
     async with page.expect_download() as download:
         await page.get_by_role("link", name="Save the conversation").click()
@@ -205,7 +207,7 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     assert f"bob: {HOSTILE}" in text
     await page.get_by_text("good", exact=True).click()
     await page.get_by_role("button", name="Send").click()
-    await expect(page.get_by_text("Your rating has arrived.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("Your rating has arrived.")).to_be_visible()
     await page.get_by_role("button", name="Start a new request").click()
     await expect(page.get_by_label("Full name")).to_be_visible()
     assert troubles == []
@@ -218,7 +220,7 @@ async def test_a_browser_without_javascript_and_one_that_leaves(desk: Desk, brow
     page, _ = await page_of(plain)
     await page.goto(desk.url)
     await fill_in(page, name="Asha")
-    await expect(page.get_by_text("You are next.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("You are next.")).to_be_visible()
     await expect(page.get_by_role("button", name="Call me when it is my turn")).to_be_hidden()
     await page.get_by_role("link", name="Is there anything we should know?").click()
     await page.get_by_label("Is there anything we should know?").fill("A book")
@@ -235,7 +237,7 @@ async def test_a_browser_without_javascript_and_one_that_leaves(desk: Desk, brow
     await expect(page.locator("iframe[title=Conversation]")).to_have_attribute("src", "log#end")
     log, _ = await page_of(plain)  # what the frame shows
     await log.goto(f"{desk.url}log")
-    await expect(log.get_by_text("Which book?")).to_be_visible(timeout=WITHIN)
+    await expect(log.get_by_text("Which book?")).to_be_visible()
     await expect(log.get_by_text("Hello!", exact=True)).to_be_visible()
 
     # A page of another site can send nothing in the visitor's name.
@@ -243,11 +245,11 @@ async def test_a_browser_without_javascript_and_one_that_leaves(desk: Desk, brow
     form = f'<form method="post" action="{desk.url}leave"><button>Win!</button></form>'
     await other.goto(f"data:text/html,{form}")
     await other.get_by_role("button").click()
-    await expect(other.get_by_text("This request comes from another site.")).to_be_visible(timeout=WITHIN)
+    await expect(other.get_by_text("This request comes from another site.")).to_be_visible()
 
     await page.get_by_text("Leave", exact=True).click()
     await expect(page.get_by_text("End the conversation?")).to_be_visible()
     await page.get_by_role("button", name="Yes, leave").click()
-    await expect(page.get_by_text("You have left the help desk.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("You have left the help desk.")).to_be_visible()
     await bob.sees(re.compile(r"\[Asha has left\.\]"))
     await plain.close()
