@@ -18,9 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from chatapp.commands import COMMANDS
-from chatapp.options import CONFIG_VARIABLE, LOG_VARIABLE
 from chatapp.questions import InputEnded
-from chatapp.starting import open_closed_streams, serve, talk, visit
+from chatapp.starting import CONFIG_VARIABLE, LOG_VARIABLE, open_closed_streams, serve, talk, visit
 from chatapp.system import unsupported
 from chatapp.validation import Misuse
 from chatapp.wire.errors import AddressRefused, NameRefused

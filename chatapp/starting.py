@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from chatapp.options import DEFAULT_LOG_LEVEL
 from chatapp.questions import ask_another_name, ask_server, is_terminal, look_around
 from chatapp.validation import (
     Misuse,
@@ -36,6 +35,10 @@ from chatapp.wire.names import PeerName
 if TYPE_CHECKING:
     from chatapp.registry.settings import Settings
 
+
+LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
+CONFIG_VARIABLE: Final = "CHATAPP_CONFIG"
+DEFAULT_LOG_LEVEL: Final = "warning"
 
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")

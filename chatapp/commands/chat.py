@@ -7,20 +7,9 @@ import typer
 
 import chatapp
 from chatapp.commands import COMMANDS
-from chatapp.options import (
-    ACK_TIMEOUT_HELP,
-    CODE_HELP,
-    CONFIG_VARIABLE,
-    CONTEXT,
-    DATA_HELP,
-    DEFAULT_LOG_LEVEL,
-    KEY_HELP,
-    LOG_HELP,
-    LOG_VARIABLE,
-    LogLevel,
-)
+from chatapp.options import ACK_TIMEOUT_HELP, CODE_HELP, CONTEXT, KEY_HELP, LOG_HELP, Data, LogLevel
 from chatapp.questions import ask_all, is_terminal
-from chatapp.starting import serve, talk, visit
+from chatapp.starting import CONFIG_VARIABLE, DEFAULT_LOG_LEVEL, LOG_VARIABLE, serve, talk, visit
 from chatapp.validation import Misuse, check_options, folder_from
 from chatapp.wire.address import servers_text
 from chatapp.wire.folders import default_home
@@ -70,6 +59,8 @@ _CLUSTER_NAME_HELP: Final = "Registry: the name of its cluster on these servers.
 _CLUSTER_KEY_HELP: Final = "Registry: the file of the key that the nodes of the cluster share."
 _CREDENTIALS_HELP: Final = "Registry: a file of NATS credentials, or of an nkey's seed."
 
+*_FIRST_COMMANDS, _LAST_COMMAND = COMMANDS
+
 _REGISTRY_HAS: Final = "only a registry (-s) has this option"
 
 
@@ -100,7 +91,7 @@ def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str
     f"One message: {SEND_USAGE}\n\nA peer for other programs: {DAEMON_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
     f"{ADMIN_USAGE}\n\n{ACCESS_USAGE}\n\n"
     "Why not: ChatApp doctor [<server-ip> <server-port>]\n\n"
-    "Add --help to ChatApp send, daemon, doctor, export, config, stats, admin, invite, names or web to read more.",
+    f"Add --help to ChatApp {', '.join(_FIRST_COMMANDS)} or {_LAST_COMMAND} to read more.",
     context_settings=CONTEXT,
 )
 def chat(
@@ -119,7 +110,7 @@ def chat(
         typer.Option("-c", "--client", help="Chat as a peer, by default at the server of the last time."),
     ] = False,
     desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    data: Data = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP, show_default="warning")
     ] = None,

@@ -4,17 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import (
-    ACK_TIMEOUT_HELP,
-    CODE_HELP,
-    CONTEXT,
-    DATA_HELP,
-    KEY_HELP,
-    LOG_HELP,
-    LOG_VARIABLE,
-    LogLevel,
-    command_line,
-)
+from chatapp.options import ACK_TIMEOUT_HELP, CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
 from chatapp.starting import talk
 from chatapp.validation import check_options
 
@@ -34,20 +24,20 @@ def daemon(
             help="As of ChatApp -c; by default the server of the last time, and any free port.",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
-    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    data: Data = None,
+    log_level: Logging = QUIET,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help="Enter this room at the start.")] = None,
     ack_timeout: Annotated[
         str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=ACK_TIMEOUT_HELP)
     ] = None,
-    code: Annotated[str | None, typer.Option(metavar="CODE", help=CODE_HELP)] = None,
+    code: Code = None,
     host: Annotated[
         str | None, typer.Option(metavar="HOST", help="The server's address, instead of the argument.")
     ] = None,
     port: Annotated[
         str | None, typer.Option(metavar="PORT", help="The server's port, instead of the argument.")
     ] = None,
-    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
+    registry_key: RegistryKey = None,
 ) -> int:
     """Run a peer without a terminal, for other programs of yours to use."""
     words = words or []

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from chatapp.options import CONTEXT, QUIET, Data, Logging, command_line
 from chatapp.validation import Misuse, check_options, counted, folder_from, name_from
 from chatapp.wire.address import parse_port, parse_servers
 
@@ -24,8 +24,8 @@ def doctor(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Your name; by default that of the last start.")
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
-    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    data: Data = None,
+    log_level: Logging = QUIET,
 ) -> int:
     """Find out what keeps you from a server, from your name or from your disk, and what to do about it."""
     words = words or []

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import DATA_HELP, HELP, command_line
+from chatapp.options import HELP, Data, command_line
 from chatapp.peer.ui.export import Format, exported, history_of
 from chatapp.validation import Misuse, folder_from, name_from
 from chatapp.wire.errors import quoted
@@ -27,7 +27,7 @@ app: Final = command_line()
 def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name that you used with -c.")],
     form: Annotated[Format, typer.Option("--format", help="Lines of text, or JSON objects.")] = Format.TXT,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    data: Data = None,
 ) -> int:
     """Write the whole history of a name to standard output, oldest first. Its peer may be running."""
     me, folder = name_from(name), folder_from(data)

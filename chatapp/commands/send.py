@@ -5,16 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import (
-    CODE_HELP,
-    CONTEXT,
-    DATA_HELP,
-    KEY_HELP,
-    LOG_HELP,
-    LOG_VARIABLE,
-    LogLevel,
-    command_line,
-)
+from chatapp.options import CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
 from chatapp.starting import remembered_server
 from chatapp.validation import (
     Misuse,
@@ -48,13 +39,10 @@ def send(
             help="A TEXT of - reads standard input. Without a server, it goes to the one of the last start of NAME.",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
-    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
-    code: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", help=CODE_HELP),
-    ] = None,
-    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
+    data: Data = None,
+    log_level: Logging = QUIET,
+    code: Code = None,
+    registry_key: RegistryKey = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
 ) -> int:
     """Send one message to one person, wait for its outcome, and leave."""

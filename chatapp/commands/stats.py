@@ -7,16 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from chatapp.commands.asking import folder_of_registry, show_answer
-from chatapp.options import (
-    CODE_HELP,
-    CONTEXT,
-    DATA_HELP,
-    KEY_HELP,
-    LOG_HELP,
-    LOG_VARIABLE,
-    LogLevel,
-    command_line,
-)
+from chatapp.options import CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
 from chatapp.validation import (
     Misuse,
     check_options,
@@ -44,13 +35,10 @@ def stats(
     queue: Annotated[
         str | None, typer.Option(metavar="NAME", help="The queue; by default the first one.")
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
-    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
-    code: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", help=CODE_HELP),
-    ] = None,
-    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
+    data: Data = None,
+    log_level: Logging = QUIET,
+    code: Code = None,
+    registry_key: RegistryKey = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in seconds.")] = False,
 ) -> int:
     """Show how many visitors a help desk has served today, and how long they waited.

@@ -6,15 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import (
-    CONTEXT,
-    DATA_HELP,
-    KEY_HELP,
-    LOG_HELP,
-    LOG_VARIABLE,
-    LogLevel,
-    command_line,
-)
+from chatapp.options import CONTEXT, QUIET, Data, Logging, RegistryKey, command_line
 from chatapp.validation import (
     Misuse,
     check_options,
@@ -64,9 +56,9 @@ def web(
     lang: Annotated[
         str | None, typer.Option(metavar="LANGUAGE", help="en or hi, for browsers that ask for neither.")
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
-    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
-    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
+    data: Data = None,
+    log_level: Logging = QUIET,
+    registry_key: RegistryKey = None,
 ) -> int:
     """Let visitors use a help desk with nothing but a browser."""
     words = words or []

@@ -93,10 +93,6 @@ class Guests:
         """Return what a guest is counted with."""
         return self._guests[identity].source
 
-    def card_of(self, identity: bytes) -> Card:
-        """Return a guest's card."""
-        return self._guests[identity].card
-
     def linked(self) -> list[bytes]:
         """Return the guests with a link."""
         return [identity for identity, guest in self._guests.items() if guest.link is not None]
