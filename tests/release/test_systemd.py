@@ -56,6 +56,7 @@ def test_the_command_line_of_the_unit_is_one_of_a_registry() -> None:
     words = service()["ExecStart"].replace("%i", "5000").split()
     assert words[1:3] == ["-s", "5000"]
     assert words[3:] == ["--config", "/etc/chatapp/5000.toml"]
+    assert service()["ExecReload"].split() == [words[0], "admin", "reload", "--port", "%i"]
     variable, _, folder = service()["Environment"].partition("=")
     assert variable == VARIABLES["data"]
     assert folder == f"/var/lib/{service()['StateDirectory']}"
