@@ -67,7 +67,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """KEY: the fingerprint of the key that answers. PERSON, DIRECT, RELAY: the name. NAME: our name. DISK, PRIVACY: the
     folder."""
     server: str = ""
-    """UDP, TCP, OTHER_SERVER: the address of the server, where there are several."""
+    """ADDRESS: the host that is not found. UDP, TCP, OTHER_SERVER: the address of the server. Empty for the only one."""
 
     @property
     def is_fine(self) -> bool:

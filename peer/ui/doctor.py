@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,17 @@ async def _examine(servers: Sequence[Address], name: str | None, home: Path) -> 
         addresses = await resolved(servers)
     except AddressRefused:
         return [Finding(check=Check.ADDRESS, trouble=Trouble.NO_SUCH_HOST), probe_disk(home)]
+    unknown = [
+        Finding(check=Check.ADDRESS, trouble=Trouble.NO_SUCH_HOST, server=server.host)
+        for server in servers
+        if server not in addresses.values()
+    ]
+    return unknown + await _examine_found(servers, addresses, name, home)
+
+
+async def _examine_found(
+    servers: Sequence[Address], addresses: Iterable[Address], name: str | None, home: Path
+) -> list[Finding]:
     if name is not None:
         # A name that a program of ours uses right now, or whose keys are damaged, is no help here.
         with contextlib.suppress(FolderInUse, ChatAppError, OSError):

@@ -91,7 +91,7 @@ def summary_of(findings: Sequence[Finding]) -> str:
 def _title(finding: Finding, server: Address) -> str:
     match finding.check:
         case Check.ADDRESS:
-            return f"Address of {sanitize(server.host)}"
+            return f"Address of {sanitize(finding.server or server.host)}"
         case Check.UDP:
             return f"UDP to the server ({sanitize(finding.server or str(server))})"
         case Check.TCP:

@@ -19,7 +19,7 @@ from chatapp.peer.doctor.findings import (
     clock_finding,
     packets_finding,
 )
-from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_server
+from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_server, probe_servers
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from tests.peer.village import Village, village
@@ -58,6 +58,22 @@ async def test_a_registry_answers(village: Village) -> None:
     assert all(one.is_fine for one in await probe_server(address, known_key=key))
     other = troubles(await probe_server(address, known_key="0000 " * 8))
     assert other == {Check.UDP: None, Check.TCP: None, Check.KEY: Trouble.OTHER_KEY}
+
+
+async def test_of_several_servers_the_one_that_answers_is_told_and_the_others_in_brief(
+    village: Village,
+) -> None:
+    """A server that stands by does not listen, which is no trouble."""
+    away, here = Address("127.0.0.1", free_port()), Address("127.0.0.1", village.port)
+    findings = await probe_servers([away, here], known_key=None, policy=QUICK)
+    expected = {Check.UDP: None, Check.TCP: None, Check.KEY: None, Check.OTHER_SERVER: None}
+    assert troubles(findings) == expected
+    assert {one.server for one in findings if one.check in (Check.UDP, Check.TCP)} == {str(here)}
+    (other,) = [one for one in findings if one.check is Check.OTHER_SERVER]
+    assert (other.server, other.amount) == (str(away), None)
+    foreign = troubles(await probe_servers([away, here], known_key="0000 " * 8, policy=QUICK))
+    assert foreign[Check.OTHER_SERVER] is Trouble.OTHER_KEY
+    assert foreign[Check.UDP] is Trouble.REFUSED
 
 
 async def test_nothing_runs_there() -> None:

@@ -16,8 +16,11 @@ from chatapp.peer.core.records import (
     RegistryVerified,
     RoomKept,
     RowsSaved,
+    ServersNamed,
 )
+from chatapp.peer.history.damage import first_known_server
 from chatapp.peer.history.database import History
+from chatapp.wire.address import Address
 from tests.peer.core.cast import Someone
 
 BOB, CAROL, IMPOSTOR = Someone("bob"), Someone("carol"), Someone("impostor")
@@ -144,3 +147,33 @@ def test_a_transaction_that_fails_leaves_the_server_where_it_led(path: Path) -> 
         history.apply([RegistryPinned(SECOND), OutgoingAdded(BOB.id, 5, 1_000, "a number given twice")])
     assert history.load().registry == FIRST
     history.close()
+
+
+def test_the_servers_that_a_registry_names_are_kept_for_it_alone(path: Path) -> None:
+    named = (Address("192.0.2.8", 5_001), Address("standby.example", 5_000))
+    assert visit(path, "a:5000", RegistryPinned(FIRST), ServersNamed(named)).servers == named
+    assert visit(path, "b:5000", RegistryPinned(SECOND)).servers == ()
+    assert visit(path, "a:5000", ServersNamed(named[:1])).servers == named[:1]
+    assert visit(path, "c:5000", RegistryPinned(FIRST)).servers == named[:1]
+
+
+def test_servers_that_are_named_together_lead_to_one_registry_unless_they_are_known_to_lead_elsewhere(
+    path: Path,
+) -> None:
+    visit(path, "a:5000", RegistryPinned(FIRST))
+    visit(path, "b:5000", RegistryPinned(SECOND))
+    together = ["new:5000", "a:5000", "b:5000"]
+    assert first_known_server(path, together) == "a:5000"
+    history = History(path, server="a:5000")
+    history.registries.lead_here(together)
+    history.close()
+    assert visit(path, "new:5000").registry == FIRST
+    assert visit(path, "b:5000").registry == SECOND
+
+
+def test_of_servers_of_which_none_is_known_the_first_counts(path: Path) -> None:
+    assert first_known_server(path, ["x:5000", "y:5000"]) == "x:5000"
+    visit(path, "a:5000", RegistryPinned(FIRST))
+    assert first_known_server(path, ["x:5000", "y:5000"]) == "x:5000"
+    path.write_bytes(b"no database")
+    assert first_known_server(path, ["x:5000", "a:5000"]) == "x:5000"

@@ -127,3 +127,27 @@ def test_a_file_that_says_nothing_costs_the_position_and_no_more(tmp_path: Path,
     assert (anew.visit, anew.registry) == (StoredVisit(), None)
     assert anew.damage == [RegistryKeyUnreadable(path=str(file))]
     anew.close()
+
+
+def test_several_servers_of_a_registry_share_its_key_and_its_visits(tmp_path: Path) -> None:
+    both = ("192.0.2.8:5001", SERVER)
+    first = known(tmp_path)
+    first.save(TICKET)
+    first.close()
+    together = VisitFolder(tmp_path, *both)
+    assert (together.registry, together.visit) == (KEY, TICKET)
+    together.close()
+    alone = VisitFolder(tmp_path, both[0])
+    assert (alone.registry, alone.visit) == (KEY, TICKET), "it was named together with the other"
+    alone.close()
+
+
+def test_a_server_that_is_known_to_lead_elsewhere_keeps_its_key(tmp_path: Path) -> None:
+    for server, key in ((SERVER, KEY), ("192.0.2.9:5000", OTHER_KEY)):
+        known(tmp_path, server, key).close()
+    together = VisitFolder(tmp_path, SERVER, "192.0.2.9:5000")
+    assert together.registry == KEY
+    together.close()
+    elsewhere = VisitFolder(tmp_path, "192.0.2.9:5000")
+    assert elsewhere.registry == OTHER_KEY
+    elsewhere.close()
