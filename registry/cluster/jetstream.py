@@ -131,7 +131,7 @@ class JetStream:
         self._access = access
         self._name = name
         self._client: Client | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
         self._answers: dict[str, asyncio.Queue[Msg]] = {}
         self._batches = 0
@@ -507,6 +507,14 @@ async def _patience() -> Any:
             yield
     except TimeoutError:
         raise LedgerUnavailable from None
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # not on every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def _is_seed(text: bytes) -> bool:
