@@ -105,6 +105,15 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._screen.resize(lines, columns)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        os.kill(self._process.pid, number)
+
+    async def changes(self) -> None:
+        """Wait until something is drawn."""
+        self._news.clear()
+        await self._news.wait()
+
     async def shows(self, text: str) -> None:
         """Wait until this text was drawn after the last text waited for."""
         try:

@@ -29,7 +29,7 @@ from chatapp.peer.ui.full.opener import Opener
 from chatapp.peer.ui.full.panes import ListRow, Pane, next_with_news
 from chatapp.peer.ui.full.session import FullSession
 from chatapp.peer.ui.full.signs import Signs
-from chatapp.peer.ui.full.theme import DARK, LIGHT, THEMES
+from chatapp.peer.ui.full.theme import DARK, OTHER, THEMES
 from chatapp.peer.ui.grammar.completion import Candidate
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.notices import notice, title, titled
@@ -117,6 +117,9 @@ class FullApp(App[None]):
     #question { color: $chat-calls; display: none; height: auto; }
     #question.-shown { display: block; }
     #small { display: none; width: 1fr; height: 1fr; content-align: center middle; }
+    .-ascii ListView { scrollbar-size-vertical: 0; }
+    .-ascii ListView:ansi { border-right: ascii $border-blurred; }
+    .-ascii LogView { scrollbar-size-vertical: 0; }
     .-too-small #small { display: block; }
     .-too-small #body { display: none; }
     .-too-small #status { display: none; }
@@ -192,6 +195,7 @@ class FullApp(App[None]):
     def on_mount(self) -> None:
         """Begin to show the session."""
         self._is_shown = True
+        self.screen.set_class(not self._signs.is_utf8, "-ascii")
         self._session.attach(self)
         self.composer.focus()
         self.opened(self._session.open_pane)
@@ -229,6 +233,8 @@ class FullApp(App[None]):
         if is_small:
             said = words.terminal_too_small(columns, rows, least=LEAST)
             self.base.query_one("#small", Static).update(Content(said))
+        # A window that shrank and grew again in no time has its old size, and has lost rows all the same.
+        self.call_after_refresh(self.refresh)
         self.list_changed()
 
     # --- what the session tells (`SessionView`)
@@ -556,8 +562,7 @@ class FullApp(App[None]):
 
     def action_other_theme(self) -> None:
         """Change between dark and light."""
-        if self.theme in (DARK, LIGHT):
-            self.theme = LIGHT if self.theme == DARK else DARK
+        self.theme = OTHER.get(self.theme, self.theme)
 
     def action_page(self, direction: int) -> None:
         """Scroll the log by a page."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.drivers.linux_driver import LinuxDriver
 
 from chatapp.peer.ui.full.app import FullApp
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from chatapp.peer.rpc.attached.anypeer import AnyPeer
+
+for _digit in "0123456789":
+    # One terminal on one system sends these for signs. All others send them for Alt and a digit, which open conversations.
+    cast("dict[str, object]", ANSI_SEQUENCES_KEYS).pop(f"\x1b{_digit}", None)
 
 HELD_MAX: Final = 1_000
 """Log records that are held back until the screen is gone."""
@@ -39,8 +45,17 @@ class _ScreenDriver(LinuxDriver):
         size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        assert sys.__stdout__ is not None
+        assert isinstance(sys.__stdout__, io.TextIOWrapper)
+        sys.__stdout__.reconfigure(errors="replace")  # what the terminal has no letters for
         self._file = sys.__stdout__
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Return the columns and rows of the terminal, whatever the environment says."""
+        try:
+            columns, rows = os.get_terminal_size(sys.stdin.fileno())
+            return columns, rows
+        except OSError:
+            return super()._get_terminal_size()
 
 
 class FullFace:

@@ -4,6 +4,7 @@ Widgets use the names of this module alone. Each is a variable of the stylesheet
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from textual.theme import Theme
@@ -12,6 +13,8 @@ from chatapp.peer.ui.formatting import OF_16, drawn_by
 
 DARK: Final = "chatapp-dark"
 LIGHT: Final = "chatapp-light"
+DARK_256: Final = "chatapp-dark-256"
+LIGHT_256: Final = "chatapp-light-256"
 SIXTEEN: Final = "chatapp-16"
 
 _DARK: Final = Theme(
@@ -152,7 +155,30 @@ _SIXTEEN: Final = Theme(
     },
 )
 
-THEMES: Final = (_DARK, _LIGHT, _SIXTEEN)
+
+def _greys(theme: Theme, name: str, *, ground: str, surface: str, panel: str, selected: str) -> Theme:
+    """Return a theme for a terminal with 256 colours, whose darkest and lightest ones besides greys are garish."""
+    grounds = {key: ground for key in theme.variables if key.startswith("scrollbar-background")}
+    chosen = {"chat-input": surface, "chat-selected": selected, "chat-open": selected}
+    return replace(
+        theme,
+        name=name,
+        background=ground,
+        surface=surface,
+        panel=panel,
+        variables={**theme.variables, **grounds, **chosen, "scrollbar-corner-color": ground},
+    )
+
+
+THEMES: Final = (
+    _DARK,
+    _LIGHT,
+    _greys(_DARK, DARK_256, ground="#121212", surface="#1c1c1c", panel="#262626", selected="#3a3a3a"),
+    _greys(_LIGHT, LIGHT_256, ground="#ffffff", surface="#eeeeee", panel="#dadada", selected="#d0d0d0"),
+    _SIXTEEN,
+)
+OTHER: Final = {DARK: LIGHT, LIGHT: DARK, DARK_256: LIGHT_256, LIGHT_256: DARK_256}
+"""The theme to which each one changes at the user's wish."""
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     DARK: (
@@ -168,16 +194,21 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """The colours of names. Each has a contrast of 4.5 and more to the ground of its theme, except the terminal's own."""
 
 
+_MANY: Final = 256
+
+
 def name_colour(name: str, theme: str) -> str:
     """Return the colour of a person's name: the same at every start and on every machine."""
-    colours = _NAMES[theme]
+    colours = _NAMES[theme.removesuffix("-256")]
     return colours[drawn_by(name, len(colours))]
 
 
 def theme_for(environment: Mapping[str, str], *, colours: int) -> str:
     """Return the theme for a terminal with so many colours. Light where the terminal says that its ground is (`COLORFGBG`,
     as rxvt, Konsole and others set it: the last number is the ground)."""
-    if colours < 256:
+    if colours < _MANY:
         return SIXTEEN
-    ground = environment.get("COLORFGBG", "").rpartition(";")[2]
-    return LIGHT if ground in ("7", "15") else DARK
+    is_light = environment.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
+    if colours == _MANY:
+        return LIGHT_256 if is_light else DARK_256
+    return LIGHT if is_light else DARK

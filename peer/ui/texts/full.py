@@ -52,7 +52,7 @@ def title_of(conversation: Conversation) -> str:
 def room_about(members: Sequence[Person], topic: str) -> str:
     """Say who is in the room where the user is, and its topic."""
     here = f"{len(members):,} here"
-    return f"{here} · {sanitize(topic)}" if topic else here
+    return f"{here}: {sanitize(topic)}" if topic else here
 
 
 def room_elsewhere(room: str, current: str | None) -> str:
@@ -69,7 +69,7 @@ def not_there_line(room: str) -> str:
 def everybody_about(people: Sequence[Person]) -> str:
     """Say how many people are online."""
     online = sum(one.online for one in people)
-    return f"{online:,} online · {len(people) - online:,} away"
+    return f"{online:,} online, {len(people) - online:,} away"
 
 
 def person_about(person: Person | None, *, now: float) -> str:
@@ -79,7 +79,7 @@ def person_about(person: Person | None, *, now: float) -> str:
     if person.is_banned:
         return "banned from this server"
     seen = "online" if person.online else f"away since {since(person.since, now=now)}"
-    return f"{seen} · verified" if person.is_verified else seen
+    return f"{seen}, verified" if person.is_verified else seen
 
 
 def since(at: float, *, now: float) -> str:
@@ -100,7 +100,7 @@ def came(who: str) -> str:
 def desk_about(client: str | None, waiting: int, *, is_on_duty: bool) -> str:
     """Say whom the user serves at the help desk."""
     serving = f"serving {name(client)}" if client is not None else "on duty" if is_on_duty else "off duty"
-    return f"{serving} · {waiting:,} waiting" if waiting else serving
+    return f"{serving}, {waiting:,} waiting" if waiting else serving
 
 
 def typing_about(people: Sequence[str]) -> str:

@@ -66,7 +66,7 @@ async def test_events_stand_where_they_belong(village: Village) -> None:  # noqa
     async with Played(alice).on_screen() as screen:
         await screen.shows("# lab · 2 here", "You are in lab with bob.")
         bob.set_topic("the second sensor")
-        await screen.shows("# lab · 2 here · the second sensor")
+        await screen.shows("# lab · 2 here: the second sensor")
         screen.app.open_conversation(EVERYBODY)
         await screen.shows("* everybody · 2 online")
         await bob.say("anybody here?")
