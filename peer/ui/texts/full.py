@@ -21,7 +21,7 @@ YOU: Final = "you"
 HELP_KEY: Final = "F1 help"
 LIST_KEY: Final = "F4 list"
 NO_TERMINAL: Final = "ChatApp: --full needs a terminal: standard input and output must be one"
-NOT_INSTALLED: Final = "ChatApp: --full needs the extra full: pip install 'chatapp[full]'"
+NOT_INSTALLED: Final = "ChatApp: --full needs the extra full: pipx install '.[full]'"
 _WEEK: Final = 7
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
