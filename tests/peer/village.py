@@ -17,6 +17,7 @@ from chatapp.peer.receipts import Receipt
 from chatapp.peer.rpc.attached.remote import RemotePeer
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
+from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.delivery.policy import Policy
 from tests.support.ports import free_port
 
@@ -37,10 +38,16 @@ class Village:
         self._peers: list[Peer] = []
 
     async def open_registry(
-        self, *, folder: Path | None = None, access: AccessSettings | None = None
+        self,
+        *,
+        folder: Path | None = None,
+        access: AccessSettings | None = None,
+        desk: DeskSettings | None = None,
     ) -> None:
         """Open the registry. `folder`: another folder makes another registry at the same address."""
-        self._registry = Registry(self.port, folder or self.folder, say=lambda line: None, access=access)
+        self._registry = Registry(
+            self.port, folder or self.folder, say=lambda line: None, access=access, desk=desk
+        )
         await self._registry.start()
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.faults.append(context))
 

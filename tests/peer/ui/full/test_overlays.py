@@ -3,6 +3,11 @@
 from textual.widgets import Input
 
 from chatapp.peer.core.conversations import person
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.form import Form
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.address import Address
+from chatapp.wire.identity import fingerprint
 from tests.peer.ui.full.playing import Played
 from tests.peer.village import Village, village  # noqa: F401
 
@@ -73,3 +78,41 @@ async def test_events_and_sizes_come_while_an_overlay_is_open(village: Village) 
             await screen.hides("Search")
             await screen.press("alt+a")
             await screen.shows("bob  at 120 columns")
+
+
+async def test_an_operator_serves_visitors_by_keys(village: Village) -> None:  # noqa: F811
+    alice = village.peer("alice")
+    async with alice:
+        key = fingerprint(bytes.fromhex((alice.folder / "identity.pub").read_text()))
+    await village.close_registry()
+    await village.open_registry(desk=DeskSettings(operators=(key,)))
+    visitors = []
+    for number, name in enumerate(("Asha Rao", "Ben Okafor")):
+        visitor = Visitor(Address("127.0.0.1", village.port), home=village.folder / name)
+        visitor.open()
+        visitors.append(visitor)
+        await visitor.stage_known()
+        visitor.join(Form(name=name, number=f"+91987654321{number}", issue=1))
+        await visitor.settled()
+    await alice.open()
+    async with Played(alice).on_screen(120, 40) as screen:
+        await screen.until(lambda: alice.desk.is_operator)
+        await screen.press("f5")
+        await screen.shows("on duty · 1 waiting", "Asha Rao", "with you for 0 min", "1 0 min Ben Okafor")
+        await screen.type(".note wants to be [/]called back")
+        await screen.shows("Note wants to be [/]called back", "Note about Asha Rao kept.")
+        await screen.press("f10")
+        await screen.shows("Transfer to which queue?")
+        await screen.press(*"nowhere", "enter")
+        await screen.shows("There is no queue of that name.")
+        await screen.press("alt+d")
+        await screen.shows("Help desk", "F7 end")
+        await screen.press("f7")
+        await screen.shows("Ben Okafor", "Number +919876543211")
+        await screen.press("escape", "f5")
+        await screen.shows("off duty", "F5 go on duty")
+        assert "Waiting room:" not in screen.text  # the pane has asked, and not the user
+        await screen.type(".room")
+        await screen.shows("Waiting room: empty.")
+    for visitor in visitors:
+        await visitor.close(within=1.0)
