@@ -83,7 +83,7 @@ class Desk:
     async def open(self) -> None:
         self.registry = await self.stage.registry("--operator", "bob")
         self.gateway = await self.start_gateway()
-        await self.gateway.sees(beginning("[First contact with this server"))
+        await self.gateway.sees(beginning("[The server does not list this gateway"))
 
     async def start_gateway(self) -> Program:
         words = ["web", "127.0.0.1", str(self.stage.port), "--listen", str(self.port)]

@@ -53,7 +53,7 @@ async def test_a_signal_ends_it_and_its_streams_and_the_visitor_keeps_the_place(
     registry = await stage.registry()
     port = free_port()
     program = await web(stage, port)
-    await program.sees(beginning("[First contact with this server"))
+    await program.sees(beginning("[The server does not list this gateway"))
     form = urlencode(FORM)
     head = f"HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
     post = f"POST /join {head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n{form}"

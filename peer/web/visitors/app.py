@@ -84,6 +84,7 @@ class VisitorApp:
         texts = self._texts(request)
         front = self._gateway.front
         self._gateway.look_again()
+        await self._gateway.front_known()
         if front.is_away or front.trouble or not (front.form or front.closed):
             return self._pages.away(texts)
         if front.closed is not None:
@@ -132,6 +133,7 @@ class VisitorApp:
         texts = TEXTS.get(fields.get("lang", "")) or self._texts(request)
         if self._session(request) is not None:
             return RedirectResponse("./", 303)  # the form was sent twice
+        await self._gateway.front_known()
         front = self._gateway.front
         if front.form is None or front.is_away or front.closed or front.trouble:
             return RedirectResponse("./", 303)

@@ -1,12 +1,14 @@
 """The gateway: all visits that come through it, and what the desk offers to newcomers."""
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.feed import Waiters
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.conversation import StoredVisit
@@ -28,6 +30,9 @@ TEND_AFTER: Final = 1.0
 
 LOOK_AGAIN_AFTER: Final = 15.0
 """Seconds after which what is known of a closed desk is asked for again: a registry tells its choices once a link."""
+
+KNOWN_WITHIN: Final = 3.0
+"""Seconds for which a request waits until it is known what the desk offers."""
 
 DISK_TOLD_AFTER: Final = 60.0
 """Seconds without trouble after which a failing disk is told again."""
@@ -73,6 +78,11 @@ class FrontDesk:
         """Why the registry lets nobody in."""
         self.is_away = False
         """Whether the registry does not answer."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what the desk offers, or why it does not."""
+        return bool(self.form or self.closed or self.trouble or self.is_away)
 
     def handle(self, event: happened.VisitEvent) -> None:
         """Take an event in."""
@@ -123,6 +133,7 @@ class Gateway:
         self.front: Final = FrontDesk()
         self._joins: Final = RateLimiter(rate=JOINS_PER_SECOND, burst=JOINS_BURST)
         self._of_network: Final[Counter[str]] = Counter()
+        self._front_news: Final = Waiters(self._loop)
         self._lookout: Visitor | None = None
         self._looked_at = 0.0
         self._disk_failed_at = -DISK_TOLD_AFTER
@@ -217,6 +228,13 @@ class Gateway:
 
     # --- the front desk
 
+    async def front_known(self) -> None:
+        """Wait for a moment until it is known what the desk offers: the program may have just begun."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KNOWN_WITHIN):
+                while not self.front.is_known:
+                    await self._front_news.wait()
+
     def look_again(self) -> None:
         """Ask the desk anew what it offers, if that may have changed since."""
         is_due = self._loop.time() - self._looked_at >= LOOK_AGAIN_AFTER
@@ -250,6 +268,7 @@ class Gateway:
                 self.front.handle(event)
                 if isinstance(event, _FOR_THE_TERMINAL):
                     self._tell(event)
+            self._front_news.wake()
 
     # --- time
 

@@ -80,6 +80,16 @@ async def test_a_registry_that_is_away_at_the_start_is_waited_for(tmp_path: Path
         await asha.until("How can we help?")
 
 
+async def test_a_form_that_is_sent_while_the_gateway_starts_is_not_lost(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.kill_gateway()
+        desk.start_gateway()
+        assert "Say hello!" in await desk.browser().join()
+        await desk.stop_gateway()
+        desk.start_gateway()
+        assert "How can we help?" in await desk.browser().get()
+
+
 async def test_files_and_cookies_give_no_secret_away(tmp_path: Path) -> None:
     async with web_desk(tmp_path) as desk:
         asha = await desk.visitor("Asha")
