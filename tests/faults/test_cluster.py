@@ -12,7 +12,7 @@ import pytest
 
 from examples.cluster.servers import NatsCluster
 from tests.endtoend.desk import joined
-from tests.endtoend.lines import SAVED, WELCOME
+from tests.endtoend.lines import BACK, SAVED, WELCOME
 from tests.faults.conftest import Note
 from tests.faults.size import bar, dose, only_whole
 from tests.support.ports import free_port
@@ -175,6 +175,7 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
         await killing
         wanted.append(f"saved-{life}")
         for at, visitor in enumerate(line, 1):
+            await visitor.sees(BACK)
             await visitor.type(".queue")
             await visitor.sees(re.compile(rf"\[You are number {at} in the waiting room.*"))
     carol = await stage.peer("carol")

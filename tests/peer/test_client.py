@@ -550,3 +550,35 @@ async def test_the_final_outcome_of_a_saved_message_is_waited_for(village: Villa
             assert not final.done()  # fetched; nothing tells us before we speak again
             await outcome_of(await alice.send("bob", "hello again"))
             assert await asyncio.wait_for(final, WITHIN) is MessageState.DELIVERED
+
+
+async def test_the_servers_that_a_registry_names_are_found_and_remembered(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clause 4.11. A host name is looked up beside the event loop."""
+
+    def look_up(name: str, *_args: object, **_named: object) -> list[tuple[object, ...]]:
+        assert name == "standby.example"
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("192.0.2.77", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    here, named, literal = (
+        Address("127.0.0.1", village.port),
+        Address("192.0.2.77", 5_001),
+        Address("192.0.2.78", 5_000),
+    )
+    await village.close_registry()
+    await village.open_registry(servers=(Address("standby.example", 5_001), literal))
+    for _ in range(2):  # the second start knows them before anything answers
+        async with village.peer("alice") as alice:
+            assert alice.server == here
+            node = alice._open_node()
+            async with asyncio.timeout(WITHIN):
+                await node.until(lambda core: named in core.server_addresses)
+            assert set(node.core.server_addresses) == {here, named, literal}
+    await village.close_registry()
+    lost = village.peer("alice")
+    await lost.open()
+    async with asyncio.timeout(WITHIN):
+        await lost._open_node().until(lambda core: len(core.server_addresses) == 3)
+    await lost.close()

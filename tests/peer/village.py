@@ -18,6 +18,8 @@ from chatapp.peer.rpc.attached.remote import RemotePeer
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.limits import RegistryPolicy
+from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from tests.support.ports import free_port
 
@@ -43,10 +45,18 @@ class Village:
         folder: Path | None = None,
         access: AccessSettings | None = None,
         desk: DeskSettings | None = None,
+        servers: tuple[Address, ...] = (),
     ) -> None:
-        """Open the registry. `folder`: another folder makes another registry at the same address."""
+        """Open the registry. `folder`: another folder makes another registry at the same address. `servers`: where
+        else it answers, as it says."""
+        policy = RegistryPolicy(servers=servers)
         self._registry = Registry(
-            self.port, folder or self.folder, say=lambda line: None, access=access, desk=desk
+            self.port,
+            folder or self.folder,
+            say=lambda line: None,
+            access=access,
+            desk=desk,
+            policy=policy,
         )
         await self._registry.start()
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.faults.append(context))
