@@ -68,6 +68,16 @@ async def test_a_signal_gives_the_terminal_back(
     assert alice.modes == alice.modes_before
 
 
+async def test_a_closed_window_ends_the_program(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice", FULL)
+    await has(alice, "alice · 2 online")
+    alice.close()
+    assert await alice.ends() == 0
+    await bob.sees("alice has left.")
+
+
 async def test_a_server_that_never_answers_is_told_below_the_screen(stage: Stage, at_terminal: Open) -> None:
     alice = await at_terminal("alice", FULL, NO_COLOR="1")
     assert await alice.ends() == 1

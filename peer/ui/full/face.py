@@ -8,7 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.drivers.linux_driver import LinuxDriver
@@ -33,6 +33,25 @@ HELD_MAX: Final = 1_000
 """Log records that are held back until the screen is gone."""
 
 
+class _Output:
+    """Standard output, of which it does not matter whether anybody still reads it. An error would end the thread in which
+    Textual writes, and Textual would wait for that thread for ever. A closed window must end the program instead (SIGHUP)."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file: Final = file
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+
 class _ScreenDriver(LinuxDriver):
     """Draws on standard output. Textual draws on standard error, which people send to a file."""
 
@@ -47,7 +66,7 @@ class _ScreenDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         assert isinstance(sys.__stdout__, io.TextIOWrapper)
         sys.__stdout__.reconfigure(errors="replace")  # what the terminal has no letters for
-        self._file = sys.__stdout__
+        self._file = cast("io.TextIOWrapper", _Output(sys.__stdout__))
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Return the columns and rows of the terminal, whatever the environment says."""
@@ -111,9 +130,9 @@ class FullFace:
                 unsent = session.unsent()
                 self._app.exit()
                 await drawing
-                print(RESTORE_TITLE, end="", flush=True)
-                for line in (*session.last_words, *unsent):
-                    print(line)
+                with contextlib.suppress(OSError):  # the terminal may be gone
+                    said = "".join(f"{line}\n" for line in (*session.last_words, *unsent))
+                    print(f"{RESTORE_TITLE}{said}", end="", flush=True)
 
 
 class _HeldLog(logging.Handler):
