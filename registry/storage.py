@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from chatapp.registry.keystore import KEY_FILE, load_or_make
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store, StoreUnusable
-from chatapp.wire.folders import make_private
+from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import Identity
 from chatapp.wire.storage.disk import Disk
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 CLUSTER_MARK = "cluster"
 """The file that says that the folder belongs to a node of a cluster, whose state is not in the folder."""
+
+
+def mark_folder(folder: Path, cluster: str) -> None:
+    """Keep a registry without a cluster from using this folder: what it found there would be old. Raises OSError."""
+    write_whole(folder / CLUSTER_MARK, f"{cluster}\n".encode())
 
 
 class Found(NamedTuple):

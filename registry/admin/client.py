@@ -32,6 +32,7 @@ from chatapp.registry.directory.renaming import Renaming, restore_names
 from chatapp.registry.effects import AnswerAdmin, Effect, Persist
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
 from chatapp.registry.limits import RegistryPolicy, WallClock
+from chatapp.registry.storage import CLUSTER_MARK
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import StoreInUse
@@ -110,6 +111,10 @@ def _ask(folder: Path, request: AdminRequest) -> AdminAnswer:
         answer = _ask_running(folder, request, give_up_at)
         if answer is not None:
             return answer
+        if (folder / CLUSTER_MARK).exists():
+            raise AdminRequestFailed(
+                f"{folder} belongs to a node of a cluster that does not serve now: ask where the one runs that does"
+            )
         try:
             store = FileStore(folder, has_past=(folder / KEY_FILE).exists())
         except StoreInUse:

@@ -21,7 +21,8 @@ from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
 from chatapp.registry.cluster.storage import ClusterStorage
-from chatapp.registry.keystore import KeyUnusable
+from chatapp.registry.keystore import KEY_FILE, KeyUnusable
+from chatapp.registry.storage import mark_folder
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of
@@ -91,6 +92,8 @@ class ClusterNode:
             saying.cancel()
         await self._check_monitors()
         self._key = await asyncio.to_thread(self._find_key, self._engine)
+        if not (self._folder / KEY_FILE).exists():  # else the storage looks first whose folder it is
+            mark_folder(self._folder, settings.name)
 
     def _take_folder(self) -> None:
         make_private(self._folder)

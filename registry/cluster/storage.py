@@ -11,7 +11,7 @@ from chatapp.registry.cluster.exchange import as_folder, entries_in
 from chatapp.registry.cluster.ledger import Ledger
 from chatapp.registry.cluster.store import StreamStore, TakeoverInterrupted
 from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, load_or_make, open_identity, seal_identity
-from chatapp.registry.storage import CLUSTER_MARK, Found
+from chatapp.registry.storage import Found, mark_folder
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import StoreUnusable
 from chatapp.registry.store.segments import NAMES
@@ -72,7 +72,7 @@ class ClusterStorage:
                     str(self._folder),
                     f"this folder holds another registry than the cluster {self._cluster}: name another folder by --data",
                 )
-        self._mark_folder()
+        mark_folder(self._folder, self._cluster)
         write_whole(self._folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
         self._identity = identity
         return Found(loaded, identity, is_new=False)
@@ -86,12 +86,8 @@ class ClusterStorage:
         identity, _ = load_or_make(self._folder)
         founded = ClusterFounded(seal_identity(identity, self._key.secret), int(time.time()))
         entries = entries_in(self._folder) if (self._folder / NAMES).exists() else []
-        self._mark_folder()
+        mark_folder(self._folder, self._cluster)
         return founded, entries
-
-    def _mark_folder(self) -> None:
-        """Keep a registry without a cluster from using this folder: what it finds there would be old."""
-        write_whole(self._folder / CLUSTER_MARK, f"{self._cluster}\n".encode())
 
     def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
         from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done

@@ -7,6 +7,8 @@ from pathlib import Path
 import nats
 import pytest
 
+from chatapp.registry.admin.client import AdminRequestFailed, ask
+from chatapp.registry.admin.messages import VerifyFiles
 from chatapp.registry.cluster import node as node_module
 from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterKey, Kind, Sealer, hash_of, parts_of
 from chatapp.registry.cluster.jetstream import Access, JetStream
@@ -131,6 +133,8 @@ async def test_a_folder_has_one_node_and_the_cluster_has_one_key(nodes: Nodes, t
     storage.load()
     with pytest.raises(StoreInUse):
         await nodes.opened("a")
+    with pytest.raises(AdminRequestFailed, match="belongs to a node of a cluster that does not serve now"):
+        ask(tmp_path / "a", VerifyFiles())
     line = await nodes.why_not("b")
     assert (
         line
