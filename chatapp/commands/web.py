@@ -1,15 +1,17 @@
 """`ChatApp web`: the arguments of the web desk; `peer.web` serves it."""
 
+import ipaddress
 import os
 import sys
 from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import CONTEXT, QUIET, Data, Logging, RegistryKey, command_line
+from chatapp.options import CONTEXT, QUIET, Code, Data, Logging, LogLevel, RegistryKey, command_line
 from chatapp.validation import (
     Misuse,
     check_options,
+    code_from,
     counted,
     folder_from,
     language_from,
@@ -23,6 +25,8 @@ from chatapp.wire.address import parse_port
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
 _LISTEN: Final = "127.0.0.1:8080"
+_LISTEN_AS: Final = "127.0.0.1:8081"
+_OF_VISITORS: Final = "it is for the page of visitors, not for an operator's (--as)"
 _TITLE_MAX: Final = 80
 _LIBRARIES: Final = frozenset({"h11", "python_multipart", "starlette", "uvicorn"})
 _FAILED: Final = 1
@@ -37,9 +41,18 @@ app: Final = command_line()
 )
 def web(
     words: Annotated[list[str] | None, typer.Argument(metavar="SERVER-IP SERVER-PORT")] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Serve the page of this operator, for this machine alone."),
+    ] = None,
     listen: Annotated[
-        str, typer.Option(metavar="[ADDRESS:]PORT", help="Where browsers find it; a port alone: 127.0.0.1.")
-    ] = _LISTEN,
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS:]PORT",
+            help="Where browsers find it; a port alone: 127.0.0.1.",
+            show_default=f"{_LISTEN}; with --as {_LISTEN_AS}",
+        ),
+    ] = None,
     proxy: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,13 +72,23 @@ def web(
     data: Data = None,
     log_level: Logging = QUIET,
     registry_key: RegistryKey = None,
+    code: Code = None,
 ) -> int:
-    """Let visitors use a help desk with nothing but a browser."""
+    """Let visitors use a help desk with nothing but a browser; or, with --as, an operator."""
     words = words or []
     check_options(words)
     host, server_port = counted(words, "web", _ARGUMENTS)
     there = parse_port(server_port, "server-port")
-    listen_at, proxies = listening_from(listen, "--listen"), networks_from(proxy or [], "--proxy")
+    if as_ is not None:
+        of_visitors = {"--proxy": proxy, "--queue": queue, "--title": title, "--lang": lang}
+        for option, value in of_visitors.items():
+            if value:
+                raise Misuse(f"{option}: {_OF_VISITORS}")
+        return _serve_operator(as_, host, there, listen or _LISTEN_AS, code, data, log_level, registry_key)
+    if code is not None:
+        raise Misuse("--code: only an operator (--as) has a join code")
+    listen_at = listening_from(listen or _LISTEN, "--listen")
+    proxies = networks_from(proxy or [], "--proxy")
     of = name_from(queue, "--queue") if queue else ""
     name = " ".join((title or "").split())
     if len(name) > _TITLE_MAX:
@@ -76,10 +99,7 @@ def web(
     try:
         from chatapp.peer.web.visitors.main import run
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] not in _LIBRARIES:
-            raise
-        print("ChatApp: web needs the extra web: pip install 'chatapp[web]'", file=sys.stderr)
-        return _FAILED
+        return _lacks(missing)
     return run(
         servers=found,
         registry_key=demanded,
@@ -91,3 +111,42 @@ def web(
         data=folder,
         log_level=log_level.value,
     )
+
+
+def _serve_operator(
+    name: str,
+    host: str,
+    port: int,
+    listen: str,
+    code: str | None,
+    data: str | None,
+    log_level: LogLevel,
+    registry_key: str | None,
+) -> int:
+    listen_at = listening_from(listen, "--listen")
+    if not ipaddress.ip_address(listen_at.host).is_loopback:
+        raise Misuse("--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]")
+    me, folder = name_from(name, "--as"), folder_from(data)
+    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
+    found = servers_from(host, port)
+    try:
+        from chatapp.peer.web.operators.main import run
+    except ModuleNotFoundError as missing:
+        return _lacks(missing)
+    return run(
+        name=me,
+        servers=found,
+        registry_key=demanded,
+        code=shown,
+        listen_at=listen_at,
+        data=folder,
+        log_level=log_level.value,
+    )
+
+
+def _lacks(missing: ModuleNotFoundError) -> int:
+    """Say which extra is not installed; raise the error again if it is about something else. Returns the exit status."""
+    if missing.name is None or missing.name.partition(".")[0] not in _LIBRARIES:
+        raise missing
+    print("ChatApp: web needs the extra web: pip install 'chatapp[web]'", file=sys.stderr)
+    return _FAILED

@@ -87,6 +87,8 @@ class ClientSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     text: str
     visit: int
     position: int
+    at: float = 0.0
+    """Unix time at which the registry took it."""
 
 
 class DeskAction(enum.Enum):

@@ -625,6 +625,7 @@ class Operator:
                     text=line.text,
                     visit=line.visit,
                     position=line.position,
+                    at=line.at / 1_000,
                 )
             )
         elif line.position <= self._conversation.shown:

@@ -49,15 +49,16 @@ def document(
     language: str,
     body: Html,
     scripts: tuple[str, ...] = (),
+    styles: tuple[str, ...] = (),
     refresh: int | None = None,
     redirect: str = "",
     kind: str = "",
     direction: str = "ltr",
     status: int = 200,
 ) -> HTMLResponse:
-    """Return a page. `scripts`: names of files. `refresh`: seconds after which the browser loads the page again, unless a
-    script keeps it up to date. `redirect`: the page that a browser opens instead at once. `kind`: a class of the page for
-    the style sheet."""
+    """Return a page. `scripts`, `styles`: names of files, beside the style sheet of all pages. `refresh`: seconds after
+    which the browser loads the page again, unless a script keeps it up to date. `redirect`: the page that a browser opens
+    instead at once. `kind`: a class of the page for the style sheet."""
     head = fragment(
         element("meta", charset="utf-8"),
         element("title", title),
@@ -66,6 +67,7 @@ def document(
         element("meta", name="robots", content="noindex"),
         element("link", rel="icon", href=ASSETS.link("icon.svg"), type="image/svg+xml"),
         element("link", rel="stylesheet", href=ASSETS.link("desk.css")),
+        [element("link", rel="stylesheet", href=ASSETS.link(name)) for name in styles],
         [element("script", src=ASSETS.link(name), defer=True) for name in scripts],
         _again(refresh, has_script=bool(scripts)) if refresh else None,
         element("meta", http_equiv="refresh", content=f"0; url={redirect}") if redirect else None,

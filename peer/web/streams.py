@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final
 
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chatapp.peer.web.limits import SEND_WITHIN
@@ -59,6 +60,19 @@ class EventStream:
             abort = scope.get("state", {}).get("abort")
             if abort is not None:
                 abort()
+
+
+class StreamResponse(Response):
+    """A stream of events as the answer of a route."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        """`pieces`: as in `EventStream`."""
+        self._stream: Final = EventStream(pieces)
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await self._stream(scope, receive, send)
 
 
 async def _gone(receive: Receive) -> None:

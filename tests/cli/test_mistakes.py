@@ -8,6 +8,7 @@ import chatapp.__main__
 import chatapp.commands.chat
 from tests.cli.starting import PORTS, Started
 
+KEYS = "at most 100 keys: fingerprints of 32 hexadecimal digits, or all 64 digits"
 LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
 
 
@@ -57,6 +58,21 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ),
         (f"web 127.0.0.1 5000 --title {'x' * 81}", "--title: has more than 80 characters"),
         ("web 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
+        (
+            "web 127.0.0.1 5000 --as a/b",
+            '--as: "a/b" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        (
+            "web 127.0.0.1 5000 --as bob --listen 0.0.0.0:8081",
+            "--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]",
+        ),
+        (
+            "web 127.0.0.1 5000 --as bob --queue desk",
+            "--queue: it is for the page of visitors, not for an operator's (--as)",
+        ),
+        ("web 127.0.0.1 5000 --code 1", "--code: only an operator (--as) has a join code"),
+        ("-s 5000 --gateway bob", f'--gateway ["bob"]: "bob" is not a key; must be {KEYS}'),
+        ("-c alice 127.0.0.1 5000 6000 --gateway 1", "--gateway: only a registry (-s) has this option"),
         ("web 127.0.0.1 5000 --operator bob", 'unknown option "--operator"; see ChatApp --help'),
         ("--desk 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
         ("--desk 127.0.0.1 5000 --lang=", '--lang: "" is no language of this program; there are en, hi'),

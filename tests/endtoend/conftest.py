@@ -3,12 +3,17 @@
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from tests.endtoend.terminal import Open, Terminal
 from tests.support.ports import free_port
 from tests.support.stage import Stage
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -19,6 +24,19 @@ def nobody_said_nohup() -> Iterator[None]:
         signal.signal(signal.SIGHUP, lambda *_: None)
     yield
     signal.signal(signal.SIGHUP, before)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> "AsyncIterator[Browser]":
+    """One browser for all tests."""
+    from playwright.async_api import async_playwright  # deferred: most tests need none
+
+    from tests.endtoend.chromium import CHROMIUM
+
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
 
 
 @pytest.fixture

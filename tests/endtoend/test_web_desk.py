@@ -1,36 +1,24 @@
 """The web desk in a real browser: the program as its users see it, with a registry and an operator beside it."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import (
     Browser,
-    BrowserContext,
-    ConsoleMessage,
     Page,
-    ViewportSize,
-    async_playwright,
     expect,
 )
 
+from tests.endtoend.chromium import NEEDS_CHROMIUM, PHONE, WITHIN, is_accessible, page_of
 from tests.endtoend.desk import operator
 from tests.endtoend.lines import beginning
 from tests.support.ports import free_port
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage
-
-CHROMIUM: Final = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
-WITHIN: Final = 60_000.0
-"""Milliseconds after which a wait fails. Nothing takes so long, however loaded the machine is."""
 
 HOSTILE: Final = "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
@@ -42,21 +30,7 @@ NOBODY_LOOKS: Final = """() => {
 }"""
 """The window is in the background, and notices that the page gives are noted."""
 
-expect.set_options(timeout=WITHIN)
-
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian, Ubuntu: apt-get install chromium)"),
-    pytest.mark.asyncio(loop_scope="session"),
-]
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """One browser for all tests."""
-    async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
+pytestmark = [NEEDS_CHROMIUM, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -90,32 +64,6 @@ class Desk:
         gateway = await self.stage.run("gateway", [*CHATAPP, *words], home="gateway")
         await gateway.sees(f"[The web desk is at {self.url}]")
         return gateway
-
-
-async def page_of(context: BrowserContext) -> tuple[Page, list[str]]:
-    """Open a page; return it with the list of what goes wrong in it."""
-    page = await context.new_page()
-    page.set_default_timeout(WITHIN)
-    troubles: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            troubles.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    return page, troubles
-
-
-async def is_accessible(page: Page) -> None:
-    """Let axe-core look for violations, light and dark, and see that nothing is wider than the window."""
-    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-    for scheme in schemes:
-        await page.emulate_media(color_scheme=scheme)
-        found: dict[str, Any] = (await Axe().run(page)).response
-        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0
 
 
 async def fill_in(page: Page, *, name: str, number: str = "98765 43210") -> None:

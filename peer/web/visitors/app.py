@@ -1,23 +1,23 @@
 """The visitor's pages as a web application: which request gets which page, and what each form does."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.form import Form, issue_number
 from chatapp.peer.web.cookies import SessionCookie
+from chatapp.peer.web.forms import Fields, fields_of
 from chatapp.peer.web.guard import Guard, client_of
 from chatapp.peer.web.html import element
-from chatapp.peer.web.limits import BODY_MAX, FIELDS_MAX, STREAM_SIGN_OF_LIFE
+from chatapp.peer.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.web.page import ASSETS, document
-from chatapp.peer.web.streams import SIGN_OF_LIFE, EventStream, server_event
+from chatapp.peer.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.web.visitors import pages as parts
 from chatapp.peer.web.visitors.gateway import Crowded, Gateway
 from chatapp.peer.web.visitors.pages import FormShown, Pages
@@ -30,8 +30,6 @@ from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 
 COOKIE_LASTS_FOR: Final = 24 * 3_600
 """Seconds; no visit lasts longer."""
-
-Fields = Mapping[str, str]
 
 
 class VisitorApp:
@@ -129,7 +127,7 @@ class VisitorApp:
     # --- joining
 
     async def _join(self, request: Request) -> Response:
-        fields = await _fields(request)
+        fields = await fields_of(request)
         texts = TEXTS.get(fields.get("lang", "")) or self._texts(request)
         if self._session(request) is not None:
             return RedirectResponse("./", 303)  # the form was sent twice
@@ -165,7 +163,7 @@ class VisitorApp:
 
         async def handle(request: Request) -> Response:
             session = self._session(request)
-            fields = await _fields(request)
+            fields = await fields_of(request)
             if session is None:
                 return self._answer(request, 410, self._texts(request)("refusal.gone"))
             session.touch()
@@ -239,9 +237,9 @@ class VisitorApp:
     async def _events(self, request: Request) -> Response:
         session = self._session(request)
         if session is None:
-            return _Stream(_gone())
+            return StreamResponse(_gone())
         since = request.headers.get("last-event-id") or request.query_params.get("since", "")
-        return _Stream(self._news(session, since))
+        return StreamResponse(self._news(session, since))
 
     async def _news(self, session: WebSession, since: str) -> AsyncGenerator[bytes, None]:
         version = session.version_of(since)
@@ -288,32 +286,12 @@ class VisitorApp:
         return TEXTS[language_of(accepted, otherwise=self._gateway.language)]
 
 
-class _Stream(Response):
-    """A stream as an answer of a route."""
-
-    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
-        self._stream: Final = EventStream(pieces)
-        self.background = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        await self._stream(scope, receive, send)
-
-
 async def _gone() -> AsyncGenerator[bytes, None]:
     yield server_event(json.dumps({"gone": True}), number="")
 
 
 async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
-
-
-async def _fields(request: Request) -> Fields:
-    """Return the fields of a form, by name. Other kinds of bodies have none."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return {}
-    async with request.form(max_fields=FIELDS_MAX, max_part_size=BODY_MAX) as form:
-        return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def _checked(

@@ -1,0 +1,151 @@
+// Keeps the operator's page up to date: takes news from the stream, sends forms without loading the page, calls at a new visitor.
+"use strict";
+
+const banner = document.getElementById("banner");
+const shown = {};
+let visit = 0;
+let hasBegun = false;
+let stream = null;
+let sound = null;
+
+const find = (id) => document.getElementById(id);
+const warn = (text) => { banner.textContent = text; banner.hidden = !text; };
+
+function element(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content.firstElementChild;
+}
+
+// A part is replaced as a whole; what is open, typed or focused in it stays so.
+function put(id, html, isSameVisitor) {
+  const at = find(id);
+  if (shown[id] === html) return;
+  shown[id] = html;
+  const open = new Set([...at.querySelectorAll("details[open]")].map((one) => one.dataset.key || ""));
+  const typed = isSameVisitor ? [...at.querySelectorAll("textarea, input[type=text]")].map((one) => [one.id, one.value, one.defaultValue]) : [];
+  const focused = at.contains(document.activeElement) ? document.activeElement.id : "";
+  at.innerHTML = html;
+  for (const one of at.querySelectorAll("details")) if (open.has(one.dataset.key || "")) one.open = true;
+  for (const [name, value, before] of typed) { const one = find(name); if (one && value !== before) one.value = value; }
+  if (focused && find(focused)) find(focused).focus();
+}
+
+function spans() {
+  for (const time of document.querySelectorAll("time.since")) {
+    const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(time.dateTime)) / 60000));
+    const hours = Math.floor(minutes / 60);
+    time.textContent = hours ? `${hours} h ${minutes % 60} min` : minutes ? `${minutes} min` : "less than a minute";
+  }
+}
+
+function toEnd() {
+  const scroll = find("scroll");
+  scroll.scrollTop = scroll.scrollHeight;
+}
+
+function addLines(lines) {
+  const scroll = find("scroll");
+  const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+  for (const [id, html] of lines) {
+    const line = element(html);
+    const former = find(id);
+    if (former) { former.replaceWith(line); continue; }
+    scroll.append(line);
+    if (line.classList.contains("theirs") && document.hidden) call(line.querySelector(".who").textContent);
+  }
+  if (isAtEnd) toEnd();
+}
+
+function news(event) {
+  const piece = JSON.parse(event.data);
+  if (piece.locked) { stream.close(); location.reload(); return; }
+  warn("");
+  const isSame = piece.visit === visit;
+  const isNew = piece.visit && !isSame && hasBegun;
+  visit = piece.visit;
+  hasBegun = true;
+  for (const [id, html] of Object.entries(piece.parts)) put(id, html, isSame);
+  if (piece.log !== undefined) { find("scroll").innerHTML = piece.log; toEnd(); }
+  if (piece.lines) addLines(piece.lines);
+  document.title = piece.title;
+  document.body.classList.toggle("serving", Boolean(visit));
+  spans();
+  if (isNew) { call(piece.title); const text = find("text"); if (text) text.focus(); }
+}
+
+function connect() {
+  for (const id of Object.keys(shown)) delete shown[id];
+  stream = new EventSource("events");
+  stream.onmessage = news;
+  stream.onopen = () => { for (const id of Object.keys(shown)) delete shown[id]; warn(""); };
+  stream.onerror = () => {
+    warn("The program on this machine does not answer. Is ChatApp web running?");
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+  };
+}
+
+// --- calling the operator
+
+function wakeSound() {
+  if (!sound && window.AudioContext) sound = new AudioContext();
+  if (sound && sound.state === "suspended") sound.resume();
+  if ("Notification" in window && Notification.permission === "default") Notification.requestPermission();
+}
+
+function call(text) {
+  if (sound) {
+    for (const [at, pitch] of [[0, 660], [0.18, 880]]) {
+      const tone = sound.createOscillator();
+      const volume = sound.createGain();
+      tone.frequency.value = pitch;
+      volume.gain.setValueAtTime(0.1, sound.currentTime + at);
+      volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + at + 0.35);
+      tone.connect(volume).connect(sound.destination);
+      tone.start(sound.currentTime + at);
+      tone.stop(sound.currentTime + at + 0.36);
+    }
+  }
+  if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
+  new Notification(text, { tag: "desk", icon: document.querySelector("link[rel=icon]").href });
+}
+
+// --- forms
+
+async function send(form) {
+  const button = form.querySelector("button");
+  const area = form.querySelector("textarea, input[type=text]");
+  const text = area ? area.value : "";
+  button.disabled = true;
+  try {
+    const body = new URLSearchParams(new FormData(form));
+    const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "application/json" } });
+    if (answer.status === 403) { location.reload(); return; }
+    if (!answer.ok) { warn(await answer.text()); return; }
+    warn("");
+    if (area && area.id !== "note" && area.value === text) area.value = "";
+    const menu = form.closest("details");
+    if (menu && menu.closest("#line, #client")) menu.open = false;
+    if (form.id === "composer") toEnd();
+  } catch {
+    warn("This was not done: the program on this machine does not answer.");
+  } finally {
+    button.disabled = false;
+    if (form.id === "composer" && find("text")) find("text").focus();
+  }
+}
+
+document.addEventListener("submit", (event) => { event.preventDefault(); wakeSound(); send(event.target); });
+document.addEventListener("keydown", (event) => {
+  const isSent = event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.id === "text";
+  if (isSent) { event.preventDefault(); event.target.form.requestSubmit(); }
+});
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "ready" || !event.target.value) return;
+  const text = find("text");
+  text.value = text.value.trim() ? `${text.value.trimEnd()} ${event.target.value}` : event.target.value;
+  event.target.value = "";
+  text.focus();
+});
+setInterval(spans, 20000);
+connect();

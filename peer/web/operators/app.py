@@ -1,0 +1,133 @@
+"""The operator's page as a web application: who may open it, what each form does, and the stream of news."""
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from chatapp.peer.errors import NotOpen
+from chatapp.peer.web.cookies import SessionCookie
+from chatapp.peer.web.forms import Fields, fields_of
+from chatapp.peer.web.guard import Guard
+from chatapp.peer.web.limits import STREAM_SIGN_OF_LIFE
+from chatapp.peer.web.operators import pages
+from chatapp.peer.web.operators.access import Access
+from chatapp.peer.web.operators.deeds import Unclear, deed_of, number_in
+from chatapp.peer.web.operators.desk import OperatorDesk
+from chatapp.peer.web.page import ASSETS
+from chatapp.peer.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
+from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.messages.desk import NoteVisitor
+
+COOKIE_LASTS_FOR: Final = 30 * 24 * 3_600
+"""Seconds."""
+
+
+class OperatorApp:
+    """The page of one operator."""
+
+    def __init__(self, desk: OperatorDesk, access: Access, *, hosts: Sequence[str], port: int) -> None:
+        """`hosts`: the only values of the header `Host` that are served, so that no other name leads here. `port`: it is in
+        the cookie's name, since browsers give a cookie to all ports of a machine."""
+        self._desk: Final = desk
+        self._access: Final = access
+        self._cookie: Final = SessionCookie(f"chatapp-operator-{port}", lasts_for=COOKIE_LASTS_FOR)
+        routes = [
+            Route("/", self._home),
+            Route("/events", self._events),
+            Route("/do/{verb}", self._do, methods=["POST"]),
+            Route("/assets/{name}", ASSETS.serve),
+        ]
+        self.asgi: Final = Guard(Starlette(routes=routes), hosts=hosts)
+        """The application, behind its guard."""
+
+    def _may_enter(self, request: Request) -> bool:
+        return self._access.is_cookie(self._cookie.read(request))
+
+    async def _home(self, request: Request) -> Response:
+        token = request.query_params.get("token")
+        if token is not None and self._access.is_token(token):
+            response = RedirectResponse("./", 303)
+            self._cookie.give(request, response, self._access.cookie)
+            return response
+        if token is not None or not self._may_enter(request):
+            return pages.wrong_address()
+        return pages.home(self._desk.view)
+
+    # --- what the operator does
+
+    async def _do(self, request: Request) -> Response:
+        if not self._may_enter(request):
+            return pages.wrong_address()
+        fields = await fields_of(request)
+        verb = request.path_params["verb"]
+        try:
+            match verb:
+                case "say":
+                    self._say(fields)
+                case "dismiss":
+                    self._desk.dismiss()
+                case _:
+                    deed = deed_of(verb, fields, queue=self._desk.view.queue)
+                    self._desk.ask(deed.request, visit=deed.visit, asks_first=deed.asks_first)
+                    await self._desk.answered()
+                    if isinstance(deed.request, NoteVisitor):
+                        self._desk.noted(deed.request.text)
+        except TextTooLong as error:
+            return PlainTextResponse(f"That is too long: {error.size:,} bytes, at most {error.limit:,}.", 413)
+        except NotOpen:
+            return PlainTextResponse("The program that this page belongs to has ended.", 410)
+        except ChatAppError as error:
+            return PlainTextResponse(str(error), 422)
+        if "application/json" in request.headers.get("accept", ""):
+            return Response(status_code=204)
+        return RedirectResponse("../", 303)
+
+    def _say(self, fields: Fields) -> None:
+        text = fields.get("text", "").replace("\r\n", "\n").strip()
+        if not text:
+            raise Unclear("Type something first.")
+        self._desk.say(text, visit=number_in(fields, "visit"))
+
+    # --- the stream of news
+
+    async def _events(self, request: Request) -> Response:
+        return StreamResponse(self._news() if self._may_enter(request) else _locked())
+
+    async def _news(self) -> AsyncGenerator[bytes, None]:
+        """Yield what has changed, beginning with everything. Each piece is made when the one before it was taken."""
+        view = self._desk.view
+        window = self._desk.enter()
+        sent: dict[str, str] = {}
+        talk, version = -1, -1
+        yield b"retry: 2000\n\n"
+        try:
+            while self._desk.is_served(window):
+                if view.version == version:
+                    if not await self._desk.news(within=STREAM_SIGN_OF_LIFE):
+                        yield SIGN_OF_LIFE
+                    continue
+                changed = {id_: html for id_, html in pages.parts(view).items() if sent.get(id_) != html}
+                sent |= changed
+                told: dict[str, object] = {"title": pages.window_title(view), "parts": changed}
+                told["visit"] = view.visit
+                if view.talk != talk:
+                    told["log"] = pages.log(view)
+                elif changed or view.lines:
+                    told["lines"] = [
+                        [line.id, pages.talk_line(line)] for line in view.lines if line.changed > version
+                    ]
+                    if view.client is None:
+                        told["log"] = pages.log(view)
+                talk, version = view.talk, view.version
+                yield server_event(json.dumps(told), number=str(version))
+        finally:
+            self._desk.exit(window)
+
+
+async def _locked() -> AsyncGenerator[bytes, None]:
+    yield server_event(json.dumps({"locked": True}), number="")

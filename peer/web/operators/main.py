@@ -1,0 +1,116 @@
+"""`ChatApp web --as`: open the operator's peer or attach to it, and serve the page until a signal ends that."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.client import Peer
+from chatapp.peer.rpc.attached.anypeer import AnyPeer
+from chatapp.peer.rpc.attached.running import is_same_server, running_program
+from chatapp.peer.starts import remember
+from chatapp.peer.ui.main import elsewhere_line, offered, open_peer, start_logging
+from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
+from chatapp.peer.ui.texts.answers import attached_line, not_attached_line
+from chatapp.peer.web.operators.access import Access, access_of
+from chatapp.peer.web.operators.app import OperatorApp
+from chatapp.peer.web.operators.desk import OperatorDesk
+from chatapp.peer.web.server import listen, serve
+from chatapp.wire.address import Address
+from chatapp.wire.errors import ChatAppError
+from chatapp.wire.folders import default_home
+from chatapp.wire.names import PeerName
+
+_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_CLOSES_WITHIN: Final = 0.3
+"""Seconds that are given to the registry to answer that we leave."""
+
+
+def run(
+    *,
+    name: PeerName,
+    servers: Sequence[Address],
+    registry_key: str | None,
+    code: str | None,
+    listen_at: Address,
+    data: Path | None,
+    log_level: str,
+) -> int:
+    """Serve the page of the operator `name` at `listen_at`, an address of this machine alone. All else is as in `Peer`.
+    Returns the exit status."""
+    start_logging(log_level)
+    try:
+        return asyncio.run(_run(name, servers, registry_key, code, listen_at, data or default_home()))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+async def _run(
+    name: PeerName,
+    servers: Sequence[Address],
+    registry_key: str | None,
+    code: str | None,
+    listen_at: Address,
+    home: Path,
+) -> int:
+    async with contextlib.AsyncExitStack() as undo:
+        try:
+            listener = listen(listen_at)
+            undo.callback(listener.close)
+            running = await running_program(name, home, shows=False)
+        except ChatAppError as error:
+            return _refuse([str(error) if str(error).startswith("--") else not_attached_line(str(error))])
+        peer: AnyPeer
+        if running is not None:
+            undo.push_async_callback(running.close)
+            if not await is_same_server(running, servers, registry_key):
+                return _refuse([elsewhere_line(running)])
+            _say(attached_line(running.process, running.port))
+            peer = running
+        else:
+            own = Peer(name, servers, home=home, code=code, registry_key=registry_key)
+            complaints = await open_peer(own)
+            if complaints is not None:
+                return _refuse(complaints)
+            undo.push_async_callback(own.close, within=_CLOSES_WITHIN)
+            offer = offered(own)
+            if offer is not None:
+                undo.callback(offer.close)
+            peer = own
+        try:
+            access = access_of(peer.folder)
+            remember(peer.folder, peer.name, servers, key=peer.server_key)
+        except OSError as error:
+            return _refuse([f"ChatApp: {error.filename or peer.folder}: {error.strerror or error}"])
+        desk = OperatorDesk(peer, is_shared=running is not None)
+        undo.push_async_callback(desk.close)
+        place = Address(*listener.getsockname()[:2])
+        _say_address(place, access)
+        hosts = [f"{host}:{place.port}" for host in _LOOPBACK_NAMES]
+        return await serve(
+            OperatorApp(desk, access, hosts=hosts, port=place.port).asgi,
+            listener,
+            proxies=(),
+            until=asyncio.get_running_loop().create_future(),
+            ending=desk.end_streams,
+        )
+
+
+def _say_address(place: Address, access: Access) -> None:
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    _say("[Your page, for this machine alone; whoever has the address can act as you:]")
+    _say(f"http://{host}:{place.port}/?token={access.token}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _refuse(lines: list[str]) -> int:
+    """Say why the program cannot run. Returns the exit status."""
+    for line in lines:
+        is_plain = not line.startswith(("[", "ChatApp: "))
+        print(f"ChatApp: {line}" if is_plain else line, file=sys.stderr)
+    return FAILED

@@ -1,0 +1,76 @@
+"""What the operator's page says. Operators read English."""
+
+from typing import Final
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import ClientMove
+from chatapp.peer.ui.texts.desk import duty_lines
+from chatapp.peer.ui.texts.events import lines_of
+
+_MOVES: Final = {
+    ClientMove.AWAY: "{name} lost the connection; the place is kept for a while.",
+    ClientMove.BACK: "{name} is back.",
+    ClientMove.LEFT: "{name} has left.",
+    ClientMove.LOST: "{name} did not come back.",
+    ClientMove.ENDED: "The session with {name} has ended.",
+    ClientMove.GIVEN: "{name} was handed over.",
+    ClientMove.TAKEN_BACK: "{name} is at the head of the line again: your connection was lost for too long.",
+    ClientMove.UNANSWERED: "{name} does not answer and keeps the place in the line for a while.",
+    ClientMove.SILENT: "{name} has said nothing for a while.",
+    ClientMove.HELD: "{name} is on hold, at the head of the line.",
+    ClientMove.TRANSFERRED: "{name} was sent to another queue.",
+}
+
+AWAY: Final = (
+    "The server does not answer. The page goes on as soon as it does; what you say waits until then."
+)
+OVER: Final = "The program that this page belongs to has ended. Start it again, then reload the page."
+ARRIVING: Final = "Connecting to the server \u2026"
+NOT_OPERATOR: Final = (
+    "You are not an operator of this help desk. Whoever runs the server adds you by --operator {name}."
+)
+WRONG_ADDRESS: Final = (
+    "Open the address that ChatApp web --as has printed in the terminal: its token lets your browser in."
+)
+LETTERS: Final = "{count} to you: read with ChatApp -c {name}."
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def span(seconds: float) -> str:
+    """Return a span of time in words, as people say it."""
+    minutes = int(seconds) // 60
+    if minutes < 1:
+        return "less than a minute"
+    hours, minutes = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min"
+
+
+def notice(event: happened.Event) -> str:
+    """Return the sentence for a notice."""
+    match event:
+        case happened.ClientMoved(name=name, move=move):
+            return _MOVES[move].format(name=name)
+        case happened.NothingSaid(name=name):
+            return f"{name} has said nothing yet. Press Next once more to end the session, or Hold to keep the place."
+        case happened.NumberMoved(was=was, is_now=is_now):
+            return f"Nothing was done: the line has changed, {is_now} has the number that {was} had."
+        case happened.CommandFailed() | happened.CommandSucceeded() | happened.HeldBack():
+            return plain(duty_lines(event))
+        case _:
+            return plain(lines_of(event))
+
+
+def refusal(event: happened.Event) -> str:
+    """Return why the registry does not let us in."""
+    return plain(lines_of(event))
+
+
+def plain(lines: list[str]) -> str:
+    """Return lines of the terminal as sentences, without brackets."""
+    return " ".join(f"{line.removeprefix('[').removesuffix(']')}" for line in lines)

@@ -1,0 +1,276 @@
+"""What the operator's page shows: the state of the desk, built from the operator's events. It does no I/O."""
+
+import enum
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.core import events as happened
+
+LINES_MAX: Final = 1_000
+"""Lines that the page shows; the registry keeps no more of a visit."""
+
+NOTICES_MAX: Final = 4
+"""Notices that are shown at once, the newest ones."""
+
+
+_LINE_FAILURES: Final = frozenset(
+    {
+        happened.CommandFailure.LINE_FULL,
+        happened.CommandFailure.LINE_TOO_FAST,
+        happened.CommandFailure.LINE_NOT_SERVING,
+    }
+)
+
+
+class LineMark(enum.Enum):
+    """What became of a line of the operator."""
+
+    SENDING = "sending"
+    SAVED = "saved"
+    """It is on the registry's disk and will reach the visitor."""
+    LOST = "lost"
+    """It reached nobody; a notice says why."""
+
+
+class TalkLine(msgspec.Struct, kw_only=True):
+    """One line of the conversation."""
+
+    id: str
+    """The id of its element in the page."""
+    sender: str
+    text: str
+    at: float
+    """Unix time."""
+    is_ours: bool
+    mark: LineMark | None = None
+    """None for a line of somebody else."""
+    changed: int = 0
+    """The version of the view in which it changed last."""
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the operator is told about this moment."""
+
+    event: happened.Event
+    at: float
+
+
+class OperatorView:
+    """The desk as its operator sees it."""
+
+    def __init__(self, name: str) -> None:
+        """`name`: the operator's."""
+        self.name: Final = name
+        self.version = 0
+        """Rises with every change."""
+        self.is_here = False
+        """Whether the registry has let us in."""
+        self.is_away = False
+        """Whether the registry does not answer."""
+        self.refusal: happened.Event | None = None
+        """Why the registry does not let us in."""
+        self.is_operator = False
+        self.is_on_duty = False
+        self.queue = ""
+        self.answers: dict[str, str] = {}
+        self.client: happened.ClientCame | None = None
+        """The visitor whom we serve, with the form."""
+        self.is_client_here = True
+        self.is_client_silent = False
+        self.may_end_unheard = False
+        """Whether the next click on Next ends a session in which the visitor has said nothing."""
+        self.lines: deque[TalkLine] = deque(maxlen=LINES_MAX)
+        self.talk = 0
+        """Counts the conversations that were shown, to tell one from the next."""
+        self.room: happened.WaitingRoom | None = None
+        self.figures: happened.Figures | None = None
+        self.past: happened.PastSessions | None = None
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
+        self.letters = 0
+        """How many messages of other people have come; the page does not show them."""
+        self.is_over = False
+        """Whether the program that runs the peer has ended."""
+        self.wants_room = False
+        """Whether the list of those who wait is out of date."""
+        self._count = 0
+
+    @property
+    def visit(self) -> int:
+        """The number of the visit that we serve; 0 for none."""
+        return 0 if self.client is None else self.client.visit
+
+    # --- what the operator does
+
+    def said(self, text: str, *, at: float) -> TalkLine:
+        """Show a line that the operator says."""
+        return self._add(self.name, text, at, mark=LineMark.SENDING)
+
+    def saved(self, line: TalkLine) -> None:
+        """Note that the registry has stored a line, unless it was refused."""
+        if line.mark is LineMark.SENDING:
+            self._change()
+            line.mark, line.changed = LineMark.SAVED, self.version
+
+    def noted(self, text: str) -> None:
+        """Show the operator's note about the visitor."""
+        if self.client is not None:
+            self.client = msgspec.structs.replace(self.client, note=text)
+            self._change()
+
+    def dismiss(self) -> None:
+        """Take the notices away."""
+        self.notices.clear()
+        self._change()
+
+    def found(
+        self, *, name: str, visit: int, is_on_duty: bool, is_operator: bool, answers: dict[str, str]
+    ) -> None:
+        """Take the state of a program that has run before us. Of a visitor whom it serves we know the name alone."""
+        self.is_here, self.is_on_duty, self.is_operator, self.answers = True, is_on_duty, is_operator, answers
+        if visit:
+            self._begin(
+                happened.ClientCame(
+                    visit=visit,
+                    name=name,
+                    number="",
+                    issue="",
+                    queue="",
+                    waited=0,
+                    is_here=True,
+                    note="",
+                    handed_over_by="",
+                    is_back=True,
+                )
+            )
+        self.wants_room = is_operator
+        self._change()
+
+    # --- what happens
+
+    def listed(self) -> None:
+        """Note that the registry lists us as an operator."""
+        self.is_operator = self.wants_room = True
+        self._change()
+
+    def handle(self, event: happened.Event, *, at: float) -> None:
+        """Take an event in. `at`: Unix time."""
+        match event:
+            case happened.ClientCame():
+                self._begin(event)
+            case happened.ClientSaid(visit=visit) if visit == self.visit:
+                mark = LineMark.SAVED if event.sender == self.name else None
+                self._add(event.sender, event.text, event.at or at, mark=mark)
+                self.may_end_unheard = False
+            case happened.ClientMoved():
+                self._client_moved(event, at)
+            case happened.DutyChanged(is_on=is_on, queue=queue):
+                self.is_operator, self.is_on_duty, self.queue = True, is_on, queue
+                self.wants_room = True
+            case happened.VisitorsWaiting():
+                self.is_operator = self.wants_room = True
+            case happened.AnswersKnown(answers=answers):
+                self.is_operator, self.answers = True, answers
+            case happened.WaitingRoom():
+                self.is_operator, self.room, self.wants_room = True, event, False
+            case happened.Figures():
+                self.figures = event
+            case happened.PastSessions():
+                self.past = event
+            case happened.NothingSaid():
+                self.may_end_unheard = True
+                self._notice(event, at)
+            case happened.CommandSucceeded() | happened.NumberMoved():
+                self.wants_room = True
+                self._notice(event, at)
+            case happened.CommandFailed(reason=reason):
+                self._failed(event, reason, at)
+            case happened.HeldBack(what=what):
+                if what is happened.HeldInput.LINE:
+                    self._line_lost()
+                self._notice(event, at)
+            case _:
+                self._handle_rest(event, at)
+        self._change()
+
+    def _handle_rest(self, event: happened.Event, at: float) -> None:
+        match event:
+            case happened.Registered() | happened.ServerBack():
+                self.is_here, self.is_away, self.refusal = True, False, None
+            case happened.ServerLost() | happened.NoServerAtStart():
+                self.is_away = True
+            case happened.AdmissionRefused() | happened.NameUnavailable() | happened.RegistryKeyChanged():
+                self.refusal = event
+            case happened.DirectReceived():
+                self.letters += 1
+            case happened.MailReturned(lines=lines):
+                self.letters += len(lines)
+            case happened.ProgramEnded():
+                self.is_over = True
+            case happened.ServerAnnounced():
+                self._notice(event, at)
+            case _:
+                pass
+
+    def _begin(self, came: happened.ClientCame) -> None:
+        self.client, self.is_client_here, self.is_client_silent = came, came.is_here, False
+        self.may_end_unheard = False
+        self.is_operator = self.wants_room = True
+        self.lines.clear()
+        self.notices.clear()
+        self.talk += 1
+
+    def _client_moved(self, event: happened.ClientMoved, at: float) -> None:
+        match event.move:
+            case happened.ClientMove.AWAY:
+                self.is_client_here = False
+            case happened.ClientMove.BACK:
+                self.is_client_here = True
+            case happened.ClientMove.SILENT:
+                self.is_client_silent = True
+            case _:
+                self.client = None
+                self.lines.clear()
+                self.talk += 1
+                self._notice(event, at)
+        self.wants_room = True
+
+    def _failed(self, event: happened.CommandFailed, reason: happened.CommandFailure, at: float) -> None:
+        if reason is happened.CommandFailure.NOT_AN_OPERATOR:
+            self.is_operator, self.wants_room = False, False
+            return
+        if reason in _LINE_FAILURES:
+            self._line_lost()
+        if reason is not happened.CommandFailure.ROOM_EMPTY:
+            self._notice(event, at)
+
+    def _line_lost(self) -> None:
+        """Mark the oldest line that is on its way: lines are answered in their order."""
+        line = next((line for line in self.lines if line.mark is LineMark.SENDING), None)
+        if line is not None:
+            self._change()
+            line.mark, line.changed = LineMark.LOST, self.version
+
+    def _add(self, sender: str, text: str, at: float, *, mark: LineMark | None) -> TalkLine:
+        self._count += 1
+        self._change()
+        line = TalkLine(
+            id=f"line{self._count}",
+            sender=sender,
+            text=text,
+            at=at,
+            is_ours=mark is not None,
+            mark=mark,
+            changed=self.version,
+        )
+        self.lines.append(line)
+        if mark is None:
+            self.is_client_silent = False
+        return line
+
+    def _notice(self, event: happened.Event, at: float) -> None:
+        self.notices.append(Notice(event=event, at=at))
+
+    def _change(self) -> None:
+        self.version += 1

@@ -1,0 +1,162 @@
+"""What the operator's page shows, by the events of the operator."""
+
+import re
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.web.operators.pages import log, parts, window_title
+from chatapp.peer.web.operators.view import NOTICES_MAX, LineMark, OperatorView
+
+AT = 1_800_000_000.0
+CAME = happened.ClientCame(
+    visit=7,
+    name="Asha Rao",
+    number="+919876543210",
+    issue="Other",
+    queue="desk",
+    waited=90,
+    is_here=True,
+    note="",
+    handed_over_by="",
+    is_back=False,
+)
+HOSTILE = "<script>alert(1)</script>\u202e"
+
+
+def view_of(*events: happened.Event) -> OperatorView:
+    view = OperatorView("bob")
+    for event in events:
+        view.handle(event, at=AT)
+    return view
+
+
+def moved(move: happened.ClientMove) -> happened.ClientMoved:
+    return happened.ClientMoved(name="Asha Rao", move=move)
+
+
+def said(sender: str, text: str, position: int) -> happened.ClientSaid:
+    return happened.ClientSaid(sender=sender, text=text, visit=7, position=position, at=AT - 5)
+
+
+def test_a_session_from_the_call_to_its_end() -> None:
+    view = view_of(happened.DutyChanged(is_on=True, queue="desk"), CAME)
+    assert (view.is_on_duty, view.queue, view.visit) == (True, "desk", 7)
+    line = view.said("hello", at=AT)
+    view.handle(said("Asha Rao", "hi", 2), at=AT)
+    view.saved(line)
+    assert [(one.sender, one.text, one.is_ours, one.mark) for one in view.lines] == [
+        ("bob", "hello", True, LineMark.SAVED),
+        ("Asha Rao", "hi", False, None),
+    ]
+    assert view.lines[-1].at == AT - 5
+    view.handle(moved(happened.ClientMove.AWAY), at=AT)
+    assert (view.visit, view.is_client_here) == (7, False)
+    view.handle(moved(happened.ClientMove.BACK), at=AT)
+    assert view.is_client_here
+    talk = view.talk
+    view.handle(moved(happened.ClientMove.LEFT), at=AT)
+    assert (view.visit, len(view.lines)) == (0, 0)
+    assert view.talk > talk
+    assert "Asha Rao has left." in parts(view)["notices"]
+
+
+def test_after_a_restart_our_own_lines_are_known_as_ours() -> None:
+    view = view_of(CAME, said("bob", "hello", 1), said("Asha Rao", "hi", 2))
+    assert [(one.is_ours, one.mark) for one in view.lines] == [(True, LineMark.SAVED), (False, None)]
+
+
+def test_a_line_of_a_visitor_who_is_not_ours_is_not_shown() -> None:
+    other = happened.ClientSaid(sender="Ben", text="psst", visit=8, position=1)
+    assert not view_of(CAME, other).lines
+
+
+def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
+    view = view_of(CAME)
+    first, second = view.said("one", at=AT), view.said("two", at=AT)
+    view.handle(happened.CommandFailed(reason=happened.CommandFailure.LINE_TOO_FAST), at=AT)
+    view.saved(first)
+    view.saved(second)
+    assert (first.mark, second.mark) == (LineMark.LOST, LineMark.SAVED)
+    assert "too many lines at once" in parts(view)["notices"]
+
+
+def test_the_list_of_those_who_wait_is_asked_for_when_it_has_changed() -> None:
+    view = view_of(CAME)
+    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=0)
+    for event in (
+        happened.VisitorsWaiting(queue="desk", waiting=1, is_first=True),
+        moved(happened.ClientMove.HELD),
+        happened.CommandSucceeded(action=happened.DeskAction.DROPPED, name="Ben"),
+    ):
+        view.handle(room, at=AT)
+        assert not view.wants_room
+        view.handle(event, at=AT)
+        assert view.wants_room
+
+
+def test_somebody_who_is_no_operator_reads_that() -> None:
+    view = view_of(happened.ServerBack())
+    assert "You are not an operator of this help desk." in parts(view)["state"]
+    view.listed()
+    assert "You are not an operator" not in parts(view)["state"]
+
+
+def test_a_registry_that_is_away_is_told_and_a_newer_notice_takes_the_place_of_an_old_one() -> None:
+    view = view_of(CAME, happened.ServerLost())
+    assert "The server does not answer." in parts(view)["state"]
+    for _ in range(NOTICES_MAX + 3):
+        view.handle(moved(happened.ClientMove.SILENT), at=AT)
+        view.handle(happened.NothingSaid(name="Asha Rao"), at=AT)
+    assert len(view.notices) == NOTICES_MAX
+    view.dismiss()
+    assert parts(view)["notices"] == ""
+
+
+def test_messages_of_other_people_are_counted_and_not_shown() -> None:
+    view = view_of(happened.DutyChanged(is_on=True, queue="desk"))
+    view.letters = 2
+    assert "2 messages to you: read with ChatApp -c bob." in parts(view)["state"]
+
+
+def test_nothing_that_a_visitor_writes_becomes_html() -> None:
+    """Their texts are escaped in every part, and signs that reorder a line are shown as such."""
+    one = happened.ListedVisitor(name=HOSTILE, issue=HOSTILE, since=AT, is_here=True, operator=HOSTILE)
+    room = happened.WaitingRoom(queue="desk", operators=1, served=(one,), waiting=(one, one), total=2)
+    line = happened.PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
+    session = happened.PastSession(
+        queue="desk",
+        name=HOSTILE,
+        number=HOSTILE,
+        issue=HOSTILE,
+        note=HOSTILE,
+        description=HOSTILE,
+        operator=HOSTILE,
+        at=AT,
+        waited=1,
+        took=1,
+        lines=(line,),
+        left_out=0,
+        has_transcript=True,
+    )
+    fields = ("name", "number", "issue", "note", "handed_over_by", "description")
+    came = happened.ClientCame(
+        visit=7, queue="desk", waited=1, is_here=True, is_back=False, **dict.fromkeys(fields, HOSTILE)
+    )
+    view = view_of(
+        came,
+        said(HOSTILE, HOSTILE, 1),
+        room,
+        happened.PastSessions(sessions=(session,), total=1),
+        happened.NothingSaid(name=HOSTILE),
+        happened.CommandSucceeded(action=happened.DeskAction.NOTED, name=HOSTILE),
+        happened.AnswersKnown(answers={HOSTILE: HOSTILE}),
+    )
+    html = "".join([*parts(view).values(), log(view)])
+    assert "<script" not in html
+    assert "\u202e" not in re.sub("<[^>]*>", "", html)  # a value that is sent back stays as it is
+    assert html.count("&lt;script&gt;") >= 18
+
+
+def test_the_title_tells_who_waits_or_who_is_served() -> None:
+    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=3)
+    assert window_title(view_of(room)) == "(3) Help desk \u00b7 bob"
+    assert window_title(view_of(room, CAME)) == "Asha Rao \u00b7 bob"
