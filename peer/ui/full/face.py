@@ -35,7 +35,7 @@ HELD_MAX: Final = 1_000
 
 class _Output:
     """Standard output, of which it does not matter whether anybody still reads it. An error would end the thread in which
-    Textual writes, and Textual would wait for that thread for ever. A closed window must end the program instead (SIGHUP)."""
+    Textual writes, and Textual would wait for that thread for ever. A closed window must end the program (SIGHUP)."""
 
     def __init__(self, file: TextIO) -> None:
         self._file: Final = file
