@@ -19,7 +19,7 @@ JOINING: Final = 160
 """Members on their way in at once: below the registry's bound of unproved links, 16 an address."""
 
 _AGAIN_AFTER: Final = 0.5
-_PATIENCE: Final = 120.0
+_PATIENCE: Final = 300.0
 _UDP_BUFFER: Final = 1 << 20
 _CHECKED: Final = 10
 
@@ -42,6 +42,7 @@ class Crowd:
         self._knowing: Member | None = None
         """The first member with the channel's key."""
         self.datagrams_heard = 0
+        self._datagram_bytes = 0
         for place in range(min(sockets or len(self.members), len(self.members))):
             self._open_udp(place)
         for place, member in enumerate(self.members):
@@ -72,6 +73,11 @@ class Crowd:
     def _watch(self, sock: socket.socket, reader: Callable[[], None]) -> None:
         self._readers[sock.fileno()] = reader
         self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    @property
+    def bytes_heard(self) -> int:
+        """All that came from the registry, without headers."""
+        return self._datagram_bytes + sum(member.bytes_heard for member in self.members)
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -173,6 +179,7 @@ class Crowd:
             except BlockingIOError:
                 return
             self.datagrams_heard += 1
+            self._datagram_bytes += len(data)
             kind = data[0]
             if kind == Kind.COOKIE:
                 cookie = decode_cookie(data[1:])

@@ -66,6 +66,8 @@ class Member:
         self.is_fetching = False
         self.wants_table = False
         self.table_bytes = 0
+        self.bytes_heard = 0
+        """What came on the link."""
         self.rows: dict[bytes, Row] | None = None
         """The table itself, for members that look into rows."""
         self._begun: LinkOpening | None = None
@@ -132,6 +134,7 @@ class Member:
             return []
         if not data:
             raise ConnectionError(f"the registry closed the link of {self.card.name}")
+        self.bytes_heard += len(data)
         self._reader.feed(data)
         if self.session is None:
             answer = self._reader.next_frame()
