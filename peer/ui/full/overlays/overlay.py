@@ -97,6 +97,11 @@ class Picker(Overlay[Result], Generic[Result]):
             text-overflow: ellipsis;
             scrollbar-size-vertical: 1;
             &:focus { border: none; background-tint: $foreground 0%; }
+            & > .option-list--option-highlighted { color: $foreground; background: $chat-open; text-style: none; }
+            &:ansi .option-list--option-highlighted {
+                color: $block-cursor-foreground;
+                background: $block-cursor-background;
+            }
         }
     }
     """
