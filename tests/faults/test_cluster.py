@@ -174,14 +174,15 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
         await bob.sees(ending(f"room-{life}"))
         await killing
         wanted.append(f"saved-{life}")
-        for at, visitor in enumerate(line, 1):
+        for visitor in line:
             await visitor.sees(BACK)
-            await visitor.type(".queue")
-            await visitor.sees(re.compile(rf"\[You are number {at} in the waiting room.*"))
     carol = await stage.peer("carol")
     await carol.sees(lambda line: line.endswith(wanted[-1]))
     found = [line.rsplit(" ", 1)[1] for line in carol.shown(lambda line: line.startswith("alice: "))]
     assert found == wanted
+    for at, visitor in enumerate(line, 1):
+        await visitor.type(".queue")
+        await visitor.sees(re.compile(rf"\[You are number {at} in the waiting room.*"))
     for kind in ("direct", "room"):
         said = [line for line in bob.shown() if f"{kind}-" in line and line.startswith("alice")]
         assert [line.rsplit("-", 1)[1] for line in said] == [str(life) for life in range(KILLS)], kind
