@@ -244,8 +244,3 @@ def next_with_news(rows: Sequence[ListRow]) -> Conversation | None:
     hot = [row for row in rows if row.unread and not row.is_open]
     calling = [row for row in hot if row.calls]
     return (calling or hot)[0].conversation if hot else None
-
-
-def is_desk(conversation: Conversation) -> bool:
-    """Whether this is the help desk."""
-    return conversation == DESK

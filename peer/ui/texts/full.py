@@ -13,7 +13,7 @@ from chatapp.peer.core.events import (
     ServerLost,
     ServerStopping,
 )
-from chatapp.peer.ui.formatting import counted, name, names, shown_clock, shown_time
+from chatapp.peer.ui.formatting import counted, name, shown_clock, shown_time
 from chatapp.wire.text import sanitize
 
 LIST_TITLE: Final = "people and rooms"
@@ -103,11 +103,6 @@ def desk_about(client: str | None, waiting: int, *, is_on_duty: bool) -> str:
     return f"{serving}, {waiting:,} waiting" if waiting else serving
 
 
-def typing_about(people: Sequence[str]) -> str:
-    """Say who is typing."""
-    return f"{names(people)} {'is' if len(people) == 1 else 'are'} typing"
-
-
 def placeholder(conversation: Conversation) -> str:
     """Return what an empty input shows."""
     match conversation.kind:
@@ -124,11 +119,6 @@ def placeholder(conversation: Conversation) -> str:
 def unread_count(count: int) -> str:
     """Show a number of unread lines in at most three cells."""
     return str(count) if count < 1_000 else "1k+"
-
-
-def waiting_count(count: int) -> str:
-    """Say how many wait at the help desk."""
-    return f"{count:,} {'waits' if count == 1 else 'wait'}"
 
 
 def more_lines(count: int) -> str:
