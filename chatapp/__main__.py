@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from chatapp.commands import COMMANDS
+from chatapp.preferences import Face
 from chatapp.questions import InputEnded
 from chatapp.starting import CONFIG_VARIABLE, LOG_VARIABLE, open_closed_streams, serve, talk, visit
 from chatapp.system import unsupported
@@ -75,7 +76,7 @@ def _is_plain(words: Sequence[str]) -> bool:
 def _run_plain(words: Sequence[str]) -> int:
     """Run a plain line without typer, whose loading takes a tenth of a start. `chatapp.commands.chat` would do the same."""
     if _FULL in words:
-        return talk([word for word in words[1:] if word != _FULL], is_full=True)
+        return talk([word for word in words[1:] if word != _FULL], face=Face.FULL)
     return _PLAIN_MODES[words[0]](words[1:])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from chatapp.preferences import Face, Preferences, preferences_in
 from chatapp.questions import ask_another_name, ask_server, is_terminal, look_around
 from chatapp.validation import (
     Misuse,
@@ -138,15 +139,14 @@ def talk(
     code: str | None = None,
     registry_key: str | None = None,
     data: str | None = None,
-    plain: bool = False,
-    quiet: bool = False,
+    face: Face | None = None,
+    quiet: bool | None = None,
     stay: bool = False,
     log_level: str = DEFAULT_LOG_LEVEL,
     is_daemon: bool = False,
-    is_full: bool = False,
 ) -> int:
-    """Run a peer at its terminal, as lines or as a full screen (`is_full`), or without one (`is_daemon`). `host`, `port`:
-    the server's, as given by options. Without any server, the peer goes to the one of its last start."""
+    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as given by options. `face`,
+    `quiet`: None for what the user's preferences say. Without any server, the peer goes to the one of its last start."""
     mode = "daemon" if is_daemon else "-c"
     if not words:
         counted(words, mode, _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
@@ -158,6 +158,10 @@ def talk(
     timeout = None
     if ack_timeout is not None:
         timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
+    # A script must not depend on the preferences of the person who runs it.
+    prefers = preferences_in(folder or default_home()) if is_terminal() and not is_daemon else Preferences()
+    chosen = face or prefers.face
+    plain = is_daemon or chosen is Face.PLAIN
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = remembered_server(me, folder, may_ask=not plain) if servers is None else found_servers(servers)
     _load_asyncio()
@@ -184,14 +188,15 @@ def talk(
         port=own_port,
         data=folder,
         plain=plain,
-        quiet=quiet,
+        quiet=prefers.quiet if quiet is None else quiet,
         stay=stay,
         room=entered,
         ack_timeout=timeout,
         code=shown,
         log_level=log_level,
         ask_name=ask_another_name if not plain and is_terminal() else None,
-        is_full=is_full,
+        is_full=chosen is Face.FULL,
+        may_show_lines=face is None,
     )
 
 

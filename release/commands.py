@@ -102,7 +102,7 @@ def _options(command: Any) -> Iterator[OptionRow]:
             continue
         choices = tuple(getattr(one.type, "choices", ()))
         yield OptionRow(
-            spellings=tuple(one.opts),
+            spellings=(*one.opts, *one.secondary_opts),
             about=one.help or "",
             value="" if one.is_flag else one.metavar or "|".join(choices) or one.type.name.upper(),
             choices=choices,

@@ -54,6 +54,11 @@ def program_page() -> str:
         ".BR chatapp.toml (5).",
         _section("FILES"),
         _item(_italic("$CHATAPP_HOME"), "Keys, mail and history. Only their owner can read them."),
+        _item(
+            _italic("$CHATAPP_HOME/preferences.toml"),
+            'How a peer shows itself on a terminal: face = "line", "full" or "plain", and quiet = true or false. The '
+            "command line overrules it. Without a terminal it is not read.",
+        ),
         _item(_italic("$CHATAPP_HOME/registry/PORT"), "What a registry keeps: copy it by ChatApp backup."),
         _section("SEE ALSO"),
         ".BR chatapp.toml (5)",

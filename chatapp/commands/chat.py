@@ -8,6 +8,7 @@ import typer
 import chatapp
 from chatapp.commands import COMMANDS
 from chatapp.options import ACK_TIMEOUT_HELP, CODE_HELP, CONTEXT, KEY_HELP, LOG_HELP, Data, LogLevel
+from chatapp.preferences import FILE_NAME, Face
 from chatapp.questions import ask_all, is_terminal
 from chatapp.starting import CONFIG_VARIABLE, DEFAULT_LOG_LEVEL, LOG_VARIABLE, serve, talk, visit
 from chatapp.validation import Misuse, check_options, folder_from
@@ -30,7 +31,10 @@ _HOST_HELP: Final = "Peer, visitor: the server's address, instead of the argumen
 _PORT_HELP: Final = "The server's port, or the registry's own, instead of the argument."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
 _FULL_HELP: Final = "Peer: use the whole terminal, with a list of conversations."
-_QUIET_HELP: Final = "Ring no bell, set no title, send no notice."
+_LINE_HELP: Final = f"Peer: show lines and a prompt, whatever {FILE_NAME} says."
+_QUIET_HELP: Final = (
+    f"Ring no bell, set no title, send no notice; --no-quiet does, whatever {FILE_NAME} says."
+)
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _LANG_HELP: Final = "Visitor: the language, en or hi; on a terminal that of LANG otherwise."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
@@ -124,7 +128,10 @@ def chat(
     lang: Annotated[str | None, typer.Option(metavar="LANGUAGE", help=_LANG_HELP)] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
     full: Annotated[bool, typer.Option("--full", help=_FULL_HELP)] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help=_QUIET_HELP)] = False,
+    line: Annotated[bool, typer.Option("--line", help=_LINE_HELP)] = False,
+    quiet: Annotated[
+        bool | None, typer.Option("--quiet/--no-quiet", help=_QUIET_HELP, show_default=False)
+    ] = None,
     stay: Annotated[
         bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
     ] = False,
@@ -183,13 +190,13 @@ def chat(
         is_fit=desk,
         who="only a visitor (--desk) has this option",
     )
-    if full and plain:
-        raise Misuse("--full and --plain exclude each other: choose one")
+    face = _face(full=full, line=line, plain=plain)
     of_peer = {
         "--room": room is not None,
         "--ack-timeout": ack_timeout is not None,
         "--code": code,
         "--full": full,
+        "--line": line,
     }
     _check_fit(of_peer, is_fit=client or is_alone, who="only a peer (-c) has this option")
     of_both = {"--registry-key": registry_key is not None, "--host": host is not None}
@@ -219,7 +226,7 @@ def chat(
             "cluster_key": cluster_key,
             "cluster_credentials": cluster_credentials,
         }
-        return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port, quiet=quiet)
+        return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port, quiet=bool(quiet))
     level = log_level.value if log_level else DEFAULT_LOG_LEVEL
     if desk:
         return visit(
@@ -230,7 +237,7 @@ def chat(
             registry_key=registry_key,
             data=data,
             plain=plain,
-            quiet=quiet,
+            quiet=bool(quiet),
             stay=stay,
             lang=lang,
             log_level=level,
@@ -248,11 +255,10 @@ def chat(
         code=code,
         registry_key=registry_key,
         data=data,
-        plain=plain,
+        face=face,
         quiet=quiet,
         stay=stay,
         log_level=level,
-        is_full=full,
     )
 
 
@@ -266,6 +272,16 @@ def _check_mode(*, server: bool, client: bool, desk: bool) -> None:
         raise Misuse(f"--desk and {'-s' if server else '-c'} exclude each other: choose one")
     if not server and not client and not desk:
         raise Misuse(f"choose one: {SERVER_USAGE}, or {CLIENT_USAGE}")
+
+
+def _face(*, full: bool, line: bool, plain: bool) -> Face | None:
+    """Return the face that the options choose, None for none."""
+    asked = [
+        face for face, is_asked in ((Face.FULL, full), (Face.LINE, line), (Face.PLAIN, plain)) if is_asked
+    ]
+    if len(asked) > 1:
+        raise Misuse(f"--{asked[0].value} and --{asked[1].value} exclude each other: choose one")
+    return asked[0] if asked else None
 
 
 def _check_fit(options: Mapping[str, object], *, is_fit: bool, who: str) -> None:

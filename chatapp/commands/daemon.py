@@ -51,7 +51,6 @@ def daemon(
         code=code,
         registry_key=registry_key,
         data=data,
-        plain=True,
         log_level=log_level.value,
         is_daemon=True,
     )

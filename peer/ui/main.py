@@ -55,13 +55,16 @@ def run(
     code: str | None = None,
     ask_name: Callable[[], str] | None = None,
     is_full: bool = False,
+    may_show_lines: bool = False,
 ) -> int:
     """Run a peer until the user ends it. `quiet`: draw no attention on a terminal. `ack_timeout`: None for the usual
     one. `ask_name`: asks for another name if this one is taken; None where nobody can be asked. `is_full`: as a full
-    screen. Returns the exit status."""
+    screen. `may_show_lines`: where that cannot be shown, show lines. Returns the exit status."""
     if is_full and (why := no_full_screen()) is not None:
-        print(why, file=sys.stderr)
-        return FAILED
+        print(words.cannot_be_full(why, shows_lines=may_show_lines), file=sys.stderr)
+        if not may_show_lines:
+            return FAILED
+        is_full = False
     home = data or default_home()
     while True:
         peer = partial(

@@ -91,6 +91,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "log_level": "warning",
         "ask_name": None,
         "is_full": False,
+        "may_show_lines": True,
     }
 
 
@@ -107,6 +108,8 @@ def test_a_peer_is_started_as_a_full_screen(started: Started, arguments: list[st
     ("arguments", "why"),
     [
         ([*PEER, "--full", "--plain"], "--full and --plain exclude each other: choose one"),
+        ([*PEER, "--full", "--line"], "--full and --line exclude each other: choose one"),
+        (["-s", "5000", "--line"], "--line: only a peer (-c) has this option"),
         (["-s", "5000", "--full"], "--full: only a peer (-c) has this option"),
         (["--desk", *PEER[2:4], "--full"], "--full: only a peer (-c) has this option"),
     ],

@@ -44,7 +44,7 @@ def test_an_unknown_home_is_one_line(words: str) -> None:
 
 
 COMPLETED = [
-    ("ChatApp --l", "--log-level --lang --log-format --log-file"),
+    ("ChatApp --l", "--log-level --lang --line --log-format --log-file"),
     ("ChatApp ", "admin backup config daemon doctor export invite names restore send stats verify web"),
     ("ChatApp s", "send stats"),
     ("ChatApp -c s", ""),

@@ -98,6 +98,21 @@ async def test_a_terminal_that_cannot_be_drawn_on_is_named(
     await alice.shows(f"ChatApp: --full needs a terminal that can be drawn on; {why}")
 
 
+async def test_who_prefers_the_full_screen_gets_it_without_an_option(stage: Stage, at_terminal: Open) -> None:
+    (stage.folder / "alice").mkdir()
+    (stage.folder / "alice" / "preferences.toml").write_text('face = "full"\n', encoding="utf-8")
+    await stage.registry()
+    alice = await at_terminal("alice")
+    await has(alice, "people and rooms", "alice · 1 online")
+    alice.press(CTRL_C)
+    assert await alice.ends() == 130
+    lines = await at_terminal("alice", TERM="dumb")
+    await lines.shows(
+        'ChatApp: face = "full" needs a terminal that can be drawn on; TERM is "dumb"; showing lines'
+    )
+    await lines.shows("[Welcome, You are registered.]")
+
+
 async def test_without_a_terminal_there_is_one_line(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *CHATAPP,

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, ConversationKind, person
+from chatapp.peer.core.conversations import EVERYBODY, Conversation, ConversationKind, person
 from chatapp.peer.core.events import Event, MessageState, Person
 from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine, mentions

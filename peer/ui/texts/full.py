@@ -20,8 +20,8 @@ LIST_TITLE: Final = "people and rooms"
 YOU: Final = "you"
 HELP_KEY: Final = "F1 help"
 LIST_KEY: Final = "F4 list"
-NO_TERMINAL: Final = "ChatApp: --full needs a terminal: standard input and output must be one"
-NOT_INSTALLED: Final = "ChatApp: --full needs the extra full: pipx install '.[full]'"
+NO_TERMINAL: Final = "needs a terminal: standard input and output must be one"
+NOT_INSTALLED: Final = "needs the extra full: pipx install '.[full]'"
 _WEEK: Final = 7
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
@@ -31,9 +31,14 @@ def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> st
     return f"{columns} x {rows} is too small: make it {least[0]} x {least[1]}."
 
 
+def cannot_be_full(why: str, *, shows_lines: bool) -> str:
+    """Say why there is no full screen. `shows_lines`: the user's preferences ask for it, and lines are shown instead."""
+    return f'ChatApp: face = "full" {why}; showing lines' if shows_lines else f"ChatApp: --full {why}"
+
+
 def dumb_terminal(term: str) -> str:
     """Say that the terminal cannot be drawn on."""
-    return f'ChatApp: --full needs a terminal that can be drawn on; TERM is "{sanitize(term, 40)}"'
+    return f'needs a terminal that can be drawn on; TERM is "{sanitize(term, 40)}"'
 
 
 def title_of(conversation: Conversation) -> str:

@@ -1,0 +1,104 @@
+"""The preferences of a person: a small TOML file beside their keys that says how a peer shows itself on a terminal.
+
+The command line overrules it.
+"""
+
+import enum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from chatapp.validation import Misuse
+from chatapp.wire.errors import quoted
+
+FILE_NAME: Final = "preferences.toml"
+FILE_MAX: Final = 100_000
+"""Bytes of the file at most."""
+_NEAR: Final = 0.6
+
+
+class Face(enum.Enum):
+    """How a peer shows itself."""
+
+    LINE = "line"
+    """Lines and a prompt, with colours."""
+    FULL = "full"
+    """The whole terminal."""
+    PLAIN = "plain"
+    """One event a line without colours, as on a pipe."""
+
+
+class Preferences(NamedTuple):
+    """What a person prefers where the command line does not say."""
+
+    face: Face = Face.LINE
+    quiet: bool = False
+    """Ring no bell, set no title, send no notice."""
+
+
+def preferences_in(home: Path) -> Preferences:
+    """Read the preferences in a person's folder; those of a missing file are the defaults. Raises Misuse, which names the
+    file, the key and what is allowed."""
+    path = home / FILE_NAME
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_MAX + 1)
+    except FileNotFoundError:
+        return Preferences()
+    except OSError as error:
+        raise Misuse(f"{quoted(str(path))}: {error.strerror or error}") from None
+    try:
+        return _preferences(_table(content))
+    except ValueError as error:
+        raise Misuse(f"{quoted(str(path))}: {error}") from None
+
+
+def _table(content: bytes) -> dict[str, object]:
+    """Parse the file. Raises ValueError."""
+    import tomllib  # deferred: most starts find no such file
+
+    if len(content) > FILE_MAX:
+        raise ValueError(f"it may have {FILE_MAX:,} bytes at most")
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ValueError(f"it is not TOML: {quoted(str(error))}") from None
+
+
+def _preferences(table: dict[str, object]) -> Preferences:
+    """Check the keys and their values. Raises ValueError."""
+    chosen = Preferences()
+    for key, value in table.items():
+        match key:
+            case "face":
+                chosen = chosen._replace(face=_face(value))
+            case "quiet":
+                chosen = chosen._replace(quiet=_quiet(value))
+            case _:
+                raise ValueError(f"{quoted(key)}: unknown key; {_advice(key)}")
+    return chosen
+
+
+def _face(value: object) -> Face:
+    try:
+        return Face(value)
+    except ValueError:
+        given = f'"{quoted(value)}"' if isinstance(value, str) else "this value"
+        allowed = ", ".join(f'"{face.value}"' for face in Face)
+        raise ValueError(f"face: {given} is not one of {allowed}") from None
+
+
+def _quiet(value: object) -> bool:
+    match value:
+        case bool():
+            return value
+        case _:
+            raise ValueError("quiet: write true or false, without quotation marks")
+
+
+def _advice(key: str) -> str:
+    import difflib  # deferred: only a mistake needs it
+
+    near = difflib.get_close_matches(key.lower(), Preferences._fields, n=1, cutoff=_NEAR)
+    return f'did you mean "{near[0]}"?' if near else f"there are {', '.join(Preferences._fields)}"
