@@ -120,6 +120,8 @@ class FullApp(App[None]):
     .-ascii ListView { scrollbar-size-vertical: 0; }
     .-ascii ListView:ansi { border-right: ascii $border-blurred; }
     .-ascii LogView { scrollbar-size-vertical: 0; }
+    .-ascii DeskPane { scrollbar-size-vertical: 0; }
+    .-ascii #desk-line { text-overflow: clip; }
     .-too-small #small { display: block; }
     .-too-small #body { display: none; }
     .-too-small #status { display: none; }

@@ -63,7 +63,9 @@ class Opener:
 
         here = self._session.open_pane.conversation
         conversation = None if here == DESK else here
-        overlay = SearchOverlay(self._session.peer.past, conversation=conversation, typed=typed)
+        overlay = SearchOverlay(
+            self._session.peer.past, signs=self._signs, conversation=conversation, typed=typed
+        )
         self._open(overlay, self._found)
 
     def _found(self, line: HistoryLine | None) -> None:
@@ -78,14 +80,14 @@ class Opener:
         """Show how the line with this id was delivered."""
         from chatapp.peer.ui.full.overlays.why import WhyOverlay
 
-        self._open(WhyOverlay(self._session.peer.past, id_, is_utf8=self._signs.is_utf8))
+        self._open(WhyOverlay(self._session.peer.past, id_, signs=self._signs))
 
     def doctor(self) -> None:
         """Show what keeps the user from the server."""
         from chatapp.peer.ui.full.overlays.doctor import DoctorOverlay
 
         peer = self._session.peer
-        self._open(DoctorOverlay(peer.examine, peer.server, is_utf8=self._signs.is_utf8))
+        self._open(DoctorOverlay(peer.examine, peer.server, signs=self._signs))
 
     def help(self) -> None:
         """Show the keys and the commands."""
@@ -93,7 +95,7 @@ class Opener:
 
         is_operator = self._session.peer.desk.is_operator
         keys = (*texts.SCREEN_KEYS, *(texts.OPERATOR_KEYS if is_operator else ()))
-        self._open(HelpOverlay(keys, is_operator=is_operator), self._typed)
+        self._open(HelpOverlay(keys, signs=self._signs, is_operator=is_operator), self._typed)
 
     def _typed(self, spelling: str | None) -> None:
         """Put a command into the input, behind a sign if it needs one there."""
@@ -129,7 +131,7 @@ class Opener:
         from chatapp.peer.ui.full.overlays.desk import DeskPane
         from chatapp.peer.ui.full.overlays.desk_overlays import DeskOverlay
 
-        self._desk = DeskOverlay(DeskPane(board, signs=self._signs))
+        self._desk = DeskOverlay(DeskPane(board, signs=self._signs), signs=self._signs)
         self._open(self._desk)
 
     def ask_name(self, command: str, board: "DeskBoard") -> None:
@@ -143,4 +145,4 @@ class Opener:
             if name:
                 self._session.enter(f"{command} {name}")
 
-        self._open(NameOverlay(title, known), named)
+        self._open(NameOverlay(title, known, signs=self._signs), named)

@@ -22,6 +22,10 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """Stands at the end of what is cut."""
     between: str
     """Stands between two pieces of a bar."""
+    up_down: str
+    """Names the keys that move a choice."""
+    fine: str
+    wrong: str
     mark_width: int
     """Cells that the widest mark takes."""
 
@@ -43,6 +47,9 @@ UNICODE: Final = Signs(
     sending="…",
     cut="…",
     between=" · ",
+    up_down="↑↓",
+    fine="✓",
+    wrong="✗",
     mark_width=1,
 )
 ASCII: Final = Signs(
@@ -55,5 +62,8 @@ ASCII: Final = Signs(
     sending="...",
     cut="~",
     between=" | ",
+    up_down="Up, Down",
+    fine="+",
+    wrong="!",
     mark_width=7,
 )

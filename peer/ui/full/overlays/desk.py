@@ -158,7 +158,9 @@ class DeskPane(VerticalScroll):
         figures = texts.desk_figures(board.figures) if board.figures is not None else ""
         self._figures.show(Content(figures))
         self._figures.display = bool(figures)
-        self._keys.show(key_line([(key.upper(), texts.DESK_KEYS[self.command_for(key)]) for key in KEYS]))
+        self._keys.show(
+            key_line([(key.upper(), texts.DESK_KEYS[self.command_for(key)]) for key in KEYS], self._signs)
+        )
         self._stop(self._tick)
         at = board.next_change(now=now)
         self._tick = None

@@ -10,6 +10,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.desk import DeskPane
 from chatapp.peer.ui.full.overlays.overlay import Overlay, Picker
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.texts import overlays as texts
 
 
@@ -20,9 +21,9 @@ class DeskOverlay(Overlay[None]):
     DeskOverlay DeskPane { height: 1fr; padding: 0; }
     """
 
-    def __init__(self, pane: DeskPane) -> None:
+    def __init__(self, pane: DeskPane, *, signs: Signs) -> None:
         """`pane`: shows the board; it is removed with the overlay."""
-        super().__init__(texts.DESK)
+        super().__init__(texts.DESK, signs=signs)
         self._pane: Final = pane
 
     def body(self) -> ComposeResult:
@@ -36,8 +37,8 @@ class DeskOverlay(Overlay[None]):
 class NameOverlay(Picker[str]):
     """Asks for a name, and offers those that are known. Its result is the name, which need not be one of them."""
 
-    def __init__(self, title: str, known: Sequence[str]) -> None:
-        super().__init__(title, keys=(texts.TAKES,))
+    def __init__(self, title: str, known: Sequence[str], *, signs: Signs) -> None:
+        super().__init__(title, signs=signs, keys=(texts.TAKES,))
         self._known: Final = known
 
     def look_for(self, typed: str) -> None:

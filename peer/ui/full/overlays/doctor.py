@@ -12,6 +12,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.ui.full.overlays.overlay import Overlay
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.ui.texts.doctor import finding_texts, summary_of
 from chatapp.wire.address import Address
@@ -49,15 +50,13 @@ class DoctorOverlay(Overlay[None]):
         server: Address,
         *,
         person: str | None = None,
-        is_utf8: bool = True,
+        signs: Signs,
     ) -> None:
-        """`examine`: `Peer.examine`. `server`: as the user named it. `person`: whom to look for; None for the server.
-        `is_utf8`: whether the terminal shows more than ASCII."""
-        super().__init__(texts.DOCTOR, keys=(texts.AGAIN,))
+        """`examine`: `Peer.examine`. `server`: as the user named it. `person`: whom to look for; None for the server."""
+        super().__init__(texts.DOCTOR, signs=signs, keys=(texts.AGAIN,))
         self._examine: Final = examine
         self._server: Final = server
         self._person: Final = person
-        self._signs: Final = ("✓", "✗") if is_utf8 else ("+", "!")
         self._findings = VerticalScroll(id="findings")
 
     def body(self) -> ComposeResult:
@@ -89,6 +88,8 @@ class DoctorOverlay(Overlay[None]):
         self.note(summary_of(findings))
 
     def _row(self, title: str, said: str, is_fine: bool) -> Paragraph:
-        sign = (f"{self._signs[not is_fine]} ", "bold $success" if is_fine else "bold $error")
+        sign = (
+            (f"{self._signs.fine} ", "bold $success") if is_fine else (f"{self._signs.wrong} ", "bold $error")
+        )
         style = "$chat-muted" if is_fine else ""
         return Paragraph(Content.assemble(sign, (f"{sanitize(title)}: ", "bold"), (sanitize(said), style)))

@@ -6,6 +6,7 @@ from typing import Final
 from textual.content import Content
 
 from chatapp.peer.ui.full.overlays.overlay import Picker
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.grammar.arguments import SIGNS, Command, usage
 from chatapp.peer.ui.grammar.commands import COMMANDS, DESK_COMMANDS
 from chatapp.peer.ui.texts import overlays as texts
@@ -14,10 +15,10 @@ from chatapp.peer.ui.texts import overlays as texts
 class HelpOverlay(Picker[str]):
     """Lists keys and commands. Its result is the spelling of the command that was chosen, to be put into the line."""
 
-    def __init__(self, keys: Sequence[tuple[str, str]], *, is_operator: bool = False) -> None:
+    def __init__(self, keys: Sequence[tuple[str, str]], *, signs: Signs, is_operator: bool = False) -> None:
         """`keys`: each key of the screen, and what it does. `is_operator`: whether the commands of the help desk are
         listed."""
-        super().__init__(texts.HELP, keys=(texts.TYPES,))
+        super().__init__(texts.HELP, signs=signs, keys=(texts.TYPES,))
         self._keys: Final = keys
         self._commands: Final = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar, Final, Generic, TypeVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -13,12 +12,15 @@ from textual.widgets import Input, OptionList
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph, key_line
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.wire.text import sanitize
 
 Result = TypeVar("Result")
 
 NARROW: Final = 80
 """Columns below which an overlay takes the whole width."""
+_CORNERS: Final = 6
+"""Cells of a frame's bottom that hold no text: the corners, and a line and a blank beside each."""
 
 
 class Overlay(ModalScreen[Result], Generic[Result]):
@@ -40,6 +42,8 @@ class Overlay(ModalScreen[Result], Generic[Result]):
             border-subtitle-color: $chat-muted;
             padding: 0 1;
         }
+        &.-ascii > #frame { border: ascii $primary; }
+        &.-ascii VerticalScroll { scrollbar-size-vertical: 0 !important; }
         &.-narrow > #frame { width: 100%; height: 100%; max-height: 100%; padding: 0; }
         #note { height: auto; max-height: 3; color: $chat-muted; }
     }
@@ -48,19 +52,32 @@ class Overlay(ModalScreen[Result], Generic[Result]):
         Binding("escape", "close", "close", show=False),
     ]
 
-    def __init__(self, title: str, *, keys: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, title: str, *, signs: Signs, keys: Sequence[tuple[str, str]] = ()) -> None:
         """`keys`: each key, and what it does, for the line at the bottom."""
-        super().__init__()
+        super().__init__(classes=None if signs.is_utf8 else "-ascii")
+        self._signs: Final = signs
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
         self._frame = Vertical(id="frame")
         self._frame.border_title = Content(sanitize(title))
-        self._frame.border_subtitle = key_line((*keys, ("Esc", "close")))
+        self._shown_keys: Final = (*keys, ("Esc", "close"))
         self._note = Paragraph(id="note")
 
     def compose(self) -> ComposeResult:
         with self._frame:
             yield from self.body()
             yield self._note
+
+    def on_resize(self) -> None:
+        """Show the keys that the frame has room for."""
+        self.call_after_refresh(self._show_keys)
+
+    def _show_keys(self) -> None:
+        """Show the keys at the frame's bottom; where it is too narrow, the last ones of them."""
+        keys = self._shown_keys
+        room = self._frame.outer_size.width - _CORNERS
+        while len(keys) > 1 and key_line(keys, self._signs).cell_length > room:
+            keys = keys[1:]
+        self._frame.border_subtitle = key_line(keys, self._signs)
 
     def body(self) -> ComposeResult:
         """Yield the widgets between the title and the note."""
@@ -88,6 +105,7 @@ class Picker(Overlay[Result], Generic[Result]):
         #typed { height: 1; margin-bottom: 1; }
         #picker-prompt { width: auto; color: $primary; }
         #head { height: 1; display: none; }
+        &.-ascii OptionList { text-overflow: clip; scrollbar-size-vertical: 0; }
         OptionList {
             height: 1fr;
             border: none;
@@ -117,10 +135,16 @@ class Picker(Overlay[Result], Generic[Result]):
     ]
 
     def __init__(
-        self, title: str, *, prompt: str = "> ", typed: str = "", keys: Sequence[tuple[str, str]] = ()
+        self,
+        title: str,
+        *,
+        signs: Signs,
+        prompt: str = "> ",
+        typed: str = "",
+        keys: Sequence[tuple[str, str]] = (),
     ) -> None:
         """`typed`: what the field holds at first."""
-        super().__init__(title, keys=(("↑↓", "choose"), *keys))
+        super().__init__(title, signs=signs, keys=((signs.up_down, "choose"), *keys))
         self._prompt = Paragraph(Content(prompt), id="picker-prompt")
         self._input = Input(typed, select_on_focus=False)
         self._input.cursor_blink = False  # a timer would run
@@ -199,6 +223,6 @@ class Picker(Overlay[Result], Generic[Result]):
         if value is not None:
             _ = self.dismiss(value)
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Keep the chosen row in sight."""
+    def on_resize(self) -> None:
+        """Keep the chosen row in sight. Textual calls the method of `Overlay` as well."""
         self.call_after_refresh(self._list.scroll_to_highlight)

@@ -6,6 +6,7 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.wire.text import sanitize
 
 _NOTHING: Final = Content("")
@@ -22,7 +23,7 @@ class Paragraph(Static):
         self.update(Content.assemble(content))
 
 
-def key_line(keys: Sequence[tuple[str, str]]) -> Content:
+def key_line(keys: Sequence[tuple[str, str]], signs: Signs) -> Content:
     """Return keys and what they do in one line, as `Enter go there · Esc close`."""
     pieces = [Content.assemble((key, "bold"), f" {sanitize(does)}") for key, does in keys]
-    return Content(" · ").join(pieces)
+    return Content(signs.between).join(pieces)

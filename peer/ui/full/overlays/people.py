@@ -20,9 +20,8 @@ class PeopleOverlay(Picker[Conversation]):
 
     def __init__(self, people: Sequence[happened.Person], *, signs: Signs) -> None:
         """`people`: `Peer.people()`."""
-        super().__init__(texts.TABLE, keys=(texts.TALKS,))
+        super().__init__(texts.TABLE, signs=signs, keys=(texts.TALKS,))
         self._people: Final = people
-        self._signs: Final = signs
 
     def look_for(self, typed: str) -> None:
         """Show the rows that have these letters."""

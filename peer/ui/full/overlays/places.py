@@ -41,11 +41,10 @@ class PlaceOverlay(Picker[Conversation]):
         signs: Signs,
     ) -> None:
         """`known`: each conversation, and how many lines of it are unread. `rooms`: `Peer.rooms`, which may take a while."""
-        super().__init__(texts.GO_TO, keys=(texts.GOES,))
+        super().__init__(texts.GO_TO, signs=signs, keys=(texts.GOES,))
         self._known: Final = known
         self._people: Final = [one for one in people if not is_same_name(one.name, me)]
         self._ask_rooms: Final = rooms
-        self._signs: Final = signs
         self._rooms: tuple[happened.Room, ...] = ()
         self._why_no_rooms = ""
         self._places: list[Place] = []

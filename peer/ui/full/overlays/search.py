@@ -14,6 +14,7 @@ from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.formatting import name, shown_clock
 from chatapp.peer.ui.full.overlays.overlay import Picker
 from chatapp.peer.ui.full.overlays.snippets import pattern_of, snippet
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.texts import overlays as texts
 from chatapp.wire.errors import ChatAppError
 
@@ -44,6 +45,7 @@ class SearchOverlay(Picker[HistoryLine]):
         self,
         past: Searchable,
         *,
+        signs: Signs,
         conversation: Conversation | None = None,
         is_here: bool = False,
         typed: str = "",
@@ -52,7 +54,7 @@ class SearchOverlay(Picker[HistoryLine]):
         """`conversation`: the open one; None if there is none. `is_here`: whether to search only there at first. `after`:
         seconds after the last key until a search begins."""
         keys = (texts.FINDS, texts.SWITCH_SCOPE) if conversation is not None else (texts.FINDS,)
-        super().__init__(texts.SEARCH, typed=typed, keys=keys)
+        super().__init__(texts.SEARCH, signs=signs, typed=typed, keys=keys)
         self._past: Final = past
         self._after: Final = after
         self._conversation: Final = conversation
@@ -140,7 +142,7 @@ class SearchOverlay(Picker[HistoryLine]):
         width = max((len(texts.short_time(line.at, today)) for line in self._found), default=0)
         rows = []
         for line in self._found:
-            text, marks = snippet(line.text, wanted)
+            text, marks = snippet(line.text, wanted, cut=self._signs.cut)
             body = Content(text)
             for start, end in marks:
                 body = body.stylize("bold $warning", start, end)

@@ -16,7 +16,6 @@ LEAD: Final = 16
 """Characters before the first word that was found, so that it can be seen on a narrow screen."""
 LENGTH: Final = 300
 """Characters of a snippet at most."""
-_CUT: Final = "…"
 _MARK: Final = "\x01"
 """Stands for a combining mark in a folded text. A sanitized text has no such character."""
 _LETTER: Final = r"[^\W_]"
@@ -30,16 +29,17 @@ class Snippet(NamedTuple):
     """Where the words are in the text: the first character, and the one after the last."""
 
 
-def snippet(text: str, wanted: re.Pattern[str] | None) -> Snippet:
-    """Return the part of a message around the first match. `wanted`: from `pattern_of`."""
+def snippet(text: str, wanted: re.Pattern[str] | None, *, cut: str) -> Snippet:
+    """Return the part of a message around the first match. `wanted`: from `pattern_of`. `cut`: stands where something is
+    left out."""
     safe = sanitize(text)
     found = [] if wanted is None else [match.span() for match in wanted.finditer(_folded(safe))]
     start = _start(safe, found[0][0]) if found else 0
     end = min(len(safe), start + LENGTH)
-    cut = _CUT if start else ""
-    shift = len(cut) - start
+    before = cut if start else ""
+    shift = len(before) - start
     marks = tuple((one + shift, min(two, end) + shift) for one, two in found if one < end)
-    return Snippet(f"{cut}{safe[start:end]}{_CUT if end < len(safe) else ''}", marks)
+    return Snippet(f"{before}{safe[start:end]}{cut if end < len(safe) else ''}", marks)
 
 
 def pattern_of(typed: str) -> re.Pattern[str] | None:

@@ -14,6 +14,7 @@ from chatapp.peer.history.query import DeliveryTrace
 from chatapp.peer.ui.formatting import name, shown_time
 from chatapp.peer.ui.full.overlays.overlay import Overlay
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.ui.texts.history import trace_steps
 from chatapp.wire.errors import ChatAppError
@@ -43,11 +44,10 @@ class WhyOverlay(Overlay[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "again", show=False)]
 
-    def __init__(self, past: Traceable, id_: int | None, *, is_utf8: bool = True) -> None:
-        """`id_`: of the line; None for the user's own newest one. `is_utf8`: whether the terminal shows more than ASCII."""
-        super().__init__(texts.WHY, keys=(texts.AGAIN,))
+    def __init__(self, past: Traceable, id_: int | None, *, signs: Signs) -> None:
+        """`id_`: of the line; None for the user's own newest one."""
+        super().__init__(texts.WHY, signs=signs, keys=(texts.AGAIN,))
         self._past: Final = past
-        self._sign: Final = "· " if is_utf8 else "- "
         self._asked_id: Final = id_
         self._found_id = id_
         self._message = Paragraph(id="message")
@@ -96,6 +96,9 @@ class WhyOverlay(Overlay[None]):
                 sanitize(line.text, limit=TEXT_SHOWN),
             )
         )
-        steps = [Content.assemble((self._sign, "$primary"), sanitize(step)) for step in trace_steps(trace)]
+        steps = [
+            Content.assemble((f"{self._signs.notice} ", "$primary"), sanitize(step))
+            for step in trace_steps(trace)
+        ]
         self._steps.show(Content("\n").join(steps))
         self.note("")

@@ -3,6 +3,7 @@
 from textual.widgets import Input
 
 from chatapp.peer.core.conversations import person
+from chatapp.peer.ui.full.signs import ASCII
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Form
 from chatapp.registry.desk.settings import DeskSettings
@@ -116,3 +117,27 @@ async def test_an_operator_serves_visitors_by_keys(village: Village) -> None:  #
         await screen.shows("Waiting room: empty.")
     for visitor in visitors:
         await visitor.close(within=1.0)
+
+
+async def test_overlays_are_drawn_in_ascii_where_the_terminal_has_nothing_else(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        async with village.peer("alice") as before:
+            await before.send("bob", "the probe came up " * 30 + "at noon " + "and went on " * 30)
+            await before.settled()
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice, signs=ASCII).on_screen(40, 12) as screen:
+            await screen.shows("alice")
+            for keys, title in (
+                (("f1",), "Help"),
+                (("f2",), "Doctor"),
+                (("f3", *"noon"), "1 message found."),
+                (("ctrl+k",), "Go to"),
+                (("alt+2", "shift+up", "enter"), "How this message travelled"),
+            ):
+                await screen.press(*keys)
+                await screen.shows(title, "Esc close")
+                assert [row for row in screen.rows if not row.isascii()] == []
+                await screen.press("escape")
+                await screen.hides("Esc close")
+            assert bob.name == "bob"

@@ -126,7 +126,7 @@ async def test_hostile_forms_are_shown_as_text_and_keys_follow_the_duty() -> Non
 
 
 async def test_a_name_is_chosen_or_typed() -> None:
-    host = Host(partial(NameOverlay, "Hand over to which operator?", ["bob", "[b]eve"]))
+    host = Host(partial(NameOverlay, "Hand over to which operator?", ["bob", "[b]eve"], signs=UNICODE))
     async with host.run_test() as pilot:
         assert rows(host.overlay) == ["bob", "[b]eve"]
         await pilot.press(*"car")

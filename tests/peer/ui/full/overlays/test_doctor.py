@@ -9,6 +9,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.ui.full.overlays.doctor import DoctorOverlay
+from chatapp.peer.ui.full.signs import ASCII, UNICODE
 from chatapp.wire.address import Address
 from tests.peer.ui.full.overlays.host import Host, note, plain, until
 
@@ -42,7 +43,7 @@ async def test_findings_come_with_their_advice_and_again_when_the_server_is_back
     fine = Finding(check=Check.UDP, amount=0.001)
     lost = Finding(check=Check.UDP, trouble=Trouble.REFUSED)
     doctor = Doctor(lost)
-    host = Host(partial(DoctorOverlay, doctor.examine, SERVER, is_utf8=False))
+    host = Host(partial(DoctorOverlay, doctor.examine, SERVER, signs=ASCII))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == "1 trouble found.")
         (line,) = shown(host)
@@ -61,7 +62,7 @@ async def test_findings_come_with_their_advice_and_again_when_the_server_is_back
 
 async def test_a_person_and_a_program_that_has_ended() -> None:
     doctor = Doctor(Finding(check=Check.PERSON, trouble=Trouble.AWAY, subject="[/]bob"))
-    host = Host(partial(DoctorOverlay, doctor.examine, SERVER, person="bob"))
+    host = Host(partial(DoctorOverlay, doctor.examine, SERVER, person="bob", signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == "1 trouble found.")
         assert shown(host) == ["✗ Person: [/]bob is away: messages are saved and delivered on return."]

@@ -3,6 +3,7 @@
 from functools import partial
 
 from chatapp.peer.ui.full.overlays.help import HelpOverlay
+from chatapp.peer.ui.full.signs import UNICODE
 from chatapp.peer.ui.grammar.commands import COMMANDS, DESK_COMMANDS
 from tests.peer.ui.full.overlays.host import Host, note, rows, until
 
@@ -10,7 +11,7 @@ KEYS = (("F1", "show this help"), ("Ctrl-K", "go to a conversation"))
 
 
 async def test_a_command_is_found_by_its_words_and_typed() -> None:
-    host = Host(partial(HelpOverlay, KEYS))
+    host = Host(partial(HelpOverlay, KEYS, signs=UNICODE))
     async with host.run_test() as pilot:
         assert len(rows(host.overlay)) == len(KEYS) + len(COMMANDS) - len(DESK_COMMANDS)
         assert note(host.overlay) == f"2 keys and {len(COMMANDS) - len(DESK_COMMANDS)} commands."
@@ -24,7 +25,7 @@ async def test_a_command_is_found_by_its_words_and_typed() -> None:
 
 
 async def test_operators_read_of_their_commands_and_nothing_is_one_line() -> None:
-    host = Host(partial(HelpOverlay, KEYS, is_operator=True))
+    host = Host(partial(HelpOverlay, KEYS, signs=UNICODE, is_operator=True))
     async with host.run_test() as pilot:
         await pilot.press(*".hand")
         assert [row.split()[0] for row in rows(host.overlay)] == [".handover"]

@@ -10,6 +10,7 @@ from chatapp.peer.core.conversations import Conversation, room
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.full.overlays.search import PAGE, SearchOverlay
+from chatapp.peer.ui.full.signs import UNICODE
 from tests.peer.ui.full.overlays.host import HOSTILE, Host, note, rows, said, until
 
 HINT = "Type words that the message contains."
@@ -44,7 +45,7 @@ class Past:
 
 async def test_the_newest_comes_first_and_enter_gives_the_line() -> None:
     past = Past(said(1, "the probe"), said(2, "a probe", sender="carol"))
-    host = Host(lambda: SearchOverlay(past, typed="probe"))
+    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="probe"))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == "2 messages found.")
         first, second = rows(host.overlay)
@@ -58,7 +59,7 @@ async def test_the_newest_comes_first_and_enter_gives_the_line() -> None:
 
 async def test_one_search_follows_several_keys() -> None:
     past = Past(said(1, "noon"))
-    host = Host(lambda: SearchOverlay(past, after=3_600.0))
+    host = Host(lambda: SearchOverlay(past, signs=UNICODE, after=3_600.0))
     async with host.run_test() as pilot:
         assert note(host.overlay) == HINT
         await pilot.press("n", "o", "o")
@@ -73,7 +74,7 @@ async def test_one_search_follows_several_keys() -> None:
 
 async def test_older_ones_come_on_the_way_down_and_the_choice_stays() -> None:
     past = Past(*(said(id_, f"x {id_}") for id_ in range(1, 2 * PAGE)))
-    host = Host(lambda: SearchOverlay(past, typed="x"))
+    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="x"))
     async with host.run_test() as pilot:
         await until(
             pilot, lambda: note(host.overlay) == f"The newest {PAGE} messages; go down for older ones."
@@ -90,7 +91,7 @@ async def test_older_ones_come_on_the_way_down_and_the_choice_stays() -> None:
 
 async def test_tab_searches_only_in_the_open_conversation() -> None:
     past = Past(said(1, "x"), said(2, "x", to="alice"))
-    host = Host(lambda: SearchOverlay(past, conversation=room("lab"), typed="x"))
+    host = Host(lambda: SearchOverlay(past, signs=UNICODE, conversation=room("lab"), typed="x"))
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(rows(host.overlay)) == 2)
         await pilot.press("tab")
@@ -113,7 +114,7 @@ async def test_tab_searches_only_in_the_open_conversation() -> None:
 async def test_where_nothing_is_found_one_line_says_why(error: Exception | None, line: str) -> None:
     past = Past()
     past.error = error
-    host = Host(lambda: SearchOverlay(past, typed="x"))
+    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="x"))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == line)
         assert rows(host.overlay) == []
@@ -121,7 +122,9 @@ async def test_where_nothing_is_found_one_line_says_why(error: Exception | None,
 
 async def test_hostile_text_is_shown_as_text() -> None:
     past = Past(said(1, HOSTILE, sender="[b]eve", room="[/lab]"))
-    host = Host(lambda: SearchOverlay(past, conversation=room("[/lab]"), is_here=True, typed="x"))
+    host = Host(
+        lambda: SearchOverlay(past, signs=UNICODE, conversation=room("[/lab]"), is_here=True, typed="x")
+    )
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(rows(host.overlay)) == 1)
         (row,) = rows(host.overlay)
@@ -133,7 +136,7 @@ async def test_hostile_text_is_shown_as_text() -> None:
 
 async def test_a_slow_answer_to_old_words_is_not_shown() -> None:
     past = Past(said(1, "ab"), said(2, "a"))
-    host = Host(lambda: SearchOverlay(past, typed="a"))
+    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="a"))
     async with host.run_test() as pilot:
         past.answers.clear()
         await until(pilot, lambda: [asked[0] for asked in past.asked] == ["a"])

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.ui.full.overlays.snippets import LEAD, LENGTH, pattern_of, snippet
+from chatapp.peer.ui.full.signs import UNICODE
 from chatapp.wire.text import sanitize
 
 
 def marked(text: str, typed: str) -> list[str]:
     """Return the marked pieces of the snippet."""
-    found = snippet(text, pattern_of(typed))
+    found = snippet(text, pattern_of(typed), cut=UNICODE.cut)
     return [found.text[start:end] for start, end in found.marks]
 
 
@@ -32,7 +33,9 @@ def test_what_the_search_finds_is_marked(typed: str, text: str, pieces: list[str
 
 
 def test_a_word_far_behind_is_in_sight() -> None:
-    found = snippet("so it went on " * 500 + "until noon, and then " + "on " * 500, pattern_of("noon"))
+    found = snippet(
+        "so it went on " * 500 + "until noon, and then " + "on " * 500, pattern_of("noon"), cut=UNICODE.cut
+    )
     (start, end) = found.marks[0]
     assert found.text[start:end] == "noon"
     assert start <= LEAD + 1
@@ -43,7 +46,7 @@ def test_a_word_far_behind_is_in_sight() -> None:
 
 @given(st.text(max_size=600), st.text(max_size=20))
 def test_a_snippet_is_a_part_of_what_may_be_shown(text: str, typed: str) -> None:
-    found = snippet(text, pattern_of(typed))
+    found = snippet(text, pattern_of(typed), cut=UNICODE.cut)
     safe = sanitize(text)
     assert found.text.removeprefix("…").removesuffix("…") in safe or found.text in safe
     assert len(found.text) <= LENGTH + 2
@@ -54,4 +57,4 @@ def test_a_snippet_is_a_part_of_what_may_be_shown(text: str, typed: str) -> None
 @given(st.text(alphabet=st.characters(categories=["L", "N", "Zs"], codec="utf-8"), min_size=1, max_size=40))
 def test_a_text_has_its_own_words(text: str) -> None:
     wanted = pattern_of(text)
-    assert wanted is None or snippet(text, wanted).marks
+    assert wanted is None or snippet(text, wanted, cut=UNICODE.cut).marks

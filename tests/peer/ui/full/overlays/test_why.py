@@ -11,6 +11,7 @@ from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.history.query import DeliveryTrace
 from chatapp.peer.ui.full.overlays.why import WhyOverlay
+from chatapp.peer.ui.full.signs import UNICODE
 from tests.peer.ui.full.overlays.host import HOSTILE, NOON, Host, note, plain, said, until
 
 
@@ -45,7 +46,7 @@ SENT = TraceStep(at=NOON, what=TraceEvent.SENT, tries=1)
 
 async def test_a_message_is_followed_while_it_is_under_way() -> None:
     past = Past(trace(SENT))
-    host = Host(partial(WhyOverlay, past, 7))
+    host = Host(partial(WhyOverlay, past, 7, signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(shown(host)) == 3)
         assert shown(host)[0].startswith("alice to bob  ")
@@ -79,14 +80,14 @@ async def test_a_message_is_followed_while_it_is_under_way() -> None:
 async def test_what_cannot_be_shown_is_one_line(error: Exception | None, line: str) -> None:
     past = Past()
     past.error = error
-    host = Host(partial(WhyOverlay, past, 7))
+    host = Host(partial(WhyOverlay, past, 7, signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == line)
 
 
 async def test_hostile_text_is_shown_as_text() -> None:
     past = Past(trace(text=HOSTILE, sender="[b]eve"))
-    host = Host(partial(WhyOverlay, past, None))
+    host = Host(partial(WhyOverlay, past, None, signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(shown(host)) == 3)
         assert shown(host)[0].startswith("[b]eve  ")
