@@ -5,7 +5,7 @@ afterwards. Everything ends on the same file system: the registry's journal, Red
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ from chatapp.wire.messages.mail import DepositMail, LetterBody, MailSaved
 from chatapp.wire.sealing import seal_letter
 
 SENDERS: Final = 50
-_COUNT: Final = 8_000
+LETTERS: Final = 8_000
 _SYNCS: Final = 500
 _TEXT: Final = "x" * 100
 
@@ -88,9 +88,9 @@ class Office:
 
 
 @contextmanager
-def office(count: int, *, readers: int | None = None) -> Iterator[Office]:
-    """Make room for `count` letters. Names are bound in an earlier run, because a newcomer causes a new channel key
-    later."""
+def office(count: int, *, readers: int | None = None, options: Sequence[str] = ()) -> Iterator[Office]:
+    """Make room for `count` letters at a registry with these options. Names are bound in an earlier run, because a newcomer
+    causes a new channel key later."""
     readers_wanted = readers or count // (MAILBOX_PLACES // 2 - 8) + SENDERS
     each = -(-count // SENDERS) + count // SENDERS // 2 + 100  # who is answered sooner asks more
     counter = time.time_ns() // 1_000_000
@@ -98,12 +98,12 @@ def office(count: int, *, readers: int | None = None) -> Iterator[Office]:
         folder = stack.enter_context(scratch())
         everybody = [Member(index, counter=counter) for index in range(SENDERS + readers_wanted)]
         boxes = everybody[SENDERS:]
-        with RegistryProcess(folder / "data") as first, Crowd(first.port, everybody, sockets=100) as crowd:
-            port = first.port
+        first = RegistryProcess(folder / "data", options=options)
+        with first, Crowd(first.port, everybody, sockets=100) as crowd:
             crowd.join(links=False)
-        registry = stack.enter_context(RegistryProcess(folder / "data", port))
+        registry = stack.enter_context(RegistryProcess(folder / "data", first.port, options))
         senders = [Member(index, counter=counter + 1) for index in range(SENDERS)]
-        crowd = stack.enter_context(Crowd(port, senders))
+        crowd = stack.enter_context(Crowd(first.port, senders))
         crowd.join()
         crowd.quiet()
         scripts = []
@@ -152,7 +152,7 @@ class Pace:
 
 def m1(plan: Plan) -> Iterator[Figure]:
     """Measure M1."""
-    count, syncs = plan.count(_COUNT), plan.count(_SYNCS)
+    count, syncs = plan.count(LETTERS), plan.count(_SYNCS)
     ours, rival = Pace(), Pace()
     limit: list[float] = []
     with ExitStack() as stack:

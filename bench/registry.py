@@ -1,6 +1,7 @@
 """The registry under load: the real program in its own process and folder."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.machine import CHECKOUT, Process, free_port
@@ -13,11 +14,11 @@ much as a crowd would."""
 class RegistryProcess(Process):
     """A running registry that listens."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, options: Sequence[str] = ()) -> None:
         self.port = port or free_port()
         self.folder = folder
         super().__init__(
-            [sys.executable, CHECKOUT / "chatapp.py", "-s", str(self.port), "--data", str(folder)],
+            [sys.executable, CHECKOUT / "chatapp.py", "-s", str(self.port), "--data", str(folder), *options],
             env=_SETTINGS,
         )
         try:

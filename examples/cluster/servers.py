@@ -74,10 +74,15 @@ class NatsServer:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def command(self) -> list[str | Path]:
+        """What starts it. Raises FileNotFoundError if nats-server is not installed."""
+        return [program(), "-c", self._file]
+
     def start(self) -> None:
         """Start it, without waiting."""
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([program(), "-c", self._file], stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log)
 
     def wait_until_ready(self) -> None:
         """Wait until it answers, and its JetStream works. Raises TimeoutError with the end of its log."""
