@@ -41,6 +41,9 @@ T = TypeVar("T")
 
 ANSWER_WITHIN: Final = 2.0
 """Seconds that the engine has for an answer. Then the same message is sent again."""
+ASK_WITHIN: Final = 0.5
+"""Seconds that the engine has for the answer to a short question, which changes nothing. Then it is asked again: a question
+during an election is never answered, and a registry that takes over would wait for each of these answers in turn."""
 READ_WITHIN: Final = 20.0
 """Seconds that a question may go on without an answer: the election of a stream's leader takes 4 to 8."""
 BATCH: Final = 1_000
@@ -407,7 +410,7 @@ class JetStream:
         async with _patience():
             while True:
                 with contextlib.suppress(LedgerUnavailable):
-                    return await self.newest_soon(subject)
+                    return await self.newest_soon(subject, within=ASK_WITHIN)
                 await asyncio.sleep(0.1)
         raise LedgerUnavailable
 
@@ -417,7 +420,7 @@ class JetStream:
     async def _extent(self, stream: Stream) -> Extent:
         async with _patience():
             while True:
-                reply = await self._ask(f"STREAM.INFO.{self.stream(stream)}")
+                reply = await self._ask(f"STREAM.INFO.{self.stream(stream)}", within=ASK_WITHIN)
                 if reply is not None and reply.error is None and reply.state is not None:
                     return Extent(reply.state.first_seq, reply.state.last_seq)
                 await asyncio.sleep(0.1)

@@ -106,12 +106,11 @@ class Lease:
         self._next = now + LOOK_SPAN
         record = None if found is None else read_record(self._opener, found.message)
         place = 0 if found is None else found.place
-        if self._seen_at is None:
-            was_silent = self._silent_at is not None and now - self._silent_at >= SPAN
-            self._quiet_for, self._span = 0.0, SPAN_AFTER_SILENCE if was_silent else SPAN
+        if self._silent_at is not None and now - self._silent_at >= SPAN:
+            self._quiet_for, self._span = 0.0, SPAN_AFTER_SILENCE
         elif place != self._place:
             self._quiet_for, self._span = 0.0, SPAN
-        else:
+        elif self._seen_at is not None:
             # One look that was late says nothing about the time before it.
             self._quiet_for += min(now - self._seen_at, 2 * LOOK_SPAN)
         self._silent_at = None
@@ -121,7 +120,8 @@ class Lease:
         return not is_held or self._quiet_for >= self._span
 
     def not_looked(self, *, now: float) -> None:
-        """Note that a look was not answered: while nobody can renew the lease, it does not run out."""
+        """Note that a look was not answered. While nobody can renew the lease it does not run out, so this time does not
+        count; what was seen before a short silence still does."""
         self._next, self._seen_at = now + LOOK_SPAN, None
         self._silent_at = now if self._silent_at is None else self._silent_at
 

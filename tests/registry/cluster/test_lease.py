@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.cluster.bundles import KEY_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
-from chatapp.registry.cluster.lease import BEAT, CUT_AFTER, LOOK_SPAN, SPAN, Lease, LeaseState
+from chatapp.registry.cluster.lease import (
+    BEAT,
+    CUT_AFTER,
+    LOOK_SPAN,
+    SPAN,
+    SPAN_AFTER_SILENCE,
+    Lease,
+    LeaseState,
+)
 from chatapp.registry.cluster.ledger import Answer, Publication, Subject, Unanswered
 from tests.support.memory_ledger import MemoryLedger
 
@@ -95,6 +103,33 @@ def test_a_dead_owner_is_followed_after_the_span() -> None:
     first.is_frozen = True
     took = world.until(lambda: second.serves, within=SPAN + 1)
     assert SPAN - BEAT <= took <= SPAN + 2 * LOOK_SPAN
+
+
+def test_a_look_without_an_answer_does_not_begin_the_span_anew() -> None:
+    """On a busy machine an answer is late now and then."""
+    world, first, second = owned()
+    first.is_frozen = True
+    began = world.now
+    for _ in range(3):
+        world.run(SPAN / 4)
+        second.is_cut_off = True
+        world.run(LOOK_SPAN)
+        second.is_cut_off = False
+    world.until(lambda: second.serves, within=SPAN)
+    assert world.now - began <= SPAN + 3 * 3 * LOOK_SPAN
+
+
+def test_a_look_without_an_answer_after_an_election_does_not_begin_the_span_anew() -> None:
+    world, first, second = owned()
+    first.is_frozen = True
+    world.is_answering = False
+    world.run(5)
+    world.is_answering = True
+    world.run(3 * LOOK_SPAN)
+    second.is_cut_off = True
+    world.run(LOOK_SPAN)
+    second.is_cut_off = False
+    world.until(lambda: second.serves, within=SPAN_AFTER_SILENCE + LOOK_SPAN)
 
 
 def test_an_owner_that_thaws_is_told_at_its_next_renewal() -> None:

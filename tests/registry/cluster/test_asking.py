@@ -1,0 +1,50 @@
+"""Questions to the engine during an election: one that is never answered is soon asked again."""
+
+import asyncio
+from typing import Any, cast
+
+import msgspec
+import nats.errors
+import pytest
+
+from chatapp.registry.cluster.jetstream import ANSWER_WITHIN, Access, JetStream
+from chatapp.registry.cluster.ledger import Extent, Stream, Subject
+
+
+class Electing:
+    """A connection to an engine that never answers the first question, which was asked before its leader was elected."""
+
+    is_connected = True
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+        self._asked = 0
+
+    async def request(self, *_: object, **options: Any) -> object:
+        self._asked += 1
+        if self._asked == 1:
+            await asyncio.sleep(options["timeout"])
+            raise nats.errors.TimeoutError
+        return _Message(msgspec.json.encode(self._answer))
+
+
+class _Message(msgspec.Struct):
+    data: bytes
+
+
+@pytest.mark.parametrize("what", ["extent", "newest"])
+async def test_an_election_delays_a_question_only_for_a_moment(what: str) -> None:
+    engine = JetStream(Access(servers=("nats://127.0.0.1",)), "c")
+    answer = (
+        {"state": {"first_seq": 3, "last_seq": 9}} if what == "extent" else {"error": {"err_code": 10037}}
+    )
+    engine._client = cast("Any", Electing(answer))
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN / 2):
+            if what == "extent":
+                assert await engine._extent(Stream.JOURNAL) == Extent(3, 9)
+            else:
+                assert await engine._patiently(Subject.MANIFEST) is None
+    finally:
+        engine._client = None
+        engine.close()
