@@ -118,8 +118,8 @@ class OperatorDesk:
         asks_first: bool = False,
     ) -> None:
         """Ask for something, such as `TakeDuty(0, "")`; events tell what comes of it. The reference and the visit of the
-        request are filled in here. A number of the waiting room means the visitor who had it when the room was
-        last shown. `asks_first`: a CallNext that would end a session in which the visitor has said nothing is answered by
+        request are filled in here. A `DropVisitor` or `MoveVisitor` without a visit means the visitor who had this number when the
+        waiting room was last shown. `asks_first`: a CallNext that would end a session in which the visitor has said nothing is answered by
         NothingSaid, once."""
         node = self._open_node()
         target = self._target(node, visit, entered_at)._replace(asks_first=asks_first)

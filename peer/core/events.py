@@ -112,6 +112,8 @@ class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor's number in the waiting room from now on, after MOVED."""
     text: str = ""
     """The note, after NOTED."""
+    visit: int = 0
+    """The visitor's visit, after NOTED."""
 
 
 class CommandFailure(enum.Enum):
@@ -184,6 +186,8 @@ class NumberMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class ListedVisitor(msgspec.Struct, frozen=True, kw_only=True):
     """A visitor as operators see them. `since`: Unix time."""
 
+    visit: int
+    """The number of the visit."""
     name: str
     issue: str
     since: float

@@ -70,6 +70,8 @@ class OperatorCommands:
         self._rng = rng
         self._focus = focus
         self._room = ShownRoom()
+        self._listed: dict[int, str] = {}
+        """The names of those who waited when a waiting room last came, by visit."""
         self._asked: dict[int, _Asked] = {}
         """Commands without an answer."""
         self.is_up = False
@@ -86,7 +88,11 @@ class OperatorCommands:
         self._out.requests.append(request)
 
     def ask_in_line(self, request: DropVisitor | MoveVisitor) -> None:
-        """Send a request about the visitor who had the number `position` when the waiting room was last shown."""
+        """Send a request about the visitor of the visit that it names, or else about the visitor who had the number
+        `position` when the waiting room was last shown."""
+        if request.visit:
+            self.ask(request, self._listed.get(request.visit, ""))
+            return
         meant = self._room.at(request.position)
         match meant:
             case None:
@@ -140,8 +146,8 @@ class OperatorCommands:
             case MoveVisitor(visit=visit, to=to):
                 self._room.moved(visit, to)
                 self._tell_done(DeskAction.MOVED, subject, position=to)
-            case NoteVisitor(text=text):
-                self._tell_done(DeskAction.NOTED, subject, text=text)
+            case NoteVisitor(visit=visit, text=text):
+                self._tell_done(DeskAction.NOTED, subject, text=text, visit=visit)
             case CloseQueue():
                 self._tell_done(DeskAction.CLOSED, subject)
             case OpenQueue():
@@ -156,6 +162,7 @@ class OperatorCommands:
         if self._asked.pop(notice.reference, None) is None:
             return
         if isinstance(notice, RoomShown):
+            self._listed = {one.visit: one.name for one in notice.waiting}
             self._room.shown(notice)
             self._out.events.append(_room(notice))
         elif isinstance(notice, FiguresShown):
@@ -183,8 +190,10 @@ class OperatorCommands:
             )
         )
 
-    def _tell_done(self, action: DeskAction, name: str, *, position: int = 0, text: str = "") -> None:
-        done = happened.CommandSucceeded(action=action, name=name, position=position, text=text)
+    def _tell_done(
+        self, action: DeskAction, name: str, *, position: int = 0, text: str = "", visit: int = 0
+    ) -> None:
+        done = happened.CommandSucceeded(action=action, name=name, position=position, text=text, visit=visit)
         self._out.events.append(done)
 
 
@@ -250,6 +259,7 @@ def _past(shown: PastSession) -> happened.PastSession:
 
 def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
     return happened.ListedVisitor(
+        visit=shown.visit,
         name=shown.name,
         issue=shown.issue,
         since=float(shown.since),

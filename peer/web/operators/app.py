@@ -21,7 +21,6 @@ from chatapp.peer.web.operators.desk import OperatorDesk
 from chatapp.peer.web.page import ASSETS
 from chatapp.peer.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.wire.errors import ChatAppError, TextTooLong
-from chatapp.wire.messages.desk import NoteVisitor
 
 COOKIE_LASTS_FOR: Final = 30 * 24 * 3_600
 """Seconds."""
@@ -75,8 +74,6 @@ class OperatorApp:
                     deed = deed_of(verb, fields, queue=self._desk.view.queue)
                     self._desk.ask(deed.request, visit=deed.visit, asks_first=deed.asks_first)
                     await self._desk.answered()
-                    if isinstance(deed.request, NoteVisitor):
-                        self._desk.noted(deed.request.text)
         except TextTooLong as error:
             return PlainTextResponse(f"That is too long: {error.size:,} bytes, at most {error.limit:,}.", 413)
         except NotOpen:

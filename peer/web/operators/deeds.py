@@ -31,6 +31,8 @@ PAST_COUNT: Final = 20
 _DIGITS_MAX: Final = 9
 """Digits of the numbers in forms."""
 
+_OUT_OF_DATE: Final = "This page is out of date: reload it."
+
 
 class Unclear(ChatAppError):
     """A form cannot be carried out; the text says why."""
@@ -55,9 +57,10 @@ def deed_of(verb: str, fields: Fields, *, queue: str) -> Deed:
         case "off":
             return Deed(EndDuty(0))
         case "drop":
-            return Deed(DropVisitor(0, 0, number_in(fields, "position")))
+            return Deed(DropVisitor(0, _waiting_visit(fields), number_in(fields, "position")))
         case "move":
-            return Deed(MoveVisitor(0, 0, number_in(fields, "position"), number_in(fields, "to")))
+            visit, position = _waiting_visit(fields), number_in(fields, "position")
+            return Deed(MoveVisitor(0, visit, position, number_in(fields, "to")))
         case "close":
             text = text_in(fields)
             if len(text) > DESK_CLOSING_MAX:
@@ -102,6 +105,14 @@ def _of_client(verb: str, fields: Fields, queue: str) -> Deed:
             return Deed(NoteVisitor(0, visit, text), visit)
 
 
+def _waiting_visit(fields: Fields) -> int:
+    """Return the visit that the page listed: without it, the registry would take whoever has the position by now."""
+    visit = number_in(fields, "visit")
+    if not visit:
+        raise Unclear(_OUT_OF_DATE)
+    return visit
+
+
 def text_in(fields: Fields) -> str:
     """Return the text of a form, with plain line ends."""
     return fields.get("text", "").replace("\r\n", "\n").strip()
@@ -111,7 +122,7 @@ def number_in(fields: Fields, name: str) -> int:
     """Return a number that the page has put into a form. Raises Unclear."""
     text = fields.get(name, "")
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX):
-        raise Unclear("This page is out of date: reload it.")
+        raise Unclear(_OUT_OF_DATE)
     return int(text)
 
 

@@ -137,11 +137,6 @@ class OperatorDesk:
             self.view.saved(line)
             self._news.wake()
 
-    def noted(self, text: str) -> None:
-        """Show the note that the operator keeps."""
-        self.view.noted(text)
-        self._news.wake()
-
     def dismiss(self) -> None:
         """Take the notices away."""
         self.view.dismiss()

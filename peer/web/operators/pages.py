@@ -231,7 +231,8 @@ def _waiting(one: happened.ListedVisitor, number: int) -> Html:
     ]
     move: Child = None
     if number > 1:
-        move = _deed("move", "To the head", position=number, to=1)
+        move = _deed("move", "To the head", visit=one.visit, position=number, to=1)
+    drop = _deed("drop", "Take out", class_="danger", visit=one.visit, position=number)
     return element(
         "li",
         element("p", element("bdi", one.name), class_="name"),
@@ -246,8 +247,8 @@ def _waiting(one: happened.ListedVisitor, number: int) -> Html:
         element(
             "details",
             element("summary", element("span", f"More about {one.name}", class_="unseen"), "\u22ef"),
-            element("div", move, _deed("drop", "Take out", class_="danger", position=number), class_="menu"),
-            data_key=f"{one.name} {one.since}",
+            element("div", move, drop, class_="menu"),
+            data_key=one.visit,
         ),
     )
 

@@ -113,12 +113,6 @@ class OperatorView:
             self._change()
             line.mark, line.changed = LineMark.SAVED, self.version
 
-    def noted(self, text: str) -> None:
-        """Show the operator's note about the visitor."""
-        if self.client is not None:
-            self.client = msgspec.structs.replace(self.client, note=text)
-            self._change()
-
     def dismiss(self) -> None:
         """Take the notices away."""
         self.notices.clear()
@@ -183,6 +177,7 @@ class OperatorView:
                 self._notice(event, at)
             case happened.CommandSucceeded() | happened.NumberMoved():
                 self.wants_room = True
+                self._note_kept(event)
                 self._notice(event, at)
             case happened.CommandFailed(reason=reason):
                 self._failed(event, reason, at)
@@ -220,6 +215,16 @@ class OperatorView:
         self.lines.clear()
         self.notices.clear()
         self.talk += 1
+
+    def _note_kept(self, event: happened.CommandSucceeded | happened.NumberMoved) -> None:
+        """Show a note that the registry has stored, if it is about the visitor whom we serve."""
+        match event:
+            case happened.CommandSucceeded(action=happened.DeskAction.NOTED, visit=visit, text=text) if (
+                self.client is not None and visit == self.client.visit
+            ):
+                self.client = msgspec.structs.replace(self.client, note=text)
+            case _:
+                pass
 
     def _client_moved(self, event: happened.ClientMoved, at: float) -> None:
         match event.move:

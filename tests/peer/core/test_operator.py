@@ -355,6 +355,7 @@ def test_room_and_figures_are_values_for_people() -> None:
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))  # asked once, told once
     shown = happened.ListedVisitor(
+        visit=7,
         name="Asha Rao",
         issue="Other",
         since=99.0,
@@ -410,6 +411,38 @@ def replaced(scene: Scene) -> None:
     scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
     scene.serve(visit=8, name="Ravi", is_asked=False)
     scene.asked(), scene.told()
+
+
+def test_a_note_that_was_stored_names_its_visit() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.operator.ask(NoteVisitor(0, 7, "hm"), scene.target._replace(visit=7))
+    (ask,) = (one for one in scene.asked() if isinstance(one, NoteVisitor))
+    scene.serve(visit=8, name="Ben")
+    scene.told()
+    scene.handle(CommandDone(ask.reference, CommandResult.DONE, "Asha Rao"))
+    assert scene.told() == [
+        happened.CommandSucceeded(action=happened.DeskAction.NOTED, name="Asha Rao", text="hm", visit=7)
+    ]
+
+
+def test_a_visit_that_a_request_names_is_dropped_whatever_its_number_in_the_line_has_become() -> None:
+    scene = Scene()
+    scene.ask(ShowRoom(0, ""))
+    (ask,) = scene.asked()
+    scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
+    scene.ask(DropVisitor(0, 4, 1))
+    scene.ask(MoveVisitor(0, 5, 1, 1))
+    assert [
+        (one.visit, one.position) for one in scene.asked() if isinstance(one, DropVisitor | MoveVisitor)
+    ] == [
+        (4, 1),
+        (5, 1),
+    ]
+    scene.told()
+    scene.ask(DropVisitor(0, 4, 1))
+    scene.answer(CommandResult.NOT_IN_LINE)
+    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NOT_IN_LINE, name="V4")]
 
 
 def test_what_is_typed_right_after_a_change_is_held_back() -> None:

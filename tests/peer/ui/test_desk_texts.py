@@ -49,8 +49,10 @@ ASHA = ClientCame(
     is_back=False,
 )
 FORM = ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
-SERVED = ListedVisitor(name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob")
-WAITING = ListedVisitor(name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
+SERVED = ListedVisitor(
+    visit=1, name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob"
+)
+WAITING = ListedVisitor(visit=2, name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
 ROOM = WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1)
 AT = shown_time(SINCE)
 PAST = PastSession(

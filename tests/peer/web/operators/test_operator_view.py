@@ -79,6 +79,37 @@ def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
     assert "too many lines at once" in parts(view)["notices"]
 
 
+def noted(text: str, *, visit: int) -> happened.CommandSucceeded:
+    return happened.CommandSucceeded(
+        action=happened.DeskAction.NOTED, name="Asha Rao", text=text, visit=visit
+    )
+
+
+def test_a_note_is_shown_once_it_is_stored_and_with_its_own_visitor_alone() -> None:
+    view = view_of(CAME, happened.CommandFailed(reason=happened.CommandFailure.UNREACHABLE))
+    assert view.client is not None
+    assert view.client.note == ""
+    view.handle(noted("is in a hurry", visit=7), at=AT)
+    assert view.client.note == "is in a hurry"
+    view.handle(noted("of the visitor before", visit=6), at=AT)
+    assert view.client.note == "is in a hurry"
+    view.handle(moved(happened.ClientMove.LEFT), at=AT)
+    view.handle(noted("too late", visit=7), at=AT)
+    assert view.client is None
+
+
+def test_the_buttons_beside_a_visitor_in_the_line_name_the_visit() -> None:
+    one, two = (
+        happened.ListedVisitor(visit=visit, name=name, issue="Other", since=AT, is_here=True, operator="")
+        for visit, name in ((31, "Ben"), (32, "Ben"))
+    )
+    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(one, two), total=2)
+    line = parts(view_of(room))["line"]
+    for visit, count in ((31, 1), (32, 2)):  # who is at the head cannot be moved there
+        assert line.count(f'<input type="hidden" name="visit" value="{visit}">') == count
+    assert line.count('data-key="31"') == line.count('data-key="32"') == 1
+
+
 def test_the_list_of_those_who_wait_is_asked_for_when_it_has_changed() -> None:
     view = view_of(CAME)
     room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=0)
@@ -119,7 +150,9 @@ def test_messages_of_other_people_are_counted_and_not_shown() -> None:
 
 def test_nothing_that_a_visitor_writes_becomes_html() -> None:
     """Their texts are escaped in every part, and signs that reorder a line are shown as such."""
-    one = happened.ListedVisitor(name=HOSTILE, issue=HOSTILE, since=AT, is_here=True, operator=HOSTILE)
+    one = happened.ListedVisitor(
+        visit=3, name=HOSTILE, issue=HOSTILE, since=AT, is_here=True, operator=HOSTILE
+    )
     room = happened.WaitingRoom(queue="desk", operators=1, served=(one,), waiting=(one, one), total=2)
     line = happened.PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
     session = happened.PastSession(

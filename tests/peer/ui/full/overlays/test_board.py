@@ -32,7 +32,9 @@ def listed(
     name: str, *, since: float = NOW, operator: str = "", issue: str = "Maths"
 ) -> happened.ListedVisitor:
     """Return a visitor in the line, or served."""
-    return happened.ListedVisitor(name=name, issue=issue, since=since, is_here=True, operator=operator)
+    return happened.ListedVisitor(
+        visit=1, name=name, issue=issue, since=since, is_here=True, operator=operator
+    )
 
 
 def shown(
