@@ -11,6 +11,7 @@ A method that needs an open peer raises NotOpen on one that is closed. Requests 
 
 import contextlib
 import enum
+import secrets
 from asyncio import timeout
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,11 @@ if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
     from chatapp.peer.rpc.attached.remote import RemotePeer
     from chatapp.peer.rpc.offer import Offer
+
+
+def line_id() -> int:
+    """Return a new id of a line to a visitor, which no other program that uses the peer draws: 52 random bits, not 0."""
+    return secrets.randbits(52) or 1
 
 
 class OperatorDesk:
@@ -99,15 +105,24 @@ class OperatorDesk:
         return self._open_node().core.operator.takes_lines(entered_at=entered_at)
 
     def say(
-        self, text: str, *, visit: int | None = None, entered_at: float | None = None, is_maybe: bool = False
-    ) -> None:
-        """Say a line to our visitor. `is_maybe`: the line would mean something else if we served nobody. Raises TextTooLong,
-        UnicodeEncodeError."""
+        self,
+        text: str,
+        *,
+        visit: int | None = None,
+        entered_at: float | None = None,
+        is_maybe: bool = False,
+        line: int | None = None,
+    ) -> int:
+        """Say a line to our visitor, and return the id by which `CommandFailed` or `HeldBack` names it if it reaches nobody:
+        `line`, if the caller has drawn one by `line_id`. `is_maybe`: the line would mean something else if we served nobody.
+        Raises TextTooLong, UnicodeEncodeError."""
         node = self._open_node()
         now = node.driver.now()
         target = self._target(node, visit, entered_at)._replace(is_maybe=is_maybe)
-        node.core.sending.say_on_duty(text, target, now=now)
+        line = line_id() if line is None else line
+        node.core.sending.say_on_duty(text, target, now=now, line=line)
         node.driver.schedule()
+        return line
 
     def ask(
         self,
@@ -118,9 +133,9 @@ class OperatorDesk:
         asks_first: bool = False,
     ) -> None:
         """Ask for something, such as `TakeDuty(0, "")`; events tell what comes of it. The reference and the visit of the
-        request are filled in here. A `DropVisitor` or `MoveVisitor` without a visit means the visitor who had this number when the
-        waiting room was last shown. `asks_first`: a CallNext that would end a session in which the visitor has said nothing is answered by
-        NothingSaid, once."""
+        request are filled in here. A `DropVisitor` or `MoveVisitor` without a visit means the visitor who had its number
+        when the waiting room was last shown. `asks_first`: a CallNext that would end a session in which the visitor has
+        said nothing is answered by NothingSaid, once."""
         node = self._open_node()
         target = self._target(node, visit, entered_at)._replace(asks_first=asks_first)
         node.core.operator.ask(request, target)

@@ -146,6 +146,8 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: CommandFailure
     name: str = ""
     """The visitor, for NOT_IN_LINE and SAME_QUEUE."""
+    line: int = 0
+    """What `desk.say` returned for the line that reached nobody; 0 for a command."""
 
 
 class HeldInput(enum.Enum):
@@ -167,6 +169,8 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What happened to that visitor, if known."""
     client: str
     """The visitor whom we serve now; empty for nobody."""
+    line: int = 0
+    """What `desk.say` returned for the line; 0 for a command."""
 
 
 class NothingSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -171,15 +171,15 @@ class OperatorCommands:
             past = tuple(map(_past, notice.sessions))
             self._out.events.append(happened.PastSessions(sessions=past, total=notice.total))
 
-    def fail(self, reason: CommandFailure, name: str = "") -> None:
-        """Tell the operator why a command came to nothing."""
-        self._out.events.append(happened.CommandFailed(reason=reason, name=name))
+    def fail(self, reason: CommandFailure, name: str = "", *, line: int = 0) -> None:
+        """Tell the operator why a command came to nothing, or the line with this id."""
+        self._out.events.append(happened.CommandFailed(reason=reason, name=name, line=line))
 
-    def hold_back(self, what: happened.HeldInput, held: Held) -> None:
+    def hold_back(self, what: happened.HeldInput, held: Held, *, line: int = 0) -> None:
         """Report that nothing was done: the command or line may have been meant for another visitor."""
         former, client = held.former, held.client
         if former is None and client is None:
-            self.fail(CommandFailure.NO_CLIENT)
+            self.fail(CommandFailure.NO_CLIENT, line=line)
             return
         self._out.events.append(
             happened.HeldBack(
@@ -187,6 +187,7 @@ class OperatorCommands:
                 former="" if former is None else former.name,
                 move=None if held.change is None else happened.ClientMove[held.change.name],
                 client="" if client is None else client.name,
+                line=line,
             )
         )
 
@@ -270,6 +271,14 @@ def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
     )
 
 
+class SaidLine(NamedTuple):
+    """A line of ours that was not answered yet."""
+
+    text: str
+    line: int
+    """By what events name it; 0 if they do not."""
+
+
 class DeskConversation:
     """One end of a visit's conversation. `shown`: the highest position that was shown, in earlier runs as well."""
 
@@ -278,7 +287,7 @@ class DeskConversation:
         self.shown = shown
         self._came = shown
         self._last = 0
-        self._lines: dict[int, str] = {}
+        self._lines: dict[int, SaidLine] = {}
         self._numbers: set[int] = set()
         """The numbers of all our lines in this run."""
 
@@ -287,10 +296,11 @@ class DeskConversation:
         """The highest position that came, or was shown in earlier runs."""
         return self._came
 
-    def say(self, text: str, *, wall: float) -> SendDeskLine:
-        """Return a line of ours. Its number follows the clock, so it is above all earlier ones, also of earlier runs."""
+    def say(self, text: str, *, wall: float, line: int = 0) -> SendDeskLine:
+        """Return a line of ours. Its number follows the clock, so it is above all earlier ones, also of earlier runs.
+        `line`: by what events name it."""
         self._last = max(self._last + 1, int(wall * 1_000_000))
-        self._lines[self._last] = text
+        self._lines[self._last] = SaidLine(text, line)
         self._numbers.add(self._last)
         return SendDeskLine(self.visit, self._last, text)
 
@@ -300,7 +310,11 @@ class DeskConversation:
 
     def unanswered(self) -> list[SendDeskLine]:
         """Return our lines to send again on a new link, in order."""
-        return [SendDeskLine(self.visit, number, text) for number, text in self._lines.items()]
+        return [SendDeskLine(self.visit, number, said.text) for number, said in self._lines.items()]
+
+    def unanswered_ids(self) -> list[int]:
+        """Return by what events name our lines that were not answered, in order."""
+        return [said.line for said in self._lines.values()]
 
     @property
     def is_settled(self) -> bool:
@@ -313,18 +327,18 @@ class DeskConversation:
         A number above all of ours is from an earlier run, before the clock was set back: the registry took our lines for
         repeats, and they need higher numbers."""
         if number > self._last:
-            texts, self._lines, self._last = list(self._lines.values()), {}, number
-            for text in texts:
+            again, self._lines, self._last = list(self._lines.values()), {}, number
+            for said in again:
                 self._last += 1
-                self._lines[self._last] = text
+                self._lines[self._last] = said
             self._numbers.update(self._lines)
             return self.unanswered()
         for one in [one for one in self._lines if one <= number]:
             del self._lines[one]
         return []
 
-    def refused(self, number: int) -> str | None:
-        """Forget a refused line and return its text; None when it was not ours, or was answered before."""
+    def refused(self, number: int) -> SaidLine | None:
+        """Forget a refused line and return it; None when it was not ours, or was answered before."""
         return self._lines.pop(number, None)
 
     def take(self, line: DeskLine) -> bool:
@@ -424,21 +438,23 @@ class Operator:
             case _:
                 assert_never(request)
 
-    def say(self, text: str, target: VisitTarget, *, wall: float) -> None:
-        """Send a line to our visitor. It waits here while the registry is away. The caller has checked its length."""
-        visit = self._meant(happened.HeldInput.LINE, target)
+    def say(self, text: str, target: VisitTarget, *, wall: float, line: int = 0) -> None:
+        """Send a line to our visitor. It waits here while the registry is away. The caller has checked its length.
+        `line`: by what events name it if it reaches nobody."""
+        visit = self._meant(happened.HeldInput.LINE, target, line)
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
-            self._out.requests.append(self._conversation.say(text, wall=wall))
+            self._out.requests.append(self._conversation.say(text, wall=wall, line=line))
         else:
-            self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(visit))
+            self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(visit), line=line)
 
     def _is_asked_first(self, request: OperatorRequest, target: VisitTarget) -> bool:
         return isinstance(request, CallNext) and target.asks_first and self._focus.doubts_end() is not None
 
-    def _meant(self, what: happened.HeldInput, target: VisitTarget) -> int | None:
-        """Return the visit that is meant, 0 for none. Return None, and report it, when that is not clear."""
+    def _meant(self, what: happened.HeldInput, target: VisitTarget, line: int = 0) -> int | None:
+        """Return the visit that is meant, 0 for none. Return None, and report it, when that is not clear. `line`: by what
+        events name the line."""
         if target.visit is not None:
             return target.visit
         typed = Typed.COMMAND
@@ -446,7 +462,7 @@ class Operator:
             typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
         client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
-            self.commands.hold_back(what, client)
+            self.commands.hold_back(what, client, line=line)
             return None
         return 0 if client is None else client.visit
 
@@ -544,8 +560,10 @@ class Operator:
         self._out.events.append(happened.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientChange.TAKEN_BACK, now=now)
         self._conversation = None
-        for _ in conversation.unanswered():
-            self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(conversation.visit))
+        for line in conversation.unanswered_ids():
+            self.commands.hold_back(
+                happened.HeldInput.LINE, self._focus.missed(conversation.visit), line=line
+            )
 
     def _client_assigned(self, notice: ClientAssigned, now: float) -> None:
         is_same = self._conversation is not None and self._conversation.visit == notice.visit
@@ -606,18 +624,19 @@ class Operator:
 
     def _line_refused(self, refused: LineRefused, now: float) -> None:
         conversation = self._conversation_of(refused.visit)
-        if conversation is None or conversation.refused(refused.number) is None:
+        said = None if conversation is None else conversation.refused(refused.number)
+        if conversation is None or said is None:
             return
         self._drop_answered(conversation)
         if refused.reason in LINE_FAILURES:
-            self.commands.fail(LINE_FAILURES[refused.reason])
+            self.commands.fail(LINE_FAILURES[refused.reason], line=said.line)
             return
         if (
             conversation is self._conversation and self._is_new_link
         ):  # we may not serve under our present name: DutyStatus does not come
             self._focus.lost(None, now=now)
             self._part()
-        self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(refused.visit))
+        self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(refused.visit), line=said.line)
 
     def _drop_answered(self, conversation: DeskConversation) -> None:
         if conversation.is_settled:

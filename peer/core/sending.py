@@ -153,10 +153,11 @@ class Sending:
         line = self._outbox.say(room, text, now=now)
         return SentMessage(room.name, line.id, line.number)
 
-    def say_on_duty(self, text: str, target: VisitTarget, *, now: float) -> None:
-        """Send a line to a visitor whom we serve at the help desk. Raises TextTooLong, UnicodeEncodeError."""
+    def say_on_duty(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
+        """Send a line to a visitor whom we serve at the help desk. `line`: by what events name it. Raises TextTooLong,
+        UnicodeEncodeError."""
         check_length(text)
-        self._operator.say(text, target, wall=now + self._clock.offset)
+        self._operator.say(text, target, wall=now + self._clock.offset, line=line)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """Return the steps of a pending message of ours so far; none when it is not pending."""

@@ -183,13 +183,13 @@ class VisitorConversation:
         if self._conversation is None or refused.visit != self._conversation.visit:
             return
         numbers = [line.number for line in self._conversation.unanswered()]
-        text = self._conversation.refused(refused.number)
-        if text is None:
+        said = self._conversation.refused(refused.number)
+        if said is None:
             return
         line = self._unsettled.pop(numbers.index(refused.number))
         self._tell(happened.LineSettled(line=line, is_saved=False))
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
-            self._too_late(text, refused.number / MICROSECONDS)
+            self._too_late(said.text, refused.number / MICROSECONDS)
         else:
             self._tell(happened.VisitorLineRefused(reason=refused.reason))
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from chatapp.peer.client import PeerState
+from chatapp.peer.client import PeerState, line_id
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
@@ -83,12 +83,20 @@ class RemoteDesk:
         return bool(await self._peer.ask("desk.takes_lines", bool, entered_at=entered_at))
 
     def say(
-        self, text: str, *, visit: int | None = None, entered_at: float | None = None, is_maybe: bool = False
-    ) -> None:
+        self,
+        text: str,
+        *,
+        visit: int | None = None,
+        entered_at: float | None = None,
+        is_maybe: bool = False,
+        line: int | None = None,
+    ) -> int:
         """As `OperatorDesk.say`."""
         _check_text(text)
         at = _now() if entered_at is None else entered_at
-        self._peer.post("desk.say", text=text, visit=visit, entered_at=at, is_maybe=is_maybe)
+        line = line_id() if line is None else line
+        self._peer.post("desk.say", text=text, visit=visit, entered_at=at, is_maybe=is_maybe, line=line)
+        return line
 
     def ask(
         self,

@@ -121,9 +121,9 @@ class OperatorDesk:
 
     def say(self, text: str, *, visit: int) -> None:
         """Say a line to the visitor of this visit. Raises TextTooLong, NotOpen."""
-        self._peer.desk.say(text, visit=visit)
+        number = self._peer.desk.say(text, visit=visit)
         if visit == self.view.visit:
-            line = self.view.said(text, at=time.time())
+            line = self.view.said(text, at=time.time(), number=number)
             self._start(self._note_saved(line))
         self._news.wake()
 

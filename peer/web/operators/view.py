@@ -15,15 +15,6 @@ NOTICES_MAX: Final = 4
 """Notices that are shown at once, the newest ones."""
 
 
-_LINE_FAILURES: Final = frozenset(
-    {
-        happened.CommandFailure.LINE_FULL,
-        happened.CommandFailure.LINE_TOO_FAST,
-        happened.CommandFailure.LINE_NOT_SERVING,
-    }
-)
-
-
 class LineMark(enum.Enum):
     """What became of a line of the operator."""
 
@@ -39,6 +30,8 @@ class TalkLine(msgspec.Struct, kw_only=True):
 
     id: str
     """The id of its element in the page."""
+    number: int = 0
+    """What `desk.say` returned for it; 0 for a line of somebody else."""
     sender: str
     text: str
     at: float
@@ -103,9 +96,9 @@ class OperatorView:
 
     # --- what the operator does
 
-    def said(self, text: str, *, at: float) -> TalkLine:
-        """Show a line that the operator says."""
-        return self._add(self.name, text, at, mark=LineMark.SENDING)
+    def said(self, text: str, *, at: float, number: int) -> TalkLine:
+        """Show a line that the operator says. `number`: what `desk.say` returned."""
+        return self._add(self.name, text, at, mark=LineMark.SENDING, number=number)
 
     def saved(self, line: TalkLine) -> None:
         """Note that the registry has stored a line, unless it was refused."""
@@ -181,9 +174,8 @@ class OperatorView:
                 self._notice(event, at)
             case happened.CommandFailed(reason=reason):
                 self._failed(event, reason, at)
-            case happened.HeldBack(what=what):
-                if what is happened.HeldInput.LINE:
-                    self._line_lost()
+            case happened.HeldBack(line=line):
+                self._line_lost(line)
                 self._notice(event, at)
             case _:
                 self._handle_rest(event, at)
@@ -245,23 +237,23 @@ class OperatorView:
         if reason is happened.CommandFailure.NOT_AN_OPERATOR:
             self.is_operator, self.wants_room = False, False
             return
-        if reason in _LINE_FAILURES:
-            self._line_lost()
+        self._line_lost(event.line)
         if reason is not happened.CommandFailure.ROOM_EMPTY:
             self._notice(event, at)
 
-    def _line_lost(self) -> None:
-        """Mark the oldest line that is on its way: lines are answered in their order."""
-        line = next((line for line in self.lines if line.mark is LineMark.SENDING), None)
-        if line is not None:
+    def _line_lost(self, number: int) -> None:
+        """Mark the line of the page that reached nobody. `number`: what `desk.say` returned for it; 0 for no line."""
+        lost = [line for line in self.lines if number and line.number == number]
+        for line in lost:
             self._change()
             line.mark, line.changed = LineMark.LOST, self.version
 
-    def _add(self, sender: str, text: str, at: float, *, mark: LineMark | None) -> TalkLine:
+    def _add(self, sender: str, text: str, at: float, *, mark: LineMark | None, number: int = 0) -> TalkLine:
         self._count += 1
         self._change()
         line = TalkLine(
             id=f"line{self._count}",
+            number=number,
             sender=sender,
             text=text,
             at=at,

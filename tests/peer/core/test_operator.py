@@ -413,6 +413,25 @@ def replaced(scene: Scene) -> None:
     scene.asked(), scene.told()
 
 
+def test_what_reached_nobody_is_named_by_the_id_of_its_line() -> None:
+    scene = Scene()
+    scene.serve()
+    target = scene.target._replace(visit=7)
+    for line, text in ((11, "one"), (12, "two"), (13, "three")):
+        scene.operator.say(text, target, wall=WALL, line=line)
+    _, second, _ = (one for one in scene.asked() if isinstance(one, SendDeskLine))
+    scene.told()
+    scene.handle(LineRefused(7, second.number, LineRefusal.TOO_FAST))
+    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.LINE_TOO_FAST, line=12)]
+    scene.relink(is_on=True)
+    held = [one for one in scene.told() if isinstance(one, happened.HeldBack)]
+    assert [one.line for one in held] == [11, 13]
+    scene.operator.say("four", target, wall=WALL, line=14)
+    (late,) = scene.told()
+    assert isinstance(late, happened.HeldBack)
+    assert late.line == 14
+
+
 def test_a_note_that_was_stored_names_its_visit() -> None:
     scene = Scene()
     scene.serve()

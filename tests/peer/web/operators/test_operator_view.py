@@ -40,7 +40,7 @@ def said(sender: str, text: str, position: int) -> happened.ClientSaid:
 def test_a_session_from_the_call_to_its_end() -> None:
     view = view_of(happened.DutyChanged(is_on=True, queue="desk"), CAME)
     assert (view.is_on_duty, view.queue, view.visit) == (True, "desk", 7)
-    line = view.said("hello", at=AT)
+    line = view.said("hello", at=AT, number=1)
     view.handle(said("Asha Rao", "hi", 2), at=AT)
     view.saved(line)
     assert [(one.sender, one.text, one.is_ours, one.mark) for one in view.lines] == [
@@ -71,11 +71,19 @@ def test_a_line_of_a_visitor_who_is_not_ours_is_not_shown() -> None:
 
 def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
     view = view_of(CAME)
-    first, second = view.said("one", at=AT), view.said("two", at=AT)
-    view.handle(happened.CommandFailed(reason=happened.CommandFailure.LINE_TOO_FAST), at=AT)
-    view.saved(first)
-    view.saved(second)
-    assert (first.mark, second.mark) == (LineMark.LOST, LineMark.SAVED)
+    first, second, third = (view.said(text, at=AT, number=number) for number, text in enumerate("abc", 1))
+    too_fast = happened.CommandFailure.LINE_TOO_FAST
+    for line in (0, 99, 2):  # of a command, of a line from another program, of the second line
+        view.handle(happened.CommandFailed(reason=too_fast, line=line), at=AT)
+    held = happened.HeldBack(
+        what=happened.HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98
+    )
+    view.handle(held, at=AT)
+    assert (first.mark, second.mark) == (LineMark.SENDING, LineMark.LOST)
+    view.handle(happened.CommandFailed(reason=happened.CommandFailure.NO_CLIENT, line=3), at=AT)
+    for line in (first, second, third):
+        view.saved(line)
+    assert (first.mark, second.mark, third.mark) == (LineMark.SAVED, LineMark.LOST, LineMark.LOST)
     assert "too many lines at once" in parts(view)["notices"]
 
 
