@@ -73,8 +73,8 @@ def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
     view = view_of(CAME)
     first, second, third = (view.said(text, at=AT, number=number) for number, text in enumerate("abc", 1))
     too_fast = happened.CommandFailure.LINE_TOO_FAST
-    for line in (0, 99, 2):  # of a command, of a line from another program, of the second line
-        view.handle(happened.CommandFailed(reason=too_fast, line=line), at=AT)
+    for number in (0, 99, 2):  # of a command, of a line from another program, of the second line
+        view.handle(happened.CommandFailed(reason=too_fast, line=number), at=AT)
     held = happened.HeldBack(
         what=happened.HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98
     )
