@@ -17,6 +17,7 @@ import chatapp
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import DirectReceived
 from chatapp.peer.driver import Driver
+from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.ui.shell import LineFace
 from chatapp.wire.messages.rooms import RoomEntered
 from tests.peer.ui.acting import Paper
@@ -91,8 +92,9 @@ def knows(peer: Peer, name: str) -> bool:
 
 
 def stop_timers(monkeypatch: pytest.MonkeyPatch, *peers: Peer) -> None:
-    """Let no timer ring: which parts it asks would depend on how fast the machine is."""
+    """Let no timer ring, and fill no index: which parts that asks would depend on how fast the machine is."""
     monkeypatch.setattr(Driver, "_timer_rang", lambda _: None)
+    monkeypatch.setattr(CommitQueue, "file_if_due", lambda _, *, now: None)
     for peer in peers:
         timer = peer._open_node().driver._timer
         assert timer is not None
