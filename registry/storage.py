@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from chatapp.registry.keystore import KEY_FILE, load_or_make
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store, StoreUnusable
-from chatapp.wire.folders import make_private, write_whole
+from chatapp.wire.folders import make_private
 from chatapp.wire.identity import Identity
 from chatapp.wire.storage.disk import Disk
 
@@ -19,9 +19,14 @@ CLUSTER_MARK = "cluster"
 """The file that says that the folder belongs to a node of a cluster, whose state is not in the folder."""
 
 
-def mark_folder(folder: Path, cluster: str) -> None:
-    """Keep a registry without a cluster from using this folder: what it found there would be old. Raises OSError."""
-    write_whole(folder / CLUSTER_MARK, f"{cluster}\n".encode())
+def marked_cluster(folder: Path) -> str | None:
+    """Return the cluster whose node this folder belongs to, None if there is none. What a registry without a cluster found
+    in such a folder would be old. Raises OSError."""
+    try:
+        text = (folder / CLUSTER_MARK).read_text(errors="replace")
+    except FileNotFoundError:
+        return None
+    return text.partition("\n")[0].strip()
 
 
 class Found(NamedTuple):
@@ -63,12 +68,12 @@ class FolderStorage:
 
     def open(self) -> Store:
         make_private(self._folder)
-        mark = self._folder / CLUSTER_MARK
-        if mark.exists():
+        cluster = marked_cluster(self._folder)
+        if cluster is not None:
             raise StoreUnusable(
                 str(self._folder),
-                f"this folder belongs to a node of the cluster {mark.read_text(errors='replace').strip()}: start it with "
-                "--cluster, or name another folder by --data",
+                f"this folder belongs to a node of the cluster {cluster}: start it with --cluster, "
+                "or name another folder by --data",
             )
         has_past = (self._folder / KEY_FILE).exists()
         self._store = FileStore(self._folder, has_past=has_past, now=self._now, disk=self._disk)

@@ -184,9 +184,9 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(ClusterFounded | OwnerBegan)
 
 
-def encode_sign(sign: ClusterFounded | OwnerBegan) -> bytes:
-    """Encode a record about the cluster itself."""
-    return _encoder.encode(sign)
+def encode_control(record: ClusterFounded | OwnerBegan) -> bytes:
+    """Encode a control record: one about the cluster itself."""
+    return _encoder.encode(record)
 
 
 def decode_record(payload: bytes) -> Record:
@@ -196,10 +196,10 @@ def decode_record(payload: bytes) -> Record:
     if entry is not None and not isinstance(entry, CheckpointMark):
         return entry
     try:
-        sign: ClusterFounded | OwnerBegan = _decoder.decode(payload)
+        control: ClusterFounded | OwnerBegan = _decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise BundleRefused(Flaw.UNKNOWN_ENTRY) from None
-    return sign
+    return control
 
 
 class Head(NamedTuple):

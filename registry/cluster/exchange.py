@@ -20,6 +20,8 @@ from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import Identity
 from chatapp.wire.storage.disk import Disk
 
+_COPY: Final = "backup.new"
+"""The folder in which a backup is prepared."""
 _BATCH: Final = 1_000
 """Entries that are handed to a store at once."""
 _NOBODY: Final = bytes(32)
@@ -57,10 +59,17 @@ def entries_in(folder: Path) -> list[Entry]:
         disk.close(root)
 
 
+def remove_copy(folder: Path) -> None:
+    """Remove the copy that a crash during a backup has left in a node's folder: it is not sealed."""
+    shutil.rmtree(folder / _COPY, ignore_errors=True)
+
+
 @contextmanager
-def as_folder(image: Image, identity: Identity, folder: Path) -> Iterator[Path]:
-    """Write a state as the folder of a registry without a cluster, and remove it at the end. Raises StoreError, OSError."""
-    shutil.rmtree(folder, ignore_errors=True)
+def as_folder(image: Image, identity: Identity, home: Path) -> Iterator[Path]:
+    """Write a state as the folder of a registry without a cluster, inside the node's folder `home`, and remove it at the
+    end. Raises StoreError, OSError."""
+    remove_copy(home)
+    folder = home / _COPY
     make_private(folder)
     try:
         store = FileStore(folder)
@@ -77,7 +86,7 @@ def as_folder(image: Image, identity: Identity, folder: Path) -> Iterator[Path]:
         write_whole(folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_copy(home)
 
 
 def _with_serial(serial: int) -> list[Entry]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from chatapp.registry.cluster.bundles import ClusterFounded, OwnerBegan, Record, encode_sign
+from chatapp.registry.cluster.bundles import ClusterFounded, OwnerBegan, Record, encode_control
 from chatapp.registry.store.entries import (
     CheckpointMark,
     DeskOwner,
@@ -41,7 +41,7 @@ class Image:
         self.founded: ClusterFounded | None = None
         """The first record of all; None: the stream is new."""
         self.is_spent = False
-        """Whether something was taken in that ends what the desk's records before it say."""
+        """Whether a session of the help desk has ended, so that older records of it can be erased by a snapshot."""
 
     def take(self, record: Record, payload: bytes) -> None:
         """Take in a record and its encoding."""
@@ -83,7 +83,7 @@ class Image:
     def records(self) -> Iterator[bytes]:
         """Yield framed records from which the same image can be built."""
         if self.founded is not None:
-            yield frame(encode_sign(self.founded))
+            yield frame(encode_control(self.founded))
         for entry in self.people():
             yield frame(encode(entry))
         for kept in self._kept():

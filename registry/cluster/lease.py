@@ -139,6 +139,10 @@ class Lease:
 
     # --- the owner
 
+    def is_confirmed(self, *, now: float) -> bool:
+        """Whether this registry is the owner, and was confirmed so lately that no other can have the lease yet."""
+        return self.state is LeaseState.OWNER and now - self._confirmed_at < SPAN_AFTER_SILENCE
+
     def publication(self, *, now: float) -> Publication | None:
         """Return the renewal that is due. An owner that was not confirmed for too long loses the lease here."""
         if self.state is LeaseState.OWNER and now - self._confirmed_at >= CUT_AFTER:

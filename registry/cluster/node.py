@@ -15,14 +15,15 @@ from typing import Final
 from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
+from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.ledger import LedgerUnavailable, Stream, Subject
+from chatapp.registry.cluster.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
 from chatapp.registry.cluster.storage import ClusterStorage
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable
-from chatapp.registry.storage import mark_folder
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of
@@ -79,6 +80,7 @@ class ClusterNode:
         sys.setswitchinterval(SWITCH_SPAN)
         self._take_folder()
         settings = self._settings
+        read_mark(self._folder, settings.name)  # it says so if this is another cluster's folder
         access = Access(
             servers=server_urls(settings.servers),
             credentials=path_of(settings.credentials) if settings.credentials else None,
@@ -92,8 +94,7 @@ class ClusterNode:
             saying.cancel()
         await self._check_monitors()
         self._key = await asyncio.to_thread(self._find_key, self._engine)
-        if not (self._folder / KEY_FILE).exists():  # else the storage looks first whose folder it is
-            mark_folder(self._folder, settings.name)
+        await self._mark_folder(self._engine)
 
     def _take_folder(self) -> None:
         make_private(self._folder)
@@ -103,6 +104,7 @@ class ClusterNode:
         self._locks = [root] if held is None else [root, held]
         if held is None:
             raise StoreInUse(str(self._folder))
+        remove_copy(self._folder)
 
     async def _check_monitors(self) -> None:
         """Look whether the servers sync before they confirm. Raises ClusterUnavailable."""
@@ -123,11 +125,7 @@ class ClusterNode:
         key = read_key(self._key_path)
         if key is not None:
             return key
-        try:
-            is_new = not engine.extent(Stream.JOURNAL).last
-        except LedgerUnavailable:
-            raise ClusterUnavailable(ClusterProblem.NO_STREAM) from None
-        if not is_new:
+        if not _is_new(engine):
             raise KeyUnusable(
                 self._key_path,
                 f"missing: copy the key of the cluster {self._settings.name} from another node",
@@ -159,6 +157,9 @@ class ClusterNode:
             if (serving != said or not is_said) and (serving or time.monotonic() >= waits_until):
                 self._say(texts.standby_line(serving))
                 said, is_said = serving, True
+                if serving:
+                    with suppress(ClusterUnavailable):
+                        await self._mark_folder(engine)
             await self._wait()
         if self._flaw is not None:
             raise self._refusal(self._flaw)
@@ -168,9 +169,23 @@ class ClusterNode:
         if is_said:
             self._say(texts.TAKING_OVER_LINE)
         self._storage = ClusterStorage(
-            engine, key, name, folder=self._folder, node=self._name, lost=self._store_lost
+            engine,
+            key,
+            name,
+            folder=self._folder,
+            node=self._name,
+            holds_lease=lambda: lease.is_confirmed(now=time.monotonic()),
+            lost=self._store_lost,
         )
         return self._storage
+
+    async def _mark_folder(self, engine: JetStream) -> None:
+        """Note in the folder whose it is and, once the cluster exists, that this node must not begin it anew."""
+        if (self._folder / KEY_FILE).exists():  # the storage looks first whose folder it is
+            return
+        if read_mark(self._folder, self._settings.name) is None:
+            is_new = await asyncio.to_thread(_is_new, engine)
+            write_mark(self._folder, self._settings.name, None if is_new else Mark(1))
 
     def _refusal(self, flaw: BundleRefused) -> StoreError | KeyUnusable:
         if flaw.flaw is Flaw.OTHER_KEY:
@@ -265,6 +280,14 @@ class ClusterNode:
         if lease.renewed(answer, now=time.monotonic()):
             with suppress(LedgerUnavailable):
                 lease.found(await engine.newest_soon(Subject.LEASE, within=LEASE_WITHIN))
+
+
+def _is_new(engine: JetStream) -> bool:
+    """Whether nothing was ever stored. Raises ClusterUnavailable."""
+    try:
+        return not engine.extent(Stream.JOURNAL).last
+    except LedgerUnavailable:
+        raise ClusterUnavailable(ClusterProblem.NO_STREAM) from None
 
 
 def _syncs_always(url: str) -> bool:

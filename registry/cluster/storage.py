@@ -1,17 +1,26 @@
 """The state and the identity of a registry in a cluster, as its program uses them."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chatapp.registry.cluster.bundles import SALT_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.exchange import as_folder, entries_in
 from chatapp.registry.cluster.ledger import Ledger
+from chatapp.registry.cluster.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.store import StreamStore, TakeoverInterrupted
-from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, load_or_make, open_identity, seal_identity
-from chatapp.registry.storage import Found, mark_folder
+from chatapp.registry.keystore import (
+    KEY_FILE,
+    PUBLIC_FILE,
+    load_or_make,
+    open_identity,
+    public_key,
+    seal_identity,
+)
+from chatapp.registry.storage import CLUSTER_MARK, Found
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import StoreUnusable
 from chatapp.registry.store.segments import NAMES
@@ -21,13 +30,12 @@ from chatapp.wire.identity import Identity
 if TYPE_CHECKING:
     from chatapp.registry.store.backup import Inspection, Manifest
 
-_COPY: Final = "backup.new"
-"""The folder in which a backup is prepared."""
+_log = logging.getLogger(__name__)
 
 
 class ClusterStorage:
     """A `registry.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store nothing
-    more."""
+    more. `holds_lease`: whether the lease was confirmed just now. Making it raises StoreError, OSError."""
 
     def __init__(
         self,
@@ -37,12 +45,14 @@ class ClusterStorage:
         *,
         folder: Path,
         node: str,
+        holds_lease: Callable[[], bool],
         lost: Callable[[], None],
     ) -> None:
         self._key = key
         self._cluster = cluster
         self._folder = folder
         self._identity: Identity | None = None
+        self._mark: Mark | None = None
         self.is_interrupted = False
         """Whether loading failed in a way that may be different later."""
         self._store = StreamStore(
@@ -52,6 +62,9 @@ class ClusterStorage:
             node=node,
             salts=(os.urandom(SALT_SIZE), os.urandom(SALT_SIZE)),
             founding=self._found,
+            known=read_mark(folder, cluster),
+            note_mark=self._note_mark,
+            holds_lease=holds_lease,
             lost=lost,
         )
 
@@ -65,14 +78,15 @@ class ClusterStorage:
             self.is_interrupted = True
             raise
         identity = open_identity(self._store.founded.identity, self._key.secret)
-        if (self._folder / KEY_FILE).exists():
-            own, _ = load_or_make(self._folder)
-            if own.public != identity.public:
-                raise StoreUnusable(
-                    str(self._folder),
-                    f"this folder holds another registry than the cluster {self._cluster}: name another folder by --data",
-                )
-        mark_folder(self._folder, self._cluster)
+        own = load_or_make(self._folder)[0].public if (self._folder / KEY_FILE).exists() else None
+        if own is None and (self._folder / PUBLIC_FILE).exists():
+            own = public_key(self._folder)
+        if own not in (None, identity.public):
+            raise StoreUnusable(
+                str(self._folder),
+                f"this folder holds another registry than the cluster {self._cluster}: name another folder by --data",
+            )
+        write_mark(self._folder, self._cluster, self._mark)
         write_whole(self._folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
         self._identity = identity
         return Found(loaded, identity, is_new=False)
@@ -86,15 +100,24 @@ class ClusterStorage:
         identity, _ = load_or_make(self._folder)
         founded = ClusterFounded(seal_identity(identity, self._key.secret), int(time.time()))
         entries = entries_in(self._folder) if (self._folder / NAMES).exists() else []
-        mark_folder(self._folder, self._cluster)
         return founded, entries
+
+    def _note_mark(self, mark: Mark) -> None:
+        """Keep what this node knows of the stream. Until the identity was compared, the folder may be another registry's."""
+        self._mark = mark
+        if self._identity is None:
+            return
+        try:
+            write_mark(self._folder, self._cluster, mark)
+        except OSError as error:
+            _log.warning("%s: %s", self._folder / CLUSTER_MARK, error.strerror or error)
 
     def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
         from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done
 
         assert self._identity is not None
         image = self._store.snapshot()
-        with as_folder(image, self._identity, self._folder / _COPY) as copied:
+        with as_folder(image, self._identity, self._folder) as copied:
             return make_backup(copied, target, lengths={}, port=port, made_at=made_at)
 
     def verify(self) -> "Inspection":

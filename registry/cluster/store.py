@@ -22,7 +22,7 @@ from chatapp.registry.cluster.bundles import (
     OwnerBegan,
     Record,
     Sealer,
-    encode_sign,
+    encode_control,
 )
 from chatapp.registry.cluster.image import Image
 from chatapp.registry.cluster.ledger import (
@@ -35,6 +35,7 @@ from chatapp.registry.cluster.ledger import (
     Stream,
     Subject,
 )
+from chatapp.registry.cluster.mark import Mark, hash_of_founding, mark_of
 from chatapp.registry.cluster.snapshots import Manifest, SnapshotWriter, read_manifest, records_of
 from chatapp.registry.cluster.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import Entry, encode
@@ -61,6 +62,8 @@ MESSAGE_MOST: Final = 768 * 1024
 """The most bytes of records in a message, even if the servers allow more: a lost answer costs sending it again."""
 _ROOM_FOR_HEADERS: Final = 512
 _TAKEOVER_TRIES: Final = 20
+_LEASE_LOOK: Final = 0.05
+"""Seconds between two looks whether the lease was confirmed."""
 
 FINAL: Final = {
     WriterState.FENCED: "another registry of the cluster has taken over",
@@ -78,6 +81,12 @@ class TakeoverInterrupted(StoreUnusable):
     """The stream could not be taken over now; that may be different later."""
 
 
+_LOST_MESSAGES: Final = (
+    "check --cluster, --cluster-name and the account; if messages are lost, restore the cluster from a backup into an "
+    "empty folder"
+)
+
+
 class Verified(NamedTuple):
     """What reading a whole stream has found."""
 
@@ -91,6 +100,8 @@ class StreamStore:
     """A `Store` in a cluster's stream. `load` takes the stream over: from then on no other process can write.
 
     `founding`: the records with which a new cluster begins. `salts`: two random values that no other process ever has.
+    `known`: what this node knows of the stream; a stream that has less is refused. `note_mark`: called, in any thread, with
+    what it knows from now on. `holds_lease`: whether the lease was confirmed just now; nothing is taken over before.
     `lost`: called, in any thread, when this process can store nothing more. `pause`: lets a worker thread wait for some
     seconds; None: until then or `give_up`.
     """
@@ -104,6 +115,9 @@ class StreamStore:
         node: str,
         salts: tuple[bytes, bytes],
         founding: Callable[[], tuple[ClusterFounded, Sequence[Entry]]],
+        known: Mark | None = None,
+        note_mark: Callable[[Mark], None] = lambda mark: None,
+        holds_lease: Callable[[], bool] = lambda: True,
         lost: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -116,6 +130,9 @@ class StreamStore:
         self._where = cluster
         self._node = node
         self._founding = founding
+        self._known = known
+        self._note_mark = note_mark
+        self._holds_lease = holds_lease
         self._lost = lost
         self._now = now
         self._wall = wall
@@ -138,6 +155,8 @@ class StreamStore:
         self._stored = Image()
         """With everything that is stored."""
         self._writer: Writer | None = None
+        self._is_other = False
+        """Whether the stream has another message at the place that is known."""
         self._manifest_place = 0
         self._journal_bytes = self._journal_messages = self._snapshot_bytes = 0
         self._checkpoint_at = self._not_before = now()
@@ -159,6 +178,8 @@ class StreamStore:
                 if found is None:
                     continue
                 image, reader, head = found
+                self._check_known(image, reader.head)
+                self._wait_for_lease()
                 self._writer = Writer(self._sealer, reader.head, self._size)
                 if self._begin(image):
                     break
@@ -170,12 +191,51 @@ class StreamStore:
             raise TakeoverInterrupted(self._where, "the servers do not answer") from None
         self._stored, self._live = image, image.copy()
         self._journal_messages = self._writer.head.number - head.number
+        self._mark()
         return image.loaded()
+
+    def _check_known(self, image: Image, head: Head) -> None:
+        """Refuse a stream that has less than this node knows, or another message in its place. Raises StreamUnusable.
+
+        A message that a snapshot covers is not in the journal any more: only its place is compared. A cluster that was
+        restored from a backup begins anew, with another first record and fewer messages; the caller compares its identity.
+        """
+        known = self._known
+        if known is None:
+            return
+        if image.founded is None:
+            found = "the streams hold no registry"
+        elif known.founding and known.founding != hash_of_founding(image.founded):
+            return
+        elif head.number < known.number:
+            found = f"the stream ends with message {head.number}"
+        elif self._is_other:
+            found = f"message {known.number} of the stream is not the one that was stored"
+        else:
+            return
+        raise StreamUnusable(
+            self._where, f"{found}, but this node has seen message {known.number}: {_LOST_MESSAGES}"
+        )
+
+    def _wait_for_lease(self) -> None:
+        """Wait until the lease was confirmed just now: a process that was frozen for a while must not fence the registry
+        that has taken over meanwhile. Raises TakeoverInterrupted when the lease is lost."""
+        while not self._stopping.is_set():
+            if self._holds_lease():
+                return
+            self._pause(_LEASE_LOOK)
+        raise TakeoverInterrupted(self._where, GIVEN_UP)
+
+    def _mark(self) -> None:
+        """Note the newest message that is stored."""
+        assert self._writer is not None
+        self._note_mark(mark_of(self._writer.head, self.founded))
 
     def _read_all(self) -> tuple[Image, JournalReader, Head] | None:
         """Read the newest snapshot and the journal behind it. Return None if an owner that still lives has written another
         snapshot meanwhile, and removed what this one needs. Raises BundleRefused, LedgerUnavailable."""
         self._journal_bytes = 0
+        self._is_other = False
         try:
             image, head = self._read_snapshot()
             reader = JournalReader(self._opener, head)
@@ -218,6 +278,8 @@ class StreamStore:
             self._journal_bytes += len(placed.message)
             for record, payload in reader.take(placed.place, placed.message):
                 image.take(record, payload)
+            if self._known is not None and self._known.number == placed.place:
+                self._is_other = self._known.hash not in (b"", reader.head.hash)
         if reader.head.number != extent.last:
             raise BundleRefused(Flaw.OUT_OF_ORDER, reader.head.number + 1)
 
@@ -227,10 +289,10 @@ class StreamStore:
         turn: list[tuple[Record, bytes]] = []
         if image.founded is None:
             founded, entries = self._founding()
-            turn.append((founded, encode_sign(founded)))
+            turn.append((founded, encode_control(founded)))
             turn += [(entry, encode(entry)) for entry in entries]
         began = OwnerBegan(self._node, int(self._wall()))
-        turn.append((began, encode_sign(began)))
+        turn.append((began, encode_control(began)))
         state = self._write([frame(payload) for _, payload in turn])
         if state is WriterState.READY:
             for record, payload in turn:
@@ -240,9 +302,7 @@ class StreamStore:
             raise StreamUnusable(self._where, f"the servers store nothing: {self._writer.reason}")
         if state is WriterState.FENCED:
             return False
-        if state is WriterState.LOST:
-            raise StreamUnusable(self._where, FINAL[state])
-        raise TakeoverInterrupted(self._where, GIVEN_UP)
+        raise TakeoverInterrupted(self._where, FINAL.get(state, GIVEN_UP))
 
     # --- writing
 
@@ -418,7 +478,7 @@ class StreamStore:
                 return
             writer.resume()
             began = OwnerBegan(self._node, int(self._wall()))
-            state = self._write([frame(encode_sign(began))])
+            state = self._write([frame(encode_control(began))])
             if state is not WriterState.READY:
                 raise self._failed(state)
             with self._lock:
@@ -429,6 +489,8 @@ class StreamStore:
         try:
             if self._writer is not None and not self._read_only:
                 self.sync()
+                if self._stored.founded is not None:
+                    self._mark()
         except StoreError as wrong:
             _log.warning("the last entries are not stored: %s", wrong)
         finally:

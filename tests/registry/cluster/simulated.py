@@ -102,6 +102,7 @@ class Node:
         self.is_busy = self.is_dead = False
         self.frozen_until = self.cut_off_until = self.next_turn = world.now
         self.store: StreamStore | None = None
+        self.taking_over: StreamStore | None = None
         self.stand_by()
 
     def stand_by(self) -> None:
@@ -153,6 +154,13 @@ class Node:
             with contextlib.suppress(LedgerUnavailable):
                 lease.found(self.view.newest(Subject.LEASE))
 
+    def _holds_lease(self) -> bool:
+        """Keep the lease, as another thread does in the program, and say whether it was confirmed just now."""
+        self._keep_lease()
+        if self.lease.state is LeaseState.LOST and self.taking_over is not None:
+            self.taking_over.give_up()
+        return self.lease.is_confirmed(now=self.world.now)
+
     def _take_over(self) -> None:
         world = self.world
         store = StreamStore(
@@ -162,10 +170,12 @@ class Node:
             node=self.name,
             salts=(world.salt(), world.salt()),
             founding=lambda: (ClusterFounded(b"identity", 0), []),
+            holds_lease=self._holds_lease,
             now=lambda: world.now,
             wall=lambda: world.now,
             pause=lambda seconds: world.wait(self, seconds),
         )
+        self.taking_over = store
         # What is promised while this node reads may be the promise of one that came after it.
         saved, taken = set(world.saved), set(world.taken)
         try:

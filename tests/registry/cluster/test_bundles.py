@@ -16,7 +16,7 @@ from chatapp.registry.cluster.bundles import (
     Opener,
     OwnerBegan,
     Sealer,
-    encode_sign,
+    encode_control,
     hash_of,
     parts_of,
 )
@@ -84,7 +84,7 @@ def test_a_lost_doubled_moved_or_altered_message_is_noticed(
 
 def test_a_turn_whose_owner_died_in_the_middle_is_dropped() -> None:
     first, *_ = journal([[stored(1, size=500)]])
-    began = next(parts_of([frame(encode_sign(OwnerBegan("b", 7)))], 100))
+    began = next(parts_of([frame(encode_control(OwnerBegan("b", 7)))], 100))
     second = Sealer(KEY, "c", bytes([1]) * 16).seal(Kind.JOURNAL, 2, hash_of(first), began)
     assert read([first, second]) == [[OwnerBegan("b", 7)]]
 

@@ -256,3 +256,32 @@ async def test_a_key_that_is_not_the_first_is_not_left_behind(nodes: Nodes, tmp_
     assert (tmp_path / "a" / "cluster.key").exists()
     assert not (tmp_path / "b" / "cluster.key").exists()
     assert isinstance(read_key(tmp_path / "a" / "cluster.key"), ClusterKey)
+
+
+async def test_a_node_that_knows_its_cluster_begins_none_where_nothing_is(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    """The first node and one that has only stood by, when the streams have been removed or are looked for elsewhere."""
+    first, storage = await nodes.serving("a")
+    (tmp_path / "a" / "backup.new").mkdir()
+    store = storage.open()
+    storage.load()
+    key = str(tmp_path / "a" / "cluster.key")
+    second = await nodes.opened("b", key=key)
+    store.close()
+    await first.close()
+    await second.close()
+
+    client = await nats.connect(nodes.server.url)
+    for stream in Stream:
+        await client.jetstream().delete_stream(f"chatapp-{nodes.name}-{stream.name.lower()}")
+    await client.close()
+    for home in ("a", "b"):
+        node, storage = await nodes.serving(home, key=key)
+        assert not (tmp_path / home / "backup.new").exists()
+        storage.open()
+        with pytest.raises(StreamUnusable, match="the streams hold no registry, but this node has seen"):
+            storage.load()
+        await node.close()
+    assert not (tmp_path / "b" / "identity.key").exists()
+    assert "belongs to a node of the cluster" in await nodes.why_not("a", name=f"{nodes.name}typo")
