@@ -70,12 +70,14 @@ def audit(locks: Sequence[Path], ask: Auditor = ask_pip_audit) -> tuple[list[str
     """Return the lines to print and the exit status."""
     try:
         answer, complaint = ask(locks)
-        found = {one.name: one for one in msgspec.json.decode(answer, type=Report).dependencies}
+        report = msgspec.json.decode(answer, type=Report)
     except (OSError, subprocess.TimeoutExpired) as error:
         return [f"not audited: {error}"], _NOT_AUDITED
     except msgspec.DecodeError:
         *_, last = complaint.strip().splitlines() or ["pip-audit says nothing"]
         return [f"not audited: {last}"], _NOT_AUDITED
+    # One lock file may pin a package twice, at versions for different platforms: each is asked about.
+    found = {(one.name, one.version): one for one in report.dependencies}
     lines = [_line(one, weakness) for one in found.values() for weakness in one.vulns]
     unanswered = [one.name for one in found.values() if one.skip_reason]
     if unanswered or not found:

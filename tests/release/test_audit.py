@@ -69,6 +69,14 @@ def test_a_weakness_counts_even_if_other_dependencies_have_no_answer() -> None:
     assert lines[-1].startswith("not audited")
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_weak_version_counts_beside_a_sound_one_of_the_same_package(order: int) -> None:
+    both = [WEAK, '{"name": "nats-py", "version": "2.13.0", "vulns": []}'][::order]
+    lines, status = audit(LOCKS, answering(*both))
+    assert status == 1
+    assert [line.partition(":")[0] for line in lines] == ["nats-py 2.12.0"] * 2
+
+
 @pytest.mark.parametrize(
     ("complaint", "said"),
     [("ERROR: cannot connect\nERROR: gave up\n", "ERROR: gave up"), ("", "pip-audit says nothing")],
