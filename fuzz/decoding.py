@@ -84,7 +84,7 @@ class Letters:
         self.key = AgreementKey(b"m" * 32)
 
     def __call__(self, data: bytes) -> None:
-        mail_key = sealing.hpke_key(self.key.raw).public_key()
+        mail_key = self.key.hpke.public_key()
         sealed = sealing._suite.encrypt(data, mail_key, info=sealing._LETTER)
         body = self.sender.sign(sealing._LETTER, self.key.public + data)
         signed = encode(SignedLetter(body=data, signature=body))

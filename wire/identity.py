@@ -6,7 +6,7 @@ so that mail can wait. A card ties the two together under the identity key's sig
 
 import hashlib
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 from nacl.exceptions import BadSignatureError, CryptoError
@@ -15,6 +15,9 @@ from nacl.signing import SigningKey, VerifyKey
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import ChatAppError, SealError, quoted
 from chatapp.wire.messages.table import Card
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 AGREEMENT_KEY_SIZE: Final = 32
 """Bytes of an X25519 key, secret or public."""
@@ -68,7 +71,7 @@ class AgreementKey:
 
     It is libsodium's: with `cryptography`, the first key of a program loads modules for 6 ms, a thirtieth of a start."""
 
-    __slots__ = ("public", "raw")
+    __slots__ = ("_hpke", "public", "raw")
 
     def __init__(self, raw: bytes) -> None:
         """Raises ValueError unless `raw` has 32 bytes."""
@@ -77,6 +80,17 @@ class AgreementKey:
         self.raw: Final = raw
         """The 32 secret bytes from which the key can be made again."""
         self.public: Final = crypto_scalarmult_base(raw)
+        self._hpke: X25519PrivateKey | None = None
+
+    @property
+    def hpke(self) -> "X25519PrivateKey":
+        """The secret half as HPKE takes it. It is made once, since a few keys open many letters, and it goes when this object
+        goes: an erased key stays in no cache."""
+        if self._hpke is None:
+            from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+            self._hpke = X25519PrivateKey.from_private_bytes(self.raw)
+        return self._hpke
 
     def agree(self, other: bytes) -> bytes:
         """Return the 32 bytes shared with the public key `other`. Raises SealError for a key of small order, or of another

@@ -4,13 +4,12 @@ All members of a group share its AES-256-GCM key. The nonce is sender index and 
 index twice under one key. The keys between two parties are in `wire.sessions.session` and `wire.sessions.link`.
 """
 
-import functools
 import hashlib
 from collections.abc import Iterable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
@@ -181,15 +180,9 @@ def open_letter(
     raise SealError(problem)
 
 
-@functools.lru_cache(maxsize=16)
-def hpke_key(raw: bytes) -> X25519PrivateKey:
-    """Return a mail key's secret half as HPKE takes it. Many letters are opened with a few keys."""
-    return X25519PrivateKey.from_private_bytes(raw)
-
-
 def _unsealed(sealed: bytes, key: AgreementKey) -> bytes | None:
     try:
-        return _suite.decrypt(sealed, hpke_key(key.raw), info=_LETTER)
+        return _suite.decrypt(sealed, key.hpke, info=_LETTER)
     except (InvalidTag, ValueError):
         return None
 

@@ -1,5 +1,9 @@
 """Letters: only their recipient can read them, and the author and the recipient are proved."""
 
+import gc
+import weakref
+from types import FrameType
+
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -153,7 +157,7 @@ def test_a_letter_for_another_reader_is_refused() -> None:
 def test_its_reader_cannot_send_it_on_as_if_it_had_been_written_to_them() -> None:
     # Bob takes out what Alice signed for him, and seals it for Eve: the signature is bound to the mail key.
     signed = decode_signed_letter(
-        sealing._suite.decrypt(LETTER[4:], sealing.hpke_key(BOBS.raw), info=sealing._LETTER)
+        sealing._suite.decrypt(LETTER[4:], BOBS.hpke, info=sealing._LETTER)
     )
     readdressed = sealed_anew(encode(signed), EVES)
     with pytest.raises(SealError, match="not signed"):
@@ -169,6 +173,24 @@ def test_a_bad_mail_key_is_refused_before_anything_is_sealed() -> None:
 
 
 # --- keys of several weeks
+
+
+class Watched(AgreementKey):
+    """A mail key whose end can be seen."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_an_erased_key_is_kept_nowhere() -> None:
+    key = Watched(BOBS.raw)
+    for _ in range(2):
+        assert read_by_bob(LETTER, keys=[key]) == body_of()
+    made = key.hpke
+    assert made is key.hpke  # made once for all letters
+    is_held, holders = weakref.ref(key), gc.get_referrers(made)
+    assert [one for one in holders if not isinstance(one, Watched | FrameType)] == []
+    del holders, key
+    assert is_held() is None
 
 
 @pytest.mark.parametrize("keys", [[BOBS, BOBS_LAST_WEEK], [BOBS_LAST_WEEK, BOBS]])
