@@ -156,9 +156,7 @@ def test_a_letter_for_another_reader_is_refused() -> None:
 
 def test_its_reader_cannot_send_it_on_as_if_it_had_been_written_to_them() -> None:
     # Bob takes out what Alice signed for him, and seals it for Eve: the signature is bound to the mail key.
-    signed = decode_signed_letter(
-        sealing._suite.decrypt(LETTER[4:], BOBS.hpke, info=sealing._LETTER)
-    )
+    signed = decode_signed_letter(sealing._suite.decrypt(LETTER[4:], BOBS.hpke, info=sealing._LETTER))
     readdressed = sealed_anew(encode(signed), EVES)
     with pytest.raises(SealError, match="not signed"):
         open_letter(readdressed, reader=EVE.public, mail_keys=[EVES], sender=ALICE.public)
