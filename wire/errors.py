@@ -162,3 +162,10 @@ def store_error(where: str, error: OSError) -> StoreFull | StoreBroken:
 def quoted(text: str) -> str:
     """Return a foreign text short and safe enough to print inside a line of ours."""
     return sanitize(text, limit=_QUOTED_MAX)
+
+
+def needs_extra(extra: str) -> str:
+    """Say that an extra of the package is needed, for a command or an option that the caller names, and how to install it:
+    from a checkout, since no index of packages has ChatApp. `lan` is named as well, because the command replaces what was
+    installed before."""
+    return f"needs the extra {extra}: in a checkout of ChatApp, run pipx install --force '.[lan,{extra}]'"

@@ -84,8 +84,8 @@ class AgreementKey:
 
     @property
     def hpke(self) -> "X25519PrivateKey":
-        """The secret half as HPKE takes it. It is made once, since a few keys open many letters, and it goes when this object
-        goes: an erased key stays in no cache."""
+        """The secret half as HPKE takes it, made once: a few keys open many letters. It goes when this object goes, so an
+        erased key stays in no cache."""
         if self._hpke is None:
             from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 

@@ -22,6 +22,7 @@ from chatapp.validation import (
     servers_from,
 )
 from chatapp.wire.address import parse_port
+from chatapp.wire.errors import needs_extra
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
 _LISTEN: Final = "127.0.0.1:8080"
@@ -148,5 +149,5 @@ def _lacks(missing: ModuleNotFoundError) -> int:
     """Say which extra is not installed; raise the error again if it is about something else. Returns the exit status."""
     if missing.name is None or missing.name.partition(".")[0] not in _LIBRARIES:
         raise missing
-    print("ChatApp: web needs the extra web: pip install 'chatapp[web]'", file=sys.stderr)
+    print(f"ChatApp: web {needs_extra('web')}", file=sys.stderr)
     return _FAILED

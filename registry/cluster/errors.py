@@ -3,7 +3,7 @@
 import enum
 from typing import Final
 
-from chatapp.wire.errors import ChatAppError, quoted
+from chatapp.wire.errors import ChatAppError, needs_extra, quoted
 
 
 class ClusterProblem(enum.Enum):
@@ -42,7 +42,7 @@ _SENTENCES: Final = {
     ),
     ClusterProblem.FORBIDDEN: "the servers do not let this registry use the streams of its cluster ({})",
     ClusterProblem.BAD_FILE: "{}: neither NATS credentials nor the seed of an nkey's user",
-    ClusterProblem.NO_LIBRARY: "--cluster needs the library nats-py: pip install 'chatapp[cluster]'",
+    ClusterProblem.NO_LIBRARY: f"--cluster {needs_extra('cluster')}",
 }
 
 

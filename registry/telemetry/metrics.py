@@ -21,7 +21,7 @@ from chatapp.registry.telemetry.figures import (
     Snapshot,
 )
 from chatapp.wire.address import Address
-from chatapp.wire.errors import ChatAppError
+from chatapp.wire.errors import ChatAppError, needs_extra
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -61,9 +61,7 @@ class MetricsServer:
         try:
             import prometheus_client  # noqa: F401 - an extra: better missed now than at the first request
         except ImportError:
-            raise MetricsUnavailable(
-                'Metrics need the library prometheus-client: pip install "chatapp[metrics]"'
-            ) from None
+            raise MetricsUnavailable(f"--metrics {needs_extra('metrics')}") from None
         try:
             self._server = await asyncio.start_server(self._serve, at.host, at.port, limit=HEAD_MAX)
         except OSError as error:

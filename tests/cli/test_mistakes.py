@@ -202,5 +202,7 @@ def test_the_web_desk_says_which_extra_it_needs(library: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
-    needed = "ChatApp: web needs the extra web: pip install 'chatapp[web]'\n"
+    needed = (
+        "ChatApp: web needs the extra web: in a checkout of ChatApp, run pipx install --force '.[lan,web]'\n"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (1, "", needed)

@@ -14,7 +14,7 @@ LOOKUP_TIMEOUT: Final = 5.0
 """Seconds for which a host name is looked up. Without a network a resolver would otherwise block the program for
 minutes. Names that are looked up together share these seconds."""
 ANSWER_KEPT: Final = 10.0
-"""Seconds for which an answer, or that there is none, is used again: a start checks its servers first, and opens them then."""
+"""Seconds for which an answer, or that there is none, is used again: a start checks its servers, and opens them then."""
 
 _NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
 

@@ -14,6 +14,7 @@ from chatapp.peer.core.events import (
     ServerStopping,
 )
 from chatapp.peer.ui.formatting import counted, name, shown_clock, shown_time
+from chatapp.wire.errors import needs_extra
 from chatapp.wire.text import sanitize
 
 LIST_TITLE: Final = "people and rooms"
@@ -21,7 +22,7 @@ YOU: Final = "you"
 HELP_KEY: Final = "F1 help"
 LIST_KEY: Final = "F4 list"
 NO_TERMINAL: Final = "needs a terminal: standard input and output must be one"
-NOT_INSTALLED: Final = "needs the extra full: pipx install '.[full]'"
+NOT_INSTALLED: Final = needs_extra("full")
 _WEEK: Final = 7
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
