@@ -18,7 +18,7 @@ from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.core import VisitorCore
 from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder, VisitStore
 from chatapp.peer.visitor.form import Form
-from chatapp.peer.visitor.visit import Stage
+from chatapp.peer.visitor.visit import ADMITTED, Stage
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
@@ -293,6 +293,16 @@ class Visitor:
     def is_waiting(self) -> bool:
         """Whether we are in the line."""
         return self._open_node().core.stage is Stage.WAITING
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether we are in the line or are being served: only then is what we say kept."""
+        return self._open_node().core.stage in ADMITTED
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether a request would reach the registry now."""
+        return self._node is not None and self._node.core.is_linked
 
     @property
     def wants_form(self) -> bool:

@@ -241,6 +241,11 @@ class VisitorCore:
         return self._session.is_lost
 
     @property
+    def is_linked(self) -> bool:
+        """Whether the link to the registry is up: without it a request is dropped."""
+        return self._link.is_up
+
+    @property
     def is_settled(self) -> bool:
         """Whether our position is known and all our lines have arrived or were refused, or the registry does not answer."""
         return self._session.is_lost or (self._link.is_up and self._visit.is_settled)

@@ -126,6 +126,8 @@ class Visit:
         self._rateable = b""
         """The ticket of the session that has just ended; empty for none, or when it is rated."""
         self._is_rated = False
+        self._is_paused = False
+        """Whether we have told that others go first."""
         self._events: list[happened.VisitEvent] = []
         self.stage = Stage.RETURNING if stored.ticket else Stage.CLOSED
 
@@ -329,9 +331,14 @@ class Visit:
                 self._tell(happened.SentBack(why=why, queue=notice.queue))
             is_paused = notice.is_paused and notice.cause not in (PositionCause.HELD, PositionCause.CHANGED)
             if is_paused or notice.cause is PositionCause.RESUMED:
+                self._is_paused = notice.is_paused
                 self._tell(happened.PauseChanged(is_paused=notice.is_paused))
             if notice.position != self._shown_position or before is not Stage.WAITING:
                 self._tell(happened.PositionKnown(position=notice.position, operators=notice.operators))
+        if self._is_paused and not notice.is_paused:
+            # The notice of the end of the pause was lost with its link.
+            self._is_paused = False
+            self._tell(happened.PauseChanged(is_paused=False))
         self._shown_position = notice.position
         self._catch_up()
 
@@ -342,6 +349,7 @@ class Visit:
         self._send(AckDeskLines(notice.visit, self._conversation.shown))
         before, self.stage = self.stage, Stage.ACTIVE
         self._shown_position = 0
+        self._is_paused = False
         if notice.cause is OperatorCause.ASKED or before is Stage.RETURNING:
             self._tell(happened.ServedAnswered())
         elif notice.cause is OperatorCause.HANDED_OVER:

@@ -8,6 +8,10 @@ let since = told.live;
 let stream = null;
 let sound = null;
 let unread = 0;
+// What is typed in each field and not taken yet. A field may be absent for a while: the page of another stage has none.
+const drafts = { about: "", text: "" };
+// The line that was sent last without an answer, and its key.
+let sent = { text: "", key: "" };
 
 const find = (id) => document.getElementById(id);
 const put = (id, html) => { const at = find(id); if (at && at.innerHTML !== html) at.innerHTML = html; };
@@ -32,13 +36,14 @@ function toEnd() {
 }
 
 function exchange(html, actions, stage) {
-  const drafts = [...main.querySelectorAll("textarea")].filter((area) => area.value !== area.defaultValue);
+  for (const area of main.querySelectorAll("textarea")) drafts[area.id] = area.value !== area.defaultValue ? area.value : "";
   main.innerHTML = html;
   put("actions", actions);
-  for (const draft of drafts) {
-    const area = find(draft.id) || find("text");
-    if (area) area.value = draft.value;
+  if (find("text") && drafts.about) {
+    drafts.text = [drafts.text, drafts.about].filter(Boolean).join("\n");
+    drafts.about = "";
   }
+  for (const area of main.querySelectorAll("textarea")) if (drafts[area.id]) area.value = drafts[area.id];
   const isCalled = stage === "talking" && document.body.className !== "talking";
   document.body.className = stage;
   const next = find("text") || main.querySelector("h1");
@@ -135,6 +140,15 @@ async function alertWanted() {
 
 // --- forms
 
+// Forget a draft that the desk has taken. The page may have changed its stage since it was sent.
+function taken(id, text) {
+  if (drafts[id] === text) drafts[id] = "";
+  const area = find(id) || find("text");
+  if (!area) return;
+  if (area.id === "about") area.defaultValue = text;
+  else if (area.value === text) area.value = "";
+}
+
 async function send(form) {
   const area = form.querySelector("textarea");
   const text = area ? area.value : "";
@@ -142,24 +156,27 @@ async function send(form) {
   if (form.id === "composer") {
     if (!text.trim()) return;
     // The same line under the same key is said once, however often it is sent.
-    form.dataset.key = form.dataset.text === text ? form.dataset.key : `${Date.now()}-${Math.random()}`;
-    form.dataset.text = text;
-    body.set("key", form.dataset.key);
+    if (sent.text !== text) sent = { text, key: `${Date.now()}-${Math.random()}` };
+    body.set("key", sent.key);
   }
   const button = form.querySelector("button");
   button.disabled = true;
+  if (form.id === "describe") find("about-saved").hidden = true;
   try {
     const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "application/json" } });
     if (answer.status === 410) { location.reload(); return; }
     if (!answer.ok) { warn(await answer.text()); return; }
     warn("");
-    if (form.id === "composer") { delete form.dataset.text; if (area.value === text) area.value = ""; toEnd(); }
-    if (form.id === "describe") { area.defaultValue = text; find("about-saved").hidden = false; }
+    if (form.id === "composer") { sent = { text: "", key: "" }; taken("text", text); toEnd(); }
+    if (form.id === "describe") {
+      taken("about", text);
+      if (find("about-saved")) find("about-saved").hidden = false;
+    }
   } catch {
     warn(told.failed);
   } finally {
     button.disabled = false;
-    if (form.id === "composer") area.focus();
+    if (form.id === "composer" && find("text")) find("text").focus();
   }
 }
 

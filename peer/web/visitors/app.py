@@ -21,7 +21,7 @@ from chatapp.peer.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.web.visitors import pages as parts
 from chatapp.peer.web.visitors.gateway import Crowded, Gateway
 from chatapp.peer.web.visitors.pages import FormShown, Pages
-from chatapp.peer.web.visitors.session import WebSession
+from chatapp.peer.web.visitors.session import Fate, WebSession
 from chatapp.peer.web.visitors.texts import TEXTS, WebTexts, language_of
 from chatapp.peer.web.visitors.view import WebStage
 from chatapp.wire.desk import example_number, full_name, mobile_number
@@ -181,10 +181,22 @@ class VisitorApp:
         if not text:
             return self._answer(request, 422, texts("talk.empty"))
         try:
-            await session.say(text, key=fields.get("key", ""))
+            fate = await session.say(text, key=fields.get("key", ""))
         except TextTooLong as error:
             return self._answer(request, 413, texts("talk.too_long", size=error.size, most=error.limit))
-        return None
+        return self._unless_taken(request, fate, texts, away=texts("talk.away"))
+
+    def _unless_taken(self, request: Request, fate: Fate, texts: WebTexts, *, away: str) -> Response | None:
+        """Answer why a text was not taken; None if it was. `away`: what to say while the registry does not answer."""
+        match fate:
+            case Fate.TAKEN:
+                return None
+            case Fate.TOO_LONG:
+                return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
+            case Fate.AWAY:
+                return self._answer(request, 503, away)
+            case Fate.OVER:
+                return self._answer(request, 410, texts("refusal.gone"))
 
     async def _about(
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
@@ -192,8 +204,8 @@ class VisitorApp:
         text = fields.get("about", "").replace("\r\n", "\n").strip()
         if len(text.encode()) > DESK_DESCRIPTION_MAX:
             return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
-        await session.describe(text)
-        return None
+        fate = await session.describe(text)
+        return self._unless_taken(request, fate, texts, away=texts("wait.about_away"))
 
     async def _pause(
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
@@ -248,7 +260,7 @@ class VisitorApp:
         try:
             while not self._gateway.is_ending:
                 if not session.is_served(window):
-                    yield server_event(json.dumps({"elsewhere": True}), number=since)
+                    yield server_event(json.dumps({"elsewhere": True}), number=session.number)
                     return
                 if session.view.version > version:
                     piece, version = self._piece(session, version)

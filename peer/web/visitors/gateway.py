@@ -203,6 +203,7 @@ class Gateway:
             language=language,
             network=network,
             form=form,
+            is_seen=form is not None,
             wall=self._machine.wall,
             tell=self._note_failing_disk,
         )

@@ -376,7 +376,9 @@ def status(texts: WebTexts, view: VisitView) -> Html:
                 method="post",
             ),
         ]
-    if view.is_away:
+    if view.is_leaving and view.stage is not WebStage.OVER:
+        parts.append(element("p", texts("leave.waits"), class_="alert calm"))
+    elif view.is_away:
         parts.append(element("p", texts.away(has_place=view.stage is WebStage.WAITING), class_="alert calm"))
     return fragment(*parts)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import enum
 import logging
 import os
 from collections.abc import Callable
@@ -35,6 +36,9 @@ RATES_WITHIN: Final = 5 * 60.0
 KEYS_MAX: Final = 256
 """Lines that are known when they come again: a browser sends a line again when it has seen no answer."""
 
+ASK_AGAIN_AFTER: Final = 5.0
+"""Seconds after which a pause is asked for again that has not taken effect."""
+
 SETTLES_WITHIN: Final = 3.0
 """Seconds for which a request waits until the registry has stored what it said."""
 
@@ -42,6 +46,19 @@ SETTLES_WITHIN: Final = 3.0
 _VERSION_DIGITS: Final = 12
 
 _log: Final = logging.getLogger("chatapp.peer")
+
+
+class Fate(enum.Enum):
+    """What became of a text that the browser sent."""
+
+    TAKEN = enum.auto()
+    """It is on its way to the registry, or stored there."""
+    TOO_LONG = enum.auto()
+    """The description would be longer than the registry keeps."""
+    AWAY = enum.auto()
+    """The registry does not answer, or has not kept it."""
+    OVER = enum.auto()
+    """The visit is over."""
 
 
 class WebSession:
@@ -56,11 +73,12 @@ class WebSession:
         language: str,
         network: str,
         form: Form | None,
+        is_seen: bool,
         wall: Callable[[], float],
         tell: Callable[[happened.VisitEvent], None],
     ) -> None:
         """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
-        restart. `form`: what to join the line with; None to go on with a visit.
+        restart. `form`: what to join the line with; None to go on with a visit. `is_seen`: whether a browser is there.
         `wall`: tells the Unix time. `tell` is called with what whoever runs the gateway should know."""
         self.id: Final = id_
         self.visitor: Final = visitor
@@ -77,12 +95,20 @@ class WebSession:
         self._loop: Final = asyncio.get_running_loop()
         self._news: Final = Waiters(self._loop)
         self._streams: list[object] = []
-        self._seen_at = self._loop.time()
+        self._seen_at = self._loop.time() - (0.0 if is_seen else ABSENT_AFTER)
         self._asked_at = -ASK_AFTER
         self._asked_for = 0
         self._over_at: float | None = None
         self._said_keys: dict[str, None] = {}
         """The keys of the last lines that were said."""
+        self._paused_at = -ASK_AGAIN_AFTER
+        """When the pause was asked for last on behalf of an absent browser."""
+        self._is_leaving = False
+        """Whether the visitor wants to leave, and the registry has not confirmed it."""
+        self._is_rating_lost = False
+        """Whether the rating has to be sent once more."""
+        self._is_described = False
+        """Whether the registry has stored what was described last."""
         self._reading: asyncio.Task[None] | None = None
         self._detaching: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -124,8 +150,16 @@ class WebSession:
                 self.visitor.join(form)
             case happened.TicketNotStored():
                 self._tell(event)
-            case happened.PauseChanged(is_paused=True) if self._is_here and self._store.is_absent:
-                self._come_back()
+            case happened.PauseChanged(is_paused=is_paused) if self._is_here and self._store.is_absent:
+                if is_paused:
+                    self._come_back()
+                else:
+                    self._note_absence(is_absent=False)
+            case happened.QuestionUnanswered() | happened.VisitorServerLost():
+                self._is_rating_lost = bool(self.view.rating) and self.view.is_rating_kept is None
+            case happened.Described() | happened.LineSettled(is_saved=True):
+                # What is described at the very moment of the turn is said as a line.
+                self._is_described = True
             case _:
                 pass
         if self.view.stage is WebStage.OVER and self._over_at is None:
@@ -144,48 +178,70 @@ class WebSession:
                 while self.view.stage is WebStage.ARRIVING:
                     await self._news.wait()
 
-    async def say(self, text: str, *, key: str) -> None:
+    async def say(self, text: str, *, key: str) -> Fate:
         """Say a line, and wait for a moment until the registry has stored it. `key`: a line that comes again under the same
         key was sent twice, and is said once. Raises TextTooLong."""
-        if self._is_over or (key and key in self._said_keys):
-            return
+        await self.arrived()
+        if self._is_over:
+            return Fate.OVER
+        if key and key in self._said_keys:
+            return Fate.TAKEN
+        if not self.visitor.is_admitted:
+            return Fate.AWAY
+        description = self.visitor.description
         line = self.visitor.say(text)
         if line is not None:
             self.view.said(text, line, at=self._wall())
+        elif self.visitor.description == description:
+            return Fate.TOO_LONG  # we wait, and the line would have been added to the description
         self._said_keys[key] = None
         if len(self._said_keys) > KEYS_MAX:
             del self._said_keys[next(iter(self._said_keys))]
         self._news.wake()
         await self.settled()
+        return Fate.TAKEN
 
-    async def describe(self, text: str) -> None:
-        """Replace the description."""
-        if not self._is_over:
-            self.visitor.describe(text)
-            await self.settled()
+    async def describe(self, text: str) -> Fate:
+        """Replace the description. `TAKEN` means that the registry has stored it."""
+        await self.arrived()
+        if self._is_over:
+            return Fate.OVER
+        self._is_described = False
+        self.visitor.describe(text)
+        await self.settled()
+        return Fate.TAKEN if self._is_described else Fate.AWAY
 
     async def pause(self, *, is_paused: bool) -> None:
         """Let others go first, or be called in turn again."""
         if not self._is_over:
+            self._note_absence(is_absent=False)  # from now on it is the visitor's own pause
             self.visitor.pause(is_paused=is_paused)
             await self.settled()
 
     async def rate(self, rating: int) -> None:
-        """Rate the session, once, if that is possible."""
+        """Rate the session, once, if that is possible. The rating is sent again until the registry has answered."""
         if self.view.may_rate and not self.view.rating and not self._is_closed:
             self.view.rated(rating)
             self.visitor.rate(rating)
             await self.settled()
 
     async def leave(self) -> None:
-        """Give the place up."""
+        """Give the place up; if the registry does not answer now, as soon as it does."""
+        if self._is_over:
+            return
+        self._is_leaving = True
+        self._send_leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_WITHIN):
+                while not self._is_over:
+                    await self._news.wait()
         if not self._is_over:
+            self.view.leaves()
+            self._news.wake()
+
+    def _send_leave(self) -> None:
+        if self.visitor.is_linked and self.visitor.is_admitted:
             self.visitor.begin_anew()
-            version = self.view.stage_version
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SETTLES_WITHIN):
-                    while self.view.stage_version == version:
-                        await self._news.wait()
 
     @property
     def _is_over(self) -> bool:
@@ -264,9 +320,12 @@ class WebSession:
 
     def _come_back(self) -> None:
         """Be called in turn again: the browser is back."""
-        with contextlib.suppress(OSError):
-            self._store.note_absence(is_absent=False)
+        self._paused_at = self._loop.time()
         self.visitor.pause(is_paused=False)
+
+    def _note_absence(self, *, is_absent: bool) -> None:
+        with contextlib.suppress(OSError):
+            self._store.note_absence(is_absent=is_absent)
 
     def _detach(self) -> None:
         """Leave the registry alone: the visit is over, and can only be read any more."""
@@ -282,27 +341,40 @@ class WebSession:
         if self._over_at is not None:
             if now - self._over_at >= RATES_WITHIN:
                 self._detach()
+            elif self._is_rating_lost and self.visitor.is_linked:
+                self._is_rating_lost = False
+                self.visitor.rate(self.view.rating)
             return now - self._over_at < OVER_FOR
         if self._streams:
             self._seen_at = now
         absent_for = now - self._seen_at
         if absent_for >= GONE_AFTER:
             return False
+        if self._is_leaving:
+            self._send_leave()
         is_waiting = self.view.stage is WebStage.WAITING and not self.view.is_away
-        if (
-            is_waiting
-            and absent_for >= ABSENT_AFTER
-            and not self.view.is_paused
-            and not self._store.is_absent
-        ):
-            with contextlib.suppress(OSError):
-                self._store.note_absence(is_absent=True)
-                self.visitor.pause(is_paused=True)
+        if is_waiting:
+            self._tend_pause(now)
         is_new = self.view.position != self._asked_for
         if is_waiting and absent_for < ABSENT_AFTER and (is_new or now - self._asked_at >= ASK_AFTER):
             self._asked_at, self._asked_for = now, self.view.position
             self.visitor.ask_position()
         return True
+
+    def _tend_pause(self, now: float) -> None:
+        """Let others go first while no browser is there, and not any more when it is back. A request may be lost with its
+        link, so it is repeated until the registry reports the pause that we want."""
+        is_here = self._is_here
+        if not is_here and not self.view.is_paused and not self._store.is_absent:
+            self._note_absence(is_absent=True)
+        if not self._store.is_absent:
+            return
+        if self.view.is_paused is is_here:
+            if now - self._paused_at >= ASK_AGAIN_AFTER and self.visitor.is_linked:
+                self._paused_at = now
+                self.visitor.pause(is_paused=not is_here)
+        elif is_here and now - self._paused_at >= ASK_AGAIN_AFTER:
+            self._note_absence(is_absent=False)  # the pause had not taken effect
 
 
 def report(task: asyncio.Task[None]) -> None:

@@ -92,6 +92,8 @@ class VisitView:
         self.is_rating_kept: bool | None = None
         """The registry's answer; None before it."""
         self.was_served = False
+        self.is_leaving = False
+        """Whether the visitor has left, and the registry does not know it yet."""
         self._count = 0
         self._own: dict[int, ShownLine] = {}
         """Lines of the visitor that are not settled, by what `Visitor.say` returned."""
@@ -106,6 +108,11 @@ class VisitView:
     def rated(self, rating: int) -> None:
         """Note what the visitor has chosen."""
         self.rating, self.is_rating_kept = rating, None
+        self._change()
+
+    def leaves(self) -> None:
+        """Note that the visitor has left, and the registry is still to be told."""
+        self.is_leaving = True
         self._change()
 
     # --- what happens

@@ -66,6 +66,117 @@ async def test_a_registry_that_was_killed_keeps_the_places_and_the_talk(tmp_path
         assert happened.ServerBack() in desk.told
 
 
+async def test_a_line_that_comes_while_the_gateway_starts_is_said_once_and_never_lost(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = await desk.visitor("Asha")
+        await desk.kill_gateway()
+        desk.start_gateway()
+        await asha.post("/say", {"text": "at once", "key": "1"})
+        await desk.shows("at once")
+        await desk.kill_gateway()
+        await desk.kill_registry()
+        desk.start_gateway()
+        page = await asha.post("/say", {"text": "later", "key": "2"})
+        assert (asha.status, "Not sent: the help desk does not answer" in page) == (503, True)
+        await desk.start_registry()
+        await asha.until("Say hello!")
+        await desk.type(".on")
+        await asha.post("/say", {"text": "later", "key": "2"})
+        await desk.shows("later")
+        assert (await asha.get()).count("later</p>") == 1
+
+
+async def test_a_description_counts_as_saved_only_when_the_registry_has_it(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".off")
+        asha = await desk.visitor("Asha")
+        script = {"accept": "application/json"}
+        await asha.post("/about", {"about": "one"}, **script)
+        assert asha.status == 204
+        await desk.kill_registry()
+        assert "Not saved yet" in await asha.post("/about", {"about": "two"}, **script)
+        assert asha.status == 503
+        await desk.start_registry()
+        await desk.shows("two")
+        await asha.until("Say hello!")
+        await asha.post("/leave")
+        await asha.post("/about", {"about": "three"}, **script)
+        assert asha.status == 410
+
+
+async def test_a_line_that_no_description_has_room_for_is_not_taken(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".off")
+        asha = await desk.visitor("Asha")
+        await asha.post("/about", {"about": "x" * 4_000})
+        assert "That is too long" in await asha.post("/say", {"text": "y" * 200})
+        assert asha.status == 413
+
+
+async def test_who_leaves_while_the_registry_is_away_has_left_when_it_is_back(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".off")
+        asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
+        await desk.kill_registry()
+        assert "You are leaving." in await asha.post("/leave")
+        await desk.start_registry()
+        await asha.until("You have left the help desk.")
+        await ben.until("Say hello!")
+
+
+async def test_a_rating_that_finds_no_registry_is_sent_when_it_is_back(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = await desk.visitor("Asha")
+        await desk.type(".next")
+        await asha.until("How was it?")
+        await desk.kill_registry()
+        await desk.wait(30.0)
+        assert "Your rating is being sent" in await asha.post("/rate", {"rating": "4"})
+        await desk.start_registry()
+        await asha.until("Your rating has arrived.")
+
+
+async def test_a_pause_that_is_lost_with_its_link_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".off")
+        asha = await desk.visitor("Asha")
+        ben = await desk.visitor("Ben")
+        window = desk.window(ben)
+        (session, _) = desk.gateway.sessions.values()
+        with monkeypatch.context() as lost:
+            lost.setattr(session.visitor, "pause", lambda *, is_paused: None)
+            await desk.wait(ABSENT_AFTER + 1.0)
+            assert not session.view.is_paused
+        await desk.wait(10.0)
+        assert session.view.is_paused
+        with monkeypatch.context() as lost:
+            lost.setattr(session.visitor, "pause", lambda *, is_paused: None)
+            assert "Others are called first." in await asha.get()
+        asha_looks = desk.window(asha)
+        await asha_looks.sees("status", "You are next.")
+        assert "Others are called first." not in await asha.get()
+        await asha_looks.close()
+        await window.close()
+
+
+async def test_a_gateway_that_starts_again_takes_nobody_for_present(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".off")
+        asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
+        await desk.kill_gateway()
+        desk.start_gateway()
+        await desk.wait(3.0)
+        window = desk.window(ben, since="")
+        await desk.wait(2.0)
+        await desk.type(".on")
+        await desk.shows("Name: Ben")
+        assert "Others are called first." not in await asha.get()
+        assert "You are next." in asha.page
+        await window.close()
+
+
 async def test_a_registry_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
     async with web_desk(tmp_path) as desk:
         await desk.stop_gateway()
