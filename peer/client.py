@@ -131,13 +131,15 @@ class OperatorDesk:
         visit: int | None = None,
         entered_at: float | None = None,
         asks_first: bool = False,
+        is_quiet: bool = False,
     ) -> None:
         """Ask for something, such as `TakeDuty(0, "")`; events tell what comes of it. The reference and the visit of the
         request are filled in here. A `DropVisitor` or `MoveVisitor` without a visit means the visitor who had its number
         when the waiting room was last shown. `asks_first`: a CallNext that would end a session in which the visitor has
-        said nothing is answered by NothingSaid, once."""
+        said nothing is answered by NothingSaid, once. `is_quiet`: the answer to a ShowRoom, ShowFigures or ShowPast is for
+        this program alone; other programs of the peer do not show it."""
         node = self._open_node()
-        target = self._target(node, visit, entered_at)._replace(asks_first=asks_first)
+        target = self._target(node, visit, entered_at)._replace(asks_first=asks_first, is_quiet=is_quiet)
         node.core.operator.ask(request, target)
         node.driver.schedule()
 

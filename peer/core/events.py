@@ -212,6 +212,8 @@ class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     served: tuple[ListedVisitor, ...]
     waiting: tuple[ListedVisitor, ...]
     total: int
+    is_quiet: bool = False
+    """Whether the program that asked shows it alone; others take no notice."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -228,6 +230,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Sessions that were rated today."""
     mean_rating: int = 0
     """A hundred times the mean of their ratings, from 1 to 5; 0 for none."""
+    is_quiet: bool = False
+    """Whether the program that asked shows it alone; others take no notice."""
 
 
 class PastLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +271,8 @@ class PastSessions(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     sessions: tuple[PastSession, ...]
     total: int
+    is_quiet: bool = False
+    """Whether the program that asked shows it alone; others take no notice."""
 
 
 DutyEvent = (

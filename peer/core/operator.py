@@ -60,6 +60,8 @@ class _Asked(NamedTuple):
     request: OperatorRequest
     subject: str
     """The visitor meant by a number of the waiting room; else empty."""
+    is_quiet: bool = False
+    """Whether the program that asked shows the answer alone."""
 
 
 class OperatorCommands:
@@ -77,14 +79,15 @@ class OperatorCommands:
         self.is_up = False
         """Whether the link is up."""
 
-    def ask(self, request: OperatorRequest, subject: str = "") -> None:
-        """Send a request under a fresh reference. `subject`: the visitor meant by a number of the waiting room."""
+    def ask(self, request: OperatorRequest, subject: str = "", *, is_quiet: bool = False) -> None:
+        """Send a request under a fresh reference. `subject`: the visitor meant by a number of the waiting room. `is_quiet`:
+        the program that asks shows the answer alone."""
         if not self.is_up:
             self.fail(CommandFailure.UNREACHABLE)
             return
         reference = self._rng.getrandbits(32)
         request = msgspec.structs.replace(request, reference=reference)
-        self._asked[reference] = _Asked(request, subject)
+        self._asked[reference] = _Asked(request, subject, is_quiet)
         self._out.requests.append(request)
 
     def ask_in_line(self, request: DropVisitor | MoveVisitor) -> None:
@@ -118,8 +121,9 @@ class OperatorCommands:
     def link_lost(self) -> None:
         """Note that the link is gone: pending commands fail."""
         self.is_up = False
-        if self._asked:
-            self._asked.clear()
+        asked = list(self._asked.values())
+        self._asked.clear()
+        if any(not one.is_quiet for one in asked):
             self.fail(CommandFailure.UNREACHABLE)
 
     # --- what the registry says
@@ -159,17 +163,21 @@ class OperatorCommands:
 
     def shown(self, notice: RoomShown | FiguresShown | PastShown) -> None:
         """Report a queue, its figures, or past sessions."""
-        if self._asked.pop(notice.reference, None) is None:
+        asked = self._asked.pop(notice.reference, None)
+        if asked is None:
             return
+        told: happened.WaitingRoom | happened.Figures | happened.PastSessions
         if isinstance(notice, RoomShown):
             self._listed = {one.visit: one.name for one in notice.waiting}
-            self._room.shown(notice)
-            self._out.events.append(_room(notice))
+            if not asked.is_quiet:  # numbers that are typed mean the list that was shown to those who type
+                self._room.shown(notice)
+            told = _room(notice)
         elif isinstance(notice, FiguresShown):
-            self._out.events.append(_figures(notice))
+            told = _figures(notice)
         else:
             past = tuple(map(_past, notice.sessions))
-            self._out.events.append(happened.PastSessions(sessions=past, total=notice.total))
+            told = happened.PastSessions(sessions=past, total=notice.total)
+        self._out.events.append(msgspec.structs.replace(told, is_quiet=asked.is_quiet))
 
     def fail(self, reason: CommandFailure, name: str = "", *, line: int = 0) -> None:
         """Tell the operator why a command came to nothing, or the line with this id."""
@@ -367,6 +375,8 @@ class VisitTarget(NamedTuple):
     entered_at: float
     is_maybe: bool = False
     """Whether the typed line would mean something else if we served nobody."""
+    is_quiet: bool = False
+    """Whether the program that asks shows the answer alone."""
     asks_first: bool = False
     """Whether `NothingSaid` may answer once, instead of ending a session in which the visitor has said nothing."""
 
@@ -425,15 +435,9 @@ class Operator:
             case EndDuty():
                 self._wants_duty = False  # not on the next link either
                 self.commands.ask(request)
-            case (
-                TakeDuty()
-                | ShowRoom()
-                | ShowFigures()
-                | ShowPast()
-                | CloseQueue()
-                | OpenQueue()
-                | AnnounceAtDesk()
-            ):
+            case ShowRoom() | ShowFigures() | ShowPast():
+                self.commands.ask(request, is_quiet=target.is_quiet)
+            case TakeDuty() | CloseQueue() | OpenQueue() | AnnounceAtDesk():
                 self.commands.ask(request)
             case _:
                 assert_never(request)

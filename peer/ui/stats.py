@@ -72,7 +72,9 @@ def _report(events: list[Event], *, as_json: bool) -> int:
         if isinstance(event, CommandFailed):
             return _failed(*lines_of(event))
         if isinstance(event, Figures):
-            lines = [json.dumps(msgspec.structs.asdict(event))] if as_json else lines_of(event)
+            figures = msgspec.structs.asdict(event)
+            del figures["is_quiet"]  # this concerns programs that share a peer
+            lines = [json.dumps(figures)] if as_json else lines_of(event)
             print(*lines, sep="\n", flush=True)
             return SHOWN
     return _failed(SERVER_SILENT)

@@ -105,11 +105,19 @@ class RemoteDesk:
         visit: int | None = None,
         entered_at: float | None = None,
         asks_first: bool = False,
+        is_quiet: bool = False,
     ) -> None:
         """As `OperatorDesk.ask`."""
         at = _now() if entered_at is None else entered_at
         told = encode(request, OperatorRequest)
-        self._peer.post("desk.ask", request=told, visit=visit, entered_at=at, asks_first=asks_first)
+        self._peer.post(
+            "desk.ask",
+            request=told,
+            visit=visit,
+            entered_at=at,
+            asks_first=asks_first,
+            is_quiet=is_quiet,
+        )
 
     async def answered(self) -> None:
         """As `OperatorDesk.answered`."""

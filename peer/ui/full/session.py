@@ -384,8 +384,8 @@ class FullSession:
             case happened.Renamed(old=old, new=new, is_me=False):
                 self.panes.rename(old, new)
             case happened.WaitingRoom() | happened.Figures():
-                if not self._desk_questions:
-                    return []  # the desk pane has asked, and shows it
+                if event.is_quiet or not self._desk_questions:
+                    return []  # the desk pane or another program has asked, and shows it
                 self._desk_questions -= 1
             case happened.RoomsKnown() | happened.RoomsUnknown():
                 if not self._room_questions:

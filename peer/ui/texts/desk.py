@@ -112,6 +112,8 @@ def duty_lines(event: DutyEvent) -> list[str]:
         case NumberMoved(position=position, was=was, is_now=is_now):
             changed = f"Number {position} was {name(was)} when you looked, and is {name(is_now)} now"
             return [f"[{changed}: type .room first.]"]
+        case WaitingRoom(is_quiet=True) | Figures(is_quiet=True) | PastSessions(is_quiet=True):
+            return []  # the program that has asked shows it
         case WaitingRoom():
             return list(map(AnswerLine, _room(event)))
         case Figures():

@@ -22,11 +22,11 @@ function put(id, html, isSameVisitor) {
   const at = find(id);
   if (shown[id] === html) return;
   shown[id] = html;
-  const open = new Set([...at.querySelectorAll("details[open]")].map((one) => one.dataset.key || ""));
+  const open = new Set([...at.querySelectorAll("details[open]")].map((one) => one.dataset.key));
   const typed = isSameVisitor ? [...at.querySelectorAll("textarea, input[type=text]")].map((one) => [one.id, one.value, one.defaultValue]) : [];
   const focused = at.contains(document.activeElement) ? document.activeElement.id : "";
   at.innerHTML = html;
-  for (const one of at.querySelectorAll("details")) if (open.has(one.dataset.key || "")) one.open = true;
+  for (const one of at.querySelectorAll("details")) if (open.has(one.dataset.key)) one.open = true;
   for (const [name, value, before] of typed) { const one = find(name); if (one && value !== before) one.value = value; }
   if (focused && find(focused)) find(focused).focus();
 }

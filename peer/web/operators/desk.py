@@ -34,9 +34,8 @@ class OperatorDesk:
     """One operator's desk."""
 
     def __init__(self, peer: AnyPeer, *, is_shared: bool) -> None:
-        """`peer` is open. `is_shared`: another program runs it, and shows its answers too."""
+        """`peer` is open. `is_shared`: another program runs it."""
         self._peer: Final = peer
-        self._is_shared: Final = is_shared
         self.view: Final = OperatorView(peer.name)
         self._loop: Final = asyncio.get_running_loop()
         self._news: Final = Waiters(self._loop)
@@ -90,7 +89,7 @@ class OperatorDesk:
             with contextlib.suppress(NotOpen):
                 self._note_duty()
             now = self._loop.time()
-            is_late = bool(self._windows) and not self._is_shared and now - asked_at >= ROOM_AFTER
+            is_late = bool(self._windows) and now - asked_at >= ROOM_AFTER
             if (self.view.wants_room or is_late) and self.view.is_operator and not self._peer.is_server_away:
                 asked_at, self.view.wants_room = now, False
                 self.ask(ShowRoom(0, self.view.queue))
@@ -110,7 +109,7 @@ class OperatorDesk:
     def ask(self, request: OperatorRequest, *, visit: int | None = None, asks_first: bool = False) -> None:
         """Ask the registry for something; events tell what comes of it. `visit`: of which visitor."""
         with contextlib.suppress(NotOpen):
-            self._peer.desk.ask(request, visit=visit, asks_first=asks_first)
+            self._peer.desk.ask(request, visit=visit, asks_first=asks_first, is_quiet=True)
 
     async def answered(self) -> None:
         """Wait for a moment until everything that was asked is answered."""

@@ -282,6 +282,7 @@ def _client(view: OperatorView) -> Html:
                 _operators(view),
                 class_="menu",
             ),
+            data_key=f"pass-on {client.visit}",
         ),
         class_="actions",
     )
@@ -450,6 +451,7 @@ def _session(one: happened.PastSession) -> Html:
         ),
         *lines,
         class_="session",
+        data_key=f"{one.name} {one.at}",
     )
 
 

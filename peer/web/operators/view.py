@@ -159,11 +159,11 @@ class OperatorView:
                 self.is_operator = self.wants_room = True
             case happened.AnswersKnown(answers=answers):
                 self.is_operator, self.answers = True, answers
-            case happened.WaitingRoom():
+            case happened.WaitingRoom(is_quiet=True):
                 self.is_operator, self.room, self.wants_room = True, event, False
-            case happened.Figures():
+            case happened.Figures(is_quiet=True):
                 self.figures = event
-            case happened.PastSessions():
+            case happened.PastSessions(is_quiet=True):
                 self.past = event
             case happened.NothingSaid():
                 self.may_end_unheard = True

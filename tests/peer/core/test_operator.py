@@ -432,6 +432,28 @@ def test_what_reached_nobody_is_named_by_the_id_of_its_line() -> None:
     assert late.line == 14
 
 
+def test_a_quiet_answer_says_so_and_changes_no_numbers() -> None:
+    scene = Scene()
+    for visits, is_quiet in (((3, 4), False), ((8, 9), True)):
+        scene.operator.ask(ShowRoom(0, ""), scene.target._replace(is_quiet=is_quiet))
+        (ask,) = scene.asked()
+        scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(*visits), 2))
+        (room,) = scene.told()
+        assert isinstance(room, happened.WaitingRoom)
+        assert room.is_quiet is is_quiet
+    scene.ask(DropVisitor(0, 0, 2))
+    assert [one.visit for one in scene.asked() if isinstance(one, DropVisitor)] == [4]
+
+
+@pytest.mark.parametrize(("is_quiet", "told"), [(True, []), (False, [SILENT])])
+def test_a_quiet_question_without_an_answer_is_given_up_quietly(is_quiet: bool, told: list[object]) -> None:
+    scene = Scene()
+    scene.operator.ask(ShowRoom(0, ""), scene.target._replace(is_quiet=is_quiet))
+    scene.operator.link_lost()
+    assert scene.told() == told
+    assert scene.answered()
+
+
 def test_a_note_that_was_stored_names_its_visit() -> None:
     scene = Scene()
     scene.serve()

@@ -238,3 +238,15 @@ def forged(event: DutyEvent, hostile: str) -> DutyEvent:
             event, sessions=(msgspec.structs.replace(PAST, lines=(line,), **texts),)
         )
     return event
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1, is_quiet=True),
+        PastSessions(sessions=(), total=0, is_quiet=True),
+    ],
+)
+def test_an_answer_for_another_program_is_not_printed(event: WaitingRoom | PastSessions) -> None:
+    assert lines_of(event) == []
+    assert lines_of(msgspec.structs.replace(event, is_quiet=False)) != []

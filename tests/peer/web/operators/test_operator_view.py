@@ -2,6 +2,8 @@
 
 import re
 
+import msgspec
+
 from chatapp.peer.core import events as happened
 from chatapp.peer.web.operators.pages import log, parts, window_title
 from chatapp.peer.web.operators.view import NOTICES_MAX, LineMark, OperatorView
@@ -111,7 +113,9 @@ def test_the_buttons_beside_a_visitor_in_the_line_name_the_visit() -> None:
         happened.ListedVisitor(visit=visit, name=name, issue="Other", since=AT, is_here=True, operator="")
         for visit, name in ((31, "Ben"), (32, "Ben"))
     )
-    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(one, two), total=2)
+    room = happened.WaitingRoom(
+        queue="desk", operators=1, served=(), waiting=(one, two), total=2, is_quiet=True
+    )
     line = parts(view_of(room))["line"]
     for visit, count in ((31, 1), (32, 2)):  # who is at the head cannot be moved there
         assert line.count(f'<input type="hidden" name="visit" value="{visit}">') == count
@@ -120,7 +124,7 @@ def test_the_buttons_beside_a_visitor_in_the_line_name_the_visit() -> None:
 
 def test_the_list_of_those_who_wait_is_asked_for_when_it_has_changed() -> None:
     view = view_of(CAME)
-    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=0)
+    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=0, is_quiet=True)
     for event in (
         happened.VisitorsWaiting(queue="desk", waiting=1, is_first=True),
         moved(happened.ClientMove.HELD),
@@ -130,6 +134,39 @@ def test_the_list_of_those_who_wait_is_asked_for_when_it_has_changed() -> None:
         assert not view.wants_room
         view.handle(event, at=AT)
         assert view.wants_room
+
+
+def test_an_answer_that_another_program_has_asked_for_is_not_shown() -> None:
+    room = happened.WaitingRoom(queue="exams", operators=1, served=(), waiting=(), total=4)
+    view = view_of(CAME, room, happened.PastSessions(sessions=(), total=0))
+    assert (view.room, view.past) == (None, None)
+
+
+def test_what_is_open_has_a_key_of_its_own() -> None:
+    """The script opens again what had this key, so two entries must not share one, nor two visitors."""
+    sessions = tuple(
+        happened.PastSession(
+            queue="desk",
+            name="Asha Rao",
+            number="",
+            issue="",
+            note="",
+            description="",
+            operator="",
+            at=AT + later,
+            waited=1,
+            took=1,
+            lines=(),
+            left_out=0,
+            has_transcript=True,
+        )
+        for later in (0, 60)
+    )
+    past = happened.PastSessions(sessions=sessions, total=2, is_quiet=True)
+    html = parts(view_of(CAME, past))
+    next_one = parts(view_of(msgspec.structs.replace(CAME, visit=8)))
+    keys = re.findall('<details[^>]*data-key="([^"]+)"', html["past"] + html["client"] + next_one["client"])
+    assert len(set(keys)) == len(keys) == 4
 
 
 def test_somebody_who_is_no_operator_reads_that() -> None:
@@ -161,7 +198,9 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
     one = happened.ListedVisitor(
         visit=3, name=HOSTILE, issue=HOSTILE, since=AT, is_here=True, operator=HOSTILE
     )
-    room = happened.WaitingRoom(queue="desk", operators=1, served=(one,), waiting=(one, one), total=2)
+    room = happened.WaitingRoom(
+        queue="desk", operators=1, served=(one,), waiting=(one, one), total=2, is_quiet=True
+    )
     line = happened.PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
     session = happened.PastSession(
         queue="desk",
@@ -186,7 +225,7 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
         came,
         said(HOSTILE, HOSTILE, 1),
         room,
-        happened.PastSessions(sessions=(session,), total=1),
+        happened.PastSessions(sessions=(session,), total=1, is_quiet=True),
         happened.NothingSaid(name=HOSTILE),
         happened.CommandSucceeded(action=happened.DeskAction.NOTED, name=HOSTILE),
         happened.AnswersKnown(answers={HOSTILE: HOSTILE}),
@@ -198,6 +237,6 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
 
 
 def test_the_title_tells_who_waits_or_who_is_served() -> None:
-    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=3)
+    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=3, is_quiet=True)
     assert window_title(view_of(room)) == "(3) Help desk \u00b7 bob"
     assert window_title(view_of(room, CAME)) == "Asha Rao \u00b7 bob"
