@@ -22,7 +22,7 @@ from chatapp.peer.web.page import ASSETS
 from chatapp.peer.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.wire.errors import ChatAppError, TextTooLong
 
-COOKIE_LASTS_FOR: Final = 30 * 24 * 3_600
+COOKIE_LASTS_FOR: Final = 12 * 3_600
 """Seconds."""
 
 
@@ -31,7 +31,7 @@ class OperatorApp:
 
     def __init__(self, desk: OperatorDesk, access: Access, *, hosts: Sequence[str], port: int) -> None:
         """`hosts`: the only values of the header `Host` that are served, so that no other name leads here. `port`: it is in
-        the cookie's name, since browsers give a cookie to all ports of a machine."""
+        the cookie's name, so that two pages on one machine do not replace each other's cookie."""
         self._desk: Final = desk
         self._access: Final = access
         self._cookie: Final = SessionCookie(f"chatapp-operator-{port}", lasts_for=COOKIE_LASTS_FOR)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Coroutine, Sequence
 from typing import Final
@@ -12,7 +13,10 @@ from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import Waiters
 from chatapp.peer.rpc.attached.anypeer import AnyPeer
 from chatapp.peer.web.operators.view import OperatorView, TalkLine
+from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
+
+_log: Final = logging.getLogger("chatapp.peer")
 
 ROOM_AFTER: Final = 10.0
 """Seconds between two questions who waits, while a window is open: who is away or pauses is told by the answer alone."""
@@ -68,7 +72,16 @@ class OperatorDesk:
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Log a bug that has ended a task, and tell the page that it gets no more news."""
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.error("fault of the operator's page: %s", quoted(repr(error)), exc_info=error)
+        self.view.failed()
+        self._news.wake()
 
     # --- what happens
 

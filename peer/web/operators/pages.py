@@ -156,6 +156,8 @@ def _state(view: OperatorView) -> Html:
     said: Child = None
     if view.is_over:
         said = texts.OVER
+    elif view.is_faulty:
+        said = texts.FAULTY
     elif view.refusal is not None:
         said = texts.refusal(view.refusal)
     elif view.is_away:

@@ -24,6 +24,9 @@ _MOVES: Final = {
 AWAY: Final = (
     "The server does not answer. The page goes on as soon as it does; what you say waits until then."
 )
+FAULTY: Final = (
+    "A fault of the program has stopped a part of this page; its log tells more. Start ChatApp web again."
+)
 OVER: Final = "The program that this page belongs to has ended. Start it again, then reload the page."
 ARRIVING: Final = "Connecting to the server \u2026"
 NOT_OPERATOR: Final = (

@@ -85,6 +85,8 @@ class OperatorView:
         """How many messages of other people have come; the page does not show them."""
         self.is_over = False
         """Whether the program that runs the peer has ended."""
+        self.is_faulty = False
+        """Whether a bug has ended a part of the program, so that the page may be out of date."""
         self.wants_room = False
         """Whether the list of those who wait is out of date."""
         self._count = 0
@@ -105,6 +107,11 @@ class OperatorView:
         if line.mark is LineMark.SENDING:
             self._change()
             line.mark, line.changed = LineMark.SAVED, self.version
+
+    def failed(self) -> None:
+        """Note that a bug has ended a part of the program."""
+        self.is_faulty = True
+        self._change()
 
     def dismiss(self) -> None:
         """Take the notices away."""

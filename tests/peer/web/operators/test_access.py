@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.core import events as happened
 from chatapp.peer.web.operators.access import KEY_FILE, Access, access_of
 from chatapp.peer.web.operators.app import OperatorApp
 from chatapp.peer.web.operators.desk import OperatorDesk
+from chatapp.peer.web.operators.pages import parts
+from chatapp.peer.web.operators.view import OperatorView
 from chatapp.testing import Town
 from tests.peer.web.asking import Answer, ask
 
@@ -85,6 +88,24 @@ async def test_another_host_or_site_is_refused_even_with_the_cookie(app: Operato
 async def test_a_stream_without_the_cookie_tells_nothing_but_that(app: OperatorApp) -> None:
     answer = await asked(app, "/events")
     assert answer.text == 'id: \ndata: {"locked": true}\n\n'
+
+
+async def test_a_fault_behind_the_page_is_logged_and_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def handle(view: OperatorView, event: happened.Event, *, at: float) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(OperatorView, "handle", handle)
+    async with Town() as town:
+        bob = await town.peer("bob")
+        desk = OperatorDesk(bob, is_shared=False)
+        bob.enter_room("lab")
+        while not desk.view.is_faulty:
+            await desk.news(within=1)
+        assert "A fault of the program" in parts(desk.view)["state"]
+        await desk.close()
+    assert "fault of the operator's page: ZeroDivisionError()" in caplog.text
 
 
 async def test_a_form_that_makes_no_sense_is_answered_with_one_line(app: OperatorApp) -> None:
