@@ -74,8 +74,8 @@ bench-rivals: $(VENV)/.installed  ## fetch the servers that the bench measures a
 	@$(BIN)/python -m bench.fetch
 
 bench-growth: $(VENV)/.installed  ## how cost grows with people online, and how large a machine a registry needs
-	@$(BIN)/python -m bench.sizing --into docs/registry.md
-	@$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg
+	@$(BIN)/python -m bench.sizing --into docs/registry.md; sized=$$?; \
+		$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg && exit $$sized
 
 picture: $(VENV)/.tested  ## draw docs/pictures and the README's picture, and write the list of commands in the guide
 	@$(BIN)/python -m examples.picture docs

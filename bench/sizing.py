@@ -209,31 +209,35 @@ def told(found: dict[str, Any]) -> str:
         f"| {what} | " + " | ".join(short(costs[size][key]) for size in sizes) + " |"
         for key, what in ROWS.items()
     ]
+    for size, why in found.get("missing", {}).items():
+        lines += ["", f"{int(size):,} online could not be measured: {why}."]
     return "\n".join(lines)
 
 
 def main() -> int:
-    """The command line; 1 when a size could not be measured."""
+    """The command line; 1 when a size could not be measured: the section names it beside those that were measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.sizing", description="What a registry needs.")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--into", type=Path, help="a Markdown file with a section for sizes")
     asked = parser.parse_args()
     allow_descriptors()
-    found: dict[str, Any] = {"machine": described(), "needs": {}}
-    try:
-        for size in map(int, asked.sizes.split(",")):
-            print(f"{size:,} online ...", file=sys.stderr, flush=True)
+    found: dict[str, Any] = {"machine": described(), "needs": {}, "missing": {}}
+    for size in map(int, asked.sizes.split(",")):
+        print(f"{size:,} online ...", file=sys.stderr, flush=True)
+        try:
             found["needs"][str(size)] = needs_at(size)
-    except (Failed, ConnectionError) as failure:
-        print(failure, file=sys.stderr)
+        except (Failed, ConnectionError) as failure:
+            print(f"{size:,} online: {failure}", file=sys.stderr)
+            found["missing"][str(size)] = str(failure)
+    if not found["needs"]:
         return 1
     print(told(found))
     if asked.json is not None:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     if asked.into is not None:
         put_section(asked.into, "sizing", told(found))
-    return 0
+    return int(bool(found["missing"]))
 
 
 if __name__ == "__main__":

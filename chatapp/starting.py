@@ -63,7 +63,7 @@ def serve(
     port: str | None = None,
     quiet: bool = False,
 ) -> int:
-    """Run a registry. `options` overrule the file `config`; `lists` names the files of who may come in and who may not.
+    """Run a registry. `options` overrule the file `config`; `lists`: files with the keys that may, or may not, come in.
     `port`: as given by an option. `quiet`: the terminal rings for nothing."""
     (port_text,) = counted([*words, *([] if port is None else [port])], "-s", _SERVER_ARGUMENTS)
     number = parse_port(port_text, "port")
@@ -245,7 +245,7 @@ def _load_asyncio() -> None:
     try:
         import asyncio  # noqa: F401
     finally:
-        del sys.modules["ssl"]  # whoever wants it later gets it
+        del sys.modules["ssl"]  # code that needs ssl can still import it
 
 
 def open_closed_streams() -> None:

@@ -25,6 +25,10 @@ VENV: Final = f"{sys.executable} -m venv --without-pip"
 """What makes the virtual environment here: pip is one of the dependencies that are there already."""
 
 
+def test_docker_is_shown_the_same_files_as_podman() -> None:
+    assert (CHECKOUT / "Containerfile.dockerignore").read_bytes() == IGNORED.read_bytes()
+
+
 def instructions() -> list[tuple[str, str]]:
     """Each instruction and what follows it, lines that go on joined."""
     lines = [line for line in FILE.read_text("utf-8").splitlines() if not line.startswith("#")]

@@ -55,7 +55,7 @@ _FOR_THE_TERMINAL: Final = (
     | happened.LinkTroubled
     | happened.TicketNotStored
 )
-"""Events of the lookout that concern whoever runs the gateway."""
+"""Events of the lookout that concern the person who runs the gateway."""
 
 
 class Crowded(Exception):
@@ -116,7 +116,7 @@ class Gateway:
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`queue`: which queue of the desk; empty for its first one. `language`: for browsers that ask for none of ours.
-        `tell` is called with what whoever runs the gateway should know. Raises
+        `tell` is called with each event that the person who runs the gateway should know. Raises
         GatewayRuns, BrokenKeyFile, OSError, KeyRefused."""
         self._tell: Final = tell
         self._machine: Final = machine

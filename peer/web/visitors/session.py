@@ -79,7 +79,8 @@ class WebSession:
     ) -> None:
         """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
         restart. `form`: what to join the line with; None to go on with a visit. `is_seen`: whether a browser is there.
-        `wall`: tells the Unix time. `tell` is called with what whoever runs the gateway should know."""
+        `wall`: tells the Unix time. `tell` is called with each event that the person who
+        runs the gateway should know."""
         self.id: Final = id_
         self.visitor: Final = visitor
         self.language: Final = language
