@@ -282,9 +282,9 @@ class JetStream:
         """Return a stream's name in the engine."""
         return f"chatapp-{self._name}-{stream.name.lower()}"
 
-    def subject(self, subject: Subject) -> str:
-        """Return a subject as the engine knows it."""
-        return f"chatapp.{self._name}.{subject.value}"
+    def subject(self, subject: Subject, run: str = "") -> str:
+        """Return a subject as the engine knows it. `run`: of a snapshot's pieces, `*` for all."""
+        return f"chatapp.{self._name}.{subject.value}" + (f".{run}" if run else "")
 
     async def _have(self, stream: Stream) -> None:
         """Make a stream if it is missing; check it if it is there. Raises ClusterUnavailable."""
@@ -314,7 +314,9 @@ class JetStream:
         is_lease = stream is Stream.LEASE
         return {
             "name": self.stream(stream),
-            "subjects": [self.subject(subject) for subject in stream.value],
+            "subjects": [
+                self.subject(subject, "*" if subject is Subject.SNAPSHOT else "") for subject in stream.value
+            ],
             "retention": "limits",
             "discard": "old" if is_lease else "new",
             "max_msgs_per_subject": 1 if is_lease else -1,
@@ -377,7 +379,10 @@ class JetStream:
             headers[_EXPECTED_PLACE if is_whole else _EXPECTED_OF_SUBJECT] = str(publication.after)
         reply = _reply_in(
             await self._request(
-                self.subject(publication.subject), publication.message, headers, within=within
+                self.subject(publication.subject, publication.run),
+                publication.message,
+                headers,
+                within=within,
             )
         )
         if reply is None:
@@ -427,12 +432,15 @@ class JetStream:
         raise LedgerUnavailable
 
     def purge(self, stream: Stream, below: int) -> None:
-        self.run(self._purge(stream, below))
+        self.run(self._purge(stream, {"seq": below}))
 
-    async def _purge(self, stream: Stream, below: int) -> None:
+    def purge_run(self, run: str) -> None:
+        self.run(self._purge(Stream.SNAPSHOTS, {"filter": self.subject(Subject.SNAPSHOT, run)}))
+
+    async def _purge(self, stream: Stream, what: dict[str, object]) -> None:
         async with _patience():
             while True:
-                reply = await self._ask(f"STREAM.PURGE.{self.stream(stream)}", {"seq": below})
+                reply = await self._ask(f"STREAM.PURGE.{self.stream(stream)}", what)
                 if reply is not None and reply.error is None:
                     return
                 await asyncio.sleep(0.1)

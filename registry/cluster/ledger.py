@@ -38,6 +38,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     subject: Subject
     message: bytes
     after: int | None
+    run: str = ""
+    """The run of a piece: each snapshot's pieces have a subject of their own below SNAPSHOT."""
     id: str = ""
     """The engine stores a message once if it comes again under the same id; empty: it has none."""
 
@@ -106,3 +108,6 @@ class Ledger(Protocol):
 
     def purge(self, stream: Stream, below: int) -> None:
         """Remove all messages below a place."""
+
+    def purge_run(self, run: str) -> None:
+        """Remove all pieces of a snapshot."""

@@ -58,6 +58,8 @@ class SnapshotWriter:
         self._places: list[int] = []
         self._last = NO_HASH
         self._size = 0
+        self.run: Final = sealer.last_id
+        """The part of the subject that no other snapshot's pieces have."""
 
     def pieces(self, records: Iterable[bytes]) -> Iterator[Publication]:
         """Yield what to publish, one piece after the other; `stored` comes after each."""
@@ -103,7 +105,9 @@ class SnapshotWriter:
         message = self._sealer.seal(Kind.SNAPSHOT, len(self._places), self._last, content)
         self._last = hash_of(message)
         self._size += len(content)
-        return Publication(subject=Subject.SNAPSHOT, message=message, after=None, id=self._sealer.last_id)
+        return Publication(
+            subject=Subject.SNAPSHOT, run=self.run, message=message, after=None, id=self._sealer.last_id
+        )
 
 
 def read_manifest(opener: Opener, placed: Placed) -> Manifest:

@@ -7,6 +7,7 @@ is written, and `_checkpointing` while a snapshot is.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from threading import Event, Lock
 from typing import Final, NamedTuple
 
@@ -96,6 +97,17 @@ class Verified(NamedTuple):
     damage: tuple[str, ...]
 
 
+class _Taken(NamedTuple):
+    """What a snapshot is made of."""
+
+    image: Image
+    head: Head
+    size: int
+    """Bytes of the journal that it covers."""
+    messages: int
+    at: float
+
+
 class StreamStore:
     """A `Store` in a cluster's stream. `load` takes the stream over: from then on no other process can write.
 
@@ -149,6 +161,8 @@ class StreamStore:
         self._stopping = Event()
         self._pause_for = pause or self._stopping.wait
         self._read_only = ""
+        self._is_full = False
+        """Whether nothing can be stored because there is no space."""
         self._turn: list[tuple[Entry, bytes]] = []
         self._live = Image()
         """With everything that was appended."""
@@ -158,6 +172,10 @@ class StreamStore:
         self._is_other = False
         """Whether the stream has another message at the place that is known."""
         self._manifest_place = 0
+        self._covered = (0, 1)
+        """The last message that the newest snapshot covers, and the place of its first piece."""
+        self._may_arrive = False
+        """Whether a manifest was sent whose answer is missing: it may be stored later, so its pieces have to stay."""
         self._journal_bytes = self._journal_messages = self._snapshot_bytes = 0
         self._checkpoint_at = self._not_before = now()
         self._took = 0.0
@@ -252,6 +270,7 @@ class StreamStore:
         image = Image()
         newest = self._ledger.newest(Subject.MANIFEST)
         self._manifest_place = 0 if newest is None else newest.place
+        self._covered = (0, 1)
         if newest is None:
             return image, Head()
         manifest = read_manifest(self._opener, newest)
@@ -260,6 +279,7 @@ class StreamStore:
         image.highest_serial = manifest.highest_serial
         image.is_spent = False
         self._snapshot_bytes = manifest.size
+        self._covered = manifest.number, manifest.places[0]
         return image, manifest.head
 
     def _snapshot_records(self, manifest: Manifest) -> Iterator[tuple[Record, bytes]]:
@@ -332,10 +352,11 @@ class StreamStore:
         state = self._write(records)
         if state is not WriterState.READY:
             raise self._failed(state)
-        for entry, payload in turn:
-            self._stored.take(entry, payload)
-        self._journal_bytes += sum(map(len, records))
-        self._journal_messages += self._writer.head.number - before
+        with self._lock:
+            for entry, payload in turn:
+                self._stored.take(entry, payload)
+            self._journal_bytes += sum(map(len, records))
+            self._journal_messages += self._writer.head.number - before
 
     def _write(self, records: Sequence[bytes]) -> WriterState:
         """Write a turn. Return the writer's state: READY if it is stored; SENDING if this process was told to stop."""
@@ -373,9 +394,14 @@ class StreamStore:
                 self._not_before = self._now() + RETRY_CHECKPOINT
             else:
                 self._read_only = FINAL.get(state, GIVEN_UP)
+            self._is_full = state is WriterState.REFUSED and self._writer.is_full
         if state is not WriterState.REFUSED:
             self._lost()
-        return StoreReadOnly(self._where, self._read_only)
+        return self._refusal()
+
+    def _refusal(self) -> StoreError:
+        """Return why nothing can be stored."""
+        return (StoreFull if self._is_full else StoreReadOnly)(self._where, self._read_only)
 
     def give_up(self) -> None:
         """Store nothing more, at once: the lease is lost. Any thread may call it."""
@@ -388,7 +414,7 @@ class StreamStore:
 
     def _check_writable(self) -> None:
         if self._read_only:
-            raise StoreReadOnly(self._where, self._read_only)
+            raise self._refusal()
 
     # --- reading
 
@@ -413,44 +439,87 @@ class StreamStore:
 
     def checkpoint(self) -> None:
         with self._checkpointing:
-            begun_at = self._now()
             with self._syncing:
                 self._sync()
-                assert self._writer is not None
-                image, head = self._stored.copy(), self._writer.head
-                written, messages = self._journal_bytes, self._journal_messages
-                self._stored.is_spent = False
-            if not messages:
-                return
-            try:
-                size = self._write_snapshot(image, head)
-            except (StoreError, LedgerUnavailable) as wrong:
-                self._stored.is_spent = image.is_spent
-                self._not_before = self._now() + RETRY_CHECKPOINT
-                if isinstance(wrong, StoreError):
-                    raise
-                raise StoreBroken(self._where, "the servers do not answer") from None
+                taken = self._take_snapshot()
+            if taken.messages:
+                self._bring_to_rest(taken)
+                self._mark()
+
+    def _take_snapshot(self) -> "_Taken":
+        """Return what is stored now. The caller holds `_syncing`."""
+        assert self._writer is not None
+        image = self._stored.copy()
+        with self._lock:
+            self._stored.is_spent = False
+            return _Taken(image, self._writer.head, self._journal_bytes, self._journal_messages, self._now())
+
+    def _bring_to_rest(self, taken: "_Taken") -> None:
+        """Write a snapshot, and remove what it covers. Raises StoreError."""
+        try:
+            size = self._write_snapshot(taken.image, taken.head)
+        except (StoreError, LedgerUnavailable) as wrong:
             with self._lock:
-                self._checkpoint_at = self._now()
-                self._took = self._checkpoint_at - begun_at
-                self._snapshot_bytes = size
-                self._journal_bytes -= written
-                self._journal_messages -= messages
+                self._stored.is_spent |= taken.image.is_spent
+                self._not_before = self._now() + RETRY_CHECKPOINT
+            if isinstance(wrong, StoreError):
+                raise
+            raise StoreBroken(self._where, "the servers do not answer") from None
+        with self._lock:
+            self._checkpoint_at = self._now()
+            self._took = self._checkpoint_at - taken.at
+            self._snapshot_bytes = size
+            self._journal_bytes -= taken.size
+            self._journal_messages -= taken.messages
 
     def _write_snapshot(self, image: Image, head: Head) -> int:
         """Write a snapshot, and purge what it covers. Return its size. Raises StoreError, LedgerUnavailable."""
         writer = SnapshotWriter(
             self._snapshot_sealer, head, highest_serial=image.highest_serial, size=self._size
         )
-        for piece in writer.pieces(image.records()):
-            writer.stored(self._stored_at(piece))
-        self._manifest_place = self._stored_at(writer.manifest(after=self._manifest_place))
-        self._ledger.purge(Stream.JOURNAL, head.number + 1)
-        self._ledger.purge(Stream.SNAPSHOTS, writer.first_place)
+        self._may_arrive = False
+        try:
+            for piece in writer.pieces(image.records()):
+                writer.stored(self._stored_at(piece) or 0)
+            self._manifest_place = self._manifest_stored_at(writer, head)
+        except (StoreError, LedgerUnavailable):
+            if not self._may_arrive and not self._stopping.is_set():
+                with suppress(LedgerUnavailable):
+                    self._ledger.purge_run(writer.run)
+            raise
+        self._covered = head.number, writer.first_place
+        self._purge_covered()
         return writer.size
 
-    def _stored_at(self, publication: Publication) -> int:
-        """Publish until the engine says what became of it; return the place. Raises StoreError."""
+    def _manifest_stored_at(self, writer: SnapshotWriter, head: Head) -> int:
+        """Store the manifest and return its place. Raises StoreError, LedgerUnavailable.
+
+        The place may be taken by a manifest of our own, whose answer was lost, or by that of an owner before us, which was
+        frozen meanwhile: such a snapshot covers less, and ours takes its place. A snapshot that covers more is of an owner
+        after us.
+        """
+        while True:
+            publication = writer.manifest(after=self._manifest_place)
+            place = self._stored_at(publication)
+            if place is not None:
+                return place
+            newest = self._ledger.newest(Subject.MANIFEST)
+            if newest is not None and newest.message == publication.message:
+                return newest.place
+            if newest is not None and newest.place != self._manifest_place:
+                try:
+                    covered = read_manifest(self._opener, newest).number
+                except BundleRefused as refused:
+                    raise StoreBroken(self._where, str(refused)) from None
+                if covered > head.number:
+                    raise StoreBroken(self._where, "another registry has written a newer snapshot")
+                self._manifest_place = newest.place
+            else:
+                self._pause(RETRY_SPAN)  # the leader that answered was behind
+
+    def _stored_at(self, publication: Publication) -> int | None:
+        """Publish until the engine says what became of it; return the place, None if its place is taken. Raises
+        StoreError."""
         while not self._stopping.is_set():
             match self._ledger.publish(publication):
                 case Acked(place):
@@ -458,10 +527,27 @@ class StreamStore:
                 case Refused(reason, is_full):
                     raise (StoreFull if is_full else StoreBroken)(self._where, reason)
                 case Overtaken():
-                    raise StoreBroken(self._where, "another registry has written a snapshot")
+                    return None
                 case _:
+                    self._may_arrive |= publication.subject is Subject.MANIFEST
                     self._pause(RETRY_SPAN)
         raise StoreReadOnly(self._where, GIVEN_UP)
+
+    def _purge_covered(self) -> None:
+        """Remove what the newest snapshot covers. Raises LedgerUnavailable."""
+        last, first_piece = self._covered
+        self._ledger.purge(Stream.JOURNAL, last + 1)
+        self._ledger.purge(Stream.SNAPSHOTS, first_piece)
+
+    def _make_room(self) -> None:
+        """Free what can be freed: what the newest snapshot covers, and what the journal has on top of a new one."""
+        try:
+            self._purge_covered()
+            taken = self._take_snapshot()
+            if taken.messages:
+                self._bring_to_rest(taken)
+        except (StoreError, LedgerUnavailable) as wrong:
+            _log.info("no space was freed: %s", wrong)
 
     # --- after a refusal, and at the end
 
@@ -476,14 +562,22 @@ class StreamStore:
             assert writer is not None
             if not self._read_only or writer.state is not WriterState.REFUSED:
                 return
+            begun_at = self._now()
+            if writer.is_full:
+                self._make_room()
             writer.resume()
             began = OwnerBegan(self._node, int(self._wall()))
             state = self._write([frame(encode_control(began))])
             if state is not WriterState.READY:
-                raise self._failed(state)
+                wrong = self._failed(state)
+                with self._lock:  # a whole snapshot may have been tried
+                    now = self._now()
+                    self._not_before = now + max(RETRY_CHECKPOINT, ERASE_SHARE * (now - begun_at))
+                raise wrong
             with self._lock:
+                self._journal_messages += 1
                 self._live, self._turn = self._stored.copy(), []
-                self._read_only = ""
+                self._read_only, self._is_full = "", False
 
     def close(self) -> None:
         try:

@@ -1,6 +1,6 @@
 """The engine of a cluster in memory: it keeps the rules of places and ids, and fails on demand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from chatapp.registry.cluster.ledger import (
     STREAM_OF,
@@ -28,7 +28,13 @@ class MemoryLedger:
         self.places: dict[Subject, int] = dict.fromkeys(Subject, 0)
         self.first: dict[Stream, int] = dict.fromkeys(Stream, 1)
         self._ids: dict[str, int] = {}
+        self._runs: dict[int, str] = {}
+        """The run of each piece of a snapshot."""
+        self.bytes_max = 1 << 40
+        """The most bytes of messages in all streams together."""
         self.refuses: Refused | None = None
+        self.meddle: Callable[[Publication], Answer | None] = lambda publication: None
+        """Called before a message is stored; an answer is given instead of storing it."""
         self.is_away = False
 
     @property
@@ -38,7 +44,8 @@ class MemoryLedger:
     def publish(self, publication: Publication) -> Answer:
         if self.refuses is not None:
             return self.refuses
-        return self.store(publication)
+        answer = self.meddle(publication)
+        return self.store(publication) if answer is None else answer
 
     def store(self, publication: Publication) -> Answer:
         """Store a message by the rules of the engine."""
@@ -48,14 +55,23 @@ class MemoryLedger:
         if publication.after is not None and publication.after != self.places[publication.subject]:
             return Overtaken()
         stream = STREAM_OF[publication.subject]
+        if self.bytes + len(publication.message) > self.bytes_max:
+            return Refused("resource limits exceeded for account", is_full=True)
         self.last[stream] += 1
         place = self.places[publication.subject] = self.last[stream]
         if stream is Stream.LEASE:
             self.streams[stream].clear()
         self.streams[stream][place] = (publication.subject, publication.message)
+        if publication.run:
+            self._runs[place] = publication.run
         if publication.id:
             self._ids[publication.id] = place
         return Acked(place)
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of all messages."""
+        return sum(len(message) for stream in self.streams.values() for _, message in stream.values())
 
     def forget_ids(self) -> None:
         """Forget ids, as the engine does after two minutes."""
@@ -84,6 +100,12 @@ class MemoryLedger:
         self._ask()
         for place in [place for place in self.streams[stream] if place < below]:
             del self.streams[stream][place]
+
+    def purge_run(self, run: str) -> None:
+        self._ask()
+        pieces = self.streams[Stream.SNAPSHOTS]
+        for place in [place for place in pieces if self._runs.get(place) == run]:
+            del pieces[place]
 
     def _ask(self) -> None:
         if self.is_away:
@@ -115,3 +137,6 @@ class RefusingLedger:
 
     def purge(self, stream: Stream, below: int) -> None:
         self._behind.purge(stream, below)
+
+    def purge_run(self, run: str) -> None:
+        self._behind.purge_run(run)

@@ -82,6 +82,10 @@ class View:
         self._ask()
         self._world.engine.purge(stream, below)
 
+    def purge_run(self, run: str) -> None:
+        self._ask()
+        self._world.engine.purge_run(run)
+
     def _ask(self) -> None:
         self._world.wait(self._node, self._world.rng.uniform(0.001, 0.05))
         if self._is_away():
@@ -200,6 +204,7 @@ class Node:
             world.promised(serials, taken)
             if rng.random() < 0.1:
                 store.checkpoint()
+                world.checkpoints += 1
         except StoreError:
             if not store.recovery_due(1e12) and not store.checkpoint_due(1e12):
                 self.stand_by()
@@ -219,7 +224,7 @@ class World:
         """Letters whose taking was confirmed."""
         self.maybe_taken: set[int] = set()
         self.attempted: set[int] = set()
-        self.takeovers = self.promises = 0
+        self.takeovers = self.promises = self.checkpoints = 0
         self._serial = self._salts = self._events = 0
         self._later: list[tuple[float, int, Callable[[], object]]] = []
         self.nodes = [Node(self, f"n{number}") for number in range(3)]

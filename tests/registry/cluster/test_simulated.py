@@ -12,10 +12,11 @@ def test_what_was_promised_holds_through_every_takeover(seed: int) -> None:
         world.run(world.rng.uniform(1, 8))
         world.mischief()
     world.run(60)  # everything is well again
-    before = world.promises
-    world.run(20)
-    assert world.promises > before, "nobody serves"
+    before = world.promises, world.checkpoints
+    world.run(90)
+    assert world.promises > before[0], "nobody serves"
+    assert world.checkpoints > before[1], "no snapshot can be written any more"
     world.replace_all()
-    before = world.takeovers
+    takeovers = world.takeovers
     world.run(30)
-    assert world.takeovers > before
+    assert world.takeovers > takeovers

@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterFounded, ClusterKey
-from chatapp.registry.cluster.ledger import Stream, Subject
+from chatapp.registry.cluster.ledger import Answer, Publication, Refused, Stream, Subject, Unanswered
 from chatapp.registry.cluster.mark import Mark
 from chatapp.registry.cluster.store import GIVEN_UP, StreamStore, StreamUnusable, TakeoverInterrupted
-from tests.registry.store.playbook import stored
+from chatapp.registry.store.entries import MailTaken
+from chatapp.wire.errors import StoreBroken, StoreFull
+from tests.registry.store.playbook import BOB, stored
 from tests.support.memory_ledger import MemoryLedger
 
 _salts = (number.to_bytes(16, "big") for number in itertools.count())
@@ -127,3 +129,125 @@ def test_a_stream_that_loses_messages_during_a_takeover_is_read_again_later() ->
 
     with pytest.raises(TakeoverInterrupted, match="lost messages that it had confirmed"):
         Home().node(ledger, holds_lease=lose).load()
+
+
+def grown(ledger: MemoryLedger, *, letters: int) -> StreamStore:
+    """Return a node that serves, with a snapshot and some letters behind it."""
+    node = Home().serving(ledger)
+    node.append([stored(serial + 1) for serial in range(letters)])
+    node.checkpoint()
+    node.append([stored(1000)])
+    node.sync()
+    return node
+
+
+def test_a_snapshot_for_which_there_is_no_space_leaves_nothing_behind() -> None:
+    ledger = MemoryLedger(message_max=8 * 1024)
+    node = grown(ledger, letters=400)
+    before = dict(ledger.streams[Stream.SNAPSHOTS])
+    ledger.bytes_max = ledger.bytes + 10_000
+    with pytest.raises(StoreFull):
+        node.checkpoint()
+    assert ledger.last[Stream.SNAPSHOTS] > max(before)
+    assert ledger.streams[Stream.SNAPSHOTS] == before
+    node.append([stored(1001)])
+    node.sync()
+    ledger.bytes_max = 1 << 30
+    node.checkpoint()
+    assert Home().serving(ledger).snapshot().highest_serial == 1001
+
+
+def test_a_full_store_says_so_and_frees_the_journal_before_it_goes_on() -> None:
+    ledger = MemoryLedger()
+    home = Home()
+    node = home.serving(ledger)
+    for serial in range(1, 300):
+        node.append([stored(1), MailTaken(BOB, [1]), stored(serial + 1), MailTaken(BOB, [serial + 1])])
+        node.sync()
+    ledger.bytes_max = ledger.bytes + 2_000
+    node.append([stored(1000 + number) for number in range(50)])
+    for refused in (node.sync, node.sync, lambda: node.append([stored(2)])):
+        with pytest.raises(StoreFull):
+            refused()
+    before = ledger.bytes
+    home.now += 60
+    assert node.recovery_due(home.now)
+    node.recover()
+    assert ledger.bytes < before / 10
+    node.append([stored(5000)])
+    node.sync()
+    assert Home().serving(ledger).snapshot().highest_serial == 5000
+
+
+def at_manifest(ledger: MemoryLedger, do: Callable[[Publication], Answer | None]) -> None:
+    """Call `do` before the next manifest is stored."""
+
+    def meddle(publication: Publication) -> Answer | None:
+        if publication.subject is not Subject.MANIFEST:
+            return None
+        ledger.meddle = lambda publication: None
+        return do(publication)
+
+    ledger.meddle = meddle
+
+
+def test_a_manifest_whose_answer_was_lost_does_not_stop_later_snapshots() -> None:
+    ledger = MemoryLedger()
+    node = grown(ledger, letters=3)
+
+    def lose_answer(publication: Publication) -> Answer:
+        ledger.store(publication)
+        ledger.forget_ids()
+        return Unanswered()
+
+    at_manifest(ledger, lose_answer)
+    node.checkpoint()
+    node.append([stored(1001)])
+    node.checkpoint()
+    assert len(ledger.streams[Stream.SNAPSHOTS]) == 2
+    assert Home().serving(ledger).snapshot().highest_serial == 1001
+
+
+def test_a_manifest_that_may_arrive_later_keeps_its_pieces() -> None:
+    ledger = MemoryLedger()
+    node = grown(ledger, letters=3)
+    late: list[Publication] = []
+
+    def hold_back(publication: Publication) -> Answer:
+        late.append(publication)
+        ledger.refuses = Refused("maximum bytes exceeded", is_full=True)
+        return Unanswered()
+
+    at_manifest(ledger, hold_back)
+    with pytest.raises(StoreFull):
+        node.checkpoint()
+    ledger.refuses = None
+    ledger.store(late[0])
+    assert Home().serving(ledger).snapshot().highest_serial == 1000
+
+
+@pytest.mark.parametrize("has_next_snapshot", [False, True])
+def test_an_owner_that_thaws_before_its_manifest_neither_stops_nor_undoes_later_snapshots(
+    has_next_snapshot: bool,
+) -> None:
+    ledger = MemoryLedger()
+    old = grown(ledger, letters=3)
+    owners: list[StreamStore] = []
+
+    def take_over(publication: Publication) -> None:
+        owners.append(Home().serving(ledger))
+        owners[0].append([stored(1001)])
+        owners[0].sync()
+        if has_next_snapshot:
+            owners[0].checkpoint()
+
+    at_manifest(ledger, take_over)
+    if has_next_snapshot:
+        with pytest.raises(StoreBroken, match="newer snapshot"):
+            old.checkpoint()
+    else:
+        old.checkpoint()
+    owners[0].append([stored(1002)])
+    owners[0].checkpoint()
+    assert len(ledger.streams[Stream.SNAPSHOTS]) == 2
+    assert Home().serving(ledger).snapshot().highest_serial == 1002
