@@ -24,7 +24,7 @@ from tests.peer.ui.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
-MESSAGE = (62, 371)
+MESSAGE = (63, 371)
 """Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; see
 `docs/decisions/hops.md`."""
 REGISTER = (32, 170)
