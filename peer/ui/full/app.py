@@ -168,6 +168,9 @@ class FullApp(App[None]):
         self._title_shown = ""
         self._is_update_due = False
         self._question = ""
+        """What the session asks; empty for nothing."""
+        self._paste_question = ""
+        """What the input asks about a paste; empty for nothing."""
         self._is_shown = False
         """Whether the widgets are there."""
         self._opener: Final = Opener(self, session, signs)
@@ -246,6 +249,11 @@ class FullApp(App[None]):
         """Whether the terminal has the focus, and nothing stands before the log."""
         return self.app_focus and self._is_shown and not self._opener.is_open
 
+    @property
+    def is_typed_in(self) -> bool:
+        """Whether the user is typing something."""
+        return self._is_shown and bool(self.composer.text.strip())
+
     def log_changed(self, pane: Pane) -> None:
         """Draw the log of this conversation anew, if it is open."""
         if pane is self._session.open_pane and self._is_shown:
@@ -266,6 +274,7 @@ class FullApp(App[None]):
         """Show this conversation from now on."""
         composer = self.composer
         composer.placeholder = Content(words.placeholder(pane.conversation))
+        composer.pane = pane
         if pane is not self._shown_pane:
             self._shown_pane.draft = composer.text
             self._shown_pane = pane
@@ -280,6 +289,11 @@ class FullApp(App[None]):
     def asked(self, question: str) -> None:
         """Ask this; empty: take lines again."""
         self._question = question
+        self._show_question()
+
+    def _show_question(self) -> None:
+        """Show what is asked: about a paste first, which takes the next key."""
+        question = self._paste_question or self._question
         bar = self.base.query_one("#question", Bar)
         bar.set_class(bool(question), "-shown")
         bar.show_pieces([("alarm", sanitize(question))] if question else [])
@@ -380,7 +394,7 @@ class FullApp(App[None]):
         self._called = 0
         self._retitle()
         self._deselect()
-        self._session.enter(event.text)
+        self._session.enter(event.text, event.pane)
         self.log_view.follow()
 
     def on_composer_drafted(self, event: Composer.Drafted) -> None:
@@ -391,7 +405,7 @@ class FullApp(App[None]):
 
     def on_composer_offered(self, event: Composer.Offered) -> None:
         """Show the ways to complete the line."""
-        if self._question:
+        if self._question or self._paste_question:
             return
         bar = self.base.query_one("#question", Bar)
         bar.set_class(bool(event.candidates), "-shown")
@@ -399,7 +413,8 @@ class FullApp(App[None]):
 
     def on_composer_asked(self, event: Composer.Asked) -> None:
         """Ask whether to send what was pasted."""
-        self.asked(event.question)
+        self._paste_question = event.question
+        self._show_question()
 
     def on_list_view_opened(self, event: ListView.Opened) -> None:
         """Open a conversation."""
@@ -413,7 +428,7 @@ class FullApp(App[None]):
         """Have the session note what was painted."""
         pane = self._session.open_pane
         if pane.book is event.book and pane.is_loaded:
-            self._session.painted(pane, event.newest, is_end=event.is_end, is_focused=self.is_looked_at)
+            self._session.painted(pane, event.last, is_focused=self.is_looked_at)
         self.list_changed()
 
     def on_log_view_older_wanted(self) -> None:
@@ -493,7 +508,7 @@ class FullApp(App[None]):
                 _ = self.pop_screen()
             self._opener.ask_name(command, desk.board)
         else:
-            self._session.enter(command)
+            self._session.press(command)
 
     def on_desk_pane_stale(self, event: "DeskPane.Stale") -> None:
         """Ask who waits."""
@@ -522,7 +537,7 @@ class FullApp(App[None]):
 
     def action_leave(self) -> None:
         """Leave, as `/quit` does."""
-        self._session.enter("/quit")
+        self._session.press("/quit")
 
     def action_leave_if_empty(self) -> None:
         """Leave if nothing is typed; else delete the character at the cursor."""

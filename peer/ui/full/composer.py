@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from chatapp.peer.ui.full.completing import Completing
+from chatapp.peer.ui.full.panes import Pane
 from chatapp.peer.ui.grammar.completion import Candidate
 from chatapp.peer.ui.texts.answers import paste_question
 
@@ -41,11 +42,11 @@ class Composer(TextArea):
     """
 
     class Entered(Message):
-        """A line was entered."""
+        """A line was entered in this conversation."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, pane: Pane | None) -> None:
             super().__init__()
-            self.text = text
+            self.text, self.pane = text, pane
 
     class Drafted(Message):
         """What is typed has changed."""
@@ -80,6 +81,8 @@ class Composer(TextArea):
         """Which of them stands in the input."""
         self._draft = ""
         self._pasted: str | None = None
+        self.pane: Pane | None = None
+        """The conversation in which the user types; None until one is open."""
 
     @property
     def is_asking(self) -> bool:
@@ -165,7 +168,7 @@ class Composer(TextArea):
         if text.strip() and (not self._typed or self._typed[-1] != text):
             self._typed.append(text)
             del self._typed[:-REMEMBERED_MAX]
-        self.post_message(self.Entered(text))
+        self.post_message(self.Entered(text, self.pane))
 
     def _recall(self, step: int) -> None:
         """Show what was typed before or after. What is being typed is kept below the newest."""

@@ -148,7 +148,10 @@ class _HeldLog(logging.Handler):
 
 @contextlib.contextmanager
 def _logs_held() -> Iterator[None]:
-    """Hold log records back until the screen is gone."""
+    """Hold log records back until the screen is gone, if they go to the terminal; a file gets them at once."""
+    if not sys.stderr.isatty():
+        yield
+        return
     root = logging.getLogger()
     before, held = root.handlers, _HeldLog()
     root.handlers = [held]

@@ -224,6 +224,10 @@ class LogBook:
             self._places = {id(one): place for place, one in enumerate(self._entries)}
         return self._places.get(id(entry))
 
+    def id_at(self, place: int) -> int:
+        """Return the id of the message at this place, or of the last one before it that has an id; 0 for none."""
+        return next((one.id for one in reversed(self._entries[: place + 1]) if one.id), 0)
+
     def rows_of(self, entry: LogEntry) -> tuple[int, int]:
         """Return the first row of an entry, and the row after its last one."""
         place = self.place_of(entry)

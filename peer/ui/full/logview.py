@@ -71,11 +71,11 @@ class LogView(ScrollView, can_focus=False):
     """
 
     class Painted(Message):
-        """The log was painted: its last row in view belongs to `newest`; `is_end`: nothing is below it."""
+        """The log was painted, as far as its entry `last`; None: it has no entries."""
 
-        def __init__(self, book: LogBook, newest: int, *, is_end: bool) -> None:
+        def __init__(self, book: LogBook, last: LogEntry | None) -> None:
             super().__init__()
-            self.book, self.newest, self.is_end = book, newest, is_end
+            self.book, self.last = book, last
 
     class OlderWanted(Message):
         """The top of the log is near: older lines are wanted."""
@@ -96,12 +96,15 @@ class LogView(ScrollView, can_focus=False):
         """Whether the log scrolls because it changes, and not because the user wants it to."""
         self._styles_known: dict[str, Style] = {}
         self._is_report_due = False
+        self._drawn: LogEntry | None = None
+        """The last entry that was drawn since the last report."""
 
     # --- what changes
 
     def show_book(self, book: LogBook, *, entry: LogEntry | None = None) -> None:
         """Show this log from now on, from its end, or so that this entry is in view."""
         self.book = book
+        self._drawn = None
         self._follows = entry is None
         self._update()
         if entry is not None:
@@ -225,6 +228,7 @@ class LogView(ScrollView, can_focus=False):
         if found is None:
             return Strip.blank(width, ground)
         entry, row = found
+        self._note_drawn(entry)
         if entry is self.book.selected:
             ground += self._style("selected")
         return self._strip(row).extend_cell_length(width).crop(0, width).apply_style(ground)
@@ -245,6 +249,11 @@ class LogView(ScrollView, can_focus=False):
             self._styles_known[named] = style
         return style
 
+    def _note_drawn(self, entry: LogEntry) -> None:
+        """Note which entry was drawn: lines that come before the report are not on the screen yet."""
+        if self._drawn is None or (self.book.place_of(entry) or 0) > (self.book.place_of(self._drawn) or 0):
+            self._drawn = entry
+
     def _report_soon(self) -> None:
         """Report what was painted, once the refresh that paints it is done."""
         if not self._is_report_due:
@@ -252,12 +261,7 @@ class LogView(ScrollView, can_focus=False):
 
     def _report(self) -> None:
         self._is_report_due = False
-        last = self.scroll_offset.y + self.size.height - 1
-        entry = self.book.entry_at(min(last, self.book.height - 1))
-        newest = 0
-        place = None if entry is None else self.book.place_of(entry)
-        while place is not None and place >= 0 and not newest:
-            newest = self.book.entries[place].id
-            place -= 1
-        # The refresh runs this for the screen, and a message goes no further up than the one that sends it.
-        self.post_message(self.Painted(self.book, newest, is_end=self.is_at_end).set_sender(self))
+        last, self._drawn = self._drawn, None
+        if last is not None or not len(self.book):
+            # The refresh runs this for the screen, and a message goes no further up than the one that sends it.
+            self.post_message(self.Painted(self.book, last).set_sender(self))

@@ -124,7 +124,7 @@ class Opener:
         room = self._session.peer.room
         is_room = conversation.kind is ConversationKind.ROOM
         if is_room and (room is None or not is_same_name(room, conversation.name)):
-            self._session.enter(f"/join {conversation.name}")
+            self._session.press(f"/join {conversation.name}")
 
     def desk(self, board: "DeskBoard") -> None:
         """Show the help desk on a screen of its own."""
@@ -143,6 +143,6 @@ class Opener:
 
         def named(name: str | None) -> None:
             if name:
-                self._session.enter(f"{command} {name}")
+                self._session.press(f"{command} {name}")
 
         self._open(NameOverlay(title, known, signs=self._signs), named)

@@ -52,8 +52,8 @@ class Pane:
         self.is_loading = False
         self.has_older = True
         """Whether there may be lines that are older than those of the log."""
-        self.unshown: list[Event] = []
-        """Events whose lines have not been painted yet, the oldest first."""
+        self.unshown: list[tuple[Event, LogEntry]] = []
+        """Events whose lines have not been painted yet, each with its entry, the oldest first."""
         self.draft = ""
         """What was typed and not sent when the user went to another conversation."""
 
@@ -172,9 +172,14 @@ class PaneList:
             pane.calls = pane.unread > 0 and state.conversation.kind is ConversationKind.PERSON
 
     def rename(self, old: str, new: str) -> Pane | None:
-        """Have the conversation with a person stand under their new name. Return it, if there is one."""
+        """Have the conversation with a person stand under their new name. Return it, if there is one. The conversation with
+        somebody else who had that name before stays, as one whose name is only claimed."""
         pane = self._panes.pop(key_of(person(old)), None)
         if pane is not None:
+            former = self._panes.pop(key_of(person(new)), None)
+            if former is not None:
+                former.conversation = person(former.conversation.name, is_claimed=True)
+                self._panes.setdefault(key_of(former.conversation), former)
             pane.conversation = person(new)
             self._panes[key_of(pane.conversation)] = pane
         return pane

@@ -8,10 +8,11 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from chatapp.peer.client import PeerState
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.conversations import (
     DESK,
@@ -87,6 +88,11 @@ LOOKS_EVERY: Final = 0.25
 """Seconds until the status line is drawn anew while a message is under way."""
 EARLY_MAX: Final = 256
 """Outcomes of messages that are remembered until the message has its id."""
+_LINE_FAILURES: Final = (
+    happened.CommandFailure.LINE_FULL,
+    happened.CommandFailure.LINE_TOO_FAST,
+    happened.CommandFailure.LINE_NOT_SERVING,
+)
 
 
 class SessionView(Protocol):
@@ -95,6 +101,10 @@ class SessionView(Protocol):
     @property
     def is_looked_at(self) -> bool:
         """Whether the user has the terminal in front of them, and sees the log."""
+
+    @property
+    def is_typed_in(self) -> bool:
+        """Whether the user is typing something."""
 
     def log_changed(self, pane: Pane) -> None:
         """Draw the log of this conversation anew, if it is open. It follows its end if that was in view."""
@@ -119,6 +129,18 @@ class SessionView(Protocol):
 
     def table_wanted(self) -> None:
         """Show the table of people."""
+
+
+class EnteredLine(NamedTuple):
+    """A line that waits to be carried out."""
+
+    pane: Pane
+    """Where it was typed."""
+    line: TypedLine
+    entry: LogEntry | None = None
+    """Its entry in the log, if it is a message."""
+    is_key: bool = False
+    """Whether a key stands for it, so that it answers no question."""
 
 
 class FullSession:
@@ -155,7 +177,7 @@ class FullSession:
         self._actions: Final = Actions(peer, self._answer, self._tell, is_screen=True)
         self._dialogue: Dialogue | Confirmation | None = None
         self._was_asked = False
-        self._lines: asyncio.Queue[tuple[Pane, TypedLine, LogEntry | None]] = asyncio.Queue()
+        self._lines: asyncio.Queue[EnteredLine] = asyncio.Queue()
         self._current_line = ""
         self._early: dict[int, happened.MessageChanged] = {}
         """Outcomes of messages that have no id here yet."""
@@ -165,6 +187,9 @@ class FullSession:
         """How often the user has asked who waits, or for the figures of the desk, and has not read the answer."""
         self._room_questions = 0
         """The same for the rooms that there are."""
+        self._desk_lines: Final[list[LogEntry]] = []
+        """Our lines to the visitor that the registry has neither taken nor refused, the oldest first."""
+        self._is_looking_at_desk = False
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
     # --- what the screen shows
@@ -270,6 +295,9 @@ class FullSession:
         pane.is_loading = True
         try:
             lines = await self.peer.past.page(pane.conversation, before=before, limit=limit)
+        except ChatAppError:  # the program that runs the peer has ended, as an event tells
+            pane.has_older = False
+            return []
         except sqlite3.Error as error:
             pane.has_older = False
             self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
@@ -294,13 +322,18 @@ class FullSession:
             self.choose(pane.conversation)
         return entry
 
-    def painted(self, pane: Pane, newest: int, *, is_end: bool, is_focused: bool) -> None:
-        """Note that the lines of a conversation were painted, up to the one with this id, or to the last (`is_end`)."""
-        seen = [one for one in pane.unshown if is_end or _id_of(one) <= newest]
+    def painted(self, pane: Pane, last: LogEntry | None, *, is_focused: bool) -> None:
+        """Note that the lines of a conversation were painted up to this entry; None: there was nothing to paint."""
+        book = pane.book
+        place = -1 if last is None else book.place_of(last)
+        if place is None:
+            return
+        is_end = place == len(book) - 1
+        seen = [event for event, entry in pane.unshown if _is_up_to(book.place_of(entry), place)]
         if seen:
-            pane.unshown = [] if is_end else [one for one in pane.unshown if _id_of(one) > newest]
+            pane.unshown = [one for one in pane.unshown if not _is_up_to(book.place_of(one[1]), place)]
             self.peer.events_shown(seen)
-        newest = max(newest, pane.book.newest_id) if is_end else newest
+        newest = book.newest_id if is_end else book.id_at(place)
         if is_focused and (newest > pane.read or (is_end and pane.unread)):
             pane.note_read(newest)
             if is_end:
@@ -324,6 +357,8 @@ class FullSession:
     async def _begin_list(self) -> None:
         try:
             states = await self.peer.past.conversations()
+        except ChatAppError:  # the program that runs the peer has ended, as an event tells
+            states = []
         except sqlite3.Error as error:
             self._show_in(self._open, [history.history_unreadable(error)], EntryKind.ALERT)
             states = []
@@ -361,6 +396,7 @@ class FullSession:
             self._handle(event)
         if self._view is not None:
             self._view.took(batch)
+        self._look_at_desk_lines()
         self._list_changed()
 
     def _take_event(self, event: happened.Event) -> list[str]:
@@ -404,8 +440,10 @@ class FullSession:
         """Show a line that somebody said."""
         pane = self.panes.pane(line.conversation)
         at = line.at if line.late is None else line.late
-        pane.unshown.append(line)
-        if pane.book.by_id(line.id) is None:
+        entry = pane.book.by_id(line.id)
+        if entry is not None:
+            pane.unshown.append((line, entry))
+        else:
             is_direct = isinstance(line, happened.DirectReceived)
             entry = said_entry(
                 sender=line.sender, text=line.text, at=at, me=self.peer.name, id_=line.id, calls=is_direct
@@ -413,6 +451,7 @@ class FullSession:
             entry.calls, calls = entry.calls and not is_direct, entry.calls
             pane.note_line(line.id, at, is_mine=False, calls=calls)
             pane.book.append([entry])
+            pane.unshown.append((line, entry))
             is_watched = pane is self._open and self._view is not None and self._view.is_looked_at
             if (line.late is not None or not is_watched) and pane.book.unread is None:
                 pane.book.mark_unread(entry)
@@ -423,7 +462,7 @@ class FullSession:
     def _said_at_desk(self, event: happened.ClientSaid) -> None:
         pane = self.panes.pane(DESK)
         entry = said_entry(sender=event.sender, text=event.text, at=time.time(), me=self.peer.name)
-        pane.unshown.append(event)
+        pane.unshown.append((event, entry))
         pane.note_line(0, entry.at, is_mine=False, calls=True)
         pane.book.append([entry])
         self._log_changed(pane)
@@ -531,7 +570,15 @@ class FullSession:
                 if not self._has_chosen or self._open.conversation.kind is ConversationKind.ROOM:
                     self._show_pane(self.panes.pane(room(entered)))
             case happened.DutyChanged(is_on=True) | happened.ClientCame():
-                self._show_pane(self.panes.pane(DESK))
+                desk = self.panes.pane(DESK)
+                if self._view is None or not self._view.is_typed_in or desk is self._open:
+                    self._show_pane(desk)
+                else:  # what is being typed is for the conversation that is open
+                    desk.unread, desk.calls = desk.unread + 1, True
+            case happened.HeldBack(what=happened.HeldInput.LINE):
+                self._refuse_desk_line()
+            case happened.CommandFailed(reason=reason) if reason in _LINE_FAILURES:
+                self._refuse_desk_line()
             case _:
                 pass
 
@@ -581,9 +628,9 @@ class FullSession:
         if isinstance(intent, SendDirect):
             self.peer.typing(intent.to)
 
-    def enter(self, text: str) -> None:
-        """Take a line that was typed in the open conversation. A message stands in the log at once."""
-        pane = self._open
+    def enter(self, text: str, pane: Pane | None = None) -> None:
+        """Take a line that was typed in this conversation, or in the open one. A message stands in the log at once."""
+        pane = pane or self._open
         typed = TypedLine(text, asyncio.get_running_loop().time())
         entry = None
         pane.book.mark_unread(None)
@@ -594,12 +641,20 @@ class FullSession:
             pane.book.append([entry])
             pane.talked_at = entry.at
         self._log_changed(pane)
-        self._lines.put_nowait((pane, typed, entry))
+        self._lines.put_nowait(EnteredLine(pane, typed, entry))
+
+    def press(self, command: str) -> None:
+        """Carry out the command for which a key stands. It is no answer to a question: the question is given up."""
+        typed = TypedLine(command, asyncio.get_running_loop().time())
+        self._lines.put_nowait(EnteredLine(self._open, typed, is_key=True))
 
     async def read_lines(self) -> None:
         """Carry out what is typed, line by line."""
         while True:
-            pane, line, entry = await self._lines.get()
+            pane, line, entry, is_key = await self._lines.get()
+            if is_key and self._dialogue is not None:
+                self._dialogue = None
+                self._ask()
             self._current_line = line
             self._typed_in = pane
             with contextlib.suppress(NotLetIn):  # an event says the same, and may end the program
@@ -619,7 +674,7 @@ class FullSession:
         """Quote the lines that were typed and will not be carried out."""
         left = [self._current_line]
         while not self._lines.empty():
-            left.append(self._lines.get_nowait()[1])
+            left.append(self._lines.get_nowait().line)
         context = Context(me=self.peer.name)
         asked = [
             line for line in left if not isinstance(parser.parse(line, context), Empty | GoOffline | Quit)
@@ -676,6 +731,17 @@ class FullSession:
     async def _carry_out(
         self, intent: Intent | Mistake, line: TypedLine, pane: Pane, entry: LogEntry | None
     ) -> None:
+        if entry is not None and (
+            self._was_asked or not isinstance(intent, SendDirect | SendAll | SayInRoom)
+        ):
+            # It was typed as a message, and means something else by now.
+            pane.book.change(
+                entry,
+                mark=mark_of(MessageState.REFUSED, is_direct=False),
+                note=words.unbracketed(NOTHING_SENT),
+            )
+            self._log_changed(pane)
+            entry = None
         match intent:
             case Empty() if not line.strip() and self._dialogue is None:
                 self._join_open(pane)
@@ -745,7 +811,11 @@ class FullSession:
     ) -> None:
         """Send a message, which stands in the log of its conversation with a mark."""
         if entry is not None and isinstance(intent, SayInRoom) and self._doubts(intent, line):
-            pane.book.change(entry, mark=mark_of(MessageState.REFUSED, is_direct=False), note=NOTHING_SENT)
+            pane.book.change(
+                entry,
+                mark=mark_of(MessageState.REFUSED, is_direct=False),
+                note=words.unbracketed(NOTHING_SENT),
+            )
             self._log_changed(pane)
             return
         target = pane if entry is not None else self.panes.pane(self._conversation_of(intent))
@@ -766,6 +836,12 @@ class FullSession:
         self._log_changed(target)
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(LOOKS_EVERY, self._look)
+
+    def _send_nothing(self, pane: Pane, entry: LogEntry) -> None:
+        """Mark a line that was typed as a message, and is not sent."""
+        refused = mark_of(MessageState.REFUSED, is_direct=False)
+        pane.book.change(entry, mark=refused, note=words.unbracketed(NOTHING_SENT))
+        self._log_changed(pane)
 
     def _conversation_of(self, intent: SendDirect | SendAll | SayInRoom) -> Conversation:
         match intent:
@@ -800,15 +876,53 @@ class FullSession:
         self._say_to_client(text, line)
 
     def _say_to_client(self, text: str, line: TypedLine) -> None:
-        """Say a line to the visitor; it stands in the log of the help desk."""
+        """Say a line to the visitor. It stands in the log of the help desk, and gets its mark when the registry answers."""
+        entry = None
         if self.peer.desk.client is not None:
             me = self.peer.name
             entry = said_entry(sender=me, text=text, at=time.time(), me=me, is_mine=True)
-            entry.mark = mark_of(MessageState.DELIVERED, is_direct=False)
             pane = self.panes.pane(DESK)
             pane.book.append([entry])
             self._log_changed(pane)
-        self._actions.say_to_client(text, entered_at=line.at, is_maybe=False)
+        is_said = self._actions.say_to_client(text, entered_at=line.at, is_maybe=False)
+        if entry is not None and is_said:
+            self._desk_lines.append(entry)
+            self._look_at_desk_lines()
+        elif entry is not None:
+            self._mark_desk_line(entry, MessageState.REFUSED)
+
+    def _look_at_desk_lines(self) -> None:
+        """Find out what became of our lines to the visitor, unless that is going on."""
+        if self._desk_lines and not self._is_looking_at_desk:
+            self._is_looking_at_desk = True
+            self._begin(self._await_desk_lines())
+
+    async def _await_desk_lines(self) -> None:
+        """Mark our lines to the visitor as taken once the registry has answered. Without a link nothing is known of them:
+        then the next event that comes looks again."""
+        try:
+            with contextlib.suppress(ChatAppError):  # the program that runs the peer has ended
+                while self._desk_lines and self.peer.state is PeerState.ONLINE:
+                    asked = list(self._desk_lines)
+                    await self.peer.desk.said()
+                    self.take_left()  # tells which lines were refused
+                    if self.peer.state is PeerState.ONLINE:
+                        for entry in asked:
+                            if entry in self._desk_lines:
+                                self._desk_lines.remove(entry)
+                                self._mark_desk_line(entry, MessageState.DELIVERED)
+        finally:
+            self._is_looking_at_desk = False
+
+    def _refuse_desk_line(self) -> None:
+        """Mark the oldest of our lines to the visitor that are not answered: the registry answers in order."""
+        if self._desk_lines:
+            self._mark_desk_line(self._desk_lines.pop(0), MessageState.REFUSED)
+
+    def _mark_desk_line(self, entry: LogEntry, state: MessageState) -> None:
+        pane = self.panes.pane(DESK)
+        pane.book.change(entry, mark=mark_of(state, is_direct=False))
+        self._log_changed(pane)
 
     def _look(self) -> None:
         """Show how often the message under way was sent, for as long as one is."""
@@ -830,8 +944,8 @@ def _talk_of(text: str) -> str:
     return whole.lstrip()[1:] if whole.lstrip().startswith("//") else whole
 
 
-def _id_of(event: happened.Event) -> int:
-    return event.id if isinstance(event, happened.Said) else 0
+def _is_up_to(place: int | None, last: int) -> bool:
+    return place is not None and place <= last
 
 
 def _refusal(receipt: Receipt) -> happened.MessageChanged:

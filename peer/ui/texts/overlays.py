@@ -15,7 +15,7 @@ NOTHING_FOUND: Final = "No message contains these words."
 FINDS: Final = ("Enter", "go there")
 SWITCH_SCOPE: Final = ("Tab", "here or everywhere")
 
-WHY: Final = "How this message travelled"
+WHY: Final = "How this message was delivered"
 AGAIN: Final = ("F5", "again")
 GONE: Final = "This message is not in the history."
 
@@ -38,7 +38,7 @@ SCREEN_KEYS: Final = (
     ("PgUp, PgDn", "scroll through the past"),
     ("Ctrl-Home, Ctrl-End", "go to the oldest line that is here, or to the newest"),
     ("Shift-Up, Shift-Down", "select a line"),
-    ("Enter", "on a selected line: how it travelled"),
+    ("Enter", "on a selected line: how it was delivered"),
     ("Ctrl-Y", "copy the selected line"),
     ("Tab", "complete a command or a name"),
     ("Ctrl-T", "change between dark and light"),

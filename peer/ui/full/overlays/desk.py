@@ -39,15 +39,7 @@ KEYS: Final = {
 
 
 class DeskPane(VerticalScroll):
-    """Shows the desk to one operator. It posts `Command` when a key asks for something, and `Stale` when the line has to be
-    asked for anew."""
-
-    class Command(Message):
-        """The operator wants this, as if it was typed."""
-
-        def __init__(self, line: str) -> None:
-            super().__init__()
-            self.line: Final = line
+    """Shows the desk to one operator. It posts `Stale` when the line has to be asked for anew."""
 
     class Stale(Message):
         """The line has to be asked for (`ShowRoom`), and `with_figures`, the figures as well (`ShowFigures`)."""

@@ -1,4 +1,4 @@
-"""Why (Enter on a line): how one message travelled, step by step."""
+"""Why (Enter on a line): how one message was delivered, step by step."""
 
 import sqlite3
 from collections.abc import Awaitable, Sequence

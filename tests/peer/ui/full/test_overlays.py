@@ -38,11 +38,11 @@ async def test_keys_open_overlays_and_choices_are_carried_out(village: Village) 
             await screen.until(lambda: screen.app.selected_entry is not None)
             assert screen.app.selected_entry is not None
             assert screen.app.selected_entry.text == "did the probe come up?"
-            # Enter: how it travelled.
+            # Enter: how it was delivered.
             await screen.press("enter")
-            await screen.shows("How this message travelled", "acknowledged by bob")
+            await screen.shows("How this message was delivered", "acknowledged by bob")
             await screen.press("ctrl+c")
-            await screen.hides("How this message travelled")
+            await screen.hides("How this message was delivered")
             assert not screen.running.is_over
             await screen.press("f2")
             await screen.shows("Doctor", "Your name: fine, alice is registered.")

@@ -106,3 +106,11 @@ def test_the_next_news_are_calls_first() -> None:
     assert next_with_news([quiet, opened]) is None
     assert next_with_news([news, quiet, opened]) == room("lab")
     assert next_with_news([news, quiet, call, opened]) == person("carol")
+
+
+def test_a_new_name_leaves_the_conversation_with_its_former_bearer() -> None:
+    panes = PaneList(UNICODE)
+    former, renamed = panes.pane(person("bob")), panes.pane(person("carol"))
+    panes.rename("carol", "bob")
+    assert panes.pane(person("bob")) is renamed
+    assert panes.pane(person("bob", is_claimed=True)) is former

@@ -1,0 +1,218 @@
+"""What the session does with lines that were typed, and with lines that come: marks, questions, and what counts as shown."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+from textual.events import Paste
+
+from chatapp.peer.client import PeerState
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.conversations import DESK, EVERYBODY, person
+from chatapp.peer.errors import NotOpen
+from chatapp.peer.ui.formatting import Mark
+from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.form import Form
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.address import Address
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.limits import TEXT_MAX
+from tests.peer.ui.full.playing import Played
+from tests.peer.village import Village, village  # noqa: F401
+
+
+def last_of(screen: Played, text: str) -> LogEntry:
+    """Return the newest entry with this text, in whichever conversation; one without a mark if there is none."""
+    entries = [one for pane in screen.session.panes.all() for one in pane.book.entries if one.text == text]
+    return entries[-1] if entries else LogEntry(kind=EntryKind.MESSAGE, at=0.0, text="")
+
+
+@contextlib.asynccontextmanager
+async def at_desk(village: Village) -> AsyncIterator[tuple[Played, Visitor, DeskSettings]]:  # noqa: F811
+    """An operator on duty, who serves a visitor."""
+    alice = village.peer("alice")
+    async with alice:
+        key = fingerprint(bytes.fromhex((alice.folder / "identity.pub").read_text()))
+    await village.close_registry()
+    settings = DeskSettings(operators=(key,))
+    await village.open_registry(desk=settings)
+    visitor = Visitor(Address("127.0.0.1", village.port), home=village.folder / "asha")
+    visitor.open()
+    await visitor.stage_known()
+    visitor.join(Form(name="Asha Rao", number="+919876543210", issue=1))
+    await visitor.settled()
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.until(lambda: alice.desk.is_operator)
+        await screen.press("f5")
+        await screen.until(lambda: alice.desk.client is not None)
+        await screen.until(lambda: screen.session.open_pane.conversation == DESK)
+        yield screen, visitor, settings
+    await visitor.close(within=1.0)
+
+
+async def test_a_line_to_the_visitor_has_its_mark_when_the_registry_has_answered(
+    village: Village,  # noqa: F811
+) -> None:
+    async with at_desk(village) as (screen, _, settings):
+        await screen.type("how can I help?")
+        await screen.until(lambda: last_of(screen, "how can I help?").mark is Mark.RECEIVED)
+        long = "ü" * (TEXT_MAX // 2 + 1)
+        await screen.type(long)
+        await screen.until(lambda: last_of(screen, long).mark is Mark.REFUSED)
+        await village.close_registry()
+        await screen.until(lambda: screen.peer.state is not PeerState.ONLINE)
+        await screen.type("still there?")
+        await screen.until(lambda: last_of(screen, "still there?").text != "")
+        assert last_of(screen, "still there?").mark is None
+        await village.open_registry(desk=settings)
+        await screen.until(lambda: last_of(screen, "still there?").mark is Mark.RECEIVED)
+
+
+async def test_a_line_that_was_held_back_is_marked_as_refused(village: Village) -> None:  # noqa: F811
+    async with at_desk(village) as (screen, _, _settings):
+        session = screen.session
+        entry = LogEntry(kind=EntryKind.MESSAGE, at=0.0, text="for another visitor")
+        session.open_pane.book.append([entry])
+        session._desk_lines.append(entry)
+        held = happened.HeldBack(what=happened.HeldInput.LINE, former="", move=None, client="Asha Rao")
+        session._take([held])
+        assert entry.mark is Mark.REFUSED
+
+
+async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Village) -> None:  # noqa: F811
+    async with at_desk(village) as (screen, visitor, _):
+        session = screen.session
+        for number in range(40):
+            session.show_here([f"notice {number}"])
+        await screen.shows("notice 39")
+        await screen.press("ctrl+home")
+        await screen.hides("notice 39")
+        visitor.say("my screen is black")
+        desk = session.open_pane
+        await screen.until(lambda: any(one.text == "my screen is black" for one in desk.book.entries))
+        session.painted(desk, desk.book.entries[0], is_focused=True)
+        await screen.pilot.pause()
+        assert [event for event, _ in desk.unshown if isinstance(event, happened.ClientSaid)]
+        await screen.press("escape")
+        await screen.until(lambda: not desk.unshown)
+
+
+async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            came: list[happened.DirectReceived] = []
+            _ = alice.listen(
+                lambda batch: came.extend(one for one in batch if isinstance(one, happened.DirectReceived))
+            )
+            screen.app.open_conversation(person("bob"))
+            await bob.send("alice", "first")
+            await screen.shows("bob  first")
+            pane = screen.session.open_pane
+            await screen.until(lambda: not pane.unshown)
+            late = msgspec.structs.replace(came[0], id=10**6, text="late")
+            drawn = pane.book.entries[-1]
+            screen.session._take([late])
+            screen.session.painted(pane, drawn, is_focused=True)  # what was painted before it came
+            assert [event for event, _ in pane.unshown] == [late]
+
+
+async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
+    village: Village,  # noqa: F811
+) -> None:
+    alice = village.peer("alice", room="lab")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("# lab · 1 here")
+        session = screen.session
+        session.enter("/leave")
+        session.enter("are you there?")
+        await screen.until(lambda: last_of(screen, "are you there?").mark is Mark.REFUSED)
+        assert last_of(screen, "are you there?").note == "Nothing was sent."
+        screen.app.open_conversation(EVERYBODY)
+        session.enter("/message")
+        session.enter("is it a name?")
+        await screen.until(lambda: last_of(screen, "is it a name?").mark is Mark.REFUSED)
+
+
+async def test_a_line_goes_where_it_was_typed(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob"):
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            screen.app.open_conversation(person("bob"))
+            composer = screen.app.composer
+            composer.put("for bob alone")
+            composer._enter()  # the message is on its way to the app
+            screen.app.open_conversation(EVERYBODY)
+            await screen.until(lambda: last_of(screen, "for bob alone").mark is Mark.RECEIVED)
+            lines = await alice.past.page(person("bob"))
+            assert [line.text for line in lines] == ["for bob alone"]
+            assert not await alice.past.page(EVERYBODY)
+
+
+async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> None:  # noqa: F811
+    alice = village.peer("alice")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("alice · 1 online")
+        screen.app.composer.put("half a li")
+        alice._open_node().tell([happened.DutyChanged(is_on=True, queue="help")])
+        await screen.until(lambda: screen.session.panes.known(DESK) is not None)
+        desk = screen.session.panes.pane(DESK)
+        await screen.until(lambda: desk.is_hot)
+        assert screen.session.open_pane.conversation == EVERYBODY
+        assert screen.app.composer.text == "half a li"
+        screen.app.open_conversation(DESK)
+        await screen.until(lambda: not desk.is_hot)
+
+
+async def test_a_paste_and_a_key_leave_the_question_of_the_session_in_order(
+    village: Village,  # noqa: F811
+) -> None:
+    alice = village.peer("alice")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("alice · 1 online")
+        await screen.type("/release")
+        await screen.shows("Give up the name")
+        question = next(row for row in screen.rows if "Give up the name" in row)
+        screen.app.composer.post_message(Paste("one\ntwo"))
+        await screen.shows("Send 2 lines")
+        await screen.press("n")
+        await screen.shows(question)  # it is asked still
+        await screen.press("ctrl+k", *"attic", "enter")
+        await screen.shows("# attic · 1 here")
+        await screen.hides("Give up the name")
+        assert alice.name == "alice"
+        await screen.type("/message")
+        await screen.until(lambda: screen.session._dialogue is not None)
+        await screen.press("ctrl+q")
+        await screen.until(lambda: screen.running.is_over)
+
+
+async def test_the_end_of_the_program_while_a_page_is_read_is_no_mistake(
+    village: Village,  # noqa: F811
+) -> None:
+    alice = village.peer("alice")
+    await alice.open()
+
+    async def gone(*_: object, **__: object) -> list[object]:
+        raise NotOpen
+
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("alice · 1 online")
+        alice.past.page = gone  # type: ignore[method-assign, assignment]
+        alice.past.around = gone  # type: ignore[method-assign, assignment]
+        pane = screen.session.panes.pane(person("bob"))
+        await screen.session.load(pane)
+        pane.has_older = True
+        await screen.session.load_older(pane)
+        assert await screen.session.jump(person("bob"), 5) is None
+        alice.past.conversations = gone  # type: ignore[method-assign, assignment]
+        await screen.session._begin_list()
