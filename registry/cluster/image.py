@@ -22,7 +22,7 @@ from chatapp.registry.store.state import LoadedBuilder, StoreState
 from chatapp.wire.storage.journal import frame
 
 
-class Kept(NamedTuple):
+class Ordered(NamedTuple):
     """A record: its number in the order of all records, and its encoding."""
 
     order: int
@@ -36,7 +36,7 @@ class Image:
     """The state of a cluster, as far as its journal was taken in."""
 
     def __init__(self) -> None:
-        self._state: StoreState[Kept] = StoreState()
+        self._state: StoreState[Ordered] = StoreState()
         self._order = 0
         self.founded: ClusterFounded | None = None
         """The first record of all; None: the stream is new."""
@@ -52,7 +52,7 @@ class Image:
                 pass
             case _:
                 self._order += 1
-                self._state.apply(record, Kept(self._order, payload))
+                self._state.apply(record, Ordered(self._order, payload))
                 self.is_spent = self.is_spent or isinstance(record, DeskVisitOver | DeskPastDropped)
 
     def copy(self) -> "Image":
@@ -112,13 +112,13 @@ class Image:
         found = self._found(known.lines if known else {}, positions, group)
         return [entry.frame for entry in found if isinstance(entry, GroupLineKept)]
 
-    def _found(self, holder: dict[int, Kept], keys: Sequence[int], where: str) -> list[Entry | None]:
+    def _found(self, holder: dict[int, Ordered], keys: Sequence[int], where: str) -> list[Entry | None]:
         lost = [key for key in keys if key not in holder]
         if lost:
             raise RecordLost(where, lost)
         return [_entry_of(holder[key].payload) for key in keys]
 
-    def _kept(self) -> list[Kept]:
+    def _kept(self) -> list[Ordered]:
         """Return the records of mailboxes, groups and the desk in the order in which they came."""
         state = self._state
         owners: list[Owner] = [*state.mail, *state.groups, DeskOwner.DESK]

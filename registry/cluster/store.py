@@ -68,7 +68,7 @@ _LEASE_LOOK: Final = 0.05
 
 FINAL: Final = {
     WriterState.FENCED: "another registry of the cluster has taken over",
-    WriterState.LOST: "the stream has lost messages that it had confirmed",
+    WriterState.SHORTENED: "the stream has lost messages that it had confirmed",
 }
 """States after which this process stores nothing more."""
 GIVEN_UP: Final = "the cluster's lease is lost"

@@ -4,7 +4,7 @@ READY --begin--> SENDING --acked--> READY
                     |   <--unanswered: again under the same id
                     +--overtaken--> LOOKING --it is ours--> READY
                     |                   |---somebody else's-> FENCED
-                    |                   +---nothing is there-> SENDING, or LOST if the place before is gone, too
+                    |                   +---nothing is there-> SENDING, or SHORTENED if the place before is gone, too
                     +--refused----> REFUSED --resumed--> READY
 """
 
@@ -35,7 +35,7 @@ class WriterState(enum.Enum):
     SENDING = "a message is on its way"
     LOOKING = "the place of the message has to be read: another message may be there"
     FENCED = "another registry has taken over"
-    LOST = "the engine has lost messages that it had confirmed"
+    SHORTENED = "the engine has lost messages that it had confirmed"
     REFUSED = "the engine refuses to store"
 
 
@@ -97,7 +97,7 @@ class Writer:
         elif found is not None or last > self.head.number:
             self.state = WriterState.FENCED
         elif last < self.head.number:
-            self.state = WriterState.LOST
+            self.state = WriterState.SHORTENED
         else:
             self.state, self._not_before = WriterState.SENDING, now + RETRY_SPAN
 

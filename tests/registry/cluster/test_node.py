@@ -285,3 +285,14 @@ async def test_a_node_that_knows_its_cluster_begins_none_where_nothing_is(
         await node.close()
     assert not (tmp_path / "b" / "identity.key").exists()
     assert "belongs to a node of the cluster" in await nodes.why_not("a", name=f"{nodes.name}typo")
+
+
+async def test_the_pieces_of_one_snapshot_are_removed_alone(nodes: Nodes) -> None:
+    engine = JetStream(Access(servers=(nodes.server.url,)), nodes.name)
+    engine.open(within=10)
+    for run in ("a-0", "b-0", "a-0"):
+        engine.publish(Publication(subject=Subject.SNAPSHOT, run=run, message=run.encode(), after=None))
+    engine.publish(Publication(subject=Subject.MANIFEST, message=b"manifest", after=0))
+    engine.purge_run("a-0")
+    assert [tuple(one) for one in engine.read(Stream.SNAPSHOTS, 1, 9)] == [(2, b"b-0"), (4, b"manifest")]
+    engine.close()

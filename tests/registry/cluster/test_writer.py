@@ -90,7 +90,7 @@ def test_a_stream_that_lost_what_it_confirmed_is_noticed() -> None:
     one.begin(turn(2))
     step(one, empty)
     step(one, empty)
-    assert state(one) is WriterState.LOST
+    assert state(one) is WriterState.SHORTENED
 
 
 def test_an_answer_from_a_leader_that_was_behind_is_asked_again() -> None:
