@@ -18,6 +18,7 @@ class RegistryServers:
         """`addresses`: at least one, the preferred one first. `named`: the servers that the registry named the last time."""
         self._addresses: Final = list(dict.fromkeys(addresses))[:SERVER_ADDRESSES_MAX]
         self._at = 0
+        self._last_home: Address | None = None
         self.strangers: Final[dict[Address, bytes]] = {}
         """The keys of other registries that answered, by address."""
         self.named: tuple[Address, ...] = ()
@@ -70,6 +71,15 @@ class RegistryServers:
     def use(self, address: Address) -> None:
         """Use this address from now on: our registry has answered there."""
         self._at = self._addresses.index(address)
+
+    def let_in(self) -> None:
+        """Note that the server in use let us in."""
+        self._last_home = self.current
+
+    @property
+    def are_replaced(self) -> bool:
+        """Whether another registry answered at all addresses, or at the one that let us in last."""
+        return self._last_home in self.strangers or all(one in self.strangers for one in self._addresses)
 
     def pass_on(self) -> None:
         """Begin the next attempt at the next address: our registry answers at this one, but does not serve us."""

@@ -335,11 +335,15 @@ class RegistrySession:
             self.receive_cookie(data[1:], source, now=now)
         elif kind == Kind.WELCOME and source == self.address:
             self.receive_welcome(data[1:], now=now)
-        elif kind == Kind.REFUSED and source == self.address:
+        elif kind == Kind.REFUSED and self._is_asked(source):
             self.receive_refused(data[1:], now=now)
         else:
             return False
         return True
+
+    def _is_asked(self, source: Address) -> bool:
+        """Return whether our present question goes to this server: HELLO goes to all, REGISTER to one."""
+        return source in self.servers if self.state is State.GREETING else source == self.address
 
     def receive_cookie(self, data: bytes, source: Address, *, now: float) -> None:
         """Take a COOKIE of one of our servers; one that does not answer our HELLO is ignored. The server that answers first
@@ -370,6 +374,7 @@ class RegistrySession:
                 self.sessions.meet_anew(self._registry, now=now)
                 self._registry, self._context = card.identity, welcome.nonce
             self.life, self.welcome = card.counter, welcome
+            self.servers.let_in()
             self.servers.name([Address(server.host, server.port) for server in welcome.servers])
             self._handshake.use_code(None)
             self.known_version = welcome.table_version
@@ -529,13 +534,17 @@ class RegistrySession:
             self._notices.append(Notice.FOREIGN_SERVERS)
 
     def _tell_lost(self) -> None:
-        """Report, once, that the registry is lost, or that another one is in its place."""
+        """Report, once, that the registry is lost, or that another one is in its place. One foreign server among several
+        replaces nothing: ours may be about to answer at another one."""
         stranger = self._handshake.stranger
-        if stranger is not None and stranger != self._warned_of:
+        is_replaced = stranger is not None and self.servers.are_replaced
+        if is_replaced and stranger != self._warned_of:
             self._warned_of = stranger
             self._notices.append(Notice.WRONG_KEY if self.expected else Notice.WRONG_CODE)
         elif not self.is_lost:
             self._notices.append(Notice.LOST)
+        if not is_replaced:
+            self._tell_foreign_servers()
         self.is_lost = True
 
     def _ask(self, now: float) -> None:

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from chatapp.peer.core.registry.servers import RegistryServers
 from chatapp.peer.core.registry.session import Notice, RegistrySession, State
 from chatapp.wire.address import Address
+from chatapp.wire.admission import make_refused
+from chatapp.wire.codec import decode_hello, encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.limits import SERVER_ADDRESSES_MAX
+from chatapp.wire.messages.registration import RefusalReason
 from tests.peer.core.cast import POLICY, Porter, Someone
 
 A, B, C = (Address(f"192.0.2.{number}", 5_000) for number in (1, 2, 3))
@@ -141,6 +144,49 @@ def test_a_server_that_is_another_registry_is_told_of_once_and_never_used() -> N
         scene.cookie(A, by=stranger)
         scene.let_in(B)
         assert scene.session.notices() == [Notice.WELCOMED]
+
+
+def test_another_registry_at_one_server_while_ours_is_away_is_no_changed_key() -> None:
+    scene, stranger = Scene(A, B, pinned=Porter().id), Porter("stranger")
+    scene.said()
+    scene.wait(0.5)
+    scene.let_in(B)
+    scene.session.notices()
+    scene.session.note_silence(now=scene.now)
+    scene.said()
+    scene.wait(0.5)
+    scene.cookie(A, by=stranger)
+    scene.wait(2.0)
+    assert scene.session.notices() == [Notice.LOST, Notice.FOREIGN_SERVERS]
+    assert scene.session.foreign_servers == [(A, stranger.id)]
+
+
+def test_another_registry_at_the_server_that_let_us_in_is_a_changed_key() -> None:
+    scene, stranger = Scene(A, B), Porter("stranger")
+    scene.said()
+    scene.wait(0.5)
+    scene.let_in(B)
+    scene.session.notices()
+    scene.session.note_silence(now=scene.now)
+    scene.said()
+    scene.cookie(B, by=stranger)
+    scene.wait(2.5)
+    assert scene.session.notices() == [Notice.WRONG_KEY]
+
+
+def test_a_further_server_may_say_that_our_version_is_wrong() -> None:
+    scene = Scene()
+    scene.said()
+    scene.wait(0.5)
+    nonce = decode_hello(scene.hello[1:]).nonce
+    refused = make_refused(
+        scene.porter.identity, nonce=nonce, reason=RefusalReason.VERSION, name="", counter=0
+    )
+    data = bytes((Kind.REFUSED,)) + encode(refused)
+    assert not scene.session.receive_datagram(data, Address("203.0.113.9", 5_000), now=scene.now)
+    assert scene.session.receive_datagram(data, B, now=scene.now)
+    assert scene.session.notices() == [Notice.DENIED]
+    assert scene.session.denied is RefusalReason.VERSION
 
 
 def test_another_registry_at_all_servers_is_a_changed_key_as_with_one_server() -> None:
