@@ -78,6 +78,8 @@ class SettingsReload:
         self._say = say
         self._begun = begun
         self._ended = ended
+        self.access = access_of(first.registry)
+        """The settings of access with the lists that were loaded last: a registry that serves again begins with them."""
         self._task: asyncio.Task[AdminAnswer] | None = None
         self._is_wanted = self._is_open = False
 
@@ -97,10 +99,13 @@ class SettingsReload:
         assert self._task is not None, "the administrator comes after the start"
         return await asyncio.shield(self._task)
 
-    def stop(self) -> None:
-        """Cancel a reload that is under way."""
-        if self._task is not None:
+    def close(self) -> None:
+        """Note that the registry does not serve. A reload that is under way is cancelled, and begins anew at the next
+        `open`."""
+        self._is_open = False
+        if self._task is not None and not self._task.done():
             self._task.cancel()
+            self._is_wanted = True
 
     def _begin(self) -> None:
         if self._is_open and self._is_wanted and (self._task is None or self._task.done()):
@@ -117,6 +122,10 @@ class SettingsReload:
                 self._say(not_reloaded_line(str(wrong)))
                 answer = AdminRefused(refusal=AdminRefusal.LISTS_WRONG, detail=str(wrong))
                 continue
+            table = settings.registry
+            self.access = msgspec.structs.replace(
+                self.access, allow=table.allow, ban=table.ban, gateways=table.gateways
+            )
             answer = self._tell(settings, lists, self._change(lists))
         self._ended()
         return answer
@@ -460,13 +469,14 @@ class _Run:
     async def start(self, storage: Storage | None = None) -> None:
         """Begin to serve. Raises Unable."""
         settings = self._settings
+        access = access_of(settings.registry) if self.reload is None else self.reload.access
         registry = Registry(
             self.port,
             _data_of(settings),
             say=_say,
             desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff, zone=_local_zone()),
             policy=policy_of(settings.registry),
-            access=access_of(settings.registry),
+            access=access,
             storage=storage,
         )
         at = metrics_address(settings.registry.metrics or "")
@@ -509,7 +519,7 @@ class _Run:
         if self._control is not None:
             self._control.close()
         if self.reload is not None:
-            self.reload.stop()
+            self.reload.close()
         await registry.stop()
         gc.unfreeze()
         if self._console is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chatapp.registry.access import AccessLists
+from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.server import SettingsReload
 from chatapp.registry.settings import DeskTable, RegistryTable, Settings
 from chatapp.wire.errors import ChatAppError
@@ -65,3 +65,29 @@ async def test_other_changed_settings_are_named() -> None:
     server.reload.ask()
     await server.said.get()
     assert await server.said.get() == "[Changed, but applied at the next start only: lease, region]"
+
+
+async def test_a_registry_that_serves_again_begins_with_the_lists_loaded_last() -> None:
+    server = RunningServer()
+    server.reload.open()
+    server.written = Settings(registry=RegistryTable(ban=("bob",), gateways=("0" * 32,), invite_only=True))
+    server.reload.ask()
+    await server.said.get()
+    assert server.reload.access == AccessSettings(ban=("bob",), gateways=("0" * 32,))
+    server.written = "--ban: unreadable"
+    server.reload.ask()
+    await server.said.get()
+    assert server.reload.access.ban == ("bob",)
+
+
+async def test_a_reload_while_nobody_is_served_waits_until_the_registry_serves_again() -> None:
+    server = RunningServer()
+    server.reload.open()
+    server.written = Settings(registry=RegistryTable(ban=("bob",)))
+    server.reload.ask()
+    server.reload.close()  # the reload is under way
+    server.reload.ask()
+    await asyncio.sleep(0)
+    assert server.in_force == []
+    server.reload.open()
+    assert await server.said.get() == "[Lists reloaded: 0 allowed, 1 banned]"
