@@ -109,6 +109,9 @@ class _Reply(msgspec.Struct):
 
 
 _SEED: Final = re.compile(rb"\bSU[A-Z2-7]{56}\b")
+_JWT: Final = b"BEGIN NATS USER JWT"
+"""The mark of NATS credentials. The client library would look for it for ever in a file without it."""
+_SEED_OF_JWT: Final = b"BEGIN USER NKEY SEED"
 _replies: Final = msgspec.json.Decoder(_Reply)
 
 
@@ -240,14 +243,20 @@ class JetStream:
                 chosen["tls"] = ssl.create_default_context(cafile=self._access.ca)
             except ssl.SSLError as error:
                 raise OSError(error.errno, "holds no certificates", str(self._access.ca)) from None
+            except OSError as error:  # it does not name the file
+                raise OSError(error.errno, error.strerror, str(self._access.ca)) from None
         file = self._access.credentials
         if file is not None:
             text = file.read_bytes()
             seed = _SEED.search(text)
             if seed is None or not _is_seed(seed[0]):
                 raise ClusterUnavailable(ClusterProblem.BAD_FILE, str(file))
-            is_alone = text.strip() == seed[0]
-            chosen["nkeys_seed" if is_alone else "user_credentials"] = str(file)
+            if _JWT not in text:
+                chosen["nkeys_seed_str"] = seed[0].decode()
+            elif _SEED_OF_JWT in text:
+                chosen["user_credentials"] = str(file)
+            else:
+                raise ClusterUnavailable(ClusterProblem.BAD_FILE, str(file))
         return chosen
 
     async def _noted(self, error: Exception) -> None:

@@ -1,7 +1,7 @@
 """One registry as a node of a cluster: it connects, checks what it finds, and stands by until the lease is its own."""
 
 import asyncio
-import json
+import http.client
 import logging
 import os
 import sys
@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
@@ -21,7 +23,7 @@ from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.mark import Mark, read_mark, write_mark
-from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
+from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls, without_secrets
 from chatapp.registry.cluster.storage import ClusterStorage
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse
@@ -114,11 +116,12 @@ class ClusterNode:
         for url in monitors:
             try:
                 is_synced = await asyncio.to_thread(_syncs_always, url)
-            except (OSError, ValueError) as error:
-                self._say(texts.unmonitored_line(url, str(error)))
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                why = str(error).strip() or type(error).__name__
+                self._say(texts.unmonitored_line(without_secrets(url), without_secrets(why)))
                 continue
             if not is_synced:
-                raise ClusterUnavailable(ClusterProblem.SYNCS_LATE, url)
+                raise ClusterUnavailable(ClusterProblem.SYNCS_LATE, without_secrets(url))
 
     def _find_key(self, engine: JetStream) -> ClusterKey:
         """Read the cluster's key, or make it if the cluster is new."""
@@ -290,10 +293,29 @@ def _is_new(engine: JetStream) -> bool:
         raise ClusterUnavailable(ClusterProblem.NO_STREAM) from None
 
 
+class _StorageConfig(msgspec.Struct):
+    sync_always: bool = False
+
+
+class _JetStreamSection(msgspec.Struct):
+    config: _StorageConfig | None = None
+
+
+class _Monitoring(msgspec.Struct):
+    """What matters in the answer of a server's monitoring to `/varz`."""
+
+    jetstream: _JetStreamSection | None = None
+
+
 def _syncs_always(url: str) -> bool:
-    """Ask a server's monitoring whether it syncs before it confirms. Raises OSError, ValueError."""
+    """Ask a server's monitoring whether it syncs before it confirms. Raises OSError, ValueError, HTTPException."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"{url}/varz", timeout=MONITOR_WITHIN) as answer:
-        found = json.loads(answer.read(_MONITOR_BYTES))
-    config = found.get("jetstream", {}).get("config", {})
-    return bool(config.get("sync_always"))
+        data = answer.read(_MONITOR_BYTES)
+    try:
+        found = msgspec.json.decode(data, type=_Monitoring)
+    except (msgspec.MsgspecError, RecursionError):
+        raise ValueError("its answer is not that of the monitoring of a NATS server") from None
+    if found.jetstream is None or found.jetstream.config is None:
+        raise ValueError("its answer tells nothing about JetStream")
+    return found.jetstream.config.sync_always

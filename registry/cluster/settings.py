@@ -38,14 +38,14 @@ def server_urls(texts: Iterable[str]) -> tuple[str, ...]:
         if separator:
             scheme = given.lower()
         if scheme not in _SCHEMES:
-            raise ValueError(f'"{quoted(text)}" does not begin with nats:// or tls://')
+            raise ValueError(f'"{quoted(without_secrets(text))}" does not begin with nats:// or tls://')
         place = rest if separator else text
         url = f"{scheme}://{place}"
         port = _port_of(url, text)
         if port is None:
             url = f"{url.rstrip('/')}:{_DEFAULT_PORT}"
         if url in found:
-            raise ValueError(f'"{quoted(_without_secrets(text))}" is listed twice')
+            raise ValueError(f'"{quoted(without_secrets(text))}" is listed twice')
         found.append(url)
     return tuple(found)
 
@@ -55,7 +55,7 @@ def monitor_urls(texts: Iterable[str]) -> tuple[str, ...]:
     found = []
     for text in texts:
         if urlsplit(text).scheme not in _MONITORED:
-            raise ValueError(f'"{quoted(text)}" does not begin with http:// or https://')
+            raise ValueError(f'"{quoted(without_secrets(text))}" does not begin with http:// or https://')
         _port_of(text, text)
         found.append(text.rstrip("/"))
     return tuple(found)
@@ -63,7 +63,7 @@ def monitor_urls(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _port_of(url: str, text: str) -> int | None:
     """Return the port in an address. Raises ValueError."""
-    shown = quoted(_without_secrets(text))
+    shown = quoted(without_secrets(text))
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -74,6 +74,6 @@ def _port_of(url: str, text: str) -> int | None:
     return port
 
 
-def _without_secrets(text: str) -> str:
-    """Return an address without user and password: it may be shown."""
-    return re.sub(r"[^/@]*@", "", text)
+def without_secrets(text: str) -> str:
+    """Return an address, or a text about one, without user and password, so that it may be shown."""
+    return re.sub(r"^(\w*:/+)?.*@", r"\1", text, flags=re.DOTALL)
