@@ -166,13 +166,15 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
         return receive
     size = 0
     is_whole = False
+    due: float | None = None
 
     async def receive_bounded() -> Message:
-        nonlocal size, is_whole
+        nonlocal size, is_whole, due
         if is_whole:
             return await receive()
+        due = due or asyncio.get_running_loop().time() + BODY_WITHIN
         try:
-            async with asyncio.timeout(BODY_WITHIN):
+            async with asyncio.timeout_at(due):
                 message = await receive()
         except TimeoutError:
             raise BodyRefused(TOO_SLOW) from None

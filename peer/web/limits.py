@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.limits import DESK_VISITS_PER_GATEWAY, TEXT_MAX
 
 HEAD_WITHIN: Final = 10.0
 """Seconds within which the head of a request must have arrived: a client that sends one byte at a time holds a connection
@@ -21,7 +21,11 @@ FIELDS_MAX: Final = 16
 """Fields of one form."""
 
 CONNECTIONS_MAX: Final = 4_096
-"""Connections in all; further requests are answered with 503."""
+"""Connections in all; further ones are cut at once."""
+
+CONNECTIONS_PER_NETWORK: Final = CONNECTIONS_MAX // 2
+"""Connections of one address (of IPv6: of one /64), so that one machine cannot take all of them. A school behind one address
+with SESSIONS_PER_ADDRESS visits may have five for each. Those that come by a named proxy are counted together only."""
 
 IDLE_CONNECTION: Final = 30
 """Seconds for which a connection stays open without a request."""
@@ -52,8 +56,8 @@ JOINS_BURST: Final = 400.0
 SESSIONS_PER_ADDRESS: Final = 400
 """Visits of one address at the same time."""
 
-SESSIONS_MAX: Final = 2_000
-"""Visits at the same time: about 40 KiB and 4 descriptors each. A registry counts them as the gateway's."""
+SESSIONS_MAX: Final = DESK_VISITS_PER_GATEWAY
+"""Visits at the same time: a registry takes no more of one gateway. Each takes about 40 KiB and 4 descriptors."""
 
 DEEDS_PER_SECOND: Final = 4.0
 """Lines, descriptions and other requests a second of one visit, averaged."""

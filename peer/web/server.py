@@ -15,8 +15,14 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chatapp.peer.ui.terminal import DONE, INTERRUPTED
-from chatapp.peer.web.limits import CONNECTIONS_MAX, HEAD_MAX, HEAD_WITHIN, IDLE_CONNECTION
-from chatapp.wire.address import Address
+from chatapp.peer.web.limits import (
+    CONNECTIONS_MAX,
+    CONNECTIONS_PER_NETWORK,
+    HEAD_MAX,
+    HEAD_WITHIN,
+    IDLE_CONNECTION,
+)
+from chatapp.wire.address import Address, network_of, normalized_host
 from chatapp.wire.errors import ChatAppError
 
 ENDS_WITHIN: Final = 3
@@ -67,18 +73,34 @@ def allow_descriptors(wanted: int) -> None:
 
 
 class BoundedConnection(H11Protocol):
-    """A connection of a browser. The head of each request must arrive within a time, and a page may cut the connection:
-    `request.state.abort()`."""
+    """A connection of a browser. Too many of them are cut at once, the head of each request must arrive within a time, and a
+    page may cut the connection: `request.state.abort()`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.app_state = {**self.app_state, "abort": self._abort}
         self._head_due: asyncio.TimerHandle | None = None
+        self._network = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
+        """Wait for the first head, unless there are too many connections in all or of this network."""
         super().connection_made(transport)
-        self._watch_head()
+        if self.client is not None:
+            self._network = network_of(normalized_host(self.client[0]))
+        if self._is_one_too_many():
+            self._abort()
+        else:
+            self._watch_head()
+
+    def _is_one_too_many(self) -> bool:
+        """Whether this connection, which is among `self.connections`, goes beyond a limit. All that come by a proxy have its
+        address, so only their total counts there."""
+        if len(self.connections) > CONNECTIONS_MAX:
+            return True
+        if self.config.proxy_headers:
+            return False
+        same = sum(1 for one in self.connections if getattr(one, "_network", "") == self._network)
+        return same > CONNECTIONS_PER_NETWORK
 
     def data_received(self, data: bytes) -> None:
         """Handle what has come, and wait for the rest of a head that has begun."""
@@ -136,7 +158,6 @@ async def serve(
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
         server_header=False,
-        limit_concurrency=CONNECTIONS_MAX,
         h11_max_incomplete_event_size=HEAD_MAX,
         timeout_keep_alive=IDLE_CONNECTION,
         timeout_graceful_shutdown=ENDS_WITHIN,

@@ -32,6 +32,17 @@ COOKIE_LASTS_FOR: Final = 24 * 3_600
 """Seconds; no visit lasts longer."""
 
 
+_CROWDED: Final = frozenset(
+    {
+        happened.DeskRefusal.LINE_FULL,
+        happened.DeskRefusal.ADDRESS_FULL,
+        happened.DeskRefusal.GATEWAY_FULL,
+        happened.DeskRefusal.TOO_FAST,
+    }
+)
+"""Why the registry refuses a visit that may be taken a little later: the form is shown again."""
+
+
 class VisitorApp:
     """The pages of one gateway."""
 
@@ -43,6 +54,7 @@ class VisitorApp:
         routes = [
             Route("/", self._home),
             Route("/join", self._join, methods=["POST"]),
+            Route("/join", _home_again),  # what is loaded again after a form that was not taken
             Route("/events", self._events),
             Route("/log", self._log),
             Route("/about", self._about_page),
@@ -69,7 +81,7 @@ class VisitorApp:
     async def _home(self, request: Request) -> Response:
         session = self._session(request)
         if session is None and _came_from_elsewhere(request):
-            return _again()
+            return _again(request.query_params.get("lang", ""))
         if session is not None:
             if session.touch():
                 await session.settled()
@@ -151,6 +163,10 @@ class VisitorApp:
             front.handle(session.view.end)  # it has closed since the form was shown
             await self._gateway.drop(session)
             return response
+        if isinstance(session.view.end, happened.VisitRefused) and session.view.end.reason in _CROWDED:
+            refusal = texts.end(session.view.end)
+            await self._gateway.drop(session)
+            return self._pages.form(texts, self._form_shown(fields, refusal=refusal), status=429)
         self._cookie.give(request, response, secret)
         return response
 
@@ -302,6 +318,10 @@ async def _gone() -> AsyncGenerator[bytes, None]:
     yield server_event(json.dumps({"gone": True}), number="")
 
 
+async def _home_again(request: Request) -> Response:
+    return RedirectResponse("./", 303)
+
+
 async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
 
@@ -333,7 +353,9 @@ def _came_from_elsewhere(request: Request) -> bool:
     return request.headers.get("sec-fetch-site") == "cross-site"
 
 
-def _again() -> Response:
-    """Return a page that opens this page again: coming from here, the browser shows its cookie."""
-    link = element("a", "\u2192", href="./")
-    return document(title="", language="en", body=link, redirect="./")
+def _again(language: str) -> Response:
+    """Return a page that opens this page again, in the same language if that is one of ours: coming from here, the browser
+    shows its cookie."""
+    address = f"./?lang={language}" if language in TEXTS else "./"
+    link = element("a", "\u2192", href=address)
+    return document(title="", language="en", body=link, redirect=address)

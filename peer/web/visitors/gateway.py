@@ -20,9 +20,10 @@ from chatapp.peer.web.rates import RateLimiter
 from chatapp.peer.web.visitors.session import WebSession, report
 from chatapp.peer.web.visitors.store import GatewayFolder, SessionStore, StoredSession
 from chatapp.peer.web.visitors.texts import TEXTS
-from chatapp.wire.address import Address, server_name
+from chatapp.wire.address import Address, ip_literal, server_name
+from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
-from chatapp.wire.errors import quoted
+from chatapp.wire.errors import AddressRefused, ChatAppError, quoted
 from chatapp.wire.identity import fingerprint
 
 TEND_AFTER: Final = 1.0
@@ -30,6 +31,9 @@ TEND_AFTER: Final = 1.0
 
 LOOK_AGAIN_AFTER: Final = 15.0
 """Seconds after which what is known of a closed desk is asked for again: a registry tells its choices once a link."""
+
+RESOLVED_AFTER: Final = 60.0
+"""Seconds after which the registry's host name is resolved anew, for visits that begin later."""
 
 KNOWN_WITHIN: Final = 3.0
 """Seconds for which a request waits until it is known what the desk offers."""
@@ -135,13 +139,21 @@ class Gateway:
         self._of_network: Final[Counter[str]] = Counter()
         self._front_news: Final = Waiters(self._loop)
         self._lookout: Visitor | None = None
+        self._addresses: Sequence[Address] = ()
+        """The registry's servers as IP addresses."""
+        self._has_names: Final = any(ip_literal(server.host) is None for server in servers)
+        self._resolved_at = 0.0
         self._looked_at = 0.0
+        self._is_relooking = False
+        self._told_unknown = False
+        """Whether the terminal was told that the registry does not list us."""
         self._disk_failed_at = -DISK_TOLD_AFTER
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_ending = False
 
     def open(self) -> None:
         """Look for the registry, and go on with all visits that are stored. Raises AddressRefused, OSError."""
+        self._addresses, self._resolved_at = self._resolved(), self._loop.time()
         self._look()
         for id_, stored in self.folder.sessions():
             language = stored.language if stored.language in TEXTS else self.language
@@ -180,8 +192,8 @@ class Gateway:
         stored = StoredSession(visit=StoredVisit(), language=language)
         try:
             session = self._begin(hashed(secret), stored, language=language, network=network, form=form)
-        except OSError:
-            raise Crowded("full") from None
+        except (OSError, ChatAppError):
+            raise Crowded("full") from None  # no port is left, or no descriptor
         return secret, session
 
     def _begin(
@@ -189,7 +201,7 @@ class Gateway:
     ) -> WebSession:
         store = SessionStore(self.folder, id_, stored)
         visitor = Visitor(
-            self._servers,
+            self._addresses,
             registry_key=self._registry_key,
             queue=self._queue,
             gateway=self._key,
@@ -239,7 +251,9 @@ class Gateway:
     def look_again(self) -> None:
         """Ask the desk anew what it offers, if that may have changed since."""
         is_due = self._loop.time() - self._looked_at >= LOOK_AGAIN_AFTER
-        if is_due and not self.front.is_away and (self.front.closed or self.front.trouble):
+        is_wanted = not self.front.is_away and (self.front.closed or self.front.trouble)
+        if is_due and is_wanted and not self._is_relooking:
+            self._is_relooking = True
             self._do(self._relook())
 
     def _look(self) -> None:
@@ -247,7 +261,7 @@ class Gateway:
         nothing = StoredSession(visit=StoredVisit(), language=self.language)
         store = SessionStore(self.folder, "", nothing)
         self._lookout = Visitor(
-            self._servers,
+            self._addresses,
             registry_key=self._registry_key,
             queue=self._queue,
             gateway=self._key,
@@ -258,24 +272,47 @@ class Gateway:
         self._do(self._watch(self._lookout))
 
     async def _relook(self) -> None:
-        former, self._looked_at = self._lookout, self._loop.time()
-        if former is not None:
-            await former.detach()
-        self._look()
+        try:
+            if self._lookout is not None:
+                await self._lookout.detach()
+            self._look()
+        finally:
+            self._is_relooking = False
 
     async def _watch(self, lookout: Visitor) -> None:
         while batch := await lookout.next_events():
             for event in batch:
                 self.front.handle(event)
-                if isinstance(event, _FOR_THE_TERMINAL):
+                if isinstance(event, _FOR_THE_TERMINAL) and not self._is_told(event):
                     self._tell(event)
             self._front_news.wake()
+
+    def _is_told(self, event: happened.VisitEvent) -> bool:
+        """Whether an event was told before that need not be told again: each new lookout meets it once more."""
+        if not isinstance(event, happened.GatewayUnknown):
+            return False
+        was_told, self._told_unknown = self._told_unknown, True
+        return was_told
+
+    # --- the registry's addresses
+
+    def _resolved(self) -> list[Address]:
+        """Return the registry's servers as IP addresses. May take seconds. Raises AddressRefused."""
+        return list(server_addresses(self._servers, "server"))
+
+    async def _resolve_again(self) -> None:
+        """Resolve the names in a thread, as every visit waits for the loop. The former addresses are kept if that fails."""
+        with contextlib.suppress(AddressRefused):
+            self._addresses = await asyncio.to_thread(self._resolved)
 
     # --- time
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_AFTER)
+            if self._has_names and self._loop.time() - self._resolved_at >= RESOLVED_AFTER:
+                self._resolved_at = self._loop.time()
+                self._do(self._resolve_again())
             for session in tuple(self.sessions.values()):
                 if not self._tended(session):
                     self._do(self.drop(session))

@@ -170,7 +170,15 @@ class Pages:
     def log_page(self, texts: WebTexts, view: VisitView) -> HTMLResponse:
         """Return the conversation as a page of its own, which a browser without JavaScript shows inside the page and loads
         again and again."""
-        body = element("main", log(texts, view), class_="frame")
+        is_talking = view.stage is WebStage.TALKING
+        on = element("a", texts("page.go_on"), href="./", target="_top", class_="button")
+        body = element(
+            "main",
+            log(texts, view),
+            element("div", status(texts, view) if is_talking else None, notes(texts, view), role="status"),
+            None if is_talking else element("p", texts("talk.moved"), " ", on, class_="alert calm"),
+            class_="frame",
+        )
         return document(
             title=texts("talk.log"),
             language=texts.language,
@@ -597,7 +605,7 @@ def _languages(texts: WebTexts) -> Html:
     links = [
         element("span", one("language.name"), aria_current="true")
         if language == texts.language
-        else element("a", one("language.name"), href=f"?lang={language}", lang=language, hreflang=language)
+        else element("a", one("language.name"), href=f"./?lang={language}", lang=language, hreflang=language)
         for language, one in TEXTS.items()
     ]
     return element("nav", *links, class_="languages", aria_label=texts("page.language"))

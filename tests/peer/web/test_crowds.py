@@ -1,10 +1,16 @@
 """Many visitors, and visitors who do too much."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.form import Form
+from chatapp.peer.visitor.visit import Stage, Visit
 from chatapp.peer.web.limits import DEEDS_BURST
+from chatapp.peer.web.visitors.gateway import LOOK_AGAIN_AFTER
 from chatapp.peer.web.visitors.view import WebStage
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS
 from tests.peer.web.asking import ask
@@ -47,6 +53,64 @@ async def test_each_limit_of_sessions_is_told_on_the_form(
         monkeypatch.setattr(f"{where}.SESSIONS_MAX", 2)
         late = desk.browser(address="192.0.2.9")
         assert "Too many people are here" in await late.join()
+
+
+async def test_a_form_that_the_registry_has_no_room_for_is_shown_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.visitor("Asha")
+
+        def refuse(self: Visit, form: Form) -> None:
+            self.stage = Stage.OVER
+            self._tell(happened.VisitRefused(reason=happened.DeskRefusal.GATEWAY_FULL))
+
+        monkeypatch.setattr(Visit, "join", refuse)
+        ben = desk.browser()
+        assert 'value="Ben"' in await ben.join(name="Ben")
+        assert (ben.status, ben.cookie, len(desk.gateway.sessions)) == (429, "", 1)
+
+
+async def test_the_name_of_the_registry_is_looked_up_once_for_all_visits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def look_up(name: str, port: None, *, type: int) -> list[tuple[object, ...]]:  # noqa: A002 - as getaddrinfo calls it
+        names.append(name)
+        return [(socket.AF_INET, type, 0, "", ("10.0.0.1", 0))]
+
+    monkeypatch.setattr("chatapp.wire.aio.hosts.socket.getaddrinfo", look_up)
+    async with web_desk(tmp_path) as desk:
+        await desk.stop_gateway()
+        desk.start_gateway(server="desk.example")
+        asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
+        assert "Say hello!" in await asha.get()
+        assert "You are next." in await ben.get()
+        assert names == ["desk.example"]
+
+
+async def test_requests_that_come_together_look_again_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with web_desk(tmp_path) as desk:
+        await desk.type(".close")
+        await desk.wait(LOOK_AGAIN_AFTER)
+        looks: list[Visitor] = []
+        opened = Visitor.open
+
+        def open_and_note(visitor: Visitor) -> None:
+            looks.append(visitor)
+            opened(visitor)
+
+        monkeypatch.setattr(Visitor, "open", open_and_note)
+        desk.gateway.front.closed = happened.DeskClosed(text="", opens_at=0, is_waiting=False)
+        desk.told.clear()
+        for _ in range(8):
+            desk.gateway.look_again()
+        await desk.wait(5.0)
+        assert len(looks) == 1
+        assert happened.GatewayUnknown() not in desk.told
 
 
 async def test_a_form_that_is_sent_twice_joins_once(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from chatapp.peer.web import limits
 from chatapp.peer.web.guard import HEADERS, POLICY, Guard, client_of
-from tests.peer.web.asking import HOST, ask
+from chatapp.testing.clock import VirtualClock
+from tests.peer.web.asking import HOST, ask, scope_of
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,6 +116,32 @@ async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.Monke
     }
     await guard()(scope, receive, send)
     assert answers == [408]
+
+
+async def test_a_body_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatapp.peer.web.guard.BODY_WITHIN", 10.0)
+    clock = VirtualClock()
+    clock.start()
+    pieces = 0
+
+    async def receive() -> Message:
+        nonlocal pieces
+        await asyncio.sleep(4.0)
+        pieces += 1
+        return {"type": "http.request", "body": b"x", "more_body": pieces < 100}
+
+    answers: list[int] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answers.append(message["status"])
+
+    scope = scope_of("/", method="POST", headers={"host": HOST, "origin": f"http://{HOST}"})
+    try:
+        await guard()(scope, receive, send)
+    finally:
+        await clock.stop()
+    assert (answers, pieces) == ([408], 2)
 
 
 async def test_each_address_has_its_own_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,20 @@ async def test_a_body_that_says_too_much_in_pieces_is_refused() -> None:
         assert answer.startswith(b"HTTP/1.1 413")
 
 
+async def test_connections_are_limited_in_all_and_for_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = b"GET / HTTP/1.1\r\nHost: desk\r\nConnection: close\r\n\r\n"
+    async with serving(Guard(echo)) as port, serving(Guard(echo), proxies=("192.0.2.1",)) as behind_proxy:
+        for limit, refused in (("PER_NETWORK", [port]), ("MAX", [port, behind_proxy])):
+            with monkeypatch.context() as small:
+                small.setattr(f"chatapp.peer.web.server.CONNECTIONS_{limit}", 1)
+                for one in (port, behind_proxy):
+                    with socket.create_connection((LOOPBACK, one)):
+                        await asyncio.sleep(0)
+                        answer = await answer_to(one, whole)
+                    assert answer == b"" if one in refused else answer.startswith(b"HTTP/1.1 200")
+                    assert (await answer_to(one, whole)).startswith(b"HTTP/1.1 200")
+
+
 async def test_a_reader_that_never_reads_is_cut_and_holds_nothing() -> None:
     made: list[int] = []
 

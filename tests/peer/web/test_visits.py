@@ -58,6 +58,23 @@ async def test_a_second_language(tmp_path: Path) -> None:
         assert "नाम ख़ाली है" in await desk.browser().join(lang="hi", name="")
 
 
+async def test_the_language_outlives_a_link_of_another_site_and_a_wrong_form(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = desk.browser()
+        assert "url=./?lang=hi" in await asha.get("/?lang=hi", sec_fetch_site="cross-site")
+        assert 'url=./"' in await asha.get("/?lang=x%22", sec_fetch_site="cross-site")
+        assert 'href="./?lang=hi"' in await asha.join(name="")
+        assert "How can we help?" in await asha.get("/join")
+
+
+async def test_the_log_in_its_frame_tells_the_end_of_the_talk(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = await desk.visitor("Asha")
+        assert 'target="_top"' not in await asha.get("/log")
+        await desk.type(".next")
+        assert '<a href="./" target="_top" class="button">Go on</a>' in await asha.until("Go on", path="/log")
+
+
 async def test_the_line_moves_and_is_estimated(tmp_path: Path) -> None:
     async with web_desk(tmp_path) as desk:
         asha, ben, cem = [await desk.visitor(name) for name in ("Asha", "Ben", "Cem")]

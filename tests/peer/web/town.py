@@ -187,9 +187,9 @@ class WebDesk:
 
     # --- the gateway
 
-    def start_gateway(self, *, queue: str = "") -> None:
+    def start_gateway(self, *, queue: str = "", server: str = "10.0.0.1") -> None:
         self._gateway = Gateway(
-            [Address("10.0.0.1", PORT)],
+            [Address(server, PORT)],
             registry_key=None,
             queue=queue,
             home=self._place.folder,
