@@ -78,11 +78,10 @@ def visitor_comes(world: World, chance: random.Random) -> None:
 
 
 def visitor_says(world: World, guest: Guest) -> None:
-    """Send a line to the operator; of a waiting visitor it becomes the description."""
+    """Send a line to the operator; of a visitor who waits, or waits again when it arrives, it becomes the description."""
     if is_there(guest):
         text = f"{world.next_number()} from {guest.name} to the desk"
-        if guest.guest.stage is not Stage.ACTIVE:
-            world.desk.wrote(digest(guest.disk.ticket), text)
+        world.desk.wrote(digest(guest.disk.ticket), text)
         guest.say(text)
 
 

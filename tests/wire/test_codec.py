@@ -30,7 +30,7 @@ from chatapp.wire.messages.desk import ClosedQueue, PastLine, PastSession, Ready
 from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
-from chatapp.wire.messages.registration import Hello, Ping
+from chatapp.wire.messages.registration import Hello, Ping, ServerPlace
 from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember, Topic
 from chatapp.wire.messages.table import Row, TableBatch
 from tests.support.strategies import (
@@ -59,6 +59,7 @@ INSIDE_OTHERS: Final = frozenset(
         RoomInfo,
         RoomMember,
         RoomVisitor,
+        ServerPlace,
         Topic,
     }
 )

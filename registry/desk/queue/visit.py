@@ -281,6 +281,10 @@ def record_of(visit: Visit, *, is_off_duty: bool = False) -> DeskVisitKept:
     )
 
 
+_PAUSES: Final = frozenset(Pause)
+"""A record may hold any number."""
+
+
 def visit_of(record: DeskVisitKept, queue: str) -> Visit:
     """Return the visit of a record, in this queue: the settings may no longer have the record's own."""
     visit = Visit(
@@ -294,7 +298,8 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
     visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted
     visit.called_at, visit.since, visit.served_for = record.called_at, record.since, record.served_for
     visit.note, visit.given_by, visit.is_put_back = record.note, record.given_by, record.is_put_back
-    visit.pause, visit.description = Pause(record.pause), record.description
+    visit.pause = Pause(record.pause) if record.pause in _PAUSES else Pause.NONE
+    visit.description = record.description
     return visit
 
 

@@ -79,7 +79,7 @@ class DeskPromise:
         self._screens: dict[str, tuple[int, int, int]] = {}
         """For each operator: the run of the program, how many events were seen, and the visit on the screen (0: none)."""
         self._written: dict[str, bytes] = {}
-        """The ticket of the visitor who wrote a text while not being served, as the registry keeps it."""
+        """The ticket of the visitor who wrote a text, as the registry keeps it."""
         self._openings: dict[str, Opening] = {}
         """What an operator has said about each queue, as it is in force."""
         self._openings_asked: list[Opening] = []
@@ -149,7 +149,7 @@ class DeskPromise:
                     pass
 
     def wrote(self, ticket: bytes, text: str) -> None:
-        """Record what a visitor wrote while not being served. `ticket`: its digest."""
+        """Record what a visitor wrote, which may become the description. `ticket`: its digest."""
         self._written[text] = ticket
 
     def rated(self, visit: int, rating: int) -> None:
