@@ -35,6 +35,8 @@ class Guest(Person):
         """Digests of the tickets that the visitor gave up."""
         self.said: list[str] = []
         """The lines that this program sent in this visit."""
+        self.typed: list[str] = []
+        """Those, and what was typed while waiting: it is said if the turn comes before it is a description."""
         self.heard: dict[int, str] = {}
         """The lines of this visit that this program was told, by position."""
         self.refused = 0
@@ -59,7 +61,7 @@ class Guest(Person):
     def start(self) -> None:
         """Start the program with what the disk holds."""
         self.lives += 1
-        self.said, self.heard, self.refused = [], {}, 0
+        self.said, self.typed, self.heard, self.refused = [], [], {}, 0
         now = self.network.now
         me = LocalIdentity(
             name="",
@@ -86,6 +88,7 @@ class Guest(Person):
 
     def say(self, text: str) -> None:
         """Send a line to the operator, or describe the issue while waiting."""
+        self.typed.append(text)
         if self.guest.stage is Stage.ACTIVE:
             self.said.append(text)
         elif self.guest.stage is not Stage.WAITING:  # what is said while waiting is written down
@@ -141,7 +144,7 @@ class Guest(Person):
             conversation = core._visit._conversation._conversation
             if conversation is not None:
                 if conversation.visit != self.visit:
-                    self.said, self.heard, self.refused = [], {}, 0
+                    self.said, self.typed, self.heard, self.refused = [], [], {}, 0
                 self.visit = conversation.visit
             events = core.events()
             is_moving = bool(events)

@@ -61,17 +61,18 @@ class TalkPromise:
             shown = [text for _, text in self._to_visitor.get(visit.number, [])]
             assert shown == theirs, f"{guest.name} was shown {shown}, operators said {theirs}"
             self._check_whole(guest, {line.position: line.text for line in said})
-            lost = [text for text in guest.said if text not in ours]
+            described = visit.description.split("\n")  # what was typed too late to be said
+            lost = [text for text in guest.said if text not in ours and text not in described]
             assert len(lost) <= guest.refused, f"{lost} of {guest.name} went nowhere"
             if visit.operator:
                 self._check_operator(guest, visit.operator, ours)
 
     def _check_whole(self, guest: Guest, said: dict[int, str]) -> None:
         """The visitor's present program knows the whole conversation, also what was said before it was started."""
-        known = guest.heard | {at: text for at, text in said.items() if text in guest.said}
+        known = guest.heard | {at: text for at, text in said.items() if text in guest.typed}
         whole = {at: text for at, text in said.items() if at in known or at >= min(known, default=0)}
         assert {at: known.get(at) for at in whole} == whole, f"{guest.name} knows {known} of {said}"
-        own = [text for text in guest.heard.values() if text in guest.said]
+        own = [text for text in guest.heard.values() if text in guest.typed]
         assert not own, f"{guest.name} was told {own}, which this program has said itself"
 
     def _check_operator(self, guest: Guest, operator: bytes, said: list[str]) -> None:
