@@ -17,7 +17,7 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.driver import RegistryDriver
 from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.storage import FolderStorage, Storage
+from chatapp.registry.storage import FolderStorage, Found, Storage
 from chatapp.registry.store.protocol import Loaded, Store
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.registry.texts import (
@@ -129,6 +129,7 @@ class Registry:
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
         self._metrics: MetricsServer | None = None
+        self._is_clustered = storage is not None
         self._storage = storage or FolderStorage(
             self.folder, rng=machine.rng, now=machine.now, disk=machine.disk
         )
@@ -149,7 +150,11 @@ class Registry:
             admin_socket = self._open_admin_socket() if self._takes_admin_requests else None
             if admin_socket is not None:
                 undo.callback(admin_socket.close)
-            driver = self._load(loop, store)
+            if self._is_clustered:  # the loop goes on: a service manager waits for its signs of life
+                found = await asyncio.to_thread(self._read)
+            else:
+                found = self._read()
+            driver = self._driver_of(found, loop, store)
             undo.pop_all()
         self._driver, self._endpoint, self._listener = driver, endpoint, listener
         self._admin_socket = admin_socket
@@ -300,11 +305,14 @@ class Registry:
         except (OSError, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
 
-    def _load(self, loop: asyncio.AbstractEventLoop, store: Store) -> RegistryDriver:
+    def _read(self) -> Found:
         try:
-            loaded, identity, is_new = self._storage.load()
+            return self._storage.load()
         except (OSError, KeyUnusable, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
+
+    def _driver_of(self, found: Found, loop: asyncio.AbstractEventLoop, store: Store) -> RegistryDriver:
+        loaded, identity, is_new = found
         self._report(loaded, is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)

@@ -43,6 +43,7 @@ from chatapp.registry.texts import (
     reloaded_line,
     restart_needed_line,
     serving_text,
+    standing_by_text,
     unshown_line,
 )
 from chatapp.wire.errors import ChatAppError, quoted
@@ -390,6 +391,7 @@ async def _serve_in_turns(run: "_Run", settings: ClusterSettings, stopped: async
         run.check_port()
         await _unless(stopped, node.open())
         while not stopped.done():
+            run.tell_standing_by()
             storage = await _unless(stopped, node.stand_by())
             if storage is None:
                 return
@@ -525,6 +527,10 @@ class _Run:
         if self._console is not None:
             await self._console.finish()
         _tell(RegistryStopped(port=self.port))
+
+    def tell_standing_by(self) -> None:
+        """Tell the service manager that the start is complete: standing by may take months."""
+        self._supervisor.ready(standing_by_text(self.port))
 
     def _tell_ready(self) -> None:
         self._supervisor.ready(serving_text(self.port))

@@ -72,6 +72,11 @@ def serving_text(port: int) -> str:
     return f"Listening on UDP and TCP port {port}"
 
 
+def standing_by_text(port: int) -> str:
+    """Return what a service manager shows of a registry of a cluster in which another registry serves."""
+    return f"Standing by; it listens on UDP and TCP port {port} once it serves"
+
+
 def join_code_line(code: JoinCode) -> str:
     """Return the line for a join code made at the start."""
     return f"[Join code {code.text}: lets one newcomer in, within 7 days]"
