@@ -15,6 +15,8 @@ class ClusterProblem(enum.Enum):
     NO_STREAM = enum.auto()
     MESSAGES_VANISH = enum.auto()
     ONE_REPLICA = enum.auto()
+    OTHER_STREAM = enum.auto()
+    OLD_SERVER = enum.auto()
     SYNCS_LATE = enum.auto()
     NO_LIBRARY = enum.auto()
     BAD_FILE = enum.auto()
@@ -34,6 +36,11 @@ _SENTENCES: Final = {
         "the stream {} may drop messages: it must have file storage, limits retention, no maximum age or number of "
         "messages, and discard new ones when it is full"
     ),
+    ClusterProblem.OTHER_STREAM: (
+        "the stream {} was made or changed by another program: its subjects or limits are not those of a registry; "
+        "choose another name by --cluster-name"
+    ),
+    ClusterProblem.OLD_SERVER: "the servers of the cluster are of version {}; they must be of version 2.15 or newer",
     ClusterProblem.ONE_REPLICA: (
         "the stream {0} has too few copies: run nats stream edit {0} --replicas 3, or name one server only"
     ),

@@ -32,10 +32,13 @@ from chatapp.registry.cluster.ledger import (
     Subject,
     Unanswered,
 )
+from chatapp.wire.errors import quoted
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -50,7 +53,11 @@ BATCH: Final = 1_000
 """The most messages asked for at once."""
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """The most bytes asked for at once."""
+AGAIN_AFTER: Final = 1.0
+"""Seconds between attempts to connect anew once the servers have closed the connection, as for a changed password."""
 REPLICAS: Final = 3
+VERSION_LEAST: Final = (2, 15)
+"""The oldest version of the servers."""
 DUPLICATES_FOR: Final = 120
 """Seconds for which the engine knows the ids of messages."""
 
@@ -91,6 +98,12 @@ class _Config(msgspec.Struct):
     max_bytes: int = -1
     max_age: int = 0
     num_replicas: int = 1
+    subjects: list[str] = []
+    max_msgs_per_subject: int = -1
+    max_msg_size: int = -1
+    persist_mode: str = "default"
+    no_ack: bool = False
+    sealed: bool = False
 
 
 class _Stored(msgspec.Struct):
@@ -143,6 +156,7 @@ class JetStream:
         self._batches = 0
         self._trouble = ""
         self._is_denied = self._is_forbidden = False
+        self._again: asyncio.Task[None] | None = None
 
     # --- the thread
 
@@ -190,6 +204,7 @@ class JetStream:
         try:
             async with asyncio.timeout(within):
                 await self._connect()
+                self._check_version()
                 for stream in Stream:
                     await self._have(stream)
         except TimeoutError:
@@ -198,42 +213,73 @@ class JetStream:
 
     async def _connect(self) -> None:
         try:
-            import nats.errors
-            from nats.aio.client import Client
+            import nats.aio.client  # noqa: F401 - whether it is installed
 
-            credentials = self._credentials()
+            self._credentials()
         except ImportError:
             raise ClusterUnavailable(ClusterProblem.NO_LIBRARY) from None
         logging.getLogger("asyncio").addFilter(_is_worth_a_line)
-        while True:
-            client = Client()
-            try:
-                await client.connect(
-                    list(self._access.servers),
-                    name=f"ChatApp registry of {self._name}",
-                    error_cb=self._noted,
-                    reconnected_cb=self._reconnected,
-                    allow_reconnect=True,
-                    max_reconnect_attempts=1,
-                    reconnect_time_wait=0,
-                    connect_timeout=2,
-                    ping_interval=2,
-                    max_outstanding_pings=2,
-                    **credentials,
-                )
-            except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-                await self._noted(error)
-            else:
-                # From now on servers that are away are asked again for ever.
-                client.options["max_reconnect_attempts"] = -1
-                client.options["reconnect_time_wait"] = 0.2
-                break
+        while not await self._connect_once():
             if self._is_denied:
                 raise ClusterUnavailable(ClusterProblem.DENIED, self._trouble)
             await asyncio.sleep(0.5)
-        self._client = client
-        self._inbox = client.new_inbox()
-        await client.subscribe(f"{self._inbox}.*", cb=self._batch_came)
+
+    async def _connect_once(self) -> bool:
+        """Try to connect. Return whether that succeeded. Raises ClusterUnavailable, OSError for a wrong file."""
+        import nats.errors
+        from nats.aio.client import Client
+
+        client, chosen = Client(), self._credentials()
+
+        async def closed() -> None:
+            if client is self._client:
+                await self._closed(client.last_error)
+
+        try:
+            await client.connect(
+                list(self._access.servers),
+                name=f"ChatApp registry of {self._name}",
+                error_cb=self._noted,
+                reconnected_cb=self._reconnected,
+                closed_cb=closed,
+                allow_reconnect=True,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=2,
+                ping_interval=2,
+                max_outstanding_pings=2,
+                **chosen,
+            )
+            inbox = client.new_inbox()
+            await client.subscribe(f"{inbox}.*", cb=self._batch_came)
+        except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+            await self._noted(error)
+            return False
+        # From now on servers that are away are asked again for ever.
+        client.options["max_reconnect_attempts"] = -1
+        client.options["reconnect_time_wait"] = 0.2
+        self._client, self._inbox = client, inbox
+        return True
+
+    async def _closed(self, reason: Exception | None) -> None:
+        """Connect anew: the servers have closed the connection, after which the client library does nothing more."""
+        if reason is not None:
+            await self._noted(reason)
+        _log.warning("the servers of the cluster closed the connection: %s", quoted(self._trouble))
+        self._again = asyncio.create_task(self._connect_again())
+
+    async def _connect_again(self) -> None:
+        """Try to connect for ever. Files of credentials are read each time: the next ones may be right."""
+        while True:
+            await asyncio.sleep(AGAIN_AFTER)
+            self._is_denied = False
+            try:
+                is_connected = await self._connect_once()
+            except (ClusterUnavailable, OSError) as error:
+                self._trouble, is_connected = str(error), False
+            if is_connected:
+                await self._reconnected()
+                return
 
     def _credentials(self) -> dict[str, Any]:
         """Return the options of the client for TLS and for credentials. Raises ClusterUnavailable, OSError, ImportError."""
@@ -269,6 +315,12 @@ class JetStream:
 
     async def _reconnected(self) -> None:
         self._trouble = ""
+        self._is_denied = self._is_forbidden = False  # the servers may have other rules now
+
+    @property
+    def trouble(self) -> str:
+        """What the servers said last, or why they cannot be reached; empty for nothing."""
+        return self._trouble
 
     def check_allowed(self) -> None:
         """Raise ClusterUnavailable if the servers have refused something that a registry of this cluster has to do."""
@@ -294,6 +346,14 @@ class JetStream:
     def subject(self, subject: Subject, run: str = "") -> str:
         """Return a subject as the engine knows it. `run`: of a snapshot's pieces, `*` for all."""
         return f"chatapp.{self._name}.{subject.value}" + (f".{run}" if run else "")
+
+    def _check_version(self) -> None:
+        """Refuse servers that are too old. Raises ClusterUnavailable."""
+        assert self._client is not None
+        version = str(self._client._server_info.get("version", ""))  # noqa: SLF001 - as above
+        numbers = re.match(r"v?(\d+)\.(\d+)", version)
+        if numbers is None or (int(numbers[1]), int(numbers[2])) < VERSION_LEAST:
+            raise ClusterUnavailable(ClusterProblem.OLD_SERVER, version)
 
     async def _have(self, stream: Stream) -> None:
         """Make a stream if it is missing; check it if it is there. Raises ClusterUnavailable."""
@@ -323,9 +383,9 @@ class JetStream:
         is_lease = stream is Stream.LEASE
         return {
             "name": self.stream(stream),
-            "subjects": [
+            "subjects": sorted(
                 self.subject(subject, "*" if subject is Subject.SNAPSHOT else "") for subject in stream.value
-            ],
+            ),
             "retention": "limits",
             "discard": "old" if is_lease else "new",
             "max_msgs_per_subject": 1 if is_lease else -1,
@@ -338,7 +398,8 @@ class JetStream:
 
     @property
     def _replicas(self) -> int:
-        return REPLICAS if self.servers >= REPLICAS else 1
+        """How many copies a stream has: one if one server is named, which may be known by several addresses."""
+        return REPLICAS if len(self._access.servers) > 1 else 1
 
     def _check(self, stream: Stream, config: _Config) -> None:
         """Refuse a stream whose messages could vanish."""
@@ -347,6 +408,17 @@ class JetStream:
         drops = config.retention != "limits" or (stream is not Stream.LEASE and config.discard != "new")
         if is_bounded or drops:
             raise ClusterUnavailable(ClusterProblem.MESSAGES_VANISH, name)
+        wanted = self._config(stream)
+        is_other = (
+            sorted(config.subjects) != wanted["subjects"]
+            or config.max_msgs_per_subject != wanted["max_msgs_per_subject"]
+            or config.max_msg_size >= 0
+            or config.persist_mode not in ("", "default")
+            or config.no_ack
+            or config.sealed
+        )
+        if is_other:
+            raise ClusterUnavailable(ClusterProblem.OTHER_STREAM, name)
         if config.num_replicas < self._replicas:
             raise ClusterUnavailable(ClusterProblem.ONE_REPLICA, name)
 
@@ -360,7 +432,7 @@ class JetStream:
         *,
         within: float = ANSWER_WITHIN,
     ) -> "Msg | None":
-        """Return the answer, None if there is none in time."""
+        """Return the answer, None if there is none in time. Raises MaxPayloadError of the client library."""
         import nats.errors
 
         client = self._client
@@ -371,6 +443,8 @@ class JetStream:
             return await client.request(
                 subject, data, timeout=within, headers=dict(headers) if headers else None
             )
+        except nats.errors.MaxPayloadError:
+            raise
         except (nats.errors.Error, TimeoutError, OSError):
             return None
 
@@ -380,23 +454,24 @@ class JetStream:
 
     async def publish_soon(self, publication: Publication, *, within: float = ANSWER_WITHIN) -> Answer:
         """Publish a message and wait for the answer, in the own thread."""
+        import nats.errors
+
         headers = {}
         if publication.id:
             headers[_ID] = publication.id
         if publication.after is not None:
             is_whole = len(STREAM_OF[publication.subject].value) == 1
             headers[_EXPECTED_PLACE if is_whole else _EXPECTED_OF_SUBJECT] = str(publication.after)
-        reply = _reply_in(
-            await self._request(
-                self.subject(publication.subject, publication.run),
-                publication.message,
-                headers,
-                within=within,
-            )
-        )
+        subject = self.subject(publication.subject, publication.run)
+        try:
+            found = await self._request(subject, publication.message, headers, within=within)
+        except nats.errors.MaxPayloadError:
+            return Refused(f"the servers allow messages of {self.message_max:,} bytes only")
+        reply = _reply_in(found)
         if reply is None:
             return Unanswered()
         if reply.error is None:
+            self._is_forbidden = False
             return Acked(reply.seq)
         if reply.error.err_code in _WRONG_PLACE:
             return Overtaken()

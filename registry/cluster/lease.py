@@ -1,4 +1,5 @@
-"""Who serves: a lease that its holder renews, and that others take when it is given back or was not renewed for a while.
+"""The lease decides which registry serves. Its holder renews it; another registry takes it once it is given back, or was not
+renewed for a while.
 
     STANDBY --claimed--> OWNER --overtaken, or not confirmed for CUT_AFTER--> LOST
                            +------given back--> RELEASED

@@ -151,6 +151,7 @@ class ClusterNode:
             now=time.monotonic(),
         )
         self._keeping = engine.start(self._keep(lease))
+        self._keeping.add_done_callback(_log_fault)
         said: str | None = ""
         is_said = False
         waits_until = time.monotonic() + SAY_AFTER
@@ -158,7 +159,7 @@ class ClusterNode:
             engine.check_allowed()
             serving = lease.serving if self._is_answered else None
             if (serving != said or not is_said) and (serving or time.monotonic() >= waits_until):
-                self._say(texts.standby_line(serving))
+                self._say(texts.standby_line(serving, engine.trouble))
                 said, is_said = serving, True
                 if serving:
                     with suppress(ClusterUnavailable):
@@ -166,6 +167,9 @@ class ClusterNode:
             await self._wait()
         if self._flaw is not None:
             raise self._refusal(self._flaw)
+        if lease.state is LeaseState.LOST:
+            await asyncio.sleep(SAY_AFTER)
+            return await self.stand_by()
         if self._has_made_key:
             self._has_made_key = False
             self._say(texts.new_key_line(self._key_path))
@@ -223,7 +227,7 @@ class ClusterNode:
         """Give the lease back, if it is this registry's: a standby takes over at once. The registry has stopped."""
         keeping, lease, engine = self._keeping, self._lease, self._engine
         self._keeping = self._lease = self._storage = None
-        if keeping is not None:  # it ends by itself, as the lease is nobody's business any more
+        if keeping is not None:  # it ends by itself: it sees that it keeps no lease any more
             await asyncio.wait([keeping], timeout=STOP_WITHIN)
         if lease is not None and engine is not None and lease.state is LeaseState.OWNER:
             release = engine.publish_soon(lease.release(), within=LEASE_WITHIN)
@@ -256,10 +260,12 @@ class ClusterNode:
                 await asyncio.sleep(max(lease.next_timer - time.monotonic(), 0.0))
         except BundleRefused as refused:
             self._flaw = refused
-        if lease is self._lease:  # it was lost, and not given back
-            if self._storage is not None:
-                self._storage.give_up()
-            self._store_lost()
+        finally:
+            if lease is self._lease:  # it was lost, and not given back
+                lease.state = LeaseState.LOST
+                if self._storage is not None:
+                    self._storage.give_up()
+                self._store_lost()
 
     async def _step(self, lease: Lease) -> None:
         engine = self._engine
@@ -291,6 +297,13 @@ def _is_new(engine: JetStream) -> bool:
         return not engine.extent(Stream.JOURNAL).last
     except LedgerUnavailable:
         raise ClusterUnavailable(ClusterProblem.NO_STREAM) from None
+
+
+def _log_fault(keeping: asyncio.Future[None]) -> None:
+    """Log a fault of this program, for which the lease was lost."""
+    fault = None if keeping.cancelled() else keeping.exception()
+    if fault is not None:
+        _log.error("the lease is lost because of a fault in this program", exc_info=fault)
 
 
 class _StorageConfig(msgspec.Struct):

@@ -19,12 +19,15 @@ def new_key_line(path: Path) -> str:
     return f"[The cluster is new. Copy its key to the same place on the other nodes: {path}]"
 
 
-def standby_line(serving: str | None) -> str:
-    """Return the line for a registry that waits. `serving`: the one that serves, empty for none; None if the servers do not
-    answer."""
+def standby_line(serving: str | None, trouble: str = "") -> str:
+    """Return the line for a registry that waits. `serving`: the name of the registry that serves, empty for none; None if
+    the servers do not answer. `trouble`: why they do not, if that is known."""
     if serving is None:
-        return "[Standing by: the servers of the cluster do not answer.]"
-    return f"[Standing by: {quoted(serving)} serves.]" if serving else "[Standing by: nobody serves yet.]"
+        why = f" ({quoted(trouble)})" if trouble else ""
+        return f"[Standing by: the servers of the cluster do not answer{why}.]"
+    return (
+        f"[Standing by: {quoted(serving)} serves.]" if serving else "[Standing by: no registry serves now.]"
+    )
 
 
 def unmonitored_line(url: str, why: str) -> str:

@@ -1,0 +1,129 @@
+"""The connection to the servers: what it survives, and what it refuses."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+
+from chatapp.registry.cluster import jetstream as jetstream_module
+from chatapp.registry.cluster.errors import ClusterUnavailable
+from chatapp.registry.cluster.jetstream import Access, JetStream
+from chatapp.registry.cluster.ledger import Acked, Publication, Refused, Subject
+from chatapp.registry.cluster.node import ClusterNode
+from chatapp.registry.cluster.settings import ClusterSettings
+from chatapp.registry.cluster.texts import standby_line
+from tests.support.nats_server import NatsServer
+from tests.support.ports import free_port
+
+LETTER = Publication(subject=Subject.JOURNAL, message=b"hello", after=None)
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Wait until something holds, in a bounded time."""
+    until = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_connection_that_the_servers_close_is_made_anew(
+    nats_server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client library gives up for ever where an error of the servers comes before the end of the connection."""
+    engine = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
+    try:
+        engine.open(within=10)
+        first = engine._client
+        assert first is not None
+        engine.run(first._process_err("'Maximum Connections Exceeded'"))
+        wait_for(lambda: first.is_closed)
+        wait_for(lambda: engine.publish(LETTER) == Acked(1))
+        assert engine.trouble == ""
+    finally:
+        engine.close()
+    assert caplog.messages == [
+        "the servers of the cluster closed the connection: Maximum Connections Exceeded"
+    ]
+
+
+def test_a_standby_says_why_the_servers_do_not_answer() -> None:
+    assert standby_line(None, "Authorization Violation") == (
+        "[Standing by: the servers of the cluster do not answer (Authorization Violation).]"
+    )
+    assert standby_line(None) == "[Standing by: the servers of the cluster do not answer.]"
+
+
+def test_a_message_that_is_too_large_is_refused_at_once(nats_server: NatsServer) -> None:
+    engine = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
+    try:
+        engine.open(within=10)
+        large = Publication(subject=Subject.JOURNAL, message=bytes(engine.message_max + 1), after=None)
+        assert engine.publish(large) == Refused(
+            f"the servers allow messages of {engine.message_max:,} bytes only"
+        )
+    finally:
+        engine.close()
+
+
+def test_servers_that_are_too_old_are_refused(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jetstream_module, "VERSION_LEAST", (99, 0))
+    engine = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
+    try:
+        with pytest.raises(ClusterUnavailable, match=r"^the servers of the cluster are of version 2\.\d+"):
+            engine.open(within=10)
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    "change", [{"subjects": ["other.*"]}, {"max_msgs_per_subject": 5}, {"max_msg_size": 9}]
+)
+async def test_a_stream_of_another_program_is_refused(
+    nats_server: NatsServer, change: dict[str, object]
+) -> None:
+    name = f"n{free_port()}"
+    whole: dict[str, Any] = {"subjects": [f"chatapp.{name}.journal"], "discard": "new", **change}
+    if "subjects" in change:
+        whole["subjects"] = [f"{name}.other"]
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(name=f"chatapp-{name}-journal", **whole)
+    await client.close()
+    engine = JetStream(Access(servers=(nats_server.url,)), name)
+    try:
+        with pytest.raises(
+            ClusterUnavailable, match=f"^the stream chatapp-{name}-journal was made or changed"
+        ):
+            await asyncio.to_thread(engine.open, within=10)
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+async def test_a_fault_in_keeping_the_lease_ends_the_service_and_is_logged(
+    nats_server: NatsServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = ClusterSettings(servers=(nats_server.url,), name=f"n{free_port()}")
+    said: list[str] = []
+    node = ClusterNode(settings, folder=tmp_path, name="a", say=said.append)
+    try:
+        await node.open()
+        async with asyncio.timeout(20):
+            await node.stand_by()
+
+            async def fail(_: object) -> None:
+                raise ZeroDivisionError
+
+            monkeypatch.setattr(node, "_step", fail)
+            await node.lost()
+    finally:
+        await node.close()
+    assert said[-1].startswith("[The cluster's lease is lost: ")
+    assert "the lease is lost because of a fault in this program" in caplog.messages
