@@ -50,7 +50,7 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
         (
             ["send", "alice", "127.0.0.1", "5000", "bob", "hi"],
             False,
-            435,
+            436,
             NOT_IN_A_PEER - {"typer"} | {"prompt_toolkit"},
         ),
     ],
