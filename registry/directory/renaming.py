@@ -148,15 +148,15 @@ def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effe
 def restore_names(
     loaded: Loaded, directory: Directory, clock: WallClock, policy: RegistryPolicy, *, now: float
 ) -> int:
-    """Restore the names of earlier lives. Return how many cards could not be decoded."""
+    """Restore the names of earlier lives. Return how many cards or names could not be read."""
     unreadable, wall = 0, clock.seconds(now)
     for kept in loaded.names:
-        if isinstance(kept, NameReserved):
-            left = remaining(kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=policy.restart_grace)
-            directory.names.reserve(kept.name_key, kept.identity, until=now + left)
-            continue
         try:
-            _restore_bound(kept, directory, wall, now)
+            if isinstance(kept, NameReserved):
+                left = remaining(kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=policy.restart_grace)
+                directory.names.reserve(kept.name_key, kept.identity, until=now + left)
+            else:
+                _restore_bound(kept, directory, wall, now)
         except (DecodeError, NameRefused):
             unreadable += 1
     return unreadable

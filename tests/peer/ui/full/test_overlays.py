@@ -133,7 +133,7 @@ async def test_overlays_are_drawn_in_ascii_where_the_terminal_has_nothing_else(v
                 (("f2",), "Doctor"),
                 (("f3", *"noon"), "1 message found."),
                 (("ctrl+k",), "Go to"),
-                (("alt+2", "shift+up", "enter"), "How this message travelled"),
+                (("alt+2", "shift+up", "enter"), "How this message was delivered"),
             ):
                 await screen.press(*keys)
                 await screen.shows(title, "Esc close")
