@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chatapp.registry.effects import LinkEnded, NamesSkipped, PeerRegistered, RegistrationRefused, StoreFailed
 from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.store.entries import NameBound
+from chatapp.registry.store.entries import NameBound, NameReserved
 from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, encode_hello
@@ -146,10 +146,12 @@ def test_events_that_nobody_drains_are_bounded() -> None:
 
 
 def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:
-    rig.store.append([NameBound("odd", b"o" * 32, b"\xc1", 0, 0)])
+    rig.store.append(
+        [NameBound("odd", b"o" * 32, b"\xc1", 0, 0), NameReserved("a\nb", b"o" * 32, rig.wall_offset)]
+    )
     rig.store.sync()
     rig.restart()
-    assert rig.core.take_output().events == [NamesSkipped(count=1)]
+    assert rig.core.take_output().events == [NamesSkipped(count=2)]
     assert rig.peer("bob").register() is not None
 
 
