@@ -24,7 +24,7 @@ from chatapp.registry.texts import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
-from chatapp.wire.errors import StoreError, StoreFull, quoted
+from chatapp.wire.errors import StoreError, StoreFull, StoreLost, quoted
 
 _log = logging.getLogger(__name__)
 
@@ -193,6 +193,8 @@ class Committer:
         if newest is None:
             self._stored = self._appended
         self._trouble.say(logging.ERROR, _NOT_STORED, error)
+        if isinstance(error, StoreLost):
+            return  # the registry that serves now answers what its peers ask again
         self._call_guarded(
             partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)), str(error)
         )

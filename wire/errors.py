@@ -13,6 +13,7 @@
             +-- StoreFull         there is no space left
             +-- StoreBroken       another call to the system failed
             +-- StoreReadOnly     nothing can be written for now
+                +-- StoreLost     nor ever: another process has the store
 
 `str()` of each is one clear line that is safe to print.
 """
@@ -147,6 +148,11 @@ class StoreBroken(StoreError):
 
 class StoreReadOnly(StoreError):
     """A sync failed, or a write could not be undone: reading goes on, writing when the store has recovered."""
+
+
+class StoreLost(StoreReadOnly):
+    """The store belongs to another process now. Nothing is written here any more, and what was being written may be stored
+    or not."""
 
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -41,7 +41,7 @@ from chatapp.registry.cluster.snapshots import Manifest, SnapshotWriter, read_ma
 from chatapp.registry.cluster.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import Entry, encode
 from chatapp.registry.store.protocol import Loaded, StoreUnusable
-from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreReadOnly
+from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreLost, StoreReadOnly
 from chatapp.wire.storage.journal import frame
 
 _log = logging.getLogger(__name__)
@@ -163,6 +163,8 @@ class StreamStore:
         self._read_only = ""
         self._is_full = False
         """Whether nothing can be stored because there is no space."""
+        self._is_lost = False
+        """Whether this process can store nothing more."""
         self._turn: list[tuple[Entry, bytes]] = []
         self._live = Image()
         """With everything that was appended."""
@@ -394,6 +396,7 @@ class StreamStore:
                 self._not_before = self._now() + RETRY_CHECKPOINT
             else:
                 self._read_only = FINAL.get(state, GIVEN_UP)
+                self._is_lost = True
             self._is_full = state is WriterState.REFUSED and self._writer.is_full
         if state is not WriterState.REFUSED:
             self._lost()
@@ -401,12 +404,14 @@ class StreamStore:
 
     def _refusal(self) -> StoreError:
         """Return why nothing can be stored."""
-        return (StoreFull if self._is_full else StoreReadOnly)(self._where, self._read_only)
+        kind = StoreLost if self._is_lost else StoreFull if self._is_full else StoreReadOnly
+        return kind(self._where, self._read_only)
 
     def give_up(self) -> None:
         """Store nothing more, at once: the lease is lost. Any thread may call it."""
         with self._lock:
             self._read_only = self._read_only or GIVEN_UP
+            self._is_lost = True
         self._stopping.set()
 
     def _pause(self, seconds: float) -> None:
@@ -531,7 +536,7 @@ class StreamStore:
                 case _:
                     self._may_arrive |= publication.subject is Subject.MANIFEST
                     self._pause(RETRY_SPAN)
-        raise StoreReadOnly(self._where, GIVEN_UP)
+        raise StoreLost(self._where, GIVEN_UP)
 
     def _purge_covered(self) -> None:
         """Remove what the newest snapshot covers. Raises LedgerUnavailable."""

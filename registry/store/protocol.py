@@ -107,7 +107,8 @@ class Store(Protocol):
         """Store `entries`, in this order, without waiting for the disk.
 
         Raises StoreFull (none of them counts; a later append may fit), StoreBroken (the same, for another reason) or
-        StoreReadOnly; ValueError for an entry that no store can hold.
+        StoreReadOnly; ValueError for an entry that no store can hold. After StoreLost this process stores nothing more, and
+        nobody is told what became of what is under way.
         """
 
     def sync(self) -> None:

@@ -24,6 +24,11 @@ def dose(small: Amount, whole: Amount) -> Amount:
     return whole if IS_WHOLE else small
 
 
+def rounds(small: int, whole: int) -> int:
+    """Return how often to repeat a fault. CHATAPP_ROUNDS replaces the number of the whole size."""
+    return int(os.environ.get("CHATAPP_ROUNDS", whole)) if IS_WHOLE else small
+
+
 def bar(seconds: float) -> float:
     """Return the limit in seconds; none in `make test`, where a busy machine must not fail a test."""
     return seconds if IS_WHOLE else math.inf

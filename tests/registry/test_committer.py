@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
 
 from chatapp.registry.driver import Committer
+from chatapp.registry.store.entries import Entry
+from chatapp.wire.errors import StoreLost
 from chatapp.wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
 from tests.registry.rig import Rig
@@ -43,6 +45,42 @@ async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(ca
     said = alice.notices()
     assert MailRefused(1, MailRefusal.DISK_FAILED) in said
     assert [one.reference for one in said if isinstance(one, MailSaved)] == [2]
+    await committer.finish()
+
+
+class Lost(MemoryStore):
+    """A store that another process takes over when a test says so."""
+
+    at_append = at_sync = False
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        if self.at_append:
+            raise StoreLost("here", "another registry of the cluster has taken over")
+        super().append(entries)
+
+    def sync(self) -> None:
+        if self.at_sync:
+            raise StoreLost("here", "another registry of the cluster has taken over")
+        super().sync()
+
+
+@pytest.mark.parametrize("at_append", [False, True])
+async def test_a_registry_that_was_followed_by_another_one_answers_nobody(at_append: bool) -> None:
+    """What it was storing may be stored, and its disk is well. The peers ask the registry that serves."""
+    store = Lost()
+    rig = Rig(store)
+    bob, alice = rig.member("bob"), rig.member("alice")
+    rig.auto_commit = False
+    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
+    committer = Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
+    store.at_append, store.at_sync = at_append, True
+    for number in (1, 2):
+        alice.send(DepositMail(number, bob.id, number, b"on its way"))
+        await committer.settle()
+        rig.turn()
+    assert not committer.is_storing
+    assert alice.notices() == []
+    store.at_append = store.at_sync = False  # it closes without another word
     await committer.finish()
 
 
