@@ -63,7 +63,11 @@ async def perform(play: Play, stage: Stage) -> None:
         play.scene("12. A visitor with nothing but a browser; the web desk is killed, and nothing is lost")
         await scenes.serve_a_browser(stage, alice)
 
-    play.scene("13. Everybody goes home")
+    if scenes.HAS_FULL_SCREEN:
+        play.scene("13. Dana uses the full screen")
+        await scenes.look_at_the_full_screen(stage, carol)
+
+    play.scene("14. Everybody goes home")
     await scenes.go_home(registry, people)
     scenes.check_once(people)
 

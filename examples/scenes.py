@@ -1,11 +1,15 @@
 """The scenes of the demo: what people type, and what they must see."""
 
+import importlib.util
 import re
 import signal
 from typing import Final
 
 from examples import web
 from examples.theatre import Actor, Stage, StepFailed, Wanted
+
+HAS_FULL_SCREEN: Final = all(importlib.util.find_spec(one) for one in ("textual", "pyte"))
+"""Whether the full screen can be played: its library, and the one that reads a terminal."""
 
 WELCOME: Final = "[Welcome, You are registered.]"
 BYE: Final = "[You are Offline. Bye.]"
@@ -171,6 +175,22 @@ async def serve_a_browser(stage: Stage, alice: Actor) -> None:
     await visitor.sees("Thank you for your visit")
     again.send(signal.SIGTERM)
     await again.ends(0)
+
+
+async def look_at_the_full_screen(stage: Stage, carol: Actor) -> None:
+    """Dana comes with the full screen, reads a line of Carol, and sees the mark of her answer."""
+    from examples.seat import seat  # needs pyte, which only the tests install
+
+    async with seat("dana", stage, stage.folder / "dana", "--full") as dana:
+        await dana.sees("carol")
+        await carol.types("/msg dana Can you see my lines?")
+        await carol.sees("[Message received by dana.]")
+        dana.types("/msg carol Yes, beside their marks\r")
+        for text in ("Can you see my lines?", "Yes, beside their marks", "✓"):
+            await dana.sees(text)
+            stage.play.tell("dana", "saw", text)
+            stage.play.checks += 1
+        await carol.sees("dana: Yes, beside their marks")
 
 
 async def go_home(registry: Actor, people: list[Actor]) -> None:

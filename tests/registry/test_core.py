@@ -147,7 +147,7 @@ def test_events_that_nobody_drains_are_bounded() -> None:
 
 def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:
     rig.store.append(
-        [NameBound("odd", b"o" * 32, b"\xc1", 0, 0), NameReserved("a\nb", b"o" * 32, rig.wall_offset)]
+        [NameBound("odd", b"o" * 32, b"\xc1", 0, 0), NameReserved("a\nb", b"o" * 32, int(rig.wall_offset))]
     )
     rig.store.sync()
     rig.restart()
