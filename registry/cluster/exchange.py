@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from chatapp.registry.cluster.image import Image
+from chatapp.registry.cluster.stream.image import Image
 from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE
 from chatapp.registry.store.entries import CheckpointMark, DeskOwner, Entry, MailStored, MailTaken, Owner
 from chatapp.registry.store.files import FileStore

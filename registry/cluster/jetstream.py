@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
-from chatapp.registry.cluster.ledger import (
+from chatapp.registry.cluster.stream.ledger import (
     STREAM_OF,
     Acked,
     Answer,

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterKey
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey
 from chatapp.registry.keystore import KeyUnusable
 from chatapp.wire.folders import write_whole
 

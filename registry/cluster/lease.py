@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.cluster.bundles import Kind, Opener, Sealer
-from chatapp.registry.cluster.ledger import Acked, Answer, Placed, Publication, Subject
+from chatapp.registry.cluster.stream.bundles import Kind, Opener, Sealer
+from chatapp.registry.cluster.stream.ledger import Acked, Answer, Placed, Publication, Subject
 
 SPAN: Final = 2.0
 """Seconds without a renewal after which the lease is free."""

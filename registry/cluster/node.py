@@ -15,16 +15,16 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.cluster import texts
-from chatapp.registry.cluster.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
 from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
-from chatapp.registry.cluster.ledger import LedgerUnavailable, Stream, Subject
-from chatapp.registry.cluster.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls, without_secrets
 from chatapp.registry.cluster.storage import ClusterStorage
+from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
+from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
+from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatapp.registry.cluster.bundles import SALT_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.exchange import as_folder, entries_in
-from chatapp.registry.cluster.ledger import Ledger
-from chatapp.registry.cluster.mark import Mark, read_mark, write_mark
-from chatapp.registry.cluster.store import StreamStore, TakeoverInterrupted
+from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterFounded, ClusterKey
+from chatapp.registry.cluster.stream.ledger import Ledger
+from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
+from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
 from chatapp.registry.keystore import (
     KEY_FILE,
     PUBLIC_FILE,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from chatapp.registry.cluster.ledger import (
+from chatapp.registry.cluster.stream.ledger import (
     STREAM_OF,
     Acked,
     Answer,

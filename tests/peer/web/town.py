@@ -86,7 +86,7 @@ class Window:
         self._pieces = ""
         self._is_closed = asyncio.Event()
         self.can_read = asyncio.Event()
-        """Unset while the browser takes nothing more."""
+        """Is clear while the browser accepts no more bytes."""
         self.can_read.set()
         self.is_cut = False
         headers = {"cookie": cookie, "host": HOST}

@@ -10,9 +10,16 @@ import heapq
 from collections.abc import Callable, Iterator
 from random import Random
 
-from chatapp.registry.cluster.bundles import KEY_SIZE, SALT_SIZE, ClusterFounded, ClusterKey, Opener, Sealer
 from chatapp.registry.cluster.lease import Lease, LeaseState
-from chatapp.registry.cluster.ledger import (
+from chatapp.registry.cluster.stream.bundles import (
+    KEY_SIZE,
+    SALT_SIZE,
+    ClusterFounded,
+    ClusterKey,
+    Opener,
+    Sealer,
+)
+from chatapp.registry.cluster.stream.ledger import (
     Answer,
     Extent,
     LedgerUnavailable,
@@ -22,7 +29,7 @@ from chatapp.registry.cluster.ledger import (
     Subject,
     Unanswered,
 )
-from chatapp.registry.cluster.store import StreamStore, TakeoverInterrupted
+from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.wire.errors import StoreError
 from tests.support.memory_ledger import MemoryLedger

@@ -8,7 +8,7 @@ import nats.errors
 import pytest
 
 from chatapp.registry.cluster.jetstream import ANSWER_WITHIN, Access, JetStream
-from chatapp.registry.cluster.ledger import Extent, Stream, Subject
+from chatapp.registry.cluster.stream.ledger import Extent, Stream, Subject
 
 
 class Electing:

@@ -12,9 +12,9 @@ import pytest
 from chatapp.registry.cluster import jetstream as jetstream_module
 from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.ledger import Acked, Publication, Refused, Subject
 from chatapp.registry.cluster.node import ClusterNode
 from chatapp.registry.cluster.settings import ClusterSettings
+from chatapp.registry.cluster.stream.ledger import Acked, Publication, Refused, Subject
 from chatapp.registry.cluster.texts import standby_line
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_port

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.bundles import KEY_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
 from chatapp.registry.cluster.lease import (
     BEAT,
     CUT_AFTER,
@@ -16,7 +15,8 @@ from chatapp.registry.cluster.lease import (
     Lease,
     LeaseState,
 )
-from chatapp.registry.cluster.ledger import Answer, Publication, Subject, Unanswered
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
+from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
 from tests.support.memory_ledger import MemoryLedger
 
 KEY = ClusterKey(bytes(KEY_SIZE))

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterFounded, ClusterKey
-from chatapp.registry.cluster.ledger import Refused
-from chatapp.registry.cluster.store import StreamStore
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
+from chatapp.registry.cluster.stream.ledger import Refused
+from chatapp.registry.cluster.stream.store import StreamStore
 from chatapp.wire.errors import StoreFull, StoreLost
 from tests.registry.store.playbook import stored
 from tests.support.memory_ledger import MemoryLedger

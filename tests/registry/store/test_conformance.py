@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.ledger import Ledger
-from chatapp.registry.cluster.store import StreamStore
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
+from chatapp.registry.cluster.stream.ledger import Ledger
+from chatapp.registry.cluster.stream.store import StreamStore
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, RecordLost, Store
 from chatapp.wire.errors import StoreFull, StoreReadOnly

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.cluster.bundles import (
+from chatapp.registry.cluster.stream.bundles import (
     NO_HASH,
     BundleRefused,
     Flaw,
@@ -18,7 +18,7 @@ from chatapp.registry.cluster.bundles import (
     decode_record,
     hash_of,
 )
-from chatapp.registry.cluster.ledger import Placed, Publication, Subject
+from chatapp.registry.cluster.stream.ledger import Placed, Publication, Subject
 from chatapp.wire.storage.journal import scan
 
 

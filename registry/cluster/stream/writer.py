@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.registry.cluster.bundles import Head, Kind, Sealer, hash_of, parts_of
-from chatapp.registry.cluster.ledger import (
+from chatapp.registry.cluster.stream.bundles import Head, Kind, Sealer, hash_of, parts_of
+from chatapp.registry.cluster.stream.ledger import (
     Acked,
     Answer,
     Overtaken,

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.cluster.bundles import HASH_SIZE, ClusterFounded, Head, encode_control
+from chatapp.registry.cluster.stream.bundles import HASH_SIZE, ClusterFounded, Head, encode_control
 from chatapp.registry.storage import CLUSTER_MARK, marked_cluster
 from chatapp.registry.store.protocol import StoreUnusable
 from chatapp.wire.folders import write_whole

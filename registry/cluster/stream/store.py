@@ -11,7 +11,7 @@ from contextlib import suppress
 from threading import Event, Lock
 from typing import Final, NamedTuple
 
-from chatapp.registry.cluster.bundles import (
+from chatapp.registry.cluster.stream.bundles import (
     OVERHEAD,
     BundleRefused,
     ClusterFounded,
@@ -25,8 +25,8 @@ from chatapp.registry.cluster.bundles import (
     Sealer,
     encode_control,
 )
-from chatapp.registry.cluster.image import Image
-from chatapp.registry.cluster.ledger import (
+from chatapp.registry.cluster.stream.image import Image
+from chatapp.registry.cluster.stream.ledger import (
     Acked,
     Ledger,
     LedgerUnavailable,
@@ -36,9 +36,9 @@ from chatapp.registry.cluster.ledger import (
     Stream,
     Subject,
 )
-from chatapp.registry.cluster.mark import Mark, hash_of_founding, mark_of
-from chatapp.registry.cluster.snapshots import Manifest, SnapshotWriter, read_manifest, records_of
-from chatapp.registry.cluster.writer import RETRY_SPAN, Writer, WriterState
+from chatapp.registry.cluster.stream.mark import Mark, hash_of_founding, mark_of
+from chatapp.registry.cluster.stream.snapshots import Manifest, SnapshotWriter, read_manifest, records_of
+from chatapp.registry.cluster.stream.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import Entry, encode
 from chatapp.registry.store.protocol import Loaded, StoreUnusable
 from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreLost, StoreReadOnly

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterFounded, ClusterKey
-from chatapp.registry.cluster.ledger import Answer, Publication, Refused, Stream, Subject, Unanswered
-from chatapp.registry.cluster.mark import Mark
-from chatapp.registry.cluster.store import GIVEN_UP, StreamStore, StreamUnusable, TakeoverInterrupted
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
+from chatapp.registry.cluster.stream.ledger import Answer, Publication, Refused, Stream, Subject, Unanswered
+from chatapp.registry.cluster.stream.mark import Mark
+from chatapp.registry.cluster.stream.store import GIVEN_UP, StreamStore, StreamUnusable, TakeoverInterrupted
 from chatapp.registry.store.entries import MailTaken
 from chatapp.wire.errors import StoreBroken, StoreFull
 from tests.registry.store.playbook import BOB, stored

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.bundles import (
+from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
     OVERHEAD,
     BundleRefused,

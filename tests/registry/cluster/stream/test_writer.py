@@ -3,9 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.bundles import KEY_SIZE, ClusterKey, Head, JournalReader, Opener, Sealer
-from chatapp.registry.cluster.ledger import Acked, Answer, Overtaken, Publication, Refused, Stream, Unanswered
-from chatapp.registry.cluster.writer import RETRY_SPAN, Writer, WriterState
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Head, JournalReader, Opener, Sealer
+from chatapp.registry.cluster.stream.ledger import (
+    Acked,
+    Answer,
+    Overtaken,
+    Publication,
+    Refused,
+    Stream,
+    Unanswered,
+)
+from chatapp.registry.cluster.stream.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import MailStored, encode
 from chatapp.wire.storage.journal import frame
 from tests.registry.store.playbook import stored

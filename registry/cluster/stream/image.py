@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from chatapp.registry.cluster.bundles import ClusterFounded, OwnerBegan, Record, encode_control
+from chatapp.registry.cluster.stream.bundles import ClusterFounded, OwnerBegan, Record, encode_control
 from chatapp.registry.store.entries import (
     CheckpointMark,
     DeskOwner,
