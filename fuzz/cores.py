@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.front.links import PeerLink
 from chatapp.registry.store import entries
-from chatapp.registry.transport.links import PeerLink
 from chatapp.wire.address import Address
 from chatapp.wire.framing import Kind
 from tests.registry.desk.help_desk import HelpDesk
@@ -188,7 +188,7 @@ class Visitor:
         self.guest.start()
         assert network.run_until(lambda: bool(self.guest.disk.ticket), within=10.0)
         network.run_for(2.0)
-        self.link = house.core._links.attached()[0]
+        self.link = house.core.front.links.attached()[0]
         self.server = house.address
         self.now = network.now
 
@@ -210,4 +210,4 @@ class Visitor:
 
 
 def _link_of(house: House, identity: bytes) -> PeerLink:
-    return next(link for link in house.core._links.attached() if link.identity == identity)
+    return next(link for link in house.core.front.links.attached() if link.identity == identity)

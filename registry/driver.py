@@ -17,7 +17,7 @@ from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.core import CoreSnapshot, RegistryCore
 from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
-from chatapp.registry.outputs import Output
+from chatapp.registry.front.front import Output
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, Histogram
 from chatapp.registry.texts import LINK_ENDS, event_line
@@ -374,8 +374,9 @@ class RegistryDriver:
         self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
         if self._broadcasts and not self._is_broadcasting:
             self._broadcast()
-        if output.console_lines and self._show is not None:
-            self._show(output.console_lines)
+        console_lines = self._core.take_console_lines()
+        if console_lines and self._show is not None:
+            self._show(console_lines)
         self._answer_admin()
         for event in output.events:
             level = _LEVELS.get(type(event), logging.INFO)

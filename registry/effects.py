@@ -176,7 +176,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     identity: bytes
     link: int | None = None
+    """The link's number, which says at which node it is (`registry.ports`)."""
     address: Address | None = None
+    node: int = 0
+    """The node at which a datagram came."""
     session: bytes = b""
     """The session of a datagram, in which it is answered."""
     is_newest: bool = True
@@ -342,6 +345,8 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class SendDatagram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Send a notice in a sealed datagram. It is lost if there is no session."""
 
+    node: int
+    """The node that has the session."""
     identity: bytes
     address: Address
     message: RegistryNotice
@@ -383,6 +388,8 @@ class Admit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     nonce: bytes
     is_new: bool
     """Whether this is the first answer, and not one to a repeated datagram."""
+    is_guest: bool = False
+    """Whether it is a visitor without a name."""
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):

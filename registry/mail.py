@@ -6,6 +6,7 @@ A letter is confirmed when the disk has it. Its bytes stay in the store until it
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
     Caller,
@@ -21,7 +22,6 @@ from chatapp.registry.effects import (
 from chatapp.registry.limits import DiskState, RegistryPolicy, Shares, WallClock, remaining
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.registry.store.protocol import Loaded, RecordLost
-from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.errors import StoreError
 from chatapp.wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
 from chatapp.wire.messages import mail

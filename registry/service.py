@@ -4,6 +4,7 @@ Each rule decides and returns effects (`effects.py`); it sends and stores nothin
 links and tests share every rule.
 """
 
+from collections.abc import Sequence
 from typing import Final, assert_never, cast, get_args
 
 from chatapp.registry.access import AccessLists, AccessPolicy, AccessSettings, Operators
@@ -12,11 +13,13 @@ from chatapp.registry.admin.messages import AddBan, CoreRequest, LiftBan
 from chatapp.registry.admin.service import AdminService
 from chatapp.registry.desk.desk import Desk
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.presence import Liveness, PresenceTracker
 from chatapp.registry.directory.registration import Registration
 from chatapp.registry.directory.releasing import Releasing
 from chatapp.registry.directory.renaming import Renaming, restore_names
+from chatapp.registry.directory.sender_indices import SenderIndices
 from chatapp.registry.effects import (
     Caller,
     CheckAlive,
@@ -62,8 +65,6 @@ from chatapp.registry.limits import (
 from chatapp.registry.mail import MailService, ReadLetters
 from chatapp.registry.store.entries import GroupKeyMade
 from chatapp.registry.store.protocol import Loaded
-from chatapp.registry.transport.sender_indices import SenderIndices
-from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.admission import public_half
 from chatapp.wire.framing import GroupHeader
 from chatapp.wire.limits import (
@@ -193,12 +194,12 @@ class LinkLifecycle:
     def _probe(self, identity: bytes) -> list[Effect]:
         """Ask for a sign of life on the link and by datagram: either way may be broken."""
         is_guest = identity in self._desk.guests
-        link, address = (self._desk.guests if is_guest else self._presence).place_of(identity)
+        link, address, node = (self._desk.guests if is_guest else self._presence).place_of(identity)
         effects: list[Effect] = []
         if link is not None:
             effects.append(Push(link=link, message=_PROBE))
         if address is not None:
-            effects.append(SendDatagram(identity=identity, address=address, message=_PROBE))
+            effects.append(SendDatagram(node=node, identity=identity, address=address, message=_PROBE))
         return effects
 
 
@@ -592,6 +593,14 @@ class Service:
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
         """A link is over, a member's or a guest's."""
         return self._link_lifecycle.link_lost(identity, link, now=now)
+
+    def node_lost(self, node: int, links: Sequence[tuple[int, bytes]], *, now: float) -> list[Effect]:
+        """A node has gone, with these links and their identities."""
+        effects: list[Effect] = []
+        for link, identity in links:
+            effects += self._link_lifecycle.link_lost(identity, link, now=now)
+        self._presence.node_lost(node, now=now)
+        return effects
 
     # --- time
 

@@ -22,6 +22,7 @@ from chatapp.registry.desk.queue.silence import SilenceWatch
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex, restore
 from chatapp.registry.desk.visitors import VisitorRules
+from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.directory.presence import Liveness
 from chatapp.registry.effects import (
@@ -45,7 +46,6 @@ from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import DeskOpeningKept
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.registry.telemetry.figures import Histogram
-from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     ConversationRequest,

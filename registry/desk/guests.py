@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from chatapp.registry.directory.presence import Liveness
+from chatapp.registry.directory.presence import NOWHERE, Liveness, Place
 from chatapp.registry.effects import (
     Admit,
     Caller,
@@ -50,7 +50,7 @@ def visits_max(source: str) -> int:
 class Guest:
     """A connected program without a name."""
 
-    __slots__ = ("address", "card", "gateway", "host", "link", "nonce", "source")
+    __slots__ = ("address", "card", "gateway", "host", "link", "node", "nonce", "source")
 
     def __init__(self, card: Card, address: Address, gateway: bytes) -> None:
         self.card = card
@@ -61,6 +61,8 @@ class Guest:
         self.source: Final = source_of(address, gateway)
         """What the guest is counted with."""
         self.address = address
+        self.node = 0
+        """Where the newest sign of life came in."""
         self.link: int | None = None
         self.nonce = b""
         """The nonce of the last REGISTER: the same once more is a repeated datagram."""
@@ -107,7 +109,7 @@ class Guests:
             return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
         guest = self._guests.get(card.identity)
         if guest is not None and guest.nonce == nonce:
-            return [Admit(to=caller, card=guest.card, nonce=nonce, is_new=False)]
+            return [Admit(to=caller, card=guest.card, nonce=nonce, is_new=False, is_guest=True)]
         refusal = self._refusal_of(card, guest, caller, gateway)
         if refusal is not None:
             return [Refuse(to=caller, nonce=nonce, name="", reason=refusal)]
@@ -119,24 +121,25 @@ class Guests:
         self.sign_of_life(caller, now=now)
         if guest.link is None:
             self._leases.renew(card.identity, now=now)
-        return [Admit(to=caller, card=card, nonce=nonce, is_new=True)]
+        return [Admit(to=caller, card=card, nonce=nonce, is_new=True, is_guest=True)]
 
     def sign_of_life(self, caller: Caller, *, now: float) -> None:
         """Note a sign of life, and the address of the newest one."""
         if caller.is_newest:
             self._liveness.note(caller.identity, now=now)
             if caller.address is not None:
-                self._guests[caller.identity].address = caller.address
+                guest = self._guests[caller.identity]
+                guest.address, guest.node = caller.address, caller.node
 
     def silent(self, identity: bytes) -> list[Effect]:
         """Disconnect a silent guest. The end of the link decides what becomes of the visit."""
         link = self.link_of(identity)
         return [] if link is None else [Disconnect(link=link, reason=LinkEndReason.SILENT)]
 
-    def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
-        """Return a guest's link and address."""
+    def place_of(self, identity: bytes) -> Place:
+        """Return where a guest is."""
         guest = self._guests.get(identity)
-        return (None, None) if guest is None else (guest.link, guest.address)
+        return NOWHERE if guest is None else Place(guest.link, guest.address, guest.node)
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect]:
         """Attach a guest's link and end a former one."""

@@ -11,11 +11,11 @@ from chatapp.registry.desk.queue.queue import DeskQueue
 from chatapp.registry.desk.queue.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
+from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import Caller, CheckAlive, ConsoleNotice, Effect, Push, Reply, Resume
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.registry.store.protocol import LoadedDesk
-from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from chatapp.wire.messages.desk import (
     ClientAssigned,

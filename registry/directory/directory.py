@@ -42,6 +42,7 @@ class Person:
         "is_banned",
         "name_key",
         "network",
+        "node",
         "place",
         "presence",
         "since",
@@ -60,6 +61,8 @@ class Person:
         """The network from which the name was bound. Quotas count by it, because identities cost nothing and programs
         move."""
         self.address = _NOWHERE
+        self.node = 0
+        """The node at which the datagrams of somebody online come in."""
         self.presence = Presence.AWAY
         self.is_banned = False
         """Whether the person is banned. The row says so instead of the presence."""
@@ -223,6 +226,8 @@ class Directory:
         self._released: dict[bytes, Person] = {}
         """The last rows of people who have no name any more, for the peers that hold them; the oldest first."""
         self.version = version
+        self._has_nodes = False
+        """Whether somebody was ever online at another node than this one."""
 
     def __len__(self) -> int:
         return len(self._people)
@@ -248,9 +253,16 @@ class Directory:
         """How many people are online."""
         return len(self._online)
 
-    def online_addresses(self) -> list[Address]:
-        """Return the addresses of everybody online."""
-        return list(self._online.values())
+    def online_at(self, node: int) -> list[bytes]:
+        """Return the identities of the people online at this node."""
+        return [identity for identity in self._online if self._people[identity].node == node]
+
+    def online_addresses(self, node: int) -> list[Address]:
+        """Return the addresses of the people online at this node."""
+        if not self._has_nodes:
+            return [] if node else list(self._online.values())
+        people = self._people
+        return [address for identity, address in self._online.items() if people[identity].node == node]
 
     # --- names
 
@@ -335,10 +347,14 @@ class Directory:
         presence: Presence,
         sender_index: int,
         address: Address | None = None,
+        node: int | None = None,
         wall_ms: int,
         now: float | None = None,
     ) -> None:
-        """Set a person's presence, sender index and address."""
+        """Set a person's presence, sender index, address and node."""
+        if node is not None:
+            person.node = node
+            self._has_nodes = self._has_nodes or node != 0
         where = person.address if address is None else address
         is_same = (presence, sender_index, where) == (person.presence, person.sender_index, person.address)
         is_told = not is_same and self._may_tell(person, now)

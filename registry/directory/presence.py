@@ -6,15 +6,27 @@ REGISTER, a Ping, any frame on its link (clause 5.4). When a link ends, its peer
 next sign of life. A peer that said goodbye is away, all others are lost (clause 3.2).
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
+from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.effects import Caller, Disconnect, Drop, DropReason, Effect, LinkEndReason, Reply
 from chatapp.registry.limits import Leases, RegistryPolicy, WallClock
-from chatapp.registry.transport.sessions import Connections
+from chatapp.registry.ports import node_of
 from chatapp.wire.address import Address
 from chatapp.wire.messages import table
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
+
+
+class Place(NamedTuple):
+    """Where somebody is: the link, the address of their datagrams, and the node at which those come in."""
+
+    link: int | None
+    address: Address | None
+    node: int
+
+
+NOWHERE: Final = Place(None, None, 0)
 
 
 class Liveness:
@@ -178,6 +190,13 @@ class PresenceTracker:
         self._go(person, table.Presence.LOST, now)
         return True
 
+    def node_lost(self, node: int, *, now: float) -> None:
+        """Take those offline who had no link, and whose datagrams came in at a node that has gone."""
+        for identity in self._directory.online_at(node):
+            person = self._directory.person(identity)
+            if person is not None:
+                self._go(person, table.Presence.LOST, now)
+
     def silent(self, identity: bytes, *, now: float) -> list[Effect]:
         """Take a silent person offline: by ending the link if there is one, else at once."""
         link = self._connections.link_of(identity)
@@ -188,12 +207,12 @@ class PresenceTracker:
             self._show(person, None, now)
         return []
 
-    def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
-        """Return the link and the address of somebody online."""
+    def place_of(self, identity: bytes) -> Place:
+        """Return where somebody online is."""
         person = self._directory.person(identity)
         if person is None or not person.online:
-            return None, None
-        return self._connections.link_of(identity), person.address
+            return NOWHERE
+        return Place(self._connections.link_of(identity), person.address, person.node)
 
     def _go(self, person: Person, absence: table.Presence, now: float) -> None:
         identity = person.card.identity
@@ -216,6 +235,7 @@ class PresenceTracker:
             presence=table.Presence.ONLINE if is_here else absence,
             sender_index=connection.sender_index,
             address=None if caller is None else caller.address,
+            node=None if caller is None else caller.node if caller.link is None else node_of(caller.link),
             wall_ms=self._clock.millis(now),
             now=now,
         )

@@ -4,6 +4,7 @@ A new name is claimed at once and confirmed when the disk has it, so nobody else
 """
 
 from chatapp.registry.access import AccessPolicy
+from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.names import key_of
 from chatapp.registry.directory.presence import PresenceTracker
@@ -22,7 +23,6 @@ from chatapp.registry.effects import (
 from chatapp.registry.groups.rules import ChannelRules
 from chatapp.registry.limits import Buckets, WallClock
 from chatapp.registry.store.entries import Entry, NameBound
-from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.address import network_of
 from chatapp.wire.admission import public_half
 from chatapp.wire.codec import encode

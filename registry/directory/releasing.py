@@ -5,6 +5,7 @@ The name is free when that is on the disk. Until then its owner is served nothin
 
 from collections.abc import Callable
 
+from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.renaming import Renaming
 from chatapp.registry.effects import (
@@ -22,7 +23,6 @@ from chatapp.registry.effects import (
     Resume,
 )
 from chatapp.registry.store.entries import Entry, NameFreed, RoomMemberGone
-from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.messages.registration import RefusalReason, Release, Released, ReleaseRefused
 
 

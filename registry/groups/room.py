@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
+from chatapp.registry.directory.connections import Connection
 from chatapp.registry.effects import Caller, Effect, Push, RelayTo
 from chatapp.registry.groups.log import Group
 from chatapp.registry.groups.rules import GroupContext, GroupRules
-from chatapp.registry.transport.sessions import Connection
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
 from chatapp.wire.messages.rooms import (

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from chatapp.registry.directory.connections import Connection, Connections
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
     Caller,
@@ -28,7 +29,6 @@ from chatapp.registry.limits import DiskState, RegistryPolicy, WallClock, first_
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
 from chatapp.registry.store.protocol import LoadedGroup, RecordLost
-from chatapp.registry.transport.sessions import Connection, Connections
 from chatapp.wire.errors import StoreError
 from chatapp.wire.framing import GroupHeader, pack_relayed
 from chatapp.wire.messages.rooms import (

@@ -7,7 +7,7 @@ import pytest
 
 from chatapp.registry.desk.notices import MOVES_SPAN
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.transport.links import TIME_TO_SPEAK, WAITING_AT_ONCE
+from chatapp.registry.front.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.wire import limits
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.framing import GROUP_OVERHEAD

@@ -60,7 +60,7 @@ class Crowd:
         end = self.network.now + within
         changed_at, version = self.network.now, 0
         while self.network.now <= end:
-            directory = self.house.core._service.directory
+            directory = self.house.core.house.service.directory
             if directory.version != version:
                 changed_at, version = self.network.now, directory.version
             if self.is_equal():
@@ -73,7 +73,7 @@ class Crowd:
         there = [person for person in self.people if person.is_running and not person.core.is_offline]
         if not all(person.core.reach is RegistryReach.UP for person in there):
             return False
-        directory = self.house.core._service.directory
+        directory = self.house.core.house.service.directory
         if {person.core.table_version for person in there} != {directory.version}:
             return False
         names = sorted(person.card.name for person in directory if person.online)

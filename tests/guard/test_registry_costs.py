@@ -8,7 +8,7 @@ import os
 import pytest
 
 from chatapp.registry.core import RegistryCore
-from chatapp.registry.outputs import Output
+from chatapp.registry.front.front import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.codec import encode

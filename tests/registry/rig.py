@@ -4,9 +4,10 @@ import random
 from collections import defaultdict
 
 from chatapp.registry.access import AccessSettings
-from chatapp.registry.core import LINKS_MAX, RegistryCore
+from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import DropReason, Event, LinkEndReason
+from chatapp.registry.front.front import LINKS_MAX
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.texts import event_line
@@ -97,7 +98,7 @@ class Rig:
     def turn(self) -> None:
         """Do what the driver does at the end of a turn."""
         assert self.faults_allowed or not self.core.dropped[DropReason.FAULT], self.take_event_lines()
-        while self.core._register_queue.due <= self.now:  # the shell's next timer, which is due at once
+        while self.core.front.register_queue.due <= self.now:  # the shell's next timer, which is due at once
             self.core.handle_timer(now=self.now)
         if self.auto_commit:
             self._commit_all(self.core)
@@ -105,7 +106,7 @@ class Rig:
         output = self.core.take_output()
         for link, pieces in output.link_writes:
             self._feed(link, pieces)
-        self.console += output.console_lines
+        self.console += self.core.take_console_lines()
         for data, to in output.datagrams:
             self.datagrams[to].append(data)
         for data, addresses in output.broadcasts:
@@ -161,7 +162,7 @@ class Rig:
         self._show_life(self.peers, until)
         while (due := self.core.next_timer()) <= until:
             self.now = max(self.now, due)
-            if asked := self.core._service.liveness._probes:
+            if asked := self.core.house.service.liveness._probes:
                 self._show_life([peer for peer in self.peers if peer.id in asked], self.now)
             self.core.handle_timer(now=self.now)
             self.turn()
@@ -170,7 +171,7 @@ class Rig:
     def _show_life(self, peers: list[LinkedPeer], now: float) -> None:
         for peer in peers:
             if peer.shows_life:
-                self.core._service.liveness.note_if_present(peer.id, now=now)
+                self.core.house.service.liveness.note_if_present(peer.id, now=now)
 
     # --- the world
 
@@ -225,6 +226,6 @@ class Rig:
 
 def row_of(rig: Rig, peer: LinkedPeer) -> Row:
     """Return a person's row in the table."""
-    page = decode_notice(bytes(rig.core._service.directory.page(0)))
+    page = decode_notice(bytes(rig.core.house.service.directory.page(0)))
     assert isinstance(page, TablePage)
     return next(row for row in rows_of(page.rows) if row.card.identity == peer.id)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
     rig.receive(register, bob.address)
     bob.use_registry(cookie)
     bob.answer()
-    before = rig.core._service.directory.version
+    before = rig.core.house.service.directory.version
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
     for valid in (hello, register, bob.seal(Ping(1)), bob.seal(Leave(1))):
         mutated = bytearray(valid)
@@ -58,8 +58,8 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
         answers = rig.take(bob.address)
         assert sum(map(len, answers)) <= len(mutated)
         assert not sent
-    assert rig.core._service.directory.version == before
-    assert bob.id in rig.core._service.directory.online()
+    assert rig.core.house.service.directory.version == before
+    assert bob.id in rig.core.house.service.directory.online()
 
 
 @settings(max_examples=40)
@@ -72,15 +72,15 @@ def test_any_order_of_requests_of_members_raises_nothing(seed: int) -> None:
     for _ in range(60):
         peer = chance.choice(peers)
         _do_something(rig, peer, chance, peers)
-        online = set(rig.core._service.directory.online())
-        linked = {link.identity for link in rig.core._links.attached()}
+        online = set(rig.core.house.service.directory.online())
+        linked = {link.identity for link in rig.core.front.links.attached()}
         assert linked <= online
-        assert len(linked) == len(rig.core._links.attached())
+        assert len(linked) == len(rig.core.front.links.attached())
     for peer in peers:
         peer.is_frozen = True
     rig.advance(rig.policy.lease_span)
-    assert rig.core._service.directory.online() == []
-    assert rig.core._links.attached() == []
+    assert rig.core.house.service.directory.online() == []
+    assert rig.core.front.links.attached() == []
 
 
 def _do_something(rig: Rig, peer: LinkedPeer, chance: random.Random, peers: list[LinkedPeer]) -> None:
@@ -98,7 +98,7 @@ def _do_something(rig: Rig, peer: LinkedPeer, chance: random.Random, peers: list
         ReportSilence(key),
     ]
     what = chance.randrange(9)
-    is_linked = peer.link is not None and rig.core._links.find(peer.link) is not None
+    is_linked = peer.link is not None and rig.core.front.links.find(peer.link) is not None
     if what < 4 and is_linked:
         peer.send(chance.choice(requests))
     elif what == 4 and is_linked:

@@ -9,7 +9,7 @@ import pytest
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.driver import RegistryDriver
 from chatapp.registry.effects import LinkEndReason
-from chatapp.registry.outputs import Output
+from chatapp.registry.front.front import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from tests.support.memory_store import MemoryStore

@@ -23,7 +23,7 @@ def change(rig: Rig, **settings: object) -> int:
 
 
 def presence(rig: Rig, peer: LinkedPeer) -> Presence:
-    person = rig.core._service.directory.person(peer.id)
+    person = rig.core.house.service.directory.person(peer.id)
     assert person is not None
     return person.presence
 

@@ -93,14 +93,14 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
         eve.renew()
         eve.register()
         assert eve.ping()
-    assert len(rig.core._sessions) == 2
+    assert len(rig.core.front.sessions) == 2
     assert bob.ping()
     rig.advance(61.0)
-    assert len(rig.core._sessions.table) == 2
+    assert len(rig.core.front.sessions.table) == 2
     pending = [rig.peer(f"user{number}") for number in range(4)]
     for peer in pending:
         peer.register()
-    assert len(rig.core._sessions) == 3
+    assert len(rig.core.front.sessions) == 3
     assert bob.ping() and pending[-1].ping()
     assert not pending[0].ping()
     pending[0].register()

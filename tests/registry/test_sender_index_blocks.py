@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from chatapp.registry.directory.sender_indices import BLOCK
 from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.store.entries import Entry, GroupKeyMade, SenderIndicesReserved
-from chatapp.registry.transport.sender_indices import BLOCK
 from chatapp.wire.framing import Kind, unpack_group
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
@@ -21,7 +21,7 @@ def batch_index(rig: Rig, peer: LinkedPeer) -> int:
 
 def use_up(rig: Rig, left: int) -> None:
     """Take indices until so many are left."""
-    indices = rig.core._service.indices
+    indices = rig.core.house.service.indices
     while indices._end - indices._next > left:
         indices.take()
 

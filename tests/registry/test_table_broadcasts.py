@@ -13,7 +13,7 @@ class TestBatches:
         ann, bob = rig.member("ann"), rig.member("bob")
         rig.advance(1.0)
         ann.batches()
-        version = rig.core._service.directory.version
+        version = rig.core.house.service.directory.version
         bob.drop_link()
         rig.advance(0.004)
         assert ann.batches() == []
@@ -40,7 +40,7 @@ class TestBatches:
         ann = rig.member("ann")
         rig.advance(1.0)
         ann.batches()
-        reached = rig.core._service.directory.version
+        reached = rig.core.house.service.directory.version
         seen: dict[str, Row] = {}
         for number in range(12):
             rig.member(f"user{number}")
@@ -51,7 +51,7 @@ class TestBatches:
             assert batch.since == reached
             reached = batch.version
             seen |= {row.card.name: row for row in rows_of(batch.rows)}  # type: ignore[arg-type]
-        assert reached == rig.core._service.directory.version
+        assert reached == rig.core.house.service.directory.version
         assert len(seen) == 12
         assert all(row.online and row.sender_index for row in seen.values())
 
@@ -59,7 +59,7 @@ class TestBatches:
         ann = rig.member("ann")
         rig.advance(1.0)
         ann.batches()
-        before = rig.core._service.directory.version
+        before = rig.core.house.service.directory.version
         for number in range(60):
             rig.peer(f"user{number}").register()
         rig.advance(1.0)
@@ -100,7 +100,7 @@ class TestBatches:
 
 def names_told(rig: Rig) -> set[str]:
     """Return whose rows a reader of the whole table gets."""
-    delta = rig.core._service.directory.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
+    delta = rig.core.house.service.directory.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
     return {row.card.name for row in rows_of(delta.rows)}  # type: ignore[arg-type]
 
 
@@ -111,24 +111,26 @@ class TestRates:
         bob = rig.peer("bob")
         bob.register()
         rig.advance(2.0)
-        before = rig.core._service.directory.version
+        before = rig.core.house.service.directory.version
         for _ in range(500):
             bob.leave()
             rig.advance(0.2)
             bob.ping()
             rig.advance(0.2)
-        changes = rig.core._service.directory.version - before  # not a sum: floats have no room for versions
+        changes = (
+            rig.core.house.service.directory.version - before
+        )  # not a sum: floats have no room for versions
         assert changes <= ROW_CHANGES_BURST + 1.1 * 200 / ROW_CHANGES_SPAN
         bob.leave()
         rig.advance(ROW_CHANGES_SPAN)
         assert not row_of(rig, bob).online, "as they stand by then"
-        told = rig.core._service.directory.version
+        told = rig.core.house.service.directory.version
         for _ in range(20):
             rig.advance(1.0)
             bob.ping()
             bob.leave()
             bob.ping()
-        assert rig.core._service.directory.version <= told + int(20 / ROW_CHANGES_SPAN) + 1
+        assert rig.core.house.service.directory.version <= told + int(20 / ROW_CHANGES_SPAN) + 1
 
     def test_an_unchanged_row_is_not_sent_again_when_due(self, rig: Rig) -> None:
         bob = rig.peer("bob")
@@ -138,11 +140,11 @@ class TestRates:
             rig.advance(0.11)
             bob.ping()
             rig.advance(0.11)
-        before = rig.core._service.directory.version
+        before = rig.core.house.service.directory.version
         is_sent_online = row_of(rig, bob).online
         bob.ping() if is_sent_online else bob.leave()
         rig.advance(ROW_CHANGES_SPAN + 1.0)
-        assert rig.core._service.directory.version == before
+        assert rig.core.house.service.directory.version == before
 
     def test_a_table_that_is_read_meanwhile_shows_rows_as_they_were_sent(self, rig: Rig) -> None:
         """Otherwise a reader would keep a state that no later version corrects."""
@@ -163,7 +165,7 @@ class TestRates:
         pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(600)]
         for peer in pending:
             peer.register()
-        assert len(rig.core._service.directory) == 601, "all are served"
+        assert len(rig.core.house.service.directory) == 601, "all are served"
         told = len(names_told(rig))
         assert told == 1 + int(ROW_CHANGES_PER_NETWORK_BURST)
         carol = rig.peer("carol")
@@ -182,7 +184,7 @@ class TestRates:
         rig.core.run_admin_request(ReleaseName("user599"), "a", now=rig.now)
         rig.turn()
         rig.advance(60.0)
-        assert len(rig.core._service.directory) == 599
+        assert len(rig.core.house.service.directory) == 599
 
     def test_changes_of_earlier_runs_are_sent_at_once(self, rig: Rig) -> None:
         for number in range(600):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from chatapp.registry.effects import DropReason
-from chatapp.registry.outputs import Outputs
+from chatapp.registry.front.front import Front
 from chatapp.wire.limits import REQUESTS_QUEUED_MAX
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailSaved
@@ -94,16 +94,16 @@ def test_a_fault_in_one_effect_costs_no_other(
 ) -> None:
     rig.faults_allowed = True
     rig.auto_commit = False
-    send = Outputs.push
+    send = Front.push
 
-    def push(self: Outputs, number: int, message: object) -> None:
-        assert number != ann.link, "a fault of ours"
-        send(self, number, message)  # type: ignore[arg-type]
+    def push(self: Front, link: int, payload: bytes) -> None:
+        assert link != ann.link, "a fault of ours"
+        send(self, link, payload)
 
     ann.send(letter(bob, 1))
     bob.send(letter(ann, 1))
     with monkeypatch.context() as patch:
-        patch.setattr(Outputs, "push", push)
+        patch.setattr(Front, "push", push)
         rig.commit()
     assert MailSaved(1) in bob.notices()
     assert rig.core.dropped[DropReason.FAULT]

@@ -66,7 +66,7 @@ def check_room(world: World, room: str) -> None:
 
 def serve_everybody(world: World) -> None:
     """Let operators serve until nobody waits. The promise checks the order of the turns; this checks that each comes."""
-    queue = world.house.core._service.desk._queue
+    queue = world.house.core.house.service.desk._queue
     for guest in world.guests:
         if guest.is_placed:
             guest.pause(is_paused=False)
@@ -97,7 +97,7 @@ def _serve_queue(world: World, name: str, *, patience: float) -> None:
 
 
 def _visits_of(world: World, name: str) -> list[Visit]:
-    visits = world.house.core._service.desk._queue.visits
+    visits = world.house.core.house.service.desk._queue.visits
     return [visit for visit in visits.values() if visit.queue == name]
 
 

@@ -213,19 +213,19 @@ class House:
 
     def knows(self, identity: bytes) -> bool:
         """Whether an identity has a name here."""
-        return self._core is not None and self._core._service.directory.person(identity) is not None
+        return self._core is not None and self._core.house.service.directory.person(identity) is not None
 
     def topic_of(self, room: str) -> str:
         """Return the text of a room's topic, empty if it has none."""
-        found = self.core._service.rooms.index.by_group(f"#{room}")
+        found = self.core.house.service.rooms.index.by_group(f"#{room}")
         assert found is not None
         return found.topic.text
 
     def counts_as_present(self, identity: bytes) -> bool:
         """Whether a person is online here, or has a link."""
-        person = self.core._service.directory.person(identity)
+        person = self.core.house.service.directory.person(identity)
         is_online = person is not None and person.online
-        return is_online or any(link.identity == identity for link in self.core._links.attached())
+        return is_online or any(link.identity == identity for link in self.core.front.links.attached())
 
     def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
         """Whether a letter is durably in the mailbox."""

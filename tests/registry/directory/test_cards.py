@@ -26,10 +26,10 @@ def test_a_register_replayed_from_elsewhere_changes_nothing(rig: Rig) -> None:
     data = bob.register_bytes(bob.hello())
     rig.receive(data, bob.address)
     assert isinstance(bob.answer(), Welcome)
-    version = rig.core._service.directory.version
+    version = rig.core.house.service.directory.version
     rig.receive(data, Address("10.6.6.6", 6_666))
     assert not rig.take(Address("10.6.6.6", 6_666))
-    assert rig.core._service.directory.version == version
+    assert rig.core.house.service.directory.version == version
     assert table_of(ann)["bob"].host == bob.address.host
 
 
@@ -38,10 +38,10 @@ def test_a_repeated_register_is_answered_again_and_changes_nothing(rig: Rig) -> 
     data = bob.register_bytes(bob.hello())
     rig.receive(data, bob.address)
     first = bob.answer()
-    version = rig.core._service.directory.version
+    version = rig.core.house.service.directory.version
     rig.receive(data, bob.address)
     assert bob.answer() == first
-    assert rig.core._service.directory.version == version
+    assert rig.core.house.service.directory.version == version
 
 
 def test_a_repeated_register_brings_nobody_back_who_has_left(rig: Rig) -> None:
@@ -67,7 +67,7 @@ def test_a_newer_card_replaces_the_older_and_the_link_stays(rig: Rig) -> None:
     assert row.card == bob.card
     assert row.sender_index == bob.sender_index
     assert link not in rig.closed
-    assert bob.ping() == [Pong(7, rig.core._service.directory.version)]
+    assert bob.ping() == [Pong(7, rig.core.house.service.directory.version)]
 
 
 def test_the_session_before_a_new_registration_is_honoured_for_a_minute(rig: Rig) -> None:

@@ -231,7 +231,7 @@ def test_those_online_are_listed_where_they_are() -> None:
     directory.place(eve, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.2", 2), wall_ms=0)
     directory.place(bob, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.3", 3), wall_ms=0)
     directory.place(eve, presence=Presence.LOST, sender_index=0, wall_ms=0)
-    assert directory.online_addresses() == [Address("10.0.0.3", 3)]
+    assert directory.online_addresses(0) == [Address("10.0.0.3", 3)]
     assert directory.online() == [bob.card.identity]
     assert len(directory) == 2
 

@@ -92,7 +92,7 @@ class TestRefusals:
         bob.link, bob.session, newest = old, session, (bob.link, bob.session)
         bob.send(Release(7))
         bob.link, bob.session = newest
-        assert rig.core._service.directory.names.holder(str(key_of("bob"))) == bob.id
+        assert rig.core.house.service.directory.names.holder(str(key_of("bob"))) == bob.id
 
 
 class TestWhatIsDeleted:
@@ -118,7 +118,7 @@ class TestWhatIsDeleted:
         rig.commit()
         rig.auto_commit = True
         rig.advance(rig.policy.sweep_span + 1.0)
-        assert len(rig.core._service._mail) == 0
+        assert len(rig.core.house.service._mail) == 0
 
     def test_rooms_lose_the_member(self, rig: Rig) -> None:
         alice, bob = rig.member("alice"), rig.member("bob")

@@ -128,7 +128,7 @@ class TestEntering:
         rig.store.full = True
         assert bob.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
         assert bob.enter("coffee") == RoomRefused(0, RoomRefusal.NOT_SERVING)
-        assert len(rig.core._service.rooms.index) == 1
+        assert len(rig.core.house.service.rooms.index) == 1
         ann.drop_link()
         ann.attach()
         entered(ann, "tea")

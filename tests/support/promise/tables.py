@@ -47,10 +47,10 @@ class TablesPromise:
                 assert holder == contact.identity, f"I4: {contact.name} belongs to two keys"
         if self._world.house.is_running:
             core = self._world.house.core
-            boxes = core._service._mail._boxes._boxes
+            boxes = core.house.service._mail._boxes._boxes
             assert all(box.shares.held <= MAILBOX_PLACES for box in boxes.values()), "I8: a mailbox"
             everybody = len(self._world.people) + len(self._world.guests)
-            assert len(core._sessions) <= 10 * everybody + 200, "I8: sessions"
+            assert len(core.front.sessions) <= 10 * everybody + 200, "I8: sessions"
 
     def check_equal(self) -> None:
         """At the end: everybody sees everybody, with the right name and address."""

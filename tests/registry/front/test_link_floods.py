@@ -1,7 +1,7 @@
 """Floods of silent connections: the oldest are closed, and real peers get in."""
 
 from chatapp.registry.effects import LinkEndReason
-from chatapp.registry.transport.links import TIME_TO_SPEAK, WAITING_AT_ONCE
+from chatapp.registry.front.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.wire.limits import LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
@@ -53,7 +53,7 @@ class TestFloods:
             rig.open_link(ann.address.host)
             rig.advance(0.05)
         assert ann.link not in rig.closed
-        assert len(rig.core._links.pending) <= TIME_TO_SPEAK / 0.05 + 1
+        assert len(rig.core.front.links.pending) <= TIME_TO_SPEAK / 0.05 + 1
 
     def test_the_oldest_of_all_go_when_there_are_too_many(self, rig: Rig) -> None:
         links = [rig.open_link(f"10.1.{n // 200}.{n % 200}") for n in range(LINKS_WAITING_IN_ALL + 5)]
@@ -83,7 +83,7 @@ class TestFloods:
         for _ in range(50):
             link = rig.open_link("10.0.0.9")
             rig.close_link(link)
-        links = rig.core._links
+        links = rig.core.front.links
         assert (
             len(links)
             == len(links.pending)

@@ -368,10 +368,10 @@ class Links:
     def relay_to(self, body: bytes, numbers: Sequence[int], *, sender: int) -> None:
         """Queue the same bytes, one object, for those of these links that exist, but not for the sender's."""
         piece = frame(body)
-        self.copies_relayed += max(len(numbers) - 1, 0)
         for number in numbers:
             link = self._attached.get(number)
             if link is not None and number != sender:
+                self.copies_relayed += 1
                 self._queue(link, piece)
 
     def _take_relayed(self, link: PeerLink) -> None:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from chatapp.registry.effects import DropReason
-from chatapp.registry.transport.admission import Gate
+from chatapp.registry.front.admission import Gate
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_refused_authentic, make_register
 from chatapp.wire.codec import decode_refused, decode_row, encode, encode_hello
@@ -35,9 +35,9 @@ def test_hellos_cost_no_memory(rig: Rig) -> None:
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
     for number in range(500):
         rig.receive(hello, Address(f"10.1.{number // 250}.{number % 250}", 7_000))
-    assert len(rig.core._gate._registers) == 0
-    assert len(rig.core._sessions) == 0
-    assert len(rig.core._service.directory) == 0
+    assert len(rig.core.front.gate._registers) == 0
+    assert len(rig.core.front.sessions) == 0
+    assert len(rig.core.house.service.directory) == 0
 
 
 def test_a_short_hello_gets_no_answer(rig: Rig, bob: LinkedPeer) -> None:
@@ -108,7 +108,7 @@ def test_a_card_whose_own_signature_is_wrong_is_left_to_those_who_read_it(rig: R
     mixed = type(card)(card.name, card.identity, card.mail, card.counter, forged.signature)
     rig.receive(bob.register_bytes(cookie, card=mixed), bob.address)
     assert isinstance(bob.answer(), Welcome)
-    person = rig.core._service.directory.person(bob.id)
+    person = rig.core.house.service.directory.person(bob.id)
     assert person is not None
     assert not is_authentic(decode_row(person.row()).card), "which each peer notices"
 
@@ -122,7 +122,7 @@ def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(rig: Rig, 
     for cut in range(len(data)):
         rig.receive(data[:cut], bob.address)
     assert bob.answer() is None
-    assert len(rig.core._service.directory) == 0
+    assert len(rig.core.house.service.directory) == 0
     rig.receive(data, bob.address)
     assert isinstance(bob.answer(), Welcome)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.effects import LinkEndReason
-from chatapp.registry.transport.links import FanoutBuffer, Links
+from chatapp.registry.front.links import FanoutBuffer, Links
 from chatapp.wire.address import Address
 from chatapp.wire.framing import frame
 from chatapp.wire.sessions.link import LinkSession

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from chatapp.registry.effects import DropReason, LinkEndReason, LinkRenewed
-from chatapp.registry.transport.links import QUEUED_MAX
+from chatapp.registry.front.links import QUEUED_MAX
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.limits import (
@@ -132,7 +132,7 @@ class TestPace:
         for number in range(lines - 5, lines + 5):
             bob.send_raw(bob.line(text, number))
         assert bob.link in rig.paused
-        assert rig.core._service.channel.group.position, "nothing is dropped"
+        assert rig.core.house.service.channel.group.position, "nothing is dropped"
 
     def test_long_answers_count_as_many_requests(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(200):
@@ -165,7 +165,7 @@ class TestPace:
         bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(500)))
         assert rig.closed[bob.link or 0] == LinkEndReason.OUTPUT_UNREAD
         assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
-        assert bob.id not in rig.core._service.directory.online()
+        assert bob.id not in rig.core.house.service.directory.online()
 
 
 class TestRenewal:
@@ -193,7 +193,7 @@ class TestRenewal:
     def test_a_frame_of_no_renewal_ends_the_link(self, rig: Rig, bob: LinkedPeer, message: bytes) -> None:
         bob.send_raw(bob.session.seal(message, bytes((Kind.RENEWAL,))))
         assert rig.closed[bob.link or 0] == LinkEndReason.SEAL_BROKEN
-        assert len(rig.core._sessions.table.ciphers) == 0
+        assert len(rig.core.front.sessions.table.ciphers) == 0
 
     def test_it_counts_as_many_requests(self, rig: Rig, bob: LinkedPeer) -> None:
         rig.advance(5.0)
@@ -206,7 +206,7 @@ class TestRenewal:
     def test_the_keys_of_a_link_that_is_over_are_erased_in_the_middle_of_one(
         self, rig: Rig, bob: LinkedPeer
     ) -> None:
-        ciphers = rig.core._sessions.table.ciphers
+        ciphers = rig.core.front.sessions.table.ciphers
         bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))
         assert len(ciphers) == 2
         bob.drop_link()
@@ -217,7 +217,7 @@ class TestGarbage:
     def test_garbage_on_an_open_link_ends_it(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(b"\x07garbage")
         assert rig.closed[bob.link or 0] == LinkEndReason.SEAL_BROKEN
-        assert bob.id not in rig.core._service.directory.online()
+        assert bob.id not in rig.core.house.service.directory.online()
 
     def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(*(bob.session.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900)))

@@ -1,0 +1,84 @@
+"""Broadcasts of the table: when its changes are announced, and the signed batches (clause 3)."""
+
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.limits import RegistryPolicy
+from chatapp.wire.admission import sign_table
+from chatapp.wire.codec import encode
+from chatapp.wire.framing import GROUP_OVERHEAD
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import DATAGRAM_MAX
+from chatapp.wire.messages.table import TableBatch
+
+_SIGNATURE_SIZE = 64
+_BATCH_OVERHEAD = 1 + 9 + 9 + 3
+"""Bytes of an encoded `TableBatch` beside its rows: the array, two versions, the rows' array."""
+_ROWS_SIZE = DATAGRAM_MAX - GROUP_OVERHEAD - _SIGNATURE_SIZE - _BATCH_OVERHEAD
+_ROWS_MAX = 64
+
+
+class TableBroadcaster:
+    """Decides when changes of the table are broadcast, and signs the batches."""
+
+    def __init__(self, directory: Directory, identity: Identity, policy: RegistryPolicy) -> None:
+        self._directory = directory
+        self._identity = identity
+        self._policy = policy
+        self._seen = self._sent = directory.version
+        self._due_at: float | None = None
+        self._repeat_at: float | None = None
+        self._quiet_until = self._last_storm = float("-inf")
+
+    def check(self, *, now: float) -> None:
+        """Schedule a broadcast if the table has changed since the last check."""
+        if self._directory.version != self._seen:
+            self._seen = self._directory.version
+            self._repeat_at = now + self._policy.announce_span
+            if self._due_at is None:
+                self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
+
+    def handle_timer(self, *, audience: int, now: float) -> list[bytes]:
+        """Return the signed payloads that are due, in order. The larger the audience, the rarer the broadcasts: a crowd that
+        comes in must not drown in the news of its own arrival."""
+        payloads: list[bytes] = []
+        if self._due_at is not None and now >= self._due_at:
+            payloads = self._changes(now)
+            takes = len(payloads) * audience / self._policy.broadcasts_per_second
+            self._quiet_until = now + max(self._policy.busy_span, takes)
+        if self._repeat_at is not None and now >= self._repeat_at:
+            self._repeat_at = None
+            payloads.append(self._announcement())
+        return payloads
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline."""
+        if self._due_at is None or self._repeat_at is None:
+            return self._repeat_at if self._due_at is None else self._due_at
+        return min(self._due_at, self._repeat_at)
+
+    def _changes(self, now: float) -> list[bytes]:
+        batches: list[TableBatch] = []
+        since = self._sent
+        while since < self._directory.version:
+            delta = self._directory.delta(since, bytes_max=_ROWS_SIZE, rows_max=_ROWS_MAX)
+            if len(batches) == self._policy.broadcast_datagrams:
+                return self._storm(now)
+            batches.append(TableBatch(since, delta.version, delta.rows))
+            since = delta.version
+        self._sent, self._due_at = since, None
+        return [self._signed(batch) for batch in batches]
+
+    def _storm(self, now: float) -> list[bytes]:
+        """Announce the version alone, not too often: the changes are too many for datagrams, so peers fetch them."""
+        at = self._last_storm + self._policy.storm_span
+        if now < at:
+            self._due_at = at
+            return []
+        self._last_storm, self._due_at = now, None
+        return [self._announcement()]
+
+    def _announcement(self) -> bytes:
+        self._sent = self._directory.version
+        return self._signed(TableBatch(self._sent, self._sent, []))
+
+    def _signed(self, batch: TableBatch) -> bytes:
+        return sign_table(self._identity, encode(batch))

@@ -1,0 +1,372 @@
+"""The front of a registry: it holds the connections, proves who speaks, and sends what the house decides.
+
+Here are the admission of unknown addresses, the sessions and their seals, the links and their queues. A front keeps
+nothing that must outlive it: when it dies, its peers register at another one. Nothing that a stranger sends raises; it
+is dropped and counted. A stranger who has proved nothing never gets more bytes than it sent.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from chatapp.registry.effects import (
+    Admit,
+    Caller,
+    DropReason,
+    Event,
+    LinkEnded,
+    LinkEndReason,
+    LinkRenewed,
+    PeerRegistered,
+    Refuse,
+    RegistrationRefused,
+)
+from chatapp.registry.front.admission import FairQueue, Gate
+from chatapp.registry.front.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
+from chatapp.registry.front.sessions import Sessions
+from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.ports import HousePort
+from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.wire.address import Address, network_of
+from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.codec import decode_frames, decode_request, encode, join_frames
+from chatapp.wire.errors import DecodeError, SealError, WireError
+from chatapp.wire.framing import Kind, unpack_group
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX, RENEWAL_COST
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.registration import Leave, Ping, Register
+from chatapp.wire.sessions.opening import Randomness
+
+LINKS_MAX: Final = 2 * NAMES_MAX
+_SECRET_SIZE: Final = 32
+_OPENING: Final = bytes((Kind.OPENING,))
+_GROUP: Final = bytes((Kind.GROUP,))
+_RENEWAL: Final = bytes((Kind.RENEWAL,))
+
+
+class Output(NamedTuple):
+    """Everything that one turn produced, for the driver to carry out in this order."""
+
+    link_writes: list[tuple[int, list[bytes]]]
+    """The pieces for each link, framed already."""
+    links_to_pause: list[int]
+    """Links that ask for too much. A link may be in the next list too."""
+    links_to_resume: list[int]
+    links_to_close: list[tuple[int, LinkEndReason]]
+    """What was written to them still goes out."""
+    datagrams: list[tuple[bytes, Address]]
+    broadcasts: list[tuple[bytes, list[Address]]]
+    """One datagram for many addresses. The driver slices long lists."""
+    events: list[Event]
+    """What happened, for the log."""
+
+
+class Front:
+    """One front. It is a `FrontPort` for its house."""
+
+    house: HousePort
+    """Set before anything comes in."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        rng: Randomness,
+        link_port: int,
+        policy: RegistryPolicy,
+        recorder: Recorder,
+        counter: int,
+        links_max: int = LINKS_MAX,
+        now: float,
+    ) -> None:
+        """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this front had. `links_max`:
+        how many connections the machine can hold."""
+        self._identity = identity
+        self._policy = policy
+        self._link_port = link_port
+        self._recorder = recorder
+        self.sessions: Final = Sessions(identity, rng, policy, counter=counter)
+        self.links: Final = Links(most=links_max, requests_per_second=policy.requests_per_second)
+        self.gate: Final = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
+        self.register_queue: Final[FairQueue[tuple[Register, Address]]] = FairQueue(
+            most=REGISTERS_WAITING_MAX, now=now
+        )
+        self._datagrams: list[tuple[bytes, Address]] = []
+        self._broadcasts: list[tuple[bytes, list[Address]]] = []
+
+    # --- links
+
+    def link_opened(self, number: int, remote: Address, *, now: float) -> None:
+        """A connection was accepted. The driver never uses the number again."""
+        self.links.open(number, remote, now=now)
+        self.settle(now=now)
+
+    def receive_frames(self, number: int, frames: Sequence[bytes], *, now: float) -> None:
+        """Handle whole frames of a link, in order."""
+        link = self.links.find(number)
+        if link is None:
+            return
+        queued, cost = link.queued, len(frames)
+        for frame in frames:
+            if link.is_over:
+                break
+            kind = frame[:1]
+            if kind == _GROUP:
+                cost += cost_of_line(len(frame))
+            elif kind == _RENEWAL:
+                cost += RENEWAL_COST - 1
+            try:
+                self._receive_frame(link, frame, now)
+            except DecodeError:
+                self._recorder.dropped[DropReason.MALFORMED_FRAME] += 1
+            except SealError:
+                self.links.end(number, LinkEndReason.SEAL_BROKEN)
+        if not link.is_over:
+            if link.state is LinkState.ATTACHED:
+                self.house.sign_of_life(link.identity, now=now)
+            cost += cost_of_answers(link.queued - queued, len(frames))
+            self.links.throttle.note(number, link.network, cost, now=now)
+        self.settle(now=now)
+
+    def _receive_frame(self, link: PeerLink, frame: bytes, now: float) -> None:
+        if link.state is LinkState.WAITING:
+            self._attach(link, frame, now)
+            return
+        kind = frame[:1]
+        if kind == _RENEWAL:
+            if self.links.renewal_came(link, frame):
+                self._recorder.note(LinkRenewed(address=link.remote))
+            return
+        if kind == _GROUP:
+            self.house.group_frame(frame, unpack_group(frame), link.caller, now=now)
+            return
+        assert link.session is not None
+        self.house.request(decode_request(link.session.open(frame)), link.caller, now=now)
+
+    def _attach(self, link: PeerLink, frame: bytes, now: float) -> None:
+        """Open the link's session by its first frame, which must carry an Attach (clause 9.1)."""
+        try:
+            if frame[:1] != _OPENING:
+                raise SealError("not an opening")
+            identity, payload, session, answer = self.sessions.table.take_link(frame, now=now)
+            request = decode_request(payload)
+        except WireError:
+            self.links.end(link.number, LinkEndReason.NO_SESSION)
+            return
+        if not isinstance(request, Attach):
+            self.links.end(link.number, LinkEndReason.NO_ATTACH)
+            return
+        self.links.attach(link, session, identity, answer, is_guest=identity in self.sessions.guests)
+        self.house.request(request, link.caller, now=now)
+
+    def take_links_to_widen(self) -> list[int]:
+        """Drain the links that have authenticated since the last call: their frames may have full length from now on."""
+        widened, self.links.to_widen = self.links.to_widen, []
+        return widened
+
+    def link_backlog(self, number: int, size: int) -> None:
+        """Note that `size` written bytes wait for the link's reader. The driver reports each write that leaves some waiting,
+        then again until none are."""
+        link = self.links.find(number)
+        if link is not None:
+            link.backlog = size
+
+    def link_closed(self, number: int, *, now: float) -> None:
+        """Note that a connection is over, whichever side ended it."""
+        link = self.links.forget(number)
+        if link is not None and link.state is LinkState.ATTACHED:
+            self.house.link_lost(link.identity, number, now=now)
+            self.settle(now=now)
+
+    # --- datagrams
+
+    def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
+        """Handle one datagram."""
+        kind, dropped = data[0] if data else 0, self._recorder.dropped
+        try:
+            if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
+                self._open_sealed(data, sender, now)
+            elif kind == Kind.HELLO:
+                answer = self.gate.answer_hello(data, sender, card=self.sessions.card, now=now)
+                if answer is None:
+                    dropped[DropReason.OTHER_VERSION] += 1
+                else:
+                    self._datagrams.append((answer, sender))
+            elif kind == Kind.REGISTER:
+                self._receive_register(data, sender, now)
+            else:
+                dropped[DropReason.UNKNOWN_DATAGRAM_KIND] += 1
+        except DecodeError:
+            dropped[DropReason.MALFORMED_DATAGRAM] += 1
+        except SealError:
+            dropped[DropReason.SEAL_BROKEN] += 1
+
+    def _receive_register(self, data: bytes, sender: Address, now: float) -> None:
+        """Serve a REGISTER at once, or queue it when many come: its signatures cost more than all the rest."""
+        register = self.gate.screen(data, sender, now=now)
+        if isinstance(register, DropReason):
+            self._recorder.dropped[register] += 1
+        elif self.register_queue.is_free(now=now):
+            self._register(register, sender, now)
+        elif not self.register_queue.join(network_of(sender.host), (register, sender), now=now):
+            self._recorder.dropped[DropReason.REGISTER_QUEUE_FULL] += 1
+
+    def _register(self, register: Register, sender: Address, now: float) -> None:
+        flaw = self.gate.flaw_of(register)
+        if flaw is not None:
+            self._recorder.dropped[flaw] += 1
+            return
+        caller = Caller(identity=register.card.identity, address=sender)
+        self.house.register(register, caller, now=now)
+        self.settle(now=now)
+
+    def _open_sealed(self, data: bytes, sender: Address, now: float) -> None:
+        table = self.sessions.table
+        if table.author_of(data) is None:
+            self._recorder.dropped[DropReason.NO_SESSION] += 1
+            return
+        opened = table.open(data, now=now)
+        if opened.answer is not None:
+            self._datagrams.append((opened.answer, sender))
+        if not opened.payload:
+            return
+        frames = [frame for frame in decode_frames(opened.payload) if isinstance(frame, Ping | Leave)]
+        if not frames:
+            self._recorder.dropped[DropReason.NOTHING_FOR_REGISTRY] += 1
+            return
+        caller = Caller(
+            identity=opened.identity, address=sender, session=opened.session, is_newest=opened.is_newest
+        )
+        # Only the last frame is served: one answer a datagram, so that nobody can make us send more than they do.
+        self.house.request(frames[-1], caller, now=now)
+        self.settle(now=now)
+
+    # --- from the house
+
+    def reply(self, to: Caller, payload: bytes) -> None:
+        """Answer a caller on the link or in the session by which the request came."""
+        if to.link is not None:
+            self.push(to.link, payload)
+        elif to.address is not None:
+            datagram = self.sessions.table.seal_back(to.session, join_frames([payload]))
+            if datagram is not None:
+                self._datagrams.append((datagram, to.address))
+
+    def push(self, link: int, payload: bytes) -> None:
+        """Queue a message on a link, if the link is still there."""
+        found = self.links.find(link)
+        if found is not None:
+            self.links.send(found, payload)
+
+    def offer(self, link: int, payload: bytes) -> None:
+        """Queue a message on a link, unless its reader is behind."""
+        found = self.links.find(link)
+        if found is not None and not found.is_behind:
+            self.links.send(found, payload)
+        else:
+            self._recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
+
+    def send_datagram(self, identity: bytes, address: Address, payload: bytes, *, now: float) -> None:
+        """Send a message in a sealed datagram, if there is a session."""
+        with contextlib.suppress(SealError):  # the session has expired
+            datagrams = self.sessions.table.seal(identity, join_frames([payload]), now=now)
+            self._datagrams += [(datagram, address) for datagram in datagrams]
+
+    def admit(self, admitted: Admit, *, table_version: int, clock: int, now: float) -> None:
+        """Send the signed WELCOME and allow sessions with the peer."""
+        address = admitted.to.address
+        assert address is not None
+        self.sessions.admit(admitted.card.identity, admitted.nonce, is_guest=admitted.is_guest, now=now)
+        welcome = make_welcome(
+            self._identity,
+            card=admitted.card,
+            nonce=admitted.nonce,
+            host=address.host,
+            port=address.port,
+            table_version=table_version,
+            lease=self._policy.lease_span,
+            link_port=self._link_port,
+            clock=clock,
+            servers=self._policy.servers,
+        )
+        self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
+        if admitted.is_new:
+            self._recorder.note(PeerRegistered(name=admitted.card.name, address=address))
+
+    def refuse(self, refused: Refuse) -> None:
+        """Send the signed REFUSED."""
+        address = refused.to.address
+        assert address is not None
+        message = make_refused(
+            self._identity,
+            nonce=refused.nonce,
+            reason=refused.reason,
+            name=refused.name,
+            counter=refused.counter,
+        )
+        self._datagrams.append((bytes((Kind.REFUSED,)) + encode(message), address))
+        self._recorder.note(RegistrationRefused(name=refused.name, address=address, reason=refused.reason))
+
+    def disconnect(self, link: int, reason: LinkEndReason) -> None:
+        """End a link after what is queued for it."""
+        self.links.end(link, reason)
+
+    def relay(self, frame: bytes, sender: int) -> None:
+        """Queue the same bytes on all links of members but the sender's."""
+        self.links.relay(frame, sender=sender)
+
+    def relay_to(self, frame: bytes, links: tuple[int, ...], sender: int) -> None:
+        """Queue the same bytes on these links but the sender's."""
+        self.links.relay_to(frame, links, sender=sender)
+
+    def tell_everybody(self, payload: bytes) -> None:
+        """Queue a message on every attached link."""
+        for link in self.links.attached():
+            self.links.send(link, payload)
+
+    def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
+        """Queue one datagram for these addresses."""
+        self._broadcasts.append((frame, addresses))
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due. Early and late calls are harmless."""
+        for register, sender in self.register_queue.taken(now=now):
+            self._register(register, sender, now)
+        self.links.handle_timer(now=now)
+        self.sessions.table.handle_timer(now=now)
+        self.settle(now=now)
+
+    def next_timer(self) -> float:
+        """Return when `handle_timer` is to be called next."""
+        others = (self.links.next_timer(), self.sessions.table.next_timer())
+        return min([self.register_queue.due, *(due for due in others if due is not None)])
+
+    def settle(self, *, now: float) -> None:
+        """Finish an input: the house learns of the links that we ended."""
+        while ended := self.links.ended:  # handling one may end others
+            self.links.ended = []
+            for link, reason in ended:
+                self._recorder.note(LinkEnded(address=link.remote, reason=reason))
+                self.house.link_lost(link.identity, link.number, now=now)
+        self.house.settle(now=now)
+
+    # --- out
+
+    def take_output(self) -> Output:
+        """Drain everything that the driver has to send or log."""
+        links, throttle = self.links, self.links.throttle
+        output = Output(
+            links.writes(),
+            throttle.to_pause,
+            throttle.to_resume,
+            links.to_close,
+            self._datagrams,
+            self._broadcasts,
+            self._recorder.take_events(),
+        )
+        throttle.to_pause, throttle.to_resume, links.to_close = [], [], []
+        self._datagrams, self._broadcasts = [], []
+        return output

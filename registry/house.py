@@ -1,0 +1,324 @@
+"""The house of a registry: it keeps the state and decides, for all of the registry's fronts.
+
+A request is handed to the service, which returns effects. The house carries them out: it tells fronts what to send, and
+holds back whatever must wait for the disk.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, assert_never
+
+from chatapp.registry.access import AccessLists, AccessSettings
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, QueueFigures
+from chatapp.registry.barrier import CommitBarrier
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.directory.broadcasts import TableBroadcaster
+from chatapp.registry.effects import (
+    Admit,
+    AnswerAdmin,
+    Caller,
+    CheckAlive,
+    Disconnect,
+    Drop,
+    Effect,
+    LettersOutcome,
+    NamesSkipped,
+    Note,
+    Offer,
+    Persist,
+    Push,
+    Refuse,
+    Relay,
+    RelayTo,
+    Reply,
+    Resume,
+    SendDatagram,
+    ShowOnConsole,
+    StoreFailed,
+    StoreLetter,
+    TellEverybody,
+)
+from chatapp.registry.groups.rules import ReadLines
+from chatapp.registry.limits import RegistryPolicy, WallClock
+from chatapp.registry.mail import ReadLetters
+from chatapp.registry.ports import FrontPort, node_of
+from chatapp.registry.service import Service
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.protocol import Loaded
+from chatapp.registry.telemetry.figures import Histogram
+from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.wire.codec import encode
+from chatapp.wire.framing import GroupHeader
+from chatapp.wire.identity import Identity
+from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.registration import Register
+from chatapp.wire.sessions.opening import Randomness
+
+
+class HouseSnapshot(NamedTuple):
+    """The figures of a house at one moment."""
+
+    figures: dict[str, float]
+    """By their names in `registry.telemetry.figures`."""
+    queues: list[QueueFigures]
+    waits: Mapping[str, Histogram]
+    """How long visitors waited, by queue."""
+
+
+class House:
+    """One house. It is a `HousePort` for each of its fronts."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        rng: Randomness,
+        loaded: Loaded,
+        read_letters: ReadLetters,
+        read_lines: ReadLines,
+        clock: WallClock,
+        policy: RegistryPolicy,
+        recorder: Recorder,
+        desk: DeskSettings,
+        access: AccessSettings,
+        now: float,
+    ) -> None:
+        self._clock = clock
+        self._recorder = recorder
+        self.service: Final = Service(
+            loaded=loaded,
+            clock=clock,
+            policy=policy,
+            rng=rng,
+            read_letters=read_letters,
+            read_lines=read_lines,
+            desk=desk,
+            access=access,
+            now=now,
+        )
+        self.fronts: Final[dict[int, FrontPort]] = {}
+        """The fronts, by node. Effects for other nodes are lost."""
+        self._barrier = CommitBarrier()
+        self._broadcaster = TableBroadcaster(self.service.directory, identity, policy)
+        self._console_lines: list[str] = []
+        self._admin_answers: list[tuple[str, AdminAnswer]] = []
+        self.service.operators.draw_codes(identity.public, rng)
+        if self.service.unreadable_names:
+            recorder.note(NamesSkipped(count=self.service.unreadable_names))
+
+    def start(self, *, now: float) -> None:
+        """Do what has to be done before the first request is served. Call it once."""
+        self._carry_out(self.service.start(), now)
+
+    # --- from the fronts
+
+    def register(self, register: Register, caller: Caller, *, now: float) -> None:
+        """Handle a REGISTER whose signatures were checked."""
+        self._carry_out(self.service.register(register, caller, now=now), now)
+
+    def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
+        """Handle a request of an authenticated caller."""
+        self._carry_out(self.service.handle(request, caller, now=now), now)
+
+    def group_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> None:
+        """Handle a line for a group."""
+        self._carry_out(self.service.receive_frame(frame, header, caller, now=now), now)
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
+        """Note that an attached link is over: its peer is away until the next sign of life."""
+        self._carry_out(self.service.link_lost(identity, link, now=now), now)
+
+    def node_lost(self, node: int, links: Sequence[tuple[int, bytes]], *, now: float) -> None:
+        """Forget the front of a node that has gone, with these links and their identities."""
+        self.fronts.pop(node, None)
+        self._carry_out(self.service.node_lost(node, links, now=now), now)
+
+    def sign_of_life(self, identity: bytes, *, now: float) -> None:
+        """Note that something came on an attached link."""
+        self.service.liveness.note_if_present(identity, now=now)
+
+    def settle(self, *, now: float) -> None:
+        """Finish an input: changes of the table are due for broadcast."""
+        self._broadcaster.check(now=now)
+
+    # --- the registry's console and its administrator
+
+    def console_opened(self, *, is_terminal: bool, now: float) -> None:
+        """Open the registry's console for typed lines. `is_terminal`: whether a person types, and not a script."""
+        self._carry_out(self.service.desk.console.opened(is_terminal=is_terminal, now=now), now)
+
+    def console_typed(self, line: str, *, now: float) -> None:
+        """Handle a line typed at the console."""
+        self._carry_out(self.service.desk.console.typed(line, now=now), now)
+
+    def console_closed(self, *, now: float) -> None:
+        """Note that the console's input has ended."""
+        self._carry_out(self.service.desk.console.closed(now=now), now)
+
+    def tell_stopping(self, *, now: float) -> None:
+        """Tell everybody that the registry stops now."""
+        self._carry_out(self.service.stopping(), now)
+
+    def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None:
+        """Carry out an admin request. `take_admin_answers` returns the answer under this ticket."""
+        self._carry_out(self.service.run_admin_request(request, ticket, now=now), now)
+
+    def change_lists(self, lists: AccessLists, *, now: float) -> int:
+        """Put new access lists in force. Return how many people who are here have to go."""
+        count, effects = self.service.change_lists(lists, now=now)
+        self._carry_out(effects, now)
+        return count
+
+    def snapshot(self, *, now: float) -> HouseSnapshot:
+        """Return the figures of this moment."""
+        figures = self.service.figures(now=now)
+        figures["stored_entries"] = self._barrier.stored_in_all
+        desk = self.service.desk
+        return HouseSnapshot(figures, desk.overview(now=now), desk.waits)
+
+    # --- the disk
+
+    def entries_to_store(self) -> list[Entry]:
+        """Drain the new journal entries, in order. The driver appends and syncs them, then calls one of the next two."""
+        return self._barrier.entries_to_store()
+
+    def entries_stored(self, count: int, *, now: float) -> None:
+        """Note that the oldest `count` entries on their way are on the disk."""
+        self.service.disk.is_full = False
+        self._carry_out(self._barrier.stored(count), now)
+
+    def store_failed(
+        self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
+    ) -> None:
+        """Note that the newest `newest` entries on their way (all, for None) were not stored. `reason` is for the log;
+        `is_full`: whether the disk had no space left."""
+        self.service.disk.is_full = is_full
+        self._recorder.note(StoreFailed(reason=reason))
+        self._carry_out(self._barrier.failed(newest), now)
+
+    # --- time
+
+    def set_wall(self, wall: float, *, now: float) -> None:
+        """Set the wall clock (Unix seconds). It stamps what is stored from now on, and moves no deadline."""
+        self._clock.set(wall, now=now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due. Early and late calls are harmless."""
+        self._carry_out(self.service.handle_timer(now=now), now)
+
+    def broadcast_table(self, *, now: float) -> None:
+        """Announce changes of the table, if that is due."""
+        directory = self.service.directory
+        payloads = self._broadcaster.handle_timer(audience=directory.online_count, now=now)
+        if not payloads:
+            return
+        key, index = self.service.channel.group.key, self.service.indices.own
+        sealed = [key.seal(index, payload) for payload in payloads]
+        for node, front in self.fronts.items():
+            addresses = directory.online_addresses(node)
+            for frame in sealed:
+                front.broadcast(frame, addresses)
+
+    def next_timer(self) -> float:
+        """Return when `handle_timer` and `broadcast_table` are to be called next."""
+        due = self._broadcaster.next_timer()
+        return self.service.next_timer() if due is None else min(due, self.service.next_timer())
+
+    # --- out
+
+    def take_console_lines(self) -> list[str]:
+        """Drain the lines for the console."""
+        lines, self._console_lines = self._console_lines, []
+        return lines
+
+    def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]:
+        """Drain the answers to admin requests, by ticket."""
+        answers, self._admin_answers = self._admin_answers, []
+        return answers
+
+    def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
+        """Carry out each effect by itself: a fault of ours in one must not cost the effects behind it, which may be of other
+        people."""
+        for effect in effects:
+            try:
+                self._carry_out_one(effect, now)
+            except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+                self._recorder.fault(error)
+
+    def _carry_out_one(self, effect: Effect, now: float) -> None:
+        match effect:  # the most frequent first: each case costs an isinstance check
+            case Reply():
+                to = effect.to
+                front = self.fronts.get(to.node if to.link is None else node_of(to.link))
+                if front is not None:
+                    front.reply(to, encode(effect.message))
+            case StoreLetter():
+                if not self._barrier.add_letter(effect):
+                    refused = LettersOutcome(letters=(effect,), is_stored=False)
+                    self._carry_out(self.service.handle(refused, effect.to, now=now), now)
+            case Persist():
+                if at_once := self._barrier.add(effect):
+                    self._carry_out(at_once, now)
+            case Resume():
+                self._carry_out(self.service.handle(effect.request, effect.to, now=now), now)
+            case Push() | Offer():
+                front = self.fronts.get(node_of(effect.link))
+                if front is not None:
+                    send = front.push if isinstance(effect, Push) else front.offer
+                    send(effect.link, encode(effect.message))
+            case Relay():
+                for front in self.fronts.values():
+                    front.relay(effect.frame, effect.sender)
+            case RelayTo():
+                for front in self.fronts.values():
+                    front.relay_to(effect.frame, effect.links, effect.sender)
+            case Drop():
+                self._recorder.dropped[effect.reason] += 1
+            case _:
+                self._carry_out_rare(effect, now)
+
+    def _carry_out_rare(
+        self,
+        effect: SendDatagram
+        | CheckAlive
+        | Admit
+        | Refuse
+        | Note
+        | Disconnect
+        | ShowOnConsole
+        | AnswerAdmin
+        | TellEverybody,
+        now: float,
+    ) -> None:
+        match effect:
+            case CheckAlive():
+                self.service.liveness.check_alive(effect.identity, now=now)
+            case SendDatagram():
+                front = self.fronts.get(effect.node)
+                if front is not None:
+                    payload = encode(effect.message)
+                    front.send_datagram(effect.identity, effect.address, payload, now=now)
+            case Admit():
+                front = self.fronts.get(effect.to.node)
+                if front is not None:
+                    version, clock = self.service.directory.version, self._clock.millis(now)
+                    front.admit(effect, table_version=version, clock=clock, now=now)
+            case Refuse():
+                front = self.fronts.get(effect.to.node)
+                if front is not None:
+                    front.refuse(effect)
+            case Note():
+                self._recorder.note(effect.event)
+            case Disconnect():
+                front = self.fronts.get(node_of(effect.link))
+                if front is not None:
+                    front.disconnect(effect.link, effect.reason)
+            case ShowOnConsole():
+                self._console_lines += effect.lines
+            case AnswerAdmin():
+                self._admin_answers.append((effect.ticket, effect.answer))
+            case TellEverybody():
+                payload = encode(effect.message)
+                for front in self.fronts.values():
+                    front.tell_everybody(payload)
+            case _:
+                assert_never(effect)

@@ -1,0 +1,95 @@
+"""The seam between the two halves of a registry: fronts hold the connections, the house keeps the state and decides.
+
+A registry on one machine is one front and one house in one process, which call each other. In a cluster each node is a
+front, and one of them has the house; a bus carries the same calls.
+
+A link is named by one number: the node's in the upper bits, and below it the number that the front gave it. The front of
+the house's own process is node 0, so a registry on one machine sees plain numbers.
+"""
+
+from typing import Final, Protocol
+
+from chatapp.registry.effects import Admit, Caller, LinkEndReason, Refuse
+from chatapp.wire.address import Address
+from chatapp.wire.framing import GroupHeader
+from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.registration import Register
+
+NODE_SHIFT: Final = 40
+"""Where the number of the node begins in the number of a link."""
+LOCAL: Final = 0
+"""The node of the front in the house's own process."""
+
+
+def node_of(link: int) -> int:
+    """Return the node that holds a link."""
+    return link >> NODE_SHIFT
+
+
+def link_at(node: int, number: int) -> int:
+    """Return the name of the link with a front's own number on this node."""
+    return node << NODE_SHIFT | number
+
+
+def number_at_front(link: int) -> int:
+    """Return the number that the front gave the link."""
+    return link & ((1 << NODE_SHIFT) - 1)
+
+
+class HousePort(Protocol):
+    """What a front asks of the house. The callers are authenticated; requests may still be nonsense."""
+
+    def register(self, register: Register, caller: Caller, *, now: float) -> None:
+        """Handle a REGISTER whose signatures were checked."""
+
+    def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
+        """Handle a request."""
+
+    def group_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> None:
+        """Handle a line for a group, which stays sealed."""
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
+        """Note that an attached link is over, whichever side ended it."""
+
+    def sign_of_life(self, identity: bytes, *, now: float) -> None:
+        """Note that something came on an attached link."""
+
+    def settle(self, *, now: float) -> None:
+        """Finish an input, after all that it led to."""
+
+
+class FrontPort(Protocol):
+    """What the house tells a front. What is for a link that has gone is lost. `payload`: an encoded message."""
+
+    def reply(self, to: Caller, payload: bytes) -> None:
+        """Answer a caller on the link or in the session by which the request came."""
+
+    def push(self, link: int, payload: bytes) -> None:
+        """Send on a link."""
+
+    def offer(self, link: int, payload: bytes) -> None:
+        """Send on a link, unless its reader is behind."""
+
+    def send_datagram(self, identity: bytes, address: Address, payload: bytes, *, now: float) -> None:
+        """Send in a sealed datagram."""
+
+    def admit(self, admitted: Admit, *, table_version: int, clock: int, now: float) -> None:
+        """Send the signed WELCOME and allow sessions with the peer. `clock`: the house's, in milliseconds."""
+
+    def refuse(self, refused: Refuse) -> None:
+        """Send the signed REFUSED."""
+
+    def disconnect(self, link: int, reason: LinkEndReason) -> None:
+        """End a link after what is queued for it."""
+
+    def relay(self, frame: bytes, sender: int) -> None:
+        """Send the same bytes on all links of members but the sender's."""
+
+    def relay_to(self, frame: bytes, links: tuple[int, ...], sender: int) -> None:
+        """Send the same bytes on these links but the sender's. Links of other nodes are left out."""
+
+    def tell_everybody(self, payload: bytes) -> None:
+        """Send on every link, of members and of guests."""
+
+    def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
+        """Send one datagram to the people online at this front, who are at these addresses."""
