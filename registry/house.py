@@ -98,7 +98,7 @@ class House:
         self.fronts: Final[dict[int, FrontPort]] = {}
         """The fronts, by node. Effects for other nodes are lost."""
         self._barrier = CommitBarrier()
-        self._broadcaster = TableBroadcaster(self.service.directory, identity, policy)
+        self._broadcaster = TableBroadcaster(self.service.directory.table, identity, policy)
         self._console_lines: list[str] = []
         self._admin_answers: list[tuple[str, AdminAnswer]] = []
         self.service.operators.draw_codes(identity.public, rng)

@@ -452,7 +452,7 @@ class Service:
             case ReportSilence():
                 return self._report_silence(request, caller, now)
             case FetchTable():
-                return [Reply(to=caller, message=self.directory.page(request.since))]
+                return [Reply(to=caller, message=self.directory.table.page(request.since))]
             case FetchGroup():
                 group = self._group(request.group)
                 return (

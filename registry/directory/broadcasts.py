@@ -1,6 +1,7 @@
 """Broadcasts of the table: when its changes are announced, and the signed batches (clause 3)."""
 
-from chatapp.registry.directory.directory import Directory
+from chatapp.registry.directory.directory import Person
+from chatapp.registry.directory.table import Table
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.admission import sign_table
 from chatapp.wire.codec import encode
@@ -19,19 +20,19 @@ _ROWS_MAX = 64
 class TableBroadcaster:
     """Decides when changes of the table are broadcast, and signs the batches."""
 
-    def __init__(self, directory: Directory, identity: Identity, policy: RegistryPolicy) -> None:
-        self._directory = directory
+    def __init__(self, table: Table[Person], identity: Identity, policy: RegistryPolicy) -> None:
+        self._table = table
         self._identity = identity
         self._policy = policy
-        self._seen = self._sent = directory.version
+        self._seen = self._sent = table.version
         self._due_at: float | None = None
         self._repeat_at: float | None = None
         self._quiet_until = self._last_storm = float("-inf")
 
     def check(self, *, now: float) -> None:
         """Schedule a broadcast if the table has changed since the last check."""
-        if self._directory.version != self._seen:
-            self._seen = self._directory.version
+        if self._table.version != self._seen:
+            self._seen = self._table.version
             self._repeat_at = now + self._policy.announce_span
             if self._due_at is None:
                 self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
@@ -58,8 +59,8 @@ class TableBroadcaster:
     def _changes(self, now: float) -> list[bytes]:
         batches: list[TableBatch] = []
         since = self._sent
-        while since < self._directory.version:
-            delta = self._directory.delta(since, bytes_max=_ROWS_SIZE, rows_max=_ROWS_MAX)
+        while since < self._table.version:
+            delta = self._table.delta(since, bytes_max=_ROWS_SIZE, rows_max=_ROWS_MAX)
             if len(batches) == self._policy.broadcast_datagrams:
                 return self._storm(now)
             batches.append(TableBatch(since, delta.version, delta.rows))
@@ -77,7 +78,7 @@ class TableBroadcaster:
         return [self._announcement()]
 
     def _announcement(self) -> bytes:
-        self._sent = self._directory.version
+        self._sent = self._table.version
         return self._signed(TableBatch(self._sent, self._sent, []))
 
     def _signed(self, batch: TableBatch) -> bytes:

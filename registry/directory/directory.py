@@ -1,16 +1,16 @@
-"""The directory: who has which name, where they are, and the table of rows that all peers copy (clause 3).
+"""The directory: which identity has which name, where people are, and their rows of the table (clause 3).
 
 This is the only place where a name or a key becomes an address. A row belongs to an identity, so its name can change.
 """
 
 import heapq
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import Final, Generic, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from chatapp.registry.directory.names import Names
+from chatapp.registry.directory.table import Table
 from chatapp.registry.limits import Buckets
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode
@@ -22,10 +22,9 @@ from chatapp.wire.limits import (
     ROW_CHANGES_PER_NETWORK,
     ROW_CHANGES_PER_NETWORK_BURST,
     ROW_CHANGES_SPAN,
-    TABLE_PAGE_MAX,
 )
 from chatapp.wire.messages.registration import RefusalReason
-from chatapp.wire.messages.table import Card, Presence, Row, TablePage
+from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
 
 _NOWHERE: Final = Address("", 0)
@@ -90,114 +89,8 @@ class Person:
         return self.encoded
 
 
-Thing = TypeVar("Thing")
-
-_BLANKS_ALLOWED = 64
-
-
-class ChangeLog(Generic[Thing]):
-    """Things in the order of their last change. The caller remembers the place that `append` returns."""
-
-    __slots__ = ("_blanks", "_things", "_versions")
-
-    def __init__(self) -> None:
-        self._versions: list[int] = []
-        self._things: list[Thing | None] = []
-        self._blanks = 0
-
-    def __len__(self) -> int:
-        return len(self._things) - self._blanks
-
-    def append(self, version: int, thing: Thing) -> int:
-        """Add a thing at the end and return its place, valid until `rewrite`. `version` must be above all earlier ones."""
-        self._versions.append(version)
-        self._things.append(thing)
-        return len(self._things) - 1
-
-    def blank(self, place: int) -> None:
-        """Remove the thing at this place: it is about to be appended again."""
-        self._things[place] = None
-        self._blanks += 1
-
-    def after(self, version: int) -> Iterator[tuple[int, Thing]]:
-        """Yield what changed after `version`, oldest change first."""
-        versions, things, begin = self.walk(version)
-        for place in range(begin, len(things)):
-            thing = things[place]
-            if thing is not None:
-                yield versions[place], thing
-
-    def walk(self, version: int) -> tuple[Sequence[int], Sequence[Thing | None], int]:
-        """Return the versions, the things (None for removed ones), and the index of the first change after `version`.
-
-        For callers that walk a million of them. Read both at once and do not change them.
-        """
-        return self._versions, self._things, bisect_right(self._versions, version)
-
-    @property
-    def wants_rewriting(self) -> bool:
-        """Whether removed places outnumber the things."""
-        return 2 * self._blanks > len(self._things) + _BLANKS_ALLOWED
-
-    def rewrite(self) -> Iterator[tuple[int, Thing]]:
-        """Drop the removed places. Yield each thing with its new place."""
-        kept = list(self.after(-1))
-        self._versions = [version for version, _ in kept]
-        self._things = [thing for _, thing in kept]
-        self._blanks = 0
-        return enumerate(thing for _, thing in kept)
-
-
-PAGES_KEPT: Final = 16
-
-
-class _Page(NamedTuple):
-    upto: int
-    is_last: bool
-    encoded: msgspec.Raw
-
-
-class Pages:
-    """The most recently encoded pages, by the version after which they begin."""
-
-    __slots__ = ("_pages",)
-
-    def __init__(self) -> None:
-        self._pages: dict[int, _Page] = {}
-
-    def find(self, since: int) -> msgspec.Raw | None:
-        """Return the page, if it is still valid."""
-        page = self._pages.get(since)
-        return None if page is None else page.encoded
-
-    def keep(self, since: int, upto: int, encoded: msgspec.Raw, *, is_last: bool) -> None:
-        """Keep a page that was just encoded."""
-        if len(self._pages) >= PAGES_KEPT:
-            del self._pages[next(iter(self._pages))]
-        self._pages[since] = _Page(upto, is_last, encoded)
-
-    def row_changes(self, version: int) -> None:
-        """Drop the pages that hold the row with this version (0 for a new row) or that would have to end with it."""
-        if self._pages:
-            self._pages = {
-                since: page
-                for since, page in self._pages.items()
-                if not page.is_last and not since < version <= page.upto
-            }
-
-
 _SAME_CHANGE: Final = 0.1
 """Seconds in which further changes of a row belong to the first: a newcomer's name, address and link."""
-
-_ROWS_A_PAGE: Final = 4_096
-
-
-class Delta(NamedTuple):
-    """The rows that changed in (since, version]; `more` says that others changed later."""
-
-    rows: list[msgspec.Raw]
-    version: int
-    more: bool
 
 
 class Directory:
@@ -211,9 +104,9 @@ class Directory:
         """
         self._people: dict[bytes, Person] = {}
         self.names: Final = Names()
-        self._changes: ChangeLog[Person] = ChangeLog()
         self._online: dict[bytes, Address] = {}
-        self._pages: Final = Pages()
+        self.table: Final[Table[Person]] = Table(version=version)
+        """What is handed out of it."""
         self._throttle: Buckets[bytes] = Buckets(
             rate=1 / ROW_CHANGES_SPAN, burst=ROW_CHANGES_BURST, most=BUCKETS_MAX
         )
@@ -225,7 +118,6 @@ class Directory:
         self._timers: list[tuple[float, bytes]] = []
         self._released: dict[bytes, Person] = {}
         """The last rows of people who have no name any more, for the peers that hold them; the oldest first."""
-        self.version = version
         self._has_nodes = False
         """Whether somebody was ever online at another node than this one."""
 
@@ -234,6 +126,11 @@ class Directory:
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self._people.values())
+
+    @property
+    def version(self) -> int:
+        """The version of the table."""
+        return self.table.version
 
     def person(self, identity: bytes) -> Person | None:
         """Return the person with this identity."""
@@ -326,8 +223,7 @@ class Directory:
         """Announce the last row of a released name no more."""
         person = self._released.pop(identity, None)
         if person is not None:
-            self._pages.row_changes(person.version)
-            self._changes.blank(person.place)
+            self.table.forget(person)
 
     # --- changes
 
@@ -400,15 +296,8 @@ class Directory:
         return False
 
     def _tell(self, person: Person) -> None:
-        self._pages.row_changes(person.version)
-        self.version = person.version = self.version + 1
         person.encoded = None
-        if person.place >= 0:
-            self._changes.blank(person.place)
-        person.place = self._changes.append(person.version, person)
-        if self._changes.wants_rewriting:
-            for place, kept in self._changes.rewrite():
-                kept.place = place
+        self.table.change(person, self.table.version + 1)
 
     def handle_timer(self, *, now: float) -> None:
         """Announce the rows that are due, if they still differ from what was announced."""
@@ -426,31 +315,3 @@ class Directory:
     def next_timer(self) -> float | None:
         """Return when the next row is due."""
         return self._timers[0][0] if self._timers else None
-
-    # --- reading
-
-    def page(self, since: int) -> msgspec.Raw:
-        """Return an encoded `TablePage`, made once for all who ask for the same."""
-        page = self._pages.find(since)
-        if page is None:
-            delta = self.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=_ROWS_A_PAGE)
-            page = msgspec.Raw(encode(TablePage(since, delta.version, delta.more, delta.rows)))
-            self._pages.keep(since, delta.version, page, is_last=not delta.more)
-        return page
-
-    def delta(self, since: int, *, bytes_max: int, rows_max: int) -> Delta:
-        """Return the oldest changes after `since`, as many as fit, at least one."""
-        rows: list[msgspec.Raw] = []
-        versions, people, begin = self._changes.walk(since)
-        size, version = 0, since
-        for place in range(begin, len(people)):
-            person = people[place]
-            if person is None:
-                continue
-            row = person.encoded or person.row()
-            size += person.size
-            if rows and (size > bytes_max or len(rows) == rows_max):
-                return Delta(rows, version, more=True)
-            rows.append(row)
-            version = versions[place]
-        return Delta(rows, max(self.version, since), more=False)

@@ -226,6 +226,6 @@ class Rig:
 
 def row_of(rig: Rig, peer: LinkedPeer) -> Row:
     """Return a person's row in the table."""
-    page = decode_notice(bytes(rig.core.house.service.directory.page(0)))
+    page = decode_notice(bytes(rig.core.house.service.directory.table.page(0)))
     assert isinstance(page, TablePage)
     return next(row for row in rows_of(page.rows) if row.card.identity == peer.id)  # type: ignore[arg-type]

@@ -100,7 +100,7 @@ class TestBatches:
 
 def names_told(rig: Rig) -> set[str]:
     """Return whose rows a reader of the whole table gets."""
-    delta = rig.core.house.service.directory.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
+    delta = rig.core.house.service.directory.table.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
     return {row.card.name for row in rows_of(delta.rows)}  # type: ignore[arg-type]
 
 

@@ -35,7 +35,7 @@ def read(directory: Directory, since: int, *, size: int = TABLE_PAGE_MAX) -> tup
     """All pages after `since`, as a peer reads them."""
     rows: list[Row] = []
     while True:
-        delta = directory.delta(since, bytes_max=size, rows_max=4_096)
+        delta = directory.table.delta(since, bytes_max=size, rows_max=4_096)
         rows += [decode_row(raw) for raw in delta.rows]
         assert delta.version >= since
         assert delta.version > since or not delta.more
@@ -139,10 +139,10 @@ class TestVersions:
         directory = Directory(version=0)
         for who in range(5):
             bind(directory, card_of(who))
-        delta = directory.delta(0, bytes_max=400, rows_max=100)
+        delta = directory.table.delta(0, bytes_max=400, rows_max=100)
         assert (len(delta.rows), delta.more) == (2, True)
-        assert directory.delta(0, bytes_max=10, rows_max=100).rows, "one row goes whatever its size"
-        assert len(directory.delta(0, bytes_max=9_999, rows_max=3).rows) == 3
+        assert directory.table.delta(0, bytes_max=10, rows_max=100).rows, "one row goes whatever its size"
+        assert len(directory.table.delta(0, bytes_max=9_999, rows_max=3).rows) == 3
 
 
 CHANGES = st.lists(
@@ -243,6 +243,6 @@ def test_a_change_costs_its_own_size_however_often_there_were_others() -> None:
         person = people[turn % 5]
         presence = Presence.LOST if person.online else Presence.ONLINE
         directory.place(person, presence=presence, sender_index=0, wall_ms=0)
-    assert len(directory._changes._things) < 200
+    assert len(directory.table._changes._things) < 200
     rows, _ = read(directory, directory.version - 3)
     assert len(rows) == 3

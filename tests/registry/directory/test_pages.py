@@ -4,7 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.directory.directory import PAGES_KEPT, Directory, Pages
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.directory.table import PAGES_KEPT, Pages
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import TABLE_PAGE_MAX
@@ -53,9 +54,9 @@ def test_a_kept_page_is_what_would_be_made_now(changes: list[tuple[int, int]]) -
     sinces = [0, 100, 400, directory.version]
     for number, claimed in [(0, 1), *changes]:
         for since in sinces:
-            fresh = directory.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=4_096)
+            fresh = directory.table.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=4_096)
             made = encode(TablePage(since, fresh.version, fresh.more, fresh.rows))
-            assert bytes(directory.page(since)) == made == bytes(directory.page(since))
+            assert bytes(directory.table.page(since)) == made == bytes(directory.table.page(since))
         person = directory.person(card(number).identity)
         assert person is not None
         directory.place(

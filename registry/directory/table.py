@@ -1,0 +1,245 @@
+"""The table as it is handed out: rows in the order of their last change, and pages of them (clause 3).
+
+The directory has one of its own people. In a cluster each node keeps a copy, so that its peers fetch the table from it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from chatapp.wire.codec import encode
+from chatapp.wire.limits import RELEASED_TOLD_MAX, TABLE_PAGE_MAX
+from chatapp.wire.messages.table import Presence, Row, TablePage
+
+Thing = TypeVar("Thing")
+
+_BLANKS_ALLOWED = 64
+
+
+class ChangeLog(Generic[Thing]):
+    """Things in the order of their last change. The caller remembers the place that `append` returns."""
+
+    __slots__ = ("_blanks", "_things", "_versions")
+
+    def __init__(self) -> None:
+        self._versions: list[int] = []
+        self._things: list[Thing | None] = []
+        self._blanks = 0
+
+    def __len__(self) -> int:
+        return len(self._things) - self._blanks
+
+    def append(self, version: int, thing: Thing) -> int:
+        """Add a thing at the end and return its place, valid until `rewrite`. `version` must be above all earlier ones."""
+        self._versions.append(version)
+        self._things.append(thing)
+        return len(self._things) - 1
+
+    def blank(self, place: int) -> None:
+        """Remove the thing at this place: it is about to be appended again."""
+        self._things[place] = None
+        self._blanks += 1
+
+    def after(self, version: int) -> Iterator[tuple[int, Thing]]:
+        """Yield what changed after `version`, oldest change first."""
+        versions, things, begin = self.walk(version)
+        for place in range(begin, len(things)):
+            thing = things[place]
+            if thing is not None:
+                yield versions[place], thing
+
+    def walk(self, version: int) -> tuple[Sequence[int], Sequence[Thing | None], int]:
+        """Return the versions, the things (None for removed ones), and the index of the first change after `version`.
+
+        For callers that walk a million of them. Read both at once and do not change them.
+        """
+        return self._versions, self._things, bisect_right(self._versions, version)
+
+    @property
+    def wants_rewriting(self) -> bool:
+        """Whether removed places outnumber the things."""
+        return 2 * self._blanks > len(self._things) + _BLANKS_ALLOWED
+
+    def rewrite(self) -> Iterator[tuple[int, Thing]]:
+        """Drop the removed places. Yield each thing with its new place."""
+        kept = list(self.after(-1))
+        self._versions = [version for version, _ in kept]
+        self._things = [thing for _, thing in kept]
+        self._blanks = 0
+        return enumerate(thing for _, thing in kept)
+
+
+PAGES_KEPT: Final = 16
+
+
+class _Page(NamedTuple):
+    upto: int
+    is_last: bool
+    encoded: msgspec.Raw
+
+
+class Pages:
+    """The most recently encoded pages, by the version after which they begin."""
+
+    __slots__ = ("_pages",)
+
+    def __init__(self) -> None:
+        self._pages: dict[int, _Page] = {}
+
+    def find(self, since: int) -> msgspec.Raw | None:
+        """Return the page, if it is still valid."""
+        page = self._pages.get(since)
+        return None if page is None else page.encoded
+
+    def keep(self, since: int, upto: int, encoded: msgspec.Raw, *, is_last: bool) -> None:
+        """Keep a page that was just encoded."""
+        if len(self._pages) >= PAGES_KEPT:
+            del self._pages[next(iter(self._pages))]
+        self._pages[since] = _Page(upto, is_last, encoded)
+
+    def row_changes(self, version: int) -> None:
+        """Drop the pages that hold the row with this version (0 for a new row) or that would have to end with it."""
+        if self._pages:
+            self._pages = {
+                since: page
+                for since, page in self._pages.items()
+                if not page.is_last and not since < version <= page.upto
+            }
+
+
+_ROWS_A_PAGE: Final = 4_096
+
+
+class Delta(NamedTuple):
+    """The rows that changed in (since, version]; `more` says that others changed later."""
+
+    rows: list[msgspec.Raw]
+    version: int
+    more: bool
+
+
+class TableRow(Protocol):
+    """What the table needs of a row."""
+
+    version: int
+    """The version of the table in which it changed last."""
+    place: int
+    """Where it stands in the order of changes; -1 before it was ever told."""
+    encoded: msgspec.Raw | None
+    """The encoded row, if it was made since the last change."""
+    size: int
+    """Bytes of it."""
+
+    def row(self) -> msgspec.Raw:
+        """Return the encoded row."""
+
+
+Entry = TypeVar("Entry", bound=TableRow)
+
+
+class Table(Generic[Entry]):
+    """Rows in the order of their last change."""
+
+    def __init__(self, *, version: int) -> None:
+        self.version = version
+        self._changes: ChangeLog[Entry] = ChangeLog()
+        self._pages: Final = Pages()
+
+    def change(self, entry: Entry, version: int) -> None:
+        """Put a row that has changed at the end. `version`: above that of the table, which it becomes."""
+        self._pages.row_changes(entry.version)
+        self.version = entry.version = version
+        if entry.place >= 0:
+            self._changes.blank(entry.place)
+        entry.place = self._changes.append(version, entry)
+        if self._changes.wants_rewriting:
+            for place, kept in self._changes.rewrite():
+                kept.place = place
+
+    def reach(self, version: int) -> None:
+        """Note that no row has changed up to this version."""
+        if version > self.version:
+            self._pages.row_changes(0)
+            self.version = version
+
+    def forget(self, entry: Entry) -> None:
+        """Hand out a row no more."""
+        self._pages.row_changes(entry.version)
+        self._changes.blank(entry.place)
+
+    def page(self, since: int) -> msgspec.Raw:
+        """Return an encoded `TablePage`, made once for all who ask for the same."""
+        page = self._pages.find(since)
+        if page is None:
+            delta = self.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=_ROWS_A_PAGE)
+            page = msgspec.Raw(encode(TablePage(since, delta.version, delta.more, delta.rows)))
+            self._pages.keep(since, delta.version, page, is_last=not delta.more)
+        return page
+
+    def delta(self, since: int, *, bytes_max: int, rows_max: int) -> Delta:
+        """Return the oldest changes after `since`, as many as fit, at least one."""
+        rows: list[msgspec.Raw] = []
+        versions, entries, begin = self._changes.walk(since)
+        size, version = 0, since
+        for place in range(begin, len(entries)):
+            entry = entries[place]
+            if entry is None:
+                continue
+            row = entry.encoded or entry.row()
+            size += entry.size
+            if rows and (size > bytes_max or len(rows) == rows_max):
+                return Delta(rows, version, more=True)
+            rows.append(row)
+            version = versions[place]
+        return Delta(rows, max(self.version, since), more=False)
+
+
+class CopiedRow:
+    """A row of another table."""
+
+    __slots__ = ("encoded", "place", "size", "version")
+
+    def __init__(self) -> None:
+        self.encoded: msgspec.Raw | None = None
+        self.size = 0
+        self.version = 0
+        self.place = -1
+
+    def row(self) -> msgspec.Raw:
+        """Return the encoded row, as it came."""
+        assert self.encoded is not None, "a row is copied before it is handed out"
+        return self.encoded
+
+
+class TableCopy:
+    """A copy of a table, which learns what changes there. It hands out the same pages."""
+
+    def __init__(self) -> None:
+        self.table: Final[Table[CopiedRow]] = Table(version=0)
+        self._rows: dict[bytes, CopiedRow] = {}
+        self._released: dict[bytes, None] = {}
+        """People who have no name any more, the oldest first. The original forgets as many."""
+
+    def learn(self, delta: Delta) -> None:
+        """Take the changes after this copy's version, which the original told of. Raises msgspec.ValidationError."""
+        for raw in delta.rows:
+            row = _rows.decode(raw)
+            identity = row.card.identity
+            copied = self._rows.setdefault(identity, CopiedRow())
+            self.table.change(copied, row.version)
+            copied.encoded, copied.size = msgspec.Raw(raw), len(raw)
+            self._released.pop(identity, None)
+            if row.presence is Presence.RELEASED:
+                self._released[identity] = None
+                if len(self._released) > RELEASED_TOLD_MAX:
+                    self._forget(next(iter(self._released)))
+        self.table.reach(delta.version)
+
+    def _forget(self, identity: bytes) -> None:
+        del self._released[identity]
+        self.table.forget(self._rows.pop(identity))
+
+
+_rows: Final = msgspec.msgpack.Decoder(Row)
