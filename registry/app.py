@@ -158,7 +158,7 @@ class Registry:
             undo.pop_all()
         self._driver, self._endpoint, self._listener = driver, endpoint, listener
         self._admin_socket = admin_socket
-        await listener.serve(lambda: TcpLink(driver))
+        await listener.serve(lambda: TcpLink(driver.front))
         driver.start(endpoint)
         from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
 
@@ -276,7 +276,7 @@ class Registry:
 
     def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
         if self._driver is not None:  # before the start is complete, a datagram may be lost as any other
-            self._driver.receive(batch)
+            self._driver.front.receive(batch)
 
     # --- assembly
 

@@ -1,4 +1,4 @@
-"""The registry's driver and real links: it carries out the core's outputs, and ignores links that are over."""
+"""The driver of a front and its links: it carries out the core's outputs, and ignores links that are over."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,13 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.driver import RegistryDriver
 from chatapp.registry.effects import LinkEndReason
+from chatapp.registry.front.driver import DrivenCore, FrontDriver
 from chatapp.registry.front.front import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
-from tests.support.memory_store import MemoryStore
 
 
 class ScriptedCore:
@@ -60,8 +58,12 @@ class DriverUnderTest:
 
     def __init__(self) -> None:
         self.core = ScriptedCore()
-        self.driver = RegistryDriver(
-            asyncio.get_running_loop(), cast("RegistryCore", self.core), MemoryStore()
+        self.rests = list[int]()
+        """How many writes the first link had seen each time that the rest of a turn was taken."""
+        self.driver = FrontDriver(
+            asyncio.get_running_loop(),
+            cast("DrivenCore", self.core),
+            lambda: self.rests.append(len(self.links[0].done)),
         )
         self.links = [RecordingLink(), RecordingLink()]
         for link in self.links:
@@ -70,7 +72,7 @@ class DriverUnderTest:
     async def turn(self, **says: list[object]) -> list[list[object]]:
         """Let the core return `says` in one turn; return the calls on each link."""
         self.core.says = says
-        self.driver.console_typed("")  # anything that wakes it
+        self.driver.wake()
         await asyncio.sleep(0)
         done = [link.done for link in self.links]
         for link in self.links:
@@ -100,6 +102,7 @@ async def test_links_are_written_to_widened_and_closed(rig: DriverUnderTest) -> 
         links_to_close=[(second, LinkEndReason.SILENT)],
     )
     assert done == [[("write", [b"hello"])], ["allow_full_frames", ("close", "silent")]]
+    assert rig.rests[-1] == 1  # what else a turn brought comes after the writes
 
 
 async def test_nothing_is_done_with_links_that_are_over(rig: DriverUnderTest) -> None:

@@ -1,0 +1,237 @@
+"""The driver of a front: it carries bytes between sockets and a core, and rings the core's one timer.
+
+Everything that comes in one turn of the event loop is answered together at its end.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
+from chatapp.registry.front.front import Output
+from chatapp.registry.texts import LINK_ENDS, event_line
+from chatapp.wire.address import Address
+from chatapp.wire.aio.link import TcpLink
+from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
+from chatapp.wire.errors import quoted
+
+_log = logging.getLogger(__name__)
+
+_LEVELS: Final[dict[type[Event], int]] = {Fault: logging.ERROR, LinkRenewed: logging.DEBUG}
+"""The levels of the log's lines for events; those not named here are for information."""
+
+BROADCAST_SLICE = 256
+"""Datagrams of a broadcast sent before others get the event loop: 10,000 at once would hold it for 15 ms."""
+
+LINGER_FOR = 5.0
+"""Seconds that a closed link may take for its last bytes: a peer that never reads must not keep it."""
+
+FLUSH_FOR = 0.25
+"""Seconds that links have for their last bytes when the registry stops."""
+
+
+class DrivenCore(Protocol):
+    """A core with a front (`registry.core.RegistryCore`)."""
+
+    @property
+    def dropped(self) -> Counter[DropReason]:
+        """How much was not served, by reason."""
+
+    def link_opened(self, number: int, remote: Address, *, now: float) -> None: ...
+    def receive_frames(self, number: int, frames: Sequence[bytes], *, now: float) -> None: ...
+    def take_links_to_widen(self) -> list[int]: ...
+    def link_backlog(self, number: int, size: int) -> None: ...
+    def link_closed(self, number: int, *, now: float) -> None: ...
+    def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None: ...
+    def handle_timer(self, *, now: float) -> None: ...
+    def next_timer(self) -> float: ...
+    def take_output(self) -> Output: ...
+
+
+class FrontDriver:
+    """Runs the front of one core with sockets and a clock. It owns all links (`wire.aio.link.TcpLinkOwner`)."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        core: DrivenCore,
+        take_rest: Callable[[], None],
+        *,
+        machine: Machine = THIS_MACHINE,
+    ) -> None:
+        """`take_rest`: carries out what else the core has produced in a turn. It is called after the links were written to,
+        as a thread that it starts would delay a thousand writes."""
+        self._now = machine.now
+        self._loop = loop
+        self._core = core
+        self._take_rest = take_rest
+        self._endpoint: Endpoint | None = None
+        self._numbers: dict[TcpLink, int] = {}
+        self._links: dict[int, TcpLink] = {}
+        self._next_number = 1
+        self._behind: set[int] = set()
+        """Links whose readers were behind when last looked at."""
+        self.datagrams_in = self.datagrams_out = 0
+        """Datagrams since the start."""
+        self._is_awake = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
+        self._is_broadcasting = False
+        self._emptied = asyncio.Event()
+
+    def start(self, endpoint: Endpoint) -> None:
+        """Begin to serve."""
+        self._endpoint = endpoint
+        self.wake()
+
+    async def stop(self, reason: str) -> None:
+        """Send what is left, and end the links."""
+        self.turn()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._endpoint = None
+        await self._end_links(reason)
+
+    async def _end_links(self, reason: str) -> None:
+        for end in (TcpLink.close, TcpLink.cut):
+            for link in list(self._numbers):
+                end(link, reason)
+            if self._links:
+                self._emptied.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FLUSH_FOR):
+                        await self._emptied.wait()
+
+    # --- in
+
+    def receive(self, batch: list[tuple[bytes, Address]]) -> None:
+        """Hand datagrams to the core."""
+        self.datagrams_in += len(batch)
+        for data, sender in batch:
+            self.call_guarded(self._core.receive_datagram, data, sender)
+
+    def link_opened(self, link: TcpLink) -> None:
+        number = self._numbers[link] = self._next_number
+        self._next_number += 1
+        self._links[number] = link
+        self.call_guarded(self._core.link_opened, number, link.remote)
+
+    def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
+        self.call_guarded(self._core.receive_frames, self._numbers[link], frames)
+        self._widen()
+
+    def link_closed(self, link: TcpLink, reason: str) -> None:
+        number = self._numbers.pop(link, None)
+        if number is not None:
+            del self._links[number]
+            _log.debug("link of %s is over: %s", link.remote, reason)
+            self.call_guarded(self._core.link_closed, number)
+        if not self._links:
+            self._emptied.set()
+
+    def call_guarded(self, hear: Callable[..., None], *what: object) -> None:
+        """Call an input of the core. The core should never raise; if it does, nobody else is affected."""
+        try:
+            hear(*what, now=self._now())
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+            self._core.dropped[DropReason.FAULT] += 1
+            debugging = _log.isEnabledFor(logging.DEBUG)
+            _log.error("fault while serving: %s", quoted(repr(error)), exc_info=debugging)
+        self.wake()
+
+    # --- out
+
+    def wake(self) -> None:
+        """Take a turn soon."""
+        if not self._is_awake:
+            self._is_awake = True
+            self._loop.call_soon(self.turn)
+
+    def turn(self) -> None:
+        """Carry out everything that this turn of the event loop produced."""
+        self._is_awake = False
+        self._widen()
+        output = self._core.take_output()
+        for number, pieces in output.link_writes:
+            link = self._links.get(number)
+            if link is not None and not link.write(pieces):
+                self._behind.add(number)
+        if self._behind:
+            self._note_backlogs()
+        self._take_rest()
+        self._pause_and_close(output)
+        if self._endpoint is not None:
+            self.datagrams_out += len(output.datagrams)
+            self._endpoint.send_all(output.datagrams)
+        self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
+        if self._broadcasts and not self._is_broadcasting:
+            self._broadcast()
+        for event in output.events:
+            level = _LEVELS.get(type(event), logging.INFO)
+            if _log.isEnabledFor(level):
+                _log.log(level, "%s", quoted(event_line(event)), extra={"event": event})
+        self._arm()
+
+    def _note_backlogs(self) -> None:
+        """Tell the core which links' readers are behind, and which have caught up."""
+        for number in list(self._behind):
+            link = self._links.get(number)
+            waiting = 0 if link is None else link.waiting
+            self._core.link_backlog(number, waiting)
+            if not waiting:
+                self._behind.discard(number)
+
+    def _widen(self) -> None:
+        """Allow long frames at once: the rest of what one read brought is cut into frames by the new limit."""
+        for number in self._core.take_links_to_widen():
+            if number in self._links:
+                self._links[number].allow_full_frames()
+
+    def _pause_and_close(self, output: Output) -> None:
+        links = self._links
+        for number in output.links_to_pause:
+            if number in links:
+                links[number].pause_reading()
+        for number in output.links_to_resume:
+            if number in links:
+                links[number].resume_reading()
+        for number, reason in output.links_to_close:
+            if number in links:
+                links[number].close(LINK_ENDS[reason])
+                self._loop.call_later(LINGER_FOR, links[number].cut, LINK_ENDS[reason])
+
+    def _broadcast(self) -> None:
+        """Send one slice of a broadcast. The next follows when others had their turn."""
+        self._is_broadcasting = False
+        if self._endpoint is None or not self._broadcasts:
+            self._broadcasts.clear()
+            return
+        data, addresses, start = self._broadcasts.popleft()
+        end = start + BROADCAST_SLICE
+        self._endpoint.send_all([(data, address) for address in addresses[start:end]])
+        self.datagrams_out += min(end, len(addresses)) - start
+        if end < len(addresses):
+            self._broadcasts.appendleft((data, addresses, end))
+        if self._broadcasts:
+            self._is_broadcasting = True
+            self._loop.call_soon(self._broadcast)
+
+    # --- time
+
+    def _arm(self) -> None:
+        """Arm the one timer. One that rings too early does no harm, so a later deadline leaves it as it is."""
+        due = self._core.next_timer()
+        if due >= self._timer_at or self._endpoint is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self._loop.call_later(max(due - self._now(), 0.0), self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self.call_guarded(self._core.handle_timer)
