@@ -17,10 +17,10 @@ from chatapp.wire.framing import Kind
 from tests.registry.desk.help_desk import HelpDesk
 from tests.registry.linked_peer import LinkedPeer
 from tests.support.guests import Guest
-from tests.support.house import House
 from tests.support.memory_store import MemoryStore
 from tests.support.network import Network
 from tests.support.people import Person
+from tests.support.registry import SimulatedRegistry
 from tests.support.world import World
 
 STRANGER: Final = Address("7.7.7.7", 7_777)
@@ -152,7 +152,7 @@ class Peer(_Company):
     """A peer receives any bytes by datagram, also correctly sealed by a known person."""
 
     def __call__(self, data: bytes) -> None:
-        for source in (STRANGER, self.world.house.address, self.bob.address):
+        for source in (STRANGER, self.world.registry.address, self.bob.address):
             self.alice.core.receive_datagram(data, source, now=self.now)
         sessions = self.bob.core._transport.sessions
         for datagram in sessions.seal(self.alice.identity.public, data[:1_000], now=self.now):
@@ -165,7 +165,7 @@ class Uplink(_Company):
 
     def __init__(self) -> None:
         super().__init__()
-        self.link = _link_of(self.world.house, self.alice.identity.public)
+        self.link = _link_of(self.world.registry, self.alice.identity.public)
 
     def __call__(self, data: bytes) -> None:
         assert self.link.session is not None
@@ -181,15 +181,15 @@ class Visitor:
 
     def __init__(self) -> None:
         network = Network(1)
-        house = House(network, "9.9.9.9")
-        house.start()
-        self.guest = Guest(network, "Asha", house.address, "1.1.1.1")
-        self.guest.connect = house.connect
+        registry = SimulatedRegistry(network, "9.9.9.9")
+        registry.start()
+        self.guest = Guest(network, "Asha", registry.address, "1.1.1.1")
+        self.guest.connect = registry.connect
         self.guest.start()
         assert network.run_until(lambda: bool(self.guest.disk.ticket), within=10.0)
         network.run_for(2.0)
-        self.link = house.core.front.links.attached()[0]
-        self.server = house.address
+        self.link = registry.core.front.links.attached()[0]
+        self.server = registry.address
         self.now = network.now
 
     def __call__(self, data: bytes) -> None:
@@ -209,5 +209,5 @@ class Visitor:
             core.handle_timer(now=self.now)
 
 
-def _link_of(house: House, identity: bytes) -> PeerLink:
-    return next(link for link in house.core.front.links.attached() if link.identity == identity)
+def _link_of(registry: SimulatedRegistry, identity: bytes) -> PeerLink:
+    return next(link for link in registry.core.front.links.attached() if link.identity == identity)

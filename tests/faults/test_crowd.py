@@ -9,9 +9,9 @@ from typing import Final
 from chatapp.peer.core.context import RegistryReach
 from tests.faults.conftest import Note
 from tests.faults.size import dose
-from tests.support.house import House
 from tests.support.network import Network, Weather
 from tests.support.people import Person
+from tests.support.registry import SimulatedRegistry
 
 PEOPLE: Final = dose(60, 1_000)
 CHANGES: Final = dose(100, 300)
@@ -28,17 +28,17 @@ class Crowd:
     def __init__(self, seed: int) -> None:
         self.network = Network(seed, Weather(doubled=0.1, delay_least=0.001, delay_most=0.02))
         self.chance = random.Random(seed)
-        self.house = House(self.network, "9.9.9.9")
+        self.registry = SimulatedRegistry(self.network, "9.9.9.9")
         self.people = [
-            Person(self.network, f"p{at:04}", self.house.address, f"10.0.{at // 250}.{at % 250 + 1}")
+            Person(self.network, f"p{at:04}", self.registry.address, f"10.0.{at // 250}.{at % 250 + 1}")
             for at in range(PEOPLE)
         ]
 
     def come_in(self) -> None:
         """Let everybody register within a few seconds."""
-        self.house.start()
+        self.registry.start()
         for at, person in enumerate(self.people):
-            person.connect = self.house.connect
+            person.connect = self.registry.connect
             self.network.after(at * SPAN / 2, person.start)
         self.network.run_for(PEOPLE * SPAN / 2)
         assert self.time_until_equal(within=10.0) is not None
@@ -60,7 +60,7 @@ class Crowd:
         end = self.network.now + within
         changed_at, version = self.network.now, 0
         while self.network.now <= end:
-            directory = self.house.core.house.service.directory
+            directory = self.registry.house.service.directory
             if directory.version != version:
                 changed_at, version = self.network.now, directory.version
             if self.is_equal():
@@ -73,7 +73,7 @@ class Crowd:
         there = [person for person in self.people if person.is_running and not person.core.is_offline]
         if not all(person.core.reach is RegistryReach.UP for person in there):
             return False
-        directory = self.house.core.house.service.directory
+        directory = self.registry.house.service.directory
         if {person.core.table_version for person in there} != {directory.version}:
             return False
         names = sorted(person.card.name for person in directory if person.online)

@@ -66,14 +66,14 @@ def check_room(world: World, room: str) -> None:
 
 def serve_everybody(world: World) -> None:
     """Let operators serve until nobody waits. The promise checks the order of the turns; this checks that each comes."""
-    queue = world.house.core.house.service.desk._queue
+    queue = world.registry.house.service.desk._queue
     for guest in world.guests:
         if guest.is_placed:
             guest.pause(is_paused=False)
     waited = {guest.visit for guest in world.guests if guest.is_placed}
     assert waited <= queue.visits.keys()
-    patience = world.house.desk.keep_place + world.network.now
-    for name in world.house.desk.queues:
+    patience = world.registry.desk.keep_place + world.network.now
+    for name in world.registry.desk.queues:
         go_on_duty(world, name)
         _serve_queue(world, name, patience=patience)
     assert not queue.visits
@@ -97,7 +97,7 @@ def _serve_queue(world: World, name: str, *, patience: float) -> None:
 
 
 def _visits_of(world: World, name: str) -> list[Visit]:
-    visits = world.house.core.house.service.desk._queue.visits
+    visits = world.registry.house.service.desk._queue.visits
     return [visit for visit in visits.values() if visit.queue == name]
 
 
@@ -110,7 +110,7 @@ def _end_sessions(world: World) -> None:
 
 def go_on_duty(world: World, queue: str) -> None:
     """Put everybody who may serve on duty at this queue only, under whatever name they have."""
-    those, listed = deskdeeds.operators_of(world), world.house.core.operators
+    those, listed = deskdeeds.operators_of(world), world.registry.core.operators
     operators = [person for person in those if listed.includes(person.identity.public)]
     assert those[0] in operators
     for operator in those:

@@ -58,7 +58,7 @@ def settings(chance: random.Random) -> DeskSettings:
 def appoint(world: World) -> None:
     """Make the first person an operator by key, and the second one by name."""
     key = fingerprint_digits(world.people[0].identity.public)
-    world.house.desk = msgspec.structs.replace(world.house.desk, operators=(key, OPERATOR))
+    world.registry.desk = msgspec.structs.replace(world.registry.desk, operators=(key, OPERATOR))
 
 
 # --- visitors

@@ -14,9 +14,9 @@ from chatapp.wire.codec import encode_hello
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Hello
 from tests.simulation import deeds
-from tests.support.house import House
 from tests.support.network import Weather
 from tests.support.people import Person
+from tests.support.registry import SimulatedRegistry
 from tests.support.world import World
 
 YEAR: Final = 365 * 86_400.0
@@ -52,40 +52,40 @@ def program_dies_or_starts(world: World, chance: random.Random) -> None:
 
 def registry_dies_or_starts(world: World, chance: random.Random) -> None:
     """Kill or start the registry. It loses what was not synced, and does not start on a disk that accepts no writes."""
-    if world.house.is_running:
-        world.house.crash()
-    elif not (world.house.store.full or world.house.store.sync_fails):
-        world.house.start()
+    if world.registry.is_running:
+        world.registry.crash()
+    elif not (world.registry.store.full or world.registry.store.sync_fails):
+        world.registry.start()
 
 
 def disk_is_slow(world: World, chance: random.Random) -> None:
     """Slow the registry's syncs down: many requests arrive during one, and are covered by the next one."""
-    world.house.sync_takes = chance.choice((0.05, 0.5, 3.0))
-    world.network.after(chance.choice((1.0, 10.0)), world.house.disk_is_fast)
+    world.registry.sync_takes = chance.choice((0.05, 0.5, 3.0))
+    world.network.after(chance.choice((1.0, 10.0)), world.registry.disk_is_fast)
 
 
 def disk_is_full(world: World, chance: random.Random) -> None:
     """Fill the registry's disk for a while; what it had accepted before is there."""
-    world.house.store.full = True
-    world.network.after(chance.choice((0.1, 3.0)), world.house.disk_has_room)
+    world.registry.store.full = True
+    world.network.after(chance.choice((0.1, 3.0)), world.registry.disk_has_room)
 
 
 def disk_fails(world: World, chance: random.Random) -> None:
     """Let the registry's syncs fail for a while: what they were to cover is lost; what was synced before is there."""
-    world.house.store.sync_fails = True
-    world.network.after(chance.choice((0.1, 3.0)), world.house.disk_works)
+    world.registry.store.sync_fails = True
+    world.network.after(chance.choice((0.1, 3.0)), world.registry.disk_works)
 
 
 def registry_fails_over(world: World, chance: random.Random) -> None:
     """Kill the registry's node. The other one takes over its state after a while; their clocks differ a little."""
-    house, takes = world.house, chance.choice((0.2, 3.0, 7.0))
-    if world.is_healed or house.store.full or house.store.sync_fails:
+    registry, takes = world.registry, chance.choice((0.2, 3.0, 7.0))
+    if world.is_healed or registry.store.full or registry.store.sync_fails:
         return
-    house.pass_to_other_node(clock_ahead=chance.choice((-3.0, 0.0, 3.0)))
+    registry.pass_to_other_node(clock_ahead=chance.choice((-3.0, 0.0, 3.0)))
 
     def take_over() -> None:
-        if not house.is_running and not (house.store.full or house.store.sync_fails):
-            house.start()
+        if not registry.is_running and not (registry.store.full or registry.store.sync_fails):
+            registry.start()
 
     world.network.after(takes, take_over)
 
@@ -93,16 +93,16 @@ def registry_fails_over(world: World, chance: random.Random) -> None:
 def registry_stops(world: World, chance: random.Random) -> None:
     """Stop the registry (SIGSTOP) and continue it after a while: datagrams and link bytes wait, timers are late.
     Sometimes twice in a row."""
-    house = world.house
-    if world.is_healed or not house.is_running or house.is_stopped:
+    registry = world.registry
+    if world.is_healed or not registry.is_running or registry.is_stopped:
         return
-    house.stop()
-    core, links_after = house.core, chance.choice(LINKS_AFTER)
+    registry.stop()
+    core, links_after = registry.core, chance.choice(LINKS_AFTER)
     stops_again = chance.random() < 0.3
 
     def go_on() -> None:
-        if house.is_running and house.core is core:
-            house.go_on(links_after=links_after)
+        if registry.is_running and registry.core is core:
+            registry.go_on(links_after=links_after)
             if stops_again:
                 world.network.after(links_after + 0.01, lambda: registry_stops(world, chance))
 
@@ -118,7 +118,7 @@ def two_are_cut(world: World, chance: random.Random) -> None:
 
 def one_is_cut(world: World, chance: random.Random) -> None:
     """Cut a machine off from the registry's."""
-    world.network.cut(anybody(world, chance).address.host, world.house.address.host)
+    world.network.cut(anybody(world, chance).address.host, world.registry.address.host)
 
 
 def network_heals(world: World, chance: random.Random) -> None:
@@ -132,18 +132,18 @@ def network_heals(world: World, chance: random.Random) -> None:
 def stranger_greets(world: World, chance: random.Random) -> None:
     """Send HELLOs from an unused address, of this version and of others."""
     stranger = Address(f"7.7.7.{chance.randrange(1, 250)}", chance.randrange(1_024, 65_536))
-    world.house.strangers.add(stranger)
+    world.registry.strangers.add(stranger)
     for _ in range(chance.randrange(1, 5)):
         hello = Hello(version=chance.choice((0, 1, 1, 2)), nonce=chance.randbytes(16))
-        world.network.forge(bytes((Kind.HELLO,)) + encode_hello(hello), stranger, world.house.address)
+        world.network.forge(bytes((Kind.HELLO,)) + encode_hello(hello), stranger, world.registry.address)
 
 
 def stranger_sends_garbage(world: World, chance: random.Random) -> None:
     """Send modified copies of earlier datagrams, or random bytes, to anybody."""
     stranger = Address("7.7.8.8", chance.randrange(1_024, 65_536))
-    world.house.strangers.add(stranger)
+    world.registry.strangers.add(stranger)
     for _ in range(10):
-        data, _, target = chance.choice(world.network.recorded or [(b"?", stranger, world.house.address)])
+        data, _, target = chance.choice(world.network.recorded or [(b"?", stranger, world.registry.address)])
         bad = world.network.damaged(data) if data and chance.random() < 0.7 else chance.randbytes(200)
         world.network.forge(bad, stranger, target)
 
@@ -168,8 +168,10 @@ def impostor_comes(world: World, chance: random.Random) -> None:
     victim = chance.choice(world.people)
     if victim.came_at is None:
         return
-    impostor = Person(world.network, victim.called, world.house.address, f"6.6.7.{chance.randrange(1, 250)}")
-    impostor.connect = world.house.connect
+    impostor = Person(
+        world.network, victim.called, world.registry.address, f"6.6.7.{chance.randrange(1, 250)}"
+    )
+    impostor.connect = world.registry.connect
     impostor.start()
 
     def give_up() -> None:
@@ -185,7 +187,7 @@ def impostor_comes(world: World, chance: random.Random) -> None:
 def clock_jumps(world: World, chance: random.Random) -> None:
     """Set the wall clock of a person or of the registry."""
     jump = chance.choice((-YEAR, -3_600.0, 3_600.0, YEAR))
-    whose: list[Person | House] = [*world.people, *world.guests, world.house]
+    whose: list[Person | SimulatedRegistry] = [*world.people, *world.guests, world.registry]
     chance.choice(whose).set_clock(jump)
 
 

@@ -94,10 +94,10 @@ HOLDING: Final[tuple[Act, ...]] = (
 )
 ASIDE: Final[tuple[Act, ...]] = (
     lambda world, chance: deskdeeds.transfer(
-        world, _operator(world, chance), chance.choice(world.house.desk.queues)
+        world, _operator(world, chance), chance.choice(world.registry.desk.queues)
     ),
     lambda world, chance: deskdeeds.take_duty(
-        world, _operator(world, chance), chance.choice(world.house.desk.queues)
+        world, _operator(world, chance), chance.choice(world.registry.desk.queues)
     ),
     lambda world, chance: deskdeeds.close_queue(world, _operator(world, chance)),
     lambda world, chance: deskdeeds.open_queue(world, _operator(world, chance)),

@@ -24,9 +24,9 @@ def test_a_registry_that_dies_again_and_again_mixes_nobody_up(seed: int) -> None
             say = person.say if chance.random() < 0.7 and person.room else person.send_all
             say(f"{life}.{count} {person.name}")
             network.run_for(chance.uniform(0.01, 0.4))
-        world.house.crash()
+        world.registry.crash()
         network.run_for(chance.uniform(0.01, 0.5))
-        world.house.start()
+        world.registry.start()
         network.run_for(chance.uniform(0.0, 1.0))
     network.run_for(10.0)
     for person in world.people:

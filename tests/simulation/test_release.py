@@ -33,8 +33,8 @@ def names_of(person: Person) -> set[str]:
 
 def newcomer(world: World, name: str) -> Person:
     """Somebody who starts under this name, with keys of their own."""
-    one = Person(world.network, name, world.house.address, f"10.9.9.{len(name)}")
-    one.connect = world.house.connect
+    one = Person(world.network, name, world.registry.address, f"10.9.9.{len(name)}")
+    one.connect = world.registry.connect
     one.start()
     return one
 
@@ -118,9 +118,9 @@ def test_over_a_bad_network_the_name_is_free_or_stays_and_the_user_is_told(seed:
     was_restarted = seed % 3 == 0
     if was_restarted:
         world.network.run_for(0.002 * seed)
-        world.house.crash()
+        world.registry.crash()
         world.network.run_for(1.0)
-        world.house.start()
+        world.registry.start()
     world.network.run_for(10.0)
     world.network.weather = Weather()
     world.network.run_for(CALM_WITHIN)

@@ -178,8 +178,8 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(links_after=st.sampled_from(hazards.LINKS_AFTER))
     def registry_stops_or_goes_on(self, links_after: float) -> None:
-        house = self.world.house
-        house.go_on(links_after=links_after) if house.is_stopped else house.stop()
+        registry = self.world.registry
+        registry.go_on(links_after=links_after) if registry.is_stopped else registry.stop()
 
     @rule(one=SOMEBODY)
     def stop_or_go_on(self, one: int) -> None:
@@ -212,7 +212,7 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(one=SOMEBODY)
     def cut_from_the_registry(self, one: int) -> None:
-        self.world.network.cut(self.machine(one).address.host, self.world.house.address.host)
+        self.world.network.cut(self.machine(one).address.host, self.world.registry.address.host)
 
     @rule()
     def heal(self) -> None:

@@ -8,7 +8,6 @@ from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import group_mark
 from chatapp.registry.desk.settings import DeskSettings
 from tests.support.guests import Guest
-from tests.support.house import House
 from tests.support.network import Network, Weather
 from tests.support.people import Person
 from tests.support.promise.conversations import TalkPromise
@@ -19,6 +18,7 @@ from tests.support.promise.presence import PresencePromise
 from tests.support.promise.rooms import RoomsPromise
 from tests.support.promise.tables import TablesPromise
 from tests.support.promise.timers import TimersPromise
+from tests.support.registry import SimulatedRegistry
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 VISITORS = ("Ana", "Ben", "Cem", "Dan")
@@ -31,8 +31,8 @@ class World:
         self, seed: int, *, people: int, weather: Weather | None = None, desk: DeskSettings | None = None
     ) -> None:
         self.network = Network(seed, weather)
-        self.house = House(self.network, "9.9.9.9")
-        self.house.desk = desk or self.house.desk
+        self.registry = SimulatedRegistry(self.network, "9.9.9.9")
+        self.registry.desk = desk or self.registry.desk
         self.people: list[Person] = []
         self.guests: list[Guest] = []
         for _ in range(people):
@@ -61,7 +61,7 @@ class World:
 
     def start(self) -> None:
         """Start everybody."""
-        self.house.start()
+        self.registry.start()
         for person in self.people:
             person.start()
 
@@ -87,19 +87,19 @@ class World:
         if len(self.guests) == len(VISITORS):
             return None
         at = len(self.guests)
-        guest = Guest(self.network, VISITORS[at], self.house.address, f"2.2.2.{at + 1}")
-        guest.servers = list(self.house.nodes)
-        guest.connect = self.house.connect
+        guest = Guest(self.network, VISITORS[at], self.registry.address, f"2.2.2.{at + 1}")
+        guest.servers = list(self.registry.addresses)
+        guest.connect = self.registry.connect
         self.guests.append(guest)
         guest.start()
         return guest
 
     def _add_person(self) -> Person:
         at = len(self.people)
-        person = Person(self.network, NAMES[at], self.house.address, f"1.1.1.{at + 1}")
-        person.servers = list(self.house.nodes)
-        person.connect = self.house.connect
-        person.operator_code = self.house.operator_code
+        person = Person(self.network, NAMES[at], self.registry.address, f"1.1.1.{at + 1}")
+        person.servers = list(self.registry.addresses)
+        person.connect = self.registry.connect
+        person.operator_code = self.registry.operator_code
         self.people.append(person)
         return person
 
@@ -120,14 +120,14 @@ class World:
     def heal(self) -> None:
         """End all faults and bring everybody online."""
         self.is_healed = True
-        self.house.disk_is_fast()
-        self.house.disk_has_room()
-        self.house.disk_works()
+        self.registry.disk_is_fast()
+        self.registry.disk_has_room()
+        self.registry.disk_works()
         self.network.heal()
         self.network.weather = Weather()
-        self.house.go_on()
-        if not self.house.is_running:
-            self.house.start()
+        self.registry.go_on()
+        if not self.registry.is_running:
+            self.registry.start()
         for person in (*self.people, *self.guests):
             person.wake_up()
             if not person.is_running:

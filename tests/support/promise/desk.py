@@ -93,9 +93,9 @@ class DeskPromise:
 
     def look(self) -> None:
         """After every step."""
-        house = self._world.house
-        if house.is_running:
-            queue = house.core.house.service.desk._queue
+        registry = self._world.registry
+        if registry.is_running:
+            queue = registry.house.service.desk._queue
             if queue is not self._queue:
                 self._begin(queue)
             changes, self._tapped = self._tapped, []
@@ -114,7 +114,7 @@ class DeskPromise:
             for number, told in guest.told[self._read.get(guest.name, 0) :]:
                 if isinstance(told, LineReceived) and told.text in self._texts:
                     assert self._texts[told.text] == number, f"I6: {told.text!r} was for another visitor"
-                if isinstance(told, Rated) and told.is_kept and house.is_running:
+                if isinstance(told, Rated) and told.is_kept and registry.is_running:
                     assert number in self._ratings, f"the rating of {number} was confirmed and does not count"
             self._read[guest.name] = len(guest.told)
 
@@ -159,7 +159,7 @@ class DeskPromise:
     # --- openings and ratings: what is in force was asked for, and outlives the registry
 
     def _look_at_openings(self) -> None:
-        said = self._world.house.core.house.service.desk._openings._said
+        said = self._world.registry.house.service.desk._openings._said
         for queue, one in said.items():
             now = (one.is_open, one.text)
             if now != self._openings.get(queue):
@@ -169,7 +169,7 @@ class DeskPromise:
         assert self._openings.keys() <= said.keys(), "what was said about a queue was lost"
 
     def _look_at_ratings(self) -> None:
-        counted = self._world.house.core.house.service.desk._ratings._kept
+        counted = self._world.registry.house.service.desk._ratings._kept
         assert self._ratings.keys() <= counted.keys(), "a rating was lost"
         for visit, one in counted.items():
             if self._ratings.get(visit) != one.rating:
@@ -203,20 +203,20 @@ class DeskPromise:
         if self._queue is not None:
             assert self._told - self._over <= queue.visits.keys(), "I6: the place of a visitor was lost"
             lines = [self._line] + [old for at, old in self._lines if self._is_late(at)]
-            if self._world.house.refused_at >= self._began_at:
+            if self._world.registry.refused_at >= self._began_at:
                 # A move that was not stored is undone; nobody was told that it was done.
                 lines += [{name: _without(one, self._moved) for name, one in old.items()} for old in lines]
             assert any(all(_is_same_order(old[name], line[name]) for name in line) for old in lines), (
                 f"I6: {self._line} was in line, now {line}"
             )
             ended = {one for guest in self._world.guests for one in guest.over}
-            if self._world.house.refused_at >= self._began_at:  # the disk did not take every end
+            if self._world.registry.refused_at >= self._began_at:  # the disk did not take every end
                 self._undone |= ended & queue.visits.keys()
             assert not (ended - self._undone) & queue.visits.keys(), "I6: a visit that was over is back"
         self._over = {one for one in self._over if one <= self._highest} - queue.visits.keys()
         now = self._world.network.now
         self._began_at = now
-        self._here_at = dict.fromkeys(queue.visits, self._world.house.started_at)
+        self._here_at = dict.fromkeys(queue.visits, self._world.registry.started_at)
         self._put_back = {visit.number for visit in queue.visits.values() if visit.is_put_back}
         self._moved = set().union(*line.values()) - self._put_back
         self._queue, self._line = queue, line
@@ -224,12 +224,14 @@ class DeskPromise:
         self._lines.append((now, line))
 
     def _lines_of(self, queue: DeskQueue) -> Line:
-        return {name: [visit.number for visit in queue.line(name)] for name in self._world.house.desk.queues}
+        return {
+            name: [visit.number for visit in queue.line(name)] for name in self._world.registry.desk.queues
+        }
 
     def _is_late(self, at: float) -> bool:
         """Whether a state that held until then may be all that was synced at the crash."""
         later = [when for when, _ in self._lines if when > at]
-        return bool(later) and later[0] >= self._world.house.kept_until
+        return bool(later) and later[0] >= self._world.registry.kept_until
 
     def _tap(self, queue: DeskQueue) -> None:
         drain = queue.take_events
@@ -327,9 +329,9 @@ class DeskPromise:
 
     def _check_cause(self, one: Change) -> None:
         visit, now = one.visit, self._world.network.now
-        settings = self._world.house.desk
+        settings = self._world.registry.desk
         if one.cause is OverCause.NOT_KEPT:
-            assert now == self._world.house.refused_at, "I6: not kept, though the disk took it"
+            assert now == self._world.registry.refused_at, "I6: not kept, though the disk took it"
             return
         assert one.cause in (*_BY_WORD, OverCause.LEFT, OverCause.LOST), f"I6: over by {one.cause}"
         if one.cause is OverCause.DROPPED:

@@ -38,7 +38,7 @@ class LettersPromise:
         if event.state is MessageState.DELIVERED:
             assert is_stored, f"I2: {number} is not with {event.to}"
         else:
-            is_held = self._world.house.holds(sender, reader.identity.public, number)
+            is_held = self._world.registry.holds(sender, reader.identity.public, number)
             assert is_held or is_stored, f"I3: {number} is not in the mailbox of {event.to}"
 
     def check_all_arrived(self) -> None:

@@ -27,8 +27,8 @@ class PresencePromise:
 
     def look(self) -> None:
         """After every step."""
-        house, now = self._world.house, self._world.network.now
-        if not house.is_running or house.is_stopped:
+        registry, now = self._world.registry, self._world.network.now
+        if not registry.is_running or registry.is_stopped:
             self._judges_since = float("inf")
         elif now < self._judges_since:
             self._judges_since = now
@@ -42,22 +42,22 @@ class PresencePromise:
                 self._mute_since.pop(identity, None)
                 continue
             since = self._mute_since.setdefault(identity, now)
-            if house.is_running and not house.counts_as_present(identity):
+            if registry.is_running and not registry.counts_as_present(identity):
                 # Whoever replays a REGISTER that was refused, for the disk took no name, lets them in for a lease.
                 self._mute_since[identity] = now
                 continue
             if now > max(since, self._judges_since) + AWAY_WITHIN:
-                assert not house.counts_as_present(identity), (
+                assert not registry.counts_as_present(identity), (
                     f"{machine.name} has been silent for {now - since:.1f} s and counts as present"
                 )
 
     def _can_speak(self, machine: Person) -> bool:
-        house = self._world.house
+        registry = self._world.registry
         return (
             self._judges_since <= self._world.network.now
             and machine.is_running
             and not machine.is_asleep
-            and not self._world.network.is_cut(machine.address.host, house.address.host)
+            and not self._world.network.is_cut(machine.address.host, registry.address.host)
         )
 
 

@@ -157,7 +157,7 @@ class RoomsPromise:
 
     def _check_topic(self, room: str, inside: list[Person]) -> None:
         """Everybody in a room has the registry's topic. It is the last one that was set."""
-        kept = self._world.house.topic_of(room)
+        kept = self._world.registry.topic_of(room)
         for person in inside:
             assert person.topic == kept, f"{person.name} has {person.topic!r} for {room}, it is {kept!r}"
         assert not kept or (room, kept) in self._topic_asked, f"nobody set {kept!r} in {room}"

@@ -28,7 +28,7 @@ class TablesPromise:
     def look(self) -> None:
         """After every step."""
         for person in self._world.people:
-            if person.bound_at is None and self._world.house.knows(person.identity.public):
+            if person.bound_at is None and self._world.registry.knows(person.identity.public):
                 person.bound_at = self._world.network.now
             if person.is_running:
                 version = person.core.table_version
@@ -45,9 +45,9 @@ class TablesPromise:
             for contact in person.core._contacts:
                 holder = self._holders.setdefault(contact.name, contact.identity)
                 assert holder == contact.identity, f"I4: {contact.name} belongs to two keys"
-        if self._world.house.is_running:
-            core = self._world.house.core
-            boxes = core.house.service._mail._boxes._boxes
+        if self._world.registry.is_running:
+            core = self._world.registry.core
+            boxes = self._world.registry.house.service._mail._boxes._boxes
             assert all(box.shares.held <= MAILBOX_PLACES for box in boxes.values()), "I8: a mailbox"
             everybody = len(self._world.people) + len(self._world.guests)
             assert len(core.front.sessions) <= 10 * everybody + 200, "I8: sessions"

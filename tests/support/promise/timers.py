@@ -41,9 +41,9 @@ class TimersPromise:
 
     def look_at_all(self, turn: int | None = None) -> None:
         """Check all programs, or the one whose turn it is."""
-        house, others = self._world.house, (*self._world.people, *self._world.guests)
+        registry, others = self._world.registry, (*self._world.people, *self._world.guests)
         cores: list[Core] = [one.core for one in others if one.is_running]
-        cores += [house.core] if house.is_running else []
+        cores += [registry.core] if registry.is_running else []
         if turn is not None and cores:
             cores = [cores[turn % len(cores)]]
         late = [one for core in cores for one in late_parts(core)]

@@ -1,32 +1,41 @@
-"""The registry in the simulated network: a real core on a store that survives a crash of the program.
-
-The store is in memory and forgets what was not synced; a sync takes a moment, as a disk does.
-"""
+"""The machine of a registry in the simulated network: its sockets and its timer, and what its kernel holds while it is
+stopped."""
 
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, Protocol, TypeVar
 
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import Fault
-from chatapp.registry.store.entries import MailStored
+from chatapp.registry.front.front import Output
 from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
-from chatapp.wire.admission import JoinCode
-from chatapp.wire.errors import StoreError, StoreFull
 from chatapp.wire.framing import FrameReader
-from chatapp.wire.identity import Identity
 from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 from tests.support.machine import WALL_OFFSET, Machine
-from tests.support.memory_store import MemoryStore
 from tests.support.network import Happening, Network, Pipe
 
-SYNC_TAKES = 0.002
-SOCKET_BUFFER = 212_992
+SOCKET_BUFFER: Final = 212_992
 """Bytes of datagrams that wait in the kernel while the program is stopped: Linux's usual `net.core.rmem_default`."""
-DATAGRAM_OVERHEAD = 768
+DATAGRAM_OVERHEAD: Final = 768
 """Bytes that the kernel charges for a datagram besides its own."""
+
+
+class ServingCore(Protocol):
+    """What a machine drives: a registry, or a front of a cluster."""
+
+    def link_opened(self, number: int, remote: Address, *, now: float) -> None: ...
+    def receive_frames(self, number: int, frames: Sequence[bytes], *, now: float) -> None: ...
+    def take_links_to_widen(self) -> list[int]: ...
+    def link_closed(self, number: int, *, now: float) -> None: ...
+    def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None: ...
+    def handle_timer(self, *, now: float) -> None: ...
+    def next_timer(self) -> float: ...
+    def take_output(self) -> Output: ...
+
+
+CoreType = TypeVar("CoreType", bound=ServingCore)
 
 
 class Unread:
@@ -43,7 +52,7 @@ class Unread:
         self.hung_up: list[int] = []
         """Links that the other end has closed."""
         self.calls: list[Callable[[], None]] = []
-        """Syncs that have ended."""
+        """What else has come to the program, such as the end of a sync."""
 
     def add(self, data: bytes, source: Address) -> None:
         """Queue a datagram; it is lost if there is no room."""
@@ -53,39 +62,35 @@ class Unread:
             self.datagrams.append((data, source))
 
 
-class House:
-    """One registry."""
+class RegistryMachine(ABC, Generic[CoreType]):
+    """A machine that runs one program at a time, which serves peers."""
 
-    def __init__(self, network: Network, host: str) -> None:
+    def __init__(self, network: Network, address: Address, strangers: set[Address]) -> None:
+        """`strangers`: addresses that belong to nobody, from which unproved datagrams come."""
         self.network = network
-        self.address = Address(host, 5_000)
+        self.address = address
         """Where the program runs, or ran last."""
-        self.nodes = (self.address, Address(f"{host}0", 5_001))
-        """The addresses of its nodes: a standby takes over with the same state."""
         self.random = random.Random(network.random.random())
-        self.identity = Identity(self.random.randbytes(32))
-        self.store = MemoryStore()
-        self.desk = DeskSettings()
-        self._core: RegistryCore | None = None
+        self.wall_offset = WALL_OFFSET
+        self._core: CoreType | None = None
         self._pipes: dict[int, Pipe] = {}
         self._readers: dict[int, Callable[[bytes], None]] = {}
         self._links = 0
         self._unread: Unread | None = None
         self._timer: Happening | None = None
-        self._is_syncing = False
-        self._appended = 0
-        """Entries appended to the store that no sync has covered."""
-        self.sync_takes = SYNC_TAKES
-        """Seconds that a sync takes: more on a slow disk, where much arrives during one sync."""
-        self.started_at = self.kept_until = network.now
-        """When this run began, and until when everything decided in it (at first: in the previous one) is on disk."""
-        self.refused_at = float("-inf")
-        """When the disk last refused a write."""
-        self.wall_offset = WALL_OFFSET
-        self.strangers: set[Address] = set()
-        """Addresses that belong to nobody, from which unproved datagrams come."""
+        self._strangers = strangers
         self.went_out: Counter[Address] = Counter()
         self.came_in: Counter[Address] = Counter()
+
+    @abstractmethod
+    def set_wall(self) -> None:
+        """Tell the running program what its wall clock says."""
+
+    @abstractmethod
+    def end_turn(self, core: CoreType) -> None:
+        """Carry out what a turn has produced for others than peers."""
+
+    # --- the program
 
     @property
     def is_running(self) -> bool:
@@ -93,61 +98,41 @@ class House:
         return self._core is not None
 
     @property
-    def core(self) -> RegistryCore:
+    def core(self) -> CoreType:
         """The running program."""
         assert self._core is not None
         return self._core
 
-    def start(self) -> None:
-        """Start with what the disk holds."""
-        self.started_at = self.network.now
-        self._core = RegistryCore(
-            identity=self.identity,
-            rng=self.random,
-            loaded=self.store.load(),
-            read_letters=self.store.read_letters,
-            read_lines=self.store.read_lines,
-            link_port=self.address.port,
-            now=self.network.now,
-            wall=self.network.now + self.wall_offset,
-            desk=self.desk,
-        )
-        self._is_syncing, self._appended = False, 0
-        entries = self._core.entries_to_store()  # at a start they are on the disk before anybody is served
-        self.store.append(entries)
-        self.store.sync()
-        self._core.entries_stored(len(entries), now=self.network.now)
+    def run(self, core: CoreType) -> None:
+        """Let a program listen, in place of the one that ran."""
+        self.hang_up_all()
+        self._core, self._timer = core, None
         self.network.settle_at(self.address, self._datagram_came)
-        self.turn()
 
-    def operator_code(self, name: str) -> JoinCode | None:
-        """Return the code that this run has printed for an operator of this name."""
-        return None if self._core is None else self._core.operators.codes.get(name)
+    def kill(self) -> None:
+        """End the program at once."""
+        self._core = self._unread = None
+        self._timer = None
+        self.network.leave(self.address)
+        self.hang_up_all()
+
+    def hang_up_all(self) -> None:
+        """Close all connections."""
+        pipes, self._pipes = self._pipes, {}
+        self._readers.clear()
+        for pipe in pipes.values():
+            pipe.close(1)
 
     def set_clock(self, seconds: float) -> None:
         """Let the wall clock jump by so many seconds."""
         self.wall_offset += seconds
-        if self._core is not None and not self.is_stopped:
-            self._core.set_wall(self.network.now + self.wall_offset, now=self.network.now)
+        if self.is_running and not self.is_stopped:
+            self.set_wall()
 
-    def disk_is_fast(self) -> None:
-        """Syncs take as long as usual again."""
-        self.sync_takes = SYNC_TAKES
-
-    def disk_works(self) -> None:
-        """Syncs succeed again."""
-        self.store.sync_fails = False
-        self._recover()
-
-    def disk_has_room(self) -> None:
-        """Appends succeed again."""
-        self.store.full = False
-        self._recover()
-
-    def _recover(self) -> None:
-        """Try to recover the store, as `registry.driver` does."""
-        if self.store.recovery_due(self.network.now) and not (self.store.full or self.store.sync_fails):
-            self.store.recover()
+    @property
+    def wall(self) -> float:
+        """What the wall clock says."""
+        return self.network.now + self.wall_offset
 
     @property
     def is_stopped(self) -> bool:
@@ -167,7 +152,7 @@ class House:
             return
         if unread.is_stopped:
             unread.is_stopped = False
-            core.set_wall(now + self.wall_offset, now=now)
+            self.set_wall()
             for data, source in unread.datagrams:
                 core.receive_datagram(data, source, now=now)
         if links_after:
@@ -193,49 +178,14 @@ class House:
         self._timer = None
         self.turn()
 
-    def crash(self) -> None:
-        """Kill the program and lose what was not synced: worse than a plain `kill -9`."""
-        self._core = self._unread = None
-        self._timer = None
-        self.network.leave(self.address)
-        pipes, self._pipes = self._pipes, {}
-        self._readers.clear()
-        for pipe in pipes.values():
-            pipe.close(1)
-        self.store.crash()
+    def is_put_off(self, act: Callable[[], None]) -> bool:
+        """Whether the program is stopped or busy; if so, keep the input for later."""
+        if self._unread is None:
+            return False
+        self._unread.calls.append(act)
+        return True
 
-    def pass_to_other_node(self, *, clock_ahead: float = 0.0) -> None:
-        """Kill the program, and let its next start be on the other node, whose clock is ahead by so many seconds."""
-        if self._core is not None:
-            self.crash()
-        self.address = self.nodes[1 - self.nodes.index(self.address)]
-        self.wall_offset += clock_ahead
-
-    def knows(self, identity: bytes) -> bool:
-        """Whether an identity has a name here."""
-        return self._core is not None and self._core.house.service.directory.person(identity) is not None
-
-    def topic_of(self, room: str) -> str:
-        """Return the text of a room's topic, empty if it has none."""
-        found = self.core.house.service.rooms.index.by_group(f"#{room}")
-        assert found is not None
-        return found.topic.text
-
-    def counts_as_present(self, identity: bytes) -> bool:
-        """Whether a person is online here, or has a link."""
-        person = self.core.house.service.directory.person(identity)
-        is_online = person is not None and person.online
-        return is_online or any(link.identity == identity for link in self.core.front.links.attached())
-
-    def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
-        """Whether a letter is durably in the mailbox."""
-        letters = self.store._durable.mail.get(recipient, {}).values()
-        return any(
-            isinstance(letter, MailStored) and letter.sender == sender and letter.number == number
-            for letter in letters
-        )
-
-    # --- one turn, as in `registry.server`
+    # --- one turn, as in `registry.driver`
 
     def turn(self) -> None:
         """Carry out everything that the core has to output."""
@@ -243,14 +193,10 @@ class House:
         core.take_links_to_widen()
         output = core.take_output()
         for data, target in output.datagrams:
-            assert len(data) <= DATAGRAM_MAX
-            self._note_bytes_out(data, target)
-            self.network.send(data, self.address, target)
+            self._send(data, target)
         for data, targets in output.broadcasts:
-            assert len(data) <= DATAGRAM_MAX
             for target in targets:
-                self._note_bytes_out(data, target)
-                self.network.send(data, self.address, target)
+                self._send(data, target)
         for number, pieces in output.link_writes:
             if number in self._pipes:
                 self._pipes[number].write(1, b"".join(pieces))
@@ -261,57 +207,20 @@ class House:
                 pipe.close(1)
         for event in output.events:
             assert not isinstance(event, Fault), event_line(event)
-        self._store(core)
-        self._arm(core)
+        self.end_turn(core)
+        if core is self._core:
+            self._arm(core)
 
-    def _note_bytes_out(self, data: bytes, target: Address) -> None:
-        if target in self.strangers:
+    def _send(self, data: bytes, target: Address) -> None:
+        assert len(data) <= DATAGRAM_MAX
+        if target in self._strangers:
             self.went_out[target] += len(data)
             came, went = self.came_in[target], self.went_out[target]
             assert went <= came, f"I7: {went} bytes to {target}, {came} from there"
-
-    def _store(self, core: RegistryCore) -> None:
-        """Commit as `registry.driver` does: one sync at a time covers what was appended before it began."""
-        entries = core.entries_to_store()
-        if entries:
-            try:
-                self.store.append(entries)
-            except StoreError as error:
-                self.refused_at = self.network.now
-                is_full = isinstance(error, StoreFull)
-                core.store_failed(str(error), newest=len(entries), is_full=is_full, now=self.network.now)
-                self.network.after(0.0, lambda: self._pump_again(core))
-            else:
-                self._appended += len(entries)
-        if self._appended and not self._is_syncing:
-            self._is_syncing = True
-            covered, self._appended = self._appended, 0
-            began_at = self.network.now
-            self.network.after(self.sync_takes, lambda: self._synced(core, covered, began_at))
-
-    def _synced(self, core: RegistryCore, covered: int, began_at: float) -> None:
-        if core is not self._core:
-            return
-        if self._unread is not None:
-            self._unread.calls.append(lambda: self._synced(core, covered, began_at))
-        else:
-            self._is_syncing = False
-            try:
-                self.store.sync()
-            except StoreError as error:
-                self.refused_at, self._appended = self.network.now, 0
-                core.store_failed(str(error), now=self.network.now)
-            else:
-                self.kept_until = began_at
-                core.entries_stored(covered, now=self.network.now)
-            self.turn()
-
-    def _pump_again(self, core: RegistryCore) -> None:
-        if core is self._core and self._unread is None:
-            self.turn()
+        self.network.send(data, self.address, target)
 
     def _datagram_came(self, data: bytes, source: Address) -> None:
-        if source in self.strangers:
+        if source in self._strangers:
             self.came_in[source] += len(data)
         if self._unread is not None and self._unread.is_stopped:
             self._unread.add(data, source)
@@ -319,7 +228,7 @@ class House:
         self.core.receive_datagram(data, source, now=self.network.now)
         self.turn()
 
-    def _arm(self, core: RegistryCore) -> None:
+    def _arm(self, core: CoreType) -> None:
         due = core.next_timer()
         if self._timer is not None and self.network.now < self._timer.at <= due:
             return

@@ -1,0 +1,171 @@
+"""A registry on one machine in the simulated network: a real core on a store that survives a crash of the program.
+
+The store is in memory and forgets what was not synced; a sync takes a moment, as a disk does.
+"""
+
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.house import House
+from chatapp.registry.store.entries import MailStored
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode
+from chatapp.wire.errors import StoreError, StoreFull
+from chatapp.wire.identity import Identity
+from tests.support.memory_store import MemoryStore
+from tests.support.network import Network
+from tests.support.registry_machine import RegistryMachine
+
+SYNC_TAKES = 0.002
+
+
+class SimulatedRegistry(RegistryMachine[RegistryCore]):
+    """One registry."""
+
+    def __init__(self, network: Network, host: str) -> None:
+        self.strangers: set[Address] = set()
+        """Addresses that belong to nobody, from which unproved datagrams come."""
+        super().__init__(network, Address(host, 5_000), self.strangers)
+        self.addresses = (self.address, Address(f"{host}0", 5_001))
+        """The addresses of its nodes: a standby takes over with the same state."""
+        self.identity = Identity(self.random.randbytes(32))
+        self.store = MemoryStore()
+        self.desk = DeskSettings()
+        self._is_syncing = False
+        self._appended = 0
+        """Entries appended to the store that no sync has covered."""
+        self.sync_takes = SYNC_TAKES
+        """Seconds that a sync takes: more on a slow disk, where much arrives during one sync."""
+        self.started_at = self.kept_until = network.now
+        """When this run began, and until when everything decided in it (at first: in the previous one) is on disk."""
+        self.refused_at = float("-inf")
+        """When the disk last refused a write."""
+
+    @property
+    def house(self) -> House:
+        """The running program's state and rules."""
+        return self.core.house
+
+    def start(self) -> None:
+        """Start with what the disk holds."""
+        self.started_at = self.network.now
+        core = RegistryCore(
+            identity=self.identity,
+            rng=self.random,
+            loaded=self.store.load(),
+            read_letters=self.store.read_letters,
+            read_lines=self.store.read_lines,
+            link_port=self.address.port,
+            now=self.network.now,
+            wall=self.wall,
+            desk=self.desk,
+        )
+        self._is_syncing, self._appended = False, 0
+        entries = core.entries_to_store()  # at a start they are on the disk before anybody is served
+        self.store.append(entries)
+        self.store.sync()
+        core.entries_stored(len(entries), now=self.network.now)
+        self.run(core)
+        self.turn()
+
+    def crash(self) -> None:
+        """Kill the program and lose what was not synced: worse than a plain `kill -9`."""
+        self.kill()
+        self.store.crash()
+
+    def pass_to_other_node(self, *, clock_ahead: float = 0.0) -> None:
+        """Kill the program, and let its next start be on the other node, whose clock is ahead by so many seconds."""
+        if self.is_running:
+            self.crash()
+        self.address = self.addresses[1 - self.addresses.index(self.address)]
+        self.wall_offset += clock_ahead
+
+    def set_wall(self) -> None:
+        self.core.set_wall(self.wall, now=self.network.now)
+
+    # --- the disk
+
+    def disk_is_fast(self) -> None:
+        """Syncs take as long as usual again."""
+        self.sync_takes = SYNC_TAKES
+
+    def disk_works(self) -> None:
+        """Syncs succeed again."""
+        self.store.sync_fails = False
+        self._recover()
+
+    def disk_has_room(self) -> None:
+        """Appends succeed again."""
+        self.store.full = False
+        self._recover()
+
+    def _recover(self) -> None:
+        """Try to recover the store, as `registry.driver` does."""
+        if self.store.recovery_due(self.network.now) and not (self.store.full or self.store.sync_fails):
+            self.store.recover()
+
+    def end_turn(self, core: RegistryCore) -> None:
+        """Commit as `registry.driver` does: one sync at a time covers what was appended before it began."""
+        entries = core.entries_to_store()
+        if entries:
+            try:
+                self.store.append(entries)
+            except StoreError as error:
+                self.refused_at = self.network.now
+                is_full = isinstance(error, StoreFull)
+                core.store_failed(str(error), newest=len(entries), is_full=is_full, now=self.network.now)
+                self.network.after(0.0, lambda: self._pump_again(core))
+            else:
+                self._appended += len(entries)
+        if self._appended and not self._is_syncing:
+            self._is_syncing = True
+            covered, self._appended = self._appended, 0
+            began_at = self.network.now
+            self.network.after(self.sync_takes, lambda: self._synced(core, covered, began_at))
+
+    def _synced(self, core: RegistryCore, covered: int, began_at: float) -> None:
+        if core is not self._core or self.is_put_off(lambda: self._synced(core, covered, began_at)):
+            return
+        self._is_syncing = False
+        try:
+            self.store.sync()
+        except StoreError as error:
+            self.refused_at, self._appended = self.network.now, 0
+            core.store_failed(str(error), now=self.network.now)
+        else:
+            self.kept_until = began_at
+            core.entries_stored(covered, now=self.network.now)
+        self.turn()
+
+    def _pump_again(self, core: RegistryCore) -> None:
+        if core is self._core and self._unread is None:
+            self.turn()
+
+    # --- what the promise asks
+
+    def operator_code(self, name: str) -> JoinCode | None:
+        """Return the code that this run has printed for an operator of this name."""
+        return self.core.operators.codes.get(name) if self.is_running else None
+
+    def knows(self, identity: bytes) -> bool:
+        """Whether an identity has a name here."""
+        return self.is_running and self.house.service.directory.person(identity) is not None
+
+    def topic_of(self, room: str) -> str:
+        """Return the text of a room's topic, empty if it has none."""
+        found = self.house.service.rooms.index.by_group(f"#{room}")
+        assert found is not None
+        return found.topic.text
+
+    def counts_as_present(self, identity: bytes) -> bool:
+        """Whether a person is online here, or has a link."""
+        person = self.house.service.directory.person(identity)
+        is_online = person is not None and person.online
+        return is_online or any(link.identity == identity for link in self.core.front.links.attached())
+
+    def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
+        """Whether a letter is durably in the mailbox."""
+        letters = self.store._durable.mail.get(recipient, {}).values()
+        return any(
+            isinstance(letter, MailStored) and letter.sender == sender and letter.number == number
+            for letter in letters
+        )
