@@ -24,12 +24,12 @@ from chatapp.peer.core.conversations import (
 )
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.past import PAGE_MAX
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
 from chatapp.peer.ui.full.panes import ListRow, Pane, PaneList, past_entry, said_entry
+from chatapp.peer.ui.full.pastreader import PAGE, PastReader
 from chatapp.peer.ui.full.routing import Spot, kind_of, place_of
 from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.grammar import parser
@@ -82,8 +82,6 @@ from chatapp.wire.text import sanitize
 if TYPE_CHECKING:
     from chatapp.peer.rpc.attached.anypeer import AnyPeer
 
-PAGE: Final = 100
-"""Lines of the past that are read at a time."""
 LOOKS_EVERY: Final = 0.25
 """Seconds until the status line is drawn anew while a message is under way."""
 EARLY_MAX: Final = 256
@@ -166,6 +164,7 @@ class FullSession:
         """Lines to show below the screen when it is gone."""
         self._view: SessionView | None = None
         self._state: Final = SessionState(peer, self.completions, Folding())
+        self._past: Final = PastReader(peer, settle=self._settle_early, tell_unreadable=self._tell_unreadable)
         self._note_start, self._note_release = note_start, note_release
         self._explain_taken = explain_taken
         self._has_started = has_started
@@ -272,52 +271,25 @@ class FullSession:
 
     async def load(self, pane: Pane) -> None:
         """Read the newest part of a conversation's past, the first time it is open."""
-        if not pane.is_loaded and not pane.is_loading:
-            pane.book.merge(await self._page(pane, before=None))
-            pane.is_loaded = True
+        if await self._past.load(pane):
             if pane is self._open:
                 self._place_rule(pane)
             self._log_changed(pane)
 
     async def load_older(self, pane: Pane) -> None:
         """Read one more page of a conversation's past."""
-        if pane.is_loading or not pane.has_older:
-            return
-        grown = pane.book.prepend(await self._page(pane, before=pane.book.oldest_id))
+        grown = await self._past.load_older(pane)
         if grown and self._view is not None:
             self._view.log_grew_above(pane, grown)
 
-    async def _page(self, pane: Pane, *, before: int | None, limit: int = PAGE) -> list[LogEntry]:
-        """Read a page of a conversation's past; none of the help desk, which has no past here."""
-        if pane.conversation == DESK:
-            pane.has_older = False
-            return []
-        pane.is_loading = True
-        try:
-            lines = await self.peer.past.page(pane.conversation, before=before, limit=limit)
-        except ChatAppError:  # the program that runs the peer has ended, as an event tells
-            pane.has_older = False
-            return []
-        except sqlite3.Error as error:
-            pane.has_older = False
-            self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
-            return []
-        finally:
-            pane.is_loading = False
-        pane.has_older = len(lines) >= limit
-        known = pane.book
-        entries = [past_entry(line, self.peer.name) for line in lines if known.by_id(line.id) is None]
-        for entry in entries:
-            self._settle_early(pane, entry)
-        return entries
+    def _tell_unreadable(self, pane: Pane, error: sqlite3.Error) -> None:
+        self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
 
     async def jump(self, conversation: Conversation, id_: int) -> LogEntry | None:
         """Open a conversation at the line with this id. Return its entry; None if there is no such line."""
         pane = self.panes.pane(conversation)
         await self.load(pane)
-        while pane.book.by_id(id_) is None and pane.has_older and not pane.is_loading:
-            pane.book.prepend(await self._page(pane, before=pane.book.oldest_id, limit=PAGE_MAX))
-        entry = pane.book.by_id(id_)
+        entry = await self._past.jump(pane, id_)
         if entry is not None:
             self.choose(pane.conversation)
         return entry
@@ -360,7 +332,7 @@ class FullSession:
         except ChatAppError:  # the program that runs the peer has ended, as an event tells
             states = []
         except sqlite3.Error as error:
-            self._show_in(self._open, [history.history_unreadable(error)], EntryKind.ALERT)
+            self._tell_unreadable(self._open, error)
             states = []
         self.panes.take(state for state in states if state.conversation != DESK)
         if self._has_started:
