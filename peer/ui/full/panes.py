@@ -54,6 +54,8 @@ class Pane:
         """Held while a part of the past is read into the log."""
         self.has_older = True
         """Whether there may be lines that are older than those of the log."""
+        self.missing = 0
+        """The lowest id of a line of ours that another program has sent, and that is to be read into the log; 0 for none."""
         self.unshown: list[tuple[Event, LogEntry]] = []
         """Events whose lines have not been painted yet, each with its entry, the oldest first."""
         self.draft = ""
@@ -79,6 +81,12 @@ class Pane:
             return
         self.unread += 1
         self.calls = self.calls or calls
+
+    def note_missing(self, id_: int) -> None:
+        """Note that another program of the user has sent this line. One that is older than the log is read with the past."""
+        oldest = self.book.oldest_id
+        if oldest is None or not self.has_older or id_ > oldest:
+            self.missing = min(self.missing or id_, id_)
 
     def note_read(self, id_: int) -> None:
         """Note that the user has read up to this line, here or in another program."""

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core.conversations import DESK
+from chatapp.peer.core.conversations import DESK, Conversation
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.past import PAGE_MAX
 from chatapp.peer.ui.full.logbook import LogEntry
@@ -56,6 +56,38 @@ class PastReader:
             while pane.book.by_id(id_) is None and pane.has_older:
                 pane.book.prepend(await self._page(pane, before=pane.book.oldest_id, limit=PAGE_MAX))
         return pane.book.by_id(id_)
+
+    async def load_missing(self, pane: Pane, *, is_busy: Callable[[], bool]) -> bool:
+        """Read the lines of ours that other programs have sent. Return whether the log got any. None is added while
+        `is_busy`: it may be a message of this program that has no id yet."""
+        async with pane.reading:
+            lowest, pane.missing = pane.missing, 0
+            if not lowest:
+                return False
+            try:
+                found = await self._own_from(pane.conversation, lowest)
+            except (ChatAppError, sqlite3.Error):
+                return False
+            if is_busy():
+                pane.note_missing(lowest)
+                return False
+            newest = pane.book.newest_id
+            entries = self._entries(pane, found)
+            pane.book.merge(one for one in entries if one.id < newest)
+            pane.book.append(one for one in entries if one.id > newest)
+            pane.talked_at = max([pane.talked_at, *(one.at for one in entries)])
+            return bool(entries)
+
+    async def _own_from(self, conversation: Conversation, lowest: int) -> list[HistoryLine]:
+        """Return all lines of ours from the one with this id on."""
+        own: list[HistoryLine] = []
+        after, has_more = lowest - 1, True
+        while has_more:
+            lines = await self._peer.past.page(conversation, after=after, limit=PAGE_MAX)
+            own += (line for line in lines if line.outgoing)
+            has_more = len(lines) >= PAGE_MAX
+            after = lines[-1].id if lines else after
+        return own
 
     async def _page(self, pane: Pane, *, before: int | None, limit: int = PAGE) -> list[LogEntry]:
         """Read a page of a conversation's past; none of the help desk, which has no past here."""

@@ -28,8 +28,8 @@ from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
-from chatapp.peer.ui.full.panes import ListRow, Pane, PaneList, past_entry, said_entry
-from chatapp.peer.ui.full.pastreader import PAGE, PastReader
+from chatapp.peer.ui.full.panes import ListRow, Pane, PaneList, said_entry
+from chatapp.peer.ui.full.pastreader import PastReader
 from chatapp.peer.ui.full.routing import Spot, kind_of, place_of
 from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.grammar import parser
@@ -275,12 +275,14 @@ class FullSession:
             if pane is self._open:
                 self._place_rule(pane)
             self._log_changed(pane)
+            self._fetch_missing()
 
     async def load_older(self, pane: Pane) -> None:
         """Read one more page of a conversation's past."""
         grown = await self._past.load_older(pane)
         if grown and self._view is not None:
             self._view.log_grew_above(pane, grown)
+        self._fetch_missing()
 
     def _tell_unreadable(self, pane: Pane, error: sqlite3.Error) -> None:
         self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
@@ -292,6 +294,7 @@ class FullSession:
         entry = await self._past.jump(pane, id_)
         if entry is not None:
             self.choose(pane.conversation)
+        self._fetch_missing()
         return entry
 
     def painted(self, pane: Pane, last: LogEntry | None, *, is_focused: bool) -> None:
@@ -449,8 +452,8 @@ class FullSession:
             self._early[event.id] = event
             if len(self._early) > EARLY_MAX:
                 self._early.pop(next(iter(self._early)))
-            if pane.is_loaded and not pane.is_loading:
-                self._begin(self._fetch(pane, event.id))
+            pane.note_missing(event.id)
+            self._fetch_missing()
             return
         self._change(pane, entry, event)
 
@@ -469,24 +472,23 @@ class FullSession:
         pane.book.change(entry, mark=mark, note=note)
         self._log_changed(pane)
 
-    async def _fetch(self, pane: Pane, id_: int) -> None:
-        """Show a line that another program of the user has said."""
-        await asyncio.sleep(0)  # our own line is about to get its id
-        newest = pane.book.newest_id
-        if pane.book.by_id(id_) is not None or id_ < newest:
-            return
-        with contextlib.suppress(ChatAppError, sqlite3.Error):
-            lines = await self.peer.past.page(pane.conversation, after=newest, limit=PAGE)
-            entries = [
-                past_entry(line, self.peer.name)
-                for line in lines
-                if line.outgoing and pane.book.by_id(line.id) is None
-            ]
-            if entries and not self._lines.qsize() and not self._current_line:
-                for entry in entries:
-                    self._settle_early(pane, entry)
-                pane.book.append(entries)
-                self._log_changed(pane)
+    def _fetch_missing(self) -> None:
+        """Read the lines that other programs of the user have sent. Nothing is read while a line is being carried out: it
+        may be a message that is about to get its id."""
+        if not self._is_saying:
+            for pane in self.panes.all():
+                if pane.missing and pane.is_loaded and not pane.is_loading:
+                    self._begin(self._fetch(pane))
+
+    async def _fetch(self, pane: Pane) -> None:
+        if await self._past.load_missing(pane, is_busy=lambda: self._is_saying):
+            self._log_changed(pane)
+        self._fetch_missing()  # what was sent meanwhile
+
+    @property
+    def _is_saying(self) -> bool:
+        """Whether there are typed lines that are not carried out."""
+        return bool(self._current_line) or not self._lines.empty()
 
     def _notice(self, event: happened.Event) -> None:
         """Show an event that is no message in the conversations where it belongs."""
@@ -641,6 +643,7 @@ class FullSession:
                 await self._carry_out(self._parse(line, pane), line, pane, entry)
             self._current_line = ""
             self._list_changed()
+            self._fetch_missing()
 
     def unsent(self) -> list[str]:
         """Quote the lines that were typed and will not be carried out."""

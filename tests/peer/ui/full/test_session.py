@@ -1,7 +1,9 @@
 """What the session does with lines that were typed, and with lines that come: marks, questions, and what counts as shown."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 from textual.events import Paste
@@ -10,16 +12,18 @@ from chatapp.peer.client import PeerState
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.conversations import DESK, EVERYBODY, person
 from chatapp.peer.errors import NotOpen
+from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.formatting import Mark
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
+from chatapp.peer.ui.full.pastreader import PAGE
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Form
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import TEXT_MAX
-from tests.peer.ui.full.playing import Played
-from tests.peer.village import Village, village  # noqa: F401
+from tests.peer.ui.full.playing import WITHIN, Played
+from tests.peer.village import Village, outcome_of, village  # noqa: F401
 
 
 def last_of(screen: Played, text: str) -> LogEntry:
@@ -216,3 +220,66 @@ async def test_the_end_of_the_program_while_a_page_is_read_is_no_mistake(
         assert await screen.session.jump(person("bob"), 5) is None
         alice.past.conversations = gone  # type: ignore[method-assign, assignment]
         await screen.session._begin_list()
+
+
+def texts_of(screen: Played, *texts: str) -> list[str]:
+    """Return those of these texts that the open log has, in its order."""
+    return [one.text for one in screen.session.open_pane.book.entries if one.text in texts]
+
+
+async def test_lines_of_another_program_stand_in_the_log_when_the_own_line_is_under_way(
+    village: Village,  # noqa: F811
+) -> None:
+    async with village.peer("bob") as bob:
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            screen.app.open_conversation(person("bob"))
+            await screen.until(lambda: screen.session.open_pane.is_loaded)
+            ready, gate = alice.ready, asyncio.Event()
+
+            async def hold() -> None:
+                await gate.wait()
+                await ready()
+
+            alice.ready = hold  # type: ignore[method-assign]
+            await screen.type("mine")
+            elsewhere = [f"from elsewhere {number}" for number in range(PAGE + 20)]
+            for text in elsewhere:
+                await alice.send("bob", text)
+            await alice.settled()
+            await bob.send("alice", "an answer")
+            await screen.until(lambda: texts_of(screen, "an answer") != [])
+            gate.set()
+            await screen.until(lambda: last_of(screen, "mine").mark is Mark.RECEIVED)
+            await screen.until(lambda: last_of(screen, elsewhere[-1]).mark is Mark.RECEIVED)
+            assert texts_of(screen, *elsewhere, "an answer") == [*elsewhere, "an answer"]
+            assert len(texts_of(screen, "mine")) == 1
+
+
+async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_read(
+    village: Village,  # noqa: F811
+) -> None:
+    async with village.peer("bob"):
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            page, gate = alice.past.page, asyncio.Event()
+            read = asyncio.Event()
+
+            async def slow(*args: Any, **named: Any) -> list[HistoryLine]:
+                lines = await page(*args, **named)
+                read.set()
+                await gate.wait()
+                return lines
+
+            alice.past.page = slow  # type: ignore[method-assign]
+            screen.app.open_conversation(person("bob"))
+            async with asyncio.timeout(WITHIN):
+                await read.wait()
+            await outcome_of(await alice.send("bob", "from elsewhere"))
+            await screen.pilot.pause()
+            gate.set()
+            await screen.until(lambda: last_of(screen, "from elsewhere").mark is Mark.RECEIVED)
