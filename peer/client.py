@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Self, assert_never
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.operator import VisitTarget
+from chatapp.peer.core.operator import DeskTalk, VisitTarget
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.driver import resolved
@@ -99,6 +99,12 @@ class OperatorDesk:
     def answers(self) -> Mapping[str, str]:
         """The ready answers of the desk, by their short word."""
         return self._open_node().core.operator.answers
+
+    async def talk(self) -> DeskTalk | None:
+        """Return the form of the visitor whom we serve, and what was said so far, the newest 1,000 lines; None for
+        nobody."""
+        node = self._open_node()
+        return node.core.operator.talk(node.name)
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text typed at this time (by the clock of the event loop) is for a visitor, even one who has just left."""

@@ -4,6 +4,8 @@ The registry decides who is an operator.
 """
 
 import random
+from collections import deque
+from collections.abc import Container
 from typing import Final, NamedTuple, assert_never
 
 import msgspec
@@ -12,6 +14,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import CommandFailure, DeskAction
 from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
+from chatapp.wire.limits import DESK_LINES_MAX
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     AnnounceAtDesk,
@@ -128,11 +131,11 @@ class OperatorCommands:
 
     # --- what the registry says
 
-    def answered(self, done: CommandDone) -> None:
-        """Handle the answer to a command."""
+    def answered(self, done: CommandDone) -> OperatorRequest | None:
+        """Handle the answer to a command. Return the command if it is done."""
         asked = self._asked.pop(done.reference, None)
         if asked is None:
-            return
+            return None
         request, subject = asked.request, done.subject or asked.subject
         if done.result is CommandResult.OTHER_CLIENT:
             visit = int(getattr(request, "visit", 0))
@@ -141,6 +144,8 @@ class OperatorCommands:
             self.fail(CommandFailure[done.result.name], subject)
         else:
             self._done(request, subject)
+            return request
+        return None
 
     def _done(self, request: OperatorRequest, subject: str) -> None:
         match request:
@@ -266,6 +271,22 @@ def _past(shown: PastSession) -> happened.PastSession:
     )
 
 
+def _came(notice: ClientAssigned) -> happened.ClientCame:
+    return happened.ClientCame(
+        visit=notice.visit,
+        name=notice.name,
+        number=notice.number,
+        issue=notice.issue,
+        queue=notice.queue,
+        waited=notice.waited,
+        is_here=notice.is_here,
+        note=notice.note,
+        description=notice.description,
+        handed_over_by=notice.operator,
+        is_back=notice.cause is ClientCause.RETURNED,
+    )
+
+
 def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
     return happened.ListedVisitor(
         visit=shown.visit,
@@ -277,6 +298,62 @@ def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
         is_silent=shown.is_silent,
         operator=shown.operator,
     )
+
+
+class DeskTalkLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the conversation with a visitor."""
+
+    sender: str
+    """The visitor, or the operator who said it."""
+    text: str
+    at: float
+    """Unix time."""
+    is_ours: bool
+    is_saved: bool = True
+    """Whether the registry has stored it; False for a line of ours that was not answered yet."""
+    position: int = 0
+    """Its place in the visit; 0 for a line of ours that we said in this run."""
+    line: int = 0
+    """By what events name a line of ours; 0 if they do not."""
+
+
+class DeskTalk(msgspec.Struct, frozen=True, kw_only=True):
+    """The visitor whom we serve, and what was said so far, also to earlier operators."""
+
+    client: happened.ClientCame
+    """The form and the note as they are now."""
+    lines: tuple[DeskTalkLine, ...]
+
+
+class _Talk:
+    """What is kept of a conversation with a visitor, for programs that show it later."""
+
+    def __init__(self, client: happened.ClientCame) -> None:
+        self.client = client
+        self._lines: deque[DeskTalkLine] = deque(maxlen=DESK_LINES_MAX)
+
+    def add(self, line: DeskTalkLine) -> None:
+        """Add the newest line."""
+        self._lines.append(line)
+
+    def refused(self, line: int) -> None:
+        """Take out the line of ours that events name so: it reached nobody."""
+        if line:
+            left = [one for one in self._lines if one.line != line]
+            self._lines.clear()
+            self._lines.extend(left)
+
+    def shown(self, me: str, unanswered: Container[int], *, is_here: bool) -> DeskTalk:
+        """Return it as it is now. `unanswered`: our lines that the registry has not answered."""
+        return DeskTalk(
+            client=msgspec.structs.replace(self.client, is_here=is_here),
+            lines=tuple(
+                msgspec.structs.replace(
+                    one, sender=one.sender or me, is_saved=not one.is_ours or one.line not in unanswered
+                )
+                for one in self._lines
+            ),
+        )
 
 
 class SaidLine(NamedTuple):
@@ -392,6 +469,8 @@ class Operator:
         self._conversation: DeskConversation | None = None
         self._ended: dict[int, DeskConversation] = {}
         """Conversations of visits that are not ours any more, with lines of ours that are not answered yet."""
+        self._talks: dict[int, _Talk] = {}
+        """What was said to our visitor, and in the conversations that have ended, by visit."""
         self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
@@ -413,6 +492,14 @@ class Operator:
     def visit(self) -> int:
         """The number of the visit of the visitor whom we serve; 0 for nobody."""
         return 0 if self._focus.client is None else self._focus.client.visit
+
+    def talk(self, me: str) -> DeskTalk | None:
+        """Return the conversation with the visitor whom we serve; None for nobody. `me`: our name."""
+        conversation = self._conversation
+        if conversation is None:
+            return None
+        talk = self._talks[conversation.visit]
+        return talk.shown(me, conversation.unanswered_ids(), is_here=not self._is_client_away)
 
     def takes_lines(self, *, entered_at: float) -> bool:
         """Return whether text typed at this time is for a visitor, including one who has just left."""
@@ -450,6 +537,7 @@ class Operator:
             return
         if self._conversation is not None and self._conversation.visit == visit:
             self._out.requests.append(self._conversation.say(text, wall=wall, line=line))
+            self._talks[visit].add(DeskTalkLine(sender="", text=text, at=wall, is_ours=True, line=line))
         else:
             self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(visit), line=line)
 
@@ -529,7 +617,9 @@ class Operator:
             case LineRefused():
                 self._line_refused(notice, now)
             case CommandDone():
-                self.commands.answered(notice)
+                done = self.commands.answered(notice)
+                if isinstance(done, NoteVisitor) and (talk := self._talks.get(done.visit)) is not None:
+                    talk.client = msgspec.structs.replace(talk.client, note=done.text)
             case RoomShown() | FiguresShown() | PastShown():
                 self.commands.shown(notice)
             case _:
@@ -564,6 +654,7 @@ class Operator:
         self._out.events.append(happened.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientChange.TAKEN_BACK, now=now)
         self._conversation = None
+        self._talks.pop(conversation.visit, None)
         for line in conversation.unanswered_ids():
             self.commands.hold_back(
                 happened.HeldInput.LINE, self._focus.missed(conversation.visit), line=line
@@ -579,23 +670,11 @@ class Operator:
         self._out.requests.append(FetchDeskLines(notice.visit, shown, with_own=known is None))
         self._focus.came(notice, now=now)
         self._is_client_away = not notice.is_here
+        came = _came(notice)
+        self._talks.setdefault(notice.visit, _Talk(came)).client = came
         if notice.cause is ClientCause.RETURNED and is_same:
             return  # only the link broke; for the operator nothing has changed
-        self._out.events.append(
-            happened.ClientCame(
-                visit=notice.visit,
-                name=notice.name,
-                number=notice.number,
-                issue=notice.issue,
-                queue=notice.queue,
-                waited=notice.waited,
-                is_here=notice.is_here,
-                note=notice.note,
-                description=notice.description,
-                handed_over_by=notice.operator,
-                is_back=notice.cause is ClientCause.RETURNED,
-            )
-        )
+        self._out.events.append(came)
 
     def _client_changed(self, changed: ClientChanged, now: float) -> None:
         if self._conversation is None or self._conversation.visit != changed.visit:
@@ -613,6 +692,8 @@ class Operator:
         """End the conversation: the visitor is not ours any more. Lines on their way are still answered."""
         if self._conversation is not None and not self._conversation.is_settled:
             self._ended[self._conversation.visit] = self._conversation
+        elif self._conversation is not None:
+            self._talks.pop(self._conversation.visit, None)
         self._conversation = None
 
     def _conversation_of(self, visit: int) -> DeskConversation | None:
@@ -631,6 +712,8 @@ class Operator:
         said = None if conversation is None else conversation.refused(refused.number)
         if conversation is None or said is None:
             return
+        if (talk := self._talks.get(refused.visit)) is not None:
+            talk.refused(said.line)
         self._drop_answered(conversation)
         if refused.reason in LINE_FAILURES:
             self.commands.fail(LINE_FAILURES[refused.reason], line=said.line)
@@ -643,8 +726,8 @@ class Operator:
         self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(refused.visit), line=said.line)
 
     def _drop_answered(self, conversation: DeskConversation) -> None:
-        if conversation.is_settled:
-            self._ended.pop(conversation.visit, None)
+        if conversation.is_settled and self._ended.pop(conversation.visit, None) is not None:
+            self._talks.pop(conversation.visit, None)
 
     def _line_came(self, line: DeskLine) -> None:
         if self._conversation is None or self._conversation.visit != line.visit:
@@ -652,6 +735,15 @@ class Operator:
         if not line.operator:
             self._focus.heard(line.visit)
         if self._conversation.take(line):
+            self._talks[line.visit].add(
+                DeskTalkLine(
+                    sender=line.operator or self.client or "",
+                    text=line.text,
+                    at=line.at / 1_000,
+                    is_ours=line.number > 0,
+                    position=line.position,
+                )
+            )
             self._out.events.append(
                 happened.ClientSaid(
                     sender=line.operator or self.client or "",

@@ -154,6 +154,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "past.why": method(pages.why),
     "past.conversations": method(pages.conversations),
     "past.mark_read": method(pages.mark_read),
+    "desk.talk": method(pages.talk),
     "desk.takes_lines": _of_desk(OperatorDesk.takes_lines),
     "desk.say": _of_desk(OperatorDesk.say),
     "desk.ask": _of_desk(OperatorDesk.ask),

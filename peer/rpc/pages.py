@@ -6,6 +6,7 @@ import msgspec
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core.conversations import Conversation
+from chatapp.peer.core.operator import DeskTalk
 from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
 from chatapp.peer.past import PAGE
 from chatapp.peer.rpc.protocol import LINES_TOGETHER, TEXT_TOGETHER
@@ -22,6 +23,13 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
     """Conversations. `more`: whether further ones follow."""
 
     conversations: tuple[ConversationState, ...]
+    more: bool
+
+
+class TalkPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of the conversation with a visitor of the help desk. `more`: whether further ones follow."""
+
+    talk: DeskTalk | None
     more: bool
 
 
@@ -98,6 +106,16 @@ async def conversations(peer: Peer, start: int = 0) -> Conversations:
     states = (await peer.past.conversations())[max(start, 0) :]
     kept = _first("" if one.last is None else one.last.text for one in states)
     return Conversations(conversations=tuple(states[:kept]), more=kept < len(states))
+
+
+async def talk(peer: Peer, start: int = 0) -> TalkPage:
+    """Return the conversation with the visitor whom the operator serves, after its first `start` lines."""
+    found = await peer.desk.talk()
+    if found is None:
+        return TalkPage(talk=None, more=False)
+    lines = found.lines[max(start, 0) :]
+    kept = lines[: _first(line.text for line in lines)]
+    return TalkPage(talk=msgspec.structs.replace(found, lines=kept), more=len(kept) < len(lines))
 
 
 async def mark_read(peer: Peer, conversation: Conversation, id_: int) -> None:

@@ -15,12 +15,15 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.rpc.attached.remote import RemotePeer
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.form import Form
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.identity import fingerprint
 from tests.support.ports import free_port
 
 WITHIN = 60.0
@@ -65,6 +68,20 @@ class Village:
         if self._registry is not None:
             registry, self._registry = self._registry, None
             await registry.stop()
+
+    async def open_desk(self, operator: str) -> tuple[Visitor, DeskSettings]:
+        """Open the registry anew with a help desk that has this operator. Return a visitor who waits there."""
+        async with self.peer(operator) as peer:
+            key = fingerprint(bytes.fromhex((peer.folder / "identity.pub").read_text()))
+        await self.close_registry()
+        settings = DeskSettings(operators=(key,))
+        await self.open_registry(desk=settings)
+        visitor = Visitor(Address("127.0.0.1", self.port), home=self.folder / "visitor")
+        visitor.open()
+        await visitor.stage_known()
+        visitor.join(Form(name="Asha Rao", number="+919876543210", issue=1))
+        await visitor.settled()
+        return visitor, settings
 
     def peer(self, name: str, *, room: str | None = None) -> Peer:
         peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, room=room)

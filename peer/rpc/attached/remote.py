@@ -11,9 +11,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from msgspec.structs import replace
+
 from chatapp.peer.client import PeerState, line_id
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.operator import DeskTalk
 from chatapp.peer.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
 from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.history.unshown import in_senders_order
@@ -21,6 +24,7 @@ from chatapp.peer.keystore import folder_of, holder_of
 from chatapp.peer.receipts import Receipt, Receipts
 from chatapp.peer.rpc.attached.link import RpcLink
 from chatapp.peer.rpc.attached.remotepast import RemotePast
+from chatapp.peer.rpc.pages import TalkPage
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION, Farewell, RpcError
 from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, Unshown
@@ -77,6 +81,17 @@ class RemoteDesk:
     def is_operator(self) -> bool:
         """As `OperatorDesk.is_operator`."""
         return self._peer.snapshot.is_operator
+
+    async def talk(self) -> DeskTalk | None:
+        """As `OperatorDesk.talk`."""
+        found: TalkPage = await self._peer.ask("desk.talk", TalkPage)
+        whole = found.talk
+        while whole is not None and found.more:
+            found = await self._peer.ask("desk.talk", TalkPage, start=len(whole.lines))
+            if found.talk is None or found.talk.client.visit != whole.client.visit:
+                return await self.talk()  # another visitor came while it was read
+            whole = replace(found.talk, lines=(*whole.lines, *found.talk.lines))
+        return whole
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         """As `OperatorDesk.takes_lines`."""

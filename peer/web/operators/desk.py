@@ -48,13 +48,11 @@ class OperatorDesk:
         if is_shared:
             desk = peer.desk
             self.view.found(
-                name=desk.client or "",
-                visit=desk.visit,
                 is_on_duty=desk.is_on_duty,
                 is_operator=desk.is_operator,
                 answers=dict(desk.answers),
             )
-        self._start(self._read())
+        self._start(self._read(is_shared=is_shared))
         self._start(self._look())
 
     async def close(self) -> None:
@@ -85,8 +83,18 @@ class OperatorDesk:
 
     # --- what happens
 
-    async def _read(self) -> None:
+    async def _find_talk(self) -> None:
+        """Take over what was said to the visitor whom the program serves that runs the peer."""
+        talk = await self._peer.desk.talk()
+        if talk is not None:
+            for line in self.view.found_talk(talk):
+                self._start(self._note_saved(line))
+            self._news.wake()
+
+    async def _read(self, *, is_shared: bool) -> None:
         with contextlib.suppress(NotOpen):
+            if is_shared:
+                await self._find_talk()
             while batch := await self._peer.next_events():
                 for event in batch:
                     self.view.handle(event, at=time.time())

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.operator import DeskTalk
 
 LINES_MAX: Final = 1_000
 """Lines that the page shows; the registry keeps no more of a visit."""
@@ -90,6 +91,8 @@ class OperatorView:
         self.wants_room = False
         """Whether the list of those who wait is out of date."""
         self._count = 0
+        self._position = 0
+        """The place in the visit of the newest line that was found."""
 
     @property
     def visit(self) -> int:
@@ -118,28 +121,25 @@ class OperatorView:
         self.notices.clear()
         self._change()
 
-    def found(
-        self, *, name: str, visit: int, is_on_duty: bool, is_operator: bool, answers: dict[str, str]
-    ) -> None:
-        """Take the state of a program that has run before us. Of a visitor whom it serves we know the name alone."""
+    def found(self, *, is_on_duty: bool, is_operator: bool, answers: dict[str, str]) -> None:
+        """Take the state of a program that has run before us."""
         self.is_here, self.is_on_duty, self.is_operator, self.answers = True, is_on_duty, is_operator, answers
-        if visit:
-            self._begin(
-                happened.ClientCame(
-                    visit=visit,
-                    name=name,
-                    number="",
-                    issue="",
-                    queue="",
-                    waited=0,
-                    is_here=True,
-                    note="",
-                    handed_over_by="",
-                    is_back=True,
-                )
-            )
         self.wants_room = is_operator
         self._change()
+
+    def found_talk(self, talk: DeskTalk) -> list[TalkLine]:
+        """Take the conversation of a program that has run before us. Return its lines that the registry has not answered.
+        Lines of it that events tell again are left out."""
+        self._begin(talk.client)
+        waiting = []
+        for line in talk.lines:
+            mark = (LineMark.SAVED if line.is_saved else LineMark.SENDING) if line.is_ours else None
+            shown = self._add(line.sender, line.text, line.at, mark=mark, number=line.line)
+            self._position = max(self._position, line.position)
+            if mark is LineMark.SENDING:
+                waiting.append(shown)
+        self._change()
+        return waiting
 
     # --- what happens
 
@@ -153,7 +153,9 @@ class OperatorView:
         match event:
             case happened.ClientCame():
                 self._begin(event)
-            case happened.ClientSaid(visit=visit) if visit == self.visit:
+            case happened.ClientSaid(visit=visit, position=place) if (
+                visit == self.visit and place > self._position
+            ):
                 mark = LineMark.SAVED if event.sender == self.name else None
                 self._add(event.sender, event.text, event.at or at, mark=mark)
                 self.may_end_unheard = False
@@ -212,6 +214,7 @@ class OperatorView:
         self.may_end_unheard = False
         self.is_operator = self.wants_room = True
         self.lines.clear()
+        self._position = 0
         self.notices.clear()
         self.talk += 1
 

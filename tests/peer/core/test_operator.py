@@ -661,3 +661,36 @@ def test_the_ready_answers_are_known() -> None:
     scene.handle(ReadyAnswersShown([ReadyAnswer("greet", "Hello")]))
     assert scene.told() == [happened.AnswersKnown(answers={"greet": "Hello"})]
     assert scene.operator.answers == {"greet": "Hello"}
+
+
+def test_what_was_said_to_the_visitor_is_kept_until_the_session_is_over() -> None:
+    scene = Scene()
+    assert scene.operator.talk("bob") is None
+    scene.serve()
+    scene.asked()
+    scene.handle(DeskLine(7, 1, "carol", 1_000, "I hand you over"))
+    scene.handle(DeskLine(7, 2, "", 2_000, "thanks"))
+    scene.operator.say("hello", scene.target, wall=WALL, line=5)
+    scene.operator.say("too much", scene.target, wall=WALL, line=6)
+    scene.operator.say("there?", scene.target, wall=WALL, line=7)
+    numbers = [one.number for one in scene.asked() if isinstance(one, SendDeskLine)]
+    scene.handle(LinesSaved(7, numbers[0]))
+    scene.handle(LineRefused(7, numbers[1], LineRefusal.TOO_FAST))
+    scene.ask(NoteVisitor(0, 0, "laptop"))
+    scene.answer(CommandResult.DONE)
+    scene.handle(ClientChanged(7, ClientChange.AWAY, "Asha Rao"))
+    talk = scene.operator.talk("bob")
+    assert talk is not None
+    assert (talk.client.name, talk.client.note, talk.client.is_here) == ("Asha Rao", "laptop", False)
+    assert [(one.sender, one.text, one.is_ours, one.is_saved) for one in talk.lines] == [
+        ("carol", "I hand you over", False, True),
+        ("Asha Rao", "thanks", False, True),
+        ("bob", "hello", True, True),
+        ("bob", "there?", True, False),
+    ]
+    scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
+    assert scene.operator.talk("bob") is None
+    scene.serve(visit=8, name="Ravi")
+    talk = scene.operator.talk("bob")
+    assert talk is not None
+    assert talk.lines == ()

@@ -17,10 +17,7 @@ from chatapp.peer.ui.formatting import Mark
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
 from chatapp.peer.ui.full.pastreader import PAGE
 from chatapp.peer.visitor.client import Visitor
-from chatapp.peer.visitor.form import Form
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.wire.address import Address
-from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.ui.full.playing import WITHIN, Played
 from tests.peer.village import Village, outcome_of, village  # noqa: F401
@@ -35,17 +32,8 @@ def last_of(screen: Played, text: str) -> LogEntry:
 @contextlib.asynccontextmanager
 async def at_desk(village: Village) -> AsyncIterator[tuple[Played, Visitor, DeskSettings]]:  # noqa: F811
     """An operator on duty, who serves a visitor."""
+    visitor, settings = await village.open_desk("alice")
     alice = village.peer("alice")
-    async with alice:
-        key = fingerprint(bytes.fromhex((alice.folder / "identity.pub").read_text()))
-    await village.close_registry()
-    settings = DeskSettings(operators=(key,))
-    await village.open_registry(desk=settings)
-    visitor = Visitor(Address("127.0.0.1", village.port), home=village.folder / "asha")
-    visitor.open()
-    await visitor.stage_known()
-    visitor.join(Form(name="Asha Rao", number="+919876543210", issue=1))
-    await visitor.settled()
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.until(lambda: alice.desk.is_operator)

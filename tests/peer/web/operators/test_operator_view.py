@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.operator import DeskTalk, DeskTalkLine
 from chatapp.peer.web.operators.pages import log, parts, window_title
 from chatapp.peer.web.operators.view import NOTICES_MAX, LineMark, OperatorView
 
@@ -240,3 +241,26 @@ def test_the_title_tells_who_waits_or_who_is_served() -> None:
     room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=3, is_quiet=True)
     assert window_title(view_of(room)) == "(3) Help desk \u00b7 bob"
     assert window_title(view_of(room, CAME)) == "Asha Rao \u00b7 bob"
+
+
+def test_a_talk_that_is_found_is_shown_once() -> None:
+    lines = (
+        DeskTalkLine(sender="Asha Rao", text="hi", at=AT - 9, is_ours=False, position=1),
+        DeskTalkLine(sender="bob", text="hello", at=AT - 8, is_ours=True, line=5),
+        DeskTalkLine(sender="bob", text="and now?", at=AT - 7, is_ours=True, is_saved=False, line=6),
+    )
+    view = OperatorView("bob")
+    (waiting,) = view.found_talk(DeskTalk(client=CAME, lines=lines))
+    view.handle(said("Asha Rao", "hi", 1), at=AT)  # an event that was told before the talk was found
+    assert [(one.text, one.mark) for one in view.lines] == [
+        ("hi", None),
+        ("hello", LineMark.SAVED),
+        ("and now?", LineMark.SENDING),
+    ]
+    view.saved(waiting)
+    assert waiting.mark is LineMark.SAVED
+    view.handle(said("Asha Rao", "now it works", 3), at=AT)
+    assert view.lines[-1].text == "now it works"
+    view.handle(msgspec.structs.replace(CAME, visit=8), at=AT)
+    view.handle(msgspec.structs.replace(said("Ravi", "me too", 1), visit=8), at=AT)
+    assert [one.text for one in view.lines] == ["me too"]
