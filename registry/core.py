@@ -183,4 +183,4 @@ class RegistryCore:
 
     def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]:
         """Drain the answers to admin requests, by ticket."""
-        return self.house.take_admin_answers()
+        return self.front.take_admin_answers()

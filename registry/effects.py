@@ -70,6 +70,14 @@ class DropReason(enum.Enum):
     NOT_FOR_GUESTS = enum.auto()
     MEMBER_AT_DESK = enum.auto()
     OTHER_VISIT = enum.auto()
+    # the bus of a cluster
+    NO_HOUSE = enum.auto()
+    """This node's front has no house that could answer."""
+    BUS_SEAL_BROKEN = enum.auto()
+    BUS_OTHER_VERSION = enum.auto()
+    BUS_MALFORMED = enum.auto()
+    BUS_OTHER_SESSION = enum.auto()
+    """It belongs to a session that is over, or to another house."""
     # anywhere
     FAULT = enum.auto()
 
@@ -95,6 +103,13 @@ class LinkEndReason(enum.Enum):
     """The administrator has disconnected the peer."""
     NO_SENDER_INDEX = enum.auto()
     """The store has reserved no more sender indices yet."""
+    NO_HOUSE = enum.auto()
+    """No node of the cluster keeps the state just now, or this one cannot see it."""
+    OTHER_HOUSE = enum.auto()
+    """Another node of the cluster keeps the state now."""
+    HOUSE_SESSION_LOST = enum.auto()
+    """Messages between this node and the one that keeps the state were lost."""
+    NODE_STOPS = enum.auto()
 
 
 class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, QueueFigures
+from chatapp.registry.admin.messages import CoreRequest, QueueFigures
 from chatapp.registry.barrier import CommitBarrier
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.directory.broadcasts import TableBroadcaster
@@ -40,7 +40,7 @@ from chatapp.registry.effects import (
 from chatapp.registry.groups.rules import ReadLines
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.mail import ReadLetters
-from chatapp.registry.ports import FrontPort, node_of
+from chatapp.registry.ports import LOCAL, FrontPort, node_of
 from chatapp.registry.service import Service
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
@@ -52,6 +52,9 @@ from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Register
 from chatapp.wire.sessions.opening import Randomness
+
+_AFTER_NODE: Final = " "
+"""Between the node and its ticket, in the ticket of an admin request."""
 
 
 class HouseSnapshot(NamedTuple):
@@ -100,7 +103,6 @@ class House:
         self._barrier = CommitBarrier()
         self._broadcaster = TableBroadcaster(self.service.directory.table, identity, policy)
         self._console_lines: list[str] = []
-        self._admin_answers: list[tuple[str, AdminAnswer]] = []
         self.service.operators.draw_codes(identity.public, rng)
         if self.service.unreadable_names:
             recorder.note(NamesSkipped(count=self.service.unreadable_names))
@@ -158,9 +160,10 @@ class House:
         """Tell everybody that the registry stops now."""
         self._carry_out(self.service.stopping(), now)
 
-    def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None:
-        """Carry out an admin request. `take_admin_answers` returns the answer under this ticket."""
-        self._carry_out(self.service.run_admin_request(request, ticket, now=now), now)
+    def run_admin_request(self, request: CoreRequest, ticket: str, *, node: int = LOCAL, now: float) -> None:
+        """Carry out an admin request that was made at this node. Its front gets the answer, under this ticket."""
+        whole = f"{node}{_AFTER_NODE}{ticket}"
+        self._carry_out(self.service.run_admin_request(request, whole, now=now), now)
 
     def change_lists(self, lists: AccessLists, *, now: float) -> int:
         """Put new access lists in force. Return how many people who are here have to go."""
@@ -229,11 +232,6 @@ class House:
         """Drain the lines for the console."""
         lines, self._console_lines = self._console_lines, []
         return lines
-
-    def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]:
-        """Drain the answers to admin requests, by ticket."""
-        answers, self._admin_answers = self._admin_answers, []
-        return answers
 
     def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
         """Carry out each effect by itself: a fault of ours in one must not cost the effects behind it, which may be of other
@@ -315,7 +313,10 @@ class House:
             case ShowOnConsole():
                 self._console_lines += effect.lines
             case AnswerAdmin():
-                self._admin_answers.append((effect.ticket, effect.answer))
+                node, _, ticket = effect.ticket.partition(_AFTER_NODE)
+                front = self.fronts.get(int(node))
+                if front is not None:
+                    front.answer_admin(ticket, effect.answer)
             case TellEverybody():
                 payload = encode(effect.message)
                 for front in self.fronts.values():

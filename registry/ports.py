@@ -9,6 +9,7 @@ the house's own process is node 0, so a registry on one machine sees plain numbe
 
 from typing import Final, Protocol
 
+from chatapp.registry.admin.messages import AdminAnswer
 from chatapp.registry.effects import Admit, Caller, LinkEndReason, Refuse
 from chatapp.wire.address import Address
 from chatapp.wire.framing import GroupHeader
@@ -93,3 +94,6 @@ class FrontPort(Protocol):
 
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
         """Send one datagram to the people online at this front, who are at these addresses."""
+
+    def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
+        """Pass on the answer to the admin request with this ticket."""

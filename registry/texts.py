@@ -38,6 +38,10 @@ LINK_ENDS: Final = {
     LinkEndReason.BANNED: "banned",
     LinkEndReason.KICKED: "disconnected by the administrator",
     LinkEndReason.NO_SENDER_INDEX: "the disk takes no more sender indices",
+    LinkEndReason.NO_HOUSE: "no node keeps the state",
+    LinkEndReason.OTHER_HOUSE: "another node keeps the state now",
+    LinkEndReason.HOUSE_SESSION_LOST: "messages to or from the node that keeps the state were lost",
+    LinkEndReason.NODE_STOPS: "this node stops",
 }
 
 

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from chatapp.registry.admin.messages import AdminAnswer
 from chatapp.registry.effects import (
     Admit,
     Caller,
@@ -94,6 +95,7 @@ class Front:
         )
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
+        self._admin_answers: list[tuple[str, AdminAnswer]] = []
 
     # --- links
 
@@ -329,6 +331,20 @@ class Front:
         """Queue one datagram for these addresses."""
         self._broadcasts.append((frame, addresses))
 
+    def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
+        """Keep the answer to the admin request with this ticket until it is drained."""
+        self._admin_answers.append((ticket, answer))
+
+    def charge_answers(self, number: int, size: int, count: int, *, now: float) -> None:
+        """Count `size` bytes in `count` answers against the link's rate, if they came after its requests were counted."""
+        link, cost = self.links.find(number), cost_of_answers(size, count)
+        if link is not None and cost:
+            self.links.throttle.note(number, link.network, cost, now=now)
+
+    def end_all(self, reason: LinkEndReason) -> None:
+        """End all links, those included that have proved nothing. Neither the house nor the log is told of each."""
+        self.links.end_all(reason)
+
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
@@ -354,6 +370,11 @@ class Front:
         self.house.settle(now=now)
 
     # --- out
+
+    def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]:
+        """Drain the answers to admin requests, by ticket."""
+        answers, self._admin_answers = self._admin_answers, []
+        return answers
 
     def take_output(self) -> Output:
         """Drain everything that the driver has to send or log."""

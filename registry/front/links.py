@@ -321,6 +321,12 @@ class Links:
             self.to_close.append((number, reason))
             self.ended.append((link, reason))
 
+    def end_all(self, reason: LinkEndReason) -> None:
+        """End all links from our side, for the same reason, of which nobody else has to be told."""
+        for number in list(self._links):
+            self.forget(number)
+            self.to_close.append((number, reason))
+
     def forget(self, number: int) -> PeerLink | None:
         """Remove a link that is over. Its queue is kept until it is drained."""
         link = self._links.pop(number, None)

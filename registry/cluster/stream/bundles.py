@@ -49,6 +49,8 @@ class Kind(enum.IntEnum):
     SNAPSHOT = 2
     MANIFEST = 3
     LEASE = 4
+    BUS = 5
+    """It passes between nodes, and no stream keeps it."""
 
 
 class Flaw(enum.Enum):
@@ -147,12 +149,13 @@ class Opener:
             raise BundleRefused(Flaw.NOT_OURS, number)
         cipher = self._ciphers.get(salt)
         if cipher is None:
-            cipher = self._ciphers[salt] = self._key.cipher(salt)
+            cipher = self._key.cipher(salt)
         header, sealed = message[: _HEADER.size], message[_HEADER.size :]
         try:
             content = cipher.decrypt(_NONCE.pack(0, counter), sealed, header + self._cluster)
         except InvalidTag:
             raise BundleRefused(Flaw.DAMAGED, number) from None
+        self._ciphers[salt] = cipher  # only now: strangers may make up salts without end
         return Opened(number, previous, content)
 
 

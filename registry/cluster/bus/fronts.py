@@ -1,0 +1,218 @@
+"""The fronts of a cluster's other nodes, on the house's side: the house is announced, fronts come in, and lost ones go."""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+import msgspec
+
+from chatapp.registry.cluster.bus.channel import Channel
+from chatapp.registry.cluster.bus.messages import (
+    ID_SIZE,
+    NEWS,
+    AdminAsked,
+    DatagramRequestCame,
+    DownBundle,
+    EnterHouse,
+    FrontDismissed,
+    FrontLeft,
+    GroupFrameCame,
+    HouseEntered,
+    HouseNews,
+    LifeSeen,
+    LinkGone,
+    LinkRequestCame,
+    RegisterCame,
+    UpBundle,
+    UpItem,
+    decode_up,
+    front_subject,
+    unpack_address,
+)
+from chatapp.registry.cluster.bus.remote_front import RemoteFront
+from chatapp.registry.cluster.bus.session import BEAT, LATE_AFTER, PATIENCE, SILENT_AFTER, Order
+from chatapp.registry.cluster.stream.bundles import Opener, Sealer
+from chatapp.registry.effects import Caller, DropReason
+from chatapp.registry.house import House
+from chatapp.registry.ports import LOCAL, link_at
+from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.framing import unpack_group
+from chatapp.wire.identity import Identity
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.sessions.opening import Randomness
+
+
+class Fronts:
+    """Lets the fronts of other nodes use a house."""
+
+    def __init__(
+        self,
+        house: House,
+        *,
+        identity: Identity,
+        term: int,
+        name: str,
+        sealer: Sealer,
+        opener: Opener,
+        rng: Randomness,
+        recorder: Recorder,
+        now: float,
+    ) -> None:
+        """`term`: higher than that of any house before. `name`: the node's, for people. `sealer`: with a salt of its own,
+        which seals nothing else."""
+        self._house = house
+        self._seed = identity.seed
+        self._channel: Final = Channel(sealer, opener, recorder)
+        self._recorder = recorder
+        self._news: Final = HouseNews(rng.randbytes(ID_SIZE), term, name)
+        self._fronts: dict[bytes, RemoteFront] = {}
+        """By the front's id: those in session, and those that were let in and have not said anything yet."""
+        self._last_node = LOCAL
+        self._beat_at = now
+        self._patient_until = float("-inf")
+
+    @property
+    def present(self) -> list[RemoteFront]:
+        """The fronts in session."""
+        return [front for front in self._fronts.values() if front.session.has_begun]
+
+    # --- from the bus
+
+    def receive(self, data: bytes, *, now: float) -> None:
+        """Handle a message of the bus."""
+        match self._channel.open(data):
+            case UpBundle() as bundle if bundle.house == self._news.house:
+                self._receive_bundle(bundle, now)
+            case EnterHouse() as request if request.house == self._news.house:
+                self._receive_enter(request, now)
+            case FrontLeft() as left if left.house == self._news.house:
+                front = self._fronts.get(left.front)
+                if front is not None and front.session.run == left.run:
+                    self._lose(front, now)
+            case None:
+                pass
+            case _:
+                self._channel.drop(DropReason.BUS_OTHER_SESSION)
+
+    def _receive_enter(self, request: EnterHouse, now: float) -> None:
+        """Let a front in. The session stands once its first bundle comes; until then the request may be repeated."""
+        front = self._fronts.get(request.front)
+        if front is None or front.session.run != request.run:
+            if front is not None:
+                self._lose(front, now)
+            self._last_node += 1
+            front = RemoteFront(request.front, request.run, self._last_node, request.name, now=now)
+            self._fronts[front.id] = front
+        if not front.session.has_begun:
+            front.session.heard_at = now
+            entered = HouseEntered(self._news.house, request.run, front.node, self._seed)
+            self._channel.send(front_subject(front.id), entered)
+
+    def _receive_bundle(self, bundle: UpBundle, now: float) -> None:
+        front = self._fronts.get(bundle.front)
+        if front is None or front.session.run != bundle.run:
+            self._channel.drop(DropReason.BUS_OTHER_SESSION)
+            self._dismiss(bundle.front, bundle.run)
+            return
+        order = front.session.accept(bundle.number, now=now)
+        if order is Order.REPEATED:
+            self._channel.drop(DropReason.BUS_OTHER_SESSION)
+        elif order is Order.GAP:
+            self._lose(front, now)
+            self._dismiss(bundle.front, bundle.run)
+        else:
+            self._house.fronts[front.node] = front
+            self._serve(bundle.items, front, now)
+
+    def _dismiss(self, front: bytes, run: bytes) -> None:
+        self._channel.send(front_subject(front), FrontDismissed(self._news.house, run))
+
+    def _lose(self, front: RemoteFront, now: float) -> None:
+        """Forget a front: its people are away, until they come in at another one."""
+        del self._fronts[front.id]
+        if front.session.has_begun:
+            self._house.node_lost(front.node, front.links, now=now)
+            self._house.settle(now=now)
+
+    # --- what fronts ask
+
+    def _serve(self, items: Sequence[msgspec.Raw], front: RemoteFront, now: float) -> None:
+        """Hand each item to the house by itself: a fault of ours in one must not cost those behind it."""
+        for raw in items:
+            try:
+                self._serve_one(decode_up(raw), front, now)
+            except DecodeError:
+                self._channel.drop(DropReason.BUS_MALFORMED)
+            except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+                self._recorder.fault(error)
+        self._house.settle(now=now)
+
+    def _serve_one(self, item: UpItem, front: RemoteFront, now: float) -> None:
+        house, node = self._house, front.node
+        match item:  # the most frequent first
+            case LinkRequestCame():
+                if isinstance(item.request, Attach):
+                    front.attached(item.link, item.identity)
+                caller = Caller(identity=item.identity, link=link_at(node, item.link))
+                house.request(item.request, caller, now=now)
+                house.sign_of_life(item.identity, now=now)
+            case GroupFrameCame():
+                caller = Caller(identity=item.identity, link=link_at(node, item.link))
+                house.group_frame(item.frame, unpack_group(item.frame), caller, now=now)
+                house.sign_of_life(item.identity, now=now)
+            case LifeSeen():
+                house.sign_of_life(item.identity, now=now)
+            case DatagramRequestCame():
+                caller = Caller(
+                    identity=item.identity,
+                    address=unpack_address(item.address),
+                    node=node,
+                    session=item.session,
+                    is_newest=item.is_newest,
+                )
+                house.request(item.request, caller, now=now)
+            case RegisterCame():
+                identity, address = item.register.card.identity, unpack_address(item.address)
+                house.register(item.register, Caller(identity=identity, address=address, node=node), now=now)
+            case LinkGone():
+                front.detached(item.link)
+                house.link_lost(item.identity, link_at(node, item.link), now=now)
+            case AdminAsked():
+                house.run_admin_request(item.request, item.ticket, node=node, now=now)
+            case _:
+                assert_never(item)
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due: the news, signs of life to the fronts, and the loss of those that are silent."""
+        if (
+            now > self.next_timer() + LATE_AFTER
+        ):  # we were stopped, and what came meanwhile is still to be read
+            self._patient_until = now + PATIENCE
+        for front in list(self._fronts.values()):
+            if now >= self._silent_at(front):
+                self._lose(front, now)
+                self._dismiss(front.id, front.session.run)
+        if now >= self._beat_at:
+            self._beat_at = now + BEAT
+            self._channel.send(NEWS, self._news)
+            for front in self.present:
+                front.session.beat()
+
+    def _silent_at(self, front: RemoteFront) -> float:
+        return max(front.session.heard_at + SILENT_AFTER, self._patient_until)
+
+    def next_timer(self) -> float:
+        """Return when `handle_timer` is to be called next."""
+        return min([self._beat_at, *map(self._silent_at, self._fronts.values())])
+
+    # --- out
+
+    def take_messages(self) -> list[tuple[str, bytes]]:
+        """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        for front in self.present:
+            for number, items in front.session.take_bundles():
+                bundle = DownBundle(self._news.house, front.session.run, number, items)
+                self._channel.send(front_subject(front.id), bundle)
+        return self._channel.take_messages()

@@ -1,0 +1,58 @@
+"""The node that has the house: a registry of its own, and the fronts of the other nodes."""
+
+from typing import Final
+
+from chatapp.registry.cluster.bus.fronts import Fronts
+from chatapp.registry.cluster.stream.bundles import Opener, Sealer
+from chatapp.registry.core import RegistryCore
+from chatapp.wire.identity import Identity
+from chatapp.wire.sessions.opening import Randomness
+
+
+class HouseNode:
+    """One node with the house. The driver uses `core` as on one machine, but for the timer, and carries the bus."""
+
+    def __init__(
+        self,
+        core: RegistryCore,
+        *,
+        identity: Identity,
+        term: int,
+        name: str,
+        sealer: Sealer,
+        opener: Opener,
+        rng: Randomness,
+        now: float,
+    ) -> None:
+        """`term`: higher than that of any house before. `name`: the node's, for people. `sealer`: with a salt of its own,
+        which seals nothing else."""
+        self.core: Final = core
+        self.fronts: Final = Fronts(
+            core.house,
+            identity=identity,
+            term=term,
+            name=name,
+            sealer=sealer,
+            opener=opener,
+            rng=rng,
+            recorder=core.recorder,
+            now=now,
+        )
+
+    def receive_bus(self, data: bytes, *, now: float) -> None:
+        """Handle a message of the bus, from the subject of the house."""
+        self.fronts.receive(data, now=now)
+        self.core.front.settle(now=now)
+
+    def take_messages(self) -> list[tuple[str, bytes]]:
+        """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        return self.fronts.take_messages()
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due. Early and late calls are harmless."""
+        self.fronts.handle_timer(now=now)
+        self.core.handle_timer(now=now)
+
+    def next_timer(self) -> float:
+        """Return when `handle_timer` is to be called next."""
+        return min(self.fronts.next_timer(), self.core.next_timer())

@@ -1,0 +1,353 @@
+"""What travels on the bus between the fronts of a cluster and its house.
+
+The house announces itself on the subject `NEWS`, fronts write to the house on `HOUSE`, and the house writes to one front
+on the front's own subject. Bundles carry items: what a front asks of the house goes up, what the house tells it goes down.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.effects import LinkEndReason
+from chatapp.registry.ports import NODE_SHIFT
+from chatapp.wire.address import Address, addresses_via
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.registration import Leave, Nonce, Ping, RefusalReason, Register
+from chatapp.wire.messages.table import Card, Count, Name
+
+NEWS: Final = "news"
+"""The subject on which a house announces itself."""
+HOUSE: Final = "house"
+"""The subject on which fronts write to the house."""
+ID_SIZE: Final = 8
+
+
+def front_subject(front: bytes) -> str:
+    """Return the subject on which the house writes to one front."""
+    return f"front.{front.hex()}"
+
+
+ProcessId = Annotated[bytes, msgspec.Meta(min_length=ID_SIZE, max_length=ID_SIZE)]
+"""Drawn at random: names a house, a front, or a session between them."""
+NodeNumber = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63 - NODE_SHIFT)]
+LinkNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << NODE_SHIFT)]
+"""The number that the front gave the link; 0 for a link of another node."""
+Seed = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+WireAddress = tuple[str, int, str]
+"""Host, port, and the address of the front's machine by which it is answered (`Address.via`)."""
+
+_kinds: dict[str, type[Address]] = {"": Address}
+_KINDS_MAX: Final = 1_024
+
+
+def pack_address(address: Address) -> WireAddress:
+    """Return an address as it travels."""
+    return address.host, address.port, address.via
+
+
+def unpack_address(packed: WireAddress) -> Address:
+    """Return an address that has travelled."""
+    host, port, via = packed
+    kind = _kinds.get(via)
+    if kind is None:
+        if len(_kinds) >= _KINDS_MAX:
+            return Address(host, port)
+        kind = _kinds[via] = addresses_via(via)
+    return kind(host, port)
+
+
+# --- sessions
+
+
+class HouseNews(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """House to all: it is here. Fronts follow the house with the highest term."""
+
+    house: ProcessId
+    term: Count
+    name: str
+    """Of its node, for people."""
+
+
+class EnterHouse(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Front to house: the request for a session, which is called `run`."""
+
+    house: ProcessId
+    front: ProcessId
+    run: ProcessId
+    name: str
+
+
+class HouseEntered(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """House to front: the session stands once the first bundle comes up. `identity`: the seed of the registry's key."""
+
+    house: ProcessId
+    run: ProcessId
+    node: NodeNumber
+    identity: Seed
+
+
+class UpBundle(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Front to house: the items of one turn, and a sign of life. The first bundle has number 1."""
+
+    house: ProcessId
+    front: ProcessId
+    run: ProcessId
+    number: Count
+    items: list[msgspec.Raw]
+
+
+class DownBundle(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """House to front: the items of one turn, and a sign of life."""
+
+    house: ProcessId
+    run: ProcessId
+    number: Count
+    items: list[msgspec.Raw]
+
+
+class FrontLeft(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Front to house: this session is over."""
+
+    house: ProcessId
+    front: ProcessId
+    run: ProcessId
+
+
+class FrontDismissed(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """House to front: this session is over, or never was."""
+
+    house: ProcessId
+    run: ProcessId
+
+
+BusMessage = HouseNews | EnterHouse | HouseEntered | UpBundle | DownBundle | FrontLeft | FrontDismissed
+
+
+# --- items that go up
+
+
+class RegisterCame(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """A REGISTER whose signatures the front has checked."""
+
+    register: Register
+    address: WireAddress
+
+
+class LinkRequestCame(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """A request on an attached link, whose Attach comes first. It is a sign of life."""
+
+    link: LinkNumber
+    identity: bytes
+    request: PeerRequest
+
+
+class DatagramRequestCame(msgspec.Struct, frozen=True, array_like=True, tag=22):
+    """A request in a sealed datagram."""
+
+    identity: bytes
+    address: WireAddress
+    session: bytes
+    is_newest: bool
+    request: Ping | Leave
+
+
+class GroupFrameCame(msgspec.Struct, frozen=True, array_like=True, tag=23):
+    """A line for a group. It is a sign of life."""
+
+    link: LinkNumber
+    identity: bytes
+    frame: bytes
+
+
+class LinkGone(msgspec.Struct, frozen=True, array_like=True, tag=24):
+    """An attached link is over."""
+
+    link: LinkNumber
+    identity: bytes
+
+
+class LifeSeen(msgspec.Struct, frozen=True, array_like=True, tag=25):
+    """Something came on an attached link, of which no request or line says so."""
+
+    identity: bytes
+
+
+class AdminAsked(msgspec.Struct, frozen=True, array_like=True, tag=26):
+    """A request of the administrator of the front's node."""
+
+    ticket: str
+    request: CoreRequest
+
+
+UpItem = (
+    LinkRequestCame | GroupFrameCame | DatagramRequestCame | RegisterCame | LinkGone | LifeSeen | AdminAsked
+)
+
+
+# --- items that go down
+
+
+class AnswerOnLink(msgspec.Struct, frozen=True, array_like=True, tag=40):
+    """Answer a request on its link. Answers count against the link's rate."""
+
+    link: LinkNumber
+    payload: bytes
+
+
+class SendOnLink(msgspec.Struct, frozen=True, array_like=True, tag=41):
+    """Send on a link."""
+
+    link: LinkNumber
+    payload: bytes
+
+
+class OfferOnLink(msgspec.Struct, frozen=True, array_like=True, tag=42):
+    """Send on a link, unless its reader is behind."""
+
+    link: LinkNumber
+    payload: bytes
+
+
+class AnswerDatagram(msgspec.Struct, frozen=True, array_like=True, tag=43):
+    """Answer a datagram in its session."""
+
+    address: WireAddress
+    session: bytes
+    payload: bytes
+
+
+class SendSealed(msgspec.Struct, frozen=True, array_like=True, tag=44):
+    """Send in a sealed datagram."""
+
+    identity: bytes
+    address: WireAddress
+    payload: bytes
+
+
+class AdmitPeer(msgspec.Struct, frozen=True, array_like=True, tag=45):
+    """Answer a REGISTER with a WELCOME."""
+
+    address: WireAddress
+    card: Card
+    nonce: Nonce
+    is_new: bool
+    is_guest: bool
+    table_version: Count
+    clock: Count
+
+
+class RefusePeer(msgspec.Struct, frozen=True, array_like=True, tag=46):
+    """Answer a REGISTER with a REFUSED."""
+
+    address: WireAddress
+    nonce: Nonce
+    name: Name
+    reason: RefusalReason
+    counter: Count
+
+
+class EndLink(msgspec.Struct, frozen=True, array_like=True, tag=47):
+    """End a link after what is queued for it."""
+
+    link: LinkNumber
+    reason: LinkEndReason
+
+
+class RelayToAll(msgspec.Struct, frozen=True, array_like=True, tag=48):
+    """Send the same bytes on all links of members but the sender's."""
+
+    frame: bytes
+    sender: LinkNumber
+
+
+class RelayToSome(msgspec.Struct, frozen=True, array_like=True, tag=49):
+    """Send the same bytes on these links but the sender's."""
+
+    frame: bytes
+    links: list[LinkNumber]
+    sender: LinkNumber
+
+
+class SendToEverybody(msgspec.Struct, frozen=True, array_like=True, tag=50):
+    """Send on every link, of members and of guests."""
+
+    payload: bytes
+
+
+class AudienceChanged(msgspec.Struct, frozen=True, array_like=True, tag=51):
+    """These addresses come to or leave those to which the table is broadcast."""
+
+    added: list[WireAddress]
+    removed: list[WireAddress]
+
+
+class BroadcastTable(msgspec.Struct, frozen=True, array_like=True, tag=52):
+    """Send one datagram to the whole audience."""
+
+    frame: bytes
+
+
+class AdminAnswerPart(msgspec.Struct, frozen=True, array_like=True, tag=53):
+    """A part of an encoded answer to an admin request, which may be too long for one message."""
+
+    ticket: str
+    part: bytes
+    is_last: bool
+
+
+DownItem = (
+    AnswerOnLink
+    | SendOnLink
+    | OfferOnLink
+    | RelayToAll
+    | RelayToSome
+    | AnswerDatagram
+    | SendSealed
+    | AdmitPeer
+    | RefusePeer
+    | EndLink
+    | SendToEverybody
+    | AudienceChanged
+    | BroadcastTable
+    | AdminAnswerPart
+)
+
+
+# --- bytes
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_messages: Final = msgspec.msgpack.Decoder(BusMessage)
+_up_items: Final = msgspec.msgpack.Decoder(UpItem)
+_down_items: Final = msgspec.msgpack.Decoder(DownItem)
+_admin_answers: Final = msgspec.msgpack.Decoder(AdminAnswer)
+
+encode: Final = _encoder.encode
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[Any], data: bytes | msgspec.Raw, subject: str) -> Any:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DecodeError(subject, str(error)) from None
+
+
+def decode_message(content: bytes) -> BusMessage:
+    """Decode the content of a message. Raises DecodeError."""
+    return _decoded(_messages, content, "bus message")  # type: ignore[no-any-return]
+
+
+def decode_up(item: msgspec.Raw) -> UpItem:
+    """Decode an item of an UpBundle. Raises DecodeError."""
+    return _decoded(_up_items, item, "bus item")  # type: ignore[no-any-return]
+
+
+def decode_down(item: msgspec.Raw) -> DownItem:
+    """Decode an item of a DownBundle. Raises DecodeError."""
+    return _decoded(_down_items, item, "bus item")  # type: ignore[no-any-return]
+
+
+def decode_admin_answer(encoded: bytes) -> AdminAnswer:
+    """Decode a whole answer to an admin request. Raises DecodeError."""
+    return _decoded(_admin_answers, encoded, "admin answer")  # type: ignore[no-any-return]

@@ -1,0 +1,145 @@
+"""The front of another node as the house sees it: what the house tells it is queued for the bus."""
+
+from typing import Final
+
+from chatapp.registry.admin.messages import AdminAnswer
+from chatapp.registry.cluster.bus.messages import (
+    AdminAnswerPart,
+    AdmitPeer,
+    AnswerDatagram,
+    AnswerOnLink,
+    AudienceChanged,
+    BroadcastTable,
+    EndLink,
+    OfferOnLink,
+    RefusePeer,
+    RelayToAll,
+    RelayToSome,
+    SendOnLink,
+    SendSealed,
+    SendToEverybody,
+    encode,
+    pack_address,
+)
+from chatapp.registry.cluster.bus.session import PART_MAX, BusSession
+from chatapp.registry.effects import Admit, Caller, LinkEndReason, Refuse
+from chatapp.registry.ports import link_at, node_of, number_at_front
+from chatapp.wire.address import Address
+
+_ADDRESSES_AT_ONCE: Final = 1_024
+
+
+class RemoteFront:
+    """The front of another node. It is a `FrontPort` for the house, under one number of a node."""
+
+    def __init__(self, front_id: bytes, run: bytes, node: int, name: str, *, now: float) -> None:
+        """`run`: the session's name, drawn by the front. `name`: the node's, for people."""
+        self.id: Final = front_id
+        self.node: Final = node
+        self.name: Final = name
+        self.session: Final = BusSession(run, now=now)
+        self._links: dict[int, bytes] = {}
+        self._audience: dict[Address, None] = {}
+
+    # --- its links
+
+    def attached(self, number: int, identity: bytes) -> None:
+        """Note that the front has attached a link, with its own number."""
+        self._links[number] = identity
+
+    def detached(self, number: int) -> None:
+        """Note that an attached link is over."""
+        self._links.pop(number, None)
+
+    @property
+    def links(self) -> list[tuple[int, bytes]]:
+        """The attached links, as the house names them, with their identities."""
+        return [(link_at(self.node, number), identity) for number, identity in self._links.items()]
+
+    def _sender(self, link: int) -> int:
+        """Return the front's own number of the link that sent something; 0 if another front has it."""
+        return number_at_front(link) if node_of(link) == self.node else 0
+
+    # --- from the house
+
+    def reply(self, to: Caller, payload: bytes) -> None:
+        """Answer a caller on the link or in the session by which the request came."""
+        if to.link is not None:
+            self.session.add(AnswerOnLink(number_at_front(to.link), payload))
+        elif to.address is not None:
+            self.session.add(AnswerDatagram(pack_address(to.address), to.session, payload))
+
+    def push(self, link: int, payload: bytes) -> None:
+        """Send on a link."""
+        self.session.add(SendOnLink(number_at_front(link), payload))
+
+    def offer(self, link: int, payload: bytes) -> None:
+        """Send on a link, unless its reader is behind."""
+        self.session.add(OfferOnLink(number_at_front(link), payload))
+
+    def send_datagram(self, identity: bytes, address: Address, payload: bytes, *, now: float) -> None:
+        """Send in a sealed datagram."""
+        self.session.add(SendSealed(identity, pack_address(address), payload))
+
+    def admit(self, admitted: Admit, *, table_version: int, clock: int, now: float) -> None:
+        """Let the front send the signed WELCOME and allow sessions with the peer."""
+        address = admitted.to.address
+        assert address is not None
+        self.session.add(
+            AdmitPeer(
+                pack_address(address),
+                admitted.card,
+                admitted.nonce,
+                admitted.is_new,
+                admitted.is_guest,
+                table_version,
+                clock,
+            )
+        )
+
+    def refuse(self, refused: Refuse) -> None:
+        """Let the front send the signed REFUSED."""
+        address = refused.to.address
+        assert address is not None
+        self.session.add(
+            RefusePeer(pack_address(address), refused.nonce, refused.name, refused.reason, refused.counter)
+        )
+
+    def disconnect(self, link: int, reason: LinkEndReason) -> None:
+        """End a link after what is queued for it."""
+        self.session.add(EndLink(number_at_front(link), reason))
+
+    def relay(self, frame: bytes, sender: int) -> None:
+        """Send the same bytes on all links of members but the sender's."""
+        if self._links:
+            self.session.add(RelayToAll(frame, self._sender(sender)))
+
+    def relay_to(self, frame: bytes, links: tuple[int, ...], sender: int) -> None:
+        """Send the same bytes on those of these links that are this front's, but not on the sender's."""
+        own = [number_at_front(link) for link in links if link != sender and node_of(link) == self.node]
+        if own:
+            self.session.add(RelayToSome(frame, own, self._sender(sender)))
+
+    def tell_everybody(self, payload: bytes) -> None:
+        """Send on every link, of members and of guests."""
+        if self._links:
+            self.session.add(SendToEverybody(payload))
+
+    def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
+        """Send one datagram to the people online at this front. Only what has changed about the addresses is sent along."""
+        before, self._audience = self._audience, dict.fromkeys(addresses)
+        removed = [pack_address(address) for address in before if address not in self._audience]
+        added = [pack_address(address) for address in self._audience if address not in before]
+        for start in range(0, len(removed), _ADDRESSES_AT_ONCE):
+            self.session.add(AudienceChanged([], removed[start : start + _ADDRESSES_AT_ONCE]))
+        for start in range(0, len(added), _ADDRESSES_AT_ONCE):
+            self.session.add(AudienceChanged(added[start : start + _ADDRESSES_AT_ONCE], []))
+        if self._audience:
+            self.session.add(BroadcastTable(frame))
+
+    def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
+        """Pass on the answer to an admin request of the front's node."""
+        encoded = encode(answer)
+        for start in range(0, len(encoded), PART_MAX):
+            end = start + PART_MAX
+            self.session.add(AdminAnswerPart(ticket, encoded[start:end], end >= len(encoded)))

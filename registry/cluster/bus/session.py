@@ -1,0 +1,92 @@
+"""The numbered session between a front and the house, which notices what the bus has lost.
+
+Core NATS delivers at most once, in the order of the publisher, and loses messages when it connects anew. So each side
+numbers its bundles from 1, and a gap ends the session: nothing that came before is in doubt, and nothing after it is used.
+"""
+
+import enum
+from typing import Final
+
+import msgspec
+
+from chatapp.registry.cluster.bus.messages import DownItem, UpItem, encode
+
+BEAT: Final = 1.0
+"""Seconds between two bundles of a side that has nothing to say, and between two announcements of a house."""
+ENTER_SPAN: Final = 0.5
+"""Seconds between two requests for a session."""
+SILENT_AFTER: Final = 3.0
+"""Seconds of silence after which the other side serves nobody: for the house, the node is lost."""
+ALONE_AFTER: Final = 10.0
+"""Seconds of silence of the house after which a front ends its links. A new house takes 4 to 8."""
+LATE_AFTER: Final = 0.5
+"""Seconds by which a timer has to be late for the process to have been stopped meanwhile."""
+PATIENCE: Final = 1.0
+"""Seconds after such a stop in which nobody is judged: what came meanwhile is still to be read."""
+BUNDLE_MAX: Final = 256 * 1024
+"""Bytes of items past which a bundle is full. One item may be nearly as long."""
+PART_MAX: Final = 128 * 1024
+"""Bytes of one part of something long, and about as many of a long list."""
+
+
+class Order(enum.Enum):
+    """How a bundle that came follows the one before."""
+
+    NEXT = enum.auto()
+    REPEATED = enum.auto()
+    GAP = enum.auto()
+    """Bundles before it were lost."""
+
+
+class BusSession:
+    """One side of a session."""
+
+    __slots__ = ("_came", "_full", "_is_beat_due", "_items", "_sent", "_size", "heard_at", "run")
+
+    def __init__(self, run: bytes, *, now: float) -> None:
+        self.run: Final = run
+        self.heard_at = now
+        """When the other side was heard last."""
+        self._sent = 0
+        self._came = 0
+        self._full: list[list[msgspec.Raw]] = []
+        self._items: list[msgspec.Raw] = []
+        self._size = 0
+        self._is_beat_due = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a bundle has come."""
+        return self._came > 0
+
+    def accept(self, number: int, *, now: float) -> Order:
+        """Note a bundle that came."""
+        if number <= self._came:
+            return Order.REPEATED
+        if number > self._came + 1:
+            return Order.GAP
+        self._came, self.heard_at = number, now
+        return Order.NEXT
+
+    def add(self, item: UpItem | DownItem) -> None:
+        """Queue an item."""
+        encoded = encode(item)
+        if self._items and self._size + len(encoded) > BUNDLE_MAX:
+            self._full.append(self._items)
+            self._items, self._size = [], 0
+        self._items.append(msgspec.Raw(encoded))
+        self._size += len(encoded)
+
+    def beat(self) -> None:
+        """Show a sign of life, by an empty bundle if there is nothing to say."""
+        self._is_beat_due = True
+
+    def take_bundles(self) -> list[tuple[int, list[msgspec.Raw]]]:
+        """Drain the numbered bundles of this turn."""
+        if not self._items and not self._is_beat_due:
+            return []
+        bundles = [*self._full, self._items]
+        first = self._sent + 1
+        self._sent += len(bundles)
+        self._full, self._items, self._size, self._is_beat_due = [], [], 0, False
+        return list(enumerate(bundles, first))

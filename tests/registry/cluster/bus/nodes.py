@@ -1,0 +1,226 @@
+"""A cluster's nodes in one process and virtual time: one with the house, the others fronts, and a bus without delay."""
+
+import random
+from collections import defaultdict
+from typing import cast
+
+from chatapp.registry.access import AccessSettings
+from chatapp.registry.cluster.bus.front_node import FrontCore
+from chatapp.registry.cluster.bus.house_node import HouseNode
+from chatapp.registry.cluster.bus.messages import HOUSE, NEWS, front_subject
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.effects import DropReason, LinkEndReason
+from chatapp.registry.limits import RegistryPolicy
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode
+from chatapp.wire.framing import FrameReader
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import LINK_FRAME_MAX
+from tests.registry.linked_peer import LinkedPeer
+from tests.registry.rig import PORT, WALL, Rig
+from tests.support.memory_store import MemoryStore
+
+KEY = ClusterKey(bytes(KEY_SIZE))
+NAME = "c"
+STEP = 0.05
+
+
+class HouseRig(Rig):
+    """The node with the house. What its turns produce for the bus is carried at once."""
+
+    def __init__(self, cluster: "Cluster", store: MemoryStore, *, term: int, now: float) -> None:
+        self.cluster = cluster
+        super().__init__(store, now=now, seed=term, desk=cluster.desk, access=cluster.access)
+        self.node = HouseNode(
+            self.core,
+            identity=self.identity,
+            term=term,
+            name=f"house {term}",
+            sealer=cluster.sealer(),
+            opener=Opener(KEY, NAME),
+            rng=self.rng,
+            now=now,
+        )
+
+    def turn(self) -> None:
+        super().turn()
+        self.cluster.carry()
+
+    def turn_alone(self) -> None:
+        """Do what the driver does at the end of a turn, without carrying the bus."""
+        super().turn()
+
+
+class FrontRig:
+    """A node without the house, as far as a peer needs one (`Rig`)."""
+
+    def __init__(self, cluster: "Cluster", name: str, *, policy: RegistryPolicy | None = None) -> None:
+        self.cluster = cluster
+        self.rng = random.Random(name)
+        self.id = self.rng.randbytes(8)
+        self.core = FrontCore(
+            front_id=self.id,
+            name=name,
+            sealer=cluster.sealer(),
+            opener=Opener(KEY, NAME),
+            rng=self.rng,
+            link_port=PORT,
+            now=cluster.now,
+            wall=WALL,
+            policy=policy,
+        )
+        self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
+        self.frames: defaultdict[int, list[bytes]] = defaultdict(list)
+        self.closed: dict[int, LinkEndReason] = {}
+        self.paused: set[int] = set()
+        self._readers: dict[int, FrameReader] = {}
+        self._next_link = 1
+
+    @property
+    def now(self) -> float:
+        return self.cluster.now
+
+    @property
+    def identity(self) -> Identity:
+        return self.cluster.house.identity
+
+    def turn(self) -> None:
+        self.turn_alone()
+        self.cluster.carry()
+
+    def turn_alone(self) -> None:
+        """Do what the driver does at the end of a turn, without carrying the bus."""
+        assert not self.core.dropped[DropReason.FAULT], self.core.take_output().events
+        self.core.take_links_to_widen()
+        output = self.core.take_output()
+        for link, pieces in output.link_writes:
+            reader = self._readers[link]
+            reader.feed(b"".join(pieces))
+            while (frame := reader.next_frame()) is not None:
+                self.frames[link].append(frame)
+        for data, to in output.datagrams:
+            self.datagrams[to].append(data)
+        for data, addresses in output.broadcasts:
+            for address in addresses:
+                self.datagrams[address].append(data)
+        self.paused.update(output.links_to_pause)
+        self.paused.difference_update(output.links_to_resume)
+        for link, reason in output.links_to_close:
+            self.closed[link] = reason
+            self.core.link_closed(link, now=self.now)
+
+    # --- the world, as a peer sees it
+
+    def receive(self, data: bytes, sender: Address) -> None:
+        self.core.receive_datagram(data, sender, now=self.now)
+        self.turn()
+
+    def take(self, address: Address) -> list[bytes]:
+        return self.datagrams.pop(address, [])
+
+    def open_link(self, host: str) -> int:
+        link, self._next_link = self._next_link, self._next_link + 1
+        self._readers[link] = FrameReader()
+        self._readers[link].largest = LINK_FRAME_MAX
+        self.core.link_opened(link, Address(host, 40_000), now=self.now)
+        self.turn()
+        return link
+
+    def close_link(self, link: int) -> None:
+        self.core.link_closed(link, now=self.now)
+        self.turn()
+
+    def operator_code(self, name: str) -> JoinCode | None:
+        return self.cluster.house.operator_code(name)
+
+    def peer(self, name: str) -> LinkedPeer:
+        """Return a peer that has done nothing yet."""
+        return self.cluster.peer(name, cast("Rig", self))
+
+    def member(self, name: str) -> LinkedPeer:
+        """Return a registered peer with a link."""
+        peer = self.peer(name)
+        peer.register()
+        peer.attach()
+        return peer
+
+
+class Cluster:
+    """One house and any number of other fronts, over a bus that tests can cut."""
+
+    def __init__(
+        self, fronts: int = 2, *, desk: DeskSettings | None = None, access: AccessSettings | None = None
+    ) -> None:
+        self.now = 100.0
+        self.desk = desk
+        self.access = access
+        self.store = MemoryStore()
+        self.cut_off: set[bytes] = set()
+        """Fronts that no message reaches or leaves."""
+        self.to_front: dict[bytes, list[bytes]] = defaultdict(list)
+        """What was carried to each front."""
+        self._salts = 0
+        self._made = 0
+        self._is_carrying = False
+        self._term = 0
+        self.fronts: list[FrontRig] = []
+        self.house = self.start_house()
+        self.fronts += [FrontRig(self, f"n{number}") for number in range(1, fronts + 1)]
+        self.advance(2.0)
+
+    def start_house(self) -> HouseRig:
+        """Start the house, or another one on the same store."""
+        self._term += 1
+        self.house = HouseRig(self, self.store, term=self._term, now=self.now)
+        return self.house
+
+    def sealer(self) -> Sealer:
+        self._salts += 1
+        return Sealer(KEY, NAME, self._salts.to_bytes(16, "big"))
+
+    def peer(self, name: str, rig: Rig) -> LinkedPeer:
+        self._made += 1
+        return LinkedPeer(rig, name, host=f"10.1.0.{self._made}", seed=1_000 + self._made)
+
+    def carry(self) -> None:
+        """Carry what is on the bus, and all that follows from it."""
+        if self._is_carrying:
+            return
+        self._is_carrying = True
+        while self._carry_once():
+            self.house.turn_alone()
+            for front in self.fronts:
+                front.turn_alone()
+        self._is_carrying = False
+
+    def _carry_once(self) -> bool:
+        messages = self.house.node.take_messages()
+        for subject, data in messages:
+            for front in self.fronts:
+                if subject in (NEWS, front_subject(front.id)) and front.id not in self.cut_off:
+                    self.to_front[front.id].append(data)
+                    front.core.receive_bus(data, now=self.now)
+        came = bool(messages)
+        for front in self.fronts:
+            for subject, data in front.core.take_messages():
+                assert subject == HOUSE
+                came = True
+                if front.id not in self.cut_off:
+                    self.house.node.receive_bus(data, now=self.now)
+        return came
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for all nodes."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now = min(self.now + STEP, until)
+            self.house.now = self.now
+            if self.house.node.next_timer() <= self.now:
+                self.house.node.handle_timer(now=self.now)
+            self.house.turn_alone()
+            for front in self.fronts:
+                if front.core.next_timer() <= self.now:
+                    front.core.handle_timer(now=self.now)
+                front.turn_alone()
+            self.carry()

@@ -1,0 +1,330 @@
+"""Peers at several nodes of one cluster: what one says or does, the others get, wherever each of them is."""
+
+import pytest
+
+from chatapp.registry.admin.messages import (
+    AdminRefusal,
+    AdminRefused,
+    Done,
+    KickPerson,
+    PeopleListed,
+    ShowOnline,
+)
+from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.effects import DropReason, LinkEndReason
+from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportSilence
+from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
+from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, Welcome
+from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, RoomPresence
+from chatapp.wire.messages.table import Presence
+from tests.registry.cluster.bus.nodes import Cluster
+from tests.registry.linked_peer import LinkedPeer, table_of
+from tests.registry.rig import Rig
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster(fronts=2)
+
+
+@pytest.fixture
+def ann(cluster: Cluster) -> LinkedPeer:
+    return cluster.fronts[0].member("ann")
+
+
+@pytest.fixture
+def bob(cluster: Cluster) -> LinkedPeer:
+    return cluster.fronts[1].member("bob")
+
+
+@pytest.fixture
+def hal(cluster: Cluster) -> LinkedPeer:
+    """A peer at the node that has the house."""
+    return cluster.house.member("hal")
+
+
+def presence_of(reader: LinkedPeer, name: str) -> Presence:
+    return table_of(reader)[name].presence
+
+
+def online(cluster: Cluster) -> list[str]:
+    directory = cluster.house.core.house.service.directory
+    return sorted(person.card.name for person in directory if person.online)
+
+
+def test_every_front_has_a_session_and_a_number_of_its_own(cluster: Cluster) -> None:
+    assert [front.core.state for front in cluster.fronts] == [HouseState.OPEN, HouseState.OPEN]
+    assert [front.core.house_name for front in cluster.fronts] == ["house 1", "house 1"]
+    assert [(front.name, front.node) for front in cluster.house.node.fronts.present] == [("n1", 1), ("n2", 2)]
+
+
+def test_a_peer_registers_at_any_node_of_the_same_registry(cluster: Cluster) -> None:
+    for front, name in zip(cluster.fronts, ("ann", "bob"), strict=True):
+        assert isinstance(front.peer(name).register(), Welcome)
+    assert len(online(cluster)) == 2
+
+
+def test_everybody_is_in_one_table(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer, hal: LinkedPeer
+) -> None:
+    for reader in (ann, bob, hal):
+        assert {name: row.presence for name, row in table_of(reader).items()} == {
+            "ann": Presence.ONLINE,
+            "bob": Presence.ONLINE,
+            "hal": Presence.ONLINE,
+        }
+
+
+def test_the_table_is_broadcast_at_every_node(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer, hal: LinkedPeer
+) -> None:
+    cluster.advance(10.0)
+    for peer in (ann, bob, hal):
+        peer.batches()
+    cluster.fronts[0].member("eve")
+    cluster.advance(2.0)
+    for peer in (ann, bob, hal):
+        assert any(batch.rows for batch in peer.batches())
+
+
+def test_a_broadcast_goes_no_more_to_those_who_have_gone(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    cluster.advance(10.0)
+    bob.drop_link()
+    cluster.advance(5.0)
+    cluster.fronts[1].datagrams.clear()
+    cluster.fronts[0].member("eve")
+    cluster.advance(2.0)
+    assert ann.batches()
+    assert bob.address not in cluster.fronts[1].datagrams
+
+
+def test_a_line_of_the_channel_reaches_all_nodes_once(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer, hal: LinkedPeer
+) -> None:
+    eve = cluster.fronts[0].member("eve")
+    for speaker, others in ((ann, (bob, hal, eve)), (hal, (ann, bob, eve))):
+        line = speaker.line("hello")
+        speaker.send_raw(line)
+        (accepted,) = [one for one in speaker.notices() if isinstance(one, GroupAccepted)]
+        assert accepted.group == CHANNEL
+        assert speaker.relayed() == []
+        for other in others:
+            assert other.relayed() == [(accepted.position, line)]
+
+
+def test_a_line_of_a_room_reaches_its_members_at_all_nodes(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer, hal: LinkedPeer
+) -> None:
+    eve = cluster.fronts[1].member("eve")
+    for member in (ann, bob, hal):
+        member.enter("den")
+    for member in (ann, bob, hal):
+        member.changes()
+    line = ann.say("hello")
+    assert [frame for _, frame in bob.relayed()] == [line]
+    assert [frame for _, frame in hal.relayed()] == [line]
+    assert ann.relayed() == eve.relayed() == []
+
+
+def test_a_letter_is_saved_and_fetched_at_another_node(cluster: Cluster, ann: LinkedPeer) -> None:
+    bob = cluster.fronts[1].member("bob")
+    bob.leave()
+    (saved,) = ann.ask(DepositMail(reference=1, recipient=bob.id, number=1, letter=b"sealed"))
+    assert isinstance(saved, MailSaved)
+    bob.renew()
+    bob.rig = cluster.house
+    bob.register()
+    batch = bob.attach()[-1]
+    assert isinstance(batch, MailBatch)
+    assert [one.number for one in batch.letters] == [1]
+
+
+def test_datagrams_are_relayed_between_nodes(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer, hal: LinkedPeer
+) -> None:
+    ann.send(RelayDatagram(bob.id, b"sealed"), RelayDatagram(hal.id, b"also"))
+    assert bob.notices() == [DatagramRelayed(ann.id, b"sealed")]
+    assert hal.notices() == [DatagramRelayed(ann.id, b"also")]
+
+
+def test_a_ping_is_answered_at_its_node(cluster: Cluster, ann: LinkedPeer) -> None:
+    cluster.advance(1.0)
+    ann.take_all()
+    (pong,) = ann.ping()
+    assert isinstance(pong, Pong)
+    assert pong.reference == 7
+
+
+def test_somebody_who_says_goodbye_is_away(cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    link = ann.link
+    assert link is not None
+    assert any(isinstance(frame, Left) for frame in ann.leave())
+    assert cluster.fronts[0].closed[link] is LinkEndReason.LEFT
+    assert presence_of(bob, "ann") is Presence.AWAY
+
+
+def test_a_link_that_breaks_takes_its_peer_offline(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    ann.drop_link()
+    assert presence_of(bob, "ann") is Presence.LOST
+
+
+def test_somebody_unreachable_is_probed_at_their_node(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    ann.send(ReportSilence(bob.id))
+    cluster.advance(1.0)
+    assert Probe() in bob.notices()
+    assert Probe() in bob.heard()
+    cluster.advance(5.0)
+    assert presence_of(ann, "bob") is Presence.LOST
+
+
+def test_a_sign_of_life_on_a_link_comes_in_time(cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    ann.send(ReportSilence(bob.id))
+    cluster.advance(1.0)
+    bob.notices()
+    bob.renew_link()  # no request: only the front sees it
+    cluster.advance(5.0)
+    assert presence_of(ann, "bob") is Presence.ONLINE
+
+
+def test_a_peer_that_moves_to_another_node_is_there_once(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    before, link = cluster.fronts[0], ann.link
+    assert link is not None
+    ann.rig = cast_rig(cluster.fronts[1])
+    ann.register()
+    ann.attach()
+    assert before.closed[link] is LinkEndReason.REPLACED
+    assert online(cluster) == ["ann", "bob"]
+    line = bob.line("hello")
+    bob.send_raw(line)
+    assert [frame for _, frame in ann.relayed()] == [line]
+
+
+def test_the_people_of_a_node_that_is_lost_are_away(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    quiet = cluster.fronts[0].peer("quiet")  # without a link
+    quiet.register()
+    ann.enter("den")
+    bob.enter("den")
+    bob.changes()
+    cluster.cut_off.add(cluster.fronts[0].id)
+    cluster.advance(2.5)
+    assert online(cluster) == ["ann", "bob", "quiet"]
+    cluster.advance(1.5)
+    assert online(cluster) == ["bob"]
+    assert bob.changes() == {ann.id: RoomPresence.AWAY}
+    assert presence_of(bob, "ann") is Presence.LOST
+
+
+def test_a_node_that_was_cut_off_begins_anew(cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    front, link = cluster.fronts[0], ann.link
+    assert link is not None
+    cluster.cut_off.add(front.id)
+    cluster.advance(5.0)
+    states = [front.core.state]
+    assert link not in front.closed
+    cluster.cut_off.clear()
+    cluster.advance(2.0)
+    assert front.closed[link] is LinkEndReason.HOUSE_SESSION_LOST
+    assert [*states, front.core.state] == [HouseState.SILENT, HouseState.OPEN]
+    assert isinstance(ann.register(), Welcome)
+    ann.attach()
+    assert online(cluster) == ["ann", "bob"]
+    assert [one.node for one in cluster.house.node.fronts.present] == [2, 3]
+
+
+def test_a_front_without_a_house_serves_nobody(cluster: Cluster, ann: LinkedPeer) -> None:
+    front, link = cluster.fronts[0], ann.link
+    assert link is not None
+    cluster.cut_off.add(front.id)
+    cluster.advance(4.0)
+    before = front.core.dropped[DropReason.NO_HOUSE]
+    ann.send(Ping(1))
+    assert ann.notices() == []
+    stranger = front.peer("eve")
+    with pytest.raises(IndexError):
+        stranger.hello()
+    refused = front.open_link("10.9.9.9")
+    assert front.closed[refused] is LinkEndReason.NO_HOUSE
+    assert front.core.dropped[DropReason.NO_HOUSE] == before + 3
+    cluster.advance(7.0)
+    assert front.closed[link] is LinkEndReason.NO_HOUSE
+    assert front.core.state is HouseState.SEARCHING
+
+
+def test_another_house_takes_the_fronts_over(cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    links = [(front, peer.link) for front, peer in zip(cluster.fronts, (ann, bob), strict=True)]
+    cluster.start_house()
+    cluster.advance(1.0)
+    for front, link in links:
+        assert link is not None
+        assert front.closed[link] is LinkEndReason.OTHER_HOUSE
+        assert front.core.house_name == "house 2"
+    for peer in (ann, bob):
+        assert isinstance(peer.register(), Welcome)
+        peer.attach()
+    assert online(cluster) == ["ann", "bob"]
+    line = ann.line("hello")
+    ann.send_raw(line)
+    assert [frame for _, frame in bob.relayed()] == [line]
+
+
+def test_a_node_that_stops_takes_its_people_offline_at_once(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    front, link = cluster.fronts[0], ann.link
+    assert link is not None
+    front.core.leave(now=cluster.now)
+    front.turn()
+    assert online(cluster) == ["bob"]
+    assert front.closed[link] is LinkEndReason.NODE_STOPS
+    cluster.advance(3.0)
+    assert front.core.state is HouseState.SEARCHING
+
+
+class TestAdmin:
+    def test_a_request_at_any_node_is_answered_there(
+        self, cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
+        front = cluster.fronts[1]
+        front.core.run_admin_request(ShowOnline(), "t 1", now=cluster.now)
+        front.turn()
+        ((ticket, answer),) = front.core.take_admin_answers()
+        assert ticket == "t 1"
+        assert isinstance(answer, PeopleListed)
+        assert sorted(person.name for person in answer.people) == ["ann", "bob"]
+        assert cluster.fronts[0].core.take_admin_answers() == []
+        assert cluster.house.core.take_admin_answers() == []
+
+    def test_somebody_at_another_node_is_kicked(
+        self, cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
+        link = ann.link
+        assert link is not None
+        cluster.fronts[1].core.run_admin_request(KickPerson("ann", 60), "1", now=cluster.now)
+        cluster.fronts[1].turn()
+        assert cluster.fronts[1].core.take_admin_answers() == [("1", Done(count=1))]
+        assert cluster.fronts[0].closed[link] is LinkEndReason.KICKED
+
+    def test_without_a_house_it_is_refused(self, cluster: Cluster) -> None:
+        front = cluster.fronts[0]
+        cluster.cut_off.add(front.id)
+        front.core.run_admin_request(ShowOnline(), "lost on its way", now=cluster.now)
+        front.turn()
+        cluster.advance(4.0)
+        front.core.run_admin_request(ShowOnline(), "asked too late", now=cluster.now)
+        cluster.advance(8.0)
+        refused = AdminRefused(refusal=AdminRefusal.NO_HOUSE)
+        assert front.core.take_admin_answers() == [("asked too late", refused), ("lost on its way", refused)]
+
+
+def cast_rig(front: object) -> Rig:
+    return front  # type: ignore[return-value]
