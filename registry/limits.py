@@ -18,6 +18,7 @@ from chatapp.wire.limits import (
     REQUESTS_PER_SECOND,
     REQUESTS_QUEUED_MAX,
 )
+from chatapp.wire.messages.table import RUN_BITS
 
 Whose = TypeVar("Whose", bound=Hashable)
 
@@ -161,10 +162,6 @@ class Leases(Generic[Held]):
 EPOCHS_BY_CLOCK_MAX: Final = 3 * 2**30
 """The clock sets no epoch above this one (the year 2072): a quarter of all epochs is left to count on by one."""
 
-LIFE_BITS: Final = 28
-"""A life that begins with epoch n numbers table versions and log positions from n * 2^28 on: as many for each second of
-the clock, so that no life runs into the numbers of a later one."""
-
 
 def first_epoch(*, last: int, wall: int) -> int:
     """Return the first epoch of a group in a new life: above `last`, the last one on disk (0 for none), and above the
@@ -173,9 +170,10 @@ def first_epoch(*, last: int, wall: int) -> int:
 
 
 def first_number(*, epoch: int, chance: bytes) -> int:
-    """Return the number above which versions and positions of a life begin. Its channel begins with `epoch`; `chance`
-    is at least four random bytes: two lives under one epoch, of which only one is on disk, hardly ever meet."""
-    return epoch << LIFE_BITS | int.from_bytes(chance[:4]) >> 33 - LIFE_BITS
+    """Return the number above which versions and positions of a life begin. Its channel begins with `epoch`, so the clock
+    gives it 2^28 numbers a second, and no life runs into the numbers of a later one. `chance` is at least four random bytes:
+    two lives under one epoch, of which only one is on disk, hardly ever meet."""
+    return epoch << RUN_BITS | int.from_bytes(chance[:4]) >> 33 - RUN_BITS
 
 
 class WallClock:

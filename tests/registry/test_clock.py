@@ -6,12 +6,12 @@ import pytest
 
 from chatapp.registry.limits import (
     EPOCHS_BY_CLOCK_MAX,
-    LIFE_BITS,
     WallClock,
     first_epoch,
     first_number,
     remaining,
 )
+from chatapp.wire.messages.table import RUN_BITS
 
 
 def test_stamps_follow_the_wall_clock() -> None:
@@ -56,5 +56,5 @@ def test_numbers_of_a_life_leave_room_below_the_next_epoch() -> None:
     chance = random.Random(1)
     firsts = {first_number(epoch=7, chance=chance.randbytes(4)) for _ in range(100)}
     assert len(firsts) == 100
-    assert min(firsts) >= 7 << LIFE_BITS
-    assert max(firsts) < (8 << LIFE_BITS) - 2 ** (LIFE_BITS - 1)
+    assert min(firsts) >= 7 << RUN_BITS
+    assert max(firsts) < (8 << RUN_BITS) - 2 ** (RUN_BITS - 1)

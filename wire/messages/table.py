@@ -4,7 +4,7 @@ Shapes are arrays in the order of their fields (protocol.md, clause 3).
 """
 
 import enum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -20,6 +20,15 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, msgspec.Meta(max_length=32)]
 Host = Annotated[str, msgspec.Meta(max_length=SERVER_HOST_MAX)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+
+
+RUN_BITS: Final = 28
+"""How many bits of a table version count the changes; those above name the run of the registry (clause 3.2)."""
+
+
+def run_of(version: int) -> int:
+    """Return which run of the registry has given this version to its table."""
+    return version >> RUN_BITS
 
 
 class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -252,7 +252,7 @@ class RegistryConnection:
             self._owner.tell(ServerBack())
         self._has_begun, self._was_lost = True, False
         if self._session.life != self._last_life:
-            self._link.forgive()  # the registry was restarted: earlier failures of links say nothing about it
+            self._link.forgive()  # of another server, or another start: earlier failures of links say nothing
             self._last_life = self._session.life
         self._link.open(self._session.open_link, now=now)
 

@@ -24,6 +24,7 @@ from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.peer.core.trace import WallClock
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.table import run_of
 
 SEEKING_SPAN: Final = 5.0
 """Seconds after which a registry that answers by UDP but accepts no link counts as lost for everything that needs the
@@ -153,7 +154,7 @@ class PeerRegistration:
         self._out = outputs
         self._clock = clock
         self.newly_pinned: bytes | None = None
-        self._last_life = 0
+        self._last_run: int | None = None
         self._stored_servers = session.servers.named
         self._outdone = 0
         """How many newer cards were made since the registry last let us in, or we last wanted in; see OUTDONE_MAX."""
@@ -188,10 +189,11 @@ class PeerRegistration:
         if self._session.servers.named != self._stored_servers:
             self._stored_servers = self._session.servers.named
             self._out.records.append(ServersNamed(self._stored_servers))
-        if self._session.life != self._last_life:
-            if self._last_life:
+        run = run_of(self._session.welcome.table_version)
+        if run != self._last_run:  # each server has a card of its own, but they have one table
+            if self._last_run is not None:
                 self._contacts.forget_sender_indices()
-            self._last_life = self._session.life
+            self._last_run = run
         if self._session.is_registry_behind:
             self._table.begin_anew()
         if self._renaming.welcomed():

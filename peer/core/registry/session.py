@@ -195,7 +195,7 @@ class RegistrySession:
             identity, rng=rng, context_of=self._context_of, first_number=first_opening
         )
         self.life = 0
-        """The counter of the registry's card, which rises with each start of the registry."""
+        """The counter of the card of the server that let us in, which rises with each start of that server."""
         self.outgoing: list[tuple[bytes, Address]] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
