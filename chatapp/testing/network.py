@@ -6,7 +6,7 @@ One `random.Random` decides everything, and the event loop's clock is the only c
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -178,6 +178,11 @@ class SimulatedEndpoint:
     def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
         """Send all datagrams."""
         for data, to in datagrams:
+            self.send(data, to)
+
+    def send_to_many(self, data: bytes, addresses: Sequence[Address]) -> None:
+        """Send one datagram to many addresses."""
+        for to in addresses:
             self.send(data, to)
 
     def close(self) -> None:

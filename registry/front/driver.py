@@ -212,7 +212,7 @@ class FrontDriver:
             return
         data, addresses, start = self._broadcasts.popleft()
         end = start + BROADCAST_SLICE
-        self._endpoint.send_all([(data, address) for address in addresses[start:end]])
+        self._endpoint.send_to_many(data, addresses[start:end])
         self.datagrams_out += min(end, len(addresses)) - start
         if end < len(addresses):
             self._broadcasts.appendleft((data, addresses, end))

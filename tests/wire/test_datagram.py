@@ -1,6 +1,7 @@
 """UDP endpoints over real sockets: what is read, and from which local address an answer is sent."""
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from chatapp.wire.address import Address
+from chatapp.wire.aio import manyaddresses
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 
@@ -141,3 +143,88 @@ async def test_a_datagram_over_the_limit_is_dropped(asker: socket.socket, answer
     assert answer == b"y" * DATAGRAM_MAX
     assert [data for data, _ in echo.came] == [b"y" * DATAGRAM_MAX]
     echo.endpoint.close()
+
+
+def _told(sockets: list[socket.socket]) -> list[list[bytes]]:
+    """Return all that came to each socket. What is sent over loopback is there when the call returns."""
+    found: list[list[bytes]] = []
+    for sock in sockets:
+        sock.setblocking(False)
+        found.append([])
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found[-1].append(sock.recv(2_048))
+    return found
+
+
+@pytest.fixture(params=["sendmmsg", "sendto"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system with `sendmmsg`, and one without."""
+    if request.param == "sendto":
+        monkeypatch.setattr(manyaddresses, "find_sendmmsg", lambda: None)
+    elif manyaddresses.find_sendmmsg() is None:
+        pytest.skip("no sendmmsg here")
+
+
+@pytest.mark.usefixtures("system")
+class TestManyAddresses:
+    """One datagram to many addresses, with and without `sendmmsg`."""
+
+    async def test_everybody_gets_it_once(self, echo: Echo) -> None:
+        with contextlib.ExitStack() as stack:
+            readers = [
+                stack.enter_context(_reader("127.0.0.1")) for _ in range(2 * manyaddresses.AT_ONCE + 3)
+            ]
+            echo.endpoint.send_to_many(b"news", [Address(*reader.getsockname()) for reader in readers])
+            assert _told(readers) == [[b"news"]] * len(readers)
+        assert echo.endpoint.send_errors == 0
+
+    async def test_the_next_one_has_its_own_length_and_readers(self, echo: Echo) -> None:
+        with _reader("127.0.0.1") as ann, _reader("127.0.0.2") as bob:
+            both = [Address(*sock.getsockname()) for sock in (ann, bob)]
+            for data, to in ((b"a long one", both), (b"short", both[1:]), (b"", both[:1]), (b"none", [])):
+                echo.endpoint.send_to_many(data, to)
+            assert _told([ann, bob]) == [[b"a long one", b""], [b"a long one", b"short"]]
+
+    async def test_an_address_that_the_kernel_refuses_costs_the_others_nothing(self, echo: Echo) -> None:
+        with _reader("127.0.0.1") as ann, _reader("127.0.0.1") as bob:
+            there, here = Address(*ann.getsockname()), Address(*bob.getsockname())
+            nowhere = Address("127.0.0.1", 0)
+            echo.endpoint.send_to_many(b"news", [nowhere, there, nowhere, nowhere, here, nowhere])
+            assert _told([ann, bob]) == [[b"news"], [b"news"]]
+        assert echo.endpoint.send_errors == 4
+
+    @linux_only
+    async def test_each_is_told_from_the_address_that_they_asked(self, echo: Echo) -> None:
+        hosts = ("127.0.0.1", "127.0.0.2", "::1")
+        with contextlib.ExitStack() as stack:
+            readers = [stack.enter_context(_reader("::1" if ":" in host else "127.0.0.1")) for host in hosts]
+            for reader, host in zip(readers, hosts, strict=True):
+                await ask(reader, host, echo.port)
+            echo.endpoint.send_to_many(b"news", [sender for _, sender in echo.came])
+            told = [reader.recvfrom(2_048) for reader in readers]
+        assert [(data, source[:2]) for data, source in told] == [
+            (b"news", (host, echo.port)) for host in hosts
+        ]
+
+    async def test_without_ipv6_its_addresses_are_lost_datagrams(
+        self, monkeypatch: pytest.MonkeyPatch, asker: socket.socket
+    ) -> None:
+        def without_ipv6(family: int, kind: int) -> socket.socket:
+            if family == socket.AF_INET6:
+                raise OSError
+            return real(family, kind)
+
+        real = socket.socket
+        monkeypatch.setattr(socket, "socket", without_ipv6)
+        echo = Echo(answers_from_asked=False)
+        echo.endpoint.send_to_many(b"news", [Address("::1", 9), Address(*asker.getsockname())])
+        assert _told([asker]) == [[b"news"]]
+        assert echo.endpoint.send_errors == 1
+        echo.endpoint.close()
+
+
+def _reader(host: str) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host, 0))
+    return sock

@@ -6,12 +6,15 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from chatapp.wire.address import Address, addresses_via, normalized_host
 from chatapp.wire.errors import PortInUse
 from chatapp.wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
+
+if TYPE_CHECKING:
+    from chatapp.wire.aio.manyaddresses import ManyAddresses
 
 DRAINED_A_WAKE_UP: Final = 64
 """Datagrams read before the event loop continues: a flood must not delay timers and links."""
@@ -55,6 +58,8 @@ class DatagramEndpoint:
         self._kinds: dict[str, type[Address]] = {}
         """For an address of this machine: the class of the addresses that are answered from it."""
         self._sources: dict[tuple[type[Address], tuple[str, int]], Address] = {}
+        self._many: dict[int, ManyAddresses] | None = None
+        """What sends one datagram to many addresses, by family; empty where the system cannot, None before it was asked."""
         self.send_errors = 0
         """Datagrams that the kernel refused: each counts as a lost packet."""
 
@@ -83,8 +88,35 @@ class DatagramEndpoint:
         """Send one datagram. If it cannot be sent it is lost, as any datagram may be."""
         self.send_all(((data, to),))
 
+    def send_to_many(self, data: bytes, addresses: Sequence[Address]) -> None:
+        """Send one datagram to many addresses, each as `send` does."""
+        if self._many is None:
+            self._many = _many_by_family()
+        for sock, group in self._by_socket(addresses):
+            if sock is not None and self._many:
+                self.send_errors += self._many[sock.family].send(sock, data, group)
+            else:
+                self.send_all([(data, to) for to in group])
+
+    def _by_socket(
+        self, addresses: Sequence[Address]
+    ) -> Iterable[tuple[socket.socket | None, list[Address]]]:
+        """Divide addresses by the socket from which they are sent to."""
+        kinds: dict[type[Address], list[Address]] = {}
+        for to in addresses:
+            kinds.setdefault(type(to), []).append(to)
+        for group in kinds.values():
+            sock = self._own.get(group[0].via)
+            if sock is not None:
+                yield sock, group
+                continue
+            v4 = [to for to in group if ":" not in to.host]
+            yield self._v4, v4
+            if len(v4) < len(group):
+                yield self._v6, [to for to in group if ":" in to.host]
+
     def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
-        """Send datagrams, each as `send` does. A broadcast is thousands of them, so only `sendto` is called for each."""
+        """Send datagrams, each as `send` does."""
         own, v4, v6 = self._own, self._v4, self._v6
         for data, to in datagrams:
             sock = own.get(to.via) if own else None
@@ -171,6 +203,17 @@ class DatagramEndpoint:
         self._own[host] = sock
         self._loop.add_reader(sock.fileno(), self._drain, sock, kind)
         return kind
+
+
+def _many_by_family() -> "dict[int, ManyAddresses]":
+    from chatapp.wire.aio.manyaddresses import ManyAddresses, find_sendmmsg  # deferred: a peer never needs it
+
+    call = find_sendmmsg()
+    return (
+        {}
+        if call is None
+        else {family: ManyAddresses(family, call) for family in (socket.AF_INET, socket.AF_INET6)}
+    )
 
 
 def _bound(

@@ -6,7 +6,7 @@ This is a seam: `chatapp.testing` runs the same programs on machines of a simula
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from chatapp.wire.address import Address
@@ -23,6 +23,7 @@ class Endpoint(Protocol):
     def open(self, port: int) -> int: ...
     def send(self, data: bytes, to: Address) -> None: ...
     def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None: ...
+    def send_to_many(self, data: bytes, addresses: Sequence[Address]) -> None: ...
     def close(self) -> None: ...
 
 
