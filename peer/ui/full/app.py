@@ -437,6 +437,13 @@ class FullApp(App[None]):
         if pane.is_loaded and pane.has_older and not pane.is_loading:
             self.run_worker(self._session.load_older(pane), exit_on_error=True)
 
+    def on_log_view_gap_seen(self, event: LogView.GapSeen) -> None:
+        """Read lines that are left out."""
+        pane = self._session.open_pane
+        if event.gap in pane.book.gaps and not pane.is_loading:
+            work = self._session.fill_gap(pane, event.gap, is_above=event.is_above)
+            self.run_worker(work, exit_on_error=True)
+
     def on_log_view_chosen(self, event: LogView.Chosen) -> None:
         """Select the line that was clicked."""
         self._select(event.entry)

@@ -17,6 +17,7 @@ import msgspec
 from chatapp.peer.ui.formatting import Fragments, Mark, local_day, shown_clock, shown_day
 from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.terminals.layout import breaks, cells_of
+from chatapp.peer.ui.texts.full import GAP
 
 WIDE: Final = 50
 """From this width on, names stand in a column of their own."""
@@ -84,6 +85,8 @@ class LogBook:
         self._rows: dict[int, list[Row]] = {}
         """By place: rows that were made."""
         self.selected: LogEntry | None = None
+        self._gaps: list[LogEntry] = []
+        """Entries before which lines of the past are left out."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -107,6 +110,12 @@ class LogBook:
     def oldest_id(self) -> int | None:
         """The id of the oldest message; None without one."""
         return next((entry.id for entry in self._entries if entry.id), None)
+
+    @property
+    def end_id(self) -> int | None:
+        """The id of the first message from which on no line is left out; None without one."""
+        places = [place for gap in self._gaps if (place := self.place_of(gap)) is not None]
+        return self.id_from(max(places, default=0))
 
     @property
     def newest_id(self) -> int:
@@ -139,16 +148,24 @@ class LogBook:
 
     def prepend(self, entries: Sequence[LogEntry]) -> int:
         """Add entries that are older than all others. Return how many rows the others moved down."""
+        return self._insert(0, entries)
+
+    def insert(self, entries: Sequence[LogEntry], *, before: LogEntry) -> int:
+        """Add entries before one that is here. Return how many rows that one and all that follow moved down."""
+        return self._insert(self.place_of(before) or 0, entries)
+
+    def _insert(self, place: int, entries: Sequence[LogEntry]) -> int:
         if not entries:
             return 0
         before, count = self.height, len(entries)
-        self._entries[:0] = entries
-        self._days[:0] = [local_day(entry.at) for entry in entries]
+        self._entries[place:place] = entries
+        self._days[place:place] = [local_day(entry.at) for entry in entries]
         self._by_id |= {entry.id: entry for entry in entries if entry.id}
         self._places = None
         self._rows.clear()
-        self._heights[:0] = [0] * count
-        self._count(range(min(count + 1, len(self._entries))))  # the one that was the first may lose its date
+        self._heights[place:place] = [0] * count
+        # The one that stood there may lose its date.
+        self._count(range(place, min(place + count + 1, len(self._entries))))
         return self.height - before
 
     def merge(self, entries: Iterable[LogEntry]) -> None:
@@ -195,6 +212,26 @@ class LogBook:
         """The first entry that is new to the user."""
         return self._unread
 
+    def mark_gap(self, entry: LogEntry, *, is_gap: bool) -> None:
+        """Note that lines of the past are left out before this entry, or that none are any more."""
+        if is_gap == (entry in self._gaps):
+            return
+        if is_gap:
+            self._gaps.append(entry)
+        else:
+            self._gaps.remove(entry)
+        if (place := self.place_of(entry)) is not None:
+            self._count([place])
+
+    @property
+    def gaps(self) -> Sequence[LogEntry]:
+        """The entries before which lines of the past are left out, in no order."""
+        return self._gaps
+
+    def gap_in(self, first: int, after: int) -> LogEntry | None:
+        """Return an entry before which lines are left out, if it begins in these rows: from `first` on, before `after`."""
+        return next((gap for gap in self._gaps if first <= self.rows_of(gap)[0] < after), None)
+
     def select(self, entry: LogEntry | None) -> None:
         """Select an entry, or none."""
         for one in (self.selected, entry):
@@ -227,6 +264,10 @@ class LogBook:
     def id_at(self, place: int) -> int:
         """Return the id of the message at this place, or of the last one before it that has an id; 0 for none."""
         return next((one.id for one in reversed(self._entries[: place + 1]) if one.id), 0)
+
+    def id_from(self, place: int) -> int | None:
+        """Return the id of the message at this place, or of the first one after it that has an id; None for none."""
+        return next((one.id for one in self._entries[place:] if one.id), None)
 
     def rows_of(self, entry: LogEntry) -> tuple[int, int]:
         """Return the first row of an entry, and the row after its last one."""
@@ -276,7 +317,7 @@ class LogBook:
 
     def _height_of(self, place: int) -> int:
         entry = self._entries[place]
-        above = self._has_date(place) + (entry is self._unread)
+        above = (entry in self._gaps) + self._has_date(place) + (entry is self._unread)
         if entry.kind is EntryKind.RULE:
             return above + 1
         hang, room = self._columns(entry)
@@ -313,6 +354,8 @@ class LogBook:
         """Return the rows of an entry."""
         entry = self._entries[place]
         rows: list[Row] = []
+        if entry in self._gaps:
+            rows.append(self._rule(GAP, "date"))
         if self._has_date(place):
             rows.append(self._rule(shown_day(self._days[place]), "date"))
         if entry is self._unread:

@@ -32,7 +32,7 @@ _STYLES: Final = (
 )
 _NAME: Final = "name "
 _OLDER_WITHIN: Final = 30
-"""Rows from the top at which older lines are asked for."""
+"""Rows from the top, or from lines that are left out, at which lines of the past are asked for."""
 
 
 class LogView(ScrollView, can_focus=False):
@@ -79,6 +79,14 @@ class LogView(ScrollView, can_focus=False):
 
     class OlderWanted(Message):
         """The top of the log is near: older lines are wanted."""
+
+    class GapSeen(Message):
+        """Lines that are left out before this entry are near, and wanted. `is_above`: they belong above the rows in view,
+        which are to stay where they are."""
+
+        def __init__(self, gap: LogEntry, *, is_above: bool) -> None:
+            super().__init__()
+            self.gap, self.is_above = gap, is_above
 
     class Chosen(Message):
         """The user has clicked on this entry."""
@@ -196,10 +204,17 @@ class LogView(ScrollView, can_focus=False):
         self._go(self._bounded(self.scroll_offset.y + 3))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Ask for older lines when the top is near."""
+        """Ask for older lines when the top is near, and for those that are left out near the rows in view."""
         super().watch_scroll_y(old_value, new_value)
-        if new_value < _OLDER_WITHIN and new_value < old_value:
+        is_upwards = new_value < old_value
+        if new_value < _OLDER_WITHIN and is_upwards:
             self.post_message(self.OlderWanted())
+        top = round(new_value)
+        gap = self.book.gap_in(top - _OLDER_WITHIN, top + self.size.height + _OLDER_WITHIN)
+        if gap is not None:
+            row = self.book.rows_of(gap)[0]
+            is_above = row < top or (is_upwards and row < top + self.size.height)
+            self.post_message(self.GapSeen(gap, is_above=is_above))
         if round(new_value) != round(old_value) and not self._is_placing:
             self._follows = new_value >= self.book.height - self.size.height
 

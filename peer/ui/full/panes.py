@@ -84,8 +84,8 @@ class Pane:
 
     def note_missing(self, id_: int) -> None:
         """Note that another program of the user has sent this line. One that is older than the log is read with the past."""
-        oldest = self.book.oldest_id
-        if oldest is None or not self.has_older or id_ > oldest:
+        oldest = self.book.end_id
+        if oldest is None or id_ > oldest or not (self.has_older or self.book.gaps):
             self.missing = min(self.missing or id_, id_)
 
     def note_read(self, id_: int) -> None:
@@ -95,7 +95,7 @@ class Pane:
             self.unread, self.calls = 0, False
         else:
             left = [one for one in self.book.entries if one.id > self.read and not one.is_mine]
-            if self.book.oldest_id is not None and self.book.oldest_id <= self.read:
+            if self.book.end_id is not None and self.book.end_id <= self.read:
                 self.unread, self.calls = len(left), any(one.calls for one in left)
 
 

@@ -1,13 +1,14 @@
 """Reads the past of conversations into their logs, page by page."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.core.conversations import DESK, Conversation
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.past import PAGE_MAX
-from chatapp.peer.ui.full.logbook import LogEntry
+from chatapp.peer.ui.full.logbook import LogBook, LogEntry
 from chatapp.peer.ui.full.panes import Pane, past_entry
 from chatapp.wire.errors import ChatAppError
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 100
 """Lines of the past that are read at a time."""
+AROUND: Final = PAGE // 2
+"""Lines before and after one that are read with it."""
 
 
 class PastReader:
@@ -51,11 +54,57 @@ class PastReader:
             return pane.book.prepend(await self._page(pane, before=pane.book.oldest_id))
 
     async def jump(self, pane: Pane, id_: int) -> LogEntry | None:
-        """Return the entry with this id, and read what is needed to have it; None if there is no such line."""
+        """Return the entry with this id; None if there is no such line. The lines around it are read if it is not there; of
+        those between them and the others, the log notes that they are left out."""
         async with pane.reading:
-            while pane.book.by_id(id_) is None and pane.has_older:
-                pane.book.prepend(await self._page(pane, before=pane.book.oldest_id, limit=PAGE_MAX))
+            if pane.book.by_id(id_) is None:
+                older = await self._lines(pane, before=id_ + 1, limit=AROUND)
+                if older and older[-1].id == id_:
+                    newer = await self._lines(pane, after=id_, limit=AROUND)
+                    self._place(pane, older, newer)
         return pane.book.by_id(id_)
+
+    def _place(self, pane: Pane, older: Sequence[HistoryLine], newer: Sequence[HistoryLine]) -> None:
+        """Put the lines around one into the log, as far as they are not there. `older` ends with the one."""
+        book = pane.book
+        above = _unknown(book, reversed(older))
+        below = _unknown(book, newer)
+        entries = self._entries(pane, [*reversed(above), *below])
+        joins_older = len(above) < len(older) or len(older) < AROUND
+        joins_newer = len(below) < len(newer) or len(newer) < AROUND
+        target = _gap_around(book, entries[0].id)
+        if target is None:
+            book.merge(entries)  # newer than all others
+            return
+        is_top = target is book.entries[0]
+        book.insert(entries, before=target)
+        book.mark_gap(target, is_gap=not joins_newer)
+        if is_top:
+            pane.has_older = not joins_older
+        else:
+            book.mark_gap(entries[0], is_gap=not joins_older)
+
+    async def fill(self, pane: Pane, gap: LogEntry, *, is_upwards: bool) -> int:
+        """Read a page of the lines that are left out before this entry: those next to it if `is_upwards`, else those that
+        follow the lines above. Return how many rows the entry moved down."""
+        book = pane.book
+        async with pane.reading:
+            place = book.place_of(gap)
+            if gap not in book.gaps or place is None:
+                return 0
+            older, newer = book.id_at(place - 1), book.id_from(place)
+            if is_upwards:
+                lines = await self._lines(pane, before=newer)
+            else:
+                lines = await self._lines(pane, after=older)
+            left_out = [one for one in lines if older < one.id and (newer is None or one.id < newer)]
+            entries = self._entries(pane, left_out)
+            is_closed = len(left_out) < PAGE
+            grown = book.insert(entries, before=gap)
+            book.mark_gap(gap, is_gap=not is_closed and not is_upwards)
+            if is_upwards and not is_closed:
+                book.mark_gap(entries[0], is_gap=True)
+            return grown
 
     async def load_missing(self, pane: Pane, *, is_busy: Callable[[], bool]) -> bool:
         """Read the lines of ours that other programs have sent. Return whether the log got any. None is added while
@@ -89,22 +138,26 @@ class PastReader:
             after = lines[-1].id if lines else after
         return own
 
-    async def _page(self, pane: Pane, *, before: int | None, limit: int = PAGE) -> list[LogEntry]:
-        """Read a page of a conversation's past; none of the help desk, which has no past here."""
+    async def _page(self, pane: Pane, *, before: int | None) -> list[LogEntry]:
+        """Read a page of a conversation's past."""
+        lines = await self._lines(pane, before=before)
+        pane.has_older = len(lines) >= PAGE
+        return self._entries(pane, lines)
+
+    async def _lines(
+        self, pane: Pane, *, before: int | None = None, after: int | None = None, limit: int = PAGE
+    ) -> list[HistoryLine]:
+        """Return lines of a conversation's past; none of the help desk, which has no past here."""
         if pane.conversation == DESK:
-            pane.has_older = False
             return []
+        past = self._peer.past
         try:
-            lines = await self._peer.past.page(pane.conversation, before=before, limit=limit)
+            return await past.page(pane.conversation, before=before, after=after, limit=limit)
         except ChatAppError:  # the program that runs the peer has ended, as an event tells
-            pane.has_older = False
             return []
         except sqlite3.Error as error:
-            pane.has_older = False
             self._tell_unreadable(pane, error)
             return []
-        pane.has_older = len(lines) >= limit
-        return self._entries(pane, lines)
 
     def _entries(self, pane: Pane, lines: Iterable[HistoryLine]) -> list[LogEntry]:
         """Return the entries of those lines that the log does not have."""
@@ -112,3 +165,19 @@ class PastReader:
         for entry in entries:
             self._settle(pane, entry)
         return entries
+
+
+def _unknown(book: LogBook, lines: Iterable[HistoryLine]) -> list[HistoryLine]:
+    """Return those of these lines that come before the first one that the log has."""
+    return list(takewhile(lambda line: book.by_id(line.id) is None, lines))
+
+
+def _gap_around(book: LogBook, id_: int) -> LogEntry | None:
+    """Return the entry before which the line with this id is left out: one behind a gap, or the first of the log; None if
+    the line is newer than all."""
+    places = sorted(place for gap in book.gaps if (place := book.place_of(gap)) is not None)
+    for place in [0, *places]:
+        newer = book.id_from(place)
+        if newer is not None and newer > id_:
+            return book.entries[place]
+    return None

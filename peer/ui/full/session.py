@@ -284,6 +284,15 @@ class FullSession:
             self._view.log_grew_above(pane, grown)
         self._fetch_missing()
 
+    async def fill_gap(self, pane: Pane, gap: LogEntry, *, is_above: bool) -> None:
+        """Read lines that are left out before this entry. `is_above`: they belong above the rows in view."""
+        grown = await self._past.fill(pane, gap, is_upwards=is_above)
+        if grown and is_above and self._view is not None:
+            self._view.log_grew_above(pane, grown)
+        else:
+            self._log_changed(pane)
+        self._fetch_missing()
+
     def _tell_unreadable(self, pane: Pane, error: sqlite3.Error) -> None:
         self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
 

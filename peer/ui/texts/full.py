@@ -19,6 +19,7 @@ from chatapp.wire.text import sanitize
 
 LIST_TITLE: Final = "people and rooms"
 YOU: Final = "you"
+GAP: Final = "lines left out"
 HELP_KEY: Final = "F1 help"
 LIST_KEY: Final = "F4 list"
 NO_TERMINAL: Final = "needs a terminal: standard input and output must be one"

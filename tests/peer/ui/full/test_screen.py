@@ -224,6 +224,30 @@ async def test_the_past_is_read_page_by_page_and_jumped_into(village: Village) -
             assert bob.name == "bob"
 
 
+async def test_what_a_jump_has_left_out_is_read_when_it_comes_near(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob"):
+        async with village.peer("alice") as before:
+            for number in range(300):
+                await before.send("bob", f"number {number:03}")
+            await before.settled()
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("you  number 299")
+            book = screen.session.open_pane.book
+            wanted = (await alice.past.search("number 005"))[0]
+            assert await screen.app.jump_to(wanted.conversation, wanted.id)
+            await screen.shows("you  number 005")
+            assert [book.entries[book.place_of(gap) or 0].text for gap in book.gaps] == ["number 200"]
+            for _ in range(40):
+                await screen.press("pagedown")
+                await screen.until(lambda: not screen.session.open_pane.is_loading)
+            await screen.shows("you  number 299")
+            assert not book.gaps
+            talk = [entry.text for entry in book.entries if entry.id]
+            assert talk == [f"number {number:03}" for number in range(300)]
+
+
 async def test_what_came_while_away_is_new_in_its_conversation(village: Village) -> None:  # noqa: F811
     async with village.peer("bob") as bob:
         async with village.peer("alice"):

@@ -1,0 +1,170 @@
+"""How the past is read into a log: pages, jumps, and what is left out between them."""
+
+import asyncio
+import sqlite3
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapp.peer.core.conversations import EVERYBODY, Conversation
+from chatapp.peer.history.query import HistoryLine, LineKind
+from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
+from chatapp.peer.ui.full.panes import Pane
+from chatapp.peer.ui.full.pastreader import AROUND, PAGE, PastReader
+from chatapp.peer.ui.full.signs import UNICODE
+from chatapp.peer.ui.texts.full import GAP
+
+if TYPE_CHECKING:
+    from chatapp.peer.client import Peer
+
+LINES = 1_000
+
+
+class FakePast:
+    """Lines with every third number as their id."""
+
+    def __init__(self, count: int = LINES) -> None:
+        self.lines = [
+            HistoryLine(
+                id=3 * number,
+                at=1_800_000_000.0 + number,
+                kind=LineKind.CHANNEL,
+                sender="bob",
+                is_claimed=False,
+                to=None,
+                room=None,
+                text=f"line {number}",
+                outgoing=False,
+                state=None,
+            )
+            for number in range(1, count + 1)
+        ]
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.read = 0
+        """How many lines were read."""
+
+    async def page(
+        self, conversation: Conversation, *, before: int | None, after: int | None = None, limit: int = PAGE
+    ) -> list[HistoryLine]:
+        assert conversation == EVERYBODY
+        await self.gate.wait()
+        if after is not None:
+            found = [line for line in self.lines if line.id > after][:limit]
+        else:
+            found = [line for line in self.lines if before is None or line.id < before][-limit:]
+        self.read += len(found)
+        return found
+
+
+class FakePeer:
+    """A peer that has a past and nothing else."""
+
+    def __init__(self, past: FakePast) -> None:
+        self.name = "alice"
+        self.past = past
+
+
+def reading(past: FakePast) -> tuple[PastReader, Pane]:
+    def fail(_: Pane, error: sqlite3.Error) -> None:
+        raise error
+
+    reader = PastReader(cast("Peer", FakePeer(past)), settle=lambda pane, entry: None, tell_unreadable=fail)
+    return reader, Pane(EVERYBODY, UNICODE)
+
+
+def ids_of(pane: Pane) -> list[int]:
+    return [entry.id for entry in pane.book.entries if entry.id]
+
+
+def is_whole_but_for_gaps(pane: Pane, past: FakePast) -> bool:
+    """Whether lines are left out at the gaps of the log only, and above its first line."""
+    ids = ids_of(pane)
+    places = {line.id: place for place, line in enumerate(past.lines)}
+    gaps = {pane.book.id_from(pane.book.place_of(gap) or 0) for gap in pane.book.gaps}
+    breaks = {new for old, new in pairwise(ids) if places[new] != places[old] + 1}
+    return ids == sorted(set(ids)) and breaks <= gaps and (pane.has_older or ids[0] == past.lines[0].id)
+
+
+async def test_a_jump_reads_the_lines_around_and_no_others() -> None:
+    past = FakePast()
+    reader, pane = reading(past)
+    pane.book.append([LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")])
+    await reader.load(pane)
+    past.read = 0
+    entry = await reader.jump(pane, 300)
+    assert entry is not None
+    assert entry.text == "line 100"
+    assert past.read == 2 * AROUND
+    assert len(ids_of(pane)) == PAGE + 2 * AROUND
+    assert is_whole_but_for_gaps(pane, past)
+    (gap,) = pane.book.gaps
+    top = pane.book.rows_of(gap)[0]
+    row = pane.book.row(top)
+    assert row is not None
+    assert GAP in row[1][0][1]
+    assert await reader.jump(pane, 301) is None
+
+
+async def test_a_jump_waits_for_the_load_that_is_under_way() -> None:
+    past = FakePast()
+    reader, pane = reading(past)
+    past.gate.clear()
+    load = asyncio.create_task(reader.load(pane))
+    jump = asyncio.create_task(reader.jump(pane, 300))
+    await asyncio.sleep(0)
+    past.gate.set()
+    assert await load
+    entry = await jump
+    assert entry is not None
+    assert entry.text == "line 100"
+
+
+async def test_what_is_left_out_is_read_from_both_sides_until_nothing_is() -> None:
+    past = FakePast(2 * AROUND + 3 * PAGE + 40)
+    reader, pane = reading(past)
+    await reader.load(pane)
+    await reader.jump(pane, 3)
+    assert not pane.has_older
+    is_upwards = False
+    while pane.book.gaps:
+        (gap,) = pane.book.gaps
+        moved = await reader.fill(pane, gap, is_upwards=is_upwards)
+        assert moved >= 0
+        assert is_whole_but_for_gaps(pane, past)
+        is_upwards = not is_upwards
+    assert ids_of(pane) == [line.id for line in past.lines]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["jump", "up", "down", "older", "new"]), st.integers(1, LINES)),
+        max_size=20,
+    )
+)
+def test_wherever_the_user_goes_no_line_is_shown_twice_or_lost(steps: list[tuple[str, int]]) -> None:
+    async def play() -> None:
+        past = FakePast()
+        reader, pane = reading(past)
+        await reader.load(pane)
+        for step, number in steps:
+            gaps = pane.book.gaps
+            match step:
+                case "jump":
+                    entry = await reader.jump(pane, 3 * number)
+                    assert entry is not None
+                    assert entry.text == f"line {number}"
+                case "older":
+                    await reader.load_older(pane)
+                case "new":
+                    notice = LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")
+                    pane.book.append([notice])
+                case _ if gaps:
+                    await reader.fill(pane, gaps[number % len(gaps)], is_upwards=step == "up")
+                case _:
+                    pass
+            assert is_whole_but_for_gaps(pane, past)
+
+    asyncio.run(play())
