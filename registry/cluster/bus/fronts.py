@@ -101,7 +101,10 @@ class Fronts:
             if front is not None:
                 self._lose(front, now)
             self._last_node += 1
-            front = RemoteFront(request.front, request.run, self._last_node, request.name, now=now)
+            table = self._house.service.directory.table
+            front = RemoteFront(
+                request.front, request.run, self._last_node, request.name, table=table, now=now
+            )
             self._fronts[front.id] = front
         if not front.session.has_begun:
             front.session.heard_at = now
@@ -212,6 +215,7 @@ class Fronts:
     def take_messages(self) -> list[tuple[str, bytes]]:
         """Drain the messages to publish, in order, each with its subject below that of the bus."""
         for front in self.present:
+            front.tell_table()
             for number, items in front.session.take_bundles():
                 bundle = DownBundle(self._news.house, front.session.run, number, items)
                 self._channel.send(front_subject(front.id), bundle)

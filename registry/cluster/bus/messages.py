@@ -289,6 +289,15 @@ class BroadcastTable(msgspec.Struct, frozen=True, array_like=True, tag=52):
     frame: bytes
 
 
+class TableChanged(msgspec.Struct, frozen=True, array_like=True, tag=54):
+    """Rows of the table, encoded, that have changed since the last such item, or ever. `more`: whether the next item follows
+    at once."""
+
+    version: Count
+    more: bool
+    rows: list[msgspec.Raw]
+
+
 class AdminAnswerPart(msgspec.Struct, frozen=True, array_like=True, tag=53):
     """A part of an encoded answer to an admin request, which may be too long for one message."""
 
@@ -311,6 +320,7 @@ DownItem = (
     | SendToEverybody
     | AudienceChanged
     | BroadcastTable
+    | TableChanged
     | AdminAnswerPart
 )
 

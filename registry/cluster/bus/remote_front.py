@@ -18,26 +18,35 @@ from chatapp.registry.cluster.bus.messages import (
     SendOnLink,
     SendSealed,
     SendToEverybody,
+    TableChanged,
     encode,
     pack_address,
 )
 from chatapp.registry.cluster.bus.session import PART_MAX, BusSession
+from chatapp.registry.directory.directory import Person
+from chatapp.registry.directory.table import Table
 from chatapp.registry.effects import Admit, Caller, LinkEndReason, Refuse
 from chatapp.registry.ports import link_at, node_of, number_at_front
 from chatapp.wire.address import Address
 
 _ADDRESSES_AT_ONCE: Final = 1_024
+_ROWS_AT_ONCE: Final = 4_096
 
 
 class RemoteFront:
     """The front of another node. It is a `FrontPort` for the house, under one number of a node."""
 
-    def __init__(self, front_id: bytes, run: bytes, node: int, name: str, *, now: float) -> None:
-        """`run`: the session's name, drawn by the front. `name`: the node's, for people."""
+    def __init__(
+        self, front_id: bytes, run: bytes, node: int, name: str, *, table: Table[Person], now: float
+    ) -> None:
+        """`run`: the session's name, drawn by the front. `name`: the node's, for people. `table`: the house's, of which the
+        front keeps a copy."""
         self.id: Final = front_id
         self.node: Final = node
         self.name: Final = name
         self.session: Final = BusSession(run, now=now)
+        self._table: Final = table
+        self._told_version = -1
         self._links: dict[int, bytes] = {}
         self._audience: dict[Address, None] = {}
 
@@ -136,6 +145,13 @@ class RemoteFront:
             self.session.add(AudienceChanged(added[start : start + _ADDRESSES_AT_ONCE], []))
         if self._audience:
             self.session.add(BroadcastTable(frame))
+
+    def tell_table(self) -> None:
+        """Send what has changed in the table since the last call: at first, the whole table."""
+        while self._told_version < self._table.version:
+            delta = self._table.delta(max(self._told_version, 0), bytes_max=PART_MAX, rows_max=_ROWS_AT_ONCE)
+            self._told_version = delta.version
+            self.session.add(TableChanged(delta.version, delta.more, delta.rows))
 
     def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
         """Pass on the answer to an admin request of the front's node."""

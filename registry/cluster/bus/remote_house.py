@@ -47,6 +47,7 @@ from chatapp.registry.cluster.bus.messages import (
     SendOnLink,
     SendSealed,
     SendToEverybody,
+    TableChanged,
     UpBundle,
     UpItem,
     decode_admin_answer,
@@ -65,6 +66,7 @@ from chatapp.registry.cluster.bus.session import (
     Order,
 )
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
+from chatapp.registry.directory.table import Delta, TableCopy
 from chatapp.registry.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
 from chatapp.registry.front.front import Front
 from chatapp.registry.telemetry.recorder import Recorder
@@ -74,6 +76,7 @@ from chatapp.wire.framing import GroupHeader
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Leave, Ping, Register
+from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.opening import Randomness
 
 
@@ -139,6 +142,9 @@ class RemoteHouse:
         self._speaker = b""
         """Who has just said something on a link, which counts as a sign of life."""
         self._audience: dict[Address, None] = {}
+        self._table = TableCopy()
+        self._has_table = False
+        """Whether the copy of the table is whole: until then the house hands out its pages."""
         self._unserved: dict[int, None] = {}
         """Links on which something was dropped while the house was silent."""
         self._asked: dict[str, list[bytes]] = {}
@@ -247,6 +253,7 @@ class RemoteHouse:
             self._channel.send(HOUSE, FrontLeft(self._house.house, self._front_id, self._run))
         self._session, self.front, self.state = None, None, HouseState.SEARCHING
         self._audience, self._unserved, self._asked = {}, {}, {}
+        self._table, self._has_table = TableCopy(), False
         self._changes.append(SessionClosed(reason))
 
     # --- what the house orders
@@ -298,7 +305,7 @@ class RemoteHouse:
 
     def _carry_out_rare(
         self,
-        item: AdmitPeer | RefusePeer | EndLink | SendToEverybody | AdminAnswerPart,
+        item: AdmitPeer | RefusePeer | EndLink | SendToEverybody | TableChanged | AdminAnswerPart,
         front: Front,
         now: float,
     ) -> None:
@@ -319,6 +326,9 @@ class RemoteHouse:
                 front.disconnect(item.link, item.reason)
             case SendToEverybody():
                 front.tell_everybody(item.payload)
+            case TableChanged():
+                self._table.learn(Delta(item.rows, item.version, item.more))
+                self._has_table = not item.more
             case AdminAnswerPart():
                 self._receive_admin_answer(item)
             case _:
@@ -341,14 +351,22 @@ class RemoteHouse:
         self._ask(RegisterCame(register, pack_address(caller.address)))
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
-        """Pass on a request."""
-        if caller.link is not None:
+        """Pass on a request, or answer it with a page of the table's copy."""
+        if isinstance(request, FetchTable) and self._has_copy_for(caller):
+            assert self.front is not None
+            self.front.reply(caller, self._table.table.page(request.since))
+        elif caller.link is not None:
             self._ask_on(caller.link, LinkRequestCame(caller.link, caller.identity, request))
         elif caller.address is not None and isinstance(request, Ping | Leave):
             address = pack_address(caller.address)
             self._ask(
                 DatagramRequestCame(caller.identity, address, caller.session, caller.is_newest, request)
             )
+
+    def _has_copy_for(self, caller: Caller) -> bool:
+        """Return whether the copy answers for this caller. What visitors ask is for the house to judge."""
+        front = self.front
+        return self._has_table and front is not None and caller.identity not in front.sessions.guests
 
     def group_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> None:
         """Pass on a line for a group."""

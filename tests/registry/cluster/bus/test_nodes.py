@@ -16,7 +16,7 @@ from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportS
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, Welcome
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, RoomPresence
-from chatapp.wire.messages.table import Presence
+from chatapp.wire.messages.table import FetchTable, Presence, TablePage
 from tests.registry.cluster.bus.nodes import Cluster
 from tests.registry.linked_peer import LinkedPeer, table_of
 from tests.registry.rig import Rig
@@ -73,6 +73,29 @@ def test_everybody_is_in_one_table(
             "bob": Presence.ONLINE,
             "hal": Presence.ONLINE,
         }
+
+
+def test_a_front_hands_out_the_table_by_itself(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer, hal: LinkedPeer
+) -> None:
+    bob.leave()
+    cluster.fronts[1].member("eve")
+    asked = hal.ask(FetchTable(0))
+    cluster.cut_off.add(cluster.fronts[0].id)
+    assert ann.ask(FetchTable(0)) == asked
+    assert any(isinstance(one, TablePage) for one in asked)
+
+
+def test_a_front_forgets_its_copy_of_the_table_with_the_session(cluster: Cluster, ann: LinkedPeer) -> None:
+    cluster.cut_off.add(cluster.fronts[0].id)
+    cluster.advance(15.0)
+    cluster.fronts[1].member("eve")
+    cluster.cut_off.clear()
+    cluster.advance(3.0)
+    cluster.now += 1.0
+    ann.register()
+    ann.attach()
+    assert presence_of(ann, "eve") is Presence.ONLINE
 
 
 def test_the_table_is_broadcast_at_every_node(
