@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from chatapp.wire.aio.link import TcpLink, limit_segments
-from chatapp.wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+from chatapp.wire.limits import LINK_KEEPALIVE_SPAN, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 PIECE = 10_000
 """Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some must wait."""
@@ -106,7 +106,13 @@ async def test_a_reader_that_leaves_too_much_unread_is_cut() -> None:
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_connection_has_short_segments_and_no_patience_with_silence(name: str) -> None:
     with asyncio.Runner(loop_factory=loop_of(name)) as runner:
-        runner.run(look_at_options())
+        ends = runner.run(look_at_options())
+    for segment, patience, is_probed, probed_after in ends:
+        assert segment <= LINK_SEGMENT_MAX
+        assert patience == LINK_STALL_TIMEOUT * 1_000
+        assert is_probed
+        # A living peer speaks in time, so that no probe is sent whose loss would end its link.
+        assert probed_after > LINK_KEEPALIVE_SPAN
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_MAXSEG"), reason="not on every system")
@@ -118,7 +124,8 @@ def test_a_connection_within_the_machine_has_long_segments(host: str) -> None:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) == before
 
 
-async def look_at_options() -> None:
+async def look_at_options() -> list[list[int]]:
+    """Return the options of a connection's two ends."""
     loop = asyncio.get_running_loop()
     with socket.socket() as listener, socket.socket() as here:
         listener.bind(("127.0.0.1", 0))
@@ -131,10 +138,15 @@ async def look_at_options() -> None:
         ends = [
             (await loop.create_connection(lambda: TcpLink(Owner()), sock=end))[0] for end in (here, there)
         ]
+        socks = [transport.get_extra_info("socket") for transport in ends]
+        options = (
+            (socket.IPPROTO_TCP, socket.TCP_MAXSEG),
+            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+        )
+        found = [[sock.getsockopt(*option) for option in options] for sock in socks]
         for transport in ends:
-            sock = transport.get_extra_info("socket")
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= LINK_SEGMENT_MAX
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == LINK_STALL_TIMEOUT * 1_000
-            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             transport.abort()
         await asyncio.sleep(0)
+    return found

@@ -13,7 +13,13 @@ from typing import Final, Protocol, cast
 from chatapp.wire.address import Address, normalized_host
 from chatapp.wire.errors import DecodeError, PortInUse
 from chatapp.wire.framing import FrameReader
-from chatapp.wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+from chatapp.wire.limits import (
+    LINK_FRAME_MAX,
+    LINK_KEEPALIVE_SPAN,
+    LINK_QUEUE_MAX,
+    LINK_SEGMENT_MAX,
+    LINK_STALL_TIMEOUT,
+)
 
 BACKLOG: Final = 1_024
 """Connections that wait until they are accepted."""
@@ -23,8 +29,13 @@ AT_ONCE: Final = 16 * 1024
 copied."""
 
 
-_KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-"""Seconds of silence, seconds between probes, number of probes: the kernel then notices that the other machine is gone."""
+PROBED_AFTER: Final = int(LINK_KEEPALIVE_SPAN + LINK_STALL_TIMEOUT)
+"""Seconds of silence after which the kernel tests whether the other machine is still there. It is longer than a peer that
+lives is silent: TCP_USER_TIMEOUT makes the kernel end a link at the first probe that is lost, and thousands of links that
+fell silent at the same moment are probed at the same moment, which loses probes."""
+
+_KEEPALIVE: Final = (("TCP_KEEPIDLE", PROBED_AFTER), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+"""Seconds of silence, seconds between probes, number of probes."""
 
 
 def limit_segments(sock: socket.socket, host: str) -> None:
