@@ -154,8 +154,9 @@ ROOMS_MADE_BURST: Final = 8
 ROOMS_MADE_SPAN: Final = 600.0
 """Seconds until one identity may create one room more."""
 
-ROOMS_MADE_PER_ADDRESS_BURST: Final = 64
-"""Rooms that may be created from one address at once: identities cost nothing, and a classroom shares an address."""
+ROOMS_MADE_PER_ADDRESS_BURST: Final = 256
+"""Rooms that may be created from one address at once: identities cost nothing, and a school of 5,000 in rooms of 20 shares
+an address. At most half of all rooms are for one network in any case (`registry.limits.Shares`)."""
 
 ROOMS_MADE_PER_ADDRESS_SPAN: Final = 30.0
 """Seconds until one room more may be created from there."""

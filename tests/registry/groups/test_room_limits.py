@@ -100,6 +100,13 @@ class TestCaps:
         assert answers.pop() == RoomRefused(0, RoomRefusal.TOO_OFTEN)
         assert all(isinstance(answer, RoomEntered) for answer in answers)
 
+    def test_a_school_behind_one_address_makes_its_rooms_at_once(self, rig: Rig) -> None:
+        for number in range(3_000 // 20):
+            peer = rig.peer(f"user{number}", host="10.9.9.9")
+            peer.register()
+            peer.attach()
+            assert isinstance(peer.enter(f"room{number}"), RoomEntered)
+
     def test_entering_over_and_over(self, rig: Rig, ann: LinkedPeer) -> None:
         answers = [ann.enter("tea") for _ in range(limits.ROOM_ENTRIES_BURST + 1)]
         assert answers[-1] == RoomRefused(0, RoomRefusal.TOO_OFTEN)
