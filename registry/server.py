@@ -181,7 +181,7 @@ FLUSH_FOR: Final = 0.25
 
 class Console:
     """Reads typed lines and prints lines. Calls `typed` for each line and `closed` at the end of the input; on a
-    terminal Ctrl-D calls `ended` instead. Rings a terminal for a new client, unless `quiet`."""
+    terminal Ctrl-D calls `ended` instead. Rings a terminal for lines that call the operator, unless `quiet`."""
 
     def __init__(
         self,

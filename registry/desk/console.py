@@ -33,6 +33,7 @@ from chatapp.registry.desk.texts import (
     unknown_answer_line,
     unknown_command_line,
     usage_line,
+    waiting_line,
 )
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import Effect, ShowOnConsole
@@ -69,6 +70,7 @@ from chatapp.wire.messages.desk import (
     ShowRoom,
     TakeDuty,
     TransferVisitor,
+    WaitingCounted,
 )
 
 _POSITION_DIGITS: Final = 9
@@ -254,6 +256,8 @@ class DeskConsole:
         self._is_closed = False
         """Whether the input has ended while lines or answers are still pending."""
         self._reference = 0
+        self._waiting = 0
+        """How many wait, while the console's operator is on duty."""
 
     def opened(self, *, is_terminal: bool, now: float) -> list[Effect]:
         """Open the console. Its operator is on duty at once, unless peers are listed as operators. `is_terminal`: whether a
@@ -394,8 +398,12 @@ class DeskConsole:
                 self._room.shown(notice)
             case FiguresShown() | PastShown():
                 self._asked.pop(notice.reference, None)
-            case DutyStatus():
+            case DutyStatus(is_on=is_on):
+                self._waiting = self._waiting if is_on else 0
                 return self._duty_changed()
+            case WaitingCounted(queue, waiting):
+                is_first, self._waiting = waiting > 0 and not self._waiting, waiting
+                return (waiting_line(queue),) if is_first else ()
             case DeskLine():
                 client = self._focus.client
                 if not notice.operator:

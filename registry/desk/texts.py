@@ -136,6 +136,11 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
             return ()  # for visitors only
 
 
+def waiting_line(queue: str) -> str:
+    """Return the line for the first visitor who waits."""
+    return CallingLine(f"[Somebody waits at {sanitize(queue)}.]")
+
+
 def done_lines(request: OperatorRequest, result: CommandResult, subject: str) -> tuple[str, ...]:
     """Return the lines for the result of a command; none where a notice says it all."""
     subject = sanitize(subject)

@@ -50,7 +50,7 @@ def test_a_lost_link_keeps_the_position_and_what_was_said_meanwhile(help_desk: H
     asha.come_back()
     assert asha.last(OperatorAssigned).cause is OperatorCause.RETURNED
     assert asha.texts == ["are you there?", "é ✓ " + "x" * 3_000]
-    assert help_desk.shown() == ["[Asha is back.]"]
+    assert help_desk.shown() == ["[Somebody waits at desk.]", "[Asha is back.]"]
     asha.say("one", number=1)  # the confirmation was lost with the link
     assert asha.last(LinesSaved) == LinesSaved(1, 1)
     assert help_desk.shown() == []
@@ -62,7 +62,8 @@ def test_after_that_time_the_position_is_gone_and_the_next_is_called(help_desk: 
     asha.drop()
     help_desk.shown()
     help_desk.advance(60.0)
-    assert help_desk.shown()[:3] == [
+    assert help_desk.shown()[:4] == [
+        "[Somebody waits at desk.]",
         "[Asha did not come back.]",
         "[Next client; waited 1 min 0 s.]",
         "Name: Bela",

@@ -1,5 +1,6 @@
 """The registry's own terminal as an operator of the desk."""
 
+from chatapp.registry.desk.texts import CallingLine
 from chatapp.wire.messages.desk import PositionCause, PositionReported
 from tests.registry.desk.help_desk import HelpDesk
 
@@ -25,3 +26,23 @@ def test_strangers_text_is_cleaned(help_desk: HelpDesk) -> None:
     help_desk.shown()
     asha.say("a\x1b[2Jb\nc")
     assert help_desk.shown() == ["Asha Rao: a\\x1b[2Jb⏎c"]
+
+
+def test_the_terminal_rings_for_the_first_who_waits(help_desk: HelpDesk) -> None:
+    help_desk.joined()
+    help_desk.shown()
+    help_desk.joined("Ravi Iyer")
+    help_desk.advance(1.0)
+    (line,) = help_desk.shown()
+    assert line == "[Somebody waits at desk.]"
+    assert isinstance(line, CallingLine)
+    help_desk.joined("Meera Das")
+    help_desk.advance(1.0)
+    assert help_desk.shown() == []
+    help_desk.type(".next")
+    help_desk.type(".next")
+    help_desk.advance(1.0)
+    help_desk.shown()
+    help_desk.joined("Tom Lee")
+    help_desk.advance(1.0)
+    assert help_desk.shown() == ["[Somebody waits at desk.]"]
