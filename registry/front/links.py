@@ -368,7 +368,7 @@ class Links:
 
     def relay(self, body: bytes, *, sender: int) -> None:
         """Queue the same bytes, one object, for all attached links but the sender's."""
-        self.copies_relayed += max(len(self._attached) - 1, 0)
+        self.copies_relayed += len(self._attached) - (sender in self._attached)
         self._relayed.append(frame(body), sender=sender)
 
     def relay_to(self, body: bytes, numbers: Sequence[int], *, sender: int) -> None:

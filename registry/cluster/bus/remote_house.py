@@ -175,10 +175,9 @@ class RemoteHouse:
                 self._receive_entered(entered, now)
             case DownBundle() as bundle:
                 self._receive_bundle(bundle, now)
-            case FrontDismissed() as dismissed:
-                if self._session is not None and self._is_ours(dismissed.house, dismissed.run):
-                    self._end_session(LinkEndReason.HOUSE_SESSION_LOST, tells=False)
-                    self._begin_entering(now)
+            case FrontDismissed() as dismissed if self._has_session(dismissed.house, dismissed.run):
+                self._end_session(LinkEndReason.HOUSE_SESSION_LOST, tells=False)
+                self._begin_entering(now)
             case None:
                 pass
             case _:
@@ -220,6 +219,9 @@ class RemoteHouse:
 
     def _is_ours(self, house: bytes, run: bytes) -> bool:
         return self._house is not None and house == self._house.house and run == self._run
+
+    def _has_session(self, house: bytes, run: bytes) -> bool:
+        return self._session is not None and self._is_ours(house, run)
 
     def _receive_bundle(self, bundle: DownBundle, now: float) -> None:
         session = self._session

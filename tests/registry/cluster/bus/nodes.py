@@ -158,8 +158,9 @@ class Cluster:
         self.store = MemoryStore()
         self.cut_off: set[bytes] = set()
         """Fronts that no message reaches or leaves."""
-        self.to_front: dict[bytes, list[bytes]] = defaultdict(list)
-        """What was carried to each front."""
+        self.is_house_frozen = False
+        """Whether the house's process is stopped. What it is sent waits for it."""
+        self._waiting: list[bytes] = []
         self._salts = 0
         self._made = 0
         self._is_carrying = False
@@ -189,17 +190,17 @@ class Cluster:
             return
         self._is_carrying = True
         while self._carry_once():
-            self.house.turn_alone()
+            if not self.is_house_frozen:
+                self.house.turn_alone()
             for front in self.fronts:
                 front.turn_alone()
         self._is_carrying = False
 
     def _carry_once(self) -> bool:
-        messages = self.house.node.take_messages()
+        messages = [] if self.is_house_frozen else self.house.node.take_messages()
         for subject, data in messages:
             for front in self.fronts:
                 if subject in (NEWS, front_subject(front.id)) and front.id not in self.cut_off:
-                    self.to_front[front.id].append(data)
                     front.core.receive_bus(data, now=self.now)
         came = bool(messages)
         for front in self.fronts:
@@ -207,7 +208,11 @@ class Cluster:
                 assert subject == HOUSE
                 came = True
                 if front.id not in self.cut_off:
-                    self.house.node.receive_bus(data, now=self.now)
+                    self._waiting.append(data)
+        if not self.is_house_frozen:
+            waiting, self._waiting = self._waiting, []
+            for data in waiting:
+                self.house.node.receive_bus(data, now=self.now)
         return came
 
     def advance(self, seconds: float) -> None:
@@ -216,9 +221,10 @@ class Cluster:
         while self.now < until:
             self.now = min(self.now + STEP, until)
             self.house.now = self.now
-            if self.house.node.next_timer() <= self.now:
-                self.house.node.handle_timer(now=self.now)
-            self.house.turn_alone()
+            if not self.is_house_frozen:
+                if self.house.node.next_timer() <= self.now:
+                    self.house.node.handle_timer(now=self.now)
+                self.house.turn_alone()
             for front in self.fronts:
                 if front.core.next_timer() <= self.now:
                     front.core.handle_timer(now=self.now)

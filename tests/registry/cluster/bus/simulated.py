@@ -1,0 +1,366 @@
+"""Fronts and houses over a bus that loses and delays, in virtual time.
+
+Each process has a clock of its own: one that is frozen reads nothing and rings no timer, and finds everything that came
+meanwhile when it goes on. Messages of one publisher to one reader keep their order. The house and the fronts are recorded
+by hand here, so that a test sees what came of what was sent.
+"""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from random import Random
+from types import SimpleNamespace
+from typing import cast
+
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.cluster.bus.fronts import Fronts
+from chatapp.registry.cluster.bus.messages import HOUSE, NEWS, front_subject
+from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionClosed
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
+from chatapp.registry.directory.directory import Person
+from chatapp.registry.directory.table import Table
+from chatapp.registry.effects import Caller, DropReason, LinkEndReason
+from chatapp.registry.front.front import Front
+from chatapp.registry.house import House
+from chatapp.registry.ports import FrontPort, node_of, number_at_front
+from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.wire.framing import GroupHeader
+from chatapp.wire.identity import Identity
+from chatapp.wire.messages.link import Attach, PeerRequest
+from chatapp.wire.messages.registration import Ping, Register
+
+KEY = ClusterKey(bytes(KEY_SIZE))
+NAME = "c"
+STEP = 0.05
+IDENTITY = Identity(bytes(range(32)))
+
+
+class RecordingHouse:
+    """A house that notes what comes, and answers each Ping with its number."""
+
+    def __init__(self) -> None:
+        self.fronts: dict[int, FrontPort] = {}
+        self.service = SimpleNamespace(directory=SimpleNamespace(table=Table[Person](version=1)))
+        self.came: defaultdict[int, list[int]] = defaultdict(list)
+        """The numbers that came from each node, in order."""
+        self.links: dict[int, bytes] = {}
+        """The attached links, with their identities."""
+        self.came_of: defaultdict[bytes, list[int]] = defaultdict(list)
+        """The numbers that came on each link, by its identity."""
+
+    def register(self, register: Register, caller: Caller, *, now: float) -> None:
+        raise AssertionError("nobody registers here")
+
+    def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
+        assert caller.link is not None
+        node = node_of(caller.link)
+        assert node in self.fronts
+        if isinstance(request, Attach):
+            assert caller.link not in self.links
+            self.links[caller.link] = caller.identity
+        elif isinstance(request, Ping):
+            assert self.links[caller.link] == caller.identity
+            self.came[node].append(request.reference)
+            self.came_of[caller.identity].append(request.reference)
+            self.fronts[node].reply(caller, b"%d" % request.reference)
+
+    def group_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> None:
+        raise AssertionError("nobody says a line here")
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
+        assert self.links.pop(link) == identity
+
+    def node_lost(self, node: int, links: list[tuple[int, bytes]], *, now: float) -> None:
+        del self.fronts[node]
+        assert dict(links) == {link: who for link, who in self.links.items() if node_of(link) == node}
+        for link, _ in links:
+            del self.links[link]
+
+    def sign_of_life(self, identity: bytes, *, now: float) -> None:
+        assert identity in self.links.values()
+
+    def run_admin_request(self, request: CoreRequest, ticket: str, *, node: int, now: float) -> AdminAnswer:
+        raise AssertionError("nobody asks here")
+
+    def settle(self, *, now: float) -> None:
+        pass
+
+
+class RecordingFront:
+    """A front that notes what comes, and which of its links were ended."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, int]] = []
+        """What was answered, with the link."""
+        self.links: set[int] = set()
+        self.ended: list[int] = []
+
+    def push(self, link: int, payload: bytes) -> None:
+        self.answers.append((link, int(payload)))
+
+    def disconnect(self, link: int, reason: LinkEndReason) -> None:
+        assert reason is LinkEndReason.NO_HOUSE
+        self.ended.append(link)
+
+    def charge_answers(self, number: int, size: int, count: int, *, now: float) -> None:
+        assert count
+
+    def settle(self, *, now: float) -> None:
+        pass
+
+
+@dataclass
+class Session:
+    """What one front said in one session, and what it heard."""
+
+    front: RecordingFront
+    sent: list[int] = field(default_factory=list)
+
+
+class Process:
+    """One run of a program, which may be frozen or dead."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self.world = world
+        self.name = name
+        self.frozen_until = 0.0
+        self.is_dead = False
+        self.recorder = Recorder(events_max=100)
+        self.inbox: deque[tuple[float, bytes]] = deque()
+        self.opener = Opener(KEY, NAME)
+        self.sealer = world.sealer()
+
+    @property
+    def runs(self) -> bool:
+        return not self.is_dead and self.world.now >= self.frozen_until
+
+
+class HouseProcess(Process):
+    """The house of one owner."""
+
+    def __init__(self, world: "World", term: int) -> None:
+        super().__init__(world, f"house {term}")
+        self.term = term
+        self.house = RecordingHouse()
+        self.fronts = Fronts(
+            cast("House", self.house),
+            identity=IDENTITY,
+            term=term,
+            name=self.name,
+            sealer=self.sealer,
+            opener=self.opener,
+            rng=world.rng,
+            recorder=self.recorder,
+            now=world.now,
+        )
+
+    def hears(self, subject: str) -> bool:
+        return subject == HOUSE
+
+    def step(self) -> None:
+        """Read what has come and do what is due, in either order."""
+        now = self.world.now
+        if self.world.rng.random() < 0.5:
+            self.ring(now)
+        while self.inbox and self.inbox[0][0] <= now:
+            self.fronts.receive(self.inbox.popleft()[1], now=now)
+        self.ring(now)
+        self.world.publish(self, self.fronts.take_messages())
+
+    def ring(self, now: float) -> None:
+        if self.fronts.next_timer() <= now:
+            self.fronts.handle_timer(now=now)
+        assert self.fronts.next_timer() > now
+
+
+class FrontProcess(Process):
+    """The front of one node, with links that come and go and ask."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        super().__init__(world, f"front {number}")
+        self.id = world.rng.randbytes(8)
+        self.house = RemoteHouse(
+            self.id,
+            self.name,
+            sealer=self.sealer,
+            opener=self.opener,
+            rng=world.rng,
+            recorder=self.recorder,
+            now=world.now,
+        )
+        self.session: Session | None = None
+        self.said: defaultdict[bytes, list[int]] = defaultdict(list)
+        """What was said on each link, whether there was a house or not."""
+        self._next_link = 1
+
+    def hears(self, subject: str) -> bool:
+        return subject in (NEWS, front_subject(self.id))
+
+    def step(self) -> None:
+        """Read what has come, do what is due in either order, and let the links ask something."""
+        now = self.world.now
+        if self.world.rng.random() < 0.5:
+            self.ring(now)
+        while self.inbox and self.inbox[0][0] <= now:
+            self.house.receive(self.inbox.popleft()[1], now=now)
+            self.follow()
+        self.ring(now)
+        if self.session is not None and self.world.rng.random() < 0.3:
+            self.ask(self.session, now)
+        self.world.publish(self, self.house.take_messages())
+
+    def ring(self, now: float) -> None:
+        if self.house.next_timer() <= now:
+            self.house.handle_timer(now=now)
+            self.follow()
+        assert self.house.next_timer() > now
+
+    def follow(self) -> None:
+        for change in self.house.take_changes():
+            if isinstance(change, SessionClosed):
+                assert self.session is not None
+                self.session = None
+            else:
+                assert self.session is None
+                assert change.identity.public == IDENTITY.public
+                front = RecordingFront()
+                self.house.front = cast("Front", front)
+                self.session = Session(front)
+                self.world.sessions.append(self.session)
+        if self.session is not None:
+            front = self.session.front
+            for link in front.ended:
+                front.links.discard(link)
+                self.house.link_lost(self.identity_of(link), link, now=self.world.now)
+            front.ended.clear()
+
+    def ask(self, session: Session, now: float) -> None:
+        """Open a link, close one, or say something on one."""
+        links, rng = session.front.links, self.world.rng
+        kind = rng.random()
+        if kind < 0.2 or not links:
+            if not self.house.is_open:
+                return  # a front refuses connections then
+            link, self._next_link = self._next_link, self._next_link + 1
+            links.add(link)
+            self.house.request(Attach(), Caller(identity=self.identity_of(link), link=link), now=now)
+            return
+        link = rng.choice(sorted(links))
+        if kind < 0.3:
+            links.discard(link)
+            self.house.link_lost(self.identity_of(link), link, now=now)
+            return
+        identity = self.identity_of(link)
+        self.world.asked += 1
+        self.said[identity].append(self.world.asked)
+        if self.house.is_open:
+            session.sent.append(self.world.asked)
+        self.house.request(Ping(self.world.asked), Caller(identity=identity, link=link), now=now)
+        self.house.sign_of_life(identity, now=now)
+
+    def identity_of(self, link: int) -> bytes:
+        return f"{self.name} {link}".encode()
+
+
+class World:
+    """Some fronts, and houses one after the other."""
+
+    def __init__(self, rng: Random, fronts: int = 2) -> None:
+        self.rng = rng
+        self.now = 1_000.0
+        self.loss = 0.0
+        """Of how many messages none arrives."""
+        self.cut_off: set[str] = set()
+        """The names of processes that no message reaches or leaves."""
+        self.sessions: list[Session] = []
+        self.asked = 0
+        """How many questions were asked; each has a number of its own."""
+        self._salts = 0
+        self._made = 0
+        self.houses: list[HouseProcess] = []
+        self.fronts: list[FrontProcess] = []
+        self.start_house()
+        for _ in range(fronts):
+            self.start_front()
+
+    def sealer(self) -> Sealer:
+        self._salts += 1
+        return Sealer(KEY, NAME, self._salts.to_bytes(16, "big"))
+
+    def start_house(self) -> HouseProcess:
+        """Start the house of the next owner. Earlier ones may still run."""
+        self.houses.append(HouseProcess(self, len(self.houses) + 1))
+        return self.houses[-1]
+
+    def start_front(self) -> FrontProcess:
+        self._made += 1
+        self.fronts.append(FrontProcess(self, self._made))
+        return self.fronts[-1]
+
+    @property
+    def processes(self) -> list[HouseProcess | FrontProcess]:
+        return [*self.houses, *self.fronts]
+
+    def publish(self, sender: Process, messages: list[tuple[str, bytes]]) -> None:
+        for subject, data in messages:
+            for reader in self.processes:
+                if not reader.hears(subject) or reader.is_dead:
+                    continue
+                if sender.name in self.cut_off or reader.name in self.cut_off:
+                    continue
+                if self.rng.random() < self.loss:
+                    continue
+                # Whoever publishes, what a reader has is read in order: later is at least as late.
+                last = reader.inbox[-1][0] if reader.inbox else self.now
+                reader.inbox.append((max(last, self.now + self.rng.uniform(0.0, 0.1)), data))
+
+    def run(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            self.now += STEP
+            for process in self.processes:
+                if process.runs:
+                    process.step()
+                    assert not process.recorder.dropped[DropReason.FAULT], process.recorder.take_events()
+
+    # --- what must hold
+
+    def check_sessions(self) -> None:
+        """Check that each session was heard up to some point, without gap or repeat, on either side."""
+        heard = [numbers for house in self.houses for numbers in house.house.came.values()]
+        unmatched = [numbers for numbers in heard if numbers]
+        for session in self.sessions:
+            mine = [numbers for numbers in unmatched if numbers[0] in session.sent[:1]]
+            assert len(mine) <= 1, "one session is one node of one house"
+            came = mine[0] if mine else []
+            assert came == session.sent[: len(came)]
+            answered = [number for _, number in session.front.answers]
+            assert answered == came[: len(answered)]
+            for numbers in mine:
+                unmatched.remove(numbers)
+        assert not unmatched
+        for house in self.houses:
+            for front in self.fronts:
+                for who, said in front.said.items():
+                    came = house.house.came_of.get(who, [])
+                    assert came == said[: len(came)], "a link lost something on its way"
+
+    def check_links(self) -> None:
+        """Check that the house knows the links that there are, and no others."""
+        house = self.houses[-1]
+        known = {(who.decode(), number_at_front(link)) for link, who in house.house.links.items()}
+        there = {
+            (f"{front.name} {link}", link)
+            for front in self.fronts
+            if not front.is_dead and front.session is not None
+            for link in front.session.front.links
+        }
+        assert known == there
+
+    def check_healed(self) -> None:
+        """Check that every front that lives has a session with the newest house, which has no others."""
+        house = self.houses[-1]
+        living = [front for front in self.fronts if not front.is_dead]
+        assert [front.house.state for front in living] == [HouseState.OPEN] * len(living)
+        assert {front.house.house_name for front in living} == {house.name}
+        assert sorted(one.name for one in house.fronts.present) == sorted(front.name for front in living)
+        assert sorted(house.house.fronts) == sorted(one.node for one in house.fronts.present)

@@ -1,0 +1,243 @@
+"""What the house tells a remote front is carried out there as by a front of the house's own process."""
+
+from typing import cast
+
+import pytest
+
+from chatapp.registry.admin.messages import ListNames, NameShown, NamesListed
+from chatapp.registry.cluster.bus.messages import (
+    AdminAnswerPart,
+    AudienceChanged,
+    BroadcastTable,
+    DownItem,
+    RelayToAll,
+    RelayToSome,
+    SendToEverybody,
+    decode_admin_answer,
+    decode_down,
+    encode,
+    pack_address,
+    unpack_address,
+)
+from chatapp.registry.cluster.bus.remote_front import RemoteFront
+from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.bus.session import BUNDLE_MAX, PART_MAX
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.directory.table import Table
+from chatapp.registry.effects import DropReason, LinkEndReason
+from chatapp.registry.ports import link_at
+from chatapp.wire.address import Address, addresses_via
+from chatapp.wire.messages.desk import CallNext, ClientChange, ClientChanged
+from chatapp.wire.messages.registration import Ping, Welcome
+from chatapp.wire.messages.table import FetchTable
+from tests.registry.cluster.bus.nodes import Cluster
+from tests.registry.desk.help_desk import HelpDesk, Visitor, Worker
+
+
+@pytest.fixture
+def front() -> RemoteFront:
+    """Return a front of node 3 with two links."""
+    front = RemoteFront(bytes(8), bytes(8), 3, "n3", table=Table(version=1), now=0.0)
+    front.attached(1, b"ann")
+    front.attached(2, b"bob")
+    return front
+
+
+def items(front: RemoteFront) -> list[DownItem]:
+    return [decode_down(raw) for _, raws in front.session.take_bundles() for raw in raws]
+
+
+class TestRelaying:
+    def test_the_sender_is_named_by_its_own_front_only(self, front: RemoteFront) -> None:
+        front.relay(b"line", link_at(3, 2))
+        front.relay(b"line", link_at(4, 2))
+        assert items(front) == [RelayToAll(b"line", 2), RelayToAll(b"line", 0)]
+
+    def test_links_of_other_nodes_are_left_out(self, front: RemoteFront) -> None:
+        links = (5, link_at(3, 1), link_at(2, 1), link_at(3, 2))
+        front.relay_to(b"line", links, link_at(2, 1))
+        front.relay_to(b"line", links, link_at(3, 1))
+        front.relay_to(b"line", (5, link_at(3, 1)), link_at(3, 1))
+        assert items(front) == [RelayToSome(b"line", [1, 2], 0), RelayToSome(b"line", [2], 1)]
+
+    def test_a_front_without_links_is_told_nothing(self, front: RemoteFront) -> None:
+        front.detached(1)
+        front.tell_everybody(b"news")
+        front.detached(2)
+        front.relay(b"line", 1)
+        front.tell_everybody(b"news")
+        assert items(front) == [SendToEverybody(b"news")]
+
+    def test_its_links_are_named_as_the_house_names_them(self, front: RemoteFront) -> None:
+        assert front.links == [(link_at(3, 1), b"ann"), (link_at(3, 2), b"bob")]
+
+
+class TestBroadcasts:
+    def test_only_changes_of_the_addresses_are_sent(self, front: RemoteFront) -> None:
+        first, second, third = (Address("10.0.0.1", port) for port in (1, 2, 3))
+        front.broadcast(b"a", [first, second])
+        front.broadcast(b"b", [first, second])
+        front.broadcast(b"c", [third, first])
+        front.broadcast(b"d", [])
+        packed = [pack_address(address) for address in (first, second, third)]
+        assert items(front) == [
+            AudienceChanged(packed[:2], []),
+            BroadcastTable(b"a"),
+            BroadcastTable(b"b"),
+            AudienceChanged([], [packed[1]]),
+            AudienceChanged([packed[2]], []),
+            BroadcastTable(b"c"),
+            AudienceChanged([], [packed[2], packed[0]]),
+        ]
+
+    def test_many_addresses_fit_into_messages(self, front: RemoteFront) -> None:
+        everybody = [Address(f"10.0.{number >> 8}.{number & 255}", 5_000) for number in range(60_000)]
+        front.broadcast(b"a", everybody)
+        front.broadcast(b"b", [])
+        sizes = [sum(len(bytes(raw)) for raw in raws) for _, raws in front.session.take_bundles()]
+        assert max(sizes) <= BUNDLE_MAX
+        assert sum(sizes) < 5_000_000
+
+
+def test_an_address_keeps_the_one_by_which_it_is_answered() -> None:
+    address = addresses_via("192.0.2.1")("10.0.0.1", 5_000)
+    travelled = unpack_address(pack_address(address))
+    assert travelled == address
+    assert travelled.via == "192.0.2.1"
+    assert type(unpack_address(pack_address(address))) is type(travelled)
+    assert type(unpack_address(pack_address(Address("10.0.0.1", 5_000)))) is Address
+
+
+def test_a_long_answer_to_the_administrator_comes_in_parts(front: RemoteFront) -> None:
+    answer = NamesListed([NameShown(f"name {number}", "k" * 32, "online", 0) for number in range(20_000)])
+    front.answer_admin("7", answer)
+    bundles = front.session.take_bundles()
+    assert len(bundles) > 1
+    parts = [decode_down(raw) for _, raws in bundles for raw in raws]
+    assert all(isinstance(part, AdminAnswerPart) and len(part.part) <= PART_MAX for part in parts)
+    assert [part.is_last for part in parts if isinstance(part, AdminAnswerPart)][-2:] == [False, True]
+    whole = b"".join(part.part for part in parts if isinstance(part, AdminAnswerPart))
+    assert decode_admin_answer(whole) == answer
+
+
+def test_an_answer_of_one_full_part_is_whole(front: RemoteFront) -> None:
+    def answer(size: int) -> NamesListed:
+        return NamesListed([NameShown("n", "k" * size, "online", 0)])
+
+    spare = PART_MAX - len(encode(answer(PART_MAX)))
+    exact = answer(PART_MAX + spare)
+    assert len(encode(exact)) == PART_MAX
+    front.answer_admin("7", exact)
+    (part,) = items(front)
+    assert part == AdminAnswerPart("7", encode(exact), is_last=True)
+
+
+class TestFrontCore:
+    def test_many_names_are_listed_at_a_front(self) -> None:
+        cluster = Cluster(fronts=1)
+        front = cluster.fronts[0]
+        for number in range(5):
+            front.peer(f"p{number}").register()
+        front.core.run_admin_request(ListNames(), "1", now=cluster.now)
+        front.turn()
+        ((_, answer),) = front.core.take_admin_answers()
+        assert isinstance(answer, NamesListed)
+        assert [shown.name for shown in answer.names] == [f"p{number}" for number in range(5)]
+
+    def test_long_answers_count_against_the_rate_of_their_link(self) -> None:
+        cluster = Cluster(fronts=2)
+        bob = cluster.fronts[0].member("bob")
+        for number in range(200):
+            cluster.fronts[1].peer(f"user{number}").register()
+            cluster.advance(0.1)
+        asked = 0
+        while bob.link not in cluster.fronts[0].paused:
+            asked += len(bob.ask(FetchTable(0)))
+        assert 150 < asked < 400
+
+    def test_a_link_on_which_something_was_dropped_ends_when_the_house_goes_on(self) -> None:
+        cluster = Cluster(fronts=1)
+        front = cluster.fronts[0]
+        ann, bob = front.member("ann"), front.member("bob")
+        assert ann.link is not None
+        assert bob.link is not None
+        freeze(cluster, 4.0)
+        states = [front.core.state]
+        ann.send(Ping(5))
+        waiting = front.peer("eve")
+        thaw(cluster)
+        states.append(front.core.state)
+        assert states == [HouseState.SILENT, HouseState.OPEN]
+        assert front.closed == {ann.link: LinkEndReason.NO_HOUSE}
+        assert len(bob.ask(Ping(6))) == 1
+        assert isinstance(waiting.register(), Welcome)
+
+    def test_a_connection_that_has_proved_nothing_ends_while_the_house_is_silent(self) -> None:
+        cluster = Cluster(fronts=1)
+        front = cluster.fronts[0]
+        ann = front.peer("ann")
+        ann.register()
+        link = ann.connect()
+        freeze(cluster, 4.0)
+        front.core.receive_frames(link, [ann.first_frame()], now=cluster.now)
+        front.turn()
+        assert front.closed == {link: LinkEndReason.NO_HOUSE}
+
+    def test_its_figures_are_those_of_this_node(self) -> None:
+        cluster = Cluster(fronts=2)
+        ann, bob = (front.member(name) for front, name in zip(cluster.fronts, ("ann", "bob"), strict=True))
+        ann.send_raw(ann.line("hello"))
+        eve = cluster.fronts[1].member("eve")
+        eve.send_raw(eve.line("hello"))
+        core = cluster.fronts[1].core
+        snapshot = core.snapshot(now=cluster.now)
+        assert snapshot.figures == {"links": 2, "room_deliveries": 2}
+        assert bob.relayed()
+        cluster.start_house()
+        cluster.advance(2.0)
+        assert core.snapshot(now=cluster.now).figures == {"links": 0, "room_deliveries": 2}
+        core.receive_bus(b"nonsense", now=cluster.now)
+        assert core.snapshot(now=cluster.now).dropped[DropReason.BUS_SEAL_BROKEN.name.lower()] == 1
+
+    def test_a_card_of_each_session_is_its_own(self) -> None:
+        """A peer tells by it that the front has forgotten its session."""
+        cluster = Cluster(fronts=1)
+        before = cluster.fronts[0].peer("ann").hello().card
+        cluster.start_house()
+        cluster.advance(2.0)
+        after = cluster.fronts[0].peer("ann").hello().card
+        assert before.identity == after.identity
+        assert before.counter < after.counter
+
+
+def freeze(cluster: Cluster, seconds: float) -> None:
+    """Stop the house for a while: its messages wait."""
+    cluster.is_house_frozen = True
+    cluster.advance(seconds)
+
+
+def thaw(cluster: Cluster) -> None:
+    cluster.is_house_frozen = False
+    cluster.advance(1.5)
+
+
+def test_a_visitor_at_one_node_is_served_by_an_operator_at_another() -> None:
+    cluster = Cluster(fronts=2, desk=DeskSettings(operators=("Ann",)))
+    operator = cluster.fronts[0].peer("Ann")
+    operator.register()
+    ann = Worker(cast("HelpDesk", None), operator)
+    ann.connect()
+    guest = cluster.fronts[1].peer("")
+    guest.register()
+    asha = Visitor(cast("HelpDesk", None), guest, "Asha Rao", bytes(16))
+    asha.connect()
+    asha.join()
+    ann.ask(CallNext(3, "", ann.client))
+    assert ann.client == asha.visit != 0
+    ann.say(asha.visit, "How can I help?")
+    assert asha.texts == ["How can I help?"]
+    asha.say("By listening.")
+    assert ann.texts == ["By listening."]
+    cluster.cut_off.add(cluster.fronts[1].id)
+    cluster.advance(4.0)
+    assert ann.last(ClientChanged).change is ClientChange.AWAY
