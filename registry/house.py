@@ -87,6 +87,8 @@ class House:
     ) -> None:
         self._clock = clock
         self._recorder = recorder
+        self.lease_span: Final = policy.lease_span
+        """Seconds without a sign of life after which a peer counts as away."""
         self.service: Final = Service(
             loaded=loaded,
             clock=clock,

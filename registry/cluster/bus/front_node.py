@@ -6,6 +6,8 @@ A driver runs it like `RegistryCore`, and carries the messages of the bus beside
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionOpened
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
@@ -16,7 +18,6 @@ from chatapp.registry.front.links import LinkState
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address
-from chatapp.wire.identity import Identity
 from chatapp.wire.sessions.opening import Randomness
 
 
@@ -84,16 +85,16 @@ class FrontCore:
         """Do what follows from a session that has begun or ended."""
         for change in self._house.take_changes():
             if isinstance(change, SessionOpened):
-                self._open(change.identity, now)
+                self._open(change, now)
             else:
                 self._close(change.reason)
 
-    def _open(self, identity: Identity, now: float) -> None:
+    def _open(self, opened: SessionOpened, now: float) -> None:
         front = self._front = self._house.front = Front(
-            identity=identity,
+            identity=opened.identity,
             rng=self._rng,
             link_port=self._link_port,
-            policy=self._policy,
+            policy=msgspec.structs.replace(self._policy, lease_span=opened.lease),
             recorder=self.recorder,
             counter=self._clock.millis(now),
             links_max=self._links_max,

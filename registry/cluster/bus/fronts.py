@@ -108,7 +108,8 @@ class Fronts:
             self._fronts[front.id] = front
         if not front.session.has_begun:
             front.session.heard_at = now
-            entered = HouseEntered(self._news.house, request.run, front.node, self._seed)
+            lease = self._house.lease_span
+            entered = HouseEntered(self._news.house, request.run, front.node, self._seed, lease)
             self._channel.send(front_subject(front.id), entered)
 
     def _receive_bundle(self, bundle: UpBundle, now: float) -> None:

@@ -34,6 +34,7 @@ ProcessId = Annotated[bytes, msgspec.Meta(min_length=ID_SIZE, max_length=ID_SIZE
 NodeNumber = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63 - NODE_SHIFT)]
 LinkNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << NODE_SHIFT)]
 """The number that the front gave the link; 0 for a link of another node."""
+Lease = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Seed = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 WireAddress = tuple[str, int, str]
 """Host, port, and the address of the front's machine by which it is answered (`Address.via`)."""
@@ -80,12 +81,15 @@ class EnterHouse(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class HouseEntered(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """House to front: the session stands once the first bundle comes up. `identity`: the seed of the registry's key."""
+    """House to front: the session stands once the first bundle comes up."""
 
     house: ProcessId
     run: ProcessId
     node: NodeNumber
     identity: Seed
+    """Of the registry's key."""
+    lease: Lease
+    """Seconds without a sign of life after which the house counts a peer as away."""
 
 
 class UpBundle(msgspec.Struct, frozen=True, array_like=True, tag=4):

@@ -90,9 +90,12 @@ class HouseState(enum.Enum):
 
 
 class SessionOpened(NamedTuple):
-    """A session has begun: a fresh front serves from now on. `identity`: the registry's."""
+    """A session has begun: a fresh front serves from now on."""
 
     identity: Identity
+    """The registry's."""
+    lease: int
+    """Seconds without a sign of life after which the house counts a peer as away."""
 
 
 class SessionClosed(NamedTuple):
@@ -215,7 +218,7 @@ class RemoteHouse:
         self._session = BusSession(entered.run, now=now)
         self._session.beat()
         self.state, self._beat_at = HouseState.OPEN, now + BEAT
-        self._changes.append(SessionOpened(Identity(entered.identity)))
+        self._changes.append(SessionOpened(Identity(entered.identity), entered.lease))
 
     def _is_ours(self, house: bytes, run: bytes) -> bool:
         return self._house is not None and house == self._house.house and run == self._run

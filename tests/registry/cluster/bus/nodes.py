@@ -31,7 +31,9 @@ class HouseRig(Rig):
 
     def __init__(self, cluster: "Cluster", store: MemoryStore, *, term: int, now: float) -> None:
         self.cluster = cluster
-        super().__init__(store, now=now, seed=term, desk=cluster.desk, access=cluster.access)
+        super().__init__(
+            store, now=now, seed=term, policy=cluster.policy, desk=cluster.desk, access=cluster.access
+        )
         self.node = HouseNode(
             self.core,
             identity=self.identity,
@@ -55,7 +57,7 @@ class HouseRig(Rig):
 class FrontRig:
     """A node without the house, as far as a peer needs one (`Rig`)."""
 
-    def __init__(self, cluster: "Cluster", name: str, *, policy: RegistryPolicy | None = None) -> None:
+    def __init__(self, cluster: "Cluster", name: str) -> None:
         self.cluster = cluster
         self.rng = random.Random(name)
         self.id = self.rng.randbytes(8)
@@ -68,7 +70,6 @@ class FrontRig:
             link_port=PORT,
             now=cluster.now,
             wall=WALL,
-            policy=policy,
         )
         self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
         self.frames: defaultdict[int, list[bytes]] = defaultdict(list)
@@ -150,9 +151,16 @@ class Cluster:
     """One house and any number of other fronts, over a bus that tests can cut."""
 
     def __init__(
-        self, fronts: int = 2, *, desk: DeskSettings | None = None, access: AccessSettings | None = None
+        self,
+        fronts: int = 2,
+        *,
+        policy: RegistryPolicy | None = None,
+        desk: DeskSettings | None = None,
+        access: AccessSettings | None = None,
     ) -> None:
+        """`policy`: of the node with the house."""
         self.now = 100.0
+        self.policy = policy
         self.desk = desk
         self.access = access
         self.store = MemoryStore()

@@ -39,6 +39,7 @@ class RecordingHouse:
 
     def __init__(self) -> None:
         self.fronts: dict[int, FrontPort] = {}
+        self.lease_span = 30
         self.service = SimpleNamespace(directory=SimpleNamespace(table=Table[Person](version=1)))
         self.came: defaultdict[int, list[int]] = defaultdict(list)
         """The numbers that came from each node, in order."""

@@ -12,6 +12,7 @@ from chatapp.registry.admin.messages import (
 )
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.effects import DropReason, LinkEndReason
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportSilence
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, Welcome
@@ -62,6 +63,13 @@ def test_a_peer_registers_at_any_node_of_the_same_registry(cluster: Cluster) -> 
     for front, name in zip(cluster.fronts, ("ann", "bob"), strict=True):
         assert isinstance(front.peer(name).register(), Welcome)
     assert len(online(cluster)) == 2
+
+
+def test_peers_are_told_the_lease_of_the_house_whatever_their_node_is_set_to() -> None:
+    cluster = Cluster(fronts=1, policy=RegistryPolicy(lease_span=77))
+    welcome = cluster.fronts[0].peer("ann").register()
+    assert isinstance(welcome, Welcome)
+    assert welcome.lease == 77
 
 
 def test_everybody_is_in_one_table(
