@@ -70,18 +70,23 @@ class Village:
             await registry.stop()
 
     async def open_desk(self, operator: str) -> tuple[Visitor, DeskSettings]:
-        """Open the registry anew with a help desk that has this operator. Return a visitor who waits there."""
+        """Open the registry anew with a help desk that has this operator. Return a visitor, Asha Rao, who waits there, and
+        the settings of the desk."""
         async with self.peer(operator) as peer:
             key = fingerprint(bytes.fromhex((peer.folder / "identity.pub").read_text()))
         await self.close_registry()
         settings = DeskSettings(operators=(key,))
         await self.open_registry(desk=settings)
-        visitor = Visitor(Address("127.0.0.1", self.port), home=self.folder / "visitor")
+        return await self.visitor("Asha Rao"), settings
+
+    async def visitor(self, name: str) -> Visitor:
+        """Return a visitor of the help desk who waits there."""
+        visitor = Visitor(Address("127.0.0.1", self.port), home=self.folder / name)
         visitor.open()
         await visitor.stage_known()
-        visitor.join(Form(name="Asha Rao", number="+919876543210", issue=1))
+        visitor.join(Form(name=name, number="+919876543210", issue=1))
         await visitor.settled()
-        return visitor, settings
+        return visitor
 
     def peer(self, name: str, *, room: str | None = None) -> Peer:
         peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, room=room)

@@ -315,6 +315,13 @@ class FullApp(App[None]):
         """Show the table of people."""
         self.call_later(self._opener.table)
 
+    @property
+    def listed(self) -> Sequence[happened.ListedVisitor]:
+        """Who waits, as the desk pane shows it; nobody while it is not in view."""
+        desk = self._desk
+        is_in_view = desk is not None and (desk.display or self._opener.is_desk_open)
+        return desk.board.line if desk is not None and is_in_view else ()
+
     def _desk_pane(self) -> "DeskPane":
         """Return the desk pane, which is made when it is first needed."""
         if self._desk is None:

@@ -75,7 +75,7 @@ from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.underway import mark_of
 from chatapp.wire.errors import ChatAppError, NameRefused
-from chatapp.wire.messages.desk import ShowFigures, ShowRoom
+from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 from chatapp.wire.text import sanitize
 
@@ -127,6 +127,10 @@ class SessionView(Protocol):
 
     def table_wanted(self) -> None:
         """Show the table of people."""
+
+    @property
+    def listed(self) -> Sequence[happened.ListedVisitor]:
+        """Who waits at the help desk, as the screen shows it; nobody if it does not."""
 
 
 class EnteredLine(NamedTuple):
@@ -757,20 +761,30 @@ class FullSession:
                 self._say_to_client(text, line)
             case ShowTable() if self._view is not None:
                 self._view.table_wanted()
+            case DropVisitor() | MoveVisitor():
+                await self._actions.do(self._named(intent), entered_at=line.at)
             case _:
                 self._desk_questions += isinstance(intent, ShowRoom | ShowFigures)
                 self._room_questions += isinstance(intent, ShowRooms)
                 await self._actions.do(intent, entered_at=line.at)
 
+    def _named(self, intent: DropVisitor | MoveVisitor) -> DropVisitor | MoveVisitor:
+        """Name the visitor who has the number on the screen. Without a list there, the core knows the one that was shown
+        last."""
+        listed = () if self._view is None else self._view.listed
+        if 1 <= intent.position <= len(listed):
+            return replace(intent, visit=listed[intent.position - 1].visit)
+        return intent
+
     def refresh_desk(self, *, with_figures: bool) -> None:
-        """Ask who waits at the help desk, and with the figures of the day, without being asked to; the answers are told by
+        """Ask who waits at the help desk, and with the figures of the day, for this screen alone; the answers are told by
         events. Nothing is asked while the registry is away."""
         peer = self.peer
         if peer.is_offline or peer.is_server_away or not peer.desk.is_operator:
             return
-        peer.desk.ask(ShowRoom(0, ""))
+        peer.desk.ask(ShowRoom(0, ""), is_quiet=True)
         if with_figures:
-            peer.desk.ask(ShowFigures(0, ""))
+            peer.desk.ask(ShowFigures(0, ""), is_quiet=True)
 
     def _join_open(self, pane: Pane) -> None:
         """Enter the room that is open, if the user is not in it."""

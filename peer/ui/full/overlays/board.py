@@ -62,12 +62,12 @@ class DeskBoard:
                     self.line, self.waiting = (), 0
             case happened.VisitorsWaiting(queue=queue, waiting=waiting):
                 self.queue, self.waiting = queue, waiting
-            case happened.WaitingRoom(is_quiet=False):
+            case happened.WaitingRoom():
                 self.queue, self.operators = event.queue, event.operators
                 self.line, self.waiting = event.waiting, event.total
                 self.served = tuple(one for one in event.served if not self._is_mine(one))
                 self._complete(event.served)
-            case happened.Figures(is_quiet=False):
+            case happened.Figures():
                 self.figures = event
             case happened.ClientCame():
                 self.client, self.since, self.note = event, now, event.note

@@ -62,6 +62,22 @@ async def test_a_line_to_the_visitor_has_its_mark_when_the_registry_has_answered
         await screen.until(lambda: last_of(screen, "still there?").mark is Mark.RECEIVED)
 
 
+async def test_the_desk_pane_asks_for_itself_alone_and_its_numbers_count(village: Village) -> None:  # noqa: F811
+    async with at_desk(village) as (screen, _, _settings):
+        told: list[happened.WaitingRoom] = []
+        _ = screen.peer.listen(
+            lambda batch: told.extend(one for one in batch if isinstance(one, happened.WaitingRoom))
+        )
+        waiting = [await village.visitor(name) for name in ("Ben Okafor", "Cem Aydin")]
+        await screen.shows("1 0 min Ben Okafor", "2 0 min Cem Aydin")
+        assert told
+        assert all(one.is_quiet for one in told)
+        await screen.type(".drop 1")
+        await screen.shows("Ben Okafor was taken out of the", "1 0 min Cem Aydin")
+        for visitor in waiting:
+            await visitor.close(within=1.0)
+
+
 async def test_a_line_that_was_held_back_is_marked_as_refused(village: Village) -> None:  # noqa: F811
     async with at_desk(village) as (screen, _, _settings):
         session = screen.session
