@@ -130,17 +130,16 @@ class Actions:
             async with asyncio.timeout(FAREWELL_WITHIN):
                 await self._peer.settled()
 
-    def say_to_client(self, text: str, *, entered_at: float, is_maybe: bool) -> bool:
-        """Say something to the visitor whom the user serves. `is_maybe`: as in `OperatorDesk.say`. Returns whether it may be
-        said; it may not if it is too long, which an event says."""
+    def say_to_client(self, text: str, *, entered_at: float, is_maybe: bool) -> int | None:
+        """Say something to the visitor whom the user serves. `is_maybe`: as in `OperatorDesk.say`. Returns the id by which
+        events name the line; None if it is too long, which an event says."""
         desk = self._peer.desk
         try:
-            desk.say(text, entered_at=entered_at, is_maybe=is_maybe)
+            return desk.say(text, entered_at=entered_at, is_maybe=is_maybe)
         except TextTooLong as error:
             to = desk.client or "everybody"
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
-            return False
-        return True
+            return None
 
     async def show_latest(self) -> list[str]:
         """Show the last lines of the past again, as far as they have been shown before. Returns the names of the people whom

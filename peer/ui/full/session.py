@@ -86,11 +86,6 @@ LOOKS_EVERY: Final = 0.25
 """Seconds until the status line is drawn anew while a message is under way."""
 EARLY_MAX: Final = 256
 """Outcomes of messages that are remembered until the message has its id."""
-_LINE_FAILURES: Final = (
-    happened.CommandFailure.LINE_FULL,
-    happened.CommandFailure.LINE_TOO_FAST,
-    happened.CommandFailure.LINE_NOT_SERVING,
-)
 
 
 class SessionView(Protocol):
@@ -190,8 +185,8 @@ class FullSession:
         """How often the user has asked who waits, or for the figures of the desk, and has not read the answer."""
         self._room_questions = 0
         """The same for the rooms that there are."""
-        self._desk_lines: Final[list[LogEntry]] = []
-        """Our lines to the visitor that the registry has neither taken nor refused, the oldest first."""
+        self._desk_lines: Final[dict[int, LogEntry]] = {}
+        """Our lines to the visitor that the registry has neither taken nor refused, by the id that events name."""
         self._is_looking_at_desk = False
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
@@ -562,10 +557,8 @@ class FullSession:
                     self._show_pane(desk)
                 else:  # what is being typed is for the conversation that is open
                     desk.unread, desk.calls = desk.unread + 1, True
-            case happened.HeldBack(what=happened.HeldInput.LINE):
-                self._refuse_desk_line()
-            case happened.CommandFailed(reason=reason) if reason in _LINE_FAILURES:
-                self._refuse_desk_line()
+            case happened.HeldBack(line=number) | happened.CommandFailed(line=number):
+                self._settle_desk_line(number, MessageState.REFUSED)
             case _:
                 pass
 
@@ -882,9 +875,9 @@ class FullSession:
             pane = self.panes.pane(DESK)
             pane.book.append([entry])
             self._log_changed(pane)
-        is_said = self._actions.say_to_client(text, entered_at=line.at, is_maybe=False)
-        if entry is not None and is_said:
-            self._desk_lines.append(entry)
+        number = self._actions.say_to_client(text, entered_at=line.at, is_maybe=False)
+        if entry is not None and number is not None:
+            self._desk_lines[number] = entry
             self._look_at_desk_lines()
         elif entry is not None:
             self._mark_desk_line(entry, MessageState.REFUSED)
@@ -905,17 +898,16 @@ class FullSession:
                     await self.peer.desk.said()
                     self.take_left()  # tells which lines were refused
                     if self.peer.state is PeerState.ONLINE:
-                        for entry in asked:
-                            if entry in self._desk_lines:
-                                self._desk_lines.remove(entry)
-                                self._mark_desk_line(entry, MessageState.DELIVERED)
+                        for number in asked:
+                            self._settle_desk_line(number, MessageState.DELIVERED)
         finally:
             self._is_looking_at_desk = False
 
-    def _refuse_desk_line(self) -> None:
-        """Mark the oldest of our lines to the visitor that are not answered: the registry answers in order."""
-        if self._desk_lines:
-            self._mark_desk_line(self._desk_lines.pop(0), MessageState.REFUSED)
+    def _settle_desk_line(self, number: int, state: MessageState) -> None:
+        """Mark the line that events name so, if it is one of ours that is not settled."""
+        entry = self._desk_lines.pop(number, None)
+        if entry is not None:
+            self._mark_desk_line(entry, state)
 
     def _mark_desk_line(self, entry: LogEntry, state: MessageState) -> None:
         pane = self.panes.pane(DESK)

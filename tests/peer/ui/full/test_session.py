@@ -78,15 +78,31 @@ async def test_the_desk_pane_asks_for_itself_alone_and_its_numbers_count(village
             await visitor.close(within=1.0)
 
 
-async def test_a_line_that_was_held_back_is_marked_as_refused(village: Village) -> None:  # noqa: F811
+async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
+    village: Village,  # noqa: F811
+) -> None:
     async with at_desk(village) as (screen, _, _settings):
-        session = screen.session
-        entry = LogEntry(kind=EntryKind.MESSAGE, at=0.0, text="for another visitor")
-        session.open_pane.book.append([entry])
-        session._desk_lines.append(entry)
-        held = happened.HeldBack(what=happened.HeldInput.LINE, former="", move=None, client="Asha Rao")
-        session._take([held])
-        assert entry.mark is Mark.REFUSED
+        desk, numbers = screen.peer.desk, list[int]()
+        say = desk.say
+
+        def noted(*args: Any, **named: Any) -> int:
+            numbers.append(say(*args, **named))
+            return numbers[-1]
+
+        desk.say = noted  # type: ignore[method-assign]
+        await village.close_registry()
+        await screen.until(lambda: screen.peer.state is not PeerState.ONLINE)
+        await screen.type("first")
+        await screen.type("second")
+        await screen.until(lambda: len(numbers) == 2)
+        held = happened.HeldBack(
+            what=happened.HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
+        )
+        screen.session._take([held])
+        assert (last_of(screen, "first").mark, last_of(screen, "second").mark) == (None, Mark.REFUSED)
+        failed = happened.CommandFailed(reason=happened.CommandFailure.LINE_FULL, line=7)
+        screen.session._take([failed])  # a line of another program
+        assert last_of(screen, "first").mark is None
 
 
 async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Village) -> None:  # noqa: F811
