@@ -350,9 +350,6 @@ def _form(view: OperatorView) -> Html:
     client = view.client
     if client is None:
         return fragment(heading, element("p", "It is shown with your visitor.", class_="empty"))
-    if not client.issue:
-        known = "This visitor came before this page was opened; the form is in the program that showed it."
-        return fragment(heading, element("p", known, class_="hint"))
     rows: list[Child] = [
         _row("Name", element("bdi", client.name)),
         _row("Number", element("bdi", client.number)),
