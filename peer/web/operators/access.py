@@ -1,6 +1,9 @@
-"""Who may open the operator's page: the token in the address, and the cookie for which it is exchanged.
+"""Who may open the operator's page: the token in the address, and the cookie and the path for which it is exchanged.
 
-Both are derived from one secret in the folder of the operator's keys, so that an open page goes on after a restart.
+A browser shows a cookie to all ports of a host, so another server on this machine may learn it. It does not learn the path
+of our page, which is a secret as well: every request needs both.
+
+All are derived from one secret in the folder of the operator's keys, so that an open page goes on after a restart.
 """
 
 import hashlib
@@ -17,18 +20,24 @@ _SIZE: Final = 32
 
 
 class Access:
-    """The token and the cookie of one operator's page."""
+    """The token, the cookie and the path of one operator's page."""
 
     def __init__(self, secret: bytes) -> None:
         self.token: Final = _derived(secret, b"web token")
         """What the address holds: 32 hexadecimal digits."""
         self.cookie: Final = _derived(secret, b"web cookie", size=_SIZE)
         """What the browser shows from then on: 64 hexadecimal digits."""
+        self.page: Final = _derived(secret, b"web page")
+        """The name of the page in its address: 32 hexadecimal digits."""
         self._hashed: Final = hashed(self.cookie)
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token, compared in constant time."""
         return hmac.compare_digest(text.encode("utf-8", "replace"), self.token.encode())
+
+    def is_page(self, text: str) -> bool:
+        """Whether this is the name of the page, compared in constant time."""
+        return hmac.compare_digest(text.encode("utf-8", "replace"), self.page.encode())
 
     def is_cookie(self, remembered: str | None) -> bool:
         """Whether a browser has shown the cookie. `remembered`: as `SessionCookie.read` returns it."""

@@ -36,26 +36,30 @@ class OperatorApp:
         self._access: Final = access
         self._cookie: Final = SessionCookie(f"chatapp-operator-{port}", lasts_for=COOKIE_LASTS_FOR)
         routes = [
-            Route("/", self._home),
-            Route("/events", self._events),
-            Route("/do/{verb}", self._do, methods=["POST"]),
+            Route("/", self._enter),
             Route("/assets/{name}", ASSETS.serve),
+            Route("/{page}/", self._home),
+            Route("/{page}/events", self._events),
+            Route("/{page}/do/{verb}", self._do, methods=["POST"]),
+            Route("/{page}/assets/{name}", ASSETS.serve),
         ]
         self.asgi: Final = Guard(Starlette(routes=routes), hosts=hosts)
         """The application, behind its guard."""
 
     def _may_enter(self, request: Request) -> bool:
-        return self._access.is_cookie(self._cookie.read(request))
+        is_page = self._access.is_page(request.path_params["page"])
+        return is_page and self._access.is_cookie(self._cookie.read(request))
+
+    async def _enter(self, request: Request) -> Response:
+        """Exchange the token for the cookie and the address of the page."""
+        if not self._access.is_token(request.query_params.get("token", "")):
+            return pages.wrong_address()
+        response = RedirectResponse(f"./{self._access.page}/", 303)
+        self._cookie.give(request, response, self._access.cookie)
+        return response
 
     async def _home(self, request: Request) -> Response:
-        token = request.query_params.get("token")
-        if token is not None and self._access.is_token(token):
-            response = RedirectResponse("./", 303)
-            self._cookie.give(request, response, self._access.cookie)
-            return response
-        if token is not None or not self._may_enter(request):
-            return pages.wrong_address()
-        return pages.home(self._desk.view)
+        return pages.home(self._desk.view) if self._may_enter(request) else pages.wrong_address()
 
     # --- what the operator does
 

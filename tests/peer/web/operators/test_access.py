@@ -16,6 +16,7 @@ from tests.peer.web.asking import Answer, ask
 
 HOST = "127.0.0.1:8081"
 ACCESS = Access(b"s" * 32)
+PAGE = f"/{ACCESS.page}"
 
 
 def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> None:
@@ -33,6 +34,9 @@ def test_the_token_and_the_cookie_do_not_stand_for_each_other() -> None:
         assert not ACCESS.is_token(wrong)
     assert not ACCESS.is_cookie(None)
     assert not ACCESS.is_cookie(ACCESS.cookie)
+    assert ACCESS.is_page(ACCESS.page)
+    for wrong in ("", "é", ACCESS.token, ACCESS.cookie, Access(b"o" * 32).page):
+        assert not ACCESS.is_page(wrong)
 
 
 @pytest.fixture
@@ -44,16 +48,16 @@ async def app() -> AsyncIterator[OperatorApp]:
         await desk.close()
 
 
-async def asked(app: OperatorApp, path: str = "/", *, cookie: str = "", **more: str) -> Answer:
+async def asked(app: OperatorApp, path: str = f"{PAGE}/", *, cookie: str = "", **more: str) -> Answer:
     """Ask as a browser does; a `fields` of forms is empty."""
     headers = {"host": HOST, **({"cookie": f"chatapp-operator-8081={cookie}"} if cookie else {}), **more}
-    is_form = path.startswith("/do/")
+    is_form = "/do/" in path
     return await ask(app.asgi, path, headers=headers, fields={} if is_form else None, origin=f"http://{HOST}")
 
 
 async def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(app: OperatorApp) -> None:
     answer = await asked(app, f"/?token={ACCESS.token}")
-    assert (answer.status, answer.headers["location"]) == (303, "./")
+    assert (answer.status, answer.headers["location"]) == (303, f".{PAGE}/")
     (cookie,) = answer.cookies
     assert ACCESS.token not in cookie
     assert {"httponly", "samesite=strict", "path=/"} <= set(cookie.lower().split("; "))
@@ -63,7 +67,18 @@ async def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(app: O
     assert ACCESS.token not in page.text
 
 
-@pytest.mark.parametrize("path", ["/", "/?token=", "/?token=wrong", f"/?token={ACCESS.cookie}", "/do/on"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PAGE}/",
+        "/",
+        "/?token=",
+        "/?token=wrong",
+        f"/?token={ACCESS.cookie}",
+        f"{PAGE}/do/on",
+        "/wrong/do/on",
+    ],
+)
 async def test_without_them_there_is_one_clear_page(app: OperatorApp, path: str) -> None:
     for cookie in ("", "wrong", ACCESS.token, Access(b"o" * 32).cookie):
         answer = await asked(app, path, cookie=cookie)
@@ -72,21 +87,31 @@ async def test_without_them_there_is_one_clear_page(app: OperatorApp, path: str)
         assert answer.cookies == []
 
 
+@pytest.mark.parametrize("path", ["/", "/wrong/", f"/{ACCESS.token}/", f"/{ACCESS.cookie}/"])
+async def test_the_cookie_alone_which_other_ports_see_opens_nothing(app: OperatorApp, path: str) -> None:
+    answer = await asked(app, path, cookie=ACCESS.cookie)
+    assert answer.status == 403
+    assert ACCESS.page not in f"{answer.headers} {answer.text}"
+    assert (await asked(app, f"{path.rstrip('/')}/do/on", cookie=ACCESS.cookie)).status in (403, 404)
+    stream = await asked(app, "/wrong/events", cookie=ACCESS.cookie)
+    assert stream.text == 'id: \ndata: {"locked": true}\n\n'
+
+
 async def test_a_wrong_token_does_not_use_the_cookie(app: OperatorApp) -> None:
     assert (await asked(app, "/?token=wrong", cookie=ACCESS.cookie)).status == 403
 
 
 async def test_another_host_or_site_is_refused_even_with_the_cookie(app: OperatorApp) -> None:
-    rebound = await asked(app, "/", cookie=ACCESS.cookie, host="evil.example:8081")
+    rebound = await asked(app, cookie=ACCESS.cookie, host="evil.example:8081")
     assert rebound.status == 421
-    foreign = await asked(app, "/do/on", cookie=ACCESS.cookie, origin="http://evil.example")
+    foreign = await asked(app, f"{PAGE}/do/on", cookie=ACCESS.cookie, origin="http://evil.example")
     assert foreign.status == 403
     assert "another site" in foreign.text
-    assert (await asked(app, "/do/on", cookie=ACCESS.cookie)).status == 303
+    assert (await asked(app, f"{PAGE}/do/on", cookie=ACCESS.cookie)).status == 303
 
 
 async def test_a_stream_without_the_cookie_tells_nothing_but_that(app: OperatorApp) -> None:
-    answer = await asked(app, "/events")
+    answer = await asked(app, f"{PAGE}/events")
     assert answer.text == 'id: \ndata: {"locked": true}\n\n'
 
 
@@ -109,5 +134,5 @@ async def test_a_fault_behind_the_page_is_logged_and_told(
 
 
 async def test_a_form_that_makes_no_sense_is_answered_with_one_line(app: OperatorApp) -> None:
-    answer = await asked(app, "/do/end", cookie=ACCESS.cookie)
+    answer = await asked(app, f"{PAGE}/do/end", cookie=ACCESS.cookie)
     assert (answer.status, answer.text) == (422, "This page is out of date: reload it.")
