@@ -11,7 +11,7 @@ import logging
 import re
 import ssl
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -37,6 +37,7 @@ from chatapp.wire.errors import quoted
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ ASK_WITHIN: Final = 0.5
 during an election is never answered, and a registry that takes over would wait for each of these answers in turn."""
 READ_WITHIN: Final = 20.0
 """Seconds that a question may go on without an answer: the election of a stream's leader takes 4 to 8."""
+FOLLOWED_WITHIN: Final = 1
+"""Seconds in which the servers have to refuse what this registry may not follow."""
 BATCH: Final = 1_000
 """The most messages asked for at once."""
 BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -157,6 +160,9 @@ class JetStream:
         self._trouble = ""
         self._is_denied = self._is_forbidden = False
         self._again: asyncio.Task[None] | None = None
+        self._followed: dict[str, Callable[[Msg], Awaitable[None]]] = {}
+        """What follows each subject. The client library subscribes anew when it reconnects, and we when we connect anew."""
+        self._subscriptions: dict[str, Subscription] = {}
 
     # --- the thread
 
@@ -171,6 +177,11 @@ class JetStream:
     def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
         """Run a coroutine in the thread; the caller is an event loop, which may await the future."""
         return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def call_soon(self, work: Callable[[], object]) -> None:
+        """Call a function in the thread, soon; not if the thread has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work)
 
     def close(self) -> None:
         """Close the connection and end the thread."""
@@ -252,6 +263,9 @@ class JetStream:
             )
             inbox = client.new_inbox()
             await client.subscribe(f"{inbox}.*", cb=self._batch_came)
+            self._subscriptions = {
+                subject: await client.subscribe(subject, cb=came) for subject, came in self._followed.items()
+            }
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             await self._noted(error)
             return False
@@ -346,6 +360,11 @@ class JetStream:
     def subject(self, subject: Subject, run: str = "") -> str:
         """Return a subject as the engine knows it. `run`: of a snapshot's pieces, `*` for all."""
         return f"chatapp.{self._name}.{subject.value}" + (f".{run}" if run else "")
+
+    @property
+    def bus(self) -> str:
+        """What the subjects of the bus begin with: they are in no stream."""
+        return f"chatapp.{self._name}.bus."
 
     def _check_version(self) -> None:
         """Refuse servers that are too old. Raises ClusterUnavailable."""
@@ -529,6 +548,41 @@ class JetStream:
                     return
                 await asyncio.sleep(0.1)
         raise LedgerUnavailable
+
+    # --- core NATS: what no stream keeps
+
+    async def follow_soon(self, subject: str, came: "Callable[[Msg], Awaitable[None]]") -> None:
+        """Subscribe to a subject, at this connection and at all later ones, in the own thread. What is sent while there is
+        no connection is lost. Raises ClusterUnavailable if the servers do not allow it."""
+        import nats.errors
+
+        self._followed[subject] = came
+        client = self._client
+        if client is not None and client.is_connected:
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+                self._subscriptions[subject] = await client.subscribe(subject, cb=came)
+                for _ in range(2):  # the library's first question may overtake the subscription
+                    await client.flush(FOLLOWED_WITHIN)
+        self.check_allowed()
+
+    async def unfollow_soon(self, subject: str) -> None:
+        """End a subscription, in the own thread."""
+        import nats.errors
+
+        self._followed.pop(subject, None)
+        subscription = self._subscriptions.pop(subject, None)
+        if subscription is not None:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await subscription.unsubscribe()
+
+    async def send_soon(self, subject: str, data: bytes) -> None:
+        """Send a message to those that follow a subject now, in the own thread. It may be lost; while there is no connection
+        a little waits for the next one."""
+        import nats.errors
+
+        if self._client is not None:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self._client.publish(subject, data)
 
     # --- reading much
 

@@ -1,0 +1,104 @@
+"""Messages between nodes, over core NATS: in order, bounded, and again after the connection was made anew."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from chatapp.registry.cluster import messenger as messenger_module
+from chatapp.registry.cluster.errors import ClusterUnavailable
+from chatapp.registry.cluster.jetstream import Access, JetStream
+from chatapp.registry.cluster.messenger import Messenger
+from tests.support.nats_server import NatsServer, remove, single
+from tests.support.ports import free_port
+
+
+class Node:
+    """One end of the bus."""
+
+    def __init__(self, url: str, name: str, *subjects: str) -> None:
+        self.engine = JetStream(Access(servers=(url,)), name)
+        self.came: list[bytes] = []
+        self.batches = 0
+        self._news = asyncio.Event()
+        self.messenger = Messenger(self.engine, subjects, self._receive)
+
+    def _receive(self, messages: Sequence[bytes]) -> None:
+        self.batches += 1
+        self.came += messages
+        self._news.set()
+
+    async def open(self) -> None:
+        await asyncio.to_thread(self.engine.open, within=10)
+        await self.messenger.open()
+
+    async def until(self, what: Callable[[list[bytes]], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not what(self.came):
+                self._news.clear()
+                await self._news.wait()
+
+    async def close(self) -> None:
+        await self.messenger.close()
+        await asyncio.to_thread(self.engine.close)
+
+
+@pytest.fixture
+async def nodes(nats_server: NatsServer) -> AsyncIterator[tuple[Node, Node]]:
+    name = f"n{free_port()}"
+    both = Node(nats_server.url, name, "house"), Node(nats_server.url, name, "news", "front.2")
+    for node in both:
+        await node.open()
+    yield both
+    for node in both:
+        await node.close()
+
+
+async def test_messages_come_in_order_and_to_the_subjects_followed(nodes: tuple[Node, Node]) -> None:
+    house, front = nodes
+    many = [number.to_bytes(2) for number in range(2_000)]
+    front.messenger.send([("house", one) for one in many])
+    house.messenger.send([("news", b"here"), ("front.3", b"not for this one"), ("front.2", b"hello")])
+    await house.until(lambda came: len(came) == len(many))
+    await front.until(lambda came: len(came) == 2)
+    assert house.came == many
+    assert house.batches < len(many)
+    assert front.came == [b"here", b"hello"]
+
+
+async def test_what_is_too_much_is_lost(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, front = nodes
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", 100)
+    front.messenger.send([("house", b"a" * 60), ("house", b"b" * 60), ("house", b"c" * 20)])
+    await house.until(lambda came: came[-1:] == [b"c" * 20])
+    assert house.came == [b"a" * 60, b"c" * 20]
+    assert caplog.messages == ["the bus of the cluster is too slow: messages between nodes are lost"]
+
+
+async def test_a_connection_made_anew_follows_the_same_subjects(nodes: tuple[Node, Node]) -> None:
+    house, front = nodes
+    first = house.engine._client
+    assert first is not None
+    await house.engine.start(first._process_err("'Maximum Connections Exceeded'"))
+    async with asyncio.timeout(20):
+        while not house.came:  # what is sent before the connection stands is lost
+            front.messenger.send([("house", b"again")])
+            await asyncio.sleep(0.05)
+    assert house.engine._client is not first
+
+
+async def test_a_node_that_may_not_follow_says_so(tmp_path: Path) -> None:
+    allowed = 'publish: ["chatapp.>", "$JS.API.>"], subscribe: ["_INBOX.>"]'
+    user = f"{{ user: u, password: p, permissions {{ {allowed} }} }}"
+    account = f"accounts {{ A {{ jetstream: enabled, users: [ {user} ] }} }}"
+    server = single(tmp_path, extra=account)
+    try:
+        node = Node(f"nats://u:p@127.0.0.1:{server.client_port}", "n", "news")
+        with pytest.raises(ClusterUnavailable, match="the servers do not let this registry use"):
+            await node.open()
+        await node.close()
+    finally:
+        remove(server)
