@@ -31,7 +31,7 @@ install: $(VENV)/.installed  ## make .venv with .venv/bin/ChatApp
 demo: $(VENV)/.installed  ## play the main job with real processes and check every step
 	@$(BIN)/python -m examples.demo
 
-demo-cluster: $(VENV)/.tested  ## play a cluster of registries: three nats-servers, two registries, and what goes wrong
+demo-cluster: $(VENV)/.tested  ## play a cluster of registries: three nats-servers, three registries, and what goes wrong
 	@$(BIN)/python -m examples.cluster
 
 test: $(VENV)/.tested  ## run the tests

@@ -15,6 +15,7 @@ from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, Make
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.driver import RegistryDriver
+from chatapp.registry.front.driver import FrontDriver
 from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.storage import FolderStorage, Found, Storage
@@ -32,18 +33,16 @@ from chatapp.registry.texts import (
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.aio.link import TcpLink
-from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Listener, Machine
+from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.errors import ChatAppError, PortInUse, StoreError
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
+    from chatapp.registry.cluster.serving import HouseBus
     from chatapp.registry.store.backup import Inspection, Manifest
-    from chatapp.registry.telemetry.metrics import MetricsServer
     from chatapp.wire.aio.lan import Announcer
 
-FAREWELL_WITHIN: Final = 0.1
-"""Seconds that a stop may take to take back the announcement on the local network."""
 _DESCRIPTORS_KEPT = 48
 """Descriptors for listening sockets, the event loop, journals and files being written."""
 _LINKS_MAX = 200_000
@@ -93,6 +92,75 @@ class Unable(ChatAppError):
     """The registry cannot run; the text is the line to show."""
 
 
+class _Refusal:
+    """The owner of links that come while nobody serves: it ends them."""
+
+    def link_opened(self, link: TcpLink) -> None:
+        link.cut("nobody serves now")
+
+    def link_frames(self, link: TcpLink, frames: list[bytes]) -> None: ...
+    def link_closed(self, link: TcpLink, reason: str) -> None: ...
+
+
+class ListeningPort:
+    """The UDP and the TCP port of a registry. They are taken once; drivers may serve there in turn."""
+
+    def __init__(self, number: int, *, machine: Machine = THIS_MACHINE) -> None:
+        """Take the ports. Raises Unable."""
+        self.number: Final = number
+        self._driver: FrontDriver | None = None
+        self._is_open = self._is_told = self._takes_links = False
+        self.endpoint: Final = machine.endpoint(
+            asyncio.get_running_loop(), self._receive, at_once=DRAINED_A_WAKE_UP, answers_from_asked=True
+        )
+        try:
+            self.endpoint.open(number)
+            self._listener: Final = machine.listen(number)
+        except (PortInUse, OSError) as error:
+            self.endpoint.close()
+            if isinstance(error, PortInUse):
+                raise Unable(failure_line(str(error))) from None
+            raise Unable(port_unusable_line(number, error.strerror or str(error))) from None
+
+    async def serve(self, driver: FrontDriver) -> None:
+        """Hand what comes to this driver from now on."""
+        self._driver, self._takes_links = driver, True
+        if not self._is_open:
+            self._is_open = True
+            await self._listener.serve(self._make_link)
+
+    def _make_link(self) -> TcpLink:
+        return TcpLink((self._driver if self._takes_links else None) or _Refusal())
+
+    def refuse_links(self) -> None:
+        """Accept no more links, until another driver serves."""
+        self._takes_links = False
+
+    def pause(self, driver: FrontDriver) -> None:
+        """Drop what comes, unless another driver serves by now."""
+        if self._driver is driver:
+            self._driver = None
+
+    def first_lines(self, key: str, folder: Path) -> list[str]:
+        """Return the lines that tell people where the registry listens; none after the first time. `key`: the fingerprint of
+        its key."""
+        from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
+
+        if self._is_told:
+            return []
+        self._is_told = True
+        return [*start_lines(self.number, key, folder), *address_lines(own_addresses(), self.number)]
+
+    def close(self) -> None:
+        """Let the ports go."""
+        self._listener.close()
+        self.endpoint.close()
+
+    def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
+        if self._driver is not None:  # a datagram may be lost as any other
+            self._driver.receive(batch)
+
+
 class Registry:
     """One running registry. `start` raises Unable if it cannot run."""
 
@@ -108,9 +176,12 @@ class Registry:
         machine: Machine = THIS_MACHINE,
         takes_admin_requests: bool = True,
         storage: Storage | None = None,
+        listening: ListeningPort | None = None,
+        bus: "HouseBus | None" = None,
     ) -> None:
         """`takes_admin_requests`: whether other programs of this user can ask for join codes and the like. `storage`: where
-        the state is, None for the registry's folder."""
+        the state is, None for the registry's folder. `listening`: its ports if they are taken already and stay so. `bus`:
+        the way to the other nodes of its cluster."""
         self._takes_admin_requests = takes_admin_requests
         self._port = port
         self._machine = machine
@@ -123,13 +194,11 @@ class Registry:
         self._codes: list[JoinCode] = []
         self._operators: list[str] = []
         self._driver: RegistryDriver | None = None
-        self._endpoint: Endpoint | None = None
-        self._listener: Listener | None = None
-        self._announcer: Announcer | None = None
+        self._listening = listening
+        self._lets_port_go = listening is None
+        self._bus = bus
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
-        self._metrics: MetricsServer | None = None
-        self._is_clustered = storage is not None
         self._storage = storage or FolderStorage(
             self.folder, rng=machine.rng, now=machine.now, disk=machine.disk
         )
@@ -139,43 +208,34 @@ class Registry:
         """Take the ports first: if one is taken, nothing has been made. Raises Unable."""
         loop = asyncio.get_running_loop()
         with ExitStack() as undo:
-            endpoint = self._machine.endpoint(
-                loop, self._receive, at_once=DRAINED_A_WAKE_UP, answers_from_asked=True
-            )
-            undo.callback(endpoint.close)
-            listener = self._take_ports(endpoint)
-            undo.callback(listener.close)
+            listening = self._listening or ListeningPort(self._port, machine=self._machine)
+            if self._lets_port_go:
+                undo.callback(listening.close)
             store = self._open_store()
             undo.callback(store.close)
             admin_socket = self._open_admin_socket() if self._takes_admin_requests else None
             if admin_socket is not None:
                 undo.callback(admin_socket.close)
-            if self._is_clustered:  # the loop goes on: a service manager waits for its signs of life
+            if (
+                self._bus is not None
+            ):  # the loop goes on, in which this node still is the front of another one's house
                 found = await asyncio.to_thread(self._read)
             else:
                 found = self._read()
             driver = self._driver_of(found, loop, store)
+            if self._bus is not None:
+                await self._bus.open(driver.receive_bus)
             undo.pop_all()
-        self._driver, self._endpoint, self._listener = driver, endpoint, listener
+        self._driver, self._listening = driver, listening
         self._admin_socket = admin_socket
-        await listener.serve(lambda: TcpLink(driver.front))
-        driver.start(endpoint)
-        from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
-
+        await listening.serve(driver.front)
+        driver.start(listening.endpoint)
         for line in (
-            *start_lines(self._port, self.fingerprint, self.folder),
-            *address_lines(own_addresses(), self._port),
+            *listening.first_lines(self.fingerprint, self.folder),
             *(join_code_line(code) for code in self._codes),
             *self._operators,
         ):
             self._say(line)
-
-    def announce(self) -> None:
-        """Announce the registry on the local network, where the library for that is installed."""
-        from chatapp.wire.aio.lan import Announcer  # deferred: not every registry announces itself
-
-        if self._announcer is None and self.fingerprint:
-            self._announcer = Announcer(self._port, self.fingerprint.replace(" ", ""))
 
     async def open_admin(self, answer: Answer) -> None:
         """Serve the administrator. `answer`: carries out a request."""
@@ -187,10 +247,10 @@ class Registry:
         """Carry out an admin request of the core."""
         assert self._driver is not None
         if isinstance(request, ShowStats):
-            snapshot = self._snapshot(0.0)
+            snapshot = self.snapshot(0.0)
             figures = {name: value for name, value in snapshot.figures.items() if name != "loop_lag_seconds"}
             return StatsShown(figures, dict(snapshot.dropped), snapshot.queues)
-        return await self._driver.ask(request)
+        return await self._driver.front.ask(request)
 
     async def back_up(self, target: Path) -> "Manifest":
         """Copy everything that is kept into a folder. Raises BackupFailed, StoreError."""
@@ -204,24 +264,11 @@ class Registry:
         assert self._driver is not None
         return await self._driver.committer.run_beside(self._storage.verify)
 
-    async def open_metrics(self, at: Address) -> None:
-        """Serve metrics over HTTP. Raises Unable."""
-        from chatapp.registry.telemetry.metrics import (  # deferred: few registries do
-            MetricsServer,
-            MetricsUnavailable,
-        )
-
-        self._metrics = MetricsServer(self._snapshot, self._why_not_ready)
-        try:
-            await self._metrics.open(at)
-        except MetricsUnavailable as error:
-            raise Unable(failure_line(str(error))) from None
-
-    def _snapshot(self, lag: float) -> Snapshot:
+    def snapshot(self, lag: float) -> Snapshot:
         """Return all figures. `lag`: how late the event loop was at most, in seconds."""
         assert self._driver is not None
         found = self._driver.snapshot()
-        figures = {**found.figures, **_process_figures()}
+        figures = {**found.figures, **process_figures()}
         figures["uptime_seconds"] = self._machine.now() - self._started_at
         figures["loop_lag_seconds"] = lag
         return Snapshot(
@@ -232,7 +279,8 @@ class Registry:
             found.waits,
         )
 
-    def _why_not_ready(self) -> str:
+    def why_not_ready(self) -> str:
+        """Return why nobody is served now, empty if people are."""
         if self._driver is None:
             return "the registry does not serve"
         return "" if self._driver.committer.is_storing else "the disk takes nothing"
@@ -258,46 +306,22 @@ class Registry:
 
     async def stop(self) -> None:
         """Stop in order: no new connections, everything stored, links closed, files at rest."""
-        driver, endpoint = self._driver, self._endpoint
-        if driver is None or endpoint is None:
+        driver, listening = self._driver, self._listening
+        if driver is None or listening is None:
             return
-        if self._announcer is not None:
-            self._announcer.close(within=FAREWELL_WITHIN)
-        if self._listener is not None:
-            self._listener.close()
-        if self._metrics is not None:
-            self._metrics.close()
+        listening.refuse_links()
         if self._admin is not None:
             await self._admin.close()
         elif self._admin_socket is not None:
             self._admin_socket.close()
         await driver.stop()
-        endpoint.close()
-
-    def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
-        if self._driver is not None:  # before the start is complete, a datagram may be lost as any other
-            self._driver.front.receive(batch)
+        listening.pause(driver.front)
+        if self._bus is not None:
+            await self._bus.close()
+        if self._lets_port_go:
+            listening.close()
 
     # --- assembly
-
-    def _take_ports(self, endpoint: Endpoint) -> Listener:
-        try:
-            endpoint.open(self._port)
-            return self._machine.listen(self._port)
-        except PortInUse as error:
-            raise Unable(failure_line(str(error))) from None
-        except OSError as error:
-            raise Unable(port_unusable_line(self._port, error.strerror or str(error))) from None
-
-    def check_ports(self) -> None:
-        """Take the ports and let them go. Raises Unable if that is not possible."""
-        endpoint = self._machine.endpoint(
-            asyncio.get_running_loop(), lambda batch: None, at_once=1, answers_from_asked=True
-        )
-        try:
-            self._take_ports(endpoint).close()
-        finally:
-            endpoint.close()
 
     def _open_store(self) -> Store:
         try:
@@ -317,7 +341,8 @@ class Registry:
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
-        driver = RegistryDriver(loop, core, store, machine=self._machine)
+        neighbours = None if self._bus is None else self._bus.join(core, identity, now=self._machine.now())
+        driver = RegistryDriver(loop, core, store, neighbours=neighbours, machine=self._machine)
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now())
         driver.committer.commit_now()
@@ -366,7 +391,14 @@ class Registry:
             self._say(NEW_KEY_LINE)
 
 
-def _process_figures() -> dict[str, float]:
+def announcer(port: int, key: str) -> "Announcer":
+    """Announce a registry on the local network, where the library for that is installed. `key`: its fingerprint."""
+    from chatapp.wire.aio.lan import Announcer  # deferred: not every registry announces itself
+
+    return Announcer(port, key.replace(" ", ""))
+
+
+def process_figures() -> dict[str, float]:
     """Return what this process takes of the machine; empty where the system does not tell."""
     try:
         import resource  # not on every platform

@@ -93,6 +93,7 @@ class RegistryCore:
         self.link_backlog: Final = self.front.link_backlog
         self.link_closed: Final = self.front.link_closed
         self.receive_datagram: Final = self.front.receive_datagram
+        self.tell_stopping: Final = self.front.tell_stopping
         self.house.start(now=now)
 
     # --- the registry's console and its administrator
@@ -111,10 +112,6 @@ class RegistryCore:
         """Note that the console's input has ended."""
         self.house.console_closed(now=now)
         self.front.settle(now=now)
-
-    def tell_stopping(self, *, now: float) -> None:
-        """Tell everybody that the registry stops now."""
-        self.house.tell_stopping(now=now)
 
     def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None:
         """Carry out an admin request. `take_admin_answers` returns the answer under this ticket."""

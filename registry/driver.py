@@ -3,17 +3,15 @@ administrator.
 """
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from chatapp.registry.access import AccessLists
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.core import CoreSnapshot, RegistryCore
-from chatapp.registry.front.driver import FrontDriver
+from chatapp.registry.front.driver import FrontDriver, Timed
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, Histogram
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
@@ -212,6 +210,16 @@ MAINTENANCE_SPAN = 5.0
 """Seconds between two looks at the wall clock and at the store's need of a checkpoint."""
 
 
+class Neighbours(Timed, Protocol):
+    """The other nodes of a cluster, as the node with the house reaches them. It has the timer of the whole node."""
+
+    def receive_bus(self, data: bytes, *, now: float) -> None:
+        """Handle a message of another node."""
+
+    def send_messages(self) -> None:
+        """Send what the house tells other nodes."""
+
+
 class RegistryDriver:
     """Runs one core with sockets, a clock and a store."""
 
@@ -221,17 +229,17 @@ class RegistryDriver:
         core: RegistryCore,
         store: Store,
         *,
+        neighbours: Neighbours | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
+        """`neighbours`: of a registry in a cluster."""
         self._now = machine.now
         self._wall = machine.wall
         self._loop = loop
         self._core = core
-        self.front: Final = FrontDriver(loop, core, self._take_rest, machine=machine)
+        self._neighbours = neighbours
+        self.front: Final = FrontDriver(loop, core, self._take_rest, timed=neighbours, machine=machine)
         self.committer = Committer(loop, core, store, self.front.call_guarded, now=machine.now)
-        self._admin_requests: dict[str, asyncio.Future[AdminAnswer]] = {}
-        """Admin requests whose answer is awaited, by ticket."""
-        self._admin_tickets = itertools.count()
         self._maintenance: asyncio.TimerHandle | None = None
         self._show: Callable[[list[str]], None] | None = None
 
@@ -241,20 +249,29 @@ class RegistryDriver:
         self.front.start(endpoint)
 
     async def stop(self) -> None:
-        """Stop: tell everybody, store and answer what is under way, then end the links and close the store."""
-        self.front.call_guarded(self._core.tell_stopping)
+        """Stop: tell everybody, store and answer what is under way, then end the links and close the store. In a cluster
+        nobody is told: people are back at another node in a moment."""
+        if self._neighbours is None:
+            self._core.tell_stopping()
         await self.committer.settle()
         if self._maintenance is not None:
             self._maintenance.cancel()
         await self.front.stop("the registry stops")
         await self.committer.finish()
 
+    def receive_bus(self, messages: Sequence[bytes]) -> None:
+        """Hand messages of other nodes to the house."""
+        if self._neighbours is not None:
+            for data in messages:
+                self.front.call_guarded(self._neighbours.receive_bus, data)
+
     def _take_rest(self) -> None:
         self.committer.commit()
+        if self._neighbours is not None:
+            self._neighbours.send_messages()
         console_lines = self._core.take_console_lines()
         if console_lines and self._show is not None:
             self._show(console_lines)
-        self._answer_admin()
 
     def _maintain(self) -> None:
         self._maintenance = self._loop.call_later(MAINTENANCE_SPAN, self._maintain)
@@ -276,18 +293,7 @@ class RegistryDriver:
         """Pass on that the console's input has ended."""
         self.front.call_guarded(self._core.console_closed)
 
-    # --- admin requests
-
-    async def ask(self, request: CoreRequest) -> AdminAnswer:
-        """Carry out an admin request and return its answer; a change is on the disk by then."""
-        ticket = str(next(self._admin_tickets))
-        answer: asyncio.Future[AdminAnswer] = self._loop.create_future()
-        self._admin_requests[ticket] = answer
-        self.front.call_guarded(self._core.run_admin_request, request, ticket)
-        try:
-            return await answer
-        finally:
-            del self._admin_requests[ticket]
+    # --- the administrator
 
     def snapshot(self) -> CoreSnapshot:
         """Return the figures of the core and of this driver."""
@@ -296,12 +302,6 @@ class RegistryDriver:
         snapshot.figures["datagrams_out"] = self.front.datagrams_out
         snapshot.figures["store_accepts_writes"] = int(self.committer.is_storing)
         return snapshot
-
-    def _answer_admin(self) -> None:
-        for ticket, answer in self._core.take_admin_answers():
-            waiting = self._admin_requests.get(ticket)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(answer)
 
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many people who are here have to go."""

@@ -158,10 +158,6 @@ class House:
         """Note that the console's input has ended."""
         self._carry_out(self.service.desk.console.closed(now=now), now)
 
-    def tell_stopping(self, *, now: float) -> None:
-        """Tell everybody that the registry stops now."""
-        self._carry_out(self.service.stopping(), now)
-
     def run_admin_request(self, request: CoreRequest, ticket: str, *, node: int = LOCAL, now: float) -> None:
         """Carry out an admin request that was made at this node. Its front gets the answer, under this ticket."""
         whole = f"{node}{_AFTER_NODE}{ticket}"

@@ -11,23 +11,40 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from chatapp.registry.access import AccessLists
 from chatapp.registry.admin.control import AdminControl
-from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, ListsReloaded
-from chatapp.registry.app import Registry, Unable, folder_of, raise_descriptor_limit
+from chatapp.registry.admin.listener import AdminListener, SocketUnusable, listen
+from chatapp.registry.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    AdminRequest,
+    ListsReloaded,
+)
+from chatapp.registry.app import (
+    ListeningPort,
+    Registry,
+    Unable,
+    announcer,
+    folder_of,
+    links_max,
+    raise_descriptor_limit,
+)
 from chatapp.registry.cluster.settings import ClusterSettings
+from chatapp.registry.cluster.texts import KEEPS_STATE_LINE, console_elsewhere_line, serving_beside_line
 from chatapp.registry.desk.texts import CallingLine
 from chatapp.registry.settings import Settings, access_of, cluster_of, desk_of, metrics_address, policy_of
 from chatapp.registry.storage import Storage
+from chatapp.registry.telemetry.figures import NOTHING, Snapshot
 from chatapp.registry.telemetry.logs import (
     ListsChanged,
     Log,
@@ -38,17 +55,24 @@ from chatapp.registry.telemetry.logs import (
 )
 from chatapp.registry.telemetry.supervisor import Supervisor
 from chatapp.registry.texts import (
+    beside_text,
     failure_line,
     not_reloaded_line,
     reloaded_line,
     restart_needed_line,
+    searching_text,
     serving_text,
-    standing_by_text,
     unshown_line,
 )
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
+
+if TYPE_CHECKING:
+    from chatapp.registry.cluster.node import ClusterNode
+    from chatapp.registry.cluster.serving import HouseBus, NodeFront
+    from chatapp.registry.telemetry.metrics import MetricsServer
+    from chatapp.wire.aio.lan import Announcer
 
 _log = logging.getLogger(__name__)
 
@@ -374,34 +398,39 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
             await run.start()
             await stopped
         else:
-            await _serve_in_turns(run, cluster, stopped)
+            await _serve_in_cluster(run, cluster, stopped)
         return await stopped
     finally:
         supervisor.stopping()
         await run.stop()
+        await run.close()
 
 
-async def _serve_in_turns(run: "_Run", settings: ClusterSettings, stopped: asyncio.Future[int]) -> None:
-    """Serve whenever the cluster's lease is this registry's, until a signal comes. Raises Unable."""
+async def _serve_in_cluster(run: "_Run", settings: ClusterSettings, stopped: asyncio.Future[int]) -> None:
+    """Serve as the front of the cluster's house, and as the house whenever the lease is this node's, until a signal comes.
+    Raises Unable."""
     from chatapp.registry.cluster.node import ClusterNode  # deferred: not every registry is in a cluster
 
     name = f"{socket.gethostname()}:{run.port}"
     node = ClusterNode(settings, folder=run.folder, name=name, say=_say)
+    listening = ListeningPort(run.port)
     try:
-        run.check_port()
         await _unless(stopped, node.open())
+        if not stopped.done():
+            await run.open_beside()
         while not stopped.done():
-            run.tell_standing_by()
-            storage = await _unless(stopped, node.stand_by())
+            await run.start_front(node, listening)
+            storage = await _unless(stopped, node.win_lease())
             if storage is None:
                 return
             try:
-                await run.start(storage)
+                await run.start(storage, listening, node.house_bus())
             except Unable as failure:
                 if not storage.is_interrupted:
                     raise
                 _say(str(failure))
             else:
+                _say(KEEPS_STATE_LINE)
                 await _unless(stopped, node.lost())
             node.hurry()
             await run.stop()
@@ -416,6 +445,7 @@ async def _serve_in_turns(run: "_Run", settings: ClusterSettings, stopped: async
         node.hurry()
         await run.stop()
         await node.close()
+        listening.close()
 
 
 async def _unless(stopped: asyncio.Future[int], work: Coroutine[Any, Any, T]) -> T | None:
@@ -430,8 +460,12 @@ async def _unless(stopped: asyncio.Future[int], work: Coroutine[Any, Any, T]) ->
     return None
 
 
+FAREWELL_WITHIN: Final = 0.1
+"""Seconds that a stop may take to take back the announcement on the local network."""
+
+
 class _Run:
-    """A registry with its console, its administrator and its metrics, which may serve several times."""
+    """A registry with its console, its administrator and its metrics. In a cluster it may change its role."""
 
     def __init__(
         self,
@@ -450,9 +484,16 @@ class _Run:
         self._supervisor = supervisor
         self._quiet = quiet
         self._registry: Registry | None = None
+        self._front: NodeFront | None = None
         self._control: AdminControl | None = None
+        self._admin: AdminListener | None = None
+        """The administrator's socket of a node in a cluster, which outlives its roles."""
+        self._metrics: MetricsServer | None = None
+        self._announcer: Announcer | None = None
         self._console: Console | None = None
         self._has_input = False
+        self._status = serving_text(port)
+        """What a service manager shows."""
         self.reload: SettingsReload | None = None
         if again is not None:
             self.reload = SettingsReload(
@@ -464,12 +505,13 @@ class _Run:
                 ended=self._tell_ready,
             )
 
-    def check_port(self) -> None:
-        """Check that the registry could listen now, as it does so only when it serves. Raises Unable."""
-        Registry(self.port, None, say=_say).check_ports()
-
-    async def start(self, storage: Storage | None = None) -> None:
-        """Begin to serve. Raises Unable."""
+    async def start(
+        self,
+        storage: Storage | None = None,
+        listening: ListeningPort | None = None,
+        bus: "HouseBus | None" = None,
+    ) -> None:
+        """Begin to serve with the state. In a cluster this node is another one's front until then. Raises Unable."""
         settings = self._settings
         access = access_of(settings.registry) if self.reload is None else self.reload.access
         registry = Registry(
@@ -479,61 +521,152 @@ class _Run:
             desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff, zone=_local_zone()),
             policy=policy_of(settings.registry),
             access=access,
+            takes_admin_requests=bus is None,
             storage=storage,
+            listening=listening,
+            bus=bus,
         )
-        at = metrics_address(settings.registry.metrics or "")
         await registry.start()
         self._registry = registry
+        await self._stop_front(hands_over=False)
         _tell(RegistryStarted(port=self.port, key=registry.fingerprint))
-        if settings.registry.announce:
-            registry.announce()
+        self._announce(registry.fingerprint)
         if self.reload is not None:
             self.reload.open()
         self._control = AdminControl(
             ask_core=registry.ask,
-            reload=None if self.reload is None else self.reload.answer,
+            reload=self._reload,
             stop=lambda: self._stop(_STOPPED),
             back_up=registry.back_up,
             verify=registry.verify,
         )
-        await registry.open_admin(self._control.answer)
-        if self._console is None:
-            # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
-            self._console = Console(
-                typed=self._typed,
-                closed=self._closed,
-                ended=lambda: self._stop(_STOPPED),
-                quiet=self._quiet,
-            )
-            self._has_input = self._console.open()
+        if bus is None:
+            await registry.open_admin(self._control.answer)
+            await self._open_metrics()
+            self._open_console()
         gc.freeze()  # what was loaded stays, so the collector need not walk it again
-        if at is not None:
-            await registry.open_metrics(at)
-        if self._has_input:
+        if self._console is not None and self._has_input:
             registry.open_console(self._console.show, is_terminal=self._console.is_terminal)
+        self._status = serving_text(self.port)
+        self._tell_ready()
+
+    async def open_beside(self) -> None:
+        """Open what a node of a cluster has in both roles: the administrator's socket, the metrics and the console. Raises
+        Unable."""
+        try:
+            self._admin = AdminListener(listen(self.folder), self.folder, self._answer)
+        except SocketUnusable as error:
+            raise Unable(failure_line(str(error))) from None
+        await self._admin.open()
+        await self._open_metrics()
+        self._open_console()
+
+    async def start_front(self, node: "ClusterNode", listening: ListeningPort) -> None:
+        """Serve as the front of another node's house, unless this node does. Raises ClusterUnavailable."""
+        if self._front is not None:
+            return
+        from chatapp.registry.cluster.serving import (
+            FrontOffice,
+        )  # deferred: not every registry is in a cluster
+
+        def opened(house: str, key: str) -> None:
+            for line in (*listening.first_lines(key, self.folder), serving_beside_line(house)):
+                _say(line)
+            self._announce(key)
+            self._status = beside_text(self.port, house)
+            self._tell_ready()
+
+        office = FrontOffice(say=_say, opened=opened, reload=self._reload, stop=lambda: self._stop(_STOPPED))
+        policy = policy_of(self._settings.registry)
+        self._front = node.front(listening, office, policy=policy, links_max=links_max())
+        await self._front.start()
+        if self.reload is not None:
+            self.reload.open()
+        self._status = searching_text(self.port)
         self._tell_ready()
 
     async def stop(self) -> None:
-        """Stop serving, if this registry does."""
-        registry, self._registry = self._registry, None
-        if registry is None:
-            return
-        if self._control is not None:
-            self._control.close()
+        """Stop serving."""
         if self.reload is not None:
             self.reload.close()
-        await registry.stop()
-        gc.unfreeze()
-        if self._console is not None:
-            await self._console.finish()
-        _tell(RegistryStopped(port=self.port))
+        await self._stop_front(hands_over=True)
+        registry, self._registry = self._registry, None
+        if registry is not None:
+            if self._control is not None:
+                self._control.close()
+            await registry.stop()
+            gc.unfreeze()
+            if self._console is not None:
+                await self._console.finish()
+            _tell(RegistryStopped(port=self.port))
 
-    def tell_standing_by(self) -> None:
-        """Tell the service manager that the start is complete: standing by may take months."""
-        self._supervisor.ready(standing_by_text(self.port))
+    async def close(self) -> None:
+        """Close what is beside the registry. It has stopped."""
+        if self._announcer is not None:
+            self._announcer.close(within=FAREWELL_WITHIN)
+        if self._metrics is not None:
+            self._metrics.close()
+        if self._admin is not None:
+            await self._admin.close()
+
+    async def _stop_front(self, *, hands_over: bool) -> None:
+        front, self._front = self._front, None
+        if front is not None:
+            await front.stop(hands_over=hands_over)
+
+    # --- beside it
+
+    @property
+    def _reload(self) -> Callable[[], Awaitable[AdminAnswer]] | None:
+        return None if self.reload is None else self.reload.answer
+
+    def _announce(self, key: str) -> None:
+        """Announce the registry on the local network, where the library for that is installed. `key`: the fingerprint of its
+        key."""
+        if self._settings.registry.announce and self._announcer is None:
+            self._announcer = announcer(self.port, key)
+
+    async def _answer(self, request: AdminRequest) -> AdminAnswer:
+        """Carry out a request of the administrator of a node, in the role that it has now."""
+        if self._front is not None:
+            return await self._front.answer(request)
+        if self._control is not None and self._registry is not None:
+            return await self._control.answer(request)
+        return AdminRefused(refusal=AdminRefusal.NO_HOUSE)
+
+    async def _open_metrics(self) -> None:
+        """Serve metrics over HTTP, if they are wanted. Raises Unable."""
+        at = metrics_address(self._settings.registry.metrics or "")
+        if at is None:
+            return
+        from chatapp.registry.telemetry.metrics import MetricsServer, MetricsUnavailable  # deferred: few do
+
+        self._metrics = MetricsServer(self._snapshot, self._why_not_ready)
+        try:
+            await self._metrics.open(at)
+        except MetricsUnavailable as error:
+            raise Unable(failure_line(str(error))) from None
+
+    def _snapshot(self, lag: float) -> Snapshot:
+        serving = self._front or self._registry
+        return NOTHING if serving is None else serving.snapshot(lag)
+
+    def _why_not_ready(self) -> str:
+        serving = self._front or self._registry
+        return "the registry does not serve" if serving is None else serving.why_not_ready()
+
+    def _open_console(self) -> None:
+        # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
+        self._console = Console(
+            typed=self._typed,
+            closed=self._closed,
+            ended=lambda: self._stop(_STOPPED),
+            quiet=self._quiet,
+        )
+        self._has_input = self._console.open()
 
     def _tell_ready(self) -> None:
-        self._supervisor.ready(serving_text(self.port))
+        self._supervisor.ready(self._status)
 
     def _change_lists(self, lists: AccessLists) -> int:
         return 0 if self._registry is None else self._registry.change_lists(lists)
@@ -541,8 +674,11 @@ class _Run:
     def _typed(self, line: str) -> None:
         if self._registry is not None:
             self._registry.console_typed(line)
+        elif self._front is not None:
+            _say(console_elsewhere_line(self._front.house_name))
 
     def _closed(self) -> None:
+        self._has_input = False
         if self._registry is not None:
             self._registry.close_console()
 

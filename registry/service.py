@@ -538,10 +538,6 @@ class Service:
             effects += self._ban_enforcer.evict(now=now)[1]
         return effects
 
-    def stopping(self) -> list[Effect]:
-        """Return what follows when the registry is about to stop in order."""
-        return self._admin.stopping()
-
     def change_lists(self, lists: AccessLists, *, now: float) -> tuple[int, list[Effect]]:
         """Put new access lists in force. Return how many people who are here have to go, and the effects."""
         self._access.change(lists)

@@ -76,9 +76,14 @@ def serving_text(port: int) -> str:
     return f"Listening on UDP and TCP port {port}"
 
 
-def standing_by_text(port: int) -> str:
-    """Return what a service manager shows of a registry of a cluster in which another registry serves."""
-    return f"Standing by; it listens on UDP and TCP port {port} once it serves"
+def beside_text(port: int, house: str) -> str:
+    """Return what a service manager shows of a node of a cluster while the node `house` keeps the state."""
+    return f"{serving_text(port)}; {quoted(house)} keeps the state"
+
+
+def searching_text(port: int) -> str:
+    """Return what a service manager shows of a node of a cluster that sees no node that keeps the state."""
+    return f"{serving_text(port)}; looking for the node that keeps the state"
 
 
 def join_code_line(code: JoinCode) -> str:

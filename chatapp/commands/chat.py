@@ -57,7 +57,7 @@ _BAN_HELP: Final = "Registry: a file of keys, names, addresses or networks to ba
 
 _CLUSTER_HELP: Final = (
     "Registry: keep the state in NATS JetStream, at addresses such as nats://a,b,c. "
-    "Another registry with this option goes on if this one dies."
+    "All registries with the same servers are one: each serves, and goes on if another one dies."
 )
 _CLUSTER_NAME_HELP: Final = "Registry: the name of its cluster on these servers."
 _CLUSTER_KEY_HELP: Final = "Registry: the file of the key that the nodes of the cluster share."

@@ -1,1 +1,1 @@
-"""Three nats-servers and two registries on one machine."""
+"""Three nats-servers and three registries on one machine."""

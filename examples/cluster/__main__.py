@@ -1,136 +1,180 @@
-"""Play a cluster: three nats-servers, two registries, two people, and what goes wrong in between.
+"""Play a cluster: three nats-servers, three registries, three people, and what goes wrong in between.
 
 python -m examples.cluster [--stay]
 
-It kills the registry that serves together with the server that leads the stream, freezes a registry and stops one, and
-checks each step. The exit status is 0, or 1 at the first step that goes wrong. With --stay it starts servers and registries
-only, says what to type, and runs until Ctrl-C.
+The people are at different nodes and talk with each other. The play kills the node that keeps the state together with the
+server that leads the stream, kills a node that only serves, freezes a node and stops one, and checks each step. The exit
+status is 0, or 1 at the first step that goes wrong. With --stay it starts servers and registries only, says what to type,
+and runs until Ctrl-C.
 """
 
 import asyncio
 import re
 import signal
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from examples.cluster.servers import NatsCluster
 from examples.theatre import HOST, Actor, Play, Stage, StepFailed, stage_for
 
 PLAY_WITHIN: Final = 180.0
-"""Seconds after which the play has failed. It takes about 25 on an idle machine."""
+"""Seconds after which the play has failed. It takes about 30 on an idle machine."""
 JOURNAL: Final = "chatapp-chatapp-journal"
 WELCOME: Final = "[Welcome, You are registered.]"
 SAVED: Final = "[Messages received by the server and saved]"
-STANDING_BY: Final = re.compile(r"\[Standing by: .*:\d+ serves\.\]")
+KEEPS_STATE: Final = "[This node keeps the state.]"
+BESIDE: Final = re.compile(r"\[Serving beside .*:\d+, which keeps the state\.\]")
+LOST: Final = "[The cluster's lease is lost: this node no longer keeps the state.]"
+NODES: Final = 3
 
 
-class Registries:
-    """Two registries of one cluster, of which one serves."""
+class Nodes:
+    """Three registries of one cluster. All serve, and one keeps the state."""
 
     def __init__(self, stage: Stage, servers: NatsCluster) -> None:
         self._stage = stage
         self._servers = servers
-        self.ports = [next(stage.ports), next(stage.ports)]
+        self._home: dict[str, str] = {}
+        self.ports = [next(stage.ports) for _ in range(NODES)]
+        self.running: dict[int, Actor] = {}
+        self.keeper = 0
+        """The one that keeps the state."""
 
-    async def start(self, index: int) -> Actor:
-        """Start a registry, without waiting for it."""
-        key = str(self._stage.folder / "cluster.key")
-        options = ["--cluster", self._servers.urls, "--cluster-key", key, "--no-announce"]
+    async def start(self, index: int) -> None:
+        """Start a registry, and wait until it serves beside the one that keeps the state, if there is one."""
+        options = ["--cluster", self._servers.urls, "--cluster-key", str(self._stage.folder / "cluster.key")]
         monitors = ",".join(server.monitor for server in self._servers.servers)
-        return await self._stage.start(
-            f"registry{index + 1}",
+        is_first = not self.running
+        self.running[index] = await self._stage.start(
+            f"node{index + 1}",
             "-s",
             str(self.ports[index]),
             *options,
+            "--also",
+            ",".join(f"{HOST}:{port}" for port in self.ports),
+            "--no-announce",
             variables={"CHATAPP_CLUSTER_MONITORS": monitors},
         )
+        await self.running[index].sees(KEEPS_STATE if is_first else BESIDE)
 
-    def listening(self, index: int) -> str:
-        """Return the line of a registry that serves."""
-        return f"[Registry listening on UDP and TCP port {self.ports[index]}.]"
+    async def start_all(self) -> None:
+        """Start all, one after the other: the first one makes the cluster's key."""
+        for index in range(NODES):
+            await self.start(index)
 
-    @property
-    def servers(self) -> tuple[str, str]:
-        """The words with which a peer names both registries."""
-        return f"{HOST},{HOST}:{self.ports[1]}", str(self.ports[0])
+    async def kill(self, index: int) -> None:
+        """Kill a registry."""
+        node = self.running.pop(index)
+        node.send(signal.SIGKILL)
+        await node.ends(-signal.SIGKILL)
 
-    async def person(self, name: str) -> Actor:
-        """Start a peer that knows both registries, and wait until it is registered."""
-        person = await self._stage.start(name, "-c", name, *self.servers, str(next(self._stage.ports)))
+    async def see_keeper(self, among: Iterable[int]) -> None:
+        """Wait until one of these registries keeps the state, and the others serve beside it. Raises StepFailed."""
+        waiting = {asyncio.create_task(self.running[one].sees(KEEPS_STATE)): one for one in among}
+        done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in late:
+            task.cancel()
+        for task in done:
+            await task
+            self.keeper = waiting[task]
+        for index in waiting.values():
+            if index != self.keeper:
+                await self.running[index].sees(BESIDE)
+
+    def others(self) -> list[int]:
+        """Return the registries that run and do not keep the state."""
+        return [index for index in self.running if index != self.keeper]
+
+    async def person(self, name: str, at: int) -> Actor:
+        """Start a peer that is told of one node only, and wait until it is registered. It learns of the others."""
+        port = self._home.setdefault(name, str(next(self._stage.ports)))
+        person = await self._stage.start(name, "-c", name, HOST, str(self.ports[at]), port)
         await person.sees(WELCOME)
         return person
 
 
 async def perform(play: Play, stage: Stage, servers: NatsCluster) -> None:
     """Play all scenes in order."""
-    registries = Registries(stage, servers)
-    play.scene("1. Three servers, a registry that serves, and one that stands by")
+    nodes = Nodes(stage, servers)
+    play.scene("1. Three servers and three nodes; the first node keeps the state, the others serve beside it")
     servers.start()
-    first = await registries.start(0)
-    await first.sees(registries.listening(0))
-    second = await registries.start(1)
-    await second.sees(STANDING_BY)
+    await nodes.start_all()
 
-    play.scene("2. Alice writes to Bob, who is away: the cluster saves it")
-    bob = await registries.person("bob")
+    play.scene("2. Alice, Bob and Carol are at different nodes, and talk: directly and in a room")
+    alice, bob, carol = [await nodes.person(name, at) for at, name in enumerate(("alice", "bob", "carol"))]
+    await alice.types("send bob Hello from another node")
+    await bob.sees("alice: Hello from another node")
+    for person in (alice, carol):
+        await person.types("/join lab")
+        await person.sees(re.compile(r"\[You are in lab.*"))
+    await carol.types("Who is here?")
+    await alice.sees("carol (in lab): Who is here?")
+
+    play.scene("3. Bob leaves, and Alice writes to him: the cluster saves it")
     await bob.types("quit")
     await bob.ends(0)
-    alice = await registries.person("alice")
-    await alice.types("send bob Lunch at noon?")
+    await alice.types("/dm bob Lunch at noon?")
     await alice.sees(SAVED)
 
-    play.scene(
-        "3. The registry and the server that leads the stream are killed at once; the other registry goes on"
-    )
+    play.scene("4. The node that keeps the state and the server that leads the stream are killed at once")
     leader = servers.leader_of(JOURNAL)
-    first.send(signal.SIGKILL)
+    await nodes.kill(nodes.keeper)
     if leader is not None:
         play.tell(leader.name, "gets", "SIGKILL")
         leader.kill()
-    await first.ends(-signal.SIGKILL)
-    await second.sees(registries.listening(1))
-    await alice.types("send bob And at one?")
+    await nodes.see_keeper((1, 2))
+    await alice.types("/dm bob And at one?")
     await alice.sees(SAVED)
-    bob = await registries.person("bob")
+    await alice.types("Still here")
+    await carol.sees(re.compile(r"alice \(in lab\): .*Still here"))
+    bob = await nodes.person("bob", nodes.others()[0])
     await bob.sees(re.compile(r"alice: .*Lunch at noon\?"), re.compile(r"alice: .*And at one\?"))
-    await alice.types("send bob Good")
-    await bob.sees("alice: Good")
 
-    play.scene("4. Server and registry come back; the registry stands by")
+    play.scene("5. Server and node come back; then a node is killed that only serves")
     servers.start()
-    first = await registries.start(0)
-    await first.sees(STANDING_BY)
+    await nodes.start(0)
+    await nodes.kill(next(index for index in nodes.others() if index))
+    await carol.types("/dm bob Who is left?")
+    await bob.sees(re.compile(r"carol: .*Who is left\?"))
+    await carol.types("And here?")
+    await alice.sees(re.compile(r"carol \(in lab\): .*And here\?"))
 
-    play.scene("5. The registry that serves is frozen, and thaws when the other one serves: it stands by")
-    second.send(signal.SIGSTOP)
-    await first.sees(registries.listening(0))
-    second.send(signal.SIGCONT)
-    await second.sees(
-        "[The cluster's lease is lost: this registry serves nobody until it has it again.]", STANDING_BY
-    )
+    play.scene("6. The node that keeps the state is frozen, and thaws when another one has taken over")
+    frozen = nodes.running[nodes.keeper]
+    frozen.send(signal.SIGSTOP)
+    await nodes.see_keeper(nodes.others())
+    frozen.send(signal.SIGCONT)
+    await frozen.sees(LOST, BESIDE)
 
-    play.scene("6. The registry that serves is stopped in order; the other one serves at once")
-    first.send(signal.SIGTERM)
-    await first.ends(0)
-    await second.sees(registries.listening(1))
-    await alice.types("send bob Good night")
-    await bob.sees("alice: Good night")
-    for person in (alice, bob):
-        await person.types("quit")
-        await person.ends(0)
-    second.send(signal.SIGTERM)
-    await second.ends(0)
+    play.scene("7. The node that keeps the state is stopped in order; another one takes over at once")
+    stopping = nodes.running.pop(nodes.keeper)
+    stopping.send(signal.SIGTERM)
+    await nodes.see_keeper(nodes.running)
+    await stopping.ends(0)
+    await alice.types("/dm bob Good night")
+    await bob.sees(re.compile(r"alice: .*Good night"))
+    await _end(nodes, alice, bob, carol)
     if sum("Lunch at noon?" in line for line in bob.seen) != 1:
         raise StepFailed("bob should have read the letter once")
 
 
+async def _end(nodes: Nodes, *people: Actor) -> None:
+    for person in people:
+        await person.types("/quit")
+        await person.ends(0)
+    for node in nodes.running.values():
+        node.send(signal.SIGTERM)
+        await node.ends(0)
+
+
 async def stay(play: Play, stage: Stage, servers: NatsCluster) -> None:
     """Start servers and registries, and wait."""
-    registries = Registries(stage, servers)
+    nodes = Nodes(stage, servers)
     servers.start()
-    await (await registries.start(0)).sees(registries.listening(0))
-    await (await registries.start(1)).sees(STANDING_BY)
-    play.scene(f"Type: ChatApp -c <name> {' '.join(registries.servers)} <client-port>\nCtrl-C ends all.")
+    await nodes.start_all()
+    lines = "\n".join(f"ChatApp -c <name> {HOST} {port} <client-port>" for port in nodes.ports)
+    play.scene(f"Type one of these:\n{lines}\nCtrl-C ends all.")
     await asyncio.Event().wait()
 
 

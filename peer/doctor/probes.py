@@ -43,7 +43,7 @@ async def probe_servers(
     addresses: Sequence[Address], *, known_key: str | None, policy: Policy | None = None
 ) -> list[Finding]:
     """Ask all servers of a registry at once. Of the first that answers with the right key (of the first one, if none does)
-    everything is told, of each other one whether it answers: it may stand by, so its silence is no trouble."""
+    everything is told, of each other one whether it answers: one server is enough, so its silence is no trouble."""
     found = await asyncio.gather(
         *(probe_server(address, known_key=known_key, policy=policy) for address in addresses)
     )

@@ -137,11 +137,6 @@ class LiveAdmin:
         told = self.planned_stop(now=now)
         return [] if told is None else [TellEverybody(message=told)]
 
-    @staticmethod
-    def stopping() -> list[Effect]:
-        """Tell everybody that the registry stops now."""
-        return [TellEverybody(message=Announcement(AnnouncementKind.STOPPING, "", 0))]
-
     def planned_stop(self, *, now: float) -> Announcement | None:
         """Return what newcomers are told of a planned stop; None if there is none."""
         if self.stop_at is None:

@@ -169,6 +169,8 @@ class AdminRefusal(enum.Enum):
     """It could not be made; `detail` says why."""
     NOT_A_REQUEST = "not a request"
     TOO_MANY_CLIENTS = "too many clients"
+    OTHER_NODE = "other node"
+    """Only the node of a cluster that keeps the state can do it; `subject` names that node."""
     NO_HOUSE = "no house"
     """This node of a cluster does not reach the one that keeps the state, or lost it before the answer."""
 

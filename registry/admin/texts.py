@@ -148,6 +148,7 @@ _REFUSALS: Final = {
     AdminRefusal.NO_BACKUP: "{detail}",
     AdminRefusal.NOT_A_REQUEST: "the registry does not know this request: {detail}",
     AdminRefusal.TOO_MANY_CLIENTS: "too many programs ask the registry at once; try again",
+    AdminRefusal.OTHER_NODE: "only the node that keeps the state can do that: {subject}",
     AdminRefusal.NO_HOUSE: "no answer from the node that keeps the state: look whether it was done, and try again",
 }
 

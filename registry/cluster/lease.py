@@ -88,6 +88,8 @@ class Lease:
         self.state = LeaseState.STANDBY
         self.serving = ""
         """The name of the registry that holds the lease, empty if nobody does."""
+        self.term = 0
+        """Where in its stream this registry took the lease: higher than any owner before did."""
 
     @property
     def next_timer(self) -> float:
@@ -135,6 +137,7 @@ class Lease:
         """Note the answer to the claim. Without one, the next look tells."""
         if isinstance(answer, Acked):
             self.state, self._place, self._confirmed_at = LeaseState.OWNER, answer.place, self._sent_at
+            self.term = answer.place
             self.serving = self._mine.name
             self._next = now + BEAT
 

@@ -1,4 +1,4 @@
-"""One registry as a node of a cluster: it connects, checks what it finds, and stands by until the lease is its own."""
+"""One registry as a node of a cluster: it connects, checks what it finds, and waits until the lease is its own."""
 
 import asyncio
 import http.client
@@ -14,18 +14,21 @@ from typing import Final
 
 import msgspec
 
+from chatapp.registry.app import ListeningPort
 from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
 from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
+from chatapp.registry.cluster.serving import Bus, FrontOffice, HouseBus, NodeFront
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls, without_secrets
 from chatapp.registry.cluster.storage import ClusterStorage
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of
@@ -50,7 +53,7 @@ _MONITOR_BYTES: Final = 1 << 20
 
 
 class ClusterNode:
-    """One node. Call `open` first, then `stand_by` and `lost` in turn, and `close` last. All run in the main event loop."""
+    """One node. Call `open` first, then `win_lease` and `lost` in turn, and `close` last. All run in the main event loop."""
 
     def __init__(
         self, settings: ClusterSettings, *, folder: Path, name: str, say: Callable[[str], None]
@@ -136,10 +139,33 @@ class ClusterNode:
         self._has_made_key = True
         return make_key(self._key_path)
 
-    # --- standing by, and serving
+    # --- its roles
 
-    async def stand_by(self) -> ClusterStorage:
-        """Wait until this registry may serve, and return its storage. Raises ClusterUnavailable, KeyUnusable, StoreError."""
+    def house_bus(self) -> HouseBus:
+        """Return the way to the other nodes. This node has the lease."""
+        assert self._lease is not None
+        return HouseBus(self._bus(), term=self._lease.term)
+
+    def front(
+        self, listening: ListeningPort, office: FrontOffice, *, policy: RegistryPolicy, links_max: int
+    ) -> NodeFront:
+        """Return this node as the front of another one's house."""
+        return NodeFront(
+            self._bus(), listening, office, trouble=self._trouble, policy=policy, links_max=links_max
+        )
+
+    def _bus(self) -> Bus:
+        assert self._engine is not None and self._key is not None
+        return Bus(self._engine, self._key, self._settings.name, name=self._name)
+
+    def _trouble(self) -> str | None:
+        return None if self._is_answered or self._engine is None else self._engine.trouble
+
+    # --- the lease
+
+    async def win_lease(self) -> ClusterStorage:
+        """Wait until this node has the lease, and return the storage of the state, which it has to keep now. Raises
+        ClusterUnavailable, KeyUnusable, StoreError."""
         assert self._engine is not None and self._key is not None
         name, key, engine = self._settings.name, self._key, self._engine
         self._is_stopped = False
@@ -152,28 +178,23 @@ class ClusterNode:
         )
         self._keeping = engine.start(self._keep(lease))
         self._keeping.add_done_callback(_log_fault)
-        said: str | None = ""
-        is_said = False
-        waits_until = time.monotonic() + SAY_AFTER
+        has_waited = False
         while lease.state is LeaseState.STANDBY and self._flaw is None:
             engine.check_allowed()
-            serving = lease.serving if self._is_answered else None
-            if (serving != said or not is_said) and (serving or time.monotonic() >= waits_until):
-                self._say(texts.standby_line(serving, engine.trouble))
-                said, is_said = serving, True
-                if serving:
-                    with suppress(ClusterUnavailable):
-                        await self._mark_folder(engine)
+            if lease.serving:
+                has_waited = True
+                with suppress(ClusterUnavailable):
+                    await self._mark_folder(engine)
             await self._wait()
         if self._flaw is not None:
             raise self._refusal(self._flaw)
         if lease.state is LeaseState.LOST:
             await asyncio.sleep(SAY_AFTER)
-            return await self.stand_by()
+            return await self.win_lease()
         if self._has_made_key:
             self._has_made_key = False
             self._say(texts.new_key_line(self._key_path))
-        if is_said:
+        if has_waited:
             self._say(texts.TAKING_OVER_LINE)
         self._storage = ClusterStorage(
             engine,
@@ -207,7 +228,7 @@ class ClusterNode:
         return StoreError(self._settings.name, f"the lease cannot be read: {flaw.flaw.value}")
 
     async def lost(self) -> None:
-        """Wait until this registry has to stop serving, and say so."""
+        """Wait until this node must not keep the state any longer, and say so."""
         while not self._is_stopped and self._lease is not None and self._lease.state is LeaseState.OWNER:
             await self._wait()
         self._say(texts.LOST_LINE)

@@ -10,8 +10,9 @@ UNSEEN_LINE: Final = (
     '[Whether the servers sync at once cannot be seen: sync_interval must be "always" in their configuration '
     "(cluster_monitors lets the registry check it).]"
 )
-LOST_LINE: Final = "[The cluster's lease is lost: this registry serves nobody until it has it again.]"
+LOST_LINE: Final = "[The cluster's lease is lost: this node no longer keeps the state.]"
 TAKING_OVER_LINE: Final = "[Taking over.]"
+KEEPS_STATE_LINE: Final = "[This node keeps the state.]"
 
 
 def new_key_line(path: Path) -> str:
@@ -19,15 +20,24 @@ def new_key_line(path: Path) -> str:
     return f"[The cluster is new. Copy its key to the same place on the other nodes: {path}]"
 
 
-def standby_line(serving: str | None, trouble: str = "") -> str:
-    """Return the line for a registry that waits. `serving`: the name of the registry that serves, empty for none; None if
-    the servers do not answer. `trouble`: why they do not, if that is known."""
-    if serving is None:
-        why = f" ({quoted(trouble)})" if trouble else ""
-        return f"[Standing by: the servers of the cluster do not answer{why}.]"
-    return (
-        f"[Standing by: {quoted(serving)} serves.]" if serving else "[Standing by: no registry serves now.]"
-    )
+def serving_beside_line(house: str) -> str:
+    """Return the line for a node that serves, while the node `house` keeps the state."""
+    return f"[Serving beside {quoted(house)}, which keeps the state.]"
+
+
+def no_house_line(trouble: str | None) -> str:
+    """Return the line for a node that sees no node that keeps the state. `trouble`: why the servers of the cluster do not
+    answer, empty if that is not known; None if they do."""
+    if trouble is None:
+        return "[No node that keeps the state is seen: nobody is served here until one is.]"
+    why = f" ({quoted(trouble)})" if trouble else ""
+    return f"[The servers of the cluster do not answer{why}: nobody is served here until they do.]"
+
+
+def console_elsewhere_line(house: str) -> str:
+    """Return the line for what was typed at the console of a node that does not keep the state."""
+    where = quoted(house) if house else "another node"
+    return f"[The console is open at {where}, which keeps the state.]"
 
 
 def unmonitored_line(url: str, why: str) -> str:

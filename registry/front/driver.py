@@ -5,11 +5,13 @@ Everything that comes in one turn of the event loop is answered together at its 
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.registry.front.front import Output
 from chatapp.registry.texts import LINK_ENDS, event_line
@@ -46,9 +48,18 @@ class DrivenCore(Protocol):
     def link_backlog(self, number: int, size: int) -> None: ...
     def link_closed(self, number: int, *, now: float) -> None: ...
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None: ...
+    def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None: ...
+    def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]: ...
     def handle_timer(self, *, now: float) -> None: ...
     def next_timer(self) -> float: ...
     def take_output(self) -> Output: ...
+
+
+class Timed(Protocol):
+    """What has a deadline."""
+
+    def handle_timer(self, *, now: float) -> None: ...
+    def next_timer(self) -> float: ...
 
 
 class FrontDriver:
@@ -60,13 +71,15 @@ class FrontDriver:
         core: DrivenCore,
         take_rest: Callable[[], None],
         *,
+        timed: Timed | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`take_rest`: carries out what else the core has produced in a turn. It is called after the links were written to,
-        as a thread that it starts would delay a thousand writes."""
+        as a thread that it starts would delay a thousand writes. `timed`: has the timer if that is not the core."""
         self._now = machine.now
         self._loop = loop
         self._core = core
+        self._timed = timed or core
         self._take_rest = take_rest
         self._endpoint: Endpoint | None = None
         self._numbers: dict[TcpLink, int] = {}
@@ -76,6 +89,9 @@ class FrontDriver:
         """Links whose readers were behind when last looked at."""
         self.datagrams_in = self.datagrams_out = 0
         """Datagrams since the start."""
+        self._admin_requests: dict[str, asyncio.Future[AdminAnswer]] = {}
+        """Admin requests whose answer is awaited, by ticket."""
+        self._admin_tickets = itertools.count()
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -170,6 +186,7 @@ class FrontDriver:
         self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
         if self._broadcasts and not self._is_broadcasting:
             self._broadcast()
+        self._answer_admin()
         for event in output.events:
             level = _LEVELS.get(type(event), logging.INFO)
             if _log.isEnabledFor(level):
@@ -220,11 +237,30 @@ class FrontDriver:
             self._is_broadcasting = True
             self._loop.call_soon(self._broadcast)
 
+    # --- admin requests
+
+    async def ask(self, request: CoreRequest) -> AdminAnswer:
+        """Carry out an admin request and return its answer; a change is on the disk by then."""
+        ticket = str(next(self._admin_tickets))
+        answer: asyncio.Future[AdminAnswer] = self._loop.create_future()
+        self._admin_requests[ticket] = answer
+        self.call_guarded(self._core.run_admin_request, request, ticket)
+        try:
+            return await answer
+        finally:
+            del self._admin_requests[ticket]
+
+    def _answer_admin(self) -> None:
+        for ticket, answer in self._core.take_admin_answers():
+            waiting = self._admin_requests.get(ticket)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer)
+
     # --- time
 
     def _arm(self) -> None:
         """Arm the one timer. One that rings too early does no harm, so a later deadline leaves it as it is."""
-        due = self._core.next_timer()
+        due = self._timed.next_timer()
         if due >= self._timer_at or self._endpoint is None:
             return
         if self._timer is not None:
@@ -234,4 +270,4 @@ class FrontDriver:
 
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")
-        self.call_guarded(self._core.handle_timer)
+        self.call_guarded(self._timed.handle_timer)

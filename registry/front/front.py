@@ -35,7 +35,7 @@ from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX, RENEWAL_COST
-from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach
 from chatapp.wire.messages.registration import Leave, Ping, Register
 from chatapp.wire.sessions.opening import Randomness
 
@@ -83,7 +83,7 @@ class Front:
     ) -> None:
         """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this front had. `links_max`:
         how many connections the machine can hold."""
-        self._identity = identity
+        self.identity: Final = identity
         self._policy = policy
         self._link_port = link_port
         self._recorder = recorder
@@ -281,7 +281,7 @@ class Front:
         assert address is not None
         self.sessions.admit(admitted.card.identity, admitted.nonce, is_guest=admitted.is_guest, now=now)
         welcome = make_welcome(
-            self._identity,
+            self.identity,
             card=admitted.card,
             nonce=admitted.nonce,
             host=address.host,
@@ -301,7 +301,7 @@ class Front:
         address = refused.to.address
         assert address is not None
         message = make_refused(
-            self._identity,
+            self.identity,
             nonce=refused.nonce,
             reason=refused.reason,
             name=refused.name,
@@ -326,6 +326,10 @@ class Front:
         """Queue a message on every attached link."""
         for link in self.links.attached():
             self.links.send(link, payload)
+
+    def tell_stopping(self) -> None:
+        """Tell everybody at this front that it stops now."""
+        self.tell_everybody(encode(Announcement(AnnouncementKind.STOPPING, "", 0)))
 
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
         """Queue one datagram for these addresses."""

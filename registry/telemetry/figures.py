@@ -106,3 +106,7 @@ class Snapshot(NamedTuple):
     commits: Histogram
     waits: Mapping[str, Histogram]
     """By queue."""
+
+
+NOTHING: Final = Snapshot({}, {}, [], Histogram(COMMIT_BOUNDS), {})
+"""The figures of a program that does not serve at this moment."""

@@ -1,82 +1,160 @@
-"""Two registries in a cluster: when one dies, freezes or stops, the other goes on with the same people and letters."""
+"""Three nodes of a cluster serve at once. When one dies, freezes or stops, the others go on with the same people."""
 
 import asyncio
+import json
+import re
 import signal
+from collections.abc import Sequence
+
+import pytest
 
 from tests.endtoend.lines import SAVED, WELCOME, mail, received
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_port
 from tests.support.program import Program
-from tests.support.stage import Stage, knows
+from tests.support.stage import CHATAPP, Stage, knows
 
-LOST = "[The cluster's lease is lost: this registry serves nobody until it has it again.]"
+LOST = "[The cluster's lease is lost: this node no longer keeps the state.]"
+KEEPS_STATE = "[This node keeps the state.]"
+
+
+async def keeper_among(nodes: Sequence[Program]) -> Program:
+    """Wait until one of these nodes keeps the state, and return it."""
+    waiting = {asyncio.ensure_future(node.sees(KEEPS_STATE, within=10)): node for node in nodes}
+    done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in late:
+        one.cancel()
+    (found,) = done
+    await found
+    return waiting[found]
 
 
 class Cluster:
-    """Two registries on one server. The second has a copy of the first one's key."""
+    """Three nodes on one server. The others have a copy of the first one's key."""
 
     def __init__(self, stage: Stage, server: NatsServer) -> None:
         self._stage = stage
-        self.ports = [stage.port, free_port()]
+        self.ports = [stage.port, free_port(), free_port()]
         self._name = f"e2e{stage.port}"
         self._options = (
             "--cluster", server.url, "--cluster-name", self._name,
-            "--cluster-key", str(stage.folder / "cluster.key"),
+            "--cluster-key", str(stage.folder / "cluster.key"), "--also", self.addresses,
         )  # fmt: skip
 
+    @property
+    def addresses(self) -> str:
+        """The addresses of all nodes, as a peer is given them."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
     async def start(self, index: int) -> Program:
-        """Start a registry without waiting for it."""
+        """Start a node without waiting for it."""
         return await self._stage.begin_registry(*self._options, home=f"r{index}", port=self.ports[index])
 
-    def listening(self, index: int) -> str:
-        return f"[Registry listening on UDP and TCP port {self.ports[index]}.]"
+    async def all(self) -> list[Program]:
+        """Start all nodes; the first one keeps the state."""
+        nodes = [await self.start(0)]
+        await nodes[0].sees(KEEPS_STATE)
+        for index in (1, 2):
+            nodes.append(await self.start(index))
+            await nodes[index].sees(self.beside(0))
+        return nodes
 
-    def standing_by(self, line: str) -> bool:
-        return line.startswith("[Standing by: ") and line.endswith(" serves.]") and "nobody" not in line
+    def beside(self, index: int) -> re.Pattern[str]:
+        """The line of a node that serves while this one keeps the state."""
+        return re.compile(rf"\[Serving beside .*:{self.ports[index]}, which keeps the state\.\]")
+
+    async def peer(self, name: str, at: int) -> Program:
+        """Start a peer that names this node only; it learns of the others."""
+        peer = await self._stage.peer(name, server_port=self.ports[at])
+        await peer.sees(WELCOME)
+        return peer
 
 
-async def test_another_registry_goes_on(stage: Stage, nats_server: NatsServer) -> None:
-    cluster = Cluster(stage, nats_server)
-    first = await cluster.start(0)
-    await first.sees(cluster.listening(0))
-    key = await first.sees(lambda line: line.startswith("[Registry key"))
-    second = await cluster.start(1)
-    await second.sees(cluster.standing_by)
+@pytest.fixture
+def cluster(stage: Stage, nats_server: NatsServer) -> Cluster:
+    return Cluster(stage, nats_server)
 
-    alice, bob = await stage.welcome("alice", "bob")
+
+async def test_people_at_different_nodes_talk(stage: Stage, cluster: Cluster) -> None:
+    nodes = await cluster.all()
+    key = await nodes[0].sees(lambda line: line.startswith("[Registry key"))
+    for node in nodes[1:]:
+        await node.sees(key)
+    alice, bob, carol = [await cluster.peer(name, at) for at, name in enumerate(("alice", "bob", "carol"))]
+    await knows(alice, "bob", "carol")
+    await alice.type("send bob hello")
+    await asyncio.gather(bob.sees("alice: hello"), alice.sees(received("bob")))
     await bob.type("quit")
     await bob.ends()
-    await knows(alice, away=["bob"])
-    for number in range(5):
-        await alice.type(f"send bob saved {number}")
-    await alice.sees_times(5, SAVED)
-    await alice.type("quit")
-    await alice.ends()
+    await knows(alice, "carol", away=["bob"])
+    await alice.type("/dm bob saved")
+    await alice.sees(SAVED)
+    bob = await cluster.peer("bob", 2)
+    await bob.sees(mail("alice", "saved"))
+    for peer in (alice, bob, carol):
+        await peer.type("/join lab")
+        await peer.sees(lambda line: line.startswith("[You are in lab"))
+    await carol.type("room line")
+    for peer in (alice, bob):
+        await peer.sees(lambda line: line.endswith("room line"))
 
-    await first.kill()
-    await second.sees(cluster.listening(1), within=10)
-    await second.sees(key)
-    bob = await stage.peer("bob", server_port=cluster.ports[1])
-    for number in range(5):
-        await bob.sees(mail("alice", f"saved {number}"))
-    alice = await stage.peer("alice", server_port=cluster.ports[1])
-    await alice.sees(WELCOME)
+
+async def test_the_administrator_of_a_node_is_answered_by_the_house(stage: Stage, cluster: Cluster) -> None:
+    nodes = await cluster.all()
+    await cluster.peer("alice", 2)
+
+    async def asked(*words: str) -> Program:
+        return await stage.run("administrator", [*CHATAPP, *words], home="r1")
+
+    who = await asked("admin", "who", "--json")
+    assert await who.ends() == 0, str(who)
+    (alice,) = json.loads("".join(who.shown()))["people"]
+    assert alice["name"] == "alice"
+    stats = await asked("stats", "--json")
+    assert await stats.ends() == 0, str(stats)
+    figures = json.loads("".join(stats.shown()))["figures"]
+    assert (figures["links"], "online" in figures) == (0, False)
+    backup = await asked("backup", str(stage.folder / "copy"))
+    assert await backup.ends() == 1
+    assert "only the node that keeps the state can do that: " in "".join(backup.complaints)
+    backup.complaints.clear()
+    await nodes[1].type("queue")
+    await nodes[1].sees(
+        re.compile(rf"\[The console is open at .*:{cluster.ports[0]}, which keeps the state\.\]")
+    )
+    stop = await asked("admin", "stop")
+    assert await stop.ends() == 0, str(stop)
+    assert await nodes[1].ends() == 0
+
+
+async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(stage: Stage, cluster: Cluster) -> None:
+    nodes = await cluster.all()
+    alice, bob = await cluster.peer("alice", 0), await cluster.peer("bob", 1)
+    await knows(alice, "bob")
+
+    await nodes[0].kill()  # it keeps the state, and alice is there
+    keeper = await keeper_among(nodes[1:])
+    await keeper.sees("[Taking over.]")
     await alice.type("send bob here again")
     await asyncio.gather(bob.sees("alice: here again"), alice.sees(received("bob")))
-    assert len(bob.shown(lambda line: "saved" in line)) == 5
-    for peer in (alice, bob):
-        await peer.type("quit")
-        await peer.ends()
 
-    first = await cluster.start(0)
-    await first.sees(cluster.standing_by)
-    second.signal(signal.SIGSTOP)
-    await first.sees(cluster.listening(0), within=10)
-    second.signal(signal.SIGCONT)
-    await second.sees(LOST)
-    await second.sees(cluster.standing_by)
-    first.signal(signal.SIGTERM)
-    await second.sees(cluster.listening(1), within=5)
-    assert await first.ends() == 0
-    second.signal(signal.SIGTERM)
-    assert await second.ends() == 0
+    nodes[0] = await cluster.start(0)
+    await nodes[0].sees(cluster.beside(nodes.index(keeper)))
+    other = next(node for node in nodes[1:] if node is not keeper)
+    await other.kill()  # it is a front only
+    await bob.type("send alice and again")
+    await alice.sees("bob: and again")
+
+    keeper.signal(signal.SIGSTOP)
+    await nodes[0].sees(KEEPS_STATE, within=10)
+    keeper.signal(signal.SIGCONT)
+    await keeper.sees(LOST)
+    await keeper.sees(cluster.beside(0))
+
+    nodes[0].signal(signal.SIGTERM)
+    assert await nodes[0].ends() == 0
+    await keeper.sees(KEEPS_STATE)
+    await bob.type("send alice once more")
+    await alice.sees("bob: once more")
+    keeper.signal(signal.SIGTERM)
+    assert await keeper.ends() == 0

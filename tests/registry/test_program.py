@@ -1,6 +1,7 @@
 """A running registry over real loopback sockets: few tests, which wait for conditions and never sleep."""
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections.abc import AsyncIterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.app import Registry, Unable
+from chatapp.registry.app import ListeningPort, Registry, Unable
 from chatapp.registry.keystore import KEY_FILE
 from chatapp.registry.texts import address_lines
 from chatapp.wire.address import Address
@@ -237,6 +238,31 @@ async def test_a_taken_port_is_named_and_nothing_is_made(tmp_path: Path) -> None
             with pytest.raises(Unable, match=rf"^\[Port {port} is already in use\]\Z"):
                 await Registry(port, tmp_path, say=print).start()
     assert not Registry(port, tmp_path, say=print).folder.exists()
+
+
+async def test_a_port_stays_taken_while_drivers_serve_there_in_turn(tmp_path: Path) -> None:
+    port = free_port()
+    listening = ListeningPort(port)
+    lines: list[str] = []
+    names = ["ann", "bea"]
+    for name in names:
+        registry = Registry(port, tmp_path / name, say=lines.append, listening=listening)
+        await registry.start()
+        client = Client(port, name)
+        await client.register()
+        await client.attach()
+        await registry.stop()
+        await asyncio.wait_for(client.reader.read(), TIMEOUT)  # the link has ended
+        client.close()
+        with pytest.raises(Unable, match=rf"^\[Port {port} is already in use\]\Z"):
+            ListeningPort(port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(1), TIMEOUT) == b""  # nobody serves
+    writer.close()
+    listening.close()
+    ListeningPort(port).close()
+    assert sum("listening on" in line for line in lines) == 1
 
 
 async def test_a_folder_in_use_is_named(running: Running) -> None:

@@ -60,7 +60,7 @@ complete -c ChatApp -n '__ChatApp_mode' -l allow -r -F -d 'Registry: a file of k
 complete -c ChatApp -n '__ChatApp_mode' -l ban -r -F -d 'Registry: a file of keys, names, addresses or networks to ban, one a line.'
 complete -c ChatApp -n '__ChatApp_mode' -l also -x -d 'Registry: its other servers, such as a:5000,b:5001; peers go there when this one is away.'
 complete -c ChatApp -n '__ChatApp_mode' -l gateway -x -d 'Registry: the key of a web gateway (ChatApp web), whose visitors have limits of their own (repeatable).'
-complete -c ChatApp -n '__ChatApp_mode' -l cluster -x -d 'Registry: keep the state in NATS JetStream, at addresses such as nats://a,b,c. Another registry with this option goes on if this one dies.'
+complete -c ChatApp -n '__ChatApp_mode' -l cluster -x -d 'Registry: keep the state in NATS JetStream, at addresses such as nats://a,b,c. All registries with the same servers are one: each serves, and goes on if another one dies.'
 complete -c ChatApp -n '__ChatApp_mode' -l cluster-name -x -d 'Registry: the name of its cluster on these servers.'
 complete -c ChatApp -n '__ChatApp_mode' -l cluster-key -r -F -d 'Registry: the file of the key that the nodes of the cluster share.'
 complete -c ChatApp -n '__ChatApp_mode' -l cluster-credentials -r -F -d 'Registry: a file of NATS credentials, or of an nkey\'s seed.'

@@ -1,7 +1,7 @@
 """The addresses at which our registry may answer: which one is in use, and which are asked next.
 
-A registry may be several servers, of which any may be away: one serves while the others stand by, or all serve. They
-have one identity, so a peer may go to whichever answers (clause 4.11).
+A registry may be several servers, of which any may be away. They have one identity, so a peer may go to whichever answers
+(clause 4.11).
 """
 
 from collections.abc import Iterable, Sequence

@@ -135,7 +135,7 @@ _OF_NAMES: Final = (Check.NAME, Check.PERSON, Check.DIRECT, Check.RELAY)
 def _fine(finding: Finding) -> str:
     match finding.check:
         case Check.OTHER_SERVER if finding.amount is None:
-            return "no answer now: it stands by, or it is down."
+            return "no answer now: it is down, or cut off."
         case Check.UDP | Check.TCP | Check.OTHER_SERVER | Check.DIRECT | Check.RELAY:
             return f"fine, {(finding.amount or 0.0) * 1_000:,.0f} ms."
         case Check.PACKETS:

@@ -18,6 +18,7 @@ from chatapp.registry.front.links import LinkState
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address
+from chatapp.wire.identity import Identity
 from chatapp.wire.sessions.opening import Randomness
 
 
@@ -69,6 +70,11 @@ class FrontCore:
     def house_name(self) -> str:
         """The name of the node that has the house, empty while none is known."""
         return self._house.house_name
+
+    @property
+    def identity(self) -> Identity | None:
+        """The registry's identity, None while there is no session with the house."""
+        return None if self._front is None else self._front.identity
 
     # --- the bus
 

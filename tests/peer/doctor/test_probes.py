@@ -63,7 +63,7 @@ async def test_a_registry_answers(village: Village) -> None:
 async def test_of_several_servers_the_one_that_answers_is_told_and_the_others_in_brief(
     village: Village,
 ) -> None:
-    """A server that stands by does not listen, which is no trouble."""
+    """One server is enough, so the silence of another one is no trouble."""
     away, here = Address("127.0.0.1", free_port()), Address("127.0.0.1", village.port)
     findings = await probe_servers([away, here], known_key=None, policy=QUICK)
     expected = {Check.UDP: None, Check.TCP: None, Check.KEY: None, Check.OTHER_SERVER: None}

@@ -76,7 +76,7 @@ def test_of_several_servers_each_is_named() -> None:
     udp, silent, fine, foreign, summary = doctor_lines(findings, SERVER)
     assert udp.startswith("[UDP to the server (192.0.2.2:5001): nothing runs on that port there. ")
     assert "ChatApp -s 5001" in udp
-    assert silent == "[Other server 192.0.2.3:5001: no answer now: it stands by, or it is down.]"
+    assert silent == "[Other server 192.0.2.3:5001: no answer now: it is down, or cut off.]"
     assert fine == "[Other server 192.0.2.4:5001: fine, 2 ms.]"
     assert foreign.startswith("[Other server 192.0.2.5:5001: it is another registry, with another key")
     assert summary == "[2 troubles found.]"

@@ -15,7 +15,7 @@ from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.node import ClusterNode
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.stream.ledger import Acked, Publication, Refused, Subject
-from chatapp.registry.cluster.texts import standby_line
+from chatapp.registry.cluster.texts import no_house_line
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_port
 
@@ -50,11 +50,17 @@ def test_a_connection_that_the_servers_close_is_made_anew(
     ]
 
 
-def test_a_standby_says_why_the_servers_do_not_answer() -> None:
-    assert standby_line(None, "Authorization Violation") == (
-        "[Standing by: the servers of the cluster do not answer (Authorization Violation).]"
+def test_a_node_without_a_house_says_whether_the_servers_answer() -> None:
+    assert no_house_line("Authorization Violation") == (
+        "[The servers of the cluster do not answer (Authorization Violation): nobody is served here until they do.]"
     )
-    assert standby_line(None) == "[Standing by: the servers of the cluster do not answer.]"
+    assert (
+        no_house_line("")
+        == "[The servers of the cluster do not answer: nobody is served here until they do.]"
+    )
+    assert (
+        no_house_line(None) == "[No node that keeps the state is seen: nobody is served here until one is.]"
+    )
 
 
 def test_a_message_that_is_too_large_is_refused_at_once(nats_server: NatsServer) -> None:
@@ -116,7 +122,7 @@ async def test_a_fault_in_keeping_the_lease_ends_the_service_and_is_logged(
     try:
         await node.open()
         async with asyncio.timeout(20):
-            await node.stand_by()
+            await node.win_lease()
 
             async def fail(_: object) -> None:
                 raise ZeroDivisionError

@@ -103,6 +103,7 @@ def test_a_dead_owner_is_followed_after_the_span() -> None:
     first.is_frozen = True
     took = world.until(lambda: second.serves, within=SPAN + 1)
     assert SPAN - BEAT <= took <= SPAN + 2 * LOOK_SPAN
+    assert second.lease.term > first.lease.term > 0
 
 
 def test_a_look_without_an_answer_does_not_begin_the_span_anew() -> None:

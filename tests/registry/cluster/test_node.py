@@ -60,7 +60,7 @@ class Nodes:
     async def serving(self, home: str, **settings: object) -> tuple[ClusterNode, ClusterStorage]:
         made = await self.opened(home, **settings)
         async with asyncio.timeout(20):
-            return made, await made.stand_by()
+            return made, await made.win_lease()
 
     async def why_not(self, home: str, **settings: object) -> str:
         """Return the line of a node that cannot be opened."""
@@ -147,7 +147,7 @@ async def test_a_folder_has_one_node_and_the_cluster_has_one_key(nodes: Nodes, t
     (tmp_path / "b" / "cluster.key").chmod(0o600)
     other = await nodes.opened("b3", key=str(tmp_path / "b/cluster.key"))
     with pytest.raises(KeyUnusable, match=f"is not the key of the cluster {nodes.name} on these servers"):
-        await other.stand_by()
+        await other.win_lease()
     (tmp_path / "b" / "cluster.key").write_text("short")
     assert "holds no cluster key, which is 64 hexadecimal digits" in await nodes.why_not(
         "b4", key=str(tmp_path / "b/cluster.key")
@@ -250,9 +250,9 @@ async def test_a_folder_of_another_registry_is_refused_and_left_as_it_is(
 async def test_a_key_that_is_not_the_first_is_not_left_behind(nodes: Nodes, tmp_path: Path) -> None:
     """Two nodes that start at once on new servers both make a key; the lease decides which one counts."""
     first, second = await nodes.opened("a"), await nodes.opened("b")
-    await first.stand_by()
+    await first.win_lease()
     with pytest.raises(KeyUnusable):
-        await second.stand_by()
+        await second.win_lease()
     assert (tmp_path / "a" / "cluster.key").exists()
     assert not (tmp_path / "b" / "cluster.key").exists()
     assert isinstance(read_key(tmp_path / "a" / "cluster.key"), ClusterKey)

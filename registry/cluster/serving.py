@@ -1,0 +1,270 @@
+"""The two roles of a node, with sockets and the bus: the front of another node's house, or the node with the house."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from chatapp.registry.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    AdminRequest,
+    CancelStop,
+    Done,
+    MakeBackup,
+    ReloadLists,
+    ShowStats,
+    StatsShown,
+    StopRegistry,
+    VerifyFiles,
+)
+from chatapp.registry.app import ListeningPort, process_figures
+from chatapp.registry.cluster import texts
+from chatapp.registry.cluster.bus.front_node import FrontCore
+from chatapp.registry.cluster.bus.house_node import HouseNode
+from chatapp.registry.cluster.bus.messages import HOUSE, ID_SIZE, NEWS, front_subject
+from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.jetstream import JetStream
+from chatapp.registry.cluster.messenger import Messenger
+from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.front.driver import FrontDriver
+from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Histogram, Snapshot
+from chatapp.wire.aio.machine import THIS_MACHINE
+from chatapp.wire.identity import Identity, fingerprint
+
+UNSEEN_AFTER: Final = 5.0
+"""Seconds without a house after which a line says so: another node takes over within 2 to 4."""
+CLOCK_SPAN: Final = 5.0
+"""Seconds between two looks at the wall clock."""
+
+
+class Bus:
+    """How the nodes of a cluster reach each other. `name`: this node's, for people."""
+
+    def __init__(self, engine: JetStream, key: ClusterKey, cluster: str, *, name: str) -> None:
+        self.engine: Final = engine
+        self.name: Final = name
+        self._key = key
+        self._cluster = cluster
+
+    def sealer(self) -> Sealer:
+        """Return a sealer with a salt of its own."""
+        return Sealer(self._key, self._cluster, os.urandom(SALT_SIZE))
+
+    def opener(self) -> Opener:
+        """Return what opens the messages of all nodes."""
+        return Opener(self._key, self._cluster)
+
+
+class HouseBus:
+    """The other nodes, as the node with the house reaches them. It is `registry.driver.Neighbours` once it has joined."""
+
+    def __init__(self, bus: Bus, *, term: int) -> None:
+        """`term`: higher than that of any house before."""
+        self._bus = bus
+        self._term = term
+        self._node: HouseNode | None = None
+        self._messenger: Messenger | None = None
+
+    def join(self, core: RegistryCore, identity: Identity, *, now: float) -> "HouseBus":
+        """Join the registry's core with the other nodes."""
+        self._node = HouseNode(
+            core,
+            identity=identity,
+            term=self._term,
+            name=self._bus.name,
+            sealer=self._bus.sealer(),
+            opener=self._bus.opener(),
+            rng=THIS_MACHINE.rng,
+            now=now,
+        )
+        return self
+
+    async def open(self, receive: Callable[[Sequence[bytes]], None]) -> None:
+        """Begin to listen to the other nodes. Raises ClusterUnavailable."""
+        self._messenger = Messenger(self._bus.engine, (HOUSE,), receive)
+        await self._messenger.open()
+
+    async def close(self) -> None:
+        """Send what is left, and listen to nobody."""
+        messenger, self._messenger = self._messenger, None
+        if messenger is not None:
+            await messenger.close()
+
+    def receive_bus(self, data: bytes, *, now: float) -> None:
+        """Handle a message of another node."""
+        assert self._node is not None
+        self._node.receive_bus(data, now=now)
+
+    def send_messages(self) -> None:
+        """Send what the house tells other nodes."""
+        if self._node is not None and self._messenger is not None:
+            self._messenger.send(self._node.take_messages())
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due at this node."""
+        assert self._node is not None
+        self._node.handle_timer(now=now)
+
+    def next_timer(self) -> float:
+        """Return when `handle_timer` is to be called next."""
+        assert self._node is not None
+        return self._node.next_timer()
+
+
+class FrontOffice:
+    """What a front asks of the program around it."""
+
+    def __init__(
+        self,
+        *,
+        say: Callable[[str], None],
+        opened: Callable[[str, str], None],
+        reload: Callable[[], Awaitable[AdminAnswer]] | None,
+        stop: Callable[[], None],
+    ) -> None:
+        """`opened`: called each time that the house was found, with the name of its node and the fingerprint of the
+        registry's key. `reload`: reads the access lists again; None if there are no files. `stop`: ends the program."""
+        self.say: Final = say
+        self.opened: Final = opened
+        self.reload: Final = reload
+        self.stop: Final = stop
+
+
+class NodeFront:
+    """A node while another one has the house: it serves its peers by asking that."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        listening: ListeningPort,
+        office: FrontOffice,
+        *,
+        trouble: Callable[[], str | None],
+        policy: RegistryPolicy,
+        links_max: int,
+    ) -> None:
+        """`trouble`: why the servers of the cluster do not answer, if that is known; None if they do."""
+        self._loop = asyncio.get_running_loop()
+        self._listening = listening
+        self._office = office
+        self._trouble = trouble
+        front_id = os.urandom(ID_SIZE)
+        self._now, self._wall = THIS_MACHINE.now, THIS_MACHINE.wall
+        self._started_at = self._now()
+        self._core = FrontCore(
+            front_id=front_id,
+            name=bus.name,
+            sealer=bus.sealer(),
+            opener=bus.opener(),
+            rng=THIS_MACHINE.rng,
+            link_port=listening.number,
+            now=self._now(),
+            wall=self._wall(),
+            policy=policy,
+            links_max=links_max,
+        )
+        self._driver = FrontDriver(self._loop, self._core, self._take_rest)
+        self._messenger = Messenger(bus.engine, (NEWS, front_subject(front_id)), self._receive)
+        self._told = ""
+        """The node that people were told keeps the state; empty if none."""
+        self._unseen: asyncio.TimerHandle | None = None
+        self._clock: asyncio.TimerHandle | None = None
+        self._is_stopped = False
+
+    async def start(self) -> None:
+        """Begin to look for the house, and to serve once it is found. Raises ClusterUnavailable."""
+        await self._messenger.open()
+        await self._listening.serve(self._driver)
+        self._driver.start(self._listening.endpoint)
+        self._look_at_clock()
+
+    async def stop(self, *, hands_over: bool) -> None:
+        """End the links. `hands_over`: whether the house is told, as the program stops; else this node takes over."""
+        self._is_stopped = True
+        if hands_over:
+            self._driver.call_guarded(self._core.leave)
+        self._listening.pause(self._driver)
+        await self._driver.stop("the node stops" if hands_over else "this node keeps the state now")
+        await self._messenger.close()
+        for handle in (self._unseen, self._clock):
+            if handle is not None:
+                handle.cancel()
+
+    @property
+    def house_name(self) -> str:
+        """The name of the node that keeps the state, empty if none is known."""
+        return self._core.house_name
+
+    def _receive(self, messages: Sequence[bytes]) -> None:
+        for data in messages:
+            self._driver.call_guarded(self._core.receive_bus, data)
+
+    def _take_rest(self) -> None:
+        self._messenger.send(self._core.take_messages())
+        self._tell()
+
+    def _look_at_clock(self) -> None:
+        self._core.set_wall(self._wall(), now=self._now())
+        self._clock = self._loop.call_later(CLOCK_SPAN, self._look_at_clock)
+
+    # --- what people and programs are told
+
+    def _tell(self) -> None:
+        """Tell people which node keeps the state, each time that changes, and that none does, after a while."""
+        identity = self._core.identity
+        if self._is_stopped:
+            return
+        if self._core.state is HouseState.OPEN and identity is not None:
+            if self._unseen is not None:
+                self._unseen.cancel()
+                self._unseen = None
+            if self._told != self.house_name:
+                self._told = self.house_name
+                self._office.opened(self._told, fingerprint(identity.public))
+        elif self._unseen is None:
+            self._unseen = self._loop.call_later(UNSEEN_AFTER, self._tell_unseen)
+
+    def _tell_unseen(self) -> None:
+        self._told = ""
+        self._office.say(texts.no_house_line(self._trouble()))
+
+    async def answer(self, request: AdminRequest) -> AdminAnswer:
+        """Carry out a request of the administrator of this node: here, at the house, or not at all."""
+        match request:
+            case ReloadLists():
+                if self._office.reload is None:
+                    return AdminRefused(refusal=AdminRefusal.NO_LISTS)
+                return await self._office.reload()
+            case StopRegistry(span=0):
+                self._loop.call_soon(self._office.stop)  # the answer goes out first
+                return Done()
+            case StopRegistry() | CancelStop() | MakeBackup() | VerifyFiles():
+                refusal = AdminRefusal.OTHER_NODE if self.house_name else AdminRefusal.NO_HOUSE
+                return AdminRefused(refusal=refusal, subject=self.house_name)
+            case ShowStats():
+                found = self.snapshot(0.0)
+                return StatsShown(dict(found.figures), dict(found.dropped), [])
+            case _:
+                return await self._driver.ask(request)
+
+    def snapshot(self, lag: float) -> Snapshot:
+        """Return the figures of this node. `lag`: how late the event loop was at most, in seconds."""
+        found = self._core.snapshot(now=self._now())
+        figures = {
+            **found.figures,
+            **process_figures(),
+            "datagrams_in": self._driver.datagrams_in,
+            "datagrams_out": self._driver.datagrams_out,
+            "uptime_seconds": self._now() - self._started_at,
+            "loop_lag_seconds": lag,
+        }
+        shown = {name: figures[name] for name in FIGURES if name in figures}
+        return Snapshot(shown, found.dropped, found.queues, Histogram(COMMIT_BOUNDS), found.waits)
+
+    def why_not_ready(self) -> str:
+        """Return why nobody is served now, empty if people are."""
+        return "" if self._core.state is HouseState.OPEN else "no node that keeps the state is seen"
