@@ -177,7 +177,8 @@ def _state(view: OperatorView) -> Html:
 def _duty(view: OperatorView) -> Html:
     if not view.is_operator:
         return element("span", element("bdi", view.name), class_="hint")
-    where = f"on duty at {view.queue}" if view.is_on_duty else "off duty"
+    at = f" at {view.queue}" if view.queue else ""
+    where = f"on duty{at}" if view.is_on_duty else "off duty"
     return fragment(
         element(
             "span",

@@ -170,6 +170,7 @@ class OperatorView:
                 self.is_operator, self.answers = True, answers
             case happened.WaitingRoom(is_quiet=True):
                 self.is_operator, self.room, self.wants_room = True, event, False
+                self.queue = self.queue or event.queue  # of a program that has run before us
             case happened.Figures(is_quiet=True):
                 self.figures = event
             case happened.PastSessions(is_quiet=True):

@@ -264,3 +264,12 @@ def test_a_talk_that_is_found_is_shown_once() -> None:
     view.handle(msgspec.structs.replace(CAME, visit=8), at=AT)
     view.handle(msgspec.structs.replace(said("Ravi", "me too", 1), visit=8), at=AT)
     assert [one.text for one in view.lines] == ["me too"]
+
+
+def test_the_queue_of_a_program_that_has_run_before_is_learned() -> None:
+    view = OperatorView("bob")
+    view.found(is_on_duty=True, is_operator=True, answers={})
+    assert "bob</bdi>, on duty</span>" in parts(view)["duty"]
+    room = happened.WaitingRoom(queue="physics", operators=1, served=(), waiting=(), total=0, is_quiet=True)
+    view.handle(room, at=AT)
+    assert "bob</bdi>, on duty at physics</span>" in parts(view)["duty"]
