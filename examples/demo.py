@@ -63,11 +63,14 @@ async def perform(play: Play, stage: Stage) -> None:
         play.scene("12. A visitor with nothing but a browser; the web desk is killed, and nothing is lost")
         await scenes.serve_a_browser(stage, alice)
 
+        play.scene("13. Alice opens her page in a browser, beside her terminal, and goes on there")
+        await scenes.serve_from_a_page(stage, alice)
+
     if scenes.HAS_FULL_SCREEN:
-        play.scene("13. Dana uses the full screen")
+        play.scene("14. Dana uses the full screen")
         await scenes.look_at_the_full_screen(stage, carol)
 
-    play.scene("14. Everybody goes home")
+    play.scene("15. Everybody goes home")
     await scenes.go_home(registry, people)
     scenes.check_once(people)
 

@@ -5,8 +5,8 @@ python -m examples.picture docs talk full   # these scenes alone
 
 A registry and people run on free loopback ports, one of them at a pseudo-terminal. Her screen at the end of the scene is
 drawn character by character, as a terminal emulator shows it. The scene `full` draws one full screen in three sizes, on a
-dark and on a light ground, and what can be opened above it. The scene `web` paints pages of the web desk, where Chromium is
-installed.
+dark and on a light ground, and what can be opened above it. The scenes `web` and `operator` paint pages of the web desk
+and of an operator, where Chromium is installed.
 """
 
 import asyncio
@@ -121,16 +121,16 @@ async def desk(stage: Stage, home: Path) -> Pictures:
 SCENES: Final = {"talk": talk, "room": room, "doctor": doctor, "desk": desk, **FULL_SCENES}
 
 
-WEB: Final = "web"
-"""The scene of the web desk, whose picture is a browser's."""
+BROWSED: Final = {"web": web.picture, "operator": web.operator_picture}
+"""The scenes whose picture is a browser's: the web desk, and the page of an operator."""
 
 
 async def play(scene: str, pictures: Path) -> Pictures | None:
     """Play a scene. Returns its pictures; None if something went wrong. `pictures`: where the browser puts its own."""
     try:
         async with stage_for(Play()) as stage, asyncio.timeout(PLAYED_WITHIN):
-            if scene == WEB:
-                await web.picture(stage, pictures / f"{WEB}.png")
+            if scene in BROWSED:
+                await BROWSED[scene](stage, pictures / f"{scene}.png")
                 return {}
             return await SCENES[scene](stage, stage.folder / "alice")
     except (StepFailed, TimeoutError) as failure:
@@ -141,9 +141,9 @@ async def play(scene: str, pictures: Path) -> Pictures | None:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     (folder / "pictures").mkdir(exist_ok=True)
-    for name in sys.argv[2:] or (*SCENES, WEB):
-        if name == WEB and web.CHROMIUM is None:
-            print("The picture of the web desk needs Chromium (Debian, Ubuntu: apt-get install chromium)")
+    for name in sys.argv[2:] or (*SCENES, *BROWSED):
+        if name in BROWSED and web.CHROMIUM is None:
+            print(f"The picture {name} needs Chromium (Debian, Ubuntu: apt-get install chromium)")
             continue
         pictures = asyncio.run(play(name, folder / "pictures"))
         if pictures is None:

@@ -177,6 +177,26 @@ async def serve_a_browser(stage: Stage, alice: Actor) -> None:
     await again.ends(0)
 
 
+async def serve_from_a_page(stage: Stage, alice: Actor) -> None:
+    """Alice serves a visitor at her terminal, then opens her page in a browser and goes on there."""
+    visitor = await web.typed_visitor(stage, "Tara Bose", "9876543213", "1")
+    await visitor.sees("[You are connected.]")
+    await visitor.types("Where do I pay the fee?")
+    await alice.sees("Tara Bose: Where do I pay the fee?")
+    program, address = await web.operator_page(stage, "alice")
+    page = web.WebOperator(stage.play, "alice's page", address)
+    await page.opens()
+    shown = await page.sees("Tara Bose", "+919876543213", "Where do I pay the fee?")
+    visit = web.visit_in(shown)
+    await page.does("say", visit=visit, text="At the counter, or by card")
+    await visitor.sees("alice: At the counter, or by card")
+    await page.does("end", visit=visit)
+    await visitor.sees("[The operator has ended the session. Bye.]")
+    await visitor.ends(0)
+    program.send(signal.SIGTERM)
+    await program.ends(0)
+
+
 async def look_at_the_full_screen(stage: Stage, carol: Actor) -> None:
     """Dana comes with the full screen, reads a line of Carol, and sees the mark of her answer."""
     from examples.seat import seat  # needs pyte, which only the tests install

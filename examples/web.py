@@ -1,4 +1,5 @@
-"""Visitors of the web desk: one who sends forms as a browser without JavaScript does, and a real browser for pictures."""
+"""The web desk: a visitor who sends forms as a browser without JavaScript does, an operator's page, and a real browser for
+pictures."""
 
 import asyncio
 import contextlib
@@ -6,7 +7,8 @@ import importlib.util
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from email.message import Message
 from html import unescape
 from http.client import HTTPConnection
 from pathlib import Path
@@ -81,6 +83,85 @@ class WebVisitor:
             answer = connection.getresponse()
             self._cookie = (answer.getheader("Set-Cookie") or self._cookie).partition(";")[0]
             return unescape(re.sub(r"<[^>]*>", " ", answer.read().decode()))
+
+
+_ADDRESS: Final = re.compile(r"http://\S+:(\d+)/\?token=(\w+)")
+
+
+async def operator_page(stage: Stage, operator: str) -> tuple[Actor, re.Match[str]]:
+    """Start the page of an operator. Return it, and its address with port and token."""
+    server, port = stage.next_ports()
+    page = await stage.start(
+        operator, "web", "--as", operator, HOST, str(server), "--listen", f"{HOST}:{port}"
+    )
+    await page.sees(_ADDRESS)
+    return page, next(found for line in page.seen if (found := _ADDRESS.fullmatch(line)))
+
+
+class WebOperator:
+    """An operator's page, as its script uses it."""
+
+    def __init__(self, play: Play, name: str, address: re.Match[str]) -> None:
+        """`address`: as `operator_page` returns it."""
+        self._play: Final = play
+        self._name: Final = name
+        self._port: Final = int(address[1])
+        self._token: Final = address[2]
+        self._cookie = ""
+        self._page = ""
+
+    async def opens(self) -> None:
+        """Exchange the token for the cookie and the address of the page."""
+        headers = await asyncio.to_thread(self._ask, "GET", f"/?token={self._token}", "")
+        self._cookie = headers["Set-Cookie"].partition(";")[0]
+        self._page = headers["Location"].lstrip(".").rstrip("/")
+        self._play.tell(self._name, "opened", f"http://{HOST}:{self._port}{self._page}/")
+
+    async def does(self, verb: str, **fields: str) -> None:
+        """Send a form."""
+        self._play.tell(self._name, "sent", f"{verb}: {', '.join(fields.values())}")
+        _ = await asyncio.to_thread(self._ask, "POST", f"{self._page}/do/{verb}", urlencode(fields))
+
+    async def sees(self, *texts: str) -> str:
+        """Take news until they have all these texts, and return them. Raises StepFailed."""
+        shown = await asyncio.to_thread(self._news, texts)
+        missing = [text for text in texts if text not in shown]
+        if missing:
+            raise StepFailed(f"{self._name} should have seen\n    {missing[0]}\nand saw\n    {shown}")
+        for text in texts:
+            self._play.tell(self._name, "saw", text)
+            self._play.checks += 1
+        return shown
+
+    def _news(self, texts: Sequence[str]) -> str:
+        shown, until = "", time.monotonic() + WITHIN
+        with contextlib.closing(HTTPConnection(HOST, self._port, timeout=WITHIN)) as connection:
+            connection.request("GET", f"{self._page}/events", headers={"Cookie": self._cookie})
+            answer = connection.getresponse()
+            with contextlib.suppress(TimeoutError):
+                while time.monotonic() < until and not all(text in shown for text in texts):
+                    shown += answer.readline().decode()
+        return shown
+
+    def _ask(self, method: str, path: str, body: str) -> Message:
+        """Send one request, and return the headers of the answer."""
+        headers = {
+            "Origin": f"http://{HOST}:{self._port}",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cookie": self._cookie,
+        }
+        with contextlib.closing(HTTPConnection(HOST, self._port, timeout=WITHIN)) as connection:
+            connection.request(method, path, body or None, headers)
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                raise StepFailed(f"{self._name}: {path} was answered by {answer.read().decode()}")
+            return answer.headers
+
+
+def visit_in(news: str) -> str:
+    """Return the number of the visit that is served, from the news of an operator's page."""
+    found = re.findall(r'"visit": (\d+)', news)
+    return str(found[-1])
 
 
 @contextlib.asynccontextmanager
@@ -166,3 +247,61 @@ async def picture(stage: Stage, target: Path) -> None:
         sheet.paste(one, (left, gap))
         left += one.width + gap
     sheet.resize((sheet.width // 2, sheet.height // 2)).save(target, optimize=True)
+
+
+async def operator_picture(stage: Stage, target: Path) -> None:
+    """Paint the page of an operator who serves one visitor while others wait."""
+    registry = await stage.registry("--operator", "bob")
+    code_line = re.compile(r"\[Operator bob: start once with --code (.*)\]")
+    await registry.sees(code_line)
+    code = next(found[1] for line in registry.seen if (found := code_line.fullmatch(line)))
+    bob = await stage.person("bob", CHATAPP_CODE=code)
+    await bob.sees("[Welcome, You are registered.]")
+    await bob.types(".on")
+    asha = await typed_visitor(stage, "Asha Rao", "9876543210", "3")
+    await asha.sees("[You are connected.]")
+    for name, number, issue in (
+        ("Ben Okafor", "9876543211", "5"),
+        ("Meera Iyer", "9876543212", "1"),
+        ("Tomás Gil", "9876543213", "6"),
+    ):
+        visitor = await typed_visitor(stage, name, number, issue)
+        await visitor.sees(re.compile(r"\[Waiting room, position \d\.\]"))
+    await asha.types("Hello! My marks in physics went down this term.")
+    await bob.sees("Asha Rao: Hello! My marks in physics went down this term.")
+    _, address = await operator_page(stage, "bob")
+    async with browser() as chromium:
+        context = await chromium.new_context(viewport={"width": 1280, "height": 720}, device_scale_factor=1)
+        page = await context.new_page()
+        await page.goto(address[0])
+        await page.locator(".theirs").wait_for()
+        await page.locator(".waiting li").nth(2).wait_for()
+        for said, answer in (
+            ("Thank you for writing. Since when?", "Since October: I missed two weeks."),
+            ("Let us look at what you missed, then.", "That would help me a lot."),
+        ):
+            await page.fill("#text", said)
+            await page.keyboard.press("Enter")
+            await asha.sees(f"bob: {said}")
+            await asha.types(answer)
+            await page.get_by_text(answer).wait_for()
+        await page.fill("#note", "Missed two weeks in October; ask the physics teacher for the sheets.")
+        await page.get_by_text("Keep the note").click()
+        await page.get_by_text("Note about Asha Rao kept.").wait_for()
+        await page.get_by_text("Dismiss").click()
+        await page.get_by_text("Dismiss").wait_for(state="detached")
+        await page.locator(".mark.saved").nth(1).wait_for()
+        await page.screenshot(path=target)
+
+
+async def typed_visitor(stage: Stage, name: str, number: str, issue: str) -> Actor:
+    """Start a visitor at a terminal who has filled in the form."""
+    visitor = await stage.visitor(name)
+    for question, answer in (
+        ("[Your full name:]", name),
+        ("[Your mobile number:]", number),
+        ("[What is it about? Type its number:]", issue),
+    ):
+        await visitor.sees(question)
+        await visitor.types(answer)
+    return visitor
