@@ -1,17 +1,22 @@
 """A crowd of simulated peers in one process: all sockets in one epoll, with a limit on unanswered requests."""
 
+import heapq
 import select
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Self
 
 from bench.machine import Failed
 from bench.members import Member, host_of
+from bench.registry import Server
 from chatapp.wire.admission import is_welcome_authentic, signed_table
 from chatapp.wire.codec import decode_cookie, decode_refused, decode_table_batch, decode_welcome, encode
 from chatapp.wire.errors import DecodeError, SealError
 from chatapp.wire.framing import Kind, frame
+from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
+from chatapp.wire.messages.registration import Ping
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import TableBatch
 
@@ -22,16 +27,30 @@ _AGAIN_AFTER: Final = 0.5
 _PATIENCE: Final = 300.0
 _UDP_BUFFER: Final = 1 << 20
 _CHECKED: Final = 10
+_SO_MEMINFO: Final = 55
+"""Linux's option with nine figures of a socket, of which the last one counts datagrams that were dropped."""
 
 
 class Crowd:
     """Members and their sockets. Use it as a context."""
 
-    def __init__(self, port: int, members: Iterable[Member], *, sockets: int | None = None) -> None:
-        """`sockets`: UDP sockets that members share; one each without it."""
-        self.port: Final = port
+    def __init__(
+        self,
+        servers: Sequence[Server],
+        members: Iterable[Member],
+        *,
+        sockets: int | None = None,
+        keeps_links: bool = False,
+    ) -> None:
+        """`servers`: the members are spread over these registries. `sockets`: UDP sockets that members share; one each
+        without it. `keeps_links`: send Ping on silent links, as peers do, whenever the crowd has a turn."""
         self.members: Final = list(members)
-        self._registry = ("127.0.0.1", port)
+        self._server_of = {
+            member.index: servers[place % len(servers)] for place, member in enumerate(self.members)
+        }
+        self._to_keep: list[tuple[float, int, Member]] | None = [] if keeps_links else None
+        """When to look whether a link was silent for long."""
+        self._wants_tables = False
         self._poll = select.epoll()
         self._by_nonce = {member.nonce: member for member in self.members}
         self._udp: list[socket.socket] = []
@@ -41,7 +60,8 @@ class Crowd:
         self._batches: dict[bytes, TableBatch | None] = {}
         self._knowing: Member | None = None
         """The first member with the channel's key."""
-        self.datagrams_heard = 0
+        self.datagrams_heard = self.broadcasts_heard = 0
+        """Datagrams that came, and those of them that tell the table to everybody."""
         self._datagram_bytes = 0
         for place in range(min(sockets or len(self.members), len(self.members))):
             self._open_udp(place)
@@ -80,6 +100,12 @@ class Crowd:
         return self._datagram_bytes + sum(member.bytes_heard for member in self.members)
 
     @property
+    def datagrams_lost(self) -> int:
+        """Datagrams that came when the buffer of their socket was full."""
+        found = (sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 9 * 4) for sock in self._udp)
+        return sum(int.from_bytes(one[8 * 4 : 9 * 4], sys.byteorder) for one in found)
+
+    @property
     def sockets(self) -> list[socket.socket]:
         """The UDP sockets, for those who read them in their own way."""
         return self._udp
@@ -95,6 +121,7 @@ class Crowd:
         """Register everybody, with a link and a whole table if requested. Return the seconds that this took."""
         began = time.monotonic()
         waiting = list(reversed(self.members))
+        self._wants_tables = tables
         for member in self.members:
             member.wants_table = tables
         coming: dict[int, tuple[Member, float]] = {}
@@ -122,8 +149,9 @@ class Crowd:
         if not links:
             return member.is_welcome
         if member.is_welcome and member.link is None:
-            link = member.connect(self.port)
+            link = member.connect(self._server_of[member.index])
             self._watch(link, lambda: self._read_link(member))
+            self._keep(member, member.spoke_at + LINK_KEEPALIVE_SPAN)
         return member.granted is not None and member.has_mail_answer
 
     def _complete(self, began: float) -> None:
@@ -161,7 +189,21 @@ class Crowd:
         ready = self._poll.poll(patience, 512)
         for fd, _ in ready:
             self._readers[fd]()
+        if self._to_keep:
+            self._keep_links(self._to_keep)
         return len(ready)
+
+    def _keep(self, member: Member, at: float) -> None:
+        if self._to_keep is not None:
+            heapq.heappush(self._to_keep, (at, member.index, member))
+
+    def _keep_links(self, to_keep: list[tuple[float, int, Member]]) -> None:
+        now = time.monotonic()
+        while to_keep[0][0] <= now:
+            _, _, member = heapq.heappop(to_keep)
+            if member.is_attached and member.spoke_at + LINK_KEEPALIVE_SPAN <= now:
+                member.request(Ping(reference=0))
+            self._keep(member, (member.spoke_at if member.is_attached else now) + LINK_KEEPALIVE_SPAN)
 
     def quiet(self, span: float = 0.4) -> None:
         """Read until nothing has come for `span` seconds."""
@@ -170,7 +212,7 @@ class Crowd:
 
     def send(self, member: Member, data: bytes) -> None:
         """Send a datagram to the registry from a member's address."""
-        self._udp_of[member.index].sendto(data, self._registry)
+        self._udp_of[member.index].sendto(data, self._server_of[member.index])
 
     def _read_udp(self, sock: socket.socket) -> None:
         for _ in range(64):
@@ -190,7 +232,9 @@ class Crowd:
             elif kind == Kind.REFUSED:
                 raise Failed(f"the registry refuses a member: {decode_refused(data[1:]).reason.name}")
             elif kind == Kind.GROUP:
-                self._told(data, self._members_at[sock.fileno()])
+                self.broadcasts_heard += 1
+                if self._wants_tables:
+                    self._told(data, self._members_at[sock.fileno()])
 
     def _welcomed(self, data: bytes) -> None:
         welcome = decode_welcome(data[1:])

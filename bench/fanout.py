@@ -57,14 +57,13 @@ def ours(size: int, lines: int, *, folder: Path) -> Iterator[Room]:
     later, and lines are sealed for one.
     """
     counter = time.time_ns() // 1_000_000
-    with RegistryProcess(folder / "data") as first:
-        port = first.port
-        with Crowd(port, (Member(index, counter=counter) for index in range(size + 1)), sockets=200) as crowd:
-            crowd.join(links=False)
+    newcomers = [Member(index, counter=counter) for index in range(size + 1)]
+    with RegistryProcess(folder / "data") as first, Crowd(first.servers, newcomers, sockets=200) as crowd:
+        crowd.join(links=False)
     with ExitStack() as stack:
-        registry = stack.enter_context(RegistryProcess(folder / "data", port))
+        registry = stack.enter_context(RegistryProcess(folder / "data", first.port))
         members = [Member(index, counter=counter + 1) for index in range(size + 1)]
-        crowd = stack.enter_context(Crowd(port, members, sockets=200))
+        crowd = stack.enter_context(Crowd(registry.servers, members, sockets=200))
         crowd.join()
         crowd.quiet()
         _prove(crowd)

@@ -20,11 +20,11 @@ from bench.crowd import Crowd, lines_of
 from bench.document import put_section
 from bench.figures import short
 from bench.growthchart import chart
-from bench.machine import Failed, Process, allow_descriptors, described, scratch
+from bench.machine import Failed, allow_descriptors, described, scratch
 from bench.mail import office
 from bench.members import Member
 from bench.presence import Changing
-from bench.registry import RegistryProcess
+from bench.registry import Registries, RegistryProcess, Start, one_registry
 
 NEWCOMERS: Final = 10
 _LINES: Final = 20
@@ -44,13 +44,13 @@ KEYS: Final = {
 }
 
 
-def costs_at(people: int) -> dict[str, float]:
-    """Measure the cost of a registry with so many people online."""
+def costs_at(people: int, start: Start = one_registry) -> dict[str, float]:
+    """Measure the cost of registries with so many people online, all together."""
     counter = time.time_ns() // 1_000_000
-    with scratch() as folder, RegistryProcess(folder / "data") as registry:
+    with scratch() as folder, start(folder) as registry:
         empty = registry.memory()
         members = [Member(index, counter=counter) for index in range(people)]
-        with Crowd(registry.port, members, sockets=100) as crowd:
+        with Crowd(registry.servers, members, sockets=100, keeps_links=True) as crowd:
             joining = spent(registry, crowd.join)
             crowd.quiet(1.0)
             memory = registry.memory()
@@ -65,7 +65,7 @@ def costs_at(people: int) -> dict[str, float]:
             }
 
 
-def spent(registry: Process, act: Callable[[], object]) -> float:
+def spent(registry: Registries, act: Callable[[], object]) -> float:
     """Processor seconds of the registry while `act` runs."""
     before = registry.cpu()
     act()
@@ -81,8 +81,8 @@ def _everybody_pings(crowd: Crowd) -> None:
     crowd.quiet()
 
 
-def _change(registry: RegistryProcess, crowd: Crowd, people: int, counter: int) -> float:
-    somebody = Changing(registry.port, people, counter)
+def _change(registry: Registries, crowd: Crowd, people: int, counter: int) -> float:
+    somebody = Changing(registry.servers, people, counter)
     crowd.quiet(_SETTLED_AFTER)
 
     def changes() -> None:
@@ -93,7 +93,7 @@ def _change(registry: RegistryProcess, crowd: Crowd, people: int, counter: int) 
     return spent(registry, changes) / _CHANGES * 1e3
 
 
-def _line(registry: Process, crowd: Crowd) -> float:
+def _line(registry: Registries, crowd: Crowd) -> float:
     speaker, heard = crowd.members[0], 0
 
     def count(_: Member, __: bytes, /) -> None:
@@ -114,10 +114,10 @@ def _line(registry: Process, crowd: Crowd) -> float:
     return spent(registry, say) / _LINES * 1e3
 
 
-def _newcomers(registry: RegistryProcess, people: int, counter: int) -> dict[str, float]:
+def _newcomers(registry: Registries, people: int, counter: int) -> dict[str, float]:
     members = [Member(people + 1 + index, counter=counter) for index in range(NEWCOMERS)]
     members[0].rows = {}
-    with Crowd(registry.port, members) as crowd:
+    with Crowd(registry.servers, members) as crowd:
         cpu = spent(registry, lambda: crowd.join(tables=True))
     return {
         "table": sum(member.table_bytes for member in members) / NEWCOMERS / 1024,
@@ -137,11 +137,11 @@ def mail_at(letters: int) -> dict[str, float]:
         start = time.monotonic()
         here.registry.stop()
         stopped = time.monotonic()
-        with RegistryProcess(here.folder, here.port) as again:
+        with RegistryProcess(here.folder, here.registry.port) as again:
             started = time.monotonic()
             loaded = again.memory()
             reader = Member(here.crowd.members[-1].index + 1, counter=time.time_ns() // 1_000_000 + 2)
-            with Crowd(here.port, [reader]) as crowd:
+            with Crowd(again.servers, [reader]) as crowd:
                 came = crowd.join()
     return {
         "letters": letters,

@@ -40,7 +40,7 @@ def j1(plan: Plan) -> Iterator[Figure]:
         with scratch() as folder, RegistryProcess(folder / "data") as registry:
             members = [Member(index, counter=time.time_ns() // 1_000_000) for index in range(people)]
             members[0].rows = {}
-            with Crowd(registry.port, members) as crowd:
+            with Crowd(registry.servers, members) as crowd:
                 before, own = registry.cpu(), time.process_time()
                 ours.append(crowd.join(tables=True))
                 cpu.append(registry.cpu() - before)

@@ -65,7 +65,7 @@ class Office:
         self, registry: RegistryProcess, crowd: Crowd, load: Process, scripts: list[Path], size: int
     ) -> None:
         self.registry, self.crowd, self.load, self.size = registry, crowd, load, size
-        self.folder, self.port = registry.folder, registry.port
+        self.folder = registry.folder
         self._scripts = scripts
 
     def prove(self, count: int) -> None:
@@ -99,11 +99,11 @@ def office(count: int, *, readers: int | None = None, options: Sequence[str] = (
         everybody = [Member(index, counter=counter) for index in range(SENDERS + readers_wanted)]
         boxes = everybody[SENDERS:]
         first = RegistryProcess(folder / "data", options=options)
-        with first, Crowd(first.port, everybody, sockets=100) as crowd:
+        with first, Crowd(first.servers, everybody, sockets=100) as crowd:
             crowd.join(links=False)
         registry = stack.enter_context(RegistryProcess(folder / "data", first.port, options))
         senders = [Member(index, counter=counter + 1) for index in range(SENDERS)]
-        crowd = stack.enter_context(Crowd(first.port, senders))
+        crowd = stack.enter_context(Crowd(registry.servers, senders))
         crowd.join()
         crowd.quiet()
         scripts = []

@@ -25,8 +25,9 @@ from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import SessionTable
 
-HOSTS: Final = 40
-"""Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask."""
+HOSTS: Final = 41
+"""Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask. A prime, so that
+the first member of every room of a certain size has another address each time."""
 
 _READ: Final = 1 << 18
 
@@ -68,6 +69,8 @@ class Member:
         self.table_bytes = 0
         self.bytes_heard = 0
         """What came on the link."""
+        self.spoke_at = 0.0
+        """When it last said something on the link."""
         self.rows: dict[bytes, Row] | None = None
         """The table itself, for members that look into rows."""
         self._begun: LinkOpening | None = None
@@ -102,15 +105,16 @@ class Member:
 
     # --- the link
 
-    def connect(self, port: int) -> socket.socket:
-        """Open the link, and its session."""
+    def connect(self, server: tuple[str, int]) -> socket.socket:
+        """Open the link to a registry, and its session."""
         self.link = socket.socket()
         self.link.settimeout(10.0)
         self.link.bind((self.host, 0))
-        self.link.connect(("127.0.0.1", port))
+        self.link.connect(server)
         self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         first, self._begun = self.sessions.open_link(self.registry, encode(Attach()), now=time.monotonic())
         self.link.sendall(frame(first))
+        self.spoke_at = time.monotonic()
         self.link.setblocking(False)
         return self.link
 
@@ -118,6 +122,7 @@ class Member:
         """Send a message on the link."""
         assert self.link is not None and self.session is not None
         self.link.send(frame(self.session.seal(encode(asked))))
+        self.spoke_at = time.monotonic()
 
     def fetch(self) -> None:
         """Request the changes of the table, unless a request is pending."""

@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from bench.figures import LOWER, Figure
 from bench.machine import Failed, Process, built, free_port, scratch
 from bench.measures import Plan
 from bench.members import Member
-from bench.registry import RegistryProcess
+from bench.registry import RegistryProcess, Server
 from chatapp.wire.codec import encode
 from chatapp.wire.messages.registration import Leave, Ping
 
@@ -79,9 +79,9 @@ def spread(stamps: list[float]) -> float:
 class Changing:
     """A person who comes and goes, without a link."""
 
-    def __init__(self, port: int, index: int, counter: int) -> None:
+    def __init__(self, servers: Sequence[Server], index: int, counter: int) -> None:
         self._member = Member(index, counter=counter)
-        self._crowd = Crowd(port, [self._member])
+        self._crowd = Crowd(servers, [self._member])
         self._crowd.join(links=False)
         self._is_here = True
 
@@ -117,10 +117,11 @@ class House:
         self._folder = stack.enter_context(scratch())
         self._registry = stack.enter_context(RegistryProcess(self._folder / "data"))
         members = (Member(index, counter=counter) for index in range(online))
-        self._crowd = stack.enter_context(Crowd(self._registry.port, members))
+        self._crowd = stack.enter_context(Crowd(self._registry.servers, members))
         self._crowd.join(links=False)
-        self._changing = [Changing(self._registry.port, online + place, counter) for place in range(changing)]
-        self._probe = Changing(self._registry.port, online + changing, counter)
+        servers = self._registry.servers
+        self._changing = [Changing(servers, online + place, counter) for place in range(changing)]
+        self._probe = Changing(servers, online + changing, counter)
         _ping_all(self._crowd)
         self._ears = Ears(self._crowd.sockets)
         self._sender: Process | None = None

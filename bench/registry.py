@@ -1,14 +1,19 @@
-"""The registry under load: the real program in its own process and folder."""
+"""Registries under load: the real program, each in its own process and folder."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Final, Self
 
 from bench.machine import CHECKOUT, Process, free_port
 
 _SETTINGS = {"CHATAPP_LEASE": "3600", "CHATAPP_REQUESTS": "10000000"}
 """Members of a load send no signs of life and must not count as away during a measurement; and one of them requests as
 much as a crowd would."""
+
+Server = tuple[str, int]
+"""A host and a port for UDP and TCP."""
 
 
 class RegistryProcess(Process):
@@ -26,3 +31,47 @@ class RegistryProcess(Process):
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def servers(self) -> list[Server]:
+        """Where a crowd finds it."""
+        return [("127.0.0.1", self.port)]
+
+
+class Registries:
+    """The registries that one crowd is spread over, measured together: one, or the nodes of a cluster. Use it as a
+    context."""
+
+    def __init__(self, processes: Sequence[RegistryProcess]) -> None:
+        self.processes: Final = list(processes)
+        self._stack = ExitStack()
+        for process in self.processes:
+            self._stack.enter_context(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def servers(self) -> list[Server]:
+        """Where a crowd finds them."""
+        return [server for process in self.processes for server in process.servers]
+
+    def cpu(self) -> float:
+        """Seconds of processor time of all together."""
+        return sum(process.cpu() for process in self.processes)
+
+    def memory(self) -> int:
+        """Bytes resident, of all together."""
+        return sum(process.memory() for process in self.processes)
+
+
+Start = Callable[[Path], Registries]
+"""Starts registries that keep what they have in a folder, and find it there when they are started again."""
+
+
+def one_registry(folder: Path) -> Registries:
+    """Start a single registry."""
+    return Registries([RegistryProcess(folder / "data")])

@@ -34,11 +34,11 @@ def s1(plan: Plan) -> Iterator[Figure]:
         counter = time.time_ns() // 1_000_000
         with scratch() as folder, RegistryProcess(folder / "data") as registry:
             members = [Member(index, counter=counter) for index in range(many)]
-            with Crowd(registry.port, members[:few], sockets=100) as first:
+            with Crowd(registry.servers, members[:few], sockets=100) as first:
                 first.join()
                 first.quiet(1.0)
                 before = registry.memory()
-                with Crowd(registry.port, members[few:], sockets=100) as rest:
+                with Crowd(registry.servers, members[few:], sockets=100) as rest:
                     rest.join()
                     rest.quiet(1.0)
                     slopes.append((registry.memory() - before) / (many - few) / 1024)
@@ -106,7 +106,7 @@ def s3(plan: Plan) -> Iterator[Figure]:
     with scratch() as folder, RegistryProcess(folder / "registry") as registry:
         counter = time.time_ns() // 1_000_000
         members = [Member(index, counter=counter) for index in range(online - 1)]
-        with Crowd(registry.port, members, sockets=100) as crowd:
+        with Crowd(registry.servers, members, sockets=100) as crowd:
             crowd.join()
             crowd.quiet(1.0)
             words = [
