@@ -14,6 +14,7 @@ from bench import sizing
 from bench.crowd import Crowd
 from bench.machine import Failed
 from bench.members import Member
+from bench.presence import Changing
 
 
 def test_a_size_that_fails_is_named_beside_the_others(
@@ -98,7 +99,7 @@ def test_the_timetable_waits_for_what_is_under_way(
     monkeypatch.setattr(sizing, "time", SimpleNamespace(monotonic=lambda: clock.now))
     crowd = StandInCrowd(clock, hears_lines=hears_lines)
     people = cast(list[sizing.Talker], [StandIn() for _ in range(600)])
-    town = sizing.Town(cast(Crowd, crowd), people, cast(list[sizing.Changing], [StandIn()]), tmp_path)
+    town = sizing.Town(cast(Crowd, crowd), people, cast(list[Changing], [StandIn()]), tmp_path)
     crowd.town = town
     town.plan()
     if hears_lines:
