@@ -125,6 +125,8 @@ class Process:
         self.name = name
         self.frozen_until = 0.0
         self.is_dead = False
+        self.is_deaf = False
+        """Whether all that is sent to it is lost."""
         self.recorder = Recorder(events_max=100)
         self.inbox: deque[tuple[float, bytes]] = deque()
         self.opener = Opener(KEY, NAME)
@@ -304,7 +306,7 @@ class World:
     def publish(self, sender: Process, messages: list[tuple[str, bytes]]) -> None:
         for subject, data in messages:
             for reader in self.processes:
-                if not reader.hears(subject) or reader.is_dead:
+                if not reader.hears(subject) or reader.is_dead or reader.is_deaf:
                     continue
                 if sender.name in self.cut_off or reader.name in self.cut_off:
                     continue

@@ -5,6 +5,7 @@ import pytest
 from chatapp.registry.admin.messages import (
     AdminRefusal,
     AdminRefused,
+    Announce,
     Done,
     KickPerson,
     PeopleListed,
@@ -14,8 +15,9 @@ from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.effects import DropReason, LinkEndReason
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportSilence
+from chatapp.wire.messages.link import Announcement, AnnouncementKind
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
-from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, Welcome
+from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason, Refused, Welcome
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, RoomPresence
 from chatapp.wire.messages.table import FetchTable, Presence, TablePage
 from tests.registry.cluster.bus.nodes import Cluster
@@ -122,12 +124,14 @@ def test_a_broadcast_goes_no_more_to_those_who_have_gone(
     cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
 ) -> None:
     cluster.advance(10.0)
+    stays = cluster.fronts[1].member("stays")
     bob.drop_link()
     cluster.advance(5.0)
     cluster.fronts[1].datagrams.clear()
     cluster.fronts[0].member("eve")
     cluster.advance(2.0)
     assert ann.batches()
+    assert stays.batches()
     assert bob.address not in cluster.fronts[1].datagrams
 
 
@@ -221,6 +225,33 @@ def test_a_sign_of_life_on_a_link_comes_in_time(cluster: Cluster, ann: LinkedPee
     bob.renew_link()  # no request: only the front sees it
     cluster.advance(5.0)
     assert presence_of(ann, "bob") is Presence.ONLINE
+
+
+def test_what_is_asked_or_said_on_a_link_is_a_sign_of_life(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    eve = cluster.fronts[1].member("eve")
+    ann.send(ReportSilence(bob.id), ReportSilence(eve.id))
+    cluster.advance(1.0)
+    bob.send(Ping(1))
+    eve.send_raw(eve.line("here"))
+    cluster.advance(5.0)
+    assert online(cluster) == ["ann", "bob", "eve"]
+
+
+def test_who_cannot_come_in_is_told_so_at_any_node(cluster: Cluster, ann: LinkedPeer) -> None:
+    refused = cluster.fronts[1].peer("Ann").register()
+    assert isinstance(refused, Refused)
+    assert refused.reason is RefusalReason.NAME_TAKEN
+
+
+def test_everybody_is_told_what_the_owner_says(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer, hal: LinkedPeer
+) -> None:
+    cluster.fronts[0].core.run_admin_request(Announce("tea"), "1", now=cluster.now)
+    cluster.fronts[0].turn()
+    for peer in (ann, bob, hal):
+        assert peer.notices() == [Announcement(AnnouncementKind.TEXT, "tea", 0)]
 
 
 def test_a_peer_that_moves_to_another_node_is_there_once(

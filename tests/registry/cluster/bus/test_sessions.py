@@ -1,5 +1,6 @@
 """Sessions over a bus that loses, delays and is cut off, between processes that die and freeze."""
 
+import contextlib
 from random import Random
 
 import pytest
@@ -15,6 +16,8 @@ from chatapp.registry.cluster.bus.session import (
     BusSession,
     Order,
 )
+from chatapp.registry.effects import Caller, DropReason, LinkEndReason
+from chatapp.wire.messages.registration import Ping
 from tests.registry.cluster.bus.simulated import STEP, World
 
 
@@ -151,11 +154,61 @@ def test_one_lost_message_ends_the_session_at_once(world: World) -> None:
     assert len(world.sessions) == 4
 
 
+@pytest.mark.parametrize("side", ["house", "front"])
+def test_a_session_that_has_ended_is_followed_by_another_at_once(world: World, side: str) -> None:
+    """Messages to one side are lost; the other side learns it from the next one, and does not wait for a silence or news."""
+    process = world.houses[-1] if side == "house" else world.fronts[0]
+    world.run(0.5)
+    process.inbox.clear()
+    process.is_deaf = True
+    sessions = len(world.sessions)
+    world.run(1.2)
+    process.is_deaf = False
+    began = world.now
+    while len(world.sessions) == sessions:
+        world.run(STEP)
+    assert world.now - began < 1.0 + 0.5
+    world.run(1.0)
+    world.check_healed()
+    world.check_sessions()
+
+
+def test_what_was_said_before_leaving_is_heard(world: World) -> None:
+    front = world.fronts[0]
+    session = front.session
+    assert session is not None
+    while len(session.sent) < 5:
+        front.ask(session, world.now)
+    said = list(session.sent)
+    front.house.leave(LinkEndReason.NODE_STOPS)
+    front.follow()
+    world.run(0.5)
+    heard = [number for numbers in world.houses[-1].house.came.values() for number in numbers]
+    assert set(said) <= set(heard)
+
+
+def test_a_fault_of_one_item_does_not_cost_those_behind_it(world: World) -> None:
+    front, house = world.fronts[0], world.houses[-1]
+    session = front.session
+    assert session is not None
+    identity = front.identity_of(900)
+    front.house.request(
+        Ping(5_000), Caller(identity=identity, link=900), now=world.now
+    )  # no link is attached
+    front.ask(session, world.now)
+    said = session.sent[-1:]
+    with contextlib.suppress(AssertionError):
+        world.run(0.5)
+    world.fronts.remove(front)
+    assert house.recorder.dropped[DropReason.FAULT] >= 1
+    assert set(said) <= {number for numbers in house.house.came.values() for number in numbers}
+
+
 def test_an_older_house_is_not_followed(world: World) -> None:
     old, new = world.houses[-1], world.start_house()
-    world.run(3.0)
+    world.run(1.5)
     assert {front.house.house_name for front in world.fronts} == {new.name}
-    assert old.fronts.present == []
+    assert old.fronts.present == [], "it was told, and did not wait for silence"
     new.is_dead = True
     world.run(15.0)
     assert {front.house.state for front in world.fronts} == {HouseState.SEARCHING}
