@@ -219,6 +219,9 @@ class Neighbours(Timed, Protocol):
     def send_messages(self) -> None:
         """Send what the house tells other nodes."""
 
+    def leave(self) -> None:
+        """Tell other nodes that the house serves nobody any more."""
+
 
 class RegistryDriver:
     """Runs one core with sockets, a clock and a store."""
@@ -256,6 +259,8 @@ class RegistryDriver:
         await self.committer.settle()
         if self._maintenance is not None:
             self._maintenance.cancel()
+        if self._neighbours is not None:
+            self._neighbours.leave()
         await self.front.stop("the registry stops")
         await self.committer.finish()
 

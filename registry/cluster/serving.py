@@ -104,6 +104,11 @@ class HouseBus:
         if self._node is not None and self._messenger is not None:
             self._messenger.send(self._node.take_messages())
 
+    def leave(self) -> None:
+        """Tell the other nodes that this one serves nobody any more."""
+        assert self._node is not None
+        self._node.leave()
+
     def handle_timer(self, *, now: float) -> None:
         """Do what is due at this node."""
         assert self._node is not None

@@ -40,7 +40,7 @@ from chatapp.wire.messages.registration import Leave, Ping, Register
 from chatapp.wire.sessions.opening import Randomness
 
 LINKS_MAX: Final = 2 * NAMES_MAX
-_SECRET_SIZE: Final = 32
+SECRET_SIZE: Final = 32
 _OPENING: Final = bytes((Kind.OPENING,))
 _GROUP: Final = bytes((Kind.GROUP,))
 _RENEWAL: Final = bytes((Kind.RENEWAL,))
@@ -79,17 +79,21 @@ class Front:
         recorder: Recorder,
         counter: int,
         links_max: int = LINKS_MAX,
+        secret: bytes | None = None,
         now: float,
     ) -> None:
         """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this front had. `links_max`:
-        how many connections the machine can hold."""
+        how many connections the machine can hold. `secret`: of an earlier front at this port, whose cookies are good here
+        too."""
         self.identity: Final = identity
         self._policy = policy
         self._link_port = link_port
         self._recorder = recorder
         self.sessions: Final = Sessions(identity, rng, policy, counter=counter)
         self.links: Final = Links(most=links_max, requests_per_second=policy.requests_per_second)
-        self.gate: Final = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
+        self.gate: Final = Gate(
+            identity, secret=secret or rng.randbytes(SECRET_SIZE), window=policy.cookie_window
+        )
         self.register_queue: Final[FairQueue[tuple[Register, Address]]] = FairQueue(
             most=REGISTERS_WAITING_MAX, now=now
         )

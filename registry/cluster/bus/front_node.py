@@ -13,7 +13,7 @@ from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, S
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.core import CoreSnapshot
 from chatapp.registry.effects import DropReason, LinkEndReason
-from chatapp.registry.front.front import LINKS_MAX, Front, Output
+from chatapp.registry.front.front import LINKS_MAX, SECRET_SIZE, Front, Output
 from chatapp.registry.front.links import LinkState
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.telemetry.recorder import Recorder
@@ -52,6 +52,8 @@ class FrontCore:
         self._house = RemoteHouse(
             front_id, name, sealer=sealer, opener=opener, rng=rng, recorder=self.recorder, now=now
         )
+        self._secret = rng.randbytes(SECRET_SIZE)
+        """Of the cookies: what a peer began before a new session, it may finish in that one."""
         self._front: Front | None = None
         self._last = Output([], [], [], [], [], [], [])
         """What fronts of earlier sessions left to be carried out, and connections that were refused."""
@@ -104,6 +106,7 @@ class FrontCore:
             recorder=self.recorder,
             counter=self._clock.millis(now),
             links_max=self._links_max,
+            secret=self._secret,
             now=now,
         )
         front.house = self._house

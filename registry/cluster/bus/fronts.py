@@ -17,6 +17,7 @@ from chatapp.registry.cluster.bus.messages import (
     FrontLeft,
     GroupFrameCame,
     HouseEntered,
+    HouseLeft,
     HouseNews,
     LifeSeen,
     LinkGone,
@@ -70,6 +71,7 @@ class Fronts:
         self._last_node = LOCAL
         self._beat_at = now
         self._patient_until = float("-inf")
+        self._has_left = False
 
     @property
     def present(self) -> list[RemoteFront]:
@@ -188,8 +190,16 @@ class Fronts:
 
     # --- time
 
+    def leave(self) -> None:
+        """Tell the fronts that the house serves nobody any more, after what is queued for them."""
+        self._send_bundles()
+        self._channel.send(NEWS, HouseLeft(self._news.house))
+        self._has_left = True
+
     def handle_timer(self, *, now: float) -> None:
         """Do what is due: the news, signs of life to the fronts, and the loss of those that are silent."""
+        if self._has_left:
+            return
         if (
             now > self.next_timer() + LATE_AFTER
         ):  # we were stopped, and what came meanwhile is still to be read
@@ -208,16 +218,22 @@ class Fronts:
         return max(front.session.heard_at + SILENT_AFTER, self._patient_until)
 
     def next_timer(self) -> float:
-        """Return when `handle_timer` is to be called next."""
+        """Return when `handle_timer` is to be called next; infinity for not at all."""
+        if self._has_left:
+            return float("inf")
         return min([self._beat_at, *map(self._silent_at, self._fronts.values())])
 
     # --- out
 
     def take_messages(self) -> list[tuple[str, bytes]]:
         """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        if not self._has_left:
+            self._send_bundles()
+        return self._channel.take_messages()
+
+    def _send_bundles(self) -> None:
         for front in self.present:
             front.tell_table()
             for number, items in front.session.take_bundles():
                 bundle = DownBundle(self._news.house, front.session.run, number, items)
                 self._channel.send(front_subject(front.id), bundle)
-        return self._channel.take_messages()

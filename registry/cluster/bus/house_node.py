@@ -44,6 +44,10 @@ class HouseNode:
         self.fronts.receive(data, now=now)
         self.core.front.settle(now=now)
 
+    def leave(self) -> None:
+        """Tell the fronts that the house serves nobody any more, as it stops or has lost the lease."""
+        self.fronts.leave()
+
     def take_messages(self) -> list[tuple[str, bytes]]:
         """Drain the messages to publish, in order, each with its subject below that of the bus."""
         return self.fronts.take_messages()

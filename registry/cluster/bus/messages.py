@@ -126,7 +126,15 @@ class FrontDismissed(msgspec.Struct, frozen=True, array_like=True, tag=7):
     run: ProcessId
 
 
-BusMessage = HouseNews | EnterHouse | HouseEntered | UpBundle | DownBundle | FrontLeft | FrontDismissed
+class HouseLeft(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """House to all: it serves nobody any more. Another house may follow soon, so the fronts' links stay for now."""
+
+    house: ProcessId
+
+
+BusMessage = (
+    HouseNews | EnterHouse | HouseEntered | UpBundle | DownBundle | FrontLeft | FrontDismissed | HouseLeft
+)
 
 
 # --- items that go up

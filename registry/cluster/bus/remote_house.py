@@ -35,6 +35,7 @@ from chatapp.registry.cluster.bus.messages import (
     FrontLeft,
     GroupFrameCame,
     HouseEntered,
+    HouseLeft,
     HouseNews,
     LifeSeen,
     LinkGone,
@@ -181,6 +182,8 @@ class RemoteHouse:
             case FrontDismissed() as dismissed if self._has_session(dismissed.house, dismissed.run):
                 self._end_session(LinkEndReason.HOUSE_SESSION_LOST, tells=False)
                 self._begin_entering(now)
+            case HouseLeft() as left if self._house is not None and left.house == self._house.house:
+                self.state = HouseState.SEARCHING if self._session is None else HouseState.SILENT
             case None:
                 pass
             case _:

@@ -339,6 +339,26 @@ def test_another_house_takes_the_fronts_over(cluster: Cluster, ann: LinkedPeer, 
     assert [frame for _, frame in bob.relayed()] == [line]
 
 
+def test_a_house_that_leaves_holds_nobody_up_until_the_next_one(cluster: Cluster, ann: LinkedPeer) -> None:
+    """Links stay and HELLOs get no answer, so peers look elsewhere; what one has begun goes on at the next house."""
+    front, link = cluster.fronts[0], ann.link
+    assert link is not None
+    eve = front.peer("eve")
+    cookie = eve.hello()
+    cluster.house.node.leave()
+    cluster.house.turn()
+    assert {one.core.state for one in cluster.fronts} == {HouseState.SILENT}
+    with pytest.raises(IndexError):
+        front.peer("max").hello()
+    cluster.advance(4.0)
+    assert link not in front.closed
+    cluster.start_house()
+    cluster.advance(1.0)
+    assert front.closed[link] is LinkEndReason.OTHER_HOUSE
+    front.receive(eve.register_bytes(cookie), eve.address)
+    assert isinstance(eve.answer(), Welcome)
+
+
 def test_a_node_that_stops_takes_its_people_offline_at_once(
     cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
 ) -> None:
