@@ -4,7 +4,7 @@ A request is handed to the service, which returns effects. The house carries the
 holds back whatever must wait for the disk.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.access import AccessLists, AccessSettings
@@ -19,6 +19,7 @@ from chatapp.registry.effects import (
     CheckAlive,
     Disconnect,
     Drop,
+    DropReason,
     Effect,
     LettersOutcome,
     NamesSkipped,
@@ -102,6 +103,9 @@ class House:
         )
         self.fronts: Final[dict[int, FrontPort]] = {}
         """The fronts, by node. Effects for other nodes are lost."""
+        self.admits: Callable[[float], bool] = lambda now: True
+        """Whether people are let in at this time. A house that may have been succeeded must not: a peer that has seen the
+        table of the later one would take its own for the table of a registry that was restored from a backup."""
         self._barrier = CommitBarrier()
         self._broadcaster = TableBroadcaster(self.service.directory.table, identity, policy)
         self._console_lines: list[str] = []
@@ -117,7 +121,10 @@ class House:
 
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Handle a REGISTER whose signatures were checked."""
-        self._carry_out(self.service.register(register, caller, now=now), now)
+        if self.admits(now):
+            self._carry_out(self.service.register(register, caller, now=now), now)
+        else:
+            self._recorder.dropped[DropReason.NO_HOUSE] += 1
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
         """Handle a request of an authenticated caller."""

@@ -143,8 +143,20 @@ class ClusterNode:
 
     def house_bus(self) -> HouseBus:
         """Return the way to the other nodes. This node has the lease."""
-        assert self._lease is not None
-        return HouseBus(self._bus(), term=self._lease.term)
+        lease, storage = self._lease, self._storage
+        assert lease is not None and storage is not None
+
+        def overtaken() -> None:
+            storage.give_up()
+            if storage is self._storage:
+                self._store_lost()
+
+        return HouseBus(
+            self._bus(),
+            term=lease.term,
+            holds_lease=lambda: lease.is_confirmed(now=time.monotonic()),
+            overtaken=overtaken,
+        )
 
     def front(
         self, listening: ListeningPort, office: FrontOffice, *, policy: RegistryPolicy, links_max: int

@@ -62,10 +62,15 @@ class Bus:
 class HouseBus:
     """The other nodes, as the node with the house reaches them. It is `registry.driver.Neighbours` once it has joined."""
 
-    def __init__(self, bus: Bus, *, term: int) -> None:
-        """`term`: higher than that of any house before."""
+    def __init__(
+        self, bus: Bus, *, term: int, holds_lease: Callable[[], bool], overtaken: Callable[[], None]
+    ) -> None:
+        """`term`: higher than that of any house before. `holds_lease`: whether no other node can have a house now.
+        `overtaken`: called when another one has."""
         self._bus = bus
         self._term = term
+        self._holds_lease = holds_lease
+        self._overtaken = overtaken
         self._node: HouseNode | None = None
         self._messenger: Messenger | None = None
 
@@ -79,13 +84,14 @@ class HouseBus:
             sealer=self._bus.sealer(),
             opener=self._bus.opener(),
             rng=THIS_MACHINE.rng,
+            holds_lease=lambda now: self._holds_lease(),
             now=now,
         )
         return self
 
     async def open(self, receive: Callable[[Sequence[bytes]], None]) -> None:
         """Begin to listen to the other nodes. Raises ClusterUnavailable."""
-        self._messenger = Messenger(self._bus.engine, (HOUSE,), receive)
+        self._messenger = Messenger(self._bus.engine, (HOUSE, NEWS), receive)
         await self._messenger.open()
 
     async def close(self) -> None:
@@ -98,6 +104,8 @@ class HouseBus:
         """Handle a message of another node."""
         assert self._node is not None
         self._node.receive_bus(data, now=now)
+        if self._node.is_overtaken:
+            self._overtaken()
 
     def send_messages(self) -> None:
         """Send what the house tells other nodes."""

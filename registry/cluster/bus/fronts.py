@@ -68,6 +68,8 @@ class Fronts:
         self._news: Final = HouseNews(rng.randbytes(ID_SIZE), term, name)
         self._fronts: dict[bytes, RemoteFront] = {}
         """By the front's id: those in session, and those that were let in and have not said anything yet."""
+        self.is_overtaken = False
+        """Whether another house with a higher term is there: this one is to end, and knows it before its lease is lost."""
         self._last_node = LOCAL
         self._beat_at = now
         self._patient_until = float("-inf")
@@ -91,7 +93,11 @@ class Fronts:
                 front = self._fronts.get(left.front)
                 if front is not None and front.session.run == left.run:
                     self._lose(front, now)
-            case None:
+            case HouseNews(term=term) if term > self._news.term:
+                self.is_overtaken = True
+            case HouseNews(house=house) if house == self._news.house:
+                pass
+            case HouseLeft() | None:
                 pass
             case _:
                 self._channel.drop(DropReason.BUS_OTHER_SESSION)

@@ -1,5 +1,6 @@
 """The node that has the house: a registry of its own, and the fronts of the other nodes."""
 
+from collections.abc import Callable
 from typing import Final
 
 from chatapp.registry.cluster.bus.fronts import Fronts
@@ -22,11 +23,14 @@ class HouseNode:
         sealer: Sealer,
         opener: Opener,
         rng: Randomness,
+        holds_lease: Callable[[float], bool] = lambda now: True,
         now: float,
     ) -> None:
         """`term`: higher than that of any house before. `name`: the node's, for people. `sealer`: with a salt of its own,
-        which seals nothing else."""
+        which seals nothing else. `holds_lease`: whether no other node can have a house at this time; nobody is let in
+        while one can."""
         self.core: Final = core
+        core.house.admits = holds_lease
         self.fronts: Final = Fronts(
             core.house,
             identity=identity,
@@ -39,8 +43,13 @@ class HouseNode:
             now=now,
         )
 
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another node has the house now."""
+        return self.fronts.is_overtaken
+
     def receive_bus(self, data: bytes, *, now: float) -> None:
-        """Handle a message of the bus, from the subject of the house."""
+        """Handle a message of the bus, from the subject of the house or of the news."""
         self.fronts.receive(data, now=now)
         self.core.front.settle(now=now)
 

@@ -31,6 +31,7 @@ class HouseRig(Rig):
 
     def __init__(self, cluster: "Cluster", store: MemoryStore, *, term: int, now: float) -> None:
         self.cluster = cluster
+        self.holds_lease = True
         super().__init__(
             store, now=now, seed=term, policy=cluster.policy, desk=cluster.desk, access=cluster.access
         )
@@ -42,6 +43,7 @@ class HouseRig(Rig):
             sealer=cluster.sealer(),
             opener=Opener(KEY, NAME),
             rng=self.rng,
+            holds_lease=lambda now: self.holds_lease,
             now=now,
         )
 

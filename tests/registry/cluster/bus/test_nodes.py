@@ -11,6 +11,7 @@ from chatapp.registry.admin.messages import (
     PeopleListed,
     ShowOnline,
 )
+from chatapp.registry.cluster.bus.messages import NEWS
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.effects import DropReason, LinkEndReason
 from chatapp.registry.limits import RegistryPolicy
@@ -357,6 +358,26 @@ def test_a_house_that_leaves_holds_nobody_up_until_the_next_one(cluster: Cluster
     assert front.closed[link] is LinkEndReason.OTHER_HOUSE
     front.receive(eve.register_bytes(cookie), eve.address)
     assert isinstance(eve.answer(), Welcome)
+
+
+def test_a_house_that_may_have_been_succeeded_lets_nobody_in(cluster: Cluster, ann: LinkedPeer) -> None:
+    """A peer that knows a later table would take an older one for that of a registry restored from a backup."""
+    cluster.house.holds_lease = False
+    for rig in (cluster.house, cluster.fronts[1]):
+        assert rig.peer("bob").register() is None
+    assert ann.ask(Ping(1)) == [Pong(1, cluster.house.core.house.service.directory.version)]
+    cluster.house.holds_lease = True
+    assert isinstance(cluster.fronts[1].peer("bob").register(), Welcome)
+
+
+def test_a_house_learns_that_another_one_has_taken_over(cluster: Cluster) -> None:
+    old = cluster.house
+    cluster.start_house().node.handle_timer(now=cluster.now)
+    (news,) = (data for subject, data in cluster.house.node.take_messages() if subject == NEWS)
+    for house in (old, cluster.house):
+        house.node.receive_bus(news, now=cluster.now)
+    assert old.node.is_overtaken
+    assert not cluster.house.node.is_overtaken
 
 
 def test_a_node_that_stops_takes_its_people_offline_at_once(
