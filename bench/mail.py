@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from bench.bareletters import BareLetters
 from bench.crowd import Crowd, script_of
 from bench.figures import HIGHER, LOWER, Figure, middle
 from bench.machine import Failed, Process, built, said, scratch
@@ -58,6 +59,11 @@ def deposits(sender: Member, readers: list[Member], count: int) -> Iterator[byte
         yield frame(sender.session.seal(encode(asked)))
 
 
+def letters_each(count: int) -> int:
+    """Return how many of `count` letters a sender needs to have at hand: who is answered sooner asks more."""
+    return -(-count // SENDERS) + count // SENDERS // 2 + 100
+
+
 class Office:
     """A registry with senders in place."""
 
@@ -92,7 +98,7 @@ def office(count: int, *, readers: int | None = None, options: Sequence[str] = (
     """Make room for `count` letters at a registry with these options. Names are bound in an earlier run, because a newcomer
     causes a new channel key later."""
     readers_wanted = readers or count // (MAILBOX_PLACES // 2 - 8) + SENDERS
-    each = -(-count // SENDERS) + count // SENDERS // 2 + 100  # who is answered sooner asks more
+    each = letters_each(count)
     counter = time.time_ns() // 1_000_000
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
@@ -153,7 +159,7 @@ class Pace:
 def m1(plan: Plan) -> Iterator[Figure]:
     """Measure M1."""
     count, syncs = plan.count(LETTERS), plan.count(_SYNCS)
-    ours, rival = Pace(), Pace()
+    ours, rival, bare = Pace(), Pace(), Pace()
     limit: list[float] = []
     with ExitStack() as stack:
         total = count * (plan.rounds_wanted + 1)
@@ -166,15 +172,21 @@ def m1(plan: Plan) -> Iterator[Figure]:
         except Absent as absence:
             plan.skip(f"M1: {absence}")
         here.load.ask(f"run {count}")
+        python = stack.enter_context(BareLetters(SENDERS, letters_each(total), bytes(here.size)))
+        python.load.ask(f"run {count}")
         for _ in plan.rounds():
             limit.append(said([built("sync"), folder / "plain", str(syncs), str(here.size)])["rate"])
             if there is not None:
                 rival.measure(*there, count)
             ours.measure(here.registry, here.load, count)
+            bare.measure(python.server, python.load, count)
         here.prove(total)
     plan.side("M1 ours", *ours.sides, **{"letter bytes": float(here.size), "p50 ms": min(ours.waits)})
     if rival.rates:
         plan.side("M1 Redis", *rival.sides, **{"us a letter": middle(rival.costs)})
+    plan.side(
+        "M1 bare Python", *bare.sides, **{"us a letter": middle(bare.costs), "letters/s": middle(bare.rates)}
+    )
     plan.side("M1 one fdatasync each", **{"letters/s": middle(limit)})
     if rival.rates:
         yield Figure(
