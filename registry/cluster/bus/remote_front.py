@@ -94,6 +94,7 @@ class RemoteFront:
         """Let the front send the signed WELCOME and allow sessions with the peer."""
         address = admitted.to.address
         assert address is not None
+        self.tell_table()  # the peer fetches what the WELCOME names
         self.session.add(
             AdmitPeer(
                 pack_address(address),
@@ -136,6 +137,7 @@ class RemoteFront:
 
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
         """Send one datagram to the people online at this front. Only what has changed about the addresses is sent along."""
+        self.tell_table()  # peers fetch what the broadcast names
         before, self._audience = self._audience, dict.fromkeys(addresses)
         removed = [pack_address(address) for address in before if address not in self._audience]
         added = [pack_address(address) for address in self._audience if address not in before]

@@ -7,12 +7,14 @@ import pytest
 from chatapp.registry.admin.messages import ListNames, NameShown, NamesListed
 from chatapp.registry.cluster.bus.messages import (
     AdminAnswerPart,
+    AdmitPeer,
     AudienceChanged,
     BroadcastTable,
     DownItem,
     RelayToAll,
     RelayToSome,
     SendToEverybody,
+    TableChanged,
     decode_admin_answer,
     decode_down,
     encode,
@@ -23,15 +25,19 @@ from chatapp.registry.cluster.bus.remote_front import RemoteFront
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.bus.session import BUNDLE_MAX, PART_MAX
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.directory.directory import Directory
 from chatapp.registry.directory.table import Table
-from chatapp.registry.effects import DropReason, LinkEndReason
+from chatapp.registry.effects import Admit, Caller, DropReason, LinkEndReason
 from chatapp.registry.ports import link_at
 from chatapp.wire.address import Address, addresses_via
+from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.messages.desk import CallNext, ClientChange, ClientChanged
 from chatapp.wire.messages.registration import Ping, Welcome
 from chatapp.wire.messages.rooms import CHANNEL, FetchGroup
 from tests.registry.cluster.bus.nodes import Cluster
 from tests.registry.desk.help_desk import HelpDesk, Visitor, Worker
+
+CARD = make_card(Identity(b"a" * 32), name="ann", mail=bytes(32), counter=1)
 
 
 @pytest.fixture
@@ -40,6 +46,8 @@ def front() -> RemoteFront:
     front = RemoteFront(bytes(8), bytes(8), 3, "n3", table=Table(version=1), now=0.0)
     front.attached(1, b"ann")
     front.attached(2, b"bob")
+    front.tell_table()
+    items(front)
     return front
 
 
@@ -70,6 +78,22 @@ class TestRelaying:
 
     def test_its_links_are_named_as_the_house_names_them(self, front: RemoteFront) -> None:
         assert front.links == [(link_at(3, 1), b"ann"), (link_at(3, 2), b"bob")]
+
+
+class TestTable:
+    def test_rows_go_before_whatever_names_their_version(self) -> None:
+        directory = Directory(version=1)
+        front = RemoteFront(bytes(8), bytes(8), 3, "n3", table=directory.table, now=0.0)
+        directory.bind(CARD, channel_since=0, at=0)
+        to = Caller(identity=CARD.identity, address=Address("10.0.0.1", 1))
+        admitted = Admit(to=to, card=CARD, nonce=bytes(16), is_new=True)
+        front.admit(admitted, table_version=directory.version, clock=0, now=0.0)
+        directory.bind(
+            make_card(Identity(b"b" * 32), name="bob", mail=bytes(32), counter=1), channel_since=0, at=0
+        )
+        front.broadcast(b"a", [Address("10.0.0.1", 1)])
+        kinds = [type(item) for item in items(front)]
+        assert kinds == [TableChanged, AdmitPeer, TableChanged, AudienceChanged, BroadcastTable]
 
 
 class TestBroadcasts:
