@@ -6,8 +6,8 @@ program, which idles in between.
 
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,8 +49,17 @@ class Room:
         }
 
 
+Start = Callable[[Path], AbstractContextManager[RegistryProcess]]
+"""Starts a registry, or a node of one, that keeps what it has in a folder, and finds it there when it is started again."""
+
+
+def alone(folder: Path) -> RegistryProcess:
+    """Start a registry on one machine."""
+    return RegistryProcess(folder / "data")
+
+
 @contextmanager
-def ours(size: int, lines: int, *, folder: Path) -> Iterator[Room]:
+def ours(size: int, lines: int, *, folder: Path, start: Start = alone) -> Iterator[Room]:
     """A registry with a channel of `size` receivers and one speaker, who has `lines` sealed in advance.
 
     The names are bound in an earlier life of the registry: a newcomer's binding makes a new channel key due a minute
@@ -58,10 +67,10 @@ def ours(size: int, lines: int, *, folder: Path) -> Iterator[Room]:
     """
     counter = time.time_ns() // 1_000_000
     newcomers = [Member(index, counter=counter) for index in range(size + 1)]
-    with RegistryProcess(folder / "data") as first, Crowd(first.servers, newcomers, sockets=200) as crowd:
+    with start(folder) as first, Crowd(first.servers, newcomers, sockets=200) as crowd:
         crowd.join(links=False)
     with ExitStack() as stack:
-        registry = stack.enter_context(RegistryProcess(folder / "data", first.port))
+        registry = stack.enter_context(start(folder))
         members = [Member(index, counter=counter + 1) for index in range(size + 1)]
         crowd = stack.enter_context(Crowd(registry.servers, members, sockets=200))
         crowd.join()
