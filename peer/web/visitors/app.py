@@ -73,7 +73,7 @@ class VisitorApp:
                 }.items()
             ),
         ]
-        self.asgi: Final = Guard(Starlette(routes=routes), forwarded=forwarded)
+        self.asgi: Final = Guard(Starlette(routes=routes), forwarded=forwarded, read_clock=gateway.read_clock)
         """The application, behind its guard."""
 
     # --- pages

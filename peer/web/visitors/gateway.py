@@ -124,6 +124,8 @@ class Gateway:
         GatewayRuns, BrokenKeyFile, OSError, KeyRefused."""
         self._tell: Final = tell
         self._machine: Final = machine
+        self.read_clock: Final = machine.now
+        """Tells the time by which requests are counted."""
         self._loop: Final = asyncio.get_running_loop()
         self._servers: Final = tuple(servers)
         self._registry_key: Final = registry_key

@@ -37,6 +37,21 @@ async def test_more_visitors_of_one_address_find_their_place_than_without_a_gate
         assert f"{crowd - 1} people are ahead of you." in await last.get()
 
 
+async def test_requests_are_counted_by_the_clock_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.web.guard.REQUESTS_BURST", 2.0)
+    monkeypatch.setattr("chatapp.peer.web.guard.REQUESTS_PER_SECOND", 0.001)
+    async with web_desk(tmp_path) as desk:
+        browser = desk.browser()
+        for status in (200, 200, 429):
+            await browser.get()
+            assert browser.status == status
+        await desk.wait(1_000.0)
+        await browser.get()
+        assert browser.status == 200
+
+
 async def test_each_limit_of_sessions_is_told_on_the_form(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
