@@ -73,9 +73,10 @@ endif
 bench-rivals: $(VENV)/.installed  ## fetch the servers that the bench measures against into .rivals (from the Python and Debian archives)
 	@$(BIN)/python -m bench.fetch
 
-bench-growth: $(VENV)/.installed  ## how cost grows with people online, and how large a machine a registry needs
+bench-growth: $(VENV)/.tested  ## how cost grows with people online, alone and on three nodes, and how large a machine a registry needs
 	@$(BIN)/python -m bench.sizing --into docs/registry.md; sized=$$?; \
-		$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg && exit $$sized
+		$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg && \
+		$(BIN)/python -m bench.clustergrowth --into docs/cluster.md && exit $$sized
 
 picture: $(VENV)/.tested  ## draw docs/pictures and the README's picture, and write the list of commands in the guide
 	@$(BIN)/python -m examples.picture docs

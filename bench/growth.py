@@ -59,17 +59,23 @@ def costs_at(people: int, start: Start = one_registry) -> dict[str, float]:
                 "memory_each": (memory - empty) / people / 1024,
                 "join": joining / people * 1e3,
                 "idle": spent(registry, lambda: _everybody_pings(crowd)) / 10 * 1e3,
-                "change": _change(registry, crowd, people, counter),
-                "line": _line(registry, crowd),
+                "change": sum(change(registry, crowd, people, counter)),
+                "line": sum(line(registry, crowd)),
                 **_newcomers(registry, people, counter),
             }
 
 
-def spent(registry: Registries, act: Callable[[], object]) -> float:
-    """Processor seconds of the registry while `act` runs."""
-    before = registry.cpu()
+def spent_each(registry: Registries, act: Callable[[], object]) -> list[float]:
+    """Processor seconds of each registry, and of each process behind them, while `act` runs."""
+    processes = [*registry.processes, *registry.behind]
+    before = [process.cpu() for process in processes]
     act()
-    return registry.cpu() - before
+    return [process.cpu() - spent for process, spent in zip(processes, before, strict=True)]
+
+
+def spent(registry: Registries, act: Callable[[], object]) -> float:
+    """Processor seconds of all registries together while `act` runs."""
+    return sum(spent_each(registry, act)[: len(registry.processes)])
 
 
 def _everybody_pings(crowd: Crowd) -> None:
@@ -81,7 +87,8 @@ def _everybody_pings(crowd: Crowd) -> None:
     crowd.quiet()
 
 
-def _change(registry: Registries, crowd: Crowd, people: int, counter: int) -> float:
+def change(registry: Registries, crowd: Crowd, people: int, counter: int) -> list[float]:
+    """Return what one change of status that is told to all costs each process, in ms."""
     somebody = Changing(registry.servers, people, counter)
     crowd.quiet(_SETTLED_AFTER)
 
@@ -90,10 +97,11 @@ def _change(registry: Registries, crowd: Crowd, people: int, counter: int) -> fl
             somebody.change()
             crowd.quiet(_SETTLED_AFTER)
 
-    return spent(registry, changes) / _CHANGES * 1e3
+    return [seconds / _CHANGES * 1e3 for seconds in spent_each(registry, changes)]
 
 
-def _line(registry: Registries, crowd: Crowd) -> float:
+def line(registry: Registries, crowd: Crowd) -> list[float]:
+    """Return what one line of the channel to all costs each process, in ms."""
     speaker, heard = crowd.members[0], 0
 
     def count(_: Member, __: bytes, /) -> None:
@@ -111,7 +119,7 @@ def _line(registry: Registries, crowd: Crowd) -> float:
                 if not crowd.turn(5.0):
                     raise Failed(f"line {place} reached {heard} members only")
 
-    return spent(registry, say) / _LINES * 1e3
+    return [seconds / _LINES * 1e3 for seconds in spent_each(registry, say)]
 
 
 def _newcomers(registry: Registries, people: int, counter: int) -> dict[str, float]:

@@ -4,7 +4,7 @@ The cluster is three nats-servers and two registries on this machine: one keeps 
 at the other. Each line goes from this node to the one with the state, is stored there, comes back and is delivered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,9 +12,9 @@ from typing import Final
 from bench.clustermail import nats_servers
 from bench.fanout import Room, ours
 from bench.figures import LOWER, Figure, middle
-from bench.machine import scratch
+from bench.machine import Process, scratch
 from bench.measures import Plan, Side
-from bench.registry import RegistryProcess
+from bench.registry import Registries, RegistryProcess
 from bench.rivals import Absent
 
 SIZE: Final = 300
@@ -37,6 +37,21 @@ class _Cluster:
             self.keeper.lines_until("keeps the state")
             with RegistryProcess(folder / "front", options=options) as front:
                 yield front
+
+
+def cluster_of(count: int, folder: Path, urls: str, servers: Sequence[Process]) -> Registries:
+    """Start so many nodes. The first one keeps the state."""
+    options = ["--cluster", urls, "--cluster-key", str(folder / "cluster.key")]
+    with ExitStack() as undo:
+        processes: list[RegistryProcess] = []
+        for number in range(count):
+            process = RegistryProcess(folder / f"node-{number}", options=options)
+            undo.callback(process.stop)
+            processes.append(process)
+            if not number:
+                process.lines_until("keeps the state")
+        undo.pop_all()
+    return Registries(processes, behind=servers)
 
 
 class _Keeper:

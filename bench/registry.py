@@ -42,8 +42,10 @@ class Registries:
     """The registries that one crowd is spread over, measured together: one, or the nodes of a cluster. Use it as a
     context."""
 
-    def __init__(self, processes: Sequence[RegistryProcess]) -> None:
+    def __init__(self, processes: Sequence[RegistryProcess], *, behind: Sequence[Process] = ()) -> None:
+        """`behind`: what they need, which somebody else stops."""
         self.processes: Final = list(processes)
+        self.behind: Final = list(behind)
         self._stack = ExitStack()
         for process in self.processes:
             self._stack.enter_context(process)
