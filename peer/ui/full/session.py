@@ -716,12 +716,7 @@ class FullSession:
             self._was_asked or not isinstance(intent, SendDirect | SendAll | SayInRoom)
         ):
             # It was typed as a message, and means something else by now.
-            pane.book.change(
-                entry,
-                mark=mark_of(MessageState.REFUSED, is_direct=False),
-                note=words.unbracketed(NOTHING_SENT),
-            )
-            self._log_changed(pane)
+            self._send_nothing(pane, entry)
             entry = None
         match intent:
             case Empty() if not line.strip() and self._dialogue is None:
@@ -802,12 +797,7 @@ class FullSession:
     ) -> None:
         """Send a message, which stands in the log of its conversation with a mark."""
         if entry is not None and isinstance(intent, SayInRoom) and self._doubts(intent, line):
-            pane.book.change(
-                entry,
-                mark=mark_of(MessageState.REFUSED, is_direct=False),
-                note=words.unbracketed(NOTHING_SENT),
-            )
-            self._log_changed(pane)
+            self._send_nothing(pane, entry)
             return
         target = pane if entry is not None else self.panes.pane(self._conversation_of(intent))
         if entry is None:
