@@ -23,7 +23,7 @@ from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.serving import Bus, FrontOffice, HouseBus, NodeFront
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls, without_secrets
-from chatapp.registry.cluster.storage import ClusterStorage
+from chatapp.registry.cluster.storage import ClusterStorage, check_folder
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
@@ -77,6 +77,7 @@ class ClusterNode:
         self._is_stopped = False
         """Whether the storage can store nothing more."""
         self._locks: list[int] = []
+        self._front: NodeFront | None = None
 
     # --- the start
 
@@ -162,9 +163,10 @@ class ClusterNode:
         self, listening: ListeningPort, office: FrontOffice, *, policy: RegistryPolicy, links_max: int
     ) -> NodeFront:
         """Return this node as the front of another one's house."""
-        return NodeFront(
+        self._front = NodeFront(
             self._bus(), listening, office, trouble=self._trouble, policy=policy, links_max=links_max
         )
+        return self._front
 
     def _bus(self) -> Bus:
         assert self._engine is not None and self._key is not None
@@ -197,6 +199,8 @@ class ClusterNode:
                 has_waited = True
                 with suppress(ClusterUnavailable):
                     await self._mark_folder(engine)
+            if self._front is not None and self._front.identity is not None:
+                check_folder(self._folder, self._front.identity, name)
             await self._wait()
         if self._flaw is not None:
             raise self._refusal(self._flaw)

@@ -212,6 +212,12 @@ class NodeFront:
         """The name of the node that keeps the state, empty if none is known."""
         return self._core.house_name
 
+    @property
+    def identity(self) -> bytes | None:
+        """The public key of the registry, None while the house is not found."""
+        identity = self._core.identity
+        return None if identity is None else identity.public
+
     def _receive(self, messages: Sequence[bytes]) -> None:
         for data in messages:
             self._driver.call_guarded(self._core.receive_bus, data)
@@ -228,16 +234,16 @@ class NodeFront:
 
     def _tell(self) -> None:
         """Tell people which node keeps the state, each time that changes, and that none does, after a while."""
-        identity = self._core.identity
+        key = self.identity
         if self._is_stopped:
             return
-        if self._core.state is HouseState.OPEN and identity is not None:
+        if self._core.state is HouseState.OPEN and key is not None:
             if self._unseen is not None:
                 self._unseen.cancel()
                 self._unseen = None
             if self._told != self.house_name:
                 self._told = self.house_name
-                self._office.opened(self._told, fingerprint(identity.public))
+                self._office.opened(self._told, fingerprint(key))
         elif self._unseen is None:
             self._unseen = self._loop.call_later(UNSEEN_AFTER, self._tell_unseen)
 

@@ -33,6 +33,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+def check_folder(folder: Path, identity: bytes, cluster: str) -> None:
+    """Check that a folder does not hold another registry than the cluster, which has this identity. Raises StoreUnusable,
+    KeyUnusable, OSError."""
+    own = load_or_make(folder)[0].public if (folder / KEY_FILE).exists() else None
+    if own is None and (folder / PUBLIC_FILE).exists():
+        own = public_key(folder)
+    if own not in (None, identity):
+        raise StoreUnusable(
+            str(folder),
+            f"this folder holds another registry than the cluster {cluster}: name another folder by --data",
+        )
+
+
 class ClusterStorage:
     """A `registry.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store nothing
     more. `holds_lease`: whether the lease was confirmed just now. Making it raises StoreError, OSError."""
@@ -78,14 +91,7 @@ class ClusterStorage:
             self.is_interrupted = True
             raise
         identity = open_identity(self._store.founded.identity, self._key.secret)
-        own = load_or_make(self._folder)[0].public if (self._folder / KEY_FILE).exists() else None
-        if own is None and (self._folder / PUBLIC_FILE).exists():
-            own = public_key(self._folder)
-        if own not in (None, identity.public):
-            raise StoreUnusable(
-                str(self._folder),
-                f"this folder holds another registry than the cluster {self._cluster}: name another folder by --data",
-            )
+        check_folder(self._folder, identity.public, self._cluster)
         write_mark(self._folder, self._cluster, self._mark)
         write_whole(self._folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
         self._identity = identity

@@ -127,6 +127,18 @@ async def test_the_administrator_of_a_node_is_answered_by_the_house(stage: Stage
     assert await nodes[1].ends() == 0
 
 
+async def test_a_node_whose_folder_holds_another_registry_ends(stage: Stage, cluster: Cluster) -> None:
+    alone = await stage.begin_registry(home="r1", port=cluster.ports[1])
+    await alone.sees(lambda line: line.startswith("[Registry key"))
+    alone.signal(signal.SIGTERM)
+    assert await alone.ends() == 0
+    first = await cluster.start(0)
+    await first.sees(KEEPS_STATE)
+    second = await cluster.start(1)
+    await second.sees(lambda line: "this folder holds another registry than the cluster" in line)
+    assert await second.ends() == 1
+
+
 async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(stage: Stage, cluster: Cluster) -> None:
     nodes = await cluster.all()
     alice, bob = await cluster.peer("alice", 0), await cluster.peer("bob", 1)
