@@ -565,9 +565,7 @@ class _Run:
         """Serve as the front of another node's house, unless this node does. Raises ClusterUnavailable."""
         if self._front is not None:
             return
-        from chatapp.registry.cluster.serving import (
-            FrontOffice,
-        )  # deferred: not every registry is in a cluster
+        from chatapp.registry.cluster.serving import FrontOffice  # deferred: most registries are alone
 
         def opened(house: str, key: str) -> None:
             for line in (*listening.first_lines(key, self.folder), serving_beside_line(house)):
@@ -576,12 +574,12 @@ class _Run:
             self._status = beside_text(self.port, house)
             self._tell_ready()
 
+        if self.reload is not None:
+            self.reload.open()
         office = FrontOffice(say=_say, opened=opened, reload=self._reload, stop=lambda: self._stop(_STOPPED))
         policy = policy_of(self._settings.registry)
         self._front = node.front(listening, office, policy=policy, links_max=links_max())
         await self._front.start()
-        if self.reload is not None:
-            self.reload.open()
         self._status = searching_text(self.port)
         self._tell_ready()
 

@@ -263,16 +263,19 @@ class JetStream:
             )
             inbox = client.new_inbox()
             await client.subscribe(f"{inbox}.*", cb=self._batch_came)
-            self._subscriptions = {
-                subject: await client.subscribe(subject, cb=came) for subject, came in self._followed.items()
-            }
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             await self._noted(error)
             return False
         # From now on servers that are away are asked again for ever.
         client.options["max_reconnect_attempts"] = -1
         client.options["reconnect_time_wait"] = 0.2
-        self._client, self._inbox = client, inbox
+        self._client, self._inbox, self._subscriptions = client, inbox, {}
+        with contextlib.suppress(
+            nats.errors.Error, OSError
+        ):  # the connection is closed already, and made anew
+            for subject, came in list(self._followed.items()):
+                if subject not in self._subscriptions:
+                    self._subscriptions[subject] = await client.subscribe(subject, cb=came)
         return True
 
     async def _closed(self, reason: Exception | None) -> None:
