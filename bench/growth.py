@@ -20,7 +20,7 @@ from bench.crowd import Crowd, lines_of
 from bench.document import put_section
 from bench.figures import short
 from bench.growthchart import chart
-from bench.machine import Failed, allow_descriptors, described, scratch
+from bench.machine import Failed, allow_descriptors, described, scratch, summary
 from bench.mail import office
 from bench.members import Member
 from bench.presence import Changing
@@ -178,6 +178,8 @@ def told(found: dict[str, Any]) -> str:
     costs: dict[int, dict[str, float]] = {int(size): one for size, one in found["costs"].items()}
     sizes = sorted(costs)
     lines = [
+        f"{summary(found['machine'])}.",
+        "",
         "| | " + " | ".join(f"{size:,} online" for size in sizes) + " | grows as people to the power of |",
         "|---|" + "---|" * (len(sizes) + 1),
     ]

@@ -234,3 +234,9 @@ def described() -> dict[str, Any]:
         "python": interpreter.described(),
         "load": [round(one, 2) for one in os.getloadavg()],
     }
+
+
+def summary(machine: dict[str, Any]) -> str:
+    """Return what `described` found, in one line above a table."""
+    cores, load = machine["cores"], machine["load"][0]
+    return f"{machine['processor']}, {cores} cores, Python {machine['python']}, load {load} at the start"

@@ -24,7 +24,7 @@ import msgspec
 from bench.crowd import Crowd
 from bench.document import put_section
 from bench.figures import short
-from bench.machine import Failed, allow_descriptors, described, scratch
+from bench.machine import Failed, allow_descriptors, described, scratch, summary
 from bench.members import Member
 from bench.presence import Changing
 from bench.registry import Registries, Start, one_registry
@@ -293,9 +293,8 @@ def told(found: dict[str, Any]) -> str:
     """The table, in Markdown."""
     costs: dict[int, dict[str, float]] = {int(size): one for size, one in found["needs"].items()}
     sizes = sorted(costs)
-    machine = found["machine"]
     lines = [
-        f"{machine['processor']}, Python {machine['python']}; {SPAN:.0f} s of chat at each size.",
+        f"{summary(found['machine'])}; {SPAN:.0f} s of chat at each size.",
         "",
         "| | " + " | ".join(f"{size:,} online" for size in sizes) + " |",
         "|---|" + "---|" * len(sizes),
