@@ -152,7 +152,7 @@ class Peer(_Company):
     """A peer receives any bytes by datagram, also correctly sealed by a known person."""
 
     def __call__(self, data: bytes) -> None:
-        for source in (STRANGER, self.world.registry.address, self.bob.address):
+        for source in (STRANGER, self.world.machine.address, self.bob.address):
             self.alice.core.receive_datagram(data, source, now=self.now)
         sessions = self.bob.core._transport.sessions
         for datagram in sessions.seal(self.alice.identity.public, data[:1_000], now=self.now):
@@ -165,7 +165,7 @@ class Uplink(_Company):
 
     def __init__(self) -> None:
         super().__init__()
-        self.link = _link_of(self.world.registry, self.alice.identity.public)
+        self.link = _link_of(self.world.machine, self.alice.identity.public)
 
     def __call__(self, data: bytes) -> None:
         assert self.link.session is not None

@@ -55,7 +55,7 @@ def test_as_many_messages_take_the_other_path_as_chance_allows(loss: float, figu
 def test_after_a_partition_of_a_minute_all_is_settled_within_ten_seconds(seed: int) -> None:
     world = calm_world(seed, people=3)
     chance = world.network.random
-    hosts = [person.address.host for person in world.people] + [world.registry.address.host]
+    hosts = [person.address.host for person in world.people] + [world.machine.address.host]
     alone = set(chance.sample(hosts, chance.randint(1, 2)))
     for one in alone:
         for other in set(hosts) - alone:
@@ -104,7 +104,7 @@ def sent_in_a_minute(seed: int, *, jump: float = 0.0, stopped_for: float = 0.0) 
     world.network.run_for(5.0)
     for person in (alice, bob):
         person.set_clock(jump)
-    world.registry.set_clock(jump)
+    world.machine.set_clock(jump)
     if stopped_for:
         bob.fall_asleep()
         alice.send(bob.name, "are you there?")

@@ -38,7 +38,7 @@ class TestTable:
 
     def test_a_broadcast_is_one_object_for_all(self) -> None:
         world = calm_world(4)
-        core: RegistryCore = world.registry.core
+        core: RegistryCore = world.machine.core
         batches: list[tuple[bytes, list[Address]]] = []
         drain = core.take_output
 

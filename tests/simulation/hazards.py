@@ -5,7 +5,7 @@ Each is a function of a world and of chance; none of them may break the promise.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from chatapp.peer.core import events as happened
@@ -14,15 +14,18 @@ from chatapp.wire.codec import encode_hello
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Hello
 from tests.simulation import deeds
+from tests.support.cluster.cluster import SimulatedCluster
+from tests.support.cluster.engine import ENGINE
 from tests.support.network import Weather
 from tests.support.people import Person
-from tests.support.registry import SimulatedRegistry
 from tests.support.world import World
 
 YEAR: Final = 365 * 86_400.0
 LOSSES: Final = (0.0, 0.1, 0.3, 0.5)
 LINKS_AFTER: Final = (0.0, 0.0, 0.02, 0.3)
 """Seconds after which a registry that continues reads its links, after the datagrams."""
+PARTITIONS: Final = (0.5, 2.5, 5.0, 12.0, 25.0)
+"""Seconds for which nodes of a cluster are cut off: some notice nothing, some lose their people, some the lease."""
 Hazard = Callable[[World, random.Random], None]
 
 
@@ -51,58 +54,46 @@ def program_dies_or_starts(world: World, chance: random.Random) -> None:
 
 
 def registry_dies_or_starts(world: World, chance: random.Random) -> None:
-    """Kill or start the registry. It loses what was not synced, and does not start on a disk that accepts no writes."""
-    if world.registry.is_running:
-        world.registry.crash()
-    elif not (world.registry.store.full or world.registry.store.sync_fails):
-        world.registry.start()
+    """Kill or start the registry, or a node of it. It loses what was not synced, and does not start on a disk that accepts
+    no writes."""
+    world.registry.dies_or_starts(chance)
 
 
 def disk_is_slow(world: World, chance: random.Random) -> None:
     """Slow the registry's syncs down: many requests arrive during one, and are covered by the next one."""
-    world.registry.sync_takes = chance.choice((0.05, 0.5, 3.0))
-    world.network.after(chance.choice((1.0, 10.0)), world.registry.disk_is_fast)
+    seconds = chance.choice((0.05, 0.5, 3.0))
+    world.registry.slow_down(seconds, chance.choice((1.0, 10.0)))
 
 
 def disk_is_full(world: World, chance: random.Random) -> None:
     """Fill the registry's disk for a while; what it had accepted before is there."""
-    world.registry.store.full = True
-    world.network.after(chance.choice((0.1, 3.0)), world.registry.disk_has_room)
+    world.registry.refuse(is_full=True, span=chance.choice((0.1, 3.0)))
 
 
 def disk_fails(world: World, chance: random.Random) -> None:
     """Let the registry's syncs fail for a while: what they were to cover is lost; what was synced before is there."""
-    world.registry.store.sync_fails = True
-    world.network.after(chance.choice((0.1, 3.0)), world.registry.disk_works)
+    world.registry.refuse(is_full=False, span=chance.choice((0.1, 3.0)))
 
 
 def registry_fails_over(world: World, chance: random.Random) -> None:
-    """Kill the registry's node. The other one takes over its state after a while; their clocks differ a little."""
-    registry, takes = world.registry, chance.choice((0.2, 3.0, 7.0))
-    if world.is_healed or registry.store.full or registry.store.sync_fails:
-        return
-    registry.pass_to_other_node(clock_ahead=chance.choice((-3.0, 0.0, 3.0)))
-
-    def take_over() -> None:
-        if not registry.is_running and not (registry.store.full or registry.store.sync_fails):
-            registry.start()
-
-    world.network.after(takes, take_over)
+    """Kill the node that serves. Another one takes over its state."""
+    if not world.is_healed:
+        world.registry.fails_over(chance)
 
 
 def registry_stops(world: World, chance: random.Random) -> None:
     """Stop the registry (SIGSTOP) and continue it after a while: datagrams and link bytes wait, timers are late.
     Sometimes twice in a row."""
-    registry = world.registry
-    if world.is_healed or not registry.is_running or registry.is_stopped:
+    machine = world.registry.any_machine(chance)
+    if world.is_healed or not machine.is_running or machine.is_stopped:
         return
-    registry.stop()
-    core, links_after = registry.core, chance.choice(LINKS_AFTER)
+    machine.stop()
+    core, links_after = machine.core, chance.choice(LINKS_AFTER)
     stops_again = chance.random() < 0.3
 
     def go_on() -> None:
-        if registry.is_running and registry.core is core:
-            registry.go_on(links_after=links_after)
+        if machine.is_running and machine.core is core:
+            machine.go_on(links_after=links_after)
             if stops_again:
                 world.network.after(links_after + 0.01, lambda: registry_stops(world, chance))
 
@@ -118,7 +109,7 @@ def two_are_cut(world: World, chance: random.Random) -> None:
 
 def one_is_cut(world: World, chance: random.Random) -> None:
     """Cut a machine off from the registry's."""
-    world.network.cut(anybody(world, chance).address.host, world.registry.address.host)
+    world.network.cut(anybody(world, chance).address.host, world.registry.any_address(chance).host)
 
 
 def network_heals(world: World, chance: random.Random) -> None:
@@ -135,7 +126,9 @@ def stranger_greets(world: World, chance: random.Random) -> None:
     world.registry.strangers.add(stranger)
     for _ in range(chance.randrange(1, 5)):
         hello = Hello(version=chance.choice((0, 1, 1, 2)), nonce=chance.randbytes(16))
-        world.network.forge(bytes((Kind.HELLO,)) + encode_hello(hello), stranger, world.registry.address)
+        world.network.forge(
+            bytes((Kind.HELLO,)) + encode_hello(hello), stranger, world.registry.any_address(chance)
+        )
 
 
 def stranger_sends_garbage(world: World, chance: random.Random) -> None:
@@ -143,7 +136,8 @@ def stranger_sends_garbage(world: World, chance: random.Random) -> None:
     stranger = Address("7.7.8.8", chance.randrange(1_024, 65_536))
     world.registry.strangers.add(stranger)
     for _ in range(10):
-        data, _, target = chance.choice(world.network.recorded or [(b"?", stranger, world.registry.address)])
+        target = world.registry.any_address(chance)
+        data, _, target = chance.choice(world.network.recorded or [(b"?", stranger, target)])
         bad = world.network.damaged(data) if data and chance.random() < 0.7 else chance.randbytes(200)
         world.network.forge(bad, stranger, target)
 
@@ -168,9 +162,8 @@ def impostor_comes(world: World, chance: random.Random) -> None:
     victim = chance.choice(world.people)
     if victim.came_at is None:
         return
-    impostor = Person(
-        world.network, victim.called, world.registry.address, f"6.6.7.{chance.randrange(1, 250)}"
-    )
+    host = f"6.6.7.{chance.randrange(1, 250)}"
+    impostor = Person(world.network, victim.called, world.registry.any_address(chance), host)
     impostor.connect = world.registry.connect
     impostor.start()
 
@@ -187,7 +180,8 @@ def impostor_comes(world: World, chance: random.Random) -> None:
 def clock_jumps(world: World, chance: random.Random) -> None:
     """Set the wall clock of a person or of the registry."""
     jump = chance.choice((-YEAR, -3_600.0, 3_600.0, YEAR))
-    whose: list[Person | SimulatedRegistry] = [*world.people, *world.guests, world.registry]
+    registry = world.registry.any_machine(chance)
+    whose = [*world.people, *world.guests, registry]
     chance.choice(whose).set_clock(jump)
 
 
@@ -210,6 +204,71 @@ def somebody_new_comes(world: World, chance: random.Random) -> None:
     world.newcomer()
 
 
+# --- the nodes of a cluster
+
+
+def _cut_for_a_while(
+    cluster: SimulatedCluster, chance: random.Random, pairs: Sequence[tuple[str, str]]
+) -> None:
+    network = cluster.network
+    for one, other in pairs:
+        network.cut(one, other)
+
+    def mend() -> None:
+        for one, other in pairs:
+            network.mend(one, other)
+
+    network.after(chance.choice(PARTITIONS), mend)
+
+
+def node_is_cut_from_the_engine(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Cut a node off from the engine: it can store nothing, and the lease runs out."""
+    _cut_for_a_while(cluster, chance, [(cluster.any_machine(chance).host, ENGINE)])
+
+
+def two_nodes_are_cut(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Cut two nodes off from each other."""
+    one, other = chance.sample(cluster.machines, 2)
+    _cut_for_a_while(cluster, chance, [(one.host, other.host)])
+
+
+def node_is_alone(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Cut a node off from the engine and from the other nodes, but not from peers."""
+    node = cluster.any_machine(chance)
+    others = (ENGINE, *(other.host for other in cluster.machines if other is not node))
+    _cut_for_a_while(cluster, chance, [(node.host, other) for other in others])
+
+
+def engine_is_away(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Let the engine be without a leader for a while."""
+    cluster.engine.away_until = cluster.network.now + chance.choice((1.0, 5.0, 15.0))
+
+
+def bus_connects_anew(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Lose what a node sends and gets by the bus for a moment."""
+    cluster.bus.reconnect(cluster.any_machine(chance).host, chance.choice((0.02, 0.5, 2.0)))
+
+
+def bus_doubles(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Let some messages of the bus come twice, or none any more."""
+    cluster.bus.doubled = chance.choice((0.0, 0.2))
+
+
+def engine_forgets(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Let the engine forget which messages it has, so that a repeat is noticed by its place alone."""
+    cluster.engine.ledger.forget_ids()
+
+
+ClusterHazard = Callable[[SimulatedCluster, random.Random], None]
+CLUSTER_HAZARDS: Final[tuple[ClusterHazard, ...]] = (
+    node_is_cut_from_the_engine,
+    two_nodes_are_cut,
+    node_is_alone,
+    engine_is_away,
+    bus_connects_anew,
+    bus_doubles,
+    engine_forgets,
+)
 HAZARDS: Final[tuple[Hazard, ...]] = (
     program_dies_or_starts,
     registry_dies_or_starts,

@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.simulation import closing, deeds, deskdeeds, hazards
 from tests.simulation.hazards import HAZARD_WEIGHTS, HAZARDS, weather_of
+from tests.support.cluster.cluster import SimulatedCluster
 from tests.support.guests import Guest
 from tests.support.people import Person
 from tests.support.world import World
@@ -19,6 +20,8 @@ PAUSES: Final = (0.0, 0.01, 0.3, 2.0)
 LONG_PAUSES: Final = (*PAUSES, 4.0)
 STOP_SHARE: Final = 0.1
 """Of the steps of a world in which the registry is stopped, the share at which it is."""
+CLUSTER_SHARE: Final = 0.1
+"""Of the steps of a world with a cluster, the share at which something happens to its nodes, its bus or its engine."""
 TOPIC_SHARE: Final = 0.1
 """Of the steps of a world, the share at which somebody sets the topic of their room, if they are in one."""
 
@@ -108,11 +111,13 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How often each kind of action occurs in a world."""
 
 
-def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True) -> World:
+def live_through(
+    seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True, nodes: int = 1
+) -> World:
     """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the registry is stopped now
     and then. `disk_fails`: in half of them its syncs fail now and then. `fails_over`: in half of them the registry's node
     dies now and then, and another one takes over. Each has a source of chance of its own that decides when,
-    so the rest of the story is the same with and without."""
+    so the rest of the story is the same with and without. `nodes`: 1, or those of a cluster."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
@@ -123,7 +128,8 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True, fail
     holding = random.Random(f"holds {seed}")
     aside = random.Random(f"aside {seed}")
     topics = random.Random(f"topics {seed}")
-    world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
+    meddling = random.Random(f"cluster {seed}")
+    world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance), nodes=nodes)
     deskdeeds.appoint(world)
     world.start()
     world.network.run_for(2.0)
@@ -156,6 +162,8 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True, fail
             hazards.disk_fails(world, failing)
         if moving.random() < move_share:
             hazards.registry_fails_over(world, moving)
+        if isinstance(world.registry, SimulatedCluster) and meddling.random() < CLUSTER_SHARE:
+            meddling.choice(hazards.CLUSTER_HAZARDS)(world.registry, meddling)
         act(world, chance)
         world.check()
         world.check_now_and_then()
@@ -164,11 +172,15 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True, fail
     return world
 
 
-def try_seed(seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True) -> None:
+def try_seed(
+    seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True, nodes: int = 1
+) -> None:
     """Check the promise in the world of this seed; a failure names the seed."""
+    again = f"repeat it with CHATAPP_SEED={seed}" + (f" CHATAPP_NODES={nodes}" if nodes > 1 else "")
     try:
-        closing.check_end(live_through(seed, stops=stops, disk_fails=disk_fails, fails_over=fails_over))
+        world = live_through(seed, stops=stops, disk_fails=disk_fails, fails_over=fails_over, nodes=nodes)
+        closing.check_end(world)
     except AssertionError as error:
-        raise AssertionError(f"seed {seed} (repeat it with CHATAPP_SEED={seed}): {error}") from error
+        raise AssertionError(f"seed {seed} ({again}): {error}") from error
     except Exception as error:
-        raise RuntimeError(f"seed {seed} (repeat it with CHATAPP_SEED={seed})") from error
+        raise RuntimeError(f"seed {seed} ({again})") from error

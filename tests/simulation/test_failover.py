@@ -35,7 +35,7 @@ def test_everybody_finds_the_node_that_took_over(takes: float, clock_ahead: floa
     settled(world)
 
     for life in range(3):
-        world.registry.pass_to_other_node(clock_ahead=clock_ahead)
+        world.machine.pass_to_other_node(clock_ahead=clock_ahead)
         alice.send(bob.called, f"directly {life}")
         world.network.run_for(min(takes, 1.0))
         assert f"directly {life}" in [line.text for line in bob.screen.lines], "direct chat goes on"
@@ -45,7 +45,7 @@ def test_everybody_finds_the_node_that_took_over(takes: float, clock_ahead: floa
         for person in world.people:
             if person is not carol:
                 assert person.core.reach is RegistryReach.UP
-                assert person.core.server_address == world.registry.address
+                assert person.core.server_address == world.machine.address
         bob.say(f"in the lab {life}")
         settled(world)
         assert f"in the lab {life}" in [line.text for line in alice.screen.lines]
@@ -71,7 +71,7 @@ def test_no_line_is_taken_for_somebody_elses_however_often_nodes_change(seed: in
             say = person.say if chance.random() < 0.7 and person.room else person.send_all
             say(f"{life}.{count} {person.name}")
             world.network.run_for(chance.uniform(0.01, 0.4))
-        world.registry.pass_to_other_node(clock_ahead=chance.uniform(-30.0, 30.0))
+        world.machine.pass_to_other_node(clock_ahead=chance.uniform(-30.0, 30.0))
         world.network.run_for(chance.uniform(0.01, 7.0))
         world.registry.start()
         world.network.run_for(chance.uniform(0.0, 3.0))

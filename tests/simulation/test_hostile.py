@@ -27,7 +27,7 @@ def crowd(world: World, count: int, *, host: str = "6.6.6.6") -> list[Person]:
     """Return so many identities at one address, whom everybody knows."""
     people = []
     for number in range(count):
-        person = Person(world.network, f"eve{number}", world.registry.address, host)
+        person = Person(world.network, f"eve{number}", world.machine.address, host)
         person.address = Address(host, 6_000 + number)
         person.connect = world.registry.connect
         person.start()

@@ -24,7 +24,7 @@ def test_a_registry_that_dies_again_and_again_mixes_nobody_up(seed: int) -> None
             say = person.say if chance.random() < 0.7 and person.room else person.send_all
             say(f"{life}.{count} {person.name}")
             network.run_for(chance.uniform(0.01, 0.4))
-        world.registry.crash()
+        world.machine.crash()
         network.run_for(chance.uniform(0.01, 0.5))
         world.registry.start()
         network.run_for(chance.uniform(0.0, 1.0))

@@ -28,9 +28,9 @@ def world() -> World:
 def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tuple[Person, Person]:
     """Kill and start the registry: alice registers again, and bob cannot reach it."""
     alice, bob = world.people
-    world.registry.crash()
+    world.machine.crash()
     meanwhile()
-    world.network.cut(bob.address.host, world.registry.address.host)
+    world.network.cut(bob.address.host, world.machine.address.host)
     world.network.run_for(5.0)
     world.registry.start()
     assert world.network.run_until(lambda: alice.core.reach is RegistryReach.UP, within=10.0)
@@ -100,7 +100,7 @@ def test_a_start_with_the_previous_table_behaves_the_same(world: World) -> None:
 
 def test_people_whom_the_registry_has_lost_are_answered_directly(world: World) -> None:
     alice, bob = world.people
-    world.network.cut(bob.address.host, world.registry.address.host)
+    world.network.cut(bob.address.host, world.machine.address.host)
     assert world.network.run_until(lambda: not alice.core.people()[1].online, within=60.0)
     assert fates(world, alice, "one", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
     bob.send("alice", "I cannot reach the server")

@@ -56,7 +56,7 @@ def test_nobody_answers(world: World) -> None:
 
 def test_without_a_registry_only_the_direct_path_is_tried(world: World) -> None:
     alice, _ = world.people
-    world.registry.crash()
+    world.machine.crash()
     world.network.run_for(5.0)
     result = result_of(world, alice, "bob")
     assert (result.relayed, result.is_relay_tried) == (None, False)

@@ -104,7 +104,7 @@ def test_messages_that_the_lost_state_left_with_the_registry_are_shown(
     shown |= say(world, alice, "lost")
     letters = {text for text in shown if text.startswith("lost") and text.endswith("to bob")}
     assert {alice.state_of(bob.identity.public, text) for text in letters} == {MessageState.SAVED}
-    world.registry.crash()
+    world.machine.crash()
     assert world.network.run_until(
         lambda: {alice.core.reach, carol.core.reach} == {RegistryReach.LOST}, within=ALONE
     )
@@ -129,7 +129,7 @@ def test_a_member_who_answers_later_knows_the_numbers_of_the_lost_state(world: W
     bob.crash()
     world.network.run_for(ALONE)
     shown |= say(world, alice, "lost")
-    world.registry.crash()
+    world.machine.crash()
     assert world.network.run_until(lambda: alice.core.reach is RegistryReach.LOST, within=ALONE)
     carol.crash()
     bob.set_clock(-BEHIND)
@@ -185,12 +185,12 @@ def test_nothing_is_lost_while_the_registry_is_away(
     shown = say(world, alice, "before")
     backup = Backup(alice, tmp_path)
     if not is_told:
-        world.registry.crash()
+        world.machine.crash()
     if is_newer:
         starts_anew(world, alice)
     shown |= say(world, alice, "lost")
     if is_told:
-        world.registry.crash()
+        world.machine.crash()
     assert world.network.run_until(lambda: all_are_alone(world), within=ALONE)
     world.network.run_for(ALONE)
     backup.put_back(world)
@@ -211,7 +211,7 @@ def test_nothing_is_lost_when_the_registry_comes_back(
     backup = Backup(alice, tmp_path)
     shown |= say(world, alice, "lost")
     assert world.network.run_until(world.is_calm, within=10.0)
-    world.registry.crash()
+    world.machine.crash()
     assert world.network.run_until(lambda: all_are_alone(world), within=ALONE)
     if not is_bob_there:
         bob.crash()

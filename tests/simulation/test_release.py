@@ -33,7 +33,7 @@ def names_of(person: Person) -> set[str]:
 
 def newcomer(world: World, name: str) -> Person:
     """Somebody who starts under this name, with keys of their own."""
-    one = Person(world.network, name, world.registry.address, f"10.9.9.{len(name)}")
+    one = Person(world.network, name, world.machine.address, f"10.9.9.{len(name)}")
     one.connect = world.registry.connect
     one.start()
     return one
@@ -118,7 +118,7 @@ def test_over_a_bad_network_the_name_is_free_or_stays_and_the_user_is_told(seed:
     was_restarted = seed % 3 == 0
     if was_restarted:
         world.network.run_for(0.002 * seed)
-        world.registry.crash()
+        world.machine.crash()
         world.network.run_for(1.0)
         world.registry.start()
     world.network.run_for(10.0)

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chatapp.registry.desk.settings import DEFAULT_QUEUE
 from tests.simulation import closing, deeds, deskdeeds, hazards
+from tests.support.cluster.cluster import NODES, SimulatedCluster
 from tests.support.guests import Guest
 from tests.support.network import Weather
 from tests.support.people import Person
@@ -32,10 +33,12 @@ class Worlds(RuleBasedStateMachine):
 
     world: World
 
-    @initialize(seed=st.integers(0, 2**32 - 1), people=st.integers(2, 4))
-    def begin(self, seed: int, people: int) -> None:
+    @initialize(
+        seed=st.integers(0, 2**32 - 1), people=st.integers(2, 4), nodes=st.sampled_from([1, 1, NODES])
+    )
+    def begin(self, seed: int, people: int, nodes: int) -> None:
         self.chance = random.Random(seed)
-        self.world = World(seed, people=people, desk=deskdeeds.settings(self.chance))
+        self.world = World(seed, people=people, desk=deskdeeds.settings(self.chance), nodes=nodes)
         deskdeeds.appoint(self.world)
         self.world.start()
         self.world.network.run_for(2.0)
@@ -178,8 +181,13 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(links_after=st.sampled_from(hazards.LINKS_AFTER))
     def registry_stops_or_goes_on(self, links_after: float) -> None:
-        registry = self.world.registry
-        registry.go_on(links_after=links_after) if registry.is_stopped else registry.stop()
+        machine = self.world.registry.any_machine(self.chance)
+        machine.go_on(links_after=links_after) if machine.is_stopped else machine.stop()
+
+    @rule(which=st.sampled_from(hazards.CLUSTER_HAZARDS))
+    def cluster_suffers(self, which: hazards.ClusterHazard) -> None:
+        if isinstance(self.world.registry, SimulatedCluster):
+            which(self.world.registry, self.chance)
 
     @rule(one=SOMEBODY)
     def stop_or_go_on(self, one: int) -> None:
@@ -212,7 +220,8 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(one=SOMEBODY)
     def cut_from_the_registry(self, one: int) -> None:
-        self.world.network.cut(self.machine(one).address.host, self.world.registry.address.host)
+        registry = self.world.registry.any_address(self.chance)
+        self.world.network.cut(self.machine(one).address.host, registry.host)
 
     @rule()
     def heal(self) -> None:

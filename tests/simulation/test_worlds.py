@@ -1,7 +1,8 @@
 """Worlds that a seed tells: bad weather, crashes, partitions, rooms, renames, the help desk; then calm, and nothing
 lost.
 
-CHATAPP_SEEDS says how many (default 200); a failing one is printed, and `CHATAPP_SEED=<n>` runs it alone.
+CHATAPP_SEEDS says how many (default 200); a failing one is printed, and `CHATAPP_SEED=<n>` runs it alone. In every third
+world the registry is a cluster; CHATAPP_NODES=1 or 3 says so for all.
 """
 
 import os
@@ -10,10 +11,14 @@ from typing import Final
 import pytest
 
 from tests.simulation.story import try_seed
+from tests.support.cluster.cluster import NODES
 
 SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "200"))
 BATCH: Final = 10
 CHOSEN: Final = os.environ.get("CHATAPP_SEED")
+CHOSEN_NODES: Final = os.environ.get("CHATAPP_NODES")
+CLUSTERED: Final = 3
+"""Of so many worlds, one has a cluster."""
 BATCHES: Final = (
     [range(int(CHOSEN), int(CHOSEN) + 1)]
     if CHOSEN
@@ -48,4 +53,5 @@ def test_what_a_seed_once_found_while_the_registry_was_stopped(seed: int) -> Non
 @pytest.mark.parametrize("seeds", BATCHES, ids=lambda seeds: f"from {seeds[0]}")
 def test_the_promise_holds_in_any_weather(seeds: range) -> None:
     for seed in seeds:
-        try_seed(seed)
+        usual = 1 if seed % CLUSTERED else NODES
+        try_seed(seed, nodes=int(CHOSEN_NODES) if CHOSEN_NODES else usual)

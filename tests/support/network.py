@@ -136,6 +136,10 @@ class Network:
         """Cut the connection between two hosts."""
         self._cut.add(frozenset((one, other)))
 
+    def mend(self, one: str, other: str) -> None:
+        """Remove the cut between two hosts."""
+        self._cut.discard(frozenset((one, other)))
+
     def heal(self) -> None:
         """Remove all cuts."""
         self._cut.clear()

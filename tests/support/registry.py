@@ -3,6 +3,8 @@
 The store is in memory and forgets what was not synced; a sync takes a moment, as a disk does.
 """
 
+import random
+
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.house import House
@@ -11,6 +13,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import StoreError, StoreFull
 from chatapp.wire.identity import Identity
+from tests.support.machine import Machine
 from tests.support.memory_store import MemoryStore
 from tests.support.network import Network
 from tests.support.registry_machine import RegistryMachine
@@ -79,22 +82,103 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self.address = self.addresses[1 - self.addresses.index(self.address)]
         self.wall_offset += clock_ahead
 
+    # --- what a world needs of a registry
+
+    @property
+    def machines(self) -> "list[SimulatedRegistry]":
+        """The machines on which it runs."""
+        return [self]
+
+    @property
+    def cores(self) -> list[object]:
+        """The programs that run."""
+        return [self.core] if self.is_running else []
+
+    @property
+    def sessions(self) -> int:
+        """The sessions with peers that it holds."""
+        return len(self.core.front.sessions)
+
+    def servers(self, at: int) -> list[Address]:
+        """Return the addresses for the person with this number."""
+        return list(self.addresses)
+
+    def can_hear(self, machine: Machine) -> bool:
+        """Whether datagrams of a program come here."""
+        return not self.network.is_cut(machine.address.host, self.address.host)
+
+    def heal(self) -> None:
+        """End all faults of the disk and the program."""
+        self._be_fast()
+        self._have_room()
+        self._work()
+        self.go_on()
+        if not self.is_running:
+            self.start()
+
+    # --- faults
+
+    def any_machine(self, chance: random.Random) -> "SimulatedRegistry":
+        """Return its machine."""
+        return self
+
+    def any_address(self, chance: random.Random) -> Address:
+        """Return its address."""
+        return self.address
+
+    @property
+    def can_start(self) -> bool:
+        """Whether its disk accepts writes, without which it does not start."""
+        return not (self.store.full or self.store.sync_fails)
+
+    def dies_or_starts(self, chance: random.Random) -> None:
+        """Kill or start it. It loses what was not synced."""
+        if self.is_running:
+            self.crash()
+        elif self.can_start:
+            self.start()
+
+    def fails_over(self, chance: random.Random) -> None:
+        """Kill its node. The other one takes over its state after a while; their clocks differ a little."""
+        takes = chance.choice((0.2, 3.0, 7.0))
+        if not self.can_start:
+            return
+        self.pass_to_other_node(clock_ahead=chance.choice((-3.0, 0.0, 3.0)))
+
+        def take_over() -> None:
+            if not self.is_running and self.can_start:
+                self.start()
+
+        self.network.after(takes, take_over)
+
+    def slow_down(self, seconds: float, span: float) -> None:
+        """Slow the syncs down for a while: many requests arrive during one, and are covered by the next one."""
+        self.sync_takes = seconds
+        self.network.after(span, self._be_fast)
+
+    def refuse(self, *, is_full: bool, span: float) -> None:
+        """Fill the disk for a while, or let the syncs fail: what they were to cover is lost. What was synced before is
+        there."""
+        if is_full:
+            self.store.full = True
+            self.network.after(span, self._have_room)
+        else:
+            self.store.sync_fails = True
+            self.network.after(span, self._work)
+
     def set_wall(self) -> None:
         self.core.set_wall(self.wall, now=self.network.now)
 
     # --- the disk
 
-    def disk_is_fast(self) -> None:
-        """Syncs take as long as usual again."""
+    def _be_fast(self) -> None:
         self.sync_takes = SYNC_TAKES
 
-    def disk_works(self) -> None:
-        """Syncs succeed again."""
+    def _work(self) -> None:
         self.store.sync_fails = False
         self._recover()
 
-    def disk_has_room(self) -> None:
-        """Appends succeed again."""
+    def _have_room(self) -> None:
         self.store.full = False
         self._recover()
 

@@ -81,6 +81,8 @@ class RegistryMachine(ABC, Generic[CoreType]):
         self._strangers = strangers
         self.went_out: Counter[Address] = Counter()
         self.came_in: Counter[Address] = Counter()
+        self.written: Callable[[str, int, bytes], None] = lambda host, link, data: None
+        """Called with what is written on a link: where invariants are checked."""
 
     @abstractmethod
     def set_wall(self) -> None:
@@ -199,7 +201,9 @@ class RegistryMachine(ABC, Generic[CoreType]):
                 self._send(data, target)
         for number, pieces in output.link_writes:
             if number in self._pipes:
-                self._pipes[number].write(1, b"".join(pieces))
+                data = b"".join(pieces)
+                self.written(self.address.host, number, data)
+                self._pipes[number].write(1, data)
         for number, _ in output.links_to_close:
             pipe = self._pipes.pop(number, None)
             self._readers.pop(number, None)
@@ -230,7 +234,7 @@ class RegistryMachine(ABC, Generic[CoreType]):
 
     def _arm(self, core: CoreType) -> None:
         due = core.next_timer()
-        if self._timer is not None and self.network.now < self._timer.at <= due:
+        if due == float("inf") or (self._timer is not None and self.network.now < self._timer.at <= due):
             return
         timer = self._timer = self.network.at(due, lambda: self._timer_rang(timer))
 

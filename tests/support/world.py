@@ -1,4 +1,4 @@
-"""A whole world: one registry, several people and visitors of its help desk, one network.
+"""A whole world: a registry of one node or three, several people and visitors of its help desk, one network.
 
 After every step the promise of docs/reliability.md is checked (`promise`). What happens in a world is others' to say.
 """
@@ -7,6 +7,7 @@ from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import group_mark
 from chatapp.registry.desk.settings import DeskSettings
+from tests.support.cluster.cluster import SimulatedCluster
 from tests.support.guests import Guest
 from tests.support.network import Network, Weather
 from tests.support.people import Person
@@ -14,6 +15,8 @@ from tests.support.promise.conversations import TalkPromise
 from tests.support.promise.desk import DeskPromise
 from tests.support.promise.letters import LettersPromise
 from tests.support.promise.lines import LinesPromise
+from tests.support.promise.nodes import NodesPromise
+from tests.support.promise.order import OrderPromise
 from tests.support.promise.presence import PresencePromise
 from tests.support.promise.rooms import RoomsPromise
 from tests.support.promise.tables import TablesPromise
@@ -28,10 +31,19 @@ class World:
     """A whole simulated world, made from one seed."""
 
     def __init__(
-        self, seed: int, *, people: int, weather: Weather | None = None, desk: DeskSettings | None = None
+        self,
+        seed: int,
+        *,
+        people: int,
+        weather: Weather | None = None,
+        desk: DeskSettings | None = None,
+        nodes: int = 1,
     ) -> None:
+        """`nodes`: 1 for a registry on one machine, `NODES` for a cluster."""
         self.network = Network(seed, weather)
-        self.registry = SimulatedRegistry(self.network, "9.9.9.9")
+        self.registry: SimulatedRegistry | SimulatedCluster = (
+            SimulatedRegistry(self.network, "9.9.9.9") if nodes == 1 else SimulatedCluster(self.network)
+        )
         self.registry.desk = desk or self.registry.desk
         self.people: list[Person] = []
         self.guests: list[Guest] = []
@@ -44,6 +56,8 @@ class World:
         self.desk = DeskPromise(self)
         self.conversation = TalkPromise(self)
         self.presence = PresencePromise(self)
+        self.order = OrderPromise(self)
+        self.nodes = NodesPromise(self)
         self.timers = TimersPromise(self)
         self._promise = (
             self.lines,
@@ -53,11 +67,18 @@ class World:
             self.rooms,
             self.desk,
             self.conversation,
+            self.nodes,
         )
         self.network.after_each = self.check
         self.is_healed = False
         """Whether faults have ended."""
         self._number = 0
+
+    @property
+    def machine(self) -> SimulatedRegistry:
+        """The machine of a registry that has only one."""
+        assert isinstance(self.registry, SimulatedRegistry)
+        return self.registry
 
     def start(self) -> None:
         """Start everybody."""
@@ -87,8 +108,8 @@ class World:
         if len(self.guests) == len(VISITORS):
             return None
         at = len(self.guests)
-        guest = Guest(self.network, VISITORS[at], self.registry.address, f"2.2.2.{at + 1}")
-        guest.servers = list(self.registry.addresses)
+        guest = Guest(self.network, VISITORS[at], self.registry.addresses[0], f"2.2.2.{at + 1}")
+        guest.servers = self.registry.servers(at)
         guest.connect = self.registry.connect
         self.guests.append(guest)
         guest.start()
@@ -96,8 +117,8 @@ class World:
 
     def _add_person(self) -> Person:
         at = len(self.people)
-        person = Person(self.network, NAMES[at], self.registry.address, f"1.1.1.{at + 1}")
-        person.servers = list(self.registry.addresses)
+        person = Person(self.network, NAMES[at], self.registry.addresses[0], f"1.1.1.{at + 1}")
+        person.servers = self.registry.servers(at)
         person.connect = self.registry.connect
         person.operator_code = self.registry.operator_code
         self.people.append(person)
@@ -120,14 +141,9 @@ class World:
     def heal(self) -> None:
         """End all faults and bring everybody online."""
         self.is_healed = True
-        self.registry.disk_is_fast()
-        self.registry.disk_has_room()
-        self.registry.disk_works()
         self.network.heal()
         self.network.weather = Weather()
-        self.registry.go_on()
-        if not self.registry.is_running:
-            self.registry.start()
+        self.registry.heal()
         for person in (*self.people, *self.guests):
             person.wake_up()
             if not person.is_running:

@@ -238,7 +238,8 @@ class DeskPromise:
 
         def tapped() -> list[QueueEvent]:
             found = drain()
-            self._tapped += found
+            if queue is self._queue:  # a house that another one has succeeded may decide what it likes
+                self._tapped += found
             return found
 
         queue.take_events = tapped  # type: ignore[method-assign]

@@ -46,7 +46,7 @@ class PresencePromise:
                 # Whoever replays a REGISTER that was refused, for the disk took no name, lets them in for a lease.
                 self._mute_since[identity] = now
                 continue
-            if now > max(since, self._judges_since) + AWAY_WITHIN:
+            if now > max(since, self._judges_since, registry.started_at) + AWAY_WITHIN:
                 assert not registry.counts_as_present(identity), (
                     f"{machine.name} has been silent for {now - since:.1f} s and counts as present"
                 )
@@ -57,7 +57,7 @@ class PresencePromise:
             self._judges_since <= self._world.network.now
             and machine.is_running
             and not machine.is_asleep
-            and not self._world.network.is_cut(machine.address.host, registry.address.host)
+            and registry.can_hear(machine)
         )
 
 

@@ -46,11 +46,10 @@ class TablesPromise:
                 holder = self._holders.setdefault(contact.name, contact.identity)
                 assert holder == contact.identity, f"I4: {contact.name} belongs to two keys"
         if self._world.registry.is_running:
-            core = self._world.registry.core
             boxes = self._world.registry.house.service._mail._boxes._boxes
             assert all(box.shares.held <= MAILBOX_PLACES for box in boxes.values()), "I8: a mailbox"
             everybody = len(self._world.people) + len(self._world.guests)
-            assert len(core.front.sessions) <= 10 * everybody + 200, "I8: sessions"
+            assert self._world.registry.sessions <= 10 * everybody + 200, "I8: sessions"
 
     def check_equal(self) -> None:
         """At the end: everybody sees everybody, with the right name and address."""

@@ -43,7 +43,7 @@ class TimersPromise:
         """Check all programs, or the one whose turn it is."""
         registry, others = self._world.registry, (*self._world.people, *self._world.guests)
         cores: list[Core] = [one.core for one in others if one.is_running]
-        cores += [registry.core] if registry.is_running else []
+        cores += registry.cores  # type: ignore[arg-type]
         if turn is not None and cores:
             cores = [cores[turn % len(cores)]]
         late = [one for core in cores for one in late_parts(core)]

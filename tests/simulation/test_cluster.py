@@ -1,0 +1,182 @@
+"""A cluster of three nodes in virtual time: people at any node go on when nodes die, freeze or are cut off, and the promise
+notices faults of the nodes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from chatapp.peer.core.context import RegistryReach
+from chatapp.registry.cluster.bus.front_node import FrontCore
+from chatapp.registry.cluster.bus.fronts import Fronts
+from chatapp.registry.cluster.bus.remote_front import RemoteFront
+from chatapp.registry.house import House
+from tests.simulation import closing
+from tests.support.cluster.cluster import NODES, SimulatedCluster
+from tests.support.cluster.engine import ENGINE
+from tests.support.cluster.node import ClusterMachine
+from tests.support.world import World
+
+BACK_WITHIN = 10.0
+"""Seconds from the death of a node until everybody is registered again: the lease, and the search for a node."""
+
+
+def begun(seed: int) -> tuple[World, SimulatedCluster, ClusterMachine]:
+    """Return a world with one person at each node and all in one room, its cluster, and the node with the house."""
+    world = World(seed, people=3, nodes=NODES)
+    world.registry.start()
+    world.network.run_for(4.0)
+    for person in world.people:
+        person.start()
+    assert world.network.run_until(world.is_calm, within=10.0)
+    for person in world.people:
+        person.enter("lab")
+    world.network.run_for(1.0)
+    assert isinstance(world.registry, SimulatedCluster)
+    house = world.registry.house_machine
+    assert house is not None
+    return world, world.registry, house
+
+
+def all_are_in(world: World) -> bool:
+    return all(person.core.reach is RegistryReach.UP for person in world.people)
+
+
+def talk(world: World, text: str) -> None:
+    """Let everybody say something in the room, to all and to another one, and see that it is read once."""
+    for at, person in enumerate(world.people):
+        person.say(f"{text} in the lab from {person.name}")
+        person.send_all(f"{text} to all from {person.name}")
+        person.send(world.people[at - 1].called, f"{text} from {person.name}")
+    world.network.run_for(6.0)
+    for at, person in enumerate(world.people):
+        texts = person.screen.texts()
+        for other in world.people:
+            if other is not person:
+                assert texts.count(f"{text} in the lab from {other.name}") == 1
+                assert texts.count(f"{text} to all from {other.name}") == 1
+        assert texts.count(f"{text} from {world.people[(at + 1) % 3].name}") == 1
+
+
+def test_everybody_is_at_the_node_that_they_prefer_and_reads_all() -> None:
+    world, cluster, _ = begun(1)
+    assert {person.core.server_address for person in world.people} == set(cluster.addresses)
+    talk(world, "hello")
+    closing.come_to_rest(world)
+    closing.check_end(world)
+
+
+@pytest.mark.parametrize("with_house", [True, False])
+def test_people_of_a_node_that_dies_come_in_at_another(with_house: bool) -> None:
+    world, cluster, house = begun(2)
+    dead = house if with_house else next(one for one in cluster.machines if one is not house)
+    dead.kill()
+    world.network.run_for(BACK_WITHIN)
+    assert all_are_in(world)
+    assert dead.address not in {person.core.server_address for person in world.people}
+    talk(world, "after the death")
+
+
+def test_a_house_that_was_frozen_changes_nothing_when_it_goes_on() -> None:
+    world, cluster, old = begun(3)
+    old.stop()
+    world.network.run_for(2 * BACK_WITHIN)
+    assert cluster.house_machine not in (None, old)
+    assert all_are_in(world)
+    versions = [person.core.table_version for person in world.people]
+    stored = dict(cluster.engine.ledger.last)
+    old.go_on()
+    world.network.run_for(1.0)
+    assert not old.is_house
+    assert [person.core.table_version for person in world.people] == versions
+    assert cluster.owner is not old
+    assert all(cluster.engine.ledger.last[stream] >= place for stream, place in stored.items())
+    talk(world, "after the thaw")
+
+
+def test_people_leave_a_node_that_is_cut_off_with_the_house() -> None:
+    world, cluster, old = begun(4)
+    others = [one for one in cluster.machines if one is not old]
+    for host in (ENGINE, *(one.host for one in others)):
+        world.network.cut(old.host, host)
+    world.network.run_for(20.0)
+    assert cluster.house_machine in others
+    assert all_are_in(world)
+    assert old.address not in {person.core.server_address for person in world.people}
+    world.network.heal()
+    world.network.run_for(5.0)
+    talk(world, "after the cut")
+
+
+def test_lines_have_one_order_at_all_nodes_over_takeovers() -> None:
+    world, cluster, _ = begun(5)
+    for life in range(4):
+        for person in world.people:
+            person.say(f"{life} from {person.name}")
+            person.send_all(f"{life} to all from {person.name}")
+            world.network.run_for(0.3)
+        house = cluster.house_machine
+        assert house is not None
+        house.kill()
+        world.network.run_for(BACK_WITHIN)
+        house.start()
+    assert cluster.takeovers == 5
+    closing.come_to_rest(world)
+    closing.check_end(world)
+
+
+# --- faults on purpose
+
+
+def live_through_a_bad_day() -> None:
+    """Let a node die and come back, lose its session with the house, and the house freeze."""
+    world, cluster, house = begun(6)
+    one, other = (machine for machine in cluster.machines if machine is not house)
+    talk(world, "in the morning")
+    one.kill()
+    world.network.run_for(BACK_WITHIN)
+    one.start()
+    cluster.bus.reconnect(other.host, 1.5)
+    world.network.run_for(BACK_WITHIN)
+    talk(world, "at noon")
+    house.stop()
+    world.network.run_for(BACK_WITHIN)
+    house.go_on()
+    world.network.run_for(BACK_WITHIN)
+    talk(world, "in the evening")
+    closing.come_to_rest(world)
+    closing.check_end(world)
+
+
+def _forget_node_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(House, "node_lost", lambda self, node, links, now: self.fronts.pop(node, None))
+
+
+def _keep_links(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FrontCore, "_close", lambda self, reason: setattr(self, "_front", None))
+
+
+def _relay_twice(patch: pytest.MonkeyPatch) -> None:
+    relay = RemoteFront.relay
+
+    def twice(self: RemoteFront, frame: bytes, sender: int) -> None:
+        relay(self, frame, sender)
+        relay(self, frame, sender)
+
+    patch.setattr(RemoteFront, "relay", twice)
+
+
+def _never_lose_a_node(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Fronts, "_silent_at", lambda self, front: float("inf"))
+
+
+def test_a_bad_day_breaks_no_promise() -> None:
+    live_through_a_bad_day()
+
+
+@pytest.mark.parametrize("fault", [_forget_node_lost, _keep_links, _relay_twice, _never_lose_a_node])
+def test_the_promise_notices_faults_of_the_nodes(
+    fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault(monkeypatch)
+    with pytest.raises(AssertionError):
+        live_through_a_bad_day()

@@ -1,0 +1,215 @@
+"""A simulated cluster: three nodes, of which one has the house, over one engine."""
+
+import random
+from typing import Final
+
+from chatapp.registry.cluster.stream.ledger import Refused
+from chatapp.registry.cluster.stream.store import StreamStore
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.house import House
+from chatapp.registry.store.entries import MailStored, decode
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode
+from chatapp.wire.identity import Identity
+from tests.support.cluster.engine import SimulatedBus, SimulatedEngine
+from tests.support.cluster.node import ClusterMachine, HouseProgram
+from tests.support.machine import Machine
+from tests.support.network import Network
+
+NODES: Final = 3
+
+
+class SimulatedCluster:
+    """Three nodes that are one registry."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.chance = random.Random(network.random.random())
+        self.strangers: set[Address] = set()
+        self.identity = Identity(self.chance.randbytes(32))
+        self.desk = DeskSettings()
+        self.engine = SimulatedEngine(network, self.chance)
+        self.bus = SimulatedBus(self.engine, lambda: list(self.machines))
+        self.addresses = tuple(Address(f"9.9.9.{at + 1}", 5_000) for at in range(NODES))
+        self.machines = [
+            ClusterMachine(self, f"n{at + 1}", address) for at, address in enumerate(self.addresses)
+        ]
+        self.owner: ClusterMachine | None = None
+        """The node that has taken the stream over last."""
+        self._store: StreamStore | None = None
+        """Its store, which is kept when the node dies."""
+        self.started_at = self.kept_until = network.now
+        self.refused_at = float("-inf")
+        self.takeovers = self.checkpoints = 0
+
+    # --- what a world needs of a registry
+
+    def start(self) -> None:
+        """Start all nodes."""
+        for machine in self.machines:
+            machine.start()
+
+    @property
+    def house_machine(self) -> ClusterMachine | None:
+        """The node with the house that can still store; None while there is none."""
+        owner = self.owner
+        return owner if owner is not None and owner.is_house and owner.store is not None else None
+
+    def house_began(self, machine: ClusterMachine) -> None:
+        """Note that a node has taken the state over."""
+        self.owner, self._store = machine, machine.store
+        self.started_at = self.network.now
+        self.takeovers += 1
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a house that can still store."""
+        return self.house_machine is not None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the program with the house is stopped."""
+        machine = self.house_machine
+        return machine is not None and machine.is_stopped
+
+    @property
+    def house(self) -> House:
+        """The state and rules of the house that can still store."""
+        return self._program.core.house
+
+    @property
+    def _program(self) -> HouseProgram:
+        machine = self.house_machine
+        assert machine is not None
+        program = machine.core
+        assert isinstance(program, HouseProgram)
+        return program
+
+    @property
+    def cores(self) -> list[object]:
+        """The programs that run."""
+        return [machine.core for machine in self.machines if machine.is_running]
+
+    @property
+    def sessions(self) -> int:
+        """The sessions with peers that all nodes hold."""
+        return max((len(one.front.sessions) for one in self.machines if one.front is not None), default=0)
+
+    def servers(self, at: int) -> list[Address]:
+        """Return the addresses for the person with this number: each prefers another node."""
+        first = at % NODES
+        return [*self.addresses[first:], *self.addresses[:first]]
+
+    def connect(self, machine: Machine) -> None:
+        """Accept a TCP connection of a program at the node that it wants."""
+        wanted = machine.core.link_address
+        for node in self.machines:
+            if node.address == wanted:
+                node.connect(machine)
+                return
+        self.network.after(0.5, machine.link_refused)
+
+    def can_hear(self, machine: Machine) -> bool:
+        """Whether datagrams of a program come to a node that runs."""
+        return any(
+            node.is_well and not self.network.is_cut(machine.address.host, node.host)
+            for node in self.machines
+        )
+
+    def heal(self) -> None:
+        """End all faults of the nodes and the engine."""
+        self.engine.extra, self.engine.away_until, self.engine.ledger.refuses = 0.0, 0.0, None
+        self.engine.is_calm, self.bus.doubled = True, 0.0
+        for machine in self.machines:
+            machine.go_on()
+            if not machine.is_running:
+                machine.start()
+
+    # --- faults
+
+    def any_machine(self, chance: random.Random) -> ClusterMachine:
+        """Return a node, more often the one with the house."""
+        house = self.house_machine
+        return house if house is not None and chance.random() < 0.4 else chance.choice(self.machines)
+
+    def any_address(self, chance: random.Random) -> Address:
+        """Return the address of a node."""
+        return chance.choice(self.addresses)
+
+    def dies_or_starts(self, chance: random.Random) -> None:
+        """Kill or start a node."""
+        dead = [machine for machine in self.machines if not machine.is_running]
+        if dead and chance.random() < 0.6:
+            chance.choice(dead).start()
+            return
+        machine = self.any_machine(chance)
+        if machine.is_running:
+            machine.kill()
+
+    def fails_over(self, chance: random.Random) -> None:
+        """Kill the node with the house; it is started again after a while. The others need nobody for that."""
+        machine = self.house_machine
+        if machine is None:
+            return
+        machine.kill()
+        machine.wall_offset += chance.choice((-3.0, 0.0, 3.0))
+
+        def start_again() -> None:
+            if not machine.is_running:
+                machine.start()
+
+        self.network.after(chance.choice((0.2, 3.0, 7.0)), start_again)
+
+    def slow_down(self, seconds: float, span: float) -> None:
+        """Let the engine take longer to store, for a while."""
+        self.engine.extra = seconds
+
+        def be_fast() -> None:
+            self.engine.extra = 0.0
+
+        self.network.after(span, be_fast)
+
+    def refuse(self, *, is_full: bool, span: float) -> None:
+        """Let the engine refuse to store, for a while."""
+        refused = Refused("no space" if is_full else "the stream is offline", is_full=is_full)
+        self.engine.ledger.refuses = refused
+
+        def accept() -> None:
+            if self.engine.ledger.refuses is refused:
+                self.engine.ledger.refuses = None
+
+        self.network.after(span, accept)
+
+    # --- what the promise asks
+
+    def operator_code(self, name: str) -> JoinCode | None:
+        """Return the code that the house has printed for an operator of this name."""
+        return self._program.core.operators.codes.get(name) if self.is_running else None
+
+    def knows(self, identity: bytes) -> bool:
+        """Whether an identity has a name."""
+        return self.is_running and self.house.service.directory.person(identity) is not None
+
+    def topic_of(self, room: str) -> str:
+        """Return the text of a room's topic, empty if it has none."""
+        found = self.house.service.rooms.index.by_group(f"#{room}")
+        assert found is not None
+        return found.topic.text
+
+    def counts_as_present(self, identity: bytes) -> bool:
+        """Whether a person is online for the house, or has a link there."""
+        program = self._program
+        person = program.core.house.service.directory.person(identity)
+        remote = [one for front in program.node.fronts.present for _, one in front.links]
+        local = [link.identity for link in program.core.front.links.attached()]
+        return (person is not None and person.online) or identity in remote or identity in local
+
+    def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
+        """Whether a letter is in the stream, in the mailbox."""
+        assert self._store is not None
+        kept = self._store._stored._state.mail.get(recipient, {}).values()
+        letters = [decode(one.payload) for one in kept]
+        return any(
+            isinstance(letter, MailStored) and letter.sender == sender and letter.number == number
+            for letter in letters
+        )

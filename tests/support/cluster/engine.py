@@ -1,0 +1,166 @@
+"""The engine of a simulated cluster, and the bus that its servers carry.
+
+The engine stores by its real rules (`MemoryLedger`). Simulated is the way to it: a question takes a while, it is lost when
+the node is cut off or the engine has no leader, and an answer may be lost although the message is stored.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from chatapp.registry.cluster.bus.messages import HOUSE, NEWS
+from chatapp.registry.cluster.stream.ledger import Acked, Answer, Extent, Placed, Publication, Stream, Subject
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.network import Network
+
+ENGINE: Final = "engine"
+"""The host of the engine's leader: a node that is cut off from it can store nothing."""
+ON_ITS_WAY: Final = (0.0005, 0.01)
+"""Seconds that a question to the engine, an answer or a message of the bus takes."""
+SLOW: Final = 0.3
+SLOW_SHARE: Final = 0.01
+"""Share of what takes so many seconds instead."""
+ANSWERS_LOST: Final = 0.02
+KEPT_FOR: Final = 3.0
+"""Seconds for which a client of the bus keeps what it cannot send."""
+UNREAD_MAX: Final = 500
+"""Messages of the bus that wait for a program that is stopped. Those behind are lost, as for a slow consumer."""
+
+
+class JournalWriter(Protocol):
+    """A node, as far as its messages of the journal are concerned."""
+
+    @property
+    def host(self) -> str: ...
+
+
+class SimulatedEngine:
+    """What all nodes share."""
+
+    def __init__(self, network: Network, chance: random.Random) -> None:
+        self.network = network
+        self.chance = chance
+        self.ledger = MemoryLedger()
+        self.away_until = float("-inf")
+        """Until when the engine has no leader."""
+        self.is_calm = False
+        """Whether nothing is slow or lost any more."""
+        self.extra = 0.0
+        """Further seconds that it takes to store something."""
+        self.owner: JournalWriter | None = None
+        """The last node that has taken the stream over: no other one can write."""
+
+    def is_reachable_from(self, host: str) -> bool:
+        """Whether a question of this host arrives and is answered now."""
+        return self.network.now >= self.away_until and not self.network.is_cut(host, ENGINE)
+
+    def delay(self) -> float:
+        """Return how long something is on its way."""
+        is_slow = self.chance.random() < SLOW_SHARE and not self.is_calm
+        return SLOW if is_slow else self.chance.uniform(*ON_ITS_WAY)
+
+    def loses_answer(self) -> bool:
+        """Whether the answer to something that is stored is lost."""
+        return self.chance.random() < ANSWERS_LOST and not self.is_calm
+
+    def noted(self, publication: Publication, answer: Answer, writer: JournalWriter) -> None:
+        """Check the fence: once another node has taken over, an old owner writes nothing."""
+        if publication.subject is Subject.JOURNAL and isinstance(answer, Acked):
+            assert self.owner is writer, f"an old house at {writer.host} has written to the journal"
+
+
+class NodeLedger:
+    """The ledger as one node sees it while the engine can be reached. Each call returns at once: its owner adds delays."""
+
+    def __init__(self, engine: SimulatedEngine, writer: JournalWriter) -> None:
+        self._engine = engine
+        self._ledger = engine.ledger
+        self._writer = writer
+        self.is_taking_over = False
+
+    @property
+    def message_max(self) -> int:
+        return self._ledger.message_max
+
+    def publish(self, publication: Publication) -> Answer:
+        answer = self._ledger.publish(publication)
+        if self.is_taking_over and publication.subject is Subject.JOURNAL and isinstance(answer, Acked):
+            self._engine.owner = self._writer
+        self._engine.noted(publication, answer, self._writer)
+        return answer
+
+    def newest(self, subject: Subject) -> Placed | None:
+        return self._ledger.newest(subject)
+
+    def extent(self, stream: Stream) -> Extent:
+        return self._ledger.extent(stream)
+
+    def read(self, stream: Stream, first: int, last: int) -> Iterator[Placed]:
+        return self._ledger.read(stream, first, last)
+
+    def purge(self, stream: Stream, below: int) -> None:
+        self._ledger.purge(stream, below)
+
+    def purge_run(self, run: str) -> None:
+        self._ledger.purge_run(run)
+
+
+class Subscriber(Protocol):
+    """A node, as far as the bus is concerned."""
+
+    @property
+    def host(self) -> str: ...
+
+    def hears(self, subject: str) -> bool:
+        """Whether its program reads this subject now."""
+
+    def bus_came(self, data: bytes) -> None:
+        """Take a message."""
+
+
+class SimulatedBus:
+    """Core NATS: at most once, in the order of each publisher, and with losses when a client connects anew."""
+
+    def __init__(self, engine: SimulatedEngine, nodes: Callable[[], list[Subscriber]]) -> None:
+        self._engine = engine
+        self._network = engine.network
+        self._nodes = nodes
+        self._ways: dict[tuple[str, str], deque[tuple[float, float, str, bytes]]] = {}
+        """From host to host: when each message arrives, when it was sent, its subject, the message."""
+        self._reconnecting: dict[str, float] = {}
+        self.doubled = 0.0
+        """Share of the messages that arrive twice."""
+        self.lost = 0
+
+    def reconnect(self, host: str, span: float) -> None:
+        """Lose what this host sends and is sent for a while."""
+        self._reconnecting[host] = self._network.now + span
+
+    def publish(self, sender: str, subject: str, data: bytes) -> None:
+        """Publish a message: it comes to all other nodes that read the subject when it arrives."""
+        now = self._network.now
+        for node in self._nodes():
+            if node.host == sender or (subject not in (NEWS, HOUSE) and not node.hears(subject)):
+                continue
+            way = self._ways.setdefault((sender, node.host), deque())
+            arrives = max(now + self._engine.delay(), way[-1][0] if way else 0.0)
+            copies = 2 if self._engine.chance.random() < self.doubled else 1
+            for _ in range(copies):
+                way.append((arrives, now, subject, data))
+                self._network.at(arrives, lambda sender=sender, node=node: self._arrive(sender, node))  # type: ignore[misc]
+
+    def _arrive(self, sender: str, node: Subscriber) -> None:
+        """Deliver the oldest message between two hosts if it is due, or lose it."""
+        way, now = self._ways[sender, node.host], self._network.now
+        while way and way[0][0] <= now:
+            _, sent, subject, data = way[0]
+            if self._network.is_cut(sender, node.host) and now - sent < KEPT_FOR:
+                self._network.after(0.5, lambda: self._arrive(sender, node))
+                return
+            way.popleft()
+            is_lost = any(now < self._reconnecting.get(host, 0.0) for host in (sender, node.host))
+            if is_lost or self._network.is_cut(sender, node.host):
+                self.lost += 1
+            elif node.hears(subject):
+                node.bus_came(data)

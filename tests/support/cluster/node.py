@@ -1,0 +1,458 @@
+"""A node of a simulated cluster: the front of whichever house there is, and the house itself while it has the lease.
+
+The lease, the cores, the bus and the stream's store are the real ones, and so is the fence. Simulated are the threads: a
+call of the store returns at once, at the moment at which its message comes to the engine, and its end is told later.
+"""
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from chatapp.registry.cluster.bus.front_node import FrontCore
+from chatapp.registry.cluster.bus.house_node import HouseNode
+from chatapp.registry.cluster.bus.messages import HOUSE, NEWS, front_subject
+from chatapp.registry.cluster.lease import Lease, LeaseState
+from chatapp.registry.cluster.stream.bundles import (
+    KEY_SIZE,
+    SALT_SIZE,
+    ClusterFounded,
+    ClusterKey,
+    Opener,
+    Sealer,
+)
+from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
+from chatapp.registry.cluster.stream.store import StreamStore
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.front.front import Front, Output
+from chatapp.wire.address import Address
+from chatapp.wire.errors import StoreError, StoreFull, StoreLost
+from tests.support.cluster.engine import UNREAD_MAX, NodeLedger
+from tests.support.registry_machine import RegistryMachine
+
+if TYPE_CHECKING:
+    from tests.support.cluster.cluster import SimulatedCluster
+
+KEY: Final = ClusterKey(bytes(KEY_SIZE))
+NAME: Final = "c"
+ANSWER_WITHIN: Final = 0.5
+"""Seconds that the engine has for an answer about the lease."""
+ASK_AGAIN: Final = 0.3
+"""Seconds after which a message that the engine could not store is sent again."""
+RESTS_FOR: Final = 2.0
+"""Seconds after which a node that has lost the lease looks at it again."""
+MAINTENANCE_SPAN: Final = 5.0
+TAKEOVER_TAKES: Final = (0.01, 0.01, 0.3, 2.0)
+
+
+class FrontProgram:
+    """A node without the house, as its machine drives it."""
+
+    def __init__(self, core: FrontCore) -> None:
+        self.node: Final = core
+        self.link_opened = core.link_opened
+        self.receive_frames = core.receive_frames
+        self.take_links_to_widen = core.take_links_to_widen
+        self.link_closed = core.link_closed
+        self.receive_datagram = core.receive_datagram
+        self.set_wall = core.set_wall
+        self.handle_timer = core.handle_timer
+        self.next_timer = core.next_timer
+        self.take_output = core.take_output
+
+    @property
+    def front(self) -> Front | None:
+        """Its front, while there is a session with the house."""
+        return self.node._front
+
+
+class HouseProgram:
+    """The node with the house, as its machine drives it."""
+
+    def __init__(self, node: HouseNode) -> None:
+        core = node.core
+        self.node: Final = node
+        self.core: Final = core
+        self.link_opened = core.link_opened
+        self.receive_frames = core.receive_frames
+        self.take_links_to_widen = core.take_links_to_widen
+        self.link_closed = core.link_closed
+        self.receive_datagram = core.receive_datagram
+        self.set_wall = core.set_wall
+        self.handle_timer = node.handle_timer
+        self.next_timer = node.next_timer
+
+    @property
+    def front(self) -> Front:
+        """Its own front."""
+        return self.core.front
+
+    def take_output(self) -> Output:
+        """Drain everything that the driver has to send or log."""
+        return self.core.take_output()
+
+
+Program = FrontProgram | HouseProgram
+
+
+class ClusterMachine(RegistryMachine[Program]):
+    """The machine of one node."""
+
+    def __init__(self, cluster: "SimulatedCluster", name: str, address: Address) -> None:
+        super().__init__(cluster.network, address, cluster.strangers)
+        self.cluster = cluster
+        self.name = name
+        self._engine = cluster.engine
+        self._chance = random.Random(self.random.random())
+        self._run = 0
+        """Which run of the program this is: what an earlier one has begun comes to nothing."""
+        self._front_id = b""
+        self._lease: Lease | None = None
+        self._term = 0
+        self.store: StreamStore | None = None
+        self._is_syncing = False
+        self._appended = 0
+        self._bus_unread = 0
+
+    @property
+    def host(self) -> str:
+        """The host of this machine."""
+        return self.address.host
+
+    @property
+    def is_house(self) -> bool:
+        """Whether its program has a house."""
+        return isinstance(self._core, HouseProgram)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether its program runs and is not stopped."""
+        return self.is_running and not self.is_stopped
+
+    @property
+    def front(self) -> Front | None:
+        """The front that serves peers at this node."""
+        return None if self._core is None else self._core.front
+
+    # --- the life of the program
+
+    def start(self) -> None:
+        """Start the program: a front that looks for a house."""
+        self._run += 1
+        self._front_id = self.random.randbytes(8)
+        self._become_front()
+        self._stand_by()
+
+    def kill(self) -> None:
+        """Kill the program (SIGKILL): what the engine has not stored is lost."""
+        self._run += 1
+        if self.store is not None:
+            self.store.give_up()
+        self.store = self._lease = None
+        self._bus_unread = 0
+        super().kill()
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something later in this run; when the program continues, if it is stopped by then."""
+        run = self._run
+
+        def do() -> None:
+            if run == self._run and not self.is_put_off(do):
+                act()
+
+        self.network.after(seconds, do)
+
+    def set_wall(self) -> None:
+        self.core.set_wall(self.wall, now=self.network.now)
+
+    def _sealer(self) -> Sealer:
+        return Sealer(KEY, NAME, self.random.randbytes(SALT_SIZE))
+
+    # --- the lease
+
+    def _stand_by(self) -> None:
+        self._lease = Lease(
+            self._sealer(),
+            Opener(KEY, NAME),
+            holder=self.random.randbytes(8).hex(),
+            name=self.name,
+            now=self.network.now,
+        )
+        self._keep(self._lease)
+
+    def _keep(self, lease: Lease) -> None:
+        """Look at the lease, or renew it."""
+        now = self.network.now
+        if lease is not self._lease:
+            return
+        if lease.state is LeaseState.LOST:
+            self._step_down()
+        elif lease.wants_look(now=now):
+            self._look(lambda found: self._looked(lease, found), lambda: self._not_looked(lease))
+        elif (renewal := lease.publication(now=now)) is not None:
+            self._publish(renewal, lambda answer: self._renewed(lease, answer))
+        else:  # it may have been lost just now: then it is looked at once more, at once
+            self._keep_later(lease)
+
+    def _keep_later(self, lease: Lease) -> None:
+        self._later(max(lease.next_timer - self.network.now, 0.0), lambda: self._keep(lease))
+
+    def _looked(self, lease: Lease, found: object) -> None:
+        if lease is not self._lease:
+            return
+        if lease.looked(found, now=self.network.now):  # type: ignore[arg-type]
+            self._publish(lease.claim(now=self.network.now), lambda answer: self._claimed(lease, answer))
+        else:
+            self._keep_later(lease)
+
+    def _not_looked(self, lease: Lease) -> None:
+        if lease is self._lease:
+            lease.not_looked(now=self.network.now)
+            self._keep_later(lease)
+
+    def _claimed(self, lease: Lease, answer: Answer) -> None:
+        if lease is not self._lease:
+            return
+        lease.claimed(answer, now=self.network.now)
+        if lease.state is LeaseState.OWNER:
+            self._term = lease._place
+            self._later(self._chance.choice(TAKEOVER_TAKES), lambda: self._take_over(lease))
+        self._keep_later(lease)
+
+    def _renewed(self, lease: Lease, answer: Answer) -> None:
+        if lease is not self._lease:
+            return
+        if lease.renewed(answer, now=self.network.now):
+            self._look(lambda found: self._found(lease, found), lambda: self._keep(lease))
+        else:
+            self._keep(lease)
+
+    def _found(self, lease: Lease, found: object) -> None:
+        if lease is self._lease:
+            lease.found(found)  # type: ignore[arg-type]
+            self._keep(lease)
+
+    def _look(self, answered: Callable[[object], None], unanswered: Callable[[], None]) -> None:
+        """Read the lease, with all that can happen to the question and the answer."""
+        engine = self._engine
+
+        def arrive() -> None:
+            if not engine.is_reachable_from(self.host):
+                self._later(ANSWER_WITHIN, unanswered)
+                return
+            found = engine.ledger.newest(Subject.LEASE)
+            self._later(engine.delay(), lambda: answered(found))
+
+        self.network.after(engine.delay(), arrive)
+
+    def _publish(self, publication: Publication, answered: Callable[[Answer], None]) -> None:
+        """Publish about the lease. A message that is on its way comes to the engine even if the program dies."""
+        engine = self._engine
+
+        def arrive() -> None:
+            if not engine.is_reachable_from(self.host):
+                self._later(ANSWER_WITHIN, lambda: answered(Unanswered()))
+                return
+            answer = engine.ledger.publish(publication)
+            if self._engine.loses_answer():
+                self._later(ANSWER_WITHIN, lambda: answered(Unanswered()))
+            else:
+                self._later(engine.delay(), lambda: answered(answer))
+
+        self.network.after(engine.delay(), arrive)
+
+    # --- its roles
+
+    def _become_front(self) -> None:
+        core = FrontCore(
+            front_id=self._front_id,
+            name=self.name,
+            sealer=self._sealer(),
+            opener=Opener(KEY, NAME),
+            rng=self.random,
+            link_port=self.address.port,
+            now=self.network.now,
+            wall=self.wall,
+        )
+        self.run(FrontProgram(core))
+        self.turn()
+
+    def _step_down(self) -> None:
+        """Be a front again: the lease is lost."""
+        if self.store is not None:
+            self.store.give_up()
+        self.store, self._lease = None, None
+        if isinstance(self._core, HouseProgram):
+            self._core.node.leave()
+            self._publish_bus(self._core)
+            self._become_front()
+        self._later(RESTS_FOR, self._stand_by)
+
+    def _take_over(self, lease: Lease) -> None:
+        """Load the state and be the house, as long as the lease was confirmed just now."""
+        if lease is not self._lease or lease.state is not LeaseState.OWNER:
+            return
+        is_confirmed = lease.is_confirmed(now=self.network.now)
+        if not (is_confirmed and self._engine.is_reachable_from(self.host)) or self._engine.ledger.refuses:
+            self._later(0.1, lambda: self._take_over(lease))
+            return
+        ledger = NodeLedger(self._engine, self)
+        store = StreamStore(
+            ledger,
+            KEY,
+            NAME,
+            node=self.name,
+            salts=(self.random.randbytes(SALT_SIZE), self.random.randbytes(SALT_SIZE)),
+            founding=lambda: (ClusterFounded(self.cluster.identity.seed, 0), []),
+            now=lambda: self.network.now,
+            wall=lambda: self.wall,
+            pause=_never,
+        )
+        ledger.is_taking_over = True
+        loaded = store.load()
+        ledger.is_taking_over = False
+        core = RegistryCore(
+            identity=self.cluster.identity,
+            rng=self.random,
+            loaded=loaded,
+            read_letters=store.read_letters,
+            read_lines=store.read_lines,
+            link_port=self.address.port,
+            now=self.network.now,
+            wall=self.wall,
+            desk=self.cluster.desk,
+        )
+        entries = core.entries_to_store()
+        store.append(entries)
+        store.sync()
+        core.entries_stored(len(entries), now=self.network.now)
+        node = HouseNode(
+            core,
+            identity=self.cluster.identity,
+            term=self._term,
+            name=self.name,
+            sealer=self._sealer(),
+            opener=Opener(KEY, NAME),
+            rng=self.random,
+            holds_lease=lambda now: lease.is_confirmed(now=now),
+            now=self.network.now,
+        )
+        self.store, self._is_syncing, self._appended = store, False, 0
+        self.cluster.house_began(self)
+        self.run(HouseProgram(node))
+        self.turn()
+        self._maintain(store)
+
+    # --- the bus
+
+    def hears(self, subject: str) -> bool:
+        """Whether its program reads this subject of the bus now."""
+        if self._core is None:
+            return False
+        return subject in (NEWS, HOUSE if self.is_house else front_subject(self._front_id))
+
+    def bus_came(self, data: bytes) -> None:
+        """Take a message of the bus. Much of it waits for a program that is stopped, but not all."""
+        if self._unread is not None:
+            if self._bus_unread < UNREAD_MAX:
+                self._bus_unread += 1
+                self._later(0.0, lambda: self._bus_read(data))
+            return
+        self._bus_read(data)
+
+    def _bus_read(self, data: bytes) -> None:
+        self._bus_unread, core = 0, self.core
+        core.node.receive_bus(data, now=self.network.now)
+        self.turn()
+        if isinstance(core, HouseProgram) and core.node.is_overtaken:
+            self._step_down()
+
+    # --- a turn
+
+    def end_turn(self, core: Program) -> None:
+        self._publish_bus(core)
+        if isinstance(core, HouseProgram):
+            self._store(core)
+
+    def _publish_bus(self, core: Program) -> None:
+        for subject, data in core.node.take_messages():
+            self.cluster.bus.publish(self.host, subject, data)
+
+    def _store(self, program: HouseProgram) -> None:
+        store, entries = self.store, program.core.entries_to_store()
+        if store is None:
+            return
+        if entries:
+            try:
+                store.append(entries)
+            except StoreLost:
+                pass  # nobody is told: the registry that serves now answers what its peers ask again
+            except StoreError as error:
+                self._refused(program, error, newest=len(entries))
+            else:
+                self._appended += len(entries)
+        if self._appended and not self._is_syncing:
+            self._is_syncing = True
+            takes = self._engine.delay() + self._engine.extra
+            self.network.after(takes, lambda: self._sync(program, store))
+
+    def _sync(self, program: HouseProgram, store: StreamStore) -> None:
+        """What was sent comes to the engine, even if the program was stopped meanwhile. Without an answer it is sent again
+        until the lease is lost."""
+        if store is not self.store:
+            return
+        if not self._engine.is_reachable_from(self.host):
+            self._later(ASK_AGAIN, lambda: self._sync(program, store))
+            return
+        covered, self._appended = self._appended, 0
+        error: StoreError | None = None
+        try:
+            store.sync()
+        except StoreError as wrong:
+            error = wrong
+        else:
+            self.cluster.kept_until = self.network.now
+        slow = ANSWER_WITHIN if self._engine.loses_answer() else 0.0
+        self._later(slow + self._engine.delay(), lambda: self._synced(program, store, covered, error))
+
+    def _synced(
+        self, program: HouseProgram, store: StreamStore, covered: int, error: StoreError | None
+    ) -> None:
+        if store is not self.store or program is not self._core:
+            return
+        self._is_syncing = False
+        if isinstance(error, StoreLost):
+            self._step_down()
+            return
+        if error is not None:
+            self._appended = 0
+            self._refused(program, error)
+        else:
+            program.core.entries_stored(covered, now=self.network.now)
+        self.turn()
+
+    def _refused(self, program: HouseProgram, error: StoreError, *, newest: int | None = None) -> None:
+        self.cluster.refused_at = now = self.network.now
+        is_full = isinstance(error, StoreFull)
+        program.core.store_failed(str(error), newest=newest, is_full=is_full, now=now)
+        self._later(0.0, self.turn)
+
+    def _maintain(self, store: StreamStore) -> None:
+        """Recover after a refusal, or write a snapshot, when that is due."""
+        if store is not self.store:
+            return
+        self._later(MAINTENANCE_SPAN, lambda: self._maintain(store))
+        if not self._engine.is_reachable_from(self.host):
+            return
+        now = self.network.now
+        try:
+            if store.recovery_due(now):
+                store.recover()
+            elif store.checkpoint_due(now):
+                store.checkpoint()
+                self.cluster.checkpoints += 1
+        except StoreError:
+            pass  # it is tried again
+
+
+def _never(seconds: float) -> None:
+    raise AssertionError("the store waits for the engine, which answers at once")

@@ -1,0 +1,123 @@
+"""The nodes of a cluster: nobody counts as online at a node that is gone, or has links at two nodes for long, and every
+node that can hear the house serves for it.
+
+Checked in the house's state and in the programs of the nodes.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.ports import LOCAL, node_of
+from tests.support.cluster.cluster import SimulatedCluster
+from tests.support.cluster.node import ClusterMachine, FrontProgram, HouseProgram
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+WITHIN: Final = 6.5
+"""Seconds in which a node is lost that says nothing, or finds the house: the silence, what the bus still keeps, and what is
+on the way."""
+UNSERVED: Final = "a connection that nobody serves"
+UNSERVED_WITHIN: Final = 1.0
+LOOK_SPAN: Final = 0.2
+
+
+class NodesPromise:
+    """Checks all nodes of a cluster."""
+
+    def __init__(self, world: "World") -> None:
+        self._cluster = world.registry if isinstance(world.registry, SimulatedCluster) else None
+        self._network = world.network
+        self._next = float("-inf")
+        self._since: dict[tuple[object, ...], float] = {}
+        """Since when something has been as it must not be for long."""
+
+    def look(self) -> None:
+        """After every step; closely, after some."""
+        cluster, now = self._cluster, self._network.now
+        if cluster is None or now < self._next:
+            return
+        self._next = now + LOOK_SPAN
+        machine = cluster.house_machine
+        if machine is None or not machine.is_well:
+            self._since.clear()
+            return
+        program = machine.core
+        assert isinstance(program, HouseProgram)
+        lasting = {
+            *self._gone(cluster, machine, program),
+            *self._doubled(cluster, machine),
+            *self._unserved(cluster, machine, program),
+            *self._unheard(cluster),
+        }
+        self._since = {what: self._since.get(what, now) for what in lasting}
+        late = [
+            (*what, now - since)
+            for what, since in self._since.items()
+            if now > since + (UNSERVED_WITHIN if what[0] is UNSERVED else WITHIN)
+        ]
+        assert not late, f"for too long: {late}"
+        self._check_places(program)
+
+    def _hears(self, one: ClusterMachine, other: ClusterMachine) -> bool:
+        return one.is_well and not self._network.is_cut(one.host, other.host)
+
+    def _check_places(self, program: HouseProgram) -> None:
+        """Whoever is online is so at a node that is in session."""
+        house = program.core.house
+        nodes = {LOCAL, *(front.node for front in program.node.fronts.present)}
+        assert nodes == house.fronts.keys(), f"{nodes} are in session, and the house has {[*house.fronts]}"
+        for identity in house.service.directory.online():
+            person = house.service.directory.person(identity)
+            link = house.service._presence._connections.link_of(identity)
+            assert person is not None
+            for node in (person.node, LOCAL if link is None else node_of(link)):
+                assert node in nodes, f"{person.card.name} is online at node {node}, which has gone"
+
+    def _gone(
+        self, cluster: SimulatedCluster, machine: ClusterMachine, program: HouseProgram
+    ) -> list[tuple[object, ...]]:
+        """Return the fronts in session that are gone or cut off."""
+        here = {one._front_id for one in cluster.machines if not one.is_house and self._hears(one, machine)}
+        found = program.node.fronts.present
+        return [("gone, and in session", front.name, front.node) for front in found if front.id not in here]
+
+    def _doubled(self, cluster: SimulatedCluster, machine: ClusterMachine) -> list[tuple[object, ...]]:
+        """Return who has links at two nodes that both hear the house."""
+        places: dict[bytes, set[str]] = {}
+        for one in cluster.machines:
+            if one.front is None or (one is not machine and not self._hears(one, machine)):
+                continue
+            for link in one.front.links.attached():
+                places.setdefault(link.identity, set()).add(one.name)
+        return [("at two nodes", who, *sorted(at)) for who, at in places.items() if len(at) > 1]
+
+    def _unheard(self, cluster: SimulatedCluster) -> list[tuple[object, ...]]:
+        """Return the connections that the front of their node does not know."""
+        found: list[tuple[object, ...]] = []
+        for one in cluster.machines:
+            if one._unread is None:
+                known = set() if one.front is None else one.front.links._links.keys()
+                found += [(UNSERVED, one.name, number) for number in one._pipes if number not in known]
+        return found
+
+    def _unserved(
+        self, cluster: SimulatedCluster, machine: ClusterMachine, program: HouseProgram
+    ) -> list[tuple[object, ...]]:
+        """Return the nodes that hear the house and have no session with it."""
+        house = program.node.fronts._news.house
+        found: list[tuple[object, ...]] = []
+        for one in cluster.machines:
+            if one is machine or not self._hears(one, machine):
+                continue
+            core = one.core
+            known = core.node._house if isinstance(core, FrontProgram) else None
+            is_served = (
+                known is not None
+                and known.state is HouseState.OPEN
+                and known._house is not None
+                and known._house.house == house
+            )
+            if not is_served:
+                found.append(("hears the house and does not serve", one.name, house))
+        return found
