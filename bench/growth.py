@@ -53,6 +53,7 @@ def costs_at(people: int, start: Start = one_registry) -> dict[str, float]:
         with Crowd(registry.servers, members, sockets=100, keeps_links=True) as crowd:
             joining = spent(registry, crowd.join)
             crowd.quiet(1.0)
+            _everybody_pings(crowd)  # opens their sessions
             memory = registry.memory()
             return {
                 "memory": memory / 2**20,

@@ -48,7 +48,8 @@ _PING_SPAN: Final = 10.0
 """Seconds between two signs of life of a peer."""
 SPAN: Final = 20.0
 """Seconds of chat that are measured."""
-_WARM_UP: Final = 5.0
+_WARM_UP: Final = _PING_SPAN
+"""Seconds of chat before: everybody's first sign of life opens a session, which costs more than all others."""
 _STEP: Final = 0.05
 """Seconds of the timetable that may pass before the next look at what came in."""
 _SLOWEST: Final = 12.0
