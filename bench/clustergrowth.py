@@ -60,7 +60,7 @@ def measured(people: int, start: Start) -> Size:
     counter = time.time_ns() // 1_000_000
     with scratch() as folder, start(folder) as registries:
         members = [Member(index, counter=counter) for index in range(people)]
-        with Crowd(registries.servers, members, sockets=100, keeps_links=True) as crowd:
+        with Crowd(registries.servers, members, keeps_links=True) as crowd:
             joining = spent_each(registries, crowd.join)
             crowd.quiet(1.0)
             memory = max(process.memory() for process in registries.processes) / 2**20
