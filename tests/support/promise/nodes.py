@@ -49,6 +49,7 @@ class NodesPromise:
             *self._doubled(cluster, machine),
             *self._unserved(cluster, machine, program),
             *self._unheard(cluster),
+            *self._differing(cluster, machine, program),
         }
         self._since = {what: self._since.get(what, now) for what in lasting}
         late = [
@@ -99,6 +100,19 @@ class NodesPromise:
             if one._unread is None:
                 known = set() if one.front is None else one.front.links._links.keys()
                 found += [(UNSERVED, one.name, number) for number in one._pipes if number not in known]
+        return found
+
+    def _differing(
+        self, cluster: SimulatedCluster, machine: ClusterMachine, program: HouseProgram
+    ) -> list[tuple[object, ...]]:
+        """Return the links of which only the house or only their front knows."""
+        found: list[tuple[object, ...]] = []
+        for front in program.node.fronts.present:
+            for one in cluster.machines:
+                if one._front_id == front.id and one.front is not None and self._hears(one, machine):
+                    here = {(link.number, link.identity) for link in one.front.links.attached()}
+                    differing = here ^ set(front._links.items())
+                    found += [("only one side has the link", one.name, *link) for link in differing]
         return found
 
     def _unserved(
