@@ -14,7 +14,7 @@ from bench.registry import Server
 from chatapp.wire.admission import is_welcome_authentic, signed_table
 from chatapp.wire.codec import decode_cookie, decode_refused, decode_table_batch, decode_welcome, encode
 from chatapp.wire.errors import DecodeError, SealError
-from chatapp.wire.framing import Kind, frame
+from chatapp.wire.framing import Kind, frame, unpack_answer, unpack_opening
 from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
 from chatapp.wire.messages.registration import Ping
 from chatapp.wire.messages.rooms import GroupBody
@@ -52,6 +52,8 @@ class Crowd:
         """When to look whether a link was silent for long."""
         self._wants_tables = False
         self._poll = select.epoll()
+        self._by_opening: dict[bytes, Member] = {}
+        """Members whose session is not answered, by its id."""
         self._by_nonce = {member.nonce: member for member in self.members}
         self._udp: list[socket.socket] = []
         self._udp_of: dict[int, socket.socket] = {}
@@ -210,9 +212,12 @@ class Crowd:
         while self.turn(span):
             pass
 
-    def send(self, member: Member, data: bytes) -> None:
-        """Send a datagram to the registry from a member's address."""
-        self._udp_of[member.index].sendto(data, self._server_of[member.index])
+    def send(self, member: Member, *datagrams: bytes) -> None:
+        """Send datagrams to the registry from a member's address."""
+        for data in datagrams:
+            if data[0] == Kind.OPENING:
+                self._by_opening[unpack_opening(data).session] = member
+            self._udp_of[member.index].sendto(data, self._server_of[member.index])
 
     def _read_udp(self, sock: socket.socket) -> None:
         for _ in range(64):
@@ -231,6 +236,10 @@ class Crowd:
                 self._welcomed(data)
             elif kind == Kind.REFUSED:
                 raise Failed(f"the registry refuses a member: {decode_refused(data[1:]).reason.name}")
+            elif kind == Kind.ANSWER:
+                opener = self._by_opening.pop(unpack_answer(data).session, None)
+                if opener is not None:
+                    opener.take_answer(data)
             elif kind == Kind.GROUP:
                 self.broadcasts_heard += 1
                 if self._wants_tables:

@@ -53,7 +53,7 @@ def costs_at(people: int, start: Start = one_registry) -> dict[str, float]:
         with Crowd(registry.servers, members, sockets=100, keeps_links=True) as crowd:
             joining = spent(registry, crowd.join)
             crowd.quiet(1.0)
-            _everybody_pings(crowd)  # opens their sessions
+            _everybody_pings(crowd)  # their sessions are open then
             memory = registry.memory()
             return {
                 "memory": memory / 2**20,
@@ -82,7 +82,7 @@ def spent(registry: Registries, act: Callable[[], object]) -> float:
 def _everybody_pings(crowd: Crowd) -> None:
     """Send a Ping from everybody, as happens every 10 s."""
     for place, member in enumerate(crowd.members):
-        crowd.send(member, member.ping())
+        crowd.send(member, *member.ping())
         if place % 32 == 31:
             crowd.turn(0.01)
     crowd.quiet()

@@ -9,10 +9,12 @@ import os
 import random
 import socket
 import time
+from contextlib import suppress
 from typing import Final
 
 from chatapp.wire.admission import make_register
 from chatapp.wire.codec import decode_notice, decode_row, encode, encode_hello
+from chatapp.wire.errors import SealError
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
@@ -95,13 +97,18 @@ class Member:
         )
         return bytes((Kind.REGISTER,)) + encode(asked)
 
-    def ping(self) -> bytes:
+    def ping(self) -> list[bytes]:
         """A sign of life by UDP."""
         return self.seal(encode(Ping(reference=0)))
 
-    def seal(self, frame: bytes) -> bytes:
-        """A datagram for the registry with one frame."""
-        return self.sessions.seal(self.registry, b"\x91" + frame, now=time.monotonic())[0]
+    def seal(self, frame: bytes) -> list[bytes]:
+        """Datagrams for the registry with one frame; the second one renews the session."""
+        return self.sessions.seal(self.registry, b"\x91" + frame, now=time.monotonic())
+
+    def take_answer(self, data: bytes) -> None:
+        """Process the answer to an opening: what is sealed from now on needs no handshake."""
+        with suppress(SealError):  # the answer to an earlier opening
+            self.sessions.open(data, now=time.monotonic())
 
     # --- the link
 

@@ -87,8 +87,9 @@ class Changing:
 
     def change(self) -> None:
         """Leave, or come back."""
+        self._crowd.turn(0)
         frame = encode(Leave(reference=1) if self._is_here else Ping(reference=1))
-        self._crowd.send(self._member, self._member.seal(frame))
+        self._crowd.send(self._member, *self._member.seal(frame))
         self._is_here = not self._is_here
 
     def waits(self, span: float) -> float:
@@ -102,7 +103,7 @@ class Changing:
     def wait(self) -> float:
         """Ask for one sign of life; the wait for the answer, in milliseconds."""
         start = time.monotonic()
-        self._crowd.send(self._member, self._member.ping())
+        self._crowd.send(self._member, *self._member.ping())
         self._crowd.turn(1.0)
         return (time.monotonic() - start) * 1e3
 
@@ -249,7 +250,7 @@ def t1(plan: Plan) -> Iterator[Figure]:
 def _ping_all(crowd: Crowd) -> None:
     """Renew all leases: they last 30 s, and the first people to register have used up part of theirs."""
     for place, member in enumerate(crowd.members):
-        crowd.send(member, member.ping())
+        crowd.send(member, *member.ping())
         if place % 64 == 63:
             crowd.turn(0.02)
     crowd.quiet()

@@ -196,9 +196,9 @@ class Town:
         self.said += 1
 
     def _ping(self, one: Talker) -> None:
-        data = one.ping()
-        self.crowd.send(one, data)
-        self.sent += len(data)
+        datagrams = one.ping()
+        self.crowd.send(one, *datagrams)
+        self.sent += sum(map(len, datagrams))
         self._unanswered += 1
 
     def look_at_journals(self) -> None:

@@ -60,8 +60,8 @@ class StandIn:
     def line(self) -> bytes:
         return b"line"
 
-    def ping(self) -> bytes:
-        return b"ping"
+    def ping(self) -> list[bytes]:
+        return [b"ping"]
 
     def sendall(self, _: bytes) -> None:
         pass
@@ -80,8 +80,8 @@ class StandInCrowd:
         self._hears_lines = hears_lines
         self.town: Any = None
 
-    def send(self, _: object, __: bytes) -> None:
-        self.datagrams_heard += 1
+    def send(self, _: object, *datagrams: bytes) -> None:
+        self.datagrams_heard += len(datagrams)
 
     def turn(self, patience: float) -> None:
         self._clock.now += max(patience, 0.001)
