@@ -103,9 +103,8 @@ class House:
         )
         self.fronts: Final[dict[int, FrontPort]] = {}
         """The fronts, by node. Effects for other nodes are lost."""
-        self.admits: Callable[[float], bool] = lambda now: True
-        """Whether people are let in at this time. A house that may have been succeeded must not: a peer that has seen the
-        table of the later one would take its own for the table of a registry that was restored from a backup."""
+        self.holds_lease: Callable[[float], bool] = lambda now: True
+        """Whether no other node can have a house at this time."""
         self._barrier = CommitBarrier()
         self._broadcaster = TableBroadcaster(self.service.directory.table, identity, policy)
         self._console_lines: list[str] = []
@@ -118,6 +117,11 @@ class House:
         self._carry_out(self.service.start(), now)
 
     # --- from the fronts
+
+    def admits(self, now: float, /) -> bool:
+        """Return whether people are let in at this time. A house that may have been succeeded must not: a peer that has seen
+        the table of the later one would take its own for the table of a registry that was restored from a backup."""
+        return self.holds_lease(now)
 
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Handle a REGISTER whose signatures were checked."""

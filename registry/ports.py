@@ -40,6 +40,9 @@ def number_at_front(link: int) -> int:
 class HousePort(Protocol):
     """What a front asks of the house. The callers are authenticated; requests may still be nonsense."""
 
+    def admits(self, now: float, /) -> bool:
+        """Return whether people are let in at this time. If not, a HELLO gets no answer, so that peers look elsewhere."""
+
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Handle a REGISTER whose signatures were checked."""
 

@@ -194,6 +194,9 @@ class Front:
             if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
                 self._open_sealed(data, sender, now)
             elif kind == Kind.HELLO:
+                if not self.house.admits(now):
+                    dropped[DropReason.NO_HOUSE] += 1
+                    return
                 answer = self.gate.answer_hello(data, sender, card=self.sessions.card, now=now)
                 if answer is None:
                     dropped[DropReason.OTHER_VERSION] += 1

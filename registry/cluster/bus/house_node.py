@@ -30,7 +30,7 @@ class HouseNode:
         which seals nothing else. `holds_lease`: whether no other node can have a house at this time; nobody is let in
         while one can."""
         self.core: Final = core
-        core.house.admits = holds_lease
+        core.house.holds_lease = holds_lease
         self.fronts: Final = Fronts(
             core.house,
             identity=identity,

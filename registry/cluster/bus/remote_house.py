@@ -353,6 +353,10 @@ class RemoteHouse:
 
     # --- from the front
 
+    def admits(self, now: float, /) -> bool:
+        """Return whether people are let in: while there is a session, and the house was heard just now."""
+        return self.is_open
+
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Pass on a REGISTER whose signatures were checked."""
         assert caller.address is not None
