@@ -89,7 +89,7 @@ class DrivenNode(Protocol):
 
 
 class Connection:
-    """The connection that a node has, if any. Frames of an earlier connection are ignored."""
+    """The connection that a node has, or the attempt to make one, if any. What comes of earlier ones is ignored."""
 
     def __init__(
         self,
@@ -104,6 +104,8 @@ class Connection:
         self._now = read_clock
         self._take_turn = take_turn
         self._link: TcpLink | None = None
+        self._awaited: TcpLink | None = None
+        """The end of the connection that is being made."""
         self._connecting: asyncio.Task[None] | None = None
         self._is_over = False
         self._is_held = False
@@ -111,16 +113,23 @@ class Connection:
     def tend(self, *, now: float) -> None:
         """Close, write and connect, as the core wants."""
         core = self._node.core
-        if core.wants_link_closed() and self._link is not None:
-            self._link.close("no longer wanted")
-            self._link = None
+        if core.wants_link_closed():
+            self._let_go()
         pieces = core.link_bytes_to_send(now=now)
         if self._link is not None and pieces:
             self._link.write(pieces)
         if core.wants_link():
-            if self._connecting is not None:
-                self._connecting.cancel()
+            self._let_go()
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def _let_go(self) -> None:
+        """Close the connection, and give up the attempt to make one. Else the core would take the end of this one for the
+        end of the next one."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._link is not None:
+            self._link.close("no longer wanted")
+        self._link = self._awaited = None
 
     def hold(self, *, is_held: bool) -> None:
         """Stop or resume reading. What the registry has for us meanwhile waits at its end."""
@@ -150,22 +159,24 @@ class Connection:
 
     async def _connect(self) -> None:
         try:
-            await self._connect_link(
-                lambda: TcpLink(self, queue_max=LINK_QUEUE), *self._node.core.link_address
-            )
+            await self._connect_link(self._new_end, *self._node.core.link_address)
         except OSError as error:
             _log.debug("no link: %s", error)
             if not self._is_over:
                 self._node.core.link_closed(now=self._now())
                 self._take_turn()
 
+    def _new_end(self) -> TcpLink:
+        self._awaited = TcpLink(self, queue_max=LINK_QUEUE)
+        return self._awaited
+
     # --- what the link reports (`wire.aio.link.TcpLinkOwner`)
 
     def link_opened(self, link: TcpLink) -> None:
-        if self._is_over:
+        if self._is_over or link is not self._awaited:
             link.cut("closed meanwhile")
             return
-        self._link = link
+        self._link, self._awaited = link, None
         link.allow_full_frames()
         if self._is_held:
             self._pause_or_resume()
