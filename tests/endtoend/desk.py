@@ -4,11 +4,13 @@ Before an operator or visitor acts, their own program must have shown what the a
 visitor's program says nothing about what the operator's program has received.
 """
 
+import asyncio
+import contextlib
 import re
 from typing import Final
 
 from tests.endtoend.lines import WELCOME, beginning
-from tests.support.program import Program
+from tests.support.program import WITHIN, Program
 from tests.support.stage import Stage
 
 CONNECTED: Final = "[You are connected.]"
@@ -42,19 +44,29 @@ async def operator(stage: Stage, name: str = "bob") -> Program:
     return peer
 
 
-async def visitor(stage: Stage, name: str, *options: str) -> Program:
+async def visitor(stage: Stage, name: str, *options: str, server_port: int | None = None) -> Program:
     """Return a visitor who has filled in the form."""
-    program = await stage.visitor(name, *options)
+    program = await stage.visitor(name, *options, server_port=server_port)
     await program.sees(NAME)
     await program.type(name, "9876543210", "6")
     return program
 
 
-async def joined(stage: Stage, name: str, at: int) -> Program:
+async def joined(stage: Stage, name: str, at: int, *, server_port: int | None = None) -> Program:
     """Return a visitor who waits at this position."""
-    program = await visitor(stage, name)
+    program = await visitor(stage, name, server_port=server_port)
     await program.sees(position(at))
     return program
+
+
+async def in_line(visitor: Program, at: int) -> None:
+    """Ask until a visitor, who may be coming back just now, is told this place."""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            await visitor.type(".queue")
+            with contextlib.suppress(AssertionError):
+                await visitor.sees(re.compile(rf"\[You are number {at} in the waiting room.*"), within=2.0)
+                return
 
 
 async def served(stage: Stage, name: str, *options: str, by: Program) -> Program:

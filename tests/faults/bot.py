@@ -4,22 +4,31 @@ It records in its ledger what was promised and what it was shown.
 """
 
 import asyncio
+import contextlib
 import random
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.events import MessageState
+from chatapp.peer.errors import NotOpen
 from chatapp.peer.receipts import Receipt
 from tests.faults.ledger import Ledger, What
 
 EACH: Final = 2.0
-"""Seconds between two actions of a bot, on average."""
+"""Seconds between two actions of a bot, on average, with up to `BUSY` bots. More of them act as often all together."""
+BUSY: Final = 200
 CIRCLE: Final = 16
 """People to whom a bot writes."""
 ROOMS: Final = 10
+"""The least number of rooms."""
+IN_ROOM: Final = 20
+"""Bots in one room, if there are enough of them."""
 AWAY_FOR: Final = 3.0
 AGAIN_AFTER: Final = 0.5
 
@@ -27,12 +36,16 @@ AGAIN_AFTER: Final = 0.5
 class Bot:
     """One bot. Its label stays the same, whatever its name is."""
 
-    def __init__(self, number: int, port: int, home: Path, everybody: int, ledger: Ledger) -> None:
+    def __init__(self, number: int, ports: Sequence[int], home: Path, everybody: int, ledger: Ledger) -> None:
+        """`ports`: of the registry's servers. Bots begin at all of them in turn, as do those of each room."""
         self.label: Final = label_of(number)
-        self.peer: Final = Peer(_name_at(home, self.label), ("127.0.0.1", port), home=home)
-        self.room: Final = room_of(number)
-        self.is_steady: Final = is_steady(number)
+        servers = servers_from(number + number // rooms_of(everybody), ports)
+        self.peer: Final = Peer(_name_at(home, self.label), servers, home=home)
+        self.room: Final = room_of(number, everybody)
+        self.is_steady: Final = is_steady(number, everybody)
         """Whether it stays in its room. Others come and go."""
+        self.roams = True
+        """Whether it leaves, returns and changes its name now and then."""
         self.expected: set[str] = set()
         self.complete: Final = asyncio.Event()
         self._ledger: Final = ledger
@@ -40,8 +53,11 @@ class Bot:
         others = [label_of(other) for other in range(everybody) if other != number]
         self._circle: Final = self._chance.sample(others, min(CIRCLE, len(others)))
         mates = (
-            label_of(other) for other in range(everybody) if other != number and room_of(other) == self.room
+            label_of(other)
+            for other in range(everybody)
+            if other != number and room_of(other, everybody) == self.room
         )
+        self._each: Final = EACH * max(1.0, everybody / BUSY)
         self._to_greet: Final = list(dict.fromkeys([*self._circle, *mates]))
         """People with whom it will have a conversation: room lines go to them directly while the registry is away."""
         self._receipts: list[tuple[str, Receipt]] = []
@@ -96,12 +112,37 @@ class Bot:
     async def conversation(self, stopped: asyncio.Event) -> None:
         """Act, again and again."""
         while not stopped.is_set():
-            await wait(stopped, self._chance.expovariate(1 / EACH))
+            await wait(stopped, self._chance.expovariate(1 / self._each))
             if self._to_greet and self._chance.random() < 0.5:
                 await self._write_to(self._to_greet.pop())
             else:
                 await self._do(self._chance.random(), stopped)
             self._settle()
+
+    async def follow_link(self) -> None:
+        """Record each link to the registry, and its end."""
+        node = self.peer._open_node()
+        with contextlib.suppress(NotOpen):
+            while True:
+                await node.until(lambda core: core._link.is_up)
+                self._note(What.LINK, str(node.address.port))
+                await node.until(lambda core: not core._link.is_up)
+                self._note(What.LINK, "")
+
+    async def linked(self, *, but: int) -> None:
+        """Wait until there is a link, and not to the server with this port."""
+        await self.peer._open_node().until(lambda core: core._link.is_up and core.server_address.port != but)
+
+    async def sees_all(self, count: int) -> None:
+        """Wait until the table shows the first so many bots online; record a bot that is shown twice."""
+        await self.peer._open_node().until(lambda core: self._is_whole(core, count))
+
+    def _is_whole(self, core: PeerCore, count: int) -> bool:
+        shown = Counter(_label_in(one.name) for one in core.people() if one.online)
+        for label in (label for label, times in shown.items() if times > 1):
+            self._note(What.BROKEN, f"{label} is shown twice")
+        shown[self.label] = 1
+        return all(label_of(number) in shown for number in range(count))
 
     async def rest(self) -> None:
         """Wait until every message has its outcome."""
@@ -113,6 +154,8 @@ class Bot:
 
     async def _do(self, dice: float, stopped: asyncio.Event) -> None:
         peer = self.peer
+        if dice < 0.015 and not self.roams:
+            return
         if dice < 0.01:
             peer.leave()
             await wait(stopped, AWAY_FOR)
@@ -181,14 +224,35 @@ def label_of(number: int) -> str:
     return f"bot{number:04d}"
 
 
-def room_of(number: int) -> str:
+def _label_in(name: str) -> str:
+    """Return the label of the bot that has this name."""
+    return name.partition("v")[0]
+
+
+def rooms_of(everybody: int) -> int:
+    """Return how many rooms there are with so many bots."""
+    return max(ROOMS, everybody // IN_ROOM)
+
+
+def room_of(number: int, everybody: int) -> str:
     """Return a bot's room."""
-    return f"room{number % ROOMS}"
+    return f"room{number % rooms_of(everybody)}"
 
 
-def is_steady(number: int) -> bool:
+def is_steady(number: int, everybody: int) -> bool:
     """Whether the bot stays in its room: half of the bots of each room do."""
-    return number // ROOMS % 2 == 0
+    return number // rooms_of(everybody) % 2 == 0
+
+
+def servers_from(place: int, ports: Sequence[int]) -> list[tuple[str, int]]:
+    """Return the registry's servers, in an order that depends on the place."""
+    first = place % len(ports)
+    return [("127.0.0.1", port) for port in (*ports[first:], *ports[:first])]
+
+
+def ports_in(text: str) -> list[int]:
+    """Return the ports of the registry's servers, as the command line of bots gives them."""
+    return [int(port) for port in text.split(",")]
 
 
 def _name_at(home: Path, label: str) -> str:

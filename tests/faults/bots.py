@@ -1,30 +1,34 @@
 """Many bots in one process, for the soak.
 
-python -m tests.faults.bots <port> <home> <ledger> <first> <count> <all>
+python -m tests.faults.bots <port,...> <home> <ledger> <first> <count> <all>
 
-Standard input says what to do: `talk`, `count`, `stop`, `expect <file>`, `end`; a line answers each. What was promised
-and shown stands in the ledger.
+Standard input says what to do: `talk`, `chat` (nobody leaves or changes a name), `count`, `linked <port>` (all have links
+to other servers than that), `tables <count>` (all see the first so many bots online), `stop`, `expect <file>`, `end`. A line
+answers each, but for the first two. What was promised and shown stands in the ledger.
 """
 
 import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.faults.bot import Bot
+from tests.faults.bot import Bot, ports_in
 from tests.faults.ledger import Ledger, What, read
-from tests.faults.machine import sqlite_memory
+from tests.faults.machine import allow_descriptors, sqlite_memory
 
 
 class Crew:
     """The bots of one process."""
 
-    def __init__(self, port: int, home: Path, ledger: Path, numbers: range, everybody: int) -> None:
+    def __init__(
+        self, ports: Sequence[int], home: Path, ledger: Path, numbers: range, everybody: int
+    ) -> None:
         self._path: Final = ledger
         self._ledger: Final = Ledger(ledger)
-        self.bots: Final = [Bot(number, port, home, everybody, self._ledger) for number in numbers]
+        self.bots: Final = [Bot(number, ports, home, everybody, self._ledger) for number in numbers]
         self._stopped: Final = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -32,7 +36,9 @@ class Crew:
         """Run all bots until the end, or until the commands end."""
         for bot in self.bots:
             await bot.peer.open()
-        watching = [asyncio.create_task(bot.watch()) for bot in self.bots]
+        watching = [
+            asyncio.create_task(task) for bot in self.bots for task in (bot.watch(), bot.follow_link())
+        ]
         await asyncio.gather(*(bot.begin() for bot in self.bots))
         print("ready", flush=True)
         while words := (await commands.readline()).decode().split():
@@ -46,10 +52,16 @@ class Crew:
 
     def _obey(self, words: list[str]) -> None:
         match words:
-            case ["talk"]:
+            case ["talk" | "chat" as how]:
+                for bot in self.bots:
+                    bot.roams = how == "talk"
                 self._tasks += [asyncio.create_task(bot.conversation(self._stopped)) for bot in self.bots]
             case ["count"]:
                 print(json.dumps(self._counts()), flush=True)
+            case ["linked", port]:
+                self._answer("linked", *(bot.linked(but=int(port)) for bot in self.bots))
+            case ["tables", count]:
+                self._answer("tables", *(bot.sees_all(int(count)) for bot in self.bots))
             case ["stop"]:
                 self._stopped.set()
                 self._tasks.append(asyncio.create_task(self._rest(self._tasks[:])))
@@ -57,6 +69,16 @@ class Crew:
                 self._tasks.append(asyncio.create_task(self._complete(json.loads(Path(path).read_text()))))
             case _:
                 raise ValueError(f"{words} is no command")
+
+    def _answer(self, word: str, *waiting: Awaitable[None]) -> None:
+        """Answer with the word when all that has come true, one after the other."""
+
+        async def all_in_turn() -> None:
+            for one in waiting:
+                await one
+            print(word, flush=True)
+
+        self._tasks.append(asyncio.create_task(all_in_turn()))
 
     async def _rest(self, talking: list[asyncio.Task[None]]) -> None:
         await asyncio.gather(*talking)
@@ -93,13 +115,14 @@ class Crew:
 
 async def main() -> None:
     """Run the command line."""
-    port, home, ledger, first, count, everybody = sys.argv[1:]
+    ports, home, ledger, first, count, everybody = sys.argv[1:]
+    allow_descriptors()
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
     numbers = range(int(first), int(first) + int(count))
-    await Crew(int(port), Path(home), Path(ledger), numbers, int(everybody)).run(commands)
+    await Crew(ports_in(ports), Path(home), Path(ledger), numbers, int(everybody)).run(commands)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.cluster import Cluster
 from tests.support.stage import Stage
 
 _FIGURE = "figure"
@@ -35,6 +36,19 @@ async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
     finally:
         await stage.close()
         print(*stage.programs, sep="\n")
+
+
+@pytest.fixture
+async def cluster(outspoken_stage: Stage) -> AsyncIterator[Cluster]:
+    """A cluster whose nodes may say that something was not stored, and nothing else. Visitors of its desk wait, because its
+    operator never comes."""
+    made = Cluster(outspoken_stage, "--operator", "olga")
+    try:
+        await made.start()
+        yield made
+        assert made.complaints() == []
+    finally:
+        made.servers.kill()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A help desk at work, for the soak: operators on duty and visitors who come, one after the other.
 
-python -m tests.faults.deskbots <port> <home> <ledger>
+python -m tests.faults.deskbots <port,...> <home> <ledger> <code> ...
 
 An operator greets each visitor, the visitor answers, the operator ends the session. Standard input says `talk`, `stop`,
 `end`. It knows the SDK's two desks.
@@ -21,9 +21,9 @@ from chatapp.peer.errors import NotOpen
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Form
-from chatapp.wire.address import Address
+from chatapp.wire.address import ServerSpec
 from chatapp.wire.messages.desk import EndSession, TakeDuty
-from tests.faults.bot import wait
+from tests.faults.bot import ports_in, servers_from, wait
 from tests.faults.ledger import Ledger, What
 
 OPERATORS: Final = ("opal", "otto")
@@ -40,9 +40,9 @@ class Operator:
     """One operator. It checks the state now and then, as a person does: requests made while the registry was away had
     no effect, and a visitor reported as back may be one whose arrival was never reported."""
 
-    def __init__(self, name: str, port: int, home: Path, code: str, note: Note) -> None:
+    def __init__(self, name: str, servers: ServerSpec, home: Path, code: str, note: Note) -> None:
         self.name: Final = name
-        self.peer: Final = Peer(name, ("127.0.0.1", port), home=home, code=code)
+        self.peer: Final = Peer(name, servers, home=home, code=code)
         self._note: Final = note
         self._said = 0
         self._greeted: set[str] = set()
@@ -82,9 +82,9 @@ class Operator:
 class Lane:
     """Visitors, one after the other, at one machine."""
 
-    def __init__(self, place: int, port: int, home: Path, note: Note) -> None:
+    def __init__(self, place: int, servers: ServerSpec, home: Path, note: Note) -> None:
         self._place = place
-        self._server = Address("127.0.0.1", port)
+        self._servers = servers
         self._home = home / f"lane{place}"
         self._note = note
         self._chance = random.Random(place)
@@ -99,7 +99,7 @@ class Lane:
     async def _visit(self) -> None:
         self._visits += 1
         name = f"{self._place}x{self._visits}".translate(_LETTERS)
-        visitor = Visitor(self._server, home=self._home)
+        visitor = Visitor(self._servers, home=self._home)
         visitor.open()
         try:
             reason = await self._be_served(visitor, name)
@@ -144,13 +144,16 @@ class Lane:
 
 async def main() -> None:
     """Run the command line."""
-    port, home, ledger = int(sys.argv[1]), Path(sys.argv[2]), Ledger(Path(sys.argv[3]))
+    ports, home, ledger = ports_in(sys.argv[1]), Path(sys.argv[2]), Ledger(Path(sys.argv[3]))
     commands, stopped = asyncio.StreamReader(), asyncio.Event()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
     codes = dict(zip(OPERATORS, sys.argv[4:], strict=True))
-    operators = [Operator(name, port, home, code, ledger.note) for name, code in codes.items()]
+    operators = [
+        Operator(name, servers_from(place, ports), home, code, ledger.note)
+        for place, (name, code) in enumerate(codes.items())
+    ]
     for operator in operators:
         await operator.peer.open()
         await operator.peer.ready()
@@ -160,7 +163,10 @@ async def main() -> None:
     ]
     print("ready", flush=True)
     await commands.readline()
-    lanes = [asyncio.create_task(Lane(place, port, home, ledger.note).run(stopped)) for place in range(LANES)]
+    lanes = [
+        asyncio.create_task(Lane(place, servers_from(place, ports), home, ledger.note).run(stopped))
+        for place in range(LANES)
+    ]
     await commands.readline()
     stopped.set()
     await asyncio.gather(*lanes)

@@ -79,6 +79,8 @@ def judge(
                 found.broken.append(f"{who}: {text}")
             case What.PROMISED:
                 promised.append(text)
+            case What.LINK:
+                pass
             case What.SHOWN if (before := seen[who].get(text)) is not None:
                 is_excused = any(
                     before < kill < at and kill < before + UNMARKED_FOR for kill in kills.get(who, ())

@@ -20,6 +20,8 @@ class What(enum.StrEnum):
     """`text` was shown to `who`."""
     FATE = "fate"
     """An outcome, to be counted."""
+    LINK = "link"
+    """`who` has a link to the registry's server with the port `text`; empty: it has none any more."""
     BROKEN = "broken"
     """Something that must not happen."""
 

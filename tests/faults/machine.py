@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,12 @@ def datagrams_lost_at(port: int) -> int:
     """Return how many datagrams the socket on this port lost because its buffer was full."""
     rows = (line.split() for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:])
     return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
+
+
+def allow_descriptors() -> None:
+    """Let this process have as many descriptors as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def descriptors_of(pid: int) -> int:

@@ -8,9 +8,11 @@ from collections import Counter
 from random import Random
 from typing import Final
 
+from tests.faults.cluster import Cluster
 from tests.faults.troupe import Troupe
 from tests.support.program import Program
 
+NODE_AWAY_FOR: Final = 6.0
 REGISTRY_STOPPED_FOR: Final = 10.0
 CREW_STOPPED_FOR: Final = 6.0
 SILENT_FOR: Final = 6.0
@@ -25,10 +27,40 @@ class Mischief:
         self._chance = chance
 
     async def make_one(self, *, may_kill_registry: bool) -> None:
-        """Make any one fault. A registry that may not be killed is stopped for a while."""
-        disturb_registry = self._kill_registry if may_kill_registry else self._stop_registry
-        kinds = (disturb_registry, self._kill_a_loner, self._stop_a_crew, self._garbage, self._silence)
+        """Make any one fault. A registry that may not be killed is stopped for a while; nodes of a cluster are killed and
+        stopped at any time."""
+        kinds = [self._kill_a_loner, self._stop_a_crew, self._garbage, self._silence]
+        if self._troupe.cluster is not None:
+            kinds += [self._disturb_cluster] * len(kinds)
+        else:
+            kinds.append(self._kill_registry if may_kill_registry else self._stop_registry)
         await self._chance.choice(kinds)()
+
+    async def _disturb_cluster(self) -> None:
+        """Kill or stop the node that keeps the state, another node, or a server."""
+        cluster = self._troupe.cluster
+        assert cluster is not None
+        cluster.active = cluster.newest_active()
+        fault = self._chance.randrange(5)
+        if fault == 4:
+            await self._kill_a_server(cluster)
+            return
+        index, what = (
+            (cluster.active, "keeper") if fault < 2 else (self._chance.choice(cluster.others), "other node")
+        )
+        if fault % 2:
+            self._stop(cluster.registries[index], f"{what} stopped", most=REGISTRY_STOPPED_FOR)
+            return
+        self.made[f"{what} killed"] += 1
+        await cluster.registries[index].kill()
+        await asyncio.sleep(self._chance.uniform(0.0, NODE_AWAY_FOR))  # the machine starts again
+        cluster.registries[index] = await cluster.begin(index)
+
+    async def _kill_a_server(self, cluster: Cluster) -> None:
+        self.made["server behind the nodes killed"] += 1
+        self._chance.choice(cluster.servers.servers).kill()
+        await asyncio.sleep(self._chance.uniform(0.0, NODE_AWAY_FOR))  # the machine starts again
+        await asyncio.to_thread(cluster.servers.start)
 
     async def _kill_registry(self) -> None:
         self.made["registry killed"] += 1
@@ -39,7 +71,7 @@ class Mischief:
         await self._troupe.restart(self._chance.choice(self._troupe.loners))
 
     async def _stop_registry(self) -> None:
-        self._stop(self._troupe.registry, "registry stopped", most=REGISTRY_STOPPED_FOR)
+        self._stop(self._troupe.registries[0], "registry stopped", most=REGISTRY_STOPPED_FOR)
 
     async def _stop_a_crew(self) -> None:
         crew = self._chance.choice(self._troupe.crews)
@@ -75,4 +107,4 @@ class Mischief:
 
     @property
     def _server(self) -> tuple[str, int]:
-        return "127.0.0.1", self._troupe.stage.port
+        return "127.0.0.1", self._chance.choice(self._troupe.ports)

@@ -1,23 +1,18 @@
 """A cluster on three real servers: registries and servers are killed, frozen and lost, and what was promised holds."""
 
 import asyncio
-import contextlib
 import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from examples.cluster.servers import NatsCluster
-from tests.endtoend.desk import joined
+from tests.endtoend.desk import in_line, joined
 from tests.endtoend.lines import SAVED, WELCOME
+from tests.faults.cluster import BESIDE, KEEPS_STATE, Cluster
 from tests.faults.conftest import Note
 from tests.faults.size import bar, only_whole, rounds
-from tests.support.ports import free_port
-from tests.support.program import WITHIN, Program
 from tests.support.stage import Stage, knows
 
 pytestmark = only_whole
@@ -26,108 +21,6 @@ KILLS = rounds(1, 20)
 LETTERS = max(1, min(3, 64 // KILLS))
 """In each round: a mailbox takes 64 of one sender in all."""
 BACK_WITHIN = bar(10.0)
-JOURNAL = "chatapp-chatapp-journal"
-KEEPS_STATE = "[This node keeps the state.]"
-BESIDE = re.compile(r"\[Serving beside .*\d, which keeps the state\.\]")
-_NOT_STORED = re.compile(
-    r"not stored: chatapp: (another registry|the cluster's lease)|takes what is to be stored"
-)
-
-
-def ports() -> Iterator[int]:
-    while True:
-        yield free_port()
-
-
-class Cluster:
-    """Three servers and three nodes, which all serve; `active` keeps the state."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self.servers = NatsCluster(stage.folder / "nats", ports())
-        self.ports = [stage.port, free_port(), free_port()]
-        self.options = ("--operator", "olga")  # who never comes, so visitors of the desk wait
-        self.registries: list[Program] = []
-        self.active = 0
-
-    async def start(self) -> None:
-        await asyncio.to_thread(self.servers.start)
-        self.registries = [await self.begin(0)]
-        await self.registries[0].sees(KEEPS_STATE)
-        for index in (1, 2):
-            self.registries.append(await self.begin(index))
-            await self.registries[index].sees(BESIDE)
-
-    async def begin(self, index: int) -> Program:
-        key = str(self._stage.folder / "cluster.key")
-        options = (
-            "--cluster",
-            self.servers.urls,
-            "--cluster-key",
-            key,
-            "--also",
-            self.addresses,
-            *self.options,
-        )
-        return await self._stage.begin_registry(*options, home=f"r{index}", port=self.ports[index])
-
-    @property
-    def addresses(self) -> str:
-        """The addresses of all nodes, as a peer is given them."""
-        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
-
-    @property
-    def port(self) -> int:
-        """The port of the node that keeps the state."""
-        return self.ports[self.active]
-
-    async def find_active(self) -> None:
-        """Wait until another node than before keeps the state, and the third one serves beside it."""
-        others = [index for index in range(len(self.ports)) if index != self.active]
-        waiting = {asyncio.ensure_future(self.registries[one].sees(KEEPS_STATE)): one for one in others}
-        done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in late:
-            task.cancel()
-        (found,) = done
-        await found
-        self.active = waiting[found]
-        for index in others:
-            if index != self.active:
-                await self.registries[index].sees(BESIDE)
-
-    async def kill_front(self) -> None:
-        """Kill a node that only serves, and start it again."""
-        index = next(index for index in range(len(self.ports)) if index != self.active)
-        await self.registries[index].kill()
-        self.registries[index] = await self.begin(index)
-        await self.registries[index].sees(BESIDE)
-
-    async def kill_active_and_leader(self) -> float:
-        """Kill both, start them again when another node keeps the state, and return the seconds until it did."""
-        leader = self.servers.leader_of(JOURNAL)
-        began, old = time.monotonic(), self.active
-        await self.registries[old].kill()
-        if leader is not None:
-            leader.kill()
-        await self.find_active()
-        took = time.monotonic() - began
-        await asyncio.to_thread(self.servers.start)
-        self.registries[old] = await self.begin(old)
-        await self.registries[old].sees(BESIDE)
-        return took
-
-
-@pytest.fixture
-async def cluster(outspoken_stage: Stage) -> AsyncIterator[Cluster]:
-    """A cluster whose registries may say that something was not stored, and nothing else."""
-    made = Cluster(outspoken_stage)
-    try:
-        await made.start()
-        yield made
-        odd = [line for line in outspoken_stage.complaints() if not _NOT_STORED.search(line)]
-        assert odd == []
-    finally:
-        made.servers.kill()
 
 
 async def test_registry_and_leader_are_killed_at_once_again_and_again(
@@ -166,16 +59,6 @@ async def test_registry_and_leader_are_killed_at_once_again_and_again(
 def ending(text: str) -> Callable[[str], bool]:
     """Return the test for a line that ends so."""
     return lambda line: line.endswith(text)
-
-
-async def in_line(visitor: Program, at: int) -> None:
-    """Ask until a visitor, who may be coming back just now, is told this place."""
-    async with asyncio.timeout(WITHIN):
-        while True:
-            await visitor.type(".queue")
-            with contextlib.suppress(AssertionError):
-                await visitor.sees(re.compile(rf"\[You are number {at} in the waiting room.*"), within=2.0)
-                return
 
 
 async def test_peers_that_run_on_find_the_registry_that_serves(

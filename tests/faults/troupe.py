@@ -1,4 +1,4 @@
-"""The programs of a soak: the registry, crews of many bots, bots alone in a program, a help desk.
+"""The programs of a soak: the registry or the nodes of a cluster, crews of many bots, bots alone in a program, a help desk.
 
 It starts them, kills them and starts them again as they were.
 """
@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 from tests.faults.bot import is_steady, label_of, room_of
+from tests.faults.cluster import Cluster
 from tests.faults.deskbots import OPERATORS
 from tests.faults.ledger import Entry, read
 from tests.support.program import Program
@@ -22,6 +23,7 @@ LOSSY_CREWS: Final = 2
 LOSS: Final = 0.1
 LONERS: Final = 8
 STARTED_WITHIN: Final = 180.0
+_DESK: Final = tuple(word for name in OPERATORS for word in ("--operator", name))
 
 
 @dataclass(slots=True)
@@ -43,8 +45,10 @@ class Group:
 class Troupe:
     """All programs of one run."""
 
-    def __init__(self, stage: Stage, *, bots: int, chance: Random) -> None:
+    def __init__(self, stage: Stage, *, bots: int, is_cluster: bool, chance: Random) -> None:
         self.stage: Final = stage
+        self.cluster: Final = Cluster(stage, *_DESK) if is_cluster else None
+        """The cluster, if the registry is one."""
         self.each: Final = (bots - LONERS) // CREWS
         self.count: Final = self.each * CREWS + LONERS
         """The number of bots."""
@@ -53,13 +57,16 @@ class Troupe:
         """Bots in programs of their own."""
         self.kills: dict[str, list[float]] = defaultdict(list)
         """When the program of a bot was killed."""
-        self.registry: Program
         self.desk: Program
+        self._registry: Program
         self._chance = chance
 
     async def start(self) -> None:
         """Start all bots; half of them lose a share of the datagrams that they send."""
-        self.registry = await self._begin_registry()
+        if self.cluster is None:
+            self._registry = await self._begin_registry()
+        else:
+            await self._begin_cluster(self.cluster)
         for place in range(CREWS):
             loss = LOSS if place < LOSSY_CREWS else 0.0
             self.crews.append(await self._begin(f"crew{place}", place * self.each, self.each, loss))
@@ -69,7 +76,7 @@ class Troupe:
         self.desk = await self._run(
             "desk",
             "tests.faults.deskbots",
-            self.stage.port,
+            self._servers,
             self._homes,
             self._ledger("desk"),
             *(self.stage.codes[name] for name in OPERATORS),
@@ -81,8 +88,8 @@ class Troupe:
 
     async def restart_registry(self) -> None:
         """Kill it with `kill -9` and start it again."""
-        await self.registry.kill()
-        self.registry = await self._begin_registry()
+        await self._registry.kill()
+        self._registry = await self._begin_registry()
 
     async def restart(self, loner: Group) -> None:
         """Kill it with `kill -9` and start it again."""
@@ -93,13 +100,23 @@ class Troupe:
         await loner.program.type("talk")
 
     @property
+    def registries(self) -> list[Program]:
+        """The registry, or the nodes of the cluster."""
+        return [self._registry] if self.cluster is None else self.cluster.registries
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports of the registry's servers."""
+        return [self.stage.port] if self.cluster is None else self.cluster.ports
+
+    @property
     def groups(self) -> list[Group]:
         """All groups."""
         return [*self.crews, *self.loners]
 
     @property
     def programs(self) -> list[Program]:
-        """All programs except the registry."""
+        """All programs except registries."""
         return [*(group.program for group in self.groups), self.desk]
 
     def entries(self) -> list[Entry]:
@@ -110,9 +127,20 @@ class Troupe:
     def steady(self) -> dict[str, list[str]]:
         """For each room, the bots that stay in it."""
         steady: dict[str, list[str]] = defaultdict(list)
-        for number in filter(is_steady, range(self.count)):
-            steady[room_of(number)].append(label_of(number))
+        for number in range(self.count):
+            if is_steady(number, self.count):
+                steady[room_of(number, self.count)].append(label_of(number))
         return steady
+
+    def complaints(self) -> list[str]:
+        """Return what programs complained of that they should not have."""
+        return self.stage.complaints() if self.cluster is None else self.cluster.complaints()
+
+    async def close(self) -> None:
+        """Kill what still runs."""
+        await self.stage.close()
+        if self.cluster is not None:
+            self.cluster.servers.kill()
 
     # --- inside
 
@@ -124,13 +152,23 @@ class Troupe:
         return self.stage.folder / "ledgers" / name
 
     async def _begin_registry(self) -> Program:
-        return await self.stage.registry(*(word for name in OPERATORS for word in ("--operator", name)))
+        return await self.stage.registry(*_DESK)
+
+    async def _begin_cluster(self, cluster: Cluster) -> None:
+        await cluster.start()
+        for name in OPERATORS:
+            said = await cluster.registries[0].sees(lambda line, name=name: f"[Operator {name}: " in line)  # type: ignore[misc]
+            self.stage.note_code(said)
+
+    @property
+    def _servers(self) -> str:
+        return ",".join(map(str, self.ports))
 
     async def _begin(self, name: str, first: int, count: int, loss: float) -> Group:
         return Group(name, first, count, loss, await self._start_bots(name, first, count, loss))
 
     async def _start_bots(self, name: str, first: int, count: int, loss: float) -> Program:
-        words = (self.stage.port, self._homes, self._ledger(name), first, count, self.count)
+        words = (self._servers, self._homes, self._ledger(name), first, count, self.count)
         return await self._run(name, "tests.faults.bots", *words, loss=loss)
 
     async def _run(self, name: str, module: str, *words: object, loss: float = 0.0) -> Program:

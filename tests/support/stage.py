@@ -108,10 +108,11 @@ class Stage:
         name: str,
         *options: str,
         home: str | None = None,
+        server_port: int | None = None,
         stdin: int = asyncio.subprocess.PIPE,
     ) -> Program:
         """Start a visitor of the help desk without waiting for it. A second start finds the earlier ticket."""
-        command = [*CHATAPP, "--desk", "127.0.0.1", str(self.port), *options]
+        command = [*CHATAPP, "--desk", "127.0.0.1", str(server_port or self.port), *options]
         return await self.run(name, command, home=home or name, prompt=PROMPT, stdin=stdin)
 
     def parse_port(self, name: str) -> int:

@@ -1,0 +1,120 @@
+"""A cluster on three real servers: its nodes and servers are killed, frozen and started again."""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from examples.cluster.servers import NatsCluster
+from tests.support.ports import free_port
+from tests.support.program import Program
+from tests.support.stage import Stage
+
+NODES: Final = 3
+JOURNAL: Final = "chatapp-chatapp-journal"
+KEEPS_STATE: Final = "[This node keeps the state.]"
+BESIDE: Final = re.compile(r"\[Serving beside .*\d, which keeps the state\.\]")
+_NOT_STORED: Final = re.compile(
+    r"not stored: chatapp: (another registry|the cluster's lease)|takes what is to be stored"
+)
+
+
+class Cluster:
+    """Three servers and three nodes, which all serve; `active` keeps the state, as far as was waited for."""
+
+    def __init__(self, stage: Stage, *options: str) -> None:
+        """`options`: of each node."""
+        self._stage: Final = stage
+        self._options: Final = options
+        self.servers: Final = NatsCluster(stage.folder / "nats", _ports())
+        self.ports: Final = [stage.port, *(free_port() for _ in range(NODES - 1))]
+        self.registries: Final[list[Program]] = []
+        self.active = 0
+
+    async def start(self) -> None:
+        """Start the servers, then the nodes; the first one keeps the state."""
+        await asyncio.to_thread(self.servers.start)
+        self.registries.append(await self.begin(0))
+        await self.registries[0].sees(KEEPS_STATE)
+        for index in range(1, NODES):
+            self.registries.append(await self.begin(index))
+            await self.registries[index].sees(BESIDE)
+
+    async def begin(self, index: int) -> Program:
+        """Start a node without waiting for it."""
+        key = str(self._stage.folder / "cluster.key")
+        cluster = ("--cluster", self.servers.urls, "--cluster-key", key, "--also", self.addresses)
+        return await self._stage.begin_registry(
+            *cluster, *self._options, home=f"r{index}", port=self.ports[index]
+        )
+
+    @property
+    def addresses(self) -> str:
+        """The addresses of all nodes, as a peer is given them."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
+    @property
+    def port(self) -> int:
+        """The port of the node that keeps the state."""
+        return self.ports[self.active]
+
+    @property
+    def others(self) -> list[int]:
+        """The nodes that only serve."""
+        return [index for index in range(NODES) if index != self.active]
+
+    async def find_active(self) -> None:
+        """Wait until another node than before keeps the state, and the third one serves beside it."""
+        others = self.others
+        waiting = {asyncio.ensure_future(self.registries[one].sees(KEEPS_STATE)): one for one in others}
+        done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in late:
+            task.cancel()
+        (found,) = done
+        await found
+        self.active = waiting[found]
+        for index in others:
+            if index != self.active:
+                await self.registries[index].sees(BESIDE)
+
+    async def kill_front(self) -> None:
+        """Kill a node that only serves, and start it again."""
+        index = self.others[0]
+        await self.registries[index].kill()
+        await self.restart(index)
+
+    async def restart(self, index: int) -> None:
+        """Start a node that was killed, and wait until it serves."""
+        self.registries[index] = await self.begin(index)
+        await self.registries[index].sees(BESIDE)
+
+    async def kill_active_and_leader(self) -> float:
+        """Kill both, start them again when another node keeps the state, and return the seconds until it did."""
+        leader = self.servers.leader_of(JOURNAL)
+        began, old = time.monotonic(), self.active
+        await self.registries[old].kill()
+        if leader is not None:
+            leader.kill()
+        await self.find_active()
+        took = time.monotonic() - began
+        await asyncio.to_thread(self.servers.start)
+        await self.restart(old)
+        return took
+
+    def newest_active(self) -> int:
+        """Return the node that was the last to say that it keeps the state, without waiting."""
+        said = [
+            max((line.at for line in node.lines if line.text == KEEPS_STATE), default=0.0)
+            for node in self.registries
+        ]
+        return said.index(max(said))
+
+    def complaints(self) -> list[str]:
+        """Return what programs complained of, but for a node that could not store something: another one does."""
+        return [line for line in self._stage.complaints() if not _NOT_STORED.search(line)]
+
+
+def _ports() -> Iterator[int]:
+    while True:
+        yield free_port()
