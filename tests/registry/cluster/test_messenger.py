@@ -15,10 +15,10 @@ from tests.support.ports import free_port
 
 
 class Node:
-    """One end of the bus."""
+    """One end of the bus. `engine`: the connection, if another end has it already."""
 
-    def __init__(self, url: str, name: str, *subjects: str) -> None:
-        self.engine = JetStream(Access(servers=(url,)), name)
+    def __init__(self, url: str, name: str, *subjects: str, engine: JetStream | None = None) -> None:
+        self.engine = engine or JetStream(Access(servers=(url,)), name)
         self.came: list[bytes] = []
         self.batches = 0
         self._news = asyncio.Event()
@@ -88,6 +88,58 @@ async def test_a_connection_made_anew_follows_the_same_subjects(nodes: tuple[Nod
             front.messenger.send([("house", b"again")])
             await asyncio.sleep(0.05)
     assert house.engine._client is not first
+
+
+async def test_a_messenger_opened_while_the_server_is_down_hears_all_once_it_is_back(tmp_path: Path) -> None:
+    """A node may change its role while the client library reconnects."""
+    server = single(tmp_path)
+    node = Node(server.url, "n", "house")
+    late = Node(server.url, "n", "house", "news", engine=node.engine)
+    try:
+        await node.open()
+        client = await away(node.engine, server)
+        await late.messenger.open()
+        server.start()
+        async with asyncio.timeout(20):
+            while not {b"news", b"house"} <= set(
+                late.came
+            ):  # what is sent before the connection stands is lost
+                node.messenger.send([("house", b"house"), ("news", b"news")])
+                await asyncio.sleep(0.05)
+        assert node.engine._client is client
+        await late.messenger.close()
+        await node.close()
+    finally:
+        remove(server)
+
+
+async def away(engine: JetStream, server: NatsServer) -> object:
+    """Kill the server, and wait until the client library has noticed. Return the client, which reconnects from now on."""
+    noticed, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def disconnected() -> None:
+        loop.call_soon_threadsafe(noticed.set)
+
+    client = engine._client
+    assert client is not None
+    client._disconnected_cb = disconnected
+    server.kill()
+    async with asyncio.timeout(20):
+        await noticed.wait()
+    return client
+
+
+async def test_a_messenger_that_closes_leaves_the_subjects_of_another_one(nodes: tuple[Node, Node]) -> None:
+    """A node that gets the house opens the bus of the house before it closes that of its front, and both follow the news."""
+    house, front = nodes
+    later = Node("", "", "house", "news", engine=front.engine)
+    await later.messenger.open()
+    await front.messenger.close()
+    house.messenger.send([("news", b"a"), ("house", b"b")])
+    await later.until(lambda came: len(came) == 2)
+    assert sorted(later.came) == [b"a", b"b"]
+    assert front.came == []
+    await later.messenger.close()
 
 
 async def test_a_node_that_may_not_follow_says_so(tmp_path: Path) -> None:
