@@ -43,6 +43,9 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_Followed = tuple[str, Callable[["Msg"], Awaitable[None]]]
+"""A subject, and what is called with each of its messages."""
+
 ANSWER_WITHIN: Final = 2.0
 """Seconds that the engine has for an answer. Then the same message is sent again."""
 ASK_WITHIN: Final = 0.5
@@ -160,9 +163,11 @@ class JetStream:
         self._trouble = ""
         self._is_denied = self._is_forbidden = False
         self._again: asyncio.Task[None] | None = None
-        self._followed: dict[str, Callable[[Msg], Awaitable[None]]] = {}
-        """What follows each subject. The client library subscribes anew when it reconnects, and we when we connect anew."""
-        self._subscriptions: dict[str, Subscription] = {}
+        self._followed: set[_Followed] = set()
+        """Subjects, and what follows them."""
+        self._subscriptions: dict[_Followed, Subscription] = {}
+        """Those that the present client has. It repeats them when it reconnects."""
+        self._subscribing = asyncio.Lock()
 
     # --- the thread
 
@@ -270,12 +275,7 @@ class JetStream:
         client.options["max_reconnect_attempts"] = -1
         client.options["reconnect_time_wait"] = 0.2
         self._client, self._inbox, self._subscriptions = client, inbox, {}
-        with contextlib.suppress(
-            nats.errors.Error, OSError
-        ):  # the connection is closed already, and made anew
-            for subject, came in list(self._followed.items()):
-                if subject not in self._subscriptions:
-                    self._subscriptions[subject] = await client.subscribe(subject, cb=came)
+        await self._subscribe_all()
         return True
 
     async def _closed(self, reason: Exception | None) -> None:
@@ -333,6 +333,7 @@ class JetStream:
     async def _reconnected(self) -> None:
         self._trouble = ""
         self._is_denied = self._is_forbidden = False  # the servers may have other rules now
+        await self._subscribe_all()
 
     @property
     def trouble(self) -> str:
@@ -559,24 +560,37 @@ class JetStream:
         no connection is lost. Raises ClusterUnavailable if the servers do not allow it."""
         import nats.errors
 
-        self._followed[subject] = came
+        self._followed.add((subject, came))
+        await self._subscribe_all()
         client = self._client
         if client is not None and client.is_connected:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
-                self._subscriptions[subject] = await client.subscribe(subject, cb=came)
                 for _ in range(2):  # the library's first question may overtake the subscription
                     await client.flush(FOLLOWED_WITHIN)
         self.check_allowed()
 
-    async def unfollow_soon(self, subject: str) -> None:
+    async def _subscribe_all(self) -> None:
+        """Subscribe to what is followed, as far as the present connection has no subscription."""
+        import nats.errors
+
+        async with self._subscribing:
+            client = self._client
+            if client is None or not client.is_connected:
+                return  # this is called again when it is
+            with contextlib.suppress(nats.errors.Error, OSError):
+                for subject, came in self._followed - self._subscriptions.keys():
+                    self._subscriptions[subject, came] = await client.subscribe(subject, cb=came)
+
+    async def unfollow_soon(self, subject: str, came: "Callable[[Msg], Awaitable[None]]") -> None:
         """End a subscription, in the own thread."""
         import nats.errors
 
-        self._followed.pop(subject, None)
-        subscription = self._subscriptions.pop(subject, None)
-        if subscription is not None:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await subscription.unsubscribe()
+        self._followed.discard((subject, came))
+        async with self._subscribing:
+            subscription = self._subscriptions.pop((subject, came), None)
+            if subscription is not None:
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    await subscription.unsubscribe()
 
     async def send_soon(self, subject: str, data: bytes) -> None:
         """Send a message to those that follow a subject now, in the own thread. It may be lost; while there is no connection

@@ -103,7 +103,7 @@ class Messenger:
                 while self._sending is not None:
                     await self._sending
                 for subject in self._subjects:
-                    await self._engine.unfollow_soon(self._base + subject)
+                    await self._engine.unfollow_soon(self._base + subject, self._came)
 
     async def _came(self, message: "Msg") -> None:
         if self._in.add(message.subject, message.data):
