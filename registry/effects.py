@@ -56,6 +56,8 @@ class DropReason(enum.Enum):
     RELAY_RATE_OF_NETWORK = enum.auto()
     RECIPIENT_LINK_BUSY = enum.auto()
     REQUEST_QUEUE_FULL = enum.auto()
+    LINK_HAS_ENDED = enum.auto()
+    """The house has ended the link, which its node did not know yet."""
     # groups
     UNKNOWN_GROUP = enum.auto()
     FOREIGN_GROUP_FRAME = enum.auto()

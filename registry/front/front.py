@@ -128,10 +128,12 @@ class Front:
                 self._recorder.dropped[DropReason.MALFORMED_FRAME] += 1
             except SealError:
                 self.links.end(number, LinkEndReason.SEAL_BROKEN)
-        if not link.is_over:
+        cost += cost_of_answers(link.queued - queued, len(frames))
+        if link.is_over:
+            self.links.throttle.note_of_ended(link.network, cost, now=now)
+        else:
             if link.state is LinkState.ATTACHED:
                 self.house.sign_of_life(link.identity, now=now)
-            cost += cost_of_answers(link.queued - queued, len(frames))
             self.links.throttle.note(number, link.network, cost, now=now)
         self.settle(now=now)
 
@@ -347,10 +349,10 @@ class Front:
         self._admin_answers.append((ticket, answer))
 
     def charge_answers(self, number: int, size: int, count: int, *, now: float) -> None:
-        """Count `size` bytes in `count` answers against the link's rate, if they came after its requests were counted."""
-        link, cost = self.links.find(number), cost_of_answers(size, count)
-        if link is not None and cost:
-            self.links.throttle.note(number, link.network, cost, now=now)
+        """Count `size` bytes in `count` answers that came later than the link's requests were counted. It may be over."""
+        cost = cost_of_answers(size, count)
+        if cost:
+            self.links.charge(number, cost, now=now)
 
     def end_all(self, reason: LinkEndReason) -> None:
         """End all links, those included that have proved nothing. Neither the house nor the log is told of each."""

@@ -132,6 +132,10 @@ class LinkThrottle:
                 self.to_pause.append(number)
             self._paused[number] = now + wait
 
+    def note_of_ended(self, network: str, count: int, *, now: float) -> None:
+        """Count requests of a link that is over: they are its network's."""
+        self._networks.overdraw(network, count, now=now)
+
     def forget(self, number: int) -> None:
         """Drop what is known of a link that is over."""
         self._links.forget(number)
@@ -202,6 +206,10 @@ QUEUED_MAX: Final = 8 * LINK_FRAME_MAX
 """Bytes of answers for one link in one turn: a peer that asks for more at once does not read it."""
 
 
+ENDED_REMEMBERED: Final = 4_096
+"""Links that are over whose network is still known, for answers that cross a bus."""
+
+
 class LinkState(enum.Enum):
     """How far a link has got."""
 
@@ -263,6 +271,8 @@ class Links:
         self._attached: dict[int, PeerLink] = {}
         self._guests: dict[int, PeerLink] = {}
         """The attached links of guests: nothing is relayed to them."""
+        self._ended_networks: dict[int, str] = {}
+        """The networks of the attached links that ended last, the oldest first."""
         self.pending: Final = PendingConnections()
         self.throttle: Final = LinkThrottle(requests_per_second=requests_per_second)
         self._relayed: Final = FanoutBuffer()
@@ -334,12 +344,23 @@ class Links:
             link.is_over = True
             if link.session is not None:
                 link.session.erase()
+                self._ended_networks[number] = link.network
+                if len(self._ended_networks) > ENDED_REMEMBERED:
+                    del self._ended_networks[next(iter(self._ended_networks))]
             self.pending.leave(number, link.network)
             self.throttle.forget(number)
             self._guests.pop(number, None)
             if self._attached.pop(number, None) is not None:
                 self._take_relayed(link)
         return link
+
+    def charge(self, number: int, count: int, *, now: float) -> None:
+        """Count requests against the rates of a link and its network, or of the network alone if the link is over."""
+        link = self._links.get(number)
+        if link is not None:
+            self.throttle.note(number, link.network, count, now=now)
+        elif (network := self._ended_networks.get(number)) is not None:
+            self.throttle.note_of_ended(network, count, now=now)
 
     # --- bytes
 

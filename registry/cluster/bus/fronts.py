@@ -157,21 +157,17 @@ class Fronts:
                 self._channel.drop(DropReason.BUS_MALFORMED)
             except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
                 self._recorder.fault(error)
+                front.asking = 0
         self._house.settle(now=now)
 
     def _serve_one(self, item: UpItem, front: RemoteFront, now: float) -> None:
         house, node = self._house, front.node
         match item:  # the most frequent first
-            case LinkRequestCame():
-                if isinstance(item.request, Attach):
-                    front.attached(item.link, item.identity)
-                caller = Caller(identity=item.identity, link=link_at(node, item.link))
-                house.request(item.request, caller, now=now)
-                house.sign_of_life(item.identity, now=now)
-            case GroupFrameCame():
-                caller = Caller(identity=item.identity, link=link_at(node, item.link))
-                house.group_frame(item.frame, unpack_group(item.frame), caller, now=now)
-                house.sign_of_life(item.identity, now=now)
+            case LinkRequestCame() | GroupFrameCame():
+                if front.has_ended(item.link):
+                    self._channel.drop(DropReason.LINK_HAS_ENDED)
+                else:
+                    self._serve_on_link(item, front, now)
             case LifeSeen():
                 house.sign_of_life(item.identity, now=now)
             case DatagramRequestCame():
@@ -193,6 +189,18 @@ class Fronts:
                 house.run_admin_request(item.request, item.ticket, node=node, now=now)
             case _:
                 assert_never(item)
+
+    def _serve_on_link(self, item: LinkRequestCame | GroupFrameCame, front: RemoteFront, now: float) -> None:
+        front.asking = item.link
+        caller = Caller(identity=item.identity, link=link_at(front.node, item.link))
+        if isinstance(item, GroupFrameCame):
+            self._house.group_frame(item.frame, unpack_group(item.frame), caller, now=now)
+        else:
+            if isinstance(item.request, Attach):
+                front.attached(item.link, item.identity)
+            self._house.request(item.request, caller, now=now)
+        self._house.sign_of_life(item.identity, now=now)
+        front.asking = 0
 
     # --- time
 
@@ -239,7 +247,6 @@ class Fronts:
 
     def _send_bundles(self) -> None:
         for front in self.present:
-            front.tell_table()
-            for number, items in front.session.take_bundles():
+            for number, items in front.take_bundles():
                 bundle = DownBundle(self._news.house, front.session.run, number, items)
                 self._channel.send(front_subject(front.id), bundle)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from chatapp.registry.admin.messages import AdminAnswer
 from chatapp.registry.cluster.bus.messages import (
     AdminAnswerPart,
@@ -26,6 +28,7 @@ from chatapp.registry.cluster.bus.session import PART_MAX, BusSession
 from chatapp.registry.directory.directory import Person
 from chatapp.registry.directory.table import Table
 from chatapp.registry.effects import Admit, Caller, LinkEndReason, Refuse
+from chatapp.registry.front.links import QUEUED_MAX
 from chatapp.registry.ports import link_at, node_of, number_at_front
 from chatapp.wire.address import Address
 
@@ -48,6 +51,12 @@ class RemoteFront:
         self._table: Final = table
         self._told_version = -1
         self._links: dict[int, bytes] = {}
+        self._ended: dict[int, None] = {}
+        """Attached links that the house has ended, until the front says that they are over."""
+        self._queued: dict[int, int] = {}
+        """Bytes queued in this turn for single links."""
+        self.asking = 0
+        """The link whose request is being served, 0 for none: what it is sent meanwhile is an answer."""
         self._audience: dict[Address, None] = {}
 
     # --- its links
@@ -59,6 +68,11 @@ class RemoteFront:
     def detached(self, number: int) -> None:
         """Note that an attached link is over."""
         self._links.pop(number, None)
+        self._ended.pop(number, None)
+
+    def has_ended(self, number: int) -> bool:
+        """Return whether the house has ended this link: nothing that comes on it is served any more."""
+        return number in self._ended
 
     @property
     def links(self) -> list[tuple[int, bytes]]:
@@ -74,13 +88,24 @@ class RemoteFront:
     def reply(self, to: Caller, payload: bytes) -> None:
         """Answer a caller on the link or in the session by which the request came."""
         if to.link is not None:
-            self.session.add(AnswerOnLink(number_at_front(to.link), payload))
+            self._send(AnswerOnLink(number_at_front(to.link), payload))
         elif to.address is not None:
             self.session.add(AnswerDatagram(pack_address(to.address), to.session, payload))
 
     def push(self, link: int, payload: bytes) -> None:
         """Send on a link."""
-        self.session.add(SendOnLink(number_at_front(link), payload))
+        number = number_at_front(link)
+        self._send((AnswerOnLink if number == self.asking else SendOnLink)(number, payload))
+
+    def _send(self, item: AnswerOnLink | SendOnLink) -> None:
+        """Queue a message for a link. One too many in a turn ends the link, as at a front in the house's process."""
+        if item.link in self._ended:
+            return
+        queued = self._queued[item.link] = self._queued.get(item.link, 0) + len(item.payload)
+        if queued > QUEUED_MAX:
+            self._end(item.link, LinkEndReason.OUTPUT_UNREAD)
+        else:
+            self.session.add(item)
 
     def offer(self, link: int, payload: bytes) -> None:
         """Send on a link, unless its reader is behind."""
@@ -117,7 +142,12 @@ class RemoteFront:
 
     def disconnect(self, link: int, reason: LinkEndReason) -> None:
         """End a link after what is queued for it."""
-        self.session.add(EndLink(number_at_front(link), reason))
+        self._end(number_at_front(link), reason)
+
+    def _end(self, number: int, reason: LinkEndReason) -> None:
+        if number in self._links:
+            self._ended[number] = None
+        self.session.add(EndLink(number, reason))
 
     def relay(self, frame: bytes, sender: int) -> None:
         """Send the same bytes on all links of members but the sender's."""
@@ -161,3 +191,11 @@ class RemoteFront:
         for start in range(0, len(encoded), PART_MAX):
             end = start + PART_MAX
             self.session.add(AdminAnswerPart(ticket, encoded[start:end], end >= len(encoded)))
+
+    # --- out
+
+    def take_bundles(self) -> list[tuple[int, list[msgspec.Raw]]]:
+        """Drain the numbered bundles of this turn."""
+        self.tell_table()
+        self._queued.clear()
+        return self.session.take_bundles()

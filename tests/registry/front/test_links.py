@@ -167,6 +167,15 @@ class TestPace:
         assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
         assert bob.id not in rig.core.house.service.directory.online()
 
+    def test_the_network_of_one_that_was_cut_pays_for_it(self, rig: Rig, bob: LinkedPeer) -> None:
+        for number in range(300):
+            rig.peer(f"user{number}").register()
+        for _ in range(100):
+            bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(100)))
+            bob.register()
+            bob.attach()
+        assert bob.link in rig.paused
+
 
 class TestRenewal:
     def test_a_peer_renews_the_keys_of_its_link(self, rig: Rig, bob: LinkedPeer) -> None:
