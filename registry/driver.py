@@ -4,7 +4,7 @@ administrator.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Protocol, TypeVar
@@ -264,11 +264,10 @@ class RegistryDriver:
         await self.front.stop("the registry stops")
         await self.committer.finish()
 
-    def receive_bus(self, messages: Sequence[bytes]) -> None:
-        """Hand messages of other nodes to the house."""
+    def receive_bus(self, data: bytes) -> None:
+        """Hand a message of another node to the house."""
         if self._neighbours is not None:
-            for data in messages:
-                self.front.call_guarded(self._neighbours.receive_bus, data)
+            self.front.call_guarded(self._neighbours.receive_bus, data)
 
     def _take_rest(self) -> None:
         self.committer.commit()

@@ -4,20 +4,27 @@ is too much is lost, which the sessions of the bus notice.
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.cluster.jetstream import JetStream
+from chatapp.wire.errors import quoted
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 _log = logging.getLogger(__name__)
 
-WAITING_MAX: Final = 64 * 1024 * 1024
-"""Bytes of messages that wait in each direction."""
+WAITING_MAX: Final = 32 * 1024 * 1024
+"""Bytes of messages of one subject that wait in each direction. Each subject has its own share, so a node that is sent too
+much does not cost the other ones their messages."""
+
+TURN_FOR: Final = 0.005
+"""Seconds for which messages are handed over before others get the event loop."""
 
 CLOSE_WITHIN: Final = 1.0
 """Seconds that the last messages have to go out."""
@@ -27,46 +34,63 @@ class _Waiting:
     """Messages that wait for the other thread. One thread adds and the other takes."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._messages: deque[tuple[str, bytes]] = deque()
-        self._added = 0
-        self._taken = 0
-        self._lost = 0
+        self._sizes: dict[str, int] = {}
+        """Bytes that wait, by subject."""
+        self._losing: set[str] = set()
+        """Subjects whose messages were lost since the last time that none waited."""
 
     def add(self, subject: str, data: bytes) -> bool:
         """Add a message. Return whether the other thread has to be woken."""
-        if self._added - self._taken + len(data) > WAITING_MAX:
-            self._lost += 1
-            if self._lost == 1:
-                _log.warning("the bus of the cluster is too slow: messages between nodes are lost")
-            return False
-        self._added += len(data)
-        self._messages.append((subject, data))
-        return len(self._messages) == 1
+        with self._lock:
+            size = self._sizes.get(subject, 0) + len(data)
+            if size <= WAITING_MAX:
+                self._sizes[subject] = size
+                self._messages.append((subject, data))
+                return len(self._messages) == 1
+            is_first = subject not in self._losing
+            self._losing.add(subject)
+        if is_first:
+            _log.warning("the bus of the cluster is too slow: messages for %s are lost", quoted(subject))
+        return False
 
     def take(self) -> tuple[str, bytes] | None:
         """Take the oldest message."""
-        if not self._messages:
-            return None
-        found = self._messages.popleft()
-        self._taken += len(found[1])
-        return found
+        with self._lock:
+            if not self._messages:
+                return None
+            subject, data = self._messages.popleft()
+            left = self._sizes.pop(subject, 0) - len(data)
+            if left > 0:
+                self._sizes[subject] = left
+            else:
+                self._losing.discard(subject)
+            return subject, data
 
 
 class Messenger:
     """Follows some subjects of the bus, and sends to others. It belongs to the main event loop, in which it is made."""
 
     def __init__(
-        self, engine: JetStream, subjects: Iterable[str], receive: Callable[[Sequence[bytes]], None]
+        self,
+        engine: JetStream,
+        subjects: Iterable[str],
+        receive: Callable[[bytes], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`receive`: gets the messages that have come, in the main event loop."""
+        """`receive`: gets each message that has come, in the main event loop."""
         self._engine = engine
         self._base = engine.bus
         self._subjects = tuple(subjects)
         self._receive = receive
+        self._now = now
         self._loop = asyncio.get_running_loop()
         self._out = _Waiting()
         self._in = _Waiting()
         self._sending: asyncio.Task[None] | None = None
+        self._is_failing = False
         self._is_closed = False
 
     async def open(self) -> None:
@@ -85,11 +109,13 @@ class Messenger:
             self._engine.call_soon(self._begin_sending)
 
     def _take_in(self) -> None:
-        messages = []
-        while (found := self._in.take()) is not None:
-            messages.append(found[1])
-        if messages and not self._is_closed:
-            self._receive(messages)
+        """Hand over what has come. A flood is handed over in slices, so that others get the event loop in between."""
+        until = self._now() + TURN_FOR
+        while not self._is_closed and (found := self._in.take()) is not None:
+            self._receive(found[1])
+            if self._now() >= until:
+                self._loop.call_soon(self._take_in)
+                return
 
     # --- in the engine's thread
 
@@ -106,7 +132,7 @@ class Messenger:
                     await self._engine.unfollow_soon(self._base + subject, self._came)
 
     async def _came(self, message: "Msg") -> None:
-        if self._in.add(message.subject, message.data):
+        if self._in.add(message.subject.removeprefix(self._base), message.data):
             with suppress(RuntimeError):  # the program ends
                 self._loop.call_soon_threadsafe(self._take_in)
 
@@ -117,6 +143,16 @@ class Messenger:
     async def _send_all(self) -> None:
         try:
             while (found := self._out.take()) is not None:
-                await self._engine.send_soon(self._base + found[0], found[1])
+                await self._send_one(*found)
         finally:
             self._sending = None
+
+    async def _send_one(self, subject: str, data: bytes) -> None:
+        try:
+            await self._engine.send_soon(self._base + subject, data)
+        except Exception as error:  # noqa: BLE001 - a fault of ours or of the library: those behind it still go out
+            if not self._is_failing:
+                _log.error("a message between nodes could not be sent: %s", quoted(repr(error)))
+            self._is_failing = True
+        else:
+            self._is_failing = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from chatapp.registry.admin.messages import (
@@ -89,7 +89,7 @@ class HouseBus:
         )
         return self
 
-    async def open(self, receive: Callable[[Sequence[bytes]], None]) -> None:
+    async def open(self, receive: Callable[[bytes], None]) -> None:
         """Begin to listen to the other nodes. Raises ClusterUnavailable."""
         self._messenger = Messenger(self._bus.engine, (HOUSE, NEWS), receive)
         await self._messenger.open()
@@ -218,9 +218,8 @@ class NodeFront:
         identity = self._core.identity
         return None if identity is None else identity.public
 
-    def _receive(self, messages: Sequence[bytes]) -> None:
-        for data in messages:
-            self._driver.call_guarded(self._core.receive_bus, data)
+    def _receive(self, data: bytes) -> None:
+        self._driver.call_guarded(self._core.receive_bus, data)
 
     def _take_rest(self) -> None:
         self._messenger.send(self._core.take_messages())
