@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.registry.front.front import Output
 from chatapp.registry.texts import LINK_ENDS, event_line
@@ -105,8 +105,11 @@ class FrontDriver:
         self.wake()
 
     async def stop(self, reason: str) -> None:
-        """Send what is left, and end the links."""
+        """Send what is left, refuse the admin requests that wait for an answer, and end the links."""
         self.turn()
+        for answer in self._admin_requests.values():
+            if not answer.done():
+                answer.set_result(AdminRefused(refusal=AdminRefusal.NO_HOUSE))
         if self._timer is not None:
             self._timer.cancel()
         self._endpoint = None

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from chatapp.registry.admin.messages import AdminRefusal, AdminRefused, ListBans
 from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.front.driver import DrivenCore, FrontDriver
 from chatapp.registry.front.front import Output
@@ -117,3 +118,15 @@ async def test_nothing_is_done_with_links_that_are_over(rig: DriverUnderTest) ->
     )
     assert done == [["pause_reading"], []]
     assert not rig.core.says
+
+
+async def test_admin_requests_that_wait_are_refused_at_the_end(rig: DriverUnderTest) -> None:
+    """As when a node takes the house over: its front cannot be answered any more."""
+    for link in rig.links:
+        rig.driver.link_closed(cast("TcpLink", link), "gone")
+    asking = asyncio.ensure_future(rig.driver.ask(ListBans()))
+    await rig.turn()
+    assert not asking.done()
+    await rig.driver.stop("this node keeps the state now")
+    async with asyncio.timeout(20):
+        assert await asking == AdminRefused(refusal=AdminRefusal.NO_HOUSE)
