@@ -241,6 +241,8 @@ class RegistryDriver:
         self._loop = loop
         self._core = core
         self._neighbours = neighbours
+        self._has_left = False
+        """Whether the other nodes were told that the house serves nobody any more."""
         self.front: Final = FrontDriver(loop, core, self._take_rest, timed=neighbours, machine=machine)
         self.committer = Committer(loop, core, store, self.front.call_guarded, now=machine.now)
         self._maintenance: asyncio.TimerHandle | None = None
@@ -260,13 +262,14 @@ class RegistryDriver:
         if self._maintenance is not None:
             self._maintenance.cancel()
         if self._neighbours is not None:
+            self._has_left = True
             self._neighbours.leave()
         await self.front.stop("the registry stops")
         await self.committer.finish()
 
     def receive_bus(self, data: bytes) -> None:
-        """Hand a message of another node to the house."""
-        if self._neighbours is not None:
+        """Hand a message of another node to the house, unless it has left: what it would store then is not stored."""
+        if self._neighbours is not None and not self._has_left:
             self.front.call_guarded(self._neighbours.receive_bus, data)
 
     def _take_rest(self) -> None:
