@@ -17,6 +17,7 @@ class ClusterProblem(enum.Enum):
     ONE_REPLICA = enum.auto()
     OTHER_STREAM = enum.auto()
     OLD_SERVER = enum.auto()
+    SMALL_MESSAGES = enum.auto()
     SYNCS_LATE = enum.auto()
     NO_LIBRARY = enum.auto()
     BAD_FILE = enum.auto()
@@ -41,6 +42,10 @@ _SENTENCES: Final = {
         "choose another name by --cluster-name"
     ),
     ClusterProblem.OLD_SERVER: "the servers of the cluster are of version {}; they must be of version 2.15 or newer",
+    ClusterProblem.SMALL_MESSAGES: (
+        "the servers of the cluster allow messages of {} bytes only: set max_payload in their configuration to 1MB, its "
+        "default"
+    ),
     ClusterProblem.ONE_REPLICA: (
         "the stream {0} has too few copies: run nats stream edit {0} --replicas 3, or name one server only"
     ),

@@ -162,6 +162,8 @@ class JetStream:
         self._batches = 0
         self._trouble = ""
         self._is_denied = self._is_forbidden = False
+        self._has_refused = False
+        """Whether a message was too large for the servers of this connection."""
         self._again: asyncio.Task[None] | None = None
         self._followed: set[_Followed] = set()
         """Subjects, and what follows them."""
@@ -332,7 +334,9 @@ class JetStream:
 
     async def _reconnected(self) -> None:
         self._trouble = ""
-        self._is_denied = self._is_forbidden = False  # the servers may have other rules now
+        self._is_denied = self._is_forbidden = self._has_refused = (
+            False  # the servers may have other rules now
+        )
         await self._subscribe_all()
 
     @property
@@ -594,12 +598,20 @@ class JetStream:
 
     async def send_soon(self, subject: str, data: bytes) -> None:
         """Send a message to those that follow a subject now, in the own thread. It may be lost; while there is no connection
-        a little waits for the next one."""
+        a little waits for the next one. What is too large for the servers is lost, which is logged once a connection."""
         import nats.errors
 
-        if self._client is not None:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await self._client.publish(subject, data)
+        if self._client is None:
+            return
+        try:
+            await self._client.publish(subject, data)
+        except nats.errors.MaxPayloadError:
+            if not self._has_refused:
+                text = "messages between nodes are lost: one has %s bytes, and the servers allow %s (max_payload)"
+                _log.error(text, f"{len(data):,}", f"{self.message_max:,}")
+            self._has_refused = True
+        except (nats.errors.Error, OSError):
+            pass
 
     # --- reading much
 

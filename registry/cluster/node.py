@@ -16,6 +16,7 @@ import msgspec
 
 from chatapp.registry.app import ListeningPort
 from chatapp.registry.cluster import texts
+from chatapp.registry.cluster.bus.session import MESSAGE_MAX
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
 from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
@@ -98,6 +99,8 @@ class ClusterNode:
             await asyncio.to_thread(self._engine.open, within=TRY_FOR)
         finally:
             saying.cancel()
+        if self._engine.message_max < MESSAGE_MAX:
+            raise ClusterUnavailable(ClusterProblem.SMALL_MESSAGES, f"{self._engine.message_max:,}")
         await self._check_monitors()
         self._key = await asyncio.to_thread(self._find_key, self._engine)
         await self._mark_folder(self._engine)

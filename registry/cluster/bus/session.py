@@ -25,6 +25,8 @@ PATIENCE: Final = 1.0
 """Seconds after such a stop in which nobody is judged: what came meanwhile is still to be read."""
 BUNDLE_MAX: Final = 256 * 1024
 """Bytes of items past which a bundle is full. One item may be nearly as long."""
+MESSAGE_MAX: Final = BUNDLE_MAX + 1024
+"""Bytes of a message of the bus: a full bundle, with what names and seals it. The servers have to allow as many."""
 PART_MAX: Final = 128 * 1024
 """Bytes of one part of something long, and about as many of a long list."""
 

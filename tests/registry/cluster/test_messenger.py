@@ -63,6 +63,19 @@ async def test_messages_come_in_order_and_to_the_subjects_followed(nodes: tuple[
     assert front.came == [b"here", b"hello"]
 
 
+async def test_a_message_that_is_too_large_for_the_servers_is_logged_once(
+    nodes: tuple[Node, Node], caplog: pytest.LogCaptureFixture
+) -> None:
+    house, front = nodes
+    large = bytes(front.engine.message_max + 1)
+    front.messenger.send([("house", large), ("house", large), ("house", b"small")])
+    await house.until(lambda came: len(came) == 1)
+    assert house.came == [b"small"]
+    assert caplog.messages == [
+        "messages between nodes are lost: one has 1,048,577 bytes, and the servers allow 1,048,576 (max_payload)"
+    ]
+
+
 async def test_a_connection_made_anew_follows_the_same_subjects(nodes: tuple[Node, Node]) -> None:
     house, front = nodes
     first = house.engine._client

@@ -119,6 +119,17 @@ async def test_servers_that_sync_late_are_refused_where_that_can_be_seen(
         remove(server)
 
 
+async def test_servers_that_allow_small_messages_only_are_refused(tmp_path: Path, nodes: Nodes) -> None:
+    server = single(tmp_path / "small", extra="max_payload: 64KB")
+    try:
+        assert await nodes.why_not("a", servers=(server.url,)) == (
+            "the servers of the cluster allow messages of 65,536 bytes only: set max_payload in their configuration to "
+            "1MB, its default"
+        )
+    finally:
+        remove(server)
+
+
 async def test_a_stream_whose_messages_could_vanish_is_refused(nodes: Nodes) -> None:
     stream = f"chatapp-{nodes.name}-journal"
     client = await nats.connect(nodes.server.url)

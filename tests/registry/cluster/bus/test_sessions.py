@@ -7,16 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.bus.messages import SendOnLink, decode_down
+from chatapp.registry.cluster.bus.channel import Channel
+from chatapp.registry.cluster.bus.messages import NEWS, DownBundle, SendOnLink, decode_down
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.bus.session import (
     ALONE_AFTER,
     BUNDLE_MAX,
+    MESSAGE_MAX,
     SILENT_AFTER,
     BusSession,
     Order,
 )
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, SALT_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.effects import Caller, DropReason, LinkEndReason
+from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.messages.registration import Ping
 from tests.registry.cluster.bus.simulated import STEP, World
 
@@ -236,6 +240,17 @@ class TestBusSession:
         assert [decode_down(raw) for _, raws in bundles for raw in raws] == items
         assert [other.accept(number, now=1.0) for number, _ in bundles] == [Order.NEXT] * 5
         assert session.take_bundles() == []
+
+    def test_a_full_bundle_is_a_message_that_the_servers_allow(self) -> None:
+        session = BusSession(bytes(8), now=0.0)
+        for size in (BUNDLE_MAX // 2, BUNDLE_MAX // 2 - 50):
+            session.add(SendOnLink(1 << 40, bytes(size)))
+        ((number, items),) = session.take_bundles()
+        sealer = Sealer(ClusterKey(bytes(KEY_SIZE)), "c", bytes(SALT_SIZE))
+        channel = Channel(sealer, Opener(ClusterKey(bytes(KEY_SIZE)), "c"), Recorder(events_max=1))
+        channel.send(NEWS, DownBundle(bytes(8), session.run, (1 << 62) + number, items))
+        ((_, data),) = channel.take_messages()
+        assert BUNDLE_MAX < len(data) < MESSAGE_MAX
 
     def test_repeats_and_gaps_are_told_apart(self) -> None:
         session = BusSession(b"", now=0.0)
