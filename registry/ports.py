@@ -27,6 +27,11 @@ def node_of(link: int) -> int:
     return link >> NODE_SHIFT
 
 
+def origin_of(caller: Caller) -> int:
+    """Return the node at which a request came."""
+    return caller.node if caller.link is None else node_of(caller.link)
+
+
 def link_at(node: int, number: int) -> int:
     """Return the name of the link with a front's own number on this node."""
     return node << NODE_SHIFT | number

@@ -9,7 +9,7 @@ from chatapp.registry.directory.sender_indices import SenderIndices
 class Connection:
     """The link of one identity, and what belongs to it."""
 
-    __slots__ = ("link", "nonce", "sender_index")
+    __slots__ = ("link", "node", "nonce", "sender_index")
 
     def __init__(self) -> None:
         self.link: int | None = None
@@ -17,6 +17,8 @@ class Connection:
         """Identifies the sender in group frames while the link lasts."""
         self.nonce = b""
         """The nonce of the last REGISTER: the same once more is a repeated datagram."""
+        self.node = 0
+        """The node of the last REGISTER. What still comes from another one is old."""
 
 
 class Connections:

@@ -12,7 +12,7 @@ from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.effects import Caller, Disconnect, Drop, DropReason, Effect, LinkEndReason, Reply
 from chatapp.registry.limits import Leases, RegistryPolicy, WallClock
-from chatapp.registry.ports import node_of
+from chatapp.registry.ports import origin_of
 from chatapp.wire.address import Address
 from chatapp.wire.messages import table
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
@@ -119,11 +119,16 @@ class PresenceTracker:
         self._connections = connections
         self._liveness = liveness
         self._clock = clock
+        self._lost_nodes: set[int] = set()
+        """Nodes that have gone. Their numbers are never used again."""
 
     # --- signs of life
 
     def arrive(self, person: Person, caller: Caller, *, now: float) -> None:
-        """Note that a person registered or sent a Ping."""
+        """Note that a person registered or sent a Ping. If the node at which it came has gone meanwhile, so has the
+        person."""
+        if caller.node in self._lost_nodes:
+            return
         self._liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
 
@@ -132,19 +137,22 @@ class PresenceTracker:
         person = self._directory.person(caller.identity)
         if person is None:
             return [Drop(reason=DropReason.PING_FROM_STRANGER)]
-        if caller.is_newest and caller.address is not None:
+        if caller.is_newest and caller.address is not None and self._is_current(caller):
             self.arrive(person, caller, now=now)
         return _answer(Pong(ping.reference, self._directory.version), caller, person)
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
         """Attach a link and end a former one. Return None if the link is attached already, or the person has no name. While
-        there is no sender index for it, the link itself is ended: its peer makes another."""
+        there is no sender index for it, the link itself is ended: its peer makes another. So is a link at a node that the
+        person has left."""
         person, connection = (
             self._directory.person(caller.identity),
             self._connections.of(caller.identity),
         )
         if person is None or connection.link == link:
             return None
+        if not self._is_current(caller):
+            return [Disconnect(link=link, reason=LinkEndReason.REPLACED)]
         sender_index = self._connections.indices.take()
         if sender_index is None:
             return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
@@ -162,7 +170,9 @@ class PresenceTracker:
         if person is None:
             return [Drop(reason=DropReason.LEAVE_FROM_STRANGER)]
         effects = _answer(Left(leave.reference), caller, person)
-        if caller.is_newest:  # an older Leave was sent before another sign of life
+        if caller.is_newest and self._is_current(
+            caller
+        ):  # an older Leave was sent before another sign of life
             link = self._connections.link_of(caller.identity)
             if link is not None:
                 effects.append(Disconnect(link=link, reason=LinkEndReason.LEFT))
@@ -192,10 +202,15 @@ class PresenceTracker:
 
     def node_lost(self, node: int, *, now: float) -> None:
         """Take those offline who had no link, and whose datagrams came in at a node that has gone."""
+        self._lost_nodes.add(node)
         for identity in self._directory.online_at(node):
             person = self._directory.person(identity)
-            if person is not None:
+            if person is not None and self._connections.link_of(identity) is None:
                 self._go(person, table.Presence.LOST, now)
+
+    def _is_current(self, caller: Caller) -> bool:
+        """Return whether the caller is at the node of their last REGISTER. What comes from another one was said before."""
+        return origin_of(caller) == self._connections.of(caller.identity).node
 
     def silent(self, identity: bytes, *, now: float) -> list[Effect]:
         """Take a silent person offline: by ending the link if there is one, else at once."""
@@ -235,7 +250,7 @@ class PresenceTracker:
             presence=table.Presence.ONLINE if is_here else absence,
             sender_index=connection.sender_index,
             address=None if caller is None else caller.address,
-            node=None if caller is None else caller.node if caller.link is None else node_of(caller.link),
+            node=None if caller is None else origin_of(caller),
             wall_ms=self._clock.millis(now),
             now=now,
         )

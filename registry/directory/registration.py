@@ -170,7 +170,8 @@ class Registration:
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         if person.is_banned:  # by the address of an earlier registration
             self._directory.ban(person, is_banned=False)
-        self._connections.of(caller.identity).nonce = nonce
+        connection = self._connections.of(caller.identity)
+        connection.nonce, connection.node = nonce, caller.node
         self._presence.arrive(person, caller, now=now)
         return [Admit(to=caller, card=person.card, nonce=nonce, is_new=True)]
 

@@ -18,7 +18,7 @@ from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportSilence
 from chatapp.wire.messages.link import Announcement, AnnouncementKind
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
-from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason, Refused, Welcome
+from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, Probe, RefusalReason, Refused, Welcome
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, RoomPresence
 from chatapp.wire.messages.table import FetchTable, Presence, TablePage
 from tests.registry.cluster.bus.nodes import Cluster
@@ -268,6 +268,36 @@ def test_a_peer_that_moves_to_another_node_is_there_once(
     line = bob.line("hello")
     bob.send_raw(line)
     assert [frame for _, frame in ann.relayed()] == [line]
+
+
+def test_what_comes_late_from_the_node_before_changes_nothing(cluster: Cluster, ann: LinkedPeer) -> None:
+    """A Ping and a Leave that were under way when the peer moved, then the loss of that node."""
+    before, after = cluster.fronts[:2]
+    late = [ann.seal(Ping(9)), ann.seal(Leave(9))]
+    ann.rig = cast_rig(after)
+    ann.register()
+    ann.attach()
+    for datagram in late:
+        before.receive(datagram, ann.address)
+        assert online(cluster) == ["ann"]
+    cluster.fronts.remove(before)
+    cluster.advance(6.0)
+    assert online(cluster) == ["ann"]
+    assert ann.link is not None
+    assert ann.link not in after.closed
+    ann.send_raw(ann.line("still here"))
+    assert any(isinstance(one, GroupAccepted) for one in ann.notices())
+
+
+def test_a_newcomer_at_a_node_that_is_lost_meanwhile_is_away(cluster: Cluster) -> None:
+    cluster.house.auto_commit = False
+    front = cluster.fronts[0]
+    front.peer("eve").register()
+    cluster.fronts.remove(front)
+    cluster.advance(6.0)
+    cluster.house.commit()
+    assert [person.card.name for person in cluster.house.core.house.service.directory] == ["eve"]
+    assert online(cluster) == []
 
 
 def test_the_people_of_a_node_that_is_lost_are_away(
