@@ -30,6 +30,7 @@ NEWCOMERS: Final = 10
 _LINES: Final = 20
 _CHANGES: Final = 5
 _SETTLED_AFTER: Final = 0.6
+_KEY_WITHIN: Final = 120.0
 _LINEAR: Final = 1.15
 """An exponent above this is more than linear and more than noise."""
 
@@ -52,6 +53,7 @@ def costs_at(people: int, start: Start = one_registry) -> dict[str, float]:
         members = [Member(index, counter=counter) for index in range(people)]
         with Crowd(registry.servers, members, sockets=100, keeps_links=True) as crowd:
             joining = spent(registry, crowd.join)
+            _await_key(crowd)
             crowd.quiet(1.0)
             _everybody_pings(crowd)  # their sessions are open then
             memory = registry.memory()
@@ -77,6 +79,16 @@ def spent_each(registry: Registries, act: Callable[[], object]) -> list[float]:
 def spent(registry: Registries, act: Callable[[], object]) -> float:
     """Processor seconds of all registries together while `act` runs."""
     return sum(spent_each(registry, act)[: len(registry.processes)])
+
+
+def _await_key(crowd: Crowd) -> None:
+    """Wait for the channel key that newcomers cause, a minute after the last one: its price is none of what follows."""
+    last = crowd.members[-1]
+    before, until = last.granted, time.monotonic() + _KEY_WITHIN
+    while last.granted is before:
+        if time.monotonic() > until:
+            raise Failed("newcomers caused no new channel key")
+        crowd.turn(1.0)
 
 
 def _everybody_pings(crowd: Crowd) -> None:
