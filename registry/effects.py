@@ -40,6 +40,8 @@ class DropReason(enum.Enum):
     BAD_INVITATION = enum.auto()
     BAD_VOUCHER = enum.auto()
     REPEATED_REGISTER_AFTER_LEAVE = enum.auto()
+    REGISTER_OF_EARLIER_SESSION = enum.auto()
+    """It was admitted at this node in an earlier session with a house. Its peer registers anew; somebody plays it back."""
     RENAME_OF_ANOTHER = enum.auto()
     RELEASE_FROM_OLD_LINK = enum.auto()
     NAME_BEING_GIVEN_UP = enum.auto()

@@ -50,7 +50,13 @@ class FrontCore:
         self.dropped: Final = self.recorder.dropped
         """How much was not served, by reason."""
         self._house = RemoteHouse(
-            front_id, name, sealer=sealer, opener=opener, rng=rng, recorder=self.recorder, now=now
+            front_id,
+            name,
+            sealer=sealer,
+            opener=opener,
+            recorder=self.recorder,
+            cookies_last=2 * self._policy.cookie_window,
+            now=now,
         )
         self._secret = rng.randbytes(SECRET_SIZE)
         """Of the cookies: what a peer began before a new session, it may finish in that one."""

@@ -42,6 +42,9 @@ from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.sessions.opening import Randomness
 
+FRONTS_REMEMBERED: Final = 4_096
+"""Fronts whose newest session is remembered. Each start of a node is another front."""
+
 
 class Fronts:
     """Lets the fronts of other nodes use a house."""
@@ -69,7 +72,10 @@ class Fronts:
         self._fronts: dict[bytes, RemoteFront] = {}
         """By the front's id: those in session, and those that were let in and have not said anything yet."""
         self.is_overtaken = False
-        """Whether another house with a higher term is there: this one is to end, and knows it before its lease is lost."""
+        """Whether another house with a higher term is there while the lease is not confirmed: this one is to end, and knows
+        it before its lease is lost. While the lease is confirmed no other house can be there, whatever the bus says."""
+        self._newest_runs: dict[bytes, bytes] = {}
+        """The newest session of each front that was ever let in, by the front's id, the oldest first."""
         self._last_node = LOCAL
         self._beat_at = now
         self._patient_until = float("-inf")
@@ -93,7 +99,7 @@ class Fronts:
                 front = self._fronts.get(left.front)
                 if front is not None and front.session.run == left.run:
                     self._lose(front, now)
-            case HouseNews(term=term) if term > self._news.term:
+            case HouseNews(term=term) if term > self._news.term and not self._house.holds_lease(now):
                 self.is_overtaken = True
             case HouseNews(house=house) if house == self._news.house:
                 pass
@@ -105,20 +111,33 @@ class Fronts:
     def _receive_enter(self, request: EnterHouse, now: float) -> None:
         """Let a front in. The session stands once its first bundle comes; until then the request may be repeated."""
         front = self._fronts.get(request.front)
-        if front is None or front.session.run != request.run:
+        newest = self._newest_runs.get(request.front, b"")
+        if request.run < newest or (request.run == newest and front is None):
+            self._channel.drop(DropReason.BUS_OTHER_SESSION)
+            self._dismiss(request.front, request.run)
+            return
+        if request.run > newest:
             if front is not None:
                 self._lose(front, now)
+            self._note_run(request)
             self._last_node += 1
             table = self._house.service.directory.table
             front = RemoteFront(
                 request.front, request.run, self._last_node, request.name, table=table, now=now
             )
             self._fronts[front.id] = front
+        assert front is not None
         if not front.session.has_begun:
             front.session.heard_at = now
             lease = self._house.lease_span
             entered = HouseEntered(self._news.house, request.run, front.node, self._seed, lease)
             self._channel.send(front_subject(front.id), entered)
+
+    def _note_run(self, request: EnterHouse) -> None:
+        self._newest_runs.pop(request.front, None)
+        self._newest_runs[request.front] = request.run
+        if len(self._newest_runs) > FRONTS_REMEMBERED:
+            del self._newest_runs[next(iter(self._newest_runs))]
 
     def _receive_bundle(self, bundle: UpBundle, now: float) -> None:
         front = self._fronts.get(bundle.front)

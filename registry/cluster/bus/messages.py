@@ -30,7 +30,7 @@ def front_subject(front: bytes) -> str:
 
 
 ProcessId = Annotated[bytes, msgspec.Meta(min_length=ID_SIZE, max_length=ID_SIZE)]
-"""Drawn at random: names a house, a front, or a session between them."""
+"""Names a house or a front, drawn at random, or a session between them, counted by the front."""
 NodeNumber = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63 - NODE_SHIFT)]
 LinkNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << NODE_SHIFT)]
 """The number that the front gave the link; 0 for a link of another node."""
@@ -77,6 +77,7 @@ class EnterHouse(msgspec.Struct, frozen=True, array_like=True, tag=2):
     house: ProcessId
     front: ProcessId
     run: ProcessId
+    """Above that of any earlier session of this front: a request that is played back is told apart by it."""
     name: str
 
 

@@ -78,7 +78,6 @@ from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Leave, Ping, Register
 from chatapp.wire.messages.table import FetchTable
-from chatapp.wire.sessions.opening import Randomness
 
 
 class HouseState(enum.Enum):
@@ -122,23 +121,26 @@ class RemoteHouse:
         *,
         sealer: Sealer,
         opener: Opener,
-        rng: Randomness,
         recorder: Recorder,
+        cookies_last: float,
         now: float,
     ) -> None:
         """`front_id`: 8 random bytes of this run of the program. `name`: the node's, for people. `sealer`: with a salt of
-        its own, which seals nothing else."""
+        its own, which seals nothing else. `cookies_last`: seconds for which a REGISTER can be sent again."""
         self.front: Front | None = None
         """What the house's orders are carried out by. None without a session."""
         self.state = HouseState.SEARCHING
         self._front_id: Final = front_id
         self._name: Final = name
         self._channel: Final = Channel(sealer, opener, recorder)
-        self._rng = rng
         self._recorder = recorder
         self._has_left = False
         self._house: HouseNews | None = None
         self._news_at = now
+        self._has_house_left = False
+        """Whether the house has said that it serves nobody any more: what comes of it after that was sent before."""
+        self._runs = 0
+        """How many sessions this front has asked for."""
         self._run = b""
         self._session: BusSession | None = None
         self._enter_at = self._beat_at = now
@@ -146,9 +148,14 @@ class RemoteHouse:
         self._speaker = b""
         """Who has just said something on a link, which counts as a sign of life."""
         self._audience: dict[Address, None] = {}
-        self._table = TableCopy()
+        self._table: TableCopy | None = TableCopy()
+        """None once something in it could not be read, until the next session."""
         self._has_table = False
-        """Whether the copy of the table is whole: until then the house hands out its pages."""
+        """Whether the copy of the table is whole: else the house hands out its pages."""
+        self._cookies_last: Final = cookies_last
+        self._admitted: dict[bytes, tuple[float, bytes]] = {}
+        """The nonces of REGISTERs that were admitted, the oldest first: until when they could be sent again, and the session
+        in which they were."""
         self._unserved: dict[int, None] = {}
         """Links on which something was dropped while the house was silent."""
         self._asked: dict[str, list[bytes]] = {}
@@ -179,10 +186,10 @@ class RemoteHouse:
                 self._receive_entered(entered, now)
             case DownBundle() as bundle:
                 self._receive_bundle(bundle, now)
-            case FrontDismissed() as dismissed if self._has_session(dismissed.house, dismissed.run):
-                self._end_session(LinkEndReason.HOUSE_SESSION_LOST, tells=False)
-                self._begin_entering(now)
+            case FrontDismissed() as dismissed if self._is_ours(dismissed.house, dismissed.run):
+                self._receive_dismissal(now)
             case HouseLeft() as left if self._house is not None and left.house == self._house.house:
+                self._has_house_left = True
                 self.state = HouseState.SEARCHING if self._session is None else HouseState.SILENT
             case None:
                 pass
@@ -191,11 +198,13 @@ class RemoteHouse:
 
     def _receive_news(self, news: HouseNews, now: float) -> None:
         known = self._house
-        if known is not None and news.house != known.house and news.term <= known.term:
+        is_known = known is not None and news.house == known.house
+        if known is not None and (self._has_house_left if is_known else news.term <= known.term):
             self._channel.drop(DropReason.BUS_OTHER_SESSION)
             return
         self._news_at = now
-        if known is None or news.house != known.house:
+        if not is_known:
+            self._has_house_left = False
             if self._session is not None:
                 self._end_session(LinkEndReason.OTHER_HOUSE, tells=True)
             self.state = HouseState.SEARCHING
@@ -205,7 +214,8 @@ class RemoteHouse:
 
     def _begin_entering(self, now: float) -> None:
         """Ask for a session under a new name."""
-        self.state, self._run = HouseState.ENTERING, self._rng.randbytes(ID_SIZE)
+        self._runs += 1
+        self.state, self._run = HouseState.ENTERING, self._runs.to_bytes(ID_SIZE, "big")
         self._enter(now)
 
     def _enter(self, now: float) -> None:
@@ -226,8 +236,13 @@ class RemoteHouse:
     def _is_ours(self, house: bytes, run: bytes) -> bool:
         return self._house is not None and house == self._house.house and run == self._run
 
-    def _has_session(self, house: bytes, run: bytes) -> bool:
-        return self._session is not None and self._is_ours(house, run)
+    def _receive_dismissal(self, now: float) -> None:
+        """Ask for another session: the house has ended this one, or lets nobody in under its name any more."""
+        if self._session is not None:
+            self._end_session(LinkEndReason.HOUSE_SESSION_LOST, tells=False)
+            self._begin_entering(now)
+        elif self.state is HouseState.ENTERING:
+            self._begin_entering(now)
 
     def _receive_bundle(self, bundle: DownBundle, now: float) -> None:
         session = self._session
@@ -248,7 +263,7 @@ class RemoteHouse:
     def _resume(self) -> None:
         """Serve again, as the house was heard. A link on which something was dropped meanwhile ends: what its peer says next
         would not follow what the house has heard."""
-        if self.state is HouseState.SILENT:
+        if self.state is HouseState.SILENT and not self._has_house_left:
             self.state = HouseState.OPEN
             unserved, self._unserved = self._unserved, {}
             for number in unserved:
@@ -319,6 +334,7 @@ class RemoteHouse:
     ) -> None:
         match item:
             case AdmitPeer():
+                self._note_admitted(item.nonce, now)
                 to = Caller(identity=item.card.identity, address=unpack_address(item.address))
                 admitted = Admit(
                     to=to, card=item.card, nonce=item.nonce, is_new=item.is_new, is_guest=item.is_guest
@@ -335,12 +351,24 @@ class RemoteHouse:
             case SendToEverybody():
                 front.tell_everybody(item.payload)
             case TableChanged():
-                self._table.learn(Delta(item.rows, item.version, item.more))
-                self._has_table = not item.more
+                self._learn(item)
             case AdminAnswerPart():
                 self._receive_admin_answer(item)
             case _:
                 assert_never(item)
+
+    def _note_admitted(self, nonce: bytes, now: float) -> None:
+        self._admitted.pop(nonce, None)
+        self._admitted[nonce] = now + self._cookies_last, self._run
+        while (oldest := next(iter(self._admitted))) and self._admitted[oldest][0] <= now:
+            del self._admitted[oldest]
+
+    def _learn(self, change: TableChanged) -> None:
+        """Follow the table. A copy that cannot is used no more: it would hand out old rows."""
+        table, self._table, self._has_table = self._table, None, False
+        if table is not None:
+            table.learn(Delta(change.rows, change.version, change.more))
+            self._table, self._has_table = table, not change.more
 
     def _receive_admin_answer(self, item: AdminAnswerPart) -> None:
         parts = self._asked.get(item.ticket)
@@ -358,14 +386,19 @@ class RemoteHouse:
         return self.is_open
 
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
-        """Pass on a REGISTER whose signatures were checked."""
+        """Pass on a REGISTER whose signatures were checked, unless an earlier session has used it: then a peer's session
+        under its nonce may have begun and ended, so whatever was recorded of it could be played back."""
         assert caller.address is not None
+        _, run = self._admitted.get(register.nonce, (0.0, self._run))
+        if run != self._run:
+            self._channel.drop(DropReason.REGISTER_OF_EARLIER_SESSION)
+            return
         self._ask(RegisterCame(register, pack_address(caller.address)))
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
         """Pass on a request, or answer it with a page of the table's copy."""
         if isinstance(request, FetchTable) and self._has_copy_for(caller):
-            assert self.front is not None
+            assert self.front is not None and self._table is not None
             self.front.reply(caller, self._table.table.page(request.since))
         elif caller.link is not None:
             self._ask_on(caller.link, LinkRequestCame(caller.link, caller.identity, request))

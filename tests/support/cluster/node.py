@@ -138,7 +138,6 @@ class ClusterMachine(RegistryMachine[Program]):
     def start(self) -> None:
         """Start the program: a front that looks for a house."""
         self._run += 1
-        self._front_id = self.random.randbytes(8)
         self._become_front()
         self._stand_by()
 
@@ -263,6 +262,7 @@ class ClusterMachine(RegistryMachine[Program]):
     # --- its roles
 
     def _become_front(self) -> None:
+        self._front_id = self.random.randbytes(8)
         core = FrontCore(
             front_id=self._front_id,
             name=self.name,

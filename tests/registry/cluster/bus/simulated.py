@@ -40,6 +40,7 @@ class RecordingHouse:
     def __init__(self) -> None:
         self.fronts: dict[int, FrontPort] = {}
         self.lease_span = 30
+        self.holds_lease = lambda now: False
         self.service = SimpleNamespace(directory=SimpleNamespace(table=Table[Person](version=1)))
         self.came: defaultdict[int, list[int]] = defaultdict(list)
         """The numbers that came from each node, in order."""
@@ -186,8 +187,8 @@ class FrontProcess(Process):
             self.name,
             sealer=self.sealer,
             opener=self.opener,
-            rng=world.rng,
             recorder=self.recorder,
+            cookies_last=60.0,
             now=world.now,
         )
         self.session: Session | None = None

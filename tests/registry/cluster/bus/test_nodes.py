@@ -1,5 +1,6 @@
 """Peers at several nodes of one cluster: what one says or does, the others get, wherever each of them is."""
 
+import msgspec
 import pytest
 
 from chatapp.registry.admin.messages import (
@@ -11,8 +12,9 @@ from chatapp.registry.admin.messages import (
     PeopleListed,
     ShowOnline,
 )
-from chatapp.registry.cluster.bus.messages import NEWS
+from chatapp.registry.cluster.bus.messages import NEWS, front_subject
 from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.directory.table import Delta, TableCopy
 from chatapp.registry.effects import DropReason, LinkEndReason
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportSilence
@@ -390,6 +392,47 @@ def test_a_house_that_leaves_holds_nobody_up_until_the_next_one(cluster: Cluster
     assert isinstance(eve.answer(), Welcome)
 
 
+def test_what_a_house_said_before_it_left_opens_nothing(cluster: Cluster, ann: LinkedPeer) -> None:
+    """Its messages and its news come by two subscriptions, in either order."""
+    front = cluster.fronts[0]
+    (remote,) = (one for one in cluster.house.node.fronts.present if one.id == front.id)
+    cluster.now += 0.5
+    remote.session.beat()
+    cluster.house.node.leave()
+    messages = dict(reversed(cluster.house.node.take_messages()))
+    for subject in (NEWS, front_subject(front.id)):
+        front.core.receive_bus(messages[subject], now=cluster.now)
+    assert front.core.state is HouseState.SILENT
+    cluster.start_house()
+    cluster.advance(2.0)
+    assert front.core.state is HouseState.OPEN
+
+
+def test_a_copy_of_the_table_that_cannot_follow_is_given_up(
+    cluster: Cluster, ann: LinkedPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = cluster.fronts[0]
+    learn = TableCopy.learn
+    for one in cluster.fronts:
+        one.faults_allowed = True
+
+    def learn_nothing(copy: TableCopy, delta: Delta) -> None:
+        raise msgspec.ValidationError
+
+    monkeypatch.setattr(TableCopy, "learn", learn_nothing)
+    cluster.house.member("eve")
+    monkeypatch.setattr(TableCopy, "learn", learn)
+    assert front.core.dropped[DropReason.FAULT] == 1
+    cluster.house.member("max")
+    assert presence_of(ann, "eve") is Presence.ONLINE
+    cluster.start_house()
+    cluster.advance(2.0)
+    ann.register()
+    ann.attach()
+    cluster.cut_off.add(front.id)
+    assert presence_of(ann, "ann") is Presence.ONLINE, "the next session has a copy again"
+
+
 def test_a_house_that_may_have_been_succeeded_lets_nobody_in(cluster: Cluster, ann: LinkedPeer) -> None:
     """A peer that knows a later table would take an older one for that of a registry restored from a backup."""
     cluster.house.holds_lease = False
@@ -405,6 +448,7 @@ def test_a_house_that_may_have_been_succeeded_lets_nobody_in(cluster: Cluster, a
 
 def test_a_house_learns_that_another_one_has_taken_over(cluster: Cluster) -> None:
     old = cluster.house
+    old.holds_lease = False
     cluster.start_house().node.handle_timer(now=cluster.now)
     (news,) = (data for subject, data in cluster.house.node.take_messages() if subject == NEWS)
     for house in (old, cluster.house):
