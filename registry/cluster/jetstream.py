@@ -51,6 +51,9 @@ ANSWER_WITHIN: Final = 2.0
 ASK_WITHIN: Final = 0.5
 """Seconds that the engine has for the answer to a short question, which changes nothing. Then it is asked again: a question
 during an election is never answered, and a registry that takes over would wait for each of these answers in turn."""
+ASK_AGAIN: Final = 0.1
+"""Seconds without an answer after which such a question is asked again, beside the first: one that was asked just before the
+end of an election is never answered, and who waits for it loses `ASK_WITHIN`."""
 READ_WITHIN: Final = 20.0
 """Seconds that a question may go on without an answer: the election of a stream's leader takes 4 to 8."""
 FOLLOWED_WITHIN: Final = 1
@@ -479,6 +482,25 @@ class JetStream:
         data = b"" if body is None else msgspec.json.encode(body)
         return _reply_in(await self._request(f"{_API}.{what}", data, within=within))
 
+    async def _question(self, what: str, body: object = None, *, within: float = ASK_WITHIN) -> _Reply | None:
+        """Ask what changes nothing, again and again. Return the first answer, None if there is none in time."""
+        asked: set[asyncio.Task[_Reply | None]] = set()
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    asked.add(asyncio.create_task(self._ask(what, body, within=within)))
+                    done, asked = await asyncio.wait(
+                        asked, timeout=ASK_AGAIN, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    for reply in [one.result() for one in done]:
+                        if reply is not None:
+                            return reply
+        except TimeoutError:
+            return None
+        finally:
+            for one in asked:
+                one.cancel()
+
     async def publish_soon(self, publication: Publication, *, within: float = ANSWER_WITHIN) -> Answer:
         """Publish a message and wait for the answer, in the own thread."""
         import nats.errors
@@ -509,7 +531,7 @@ class JetStream:
     async def newest_soon(self, subject: Subject, *, within: float = ANSWER_WITHIN) -> Placed | None:
         """Return the newest message of a subject, in the own thread. Raises LedgerUnavailable."""
         what = f"STREAM.MSG.GET.{self.stream(STREAM_OF[subject])}"
-        reply = await self._ask(what, {"last_by_subj": self.subject(subject)}, within=within)
+        reply = await self._question(what, {"last_by_subj": self.subject(subject)}, within=within)
         if reply is None or (reply.error is not None and reply.error.err_code != _NO_MESSAGE):
             raise LedgerUnavailable
         if reply.message is None:
@@ -536,7 +558,7 @@ class JetStream:
     async def _extent(self, stream: Stream) -> Extent:
         async with _patience():
             while True:
-                reply = await self._ask(f"STREAM.INFO.{self.stream(stream)}", within=ASK_WITHIN)
+                reply = await self._question(f"STREAM.INFO.{self.stream(stream)}", within=ASK_WITHIN)
                 if reply is not None and reply.error is None and reply.state is not None:
                     return Extent(reply.state.first_seq, reply.state.last_seq)
                 await asyncio.sleep(0.1)
@@ -631,9 +653,8 @@ class JetStream:
                 found = [one for one in await self._batch_once(stream, first) if one.place <= last]
                 if found:
                     return found
-                reply = await self._ask(
-                    f"STREAM.MSG.GET.{self.stream(stream)}", {"seq": first, "next_by_subj": ">"}
-                )
+                what = f"STREAM.MSG.GET.{self.stream(stream)}"
+                reply = await self._question(what, {"seq": first, "next_by_subj": ">"})
                 if reply is not None:
                     if reply.error is not None and reply.error.err_code == _NO_MESSAGE:
                         return []

@@ -30,6 +30,9 @@ to renew all the time, and is through at once."""
 LOOK_SPAN: Final = 0.25
 """Seconds between two looks of a standby."""
 
+LOOK_AGAIN: Final = 0.1
+"""Seconds from a look that was not answered to the next one: the answer was waited for already."""
+
 CUT_AFTER: Final = 10.0
 """Seconds without a confirmed renewal after which the owner stops serving. The election of a stream's leader takes 4 to 8;
 a shorter time would disconnect everybody at each."""
@@ -125,7 +128,7 @@ class Lease:
     def not_looked(self, *, now: float) -> None:
         """Note that a look was not answered. While nobody can renew the lease it does not run out, so this time does not
         count; what was seen before a short silence still does."""
-        self._next, self._seen_at = now + LOOK_SPAN, None
+        self._next, self._seen_at = now + LOOK_AGAIN, None
         self._silent_at = now if self._silent_at is None else self._silent_at
 
     def claim(self, *, now: float) -> Publication:

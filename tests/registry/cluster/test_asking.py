@@ -7,6 +7,7 @@ import msgspec
 import nats.errors
 import pytest
 
+from chatapp.registry.cluster import jetstream as jetstream_module
 from chatapp.registry.cluster.jetstream import ANSWER_WITHIN, Access, JetStream
 from chatapp.registry.cluster.stream.ledger import Extent, Stream, Subject
 
@@ -45,6 +46,30 @@ async def test_an_election_delays_a_question_only_for_a_moment(what: str) -> Non
                 assert await engine._extent(Stream.JOURNAL) == Extent(3, 9)
             else:
                 assert await engine._patiently(Subject.MANIFEST) is None
+    finally:
+        engine._client = None
+        engine.close()
+
+
+@pytest.mark.parametrize("what", ["extent", "newest"])
+async def test_a_question_is_asked_again_while_the_first_one_waits(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the end of an election is noticed at once, however long the first question may wait."""
+    monkeypatch.setattr(jetstream_module, "ASK_WITHIN", 60.0)
+    engine = JetStream(Access(servers=("nats://127.0.0.1",)), "c")
+    answer = {"error": {"err_code": 10037}, "state": {"first_seq": 3, "last_seq": 9}}
+    if what == "extent":
+        del answer["error"]
+    engine._client = cast("Any", Electing(answer))
+    try:
+        async with asyncio.timeout(20):
+            if what == "extent":
+                assert await engine._extent(Stream.JOURNAL) == Extent(3, 9)
+            else:
+                assert await engine.newest_soon(Subject.LEASE, within=60.0) is None
+        await asyncio.sleep(0)  # what is given up ends
+        assert len(asyncio.all_tasks()) == 1
     finally:
         engine._client = None
         engine.close()
