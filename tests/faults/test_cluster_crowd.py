@@ -31,7 +31,7 @@ AWAY: Final = 30
 """People who are away while nodes are killed, and get letters."""
 EVERYBODY: Final = ONLINE + AWAY
 BACK_WITHIN: Final = bar(10.0)
-WAITED_FOR: Final = 300.0
+WAITED_FOR: Final = 900.0
 """Seconds until something counts as not coming at all."""
 
 
