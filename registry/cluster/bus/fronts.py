@@ -42,6 +42,8 @@ from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.sessions.opening import Randomness
 
+TABLE_SPAN: Final = 0.05
+"""Seconds between two parts of the whole table for the same front: 20 MB, as for 100,000 names, take 1 s."""
 FRONTS_REMEMBERED: Final = 4_096
 """Fronts whose newest session is remembered. Each start of a node is another front."""
 
@@ -78,6 +80,8 @@ class Fronts:
         """The newest session of each front that was ever let in, by the front's id, the oldest first."""
         self._last_node = LOCAL
         self._beat_at = now
+        self._tell_at = float("inf")
+        """When the next rows go to fronts that have not the whole table."""
         self._patient_until = float("-inf")
         self._has_left = False
 
@@ -152,7 +156,9 @@ class Fronts:
             self._lose(front, now)
             self._dismiss(bundle.front, bundle.run)
         else:
-            self._house.fronts[front.node] = front
+            if front.node not in self._house.fronts:
+                self._house.fronts[front.node] = front
+                self._tell_at = min(self._tell_at, now)
             self._serve(bundle.items, front, now)
 
     def _dismiss(self, front: bytes, run: bytes) -> None:
@@ -241,11 +247,21 @@ class Fronts:
             if now >= self._silent_at(front):
                 self._lose(front, now)
                 self._dismiss(front.id, front.session.run)
+        if now >= self._tell_at:
+            self._tell_tables(now)
         if now >= self._beat_at:
             self._beat_at = now + BEAT
             self._channel.send(NEWS, self._news)
             for front in self.present:
                 front.session.beat()
+
+    def _tell_tables(self, now: float) -> None:
+        """Send the next rows to each front that has not the whole table."""
+        for front in self.present:
+            if not front.has_table:
+                front.tell_next_of_table()
+        are_told = all(front.has_table for front in self.present)
+        self._tell_at = float("inf") if are_told else now + TABLE_SPAN
 
     def _silent_at(self, front: RemoteFront) -> float:
         return max(front.session.heard_at + SILENT_AFTER, self._patient_until)
@@ -254,7 +270,7 @@ class Fronts:
         """Return when `handle_timer` is to be called next; infinity for not at all."""
         if self._has_left:
             return float("inf")
-        return min([self._beat_at, *map(self._silent_at, self._fronts.values())])
+        return min([self._beat_at, self._tell_at, *map(self._silent_at, self._fronts.values())])
 
     # --- out
 

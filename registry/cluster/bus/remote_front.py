@@ -34,6 +34,8 @@ from chatapp.wire.address import Address
 
 _ADDRESSES_AT_ONCE: Final = 1_024
 _ROWS_AT_ONCE: Final = 4_096
+TABLE_AT_ONCE: Final = 1024 * 1024
+"""Bytes of the whole table that a front is sent at once. After a takeover all fronts want it, and others wait behind it."""
 
 
 class RemoteFront:
@@ -50,6 +52,8 @@ class RemoteFront:
         self.session: Final = BusSession(run, now=now)
         self._table: Final = table
         self._told_version = -1
+        self.has_table = False
+        """Whether the front was sent the whole table. Until then the house answers all who fetch it."""
         self._links: dict[int, bytes] = {}
         self._ended: dict[int, None] = {}
         """Attached links that the house has ended, until the front says that they are over."""
@@ -179,11 +183,23 @@ class RemoteFront:
             self.session.add(BroadcastTable(frame))
 
     def tell_table(self) -> None:
-        """Send what has changed in the table since the last call: at first, the whole table."""
-        while self._told_version < self._table.version:
-            delta = self._table.delta(max(self._told_version, 0), bytes_max=PART_MAX, rows_max=_ROWS_AT_ONCE)
-            self._told_version = delta.version
-            self.session.add(TableChanged(delta.version, delta.more, delta.rows))
+        """Send what has changed in the table since the last call, to a front that has the whole table."""
+        while self.has_table and self._told_version < self._table.version:
+            self._tell_part()
+
+    def tell_next_of_table(self) -> None:
+        """Send as much of the table as may go at once to a front that has not the whole of it."""
+        size = 0
+        while size < TABLE_AT_ONCE and self._told_version < self._table.version:
+            size += self._tell_part()
+        self.has_table = self._told_version >= self._table.version
+
+    def _tell_part(self) -> int:
+        """Send the next rows. Return their size."""
+        delta = self._table.delta(max(self._told_version, 0), bytes_max=PART_MAX, rows_max=_ROWS_AT_ONCE)
+        self._told_version = delta.version
+        self.session.add(TableChanged(delta.version, delta.more, delta.rows))
+        return sum(map(len, delta.rows))
 
     def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
         """Pass on the answer to an admin request of the front's node."""

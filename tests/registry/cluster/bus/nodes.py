@@ -179,7 +179,7 @@ class Cluster:
         self._term = 0
         self.fronts: list[FrontRig] = []
         self.house = self.start_house()
-        self.fronts += [FrontRig(self, f"n{number}") for number in range(1, fronts + 1)]
+        self.add_fronts(fronts)
         self.advance(2.0)
 
     def start_house(self) -> HouseRig:
@@ -187,6 +187,11 @@ class Cluster:
         self._term += 1
         self.house = HouseRig(self, self.store, term=self._term, now=self.now)
         return self.house
+
+    def add_fronts(self, count: int) -> None:
+        """Start further fronts."""
+        first = len(self.fronts) + 1
+        self.fronts += [FrontRig(self, f"n{number}") for number in range(first, first + count)]
 
     def sealer(self) -> Sealer:
         self._salts += 1

@@ -46,7 +46,7 @@ def front() -> RemoteFront:
     front = RemoteFront(bytes(8), bytes(8), 3, "n3", table=Table(version=1), now=0.0)
     front.attached(1, b"ann")
     front.attached(2, b"bob")
-    front.tell_table()
+    front.tell_next_of_table()
     items(front)
     return front
 
@@ -84,6 +84,8 @@ class TestTable:
     def test_rows_go_before_whatever_names_their_version(self) -> None:
         directory = Directory(version=1)
         front = RemoteFront(bytes(8), bytes(8), 3, "n3", table=directory.table, now=0.0)
+        front.tell_next_of_table()
+        items(front)
         directory.bind(CARD, channel_since=0, at=0)
         to = Caller(identity=CARD.identity, address=Address("10.0.0.1", 1))
         admitted = Admit(to=to, card=CARD, nonce=bytes(16), is_new=True)
