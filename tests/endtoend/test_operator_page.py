@@ -1,5 +1,6 @@
 """The operator's page in a real browser: the program as operators see it, with a registry and visitors beside it."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -64,16 +65,17 @@ async def test_an_operator_serves_the_line_in_a_browser(machine: OperatorsMachin
     context = await browser.new_context(viewport={"width": 1_280, "height": 800})
     page, troubles = await page_of(context)
 
-    # Without the token there is one clear page; with it the address is clean and the page is there.
+    # Without the token there is one clear page; with it the page is there, at its secret path.
     await page.goto(machine.url)
     await expect(page.get_by_role("heading", name="This page is locked")).to_be_visible()
     await is_accessible(page)
     await page.goto(machine.address)
-    assert page.url == machine.url
+    home = page.url
+    assert re.fullmatch(re.escape(machine.url) + r"[0-9a-f]{32}/", home)
     await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible(timeout=WITHIN)
     await is_accessible(page)
     other = await context.new_page()
-    form = f'<form method="post" action="{machine.url}do/on"><button>go</button></form>'
+    form = f'<form method="post" action="{home}do/on"><button>go</button></form>'
     await other.goto(f"data:text/html,{form}")
     await other.get_by_role("button").click()
     await expect(other.get_by_text("This request comes from another site.")).to_be_visible(timeout=WITHIN)
@@ -101,7 +103,7 @@ async def test_an_operator_serves_the_line_in_a_browser(machine: OperatorsMachin
 
     # A second window shows the same; both follow.
     second, more_troubles = await page_of(context)
-    await second.goto(machine.url)
+    await second.goto(home)
     await expect(second.locator(".line")).to_have_count(2, timeout=WITHIN)
     await says(second, "from the other window")
     await asha.sees("bob: from the other window")
