@@ -56,11 +56,16 @@ from chatapp.wire.codec import encode
 
 _log = logging.getLogger("chatapp.peer")
 
-_ADD: Final = (
-    "INSERT INTO lines (id, stream, number, at_ms, text, state, is_late, is_overtaken, trace) "
-    "VALUES (?10, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+# Python's sqlite3 takes an exact `int` or `str` as it is. For any other value (None, a bool, an enum member) it looks for an
+# adapter first, which costs as much as a fifth of the row. So columns that stay NULL are not bound. ?1 says whose line it
+# is, and is not stored.
+_ADD_OURS: Final = (
+    "INSERT INTO lines (stream, number, at_ms, text, state, trace, id) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8)"
 )
-_ADD_THEIRS: Final = f"{_ADD} ON CONFLICT (stream, number) DO NOTHING"
+_ADD_THEIRS: Final = (
+    "INSERT INTO lines (stream, number, at_ms, text, is_late, is_overtaken, id) "
+    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (stream, number) DO NOTHING"
+)
 _CHANGE: Final = (
     "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 )
@@ -295,9 +300,10 @@ class _Pending:
         self._theirs = theirs
         self._set_place = set_place
         self._lines: list[Sequence[object]] = []
-        """Values for `_ADD`, in the order in which the lines were added; the first is whether the line is ours."""
+        """Values for `_ADD_OURS` and `_ADD_THEIRS`, in the order in which the lines were added; the first is whose line it
+        is."""
         self._added: dict[tuple[int, int], list[object]] = {}
-        """Values for `_ADD` of our own lines, by stream and number."""
+        """Values for `_ADD_OURS`, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[MessageState, Stored]] = {}
         """Changes of our lines that were added earlier, by stream and number."""
         self._shown: dict[int, int] = {}
@@ -311,36 +317,26 @@ class _Pending:
         """Take records, and store those of other kinds in between. Nearly all are one of the first three here, for which no
         function is called."""
         lines, added, changes = self._lines, self._added, self._changes
-        ours, theirs = self._ours, self._theirs
+        ours, theirs, unsettled = self._ours, self._theirs, int(MessageState.UNSETTLED)
         for record in records:
             if type(record) is IncomingAdded:
-                words = (record.at_ms, record.text, None, record.late, record.behind, None, record.id)
-                lines.append((False, theirs[record.stream], record.number, *words))
+                late, behind = (1 if record.late else 0), (1 if record.behind else 0)
+                said = (record.at_ms, record.text, late, behind, record.id)
+                lines.append((schema.THEIRS, theirs[record.stream], record.number, *said))
             elif type(record) is OutgoingAdded:
                 key = (ours[record.stream], record.number)
                 if key in changes or key in added:
                     self.write()
-                state = MessageState.UNSETTLED
-                row: list[object] = [
-                    True,
-                    *key,
-                    record.at_ms,
-                    record.text,
-                    state,
-                    None,
-                    None,
-                    None,
-                    record.id,
-                ]
+                row: list[object] = [schema.OURS, *key, record.at_ms, record.text, unsettled, None, record.id]
                 added[key] = row
                 lines.append(row)
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
                 if key in added:
                     row = added[key]
-                    row[5] = record.state
+                    row[5] = int(record.state)
                     if trace is not None:
-                        row[8] = trace
+                        row[6] = trace
                 else:
                     if trace is None and key in changes:
                         trace = changes[key][1]
@@ -371,8 +367,8 @@ class _Pending:
     def write(self) -> None:
         """Write what was taken, with few statements."""
         many = self._db.executemany
-        for is_ours, lines in groupby(self._lines, itemgetter(0)):
-            many(_ADD if is_ours else _ADD_THEIRS, lines)
+        for whose, lines in groupby(self._lines, itemgetter(0)):
+            many(_ADD_OURS if whose == schema.OURS else _ADD_THEIRS, lines)
         if self._changes:
             many(_CHANGE, self._spans())
         for statement, numbers in ((_SHOWN, self._shown), (_FLOOR, self._floors), (_USED, self._used)):

@@ -3,7 +3,9 @@ makes one of them dearer fails here, on any machine; how long they take stands i
 """
 
 import asyncio
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +97,22 @@ class TestDirectMessages:
             assert len(person.history.lines.latest(MESSAGES)) == MESSAGES
         assert sum(statement.startswith("INSERT") for statement in statements) <= 2 * MESSAGES + 8
         assert len(statements) <= 2.2 * MESSAGES
+
+    def test_a_row_has_nothing_that_needs_an_adapter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Looking for one takes Python's sqlite3 as long as a fifth of the row, for each value that is no int or str."""
+        world, _ = self.burst(None)
+        adapted: list[object] = []
+
+        def noted(value: object) -> object:
+            adapted.append(value)
+            return value
+
+        adapters: Any = sqlite3.adapters
+        for kind in (bool, bytes, type(None), happened.MessageState):
+            monkeypatch.setitem(adapters, (kind, sqlite3.PrepareProtocol), noted)
+        for person in world.people:
+            assert len(person.history.lines.latest(MESSAGES)) == MESSAGES
+        assert len(adapted) < MESSAGES / 10
 
 
 class TestDriver:
