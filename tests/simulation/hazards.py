@@ -249,9 +249,17 @@ def bus_connects_anew(cluster: SimulatedCluster, chance: random.Random) -> None:
     cluster.bus.reconnect(cluster.any_machine(chance).host, chance.choice((0.02, 0.5, 2.0)))
 
 
-def bus_doubles(cluster: SimulatedCluster, chance: random.Random) -> None:
-    """Let some messages of the bus come twice, or none any more."""
+def bus_changes(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Let some messages of the bus come twice or get lost, or none any more."""
     cluster.bus.doubled = chance.choice((0.0, 0.2))
+    cluster.bus.loss = chance.choice((0.0, 0.0, 0.02))
+
+
+def bus_is_played_back(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Publish earlier messages of the bus again, also those of houses and sessions that are over."""
+    recorded = list(cluster.bus.recorded)
+    for message in chance.sample(recorded, min(len(recorded), 50)):
+        cluster.bus.publish_again(*message)
 
 
 def engine_forgets(cluster: SimulatedCluster, chance: random.Random) -> None:
@@ -266,7 +274,8 @@ CLUSTER_HAZARDS: Final[tuple[ClusterHazard, ...]] = (
     node_is_alone,
     engine_is_away,
     bus_connects_anew,
-    bus_doubles,
+    bus_changes,
+    bus_is_played_back,
     engine_forgets,
 )
 HAZARDS: Final[tuple[Hazard, ...]] = (

@@ -145,6 +145,8 @@ def live_through(
             deeds.enter(world, person, deeds.ROOMS[0])
     world.network.weather = weather_of(chance)
     pauses = chance.choice((PAUSES, LONG_PAUSES))
+    if isinstance(world.registry, SimulatedCluster):
+        hazards.bus_changes(world.registry, meddling)
     for _ in range(chance.randint(10, 50)):
         if chance.random() < 0.3:
             (act,) = chance.choices(HAZARDS, HAZARD_WEIGHTS)

@@ -8,9 +8,13 @@ import pytest
 from chatapp.peer.core.context import RegistryReach
 from chatapp.registry.cluster.bus.front_node import FrontCore
 from chatapp.registry.cluster.bus.fronts import Fronts
+from chatapp.registry.cluster.bus.messages import DownBundle
 from chatapp.registry.cluster.bus.remote_front import RemoteFront
+from chatapp.registry.cluster.bus.remote_house import RemoteHouse
+from chatapp.registry.cluster.bus.session import BusSession, Order
 from chatapp.registry.house import House
 from tests.simulation import closing
+from tests.simulation.story import try_seed
 from tests.support.cluster.cluster import NODES, SimulatedCluster
 from tests.support.cluster.engine import ENGINE
 from tests.support.cluster.node import ClusterMachine
@@ -180,3 +184,52 @@ def test_the_promise_notices_faults_of_the_nodes(
     fault(monkeypatch)
     with pytest.raises(AssertionError):
         live_through_a_bad_day()
+
+
+def live_through_worlds(count: int) -> None:
+    for seed in range(count):
+        try_seed(seed, nodes=NODES)
+
+
+def _use_what_follows_a_gap(patch: pytest.MonkeyPatch) -> None:
+    def accept(self: BusSession, number: int, *, now: float) -> Order:
+        if number <= self._came:
+            return Order.REPEATED
+        self._came, self.heard_at = number, now
+        return Order.NEXT
+
+    patch.setattr(BusSession, "accept", accept)
+
+
+def _use_repeated_bundles(patch: pytest.MonkeyPatch) -> None:
+    accept = BusSession.accept
+
+    def accept_repeated(self: BusSession, number: int, *, now: float) -> Order:
+        order = accept(self, number, now=now)
+        return Order.NEXT if order is Order.REPEATED else order
+
+    patch.setattr(BusSession, "accept", accept_repeated)
+
+
+def _use_bundles_of_an_old_house(patch: pytest.MonkeyPatch) -> None:
+    receive = RemoteHouse._receive_bundle
+
+    def receive_all(self: RemoteHouse, bundle: DownBundle, now: float) -> None:
+        if self._session is None or self._is_ours(bundle.house, bundle.run):
+            receive(self, bundle, now)
+        else:
+            self._carry_out(bundle.items, now)
+
+    patch.setattr(RemoteHouse, "_receive_bundle", receive_all)
+
+
+@pytest.mark.parametrize(
+    "fault", [_use_what_follows_a_gap, _use_repeated_bundles, _use_bundles_of_an_old_house]
+)
+def test_a_few_worlds_are_enough_to_notice_faults_of_the_sessions(
+    fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages of the bus get lost, come twice and are played back often enough."""
+    fault(monkeypatch)
+    with pytest.raises(AssertionError, match="not what was sent next in this session"):
+        live_through_worlds(40)

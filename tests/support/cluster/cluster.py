@@ -3,6 +3,7 @@
 import random
 from typing import Final
 
+from chatapp.registry.cluster.stream.bundles import Opener
 from chatapp.registry.cluster.stream.ledger import Refused
 from chatapp.registry.cluster.stream.store import StreamStore
 from chatapp.registry.desk.settings import DeskSettings
@@ -12,7 +13,8 @@ from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.identity import Identity
 from tests.support.cluster.engine import SimulatedBus, SimulatedEngine
-from tests.support.cluster.node import ClusterMachine, HouseProgram
+from tests.support.cluster.node import KEY, NAME, ClusterMachine, HouseProgram
+from tests.support.cluster.sessions import SessionRecord
 from tests.support.machine import Machine
 from tests.support.network import Network
 
@@ -30,6 +32,7 @@ class SimulatedCluster:
         self.desk = DeskSettings()
         self.engine = SimulatedEngine(network, self.chance)
         self.bus = SimulatedBus(self.engine, lambda: list(self.machines))
+        self.session_record = SessionRecord(Opener(KEY, NAME))
         self.addresses = tuple(Address(f"9.9.9.{at + 1}", 5_000) for at in range(NODES))
         self.machines = [
             ClusterMachine(self, f"n{at + 1}", address) for at, address in enumerate(self.addresses)
@@ -120,6 +123,7 @@ class SimulatedCluster:
         """End all faults of the nodes and the engine."""
         self.engine.extra, self.engine.away_until, self.engine.ledger.refuses = 0.0, 0.0, None
         self.engine.is_calm, self.bus.doubled = True, 0.0
+        self.bus.loss = 0.0
         for machine in self.machines:
             machine.go_on()
             if not machine.is_running:

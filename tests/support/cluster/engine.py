@@ -24,6 +24,10 @@ SLOW_SHARE: Final = 0.01
 ANSWERS_LOST: Final = 0.02
 KEPT_FOR: Final = 3.0
 """Seconds for which a client of the bus keeps what it cannot send."""
+RECORDED_MAX: Final = 2_000
+"""Messages of the bus that can be played back."""
+BEAT_SIZE: Final = 200
+"""Bytes of a message of the bus that may only be a sign of life."""
 UNREAD_MAX: Final = 500
 """Messages of the bus that wait for a program that is stopped. Those behind are lost, as for a slow consumer."""
 
@@ -131,7 +135,11 @@ class SimulatedBus:
         self._reconnecting: dict[str, float] = {}
         self.doubled = 0.0
         """Share of the messages that arrive twice."""
+        self.loss = 0.0
+        """Share of the messages that get lost, of those that say more than that their sender is alive."""
         self.lost = 0
+        self.recorded: deque[tuple[str, str, bytes]] = deque(maxlen=RECORDED_MAX)
+        """The last messages, each with its sender's host and its subject."""
 
     def reconnect(self, host: str, span: float) -> None:
         """Lose what this host sends and is sent for a while."""
@@ -139,6 +147,11 @@ class SimulatedBus:
 
     def publish(self, sender: str, subject: str, data: bytes) -> None:
         """Publish a message: it comes to all other nodes that read the subject when it arrives."""
+        self.recorded.append((sender, subject, data))
+        self.publish_again(sender, subject, data)
+
+    def publish_again(self, sender: str, subject: str, data: bytes) -> None:
+        """Publish a message, which may be old."""
         now = self._network.now
         for node in self._nodes():
             if node.host == sender or (subject not in (NEWS, HOUSE) and not node.hears(subject)):
@@ -159,7 +172,9 @@ class SimulatedBus:
                 self._network.after(0.5, lambda: self._arrive(sender, node))
                 return
             way.popleft()
-            is_lost = any(now < self._reconnecting.get(host, 0.0) for host in (sender, node.host))
+            is_lost = any(now < self._reconnecting.get(host, 0.0) for host in (sender, node.host)) or (
+                len(data) > BEAT_SIZE and self._engine.chance.random() < self.loss
+            )
             if is_lost or self._network.is_cut(sender, node.host):
                 self.lost += 1
             elif node.hears(subject):

@@ -273,6 +273,7 @@ class ClusterMachine(RegistryMachine[Program]):
             now=self.network.now,
             wall=self.wall,
         )
+        self.cluster.session_record.watch_front(core, self._front_id)
         self.run(FrontProgram(core))
         self.turn()
 
@@ -337,6 +338,7 @@ class ClusterMachine(RegistryMachine[Program]):
             now=self.network.now,
         )
         self.store, self._is_syncing, self._appended = store, False, 0
+        self.cluster.session_record.watch_house(node)
         self.cluster.house_began(self)
         self.run(HouseProgram(node))
         self.turn()
@@ -375,6 +377,7 @@ class ClusterMachine(RegistryMachine[Program]):
 
     def _publish_bus(self, core: Program) -> None:
         for subject, data in core.node.take_messages():
+            self.cluster.session_record.published(subject, data)
             self.cluster.bus.publish(self.host, subject, data)
 
     def _store(self, program: HouseProgram) -> None:
