@@ -12,7 +12,7 @@ import sys
 from typing import Final
 
 from examples import scenes, web
-from examples.theatre import Play, Stage, StepFailed, stage_for
+from examples.theatre import Play, Stage, StepFailed, operator_code, stage_for
 
 PLAY_WITHIN: Final = 120.0
 """Seconds after which the demo has failed. It takes about nine on an idle machine."""
@@ -22,7 +22,7 @@ async def perform(play: Play, stage: Stage) -> None:
     """Play all scenes in order."""
     play.scene("1. A registry, and three people register")
     registry = await stage.registry("--operator", "alice")
-    people = await scenes.come_in(stage, await scenes.operator_code(registry, "alice"))
+    people = await scenes.come_in(stage, await operator_code(registry, "alice"))
     alice, bob, carol = people
 
     play.scene("2. Direct messages, all ways and to oneself")

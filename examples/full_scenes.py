@@ -103,10 +103,7 @@ async def _overlays(alice: Seat) -> Pictures:
 
 async def full_desk(stage: Stage, home: Path) -> Pictures:
     """An operator serves one visitor while others wait."""
-    registry = await stage.registry("--operator", "alice")
-    code_line = re.compile(r"\[Operator alice: start once with --code (.*)\]")
-    await registry.sees(code_line)
-    code = next(found[1] for line in registry.seen if (found := code_line.fullmatch(line)))
+    code = await stage.registry_with("alice")
     names = ("Asha Rao", "Ben Okafor", "Cleo Tan", "Dan Brown")
     visitors = [await stage.visitor(name) for name in names]
     async with seat("alice", stage, home, "--full", CHATAPP_CODE=code, **COLOURS) as alice:

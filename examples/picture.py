@@ -95,10 +95,7 @@ async def doctor(stage: Stage, home: Path) -> Pictures:
 
 async def desk(stage: Stage, home: Path) -> Pictures:
     """An operator of the help desk serves one visitor while another waits."""
-    registry = await stage.registry("--operator", "alice")
-    code_line = re.compile(r"\[Operator alice: start once with --code (.*)\]")
-    await registry.sees(code_line)
-    code = next(found[1] for line in registry.seen if (found := code_line.fullmatch(line)))
+    code = await stage.registry_with("alice")
     visitors = [await stage.visitor(name) for name in ("Asha Rao", "Ben Okafor")]
     async with seat("alice", stage, home, CHATAPP_CODE=code) as alice:
         await alice.sees("1 online")

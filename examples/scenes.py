@@ -28,13 +28,6 @@ LATE: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 """The time in a line of mail."""
 
 
-async def operator_code(registry: Actor, name: str) -> str:
-    """Return the code that an operator of the help desk needs at the first start, as the registry prints it."""
-    code = re.compile(rf"\[Operator {name}: start once with --code (\S+)\]")
-    await registry.sees(code)
-    return next(found[1] for line in registry.seen if (found := code.fullmatch(line)))
-
-
 async def come_in(stage: Stage, alice_code: str) -> list[Actor]:
     """Start three people, and return them. Alice is an operator of the help desk."""
     people = [await stage.person("alice", CHATAPP_CODE=alice_code)]

@@ -146,6 +146,13 @@ class Actor:
         self._news.set()
 
 
+async def operator_code(registry: Actor, name: str) -> str:
+    """Return the code that an operator of the help desk needs at the first start, as the registry prints it."""
+    code = re.compile(rf"\[Operator {name}: start once with --code (\S+)\]")
+    await registry.sees(code)
+    return next(found[1] for line in registry.seen if (found := code.fullmatch(line)))
+
+
 class Stage:
     """The processes of a play, and the ports and the folder that they share."""
 
@@ -161,6 +168,10 @@ class Stage:
         registry = await self.start("registry", "-s", str(self._port), *options)
         await registry.sees(re.compile(f".*{self._port}.*"))
         return registry
+
+    async def registry_with(self, operator: str) -> str:
+        """Start the registry with an operator of its help desk. Return the code with which the operator starts once."""
+        return await operator_code(await self.registry("--operator", operator), operator)
 
     async def person(self, name: str, **variables: str) -> Actor:
         """Start a peer with these variables in its environment. Wait for its welcome before typing."""

@@ -183,16 +183,19 @@ async def fill_in(page: "Page", name: str, number: str, issue: int) -> None:
     await page.click("button.primary")
 
 
+async def operator(stage: Stage) -> Actor:
+    """Start a registry, and its operator bob."""
+    code = await stage.registry_with("bob")
+    bob = await stage.person("bob", CHATAPP_CODE=code)
+    await bob.sees("[Welcome, You are registered.]")
+    return bob
+
+
 async def picture(stage: Stage, target: Path) -> None:
     """Paint three pages of a phone side by side: the form, the line in the dark, and a conversation."""
     from PIL import Image
 
-    registry = await stage.registry("--operator", "bob")
-    code_line = re.compile(r"\[Operator bob: start once with --code (.*)\]")
-    await registry.sees(code_line)
-    code = next(found[1] for line in registry.seen if (found := code_line.fullmatch(line)))
-    bob = await stage.person("bob", CHATAPP_CODE=code)
-    await bob.sees("[Welcome, You are registered.]")
+    bob = await operator(stage)
     _, port = await web_desk(stage)
     shots: list[Path] = []
     async with browser() as chromium:
@@ -251,12 +254,7 @@ async def picture(stage: Stage, target: Path) -> None:
 
 async def operator_picture(stage: Stage, target: Path) -> None:
     """Paint the page of an operator who serves one visitor while others wait."""
-    registry = await stage.registry("--operator", "bob")
-    code_line = re.compile(r"\[Operator bob: start once with --code (.*)\]")
-    await registry.sees(code_line)
-    code = next(found[1] for line in registry.seen if (found := code_line.fullmatch(line)))
-    bob = await stage.person("bob", CHATAPP_CODE=code)
-    await bob.sees("[Welcome, You are registered.]")
+    bob = await operator(stage)
     await bob.types(".on")
     asha = await typed_visitor(stage, "Asha Rao", "9876543210", "3")
     await asha.sees("[You are connected.]")

@@ -11,7 +11,7 @@ from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, QueueFigur
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.front.front import LINKS_MAX, Front, Output
 from chatapp.registry.groups.rules import ReadLines
-from chatapp.registry.house import House
+from chatapp.registry.house.house import House
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.mail import ReadLetters
 from chatapp.registry.ports import LOCAL

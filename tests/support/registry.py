@@ -7,7 +7,7 @@ import random
 
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.house import House
+from chatapp.registry.house.house import House
 from chatapp.registry.store.entries import MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode

@@ -20,7 +20,7 @@ from chatapp.registry.directory.directory import Person
 from chatapp.registry.directory.table import Table
 from chatapp.registry.effects import Caller, DropReason, LinkEndReason
 from chatapp.registry.front.front import Front
-from chatapp.registry.house import House
+from chatapp.registry.house.house import House
 from chatapp.registry.ports import FrontPort, node_of, number_at_front
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.framing import GroupHeader

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.admin.messages import CoreRequest, QueueFigures
-from chatapp.registry.barrier import CommitBarrier
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.directory.broadcasts import TableBroadcaster
 from chatapp.registry.effects import (
@@ -39,10 +38,11 @@ from chatapp.registry.effects import (
     TellEverybody,
 )
 from chatapp.registry.groups.rules import ReadLines
+from chatapp.registry.house.barrier import CommitBarrier
+from chatapp.registry.house.service import Service
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.mail import ReadLetters
 from chatapp.registry.ports import LOCAL, FrontPort, node_of
-from chatapp.registry.service import Service
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import Histogram

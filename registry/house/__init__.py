@@ -1,0 +1,1 @@
+"""The half of a registry that keeps the state and decides."""
