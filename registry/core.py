@@ -3,11 +3,10 @@
 It is a front and a house that call each other.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, QueueFigures
+from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.front.front import LINKS_MAX, Front, Output
 from chatapp.registry.groups.rules import ReadLines
@@ -17,22 +16,10 @@ from chatapp.registry.mail import ReadLetters
 from chatapp.registry.ports import LOCAL
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
-from chatapp.registry.telemetry.figures import Histogram
+from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.identity import Identity
 from chatapp.wire.sessions.opening import Randomness
-
-
-class CoreSnapshot(NamedTuple):
-    """The figures of a core at one moment."""
-
-    figures: dict[str, float]
-    """By their names in `registry.telemetry.figures`."""
-    dropped: dict[str, int]
-    """What was not served, by reason."""
-    queues: list[QueueFigures]
-    waits: Mapping[str, Histogram]
-    """How long visitors waited, by queue."""
 
 
 class RegistryCore:
@@ -127,11 +114,9 @@ class RegistryCore:
     def snapshot(self, *, now: float) -> CoreSnapshot:
         """Return the figures of this moment."""
         found = self.house.snapshot(now=now)
-        figures = found.figures
-        figures["links"] = len(self.front.links)
-        figures["room_deliveries"] = self.front.links.copies_relayed
-        dropped = {reason.name.lower(): count for reason, count in self.dropped.items()}
-        return CoreSnapshot(figures, dropped, found.queues, found.waits)
+        found.figures["links"] = len(self.front.links)
+        found.figures["room_deliveries"] = self.front.links.copies_relayed
+        return found
 
     # --- the disk
 

@@ -4,11 +4,11 @@ A request is handed to the service, which returns effects. The house carries the
 holds back whatever must wait for the disk.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, assert_never
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, assert_never
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.messages import CoreRequest, QueueFigures
+from chatapp.registry.admin.messages import CoreRequest
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.directory.broadcasts import TableBroadcaster
 from chatapp.registry.effects import (
@@ -45,7 +45,7 @@ from chatapp.registry.mail import ReadLetters
 from chatapp.registry.ports import LOCAL, FrontPort, node_of
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
-from chatapp.registry.telemetry.figures import Histogram
+from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import GroupHeader
@@ -56,16 +56,6 @@ from chatapp.wire.sessions.opening import Randomness
 
 _AFTER_NODE: Final = " "
 """Between the node and its ticket, in the ticket of an admin request."""
-
-
-class HouseSnapshot(NamedTuple):
-    """The figures of a house at one moment."""
-
-    figures: dict[str, float]
-    """By their names in `registry.telemetry.figures`."""
-    queues: list[QueueFigures]
-    waits: Mapping[str, Histogram]
-    """How long visitors waited, by queue."""
 
 
 class House:
@@ -180,12 +170,12 @@ class House:
         self._carry_out(effects, now)
         return count
 
-    def snapshot(self, *, now: float) -> HouseSnapshot:
+    def snapshot(self, *, now: float) -> CoreSnapshot:
         """Return the figures of this moment."""
         figures = self.service.figures(now=now)
         figures["stored_entries"] = self._barrier.stored_in_all
         desk = self.service.desk
-        return HouseSnapshot(figures, desk.overview(now=now), desk.waits)
+        return CoreSnapshot(figures, self._recorder.counted(), desk.overview(now=now), desk.waits)
 
     # --- the disk
 

@@ -110,3 +110,15 @@ class Snapshot(NamedTuple):
 
 NOTHING: Final = Snapshot({}, {}, [], Histogram(COMMIT_BOUNDS), {})
 """The figures of a program that does not serve at this moment."""
+
+
+class CoreSnapshot(NamedTuple):
+    """The figures of a core at one moment."""
+
+    figures: dict[str, float]
+    """By their names in `FIGURES`."""
+    dropped: dict[str, int]
+    """What was not served, by reason."""
+    queues: list[QueueFigures]
+    waits: Mapping[str, Histogram]
+    """How long visitors waited, by queue."""

@@ -18,6 +18,10 @@ class Recorder:
         self._events: list[Event] = []
         self._events_max: Final = events_max
 
+    def counted(self) -> dict[str, int]:
+        """Return how much was not served, by the names of the reasons."""
+        return {reason.name.lower(): count for reason, count in self.dropped.items()}
+
     def note(self, event: Event) -> None:
         """Queue an event for the log; past the cap events are lost."""
         if len(self._events) < self._events_max:

@@ -11,11 +11,11 @@ import msgspec
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionOpened
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.core import CoreSnapshot
 from chatapp.registry.effects import DropReason, LinkEndReason
 from chatapp.registry.front.front import LINKS_MAX, SECRET_SIZE, Front, Output
 from chatapp.registry.front.links import LinkState
 from chatapp.registry.limits import RegistryPolicy, WallClock
+from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address
 from chatapp.wire.identity import Identity
@@ -199,8 +199,7 @@ class FrontCore:
             "links": 0 if links is None else len(links),
             "room_deliveries": self._delivered + (0 if links is None else links.copies_relayed),
         }
-        dropped = {reason.name.lower(): count for reason, count in self.dropped.items()}
-        return CoreSnapshot(figures, dropped, [], {})
+        return CoreSnapshot(figures, self.recorder.counted(), [], {})
 
     # --- time
 
