@@ -200,13 +200,18 @@ class PresenceTracker:
         self._go(person, table.Presence.LOST, now)
         return True
 
-    def node_lost(self, node: int, *, now: float) -> None:
-        """Take those offline who had no link, and whose datagrams came in at a node that has gone."""
+    def node_lost(self, node: int, *, now: float) -> list[tuple[int, bytes]]:
+        """Take those offline whose last sign of life came in at a node that has gone, and who have no link. Return the links
+        of the others, with their identities: these are of before their REGISTER at that node, and are to end."""
         self._lost_nodes.add(node)
+        former: list[tuple[int, bytes]] = []
         for identity in self._directory.online_at(node):
-            person = self._directory.person(identity)
-            if person is not None and self._connections.link_of(identity) is None:
+            person, link = self._directory.person(identity), self._connections.link_of(identity)
+            if link is not None:
+                former.append((link, identity))
+            elif person is not None:
                 self._go(person, table.Presence.LOST, now)
+        return former
 
     def _is_current(self, caller: Caller) -> bool:
         """Return whether the caller is at the node of their last REGISTER. What comes from another one was said before."""

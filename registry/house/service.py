@@ -595,7 +595,9 @@ class Service:
         effects: list[Effect] = []
         for link, identity in links:
             effects += self._link_lifecycle.link_lost(identity, link, now=now)
-        self._presence.node_lost(node, now=now)
+        for link, identity in self._presence.node_lost(node, now=now):
+            effects.append(Disconnect(link=link, reason=LinkEndReason.REPLACED))
+            effects += self._link_lifecycle.link_lost(identity, link, now=now)
         return effects
 
     # --- time

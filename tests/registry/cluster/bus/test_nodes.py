@@ -302,6 +302,21 @@ def test_a_newcomer_at_a_node_that_is_lost_meanwhile_is_away(cluster: Cluster) -
     assert online(cluster) == []
 
 
+def test_a_peer_whose_new_node_is_lost_before_its_link_comes_is_away(
+    cluster: Cluster, ann: LinkedPeer
+) -> None:
+    """Its earlier link, at another node, is one of before: nothing that comes on it is served any more."""
+    before, after = cluster.fronts[:2]
+    link = ann.link
+    assert link is not None
+    ann.rig = cast_rig(after)
+    ann.register()
+    cluster.fronts.remove(after)
+    cluster.advance(6.0)
+    assert online(cluster) == []
+    assert before.closed[link] is LinkEndReason.REPLACED
+
+
 def test_the_people_of_a_node_that_is_lost_are_away(
     cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
 ) -> None:
