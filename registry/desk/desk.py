@@ -263,7 +263,7 @@ class Desk:
         """Continue what waited for the disk."""
         match note:
             case VisitOutcome():
-                self._visitor_rules.kept(note)
+                self._visitor_rules.kept(note, now=now)
                 return self._publisher.conclude(now=now)
             case DeskLineOutcome():
                 return self._conversation.stored(note)

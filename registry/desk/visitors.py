@@ -107,13 +107,13 @@ class VisitorRules:
                 return self._rate(request, caller, now)
         assert_never(request)
 
-    def kept(self, note: VisitOutcome) -> None:
+    def kept(self, note: VisitOutcome, *, now: float) -> None:
         """Finish a JoinDesk: the disk has answered."""
         visit = self._queue.visits.get(note.visit)
         if visit is None:
             return
         if note.is_stored:
-            self._queue.kept(visit)
+            self._queue.kept(visit, now=now)
         else:
             self._queue.end(visit, OverCause.NOT_KEPT)
 

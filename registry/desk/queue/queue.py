@@ -91,11 +91,12 @@ class DeskQueue:
         self.visits[visit.number] = visit
         self.line(visit.queue).append(visit)
 
-    def kept(self, visit: Visit) -> None:
+    def kept(self, visit: Visit, *, now: float) -> None:
         """Note that a new visit's record is on the disk: the visitor may be called."""
-        if visit.state is VisitState.JOINING:
-            self._step(visit, VisitEvent.KEPT)
-            self._fill(visit.queue)
+        if visit.state is VisitState.UNREACHED:
+            self._absences.hold_line(visit.number, now=now)
+        self._step(visit, VisitEvent.KEPT)
+        self._fill(visit.queue)
 
     def lost(self, visit: Visit, *, now: float) -> None:
         """Note that a visitor's link is lost. A visitor without a sign of life since the call was away at the call already,

@@ -14,7 +14,9 @@ class VisitState(enum.Enum):
     """The state of a visit."""
 
     JOINING = enum.auto()
-    """In line; its record is on its way to the disk, and nobody is told of it."""
+    """In line, and in reach; its record is on its way to the disk, and nobody is told of it."""
+    UNREACHED = enum.auto()
+    """In line, out of reach, and its record is on its way to the disk: nobody is told of it, or called first."""
     WAITING = enum.auto()
     """In line, and in reach."""
     MISSED = enum.auto()
@@ -54,12 +56,16 @@ class VisitEvent(enum.Enum):
     ENDED = enum.auto()
 
 
-_LINE: Final = (VisitState.JOINING, VisitState.WAITING, VisitState.MISSED, VisitState.AWAY)
+UNRECORDED: Final = (VisitState.JOINING, VisitState.UNREACHED)
+"""The states of a visit whose record is on its way to the disk."""
+_LINE: Final = (*UNRECORDED, VisitState.WAITING, VisitState.MISSED, VisitState.AWAY)
 
 TRANSITIONS: Final[dict[tuple[VisitState, VisitEvent], VisitState]] = {
     (VisitState.JOINING, VisitEvent.KEPT): VisitState.WAITING,
-    (VisitState.JOINING, VisitEvent.LOST): VisitState.MISSED,
+    (VisitState.JOINING, VisitEvent.LOST): VisitState.UNREACHED,
     (VisitState.JOINING, VisitEvent.RETURNED): VisitState.JOINING,
+    (VisitState.UNREACHED, VisitEvent.KEPT): VisitState.MISSED,
+    (VisitState.UNREACHED, VisitEvent.RETURNED): VisitState.JOINING,
     (VisitState.WAITING, VisitEvent.LOST): VisitState.MISSED,
     (VisitState.WAITING, VisitEvent.RETURNED): VisitState.WAITING,
     (VisitState.WAITING, VisitEvent.CALLED): VisitState.SERVED,

@@ -39,6 +39,20 @@ def test_no_position_is_told_before_it_is_on_disk(help_desk: HelpDesk) -> None:
     assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
+def test_no_position_is_told_before_it_is_on_disk_to_a_visitor_who_comes_back(help_desk: HelpDesk) -> None:
+    help_desk.joined()
+    help_desk.rig.auto_commit = False
+    help_desk.joined("Carl")  # whose record is on its way: the next one waits for it
+    help_desk.rig.hand_over()
+    bela = help_desk.joined("Bela")
+    bela.drop()
+    bela.come_back()
+    help_desk.rig.sync_ends()
+    assert not any(isinstance(one, PositionReported) for one in bela.hear())
+    help_desk.rig.commit()
+    assert bela.last(PositionReported).cause is PositionCause.JOINED
+
+
 def test_a_full_disk_admits_nobody(help_desk: HelpDesk) -> None:
     help_desk.rig.store.full = True
     asha = help_desk.joined()

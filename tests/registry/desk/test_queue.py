@@ -30,7 +30,7 @@ def desk(*numbers: int, patience: float = 1.0) -> tuple[DeskQueue, dict[int, Vis
     visits = {number: visit(number, "desk") for number in numbers}
     for one in visits.values():
         queue.join(one)
-        queue.kept(one)
+        queue.kept(one, now=0.0)
     queue.take_events()
     return queue, visits
 
@@ -89,8 +89,23 @@ def test_who_joins_is_not_called_before_the_disk_has_them() -> None:
     one = visit(1, "desk")
     queue.join(one)
     assert called(queue) == []
-    queue.kept(one)
+    queue.kept(one, now=0.0)
     assert called(queue) == [1]
+
+
+def test_a_blink_while_the_disk_is_slow_holds_the_line_from_when_the_disk_has_them() -> None:
+    queue = DeskQueue(DeskSettings(pass_over_after=1.0))
+    first, second = visit(1, "desk"), visit(2, "desk")
+    for one in (first, second):
+        queue.join(one)
+    queue.lost(first, now=10.0)
+    queue.take_duty(CONSOLE, "desk")
+    queue.handle_timer(now=12.0)
+    queue.kept(first, now=13.0)
+    queue.kept(second, now=13.0)
+    assert called(queue) == []
+    queue.handle_timer(now=14.0)
+    assert called(queue) == [2]
 
 
 def test_a_hundred_operators_that_ask_at_once_get_a_hundred_visitors() -> None:
@@ -198,7 +213,7 @@ def test_who_was_away_when_called_is_before_those_who_joined_since() -> None:
     for number in (4, 5):
         visits[number] = visit(number, "desk")
         queue.join(visits[number])
-        queue.kept(visits[number])
+        queue.kept(visits[number], now=0.0)
     queue.lost(visits[3], now=10.0)
     assert [one.number for one in queue.line("desk")] == [3, 4, 5]
 
@@ -266,7 +281,7 @@ def test_who_waits_for_an_operator_who_takes_duty_of_another_queue_is_anybodys()
     x, y = OPERATORS[1:]
     for one in visits.values():
         queue.join(one)
-        queue.kept(one)
+        queue.kept(one, now=0.0)
     queue.take_duty(x, "desk")
     queue.take_duty(y, "desk")
     queue.hand_over(visits[1], y, now=10.0)
@@ -489,7 +504,7 @@ def test_only_a_served_visitor_is_handed_over_and_only_within_a_queue() -> None:
     queue.take_duty(CONSOLE, "desk")
     visits[4] = visit(4, "desk")
     queue.join(visits[4])
-    queue.kept(visits[4])
+    queue.kept(visits[4], now=0.0)
     queue.end_duty(CONSOLE)
     for number, to in ((1, x), (1, CONSOLE), (4, y)):
         with pytest.raises(ValueError, match="handed over"):

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from chatapp.registry.desk.queue.queue import DeskQueue
 from chatapp.registry.desk.queue.visit import (
     NOBODY,
+    UNRECORDED,
     Change,
     HandoverReleased,
     OperatorId,
@@ -81,16 +82,16 @@ class QueueMachine(RuleBasedStateMachine):
         self.witness.joined(one)
         if at_once:
             self.keep(one)
-            self.queue.kept(one)
+            self.queue.kept(one, now=self.now)
 
     @rule(data=st.data(), fate=st.booleans())
     def disk_answers(self, data: st.DataObject, fate: bool) -> None:
-        one = self.some(data, VisitState.JOINING)
+        one = self.some(data, *UNRECORDED)
         if one is None:
             return
         if fate:
             self.keep(one)
-            self.queue.kept(one)
+            self.queue.kept(one, now=self.now)
         else:
             self.queue.end(one, OverCause.NOT_KEPT)
 
@@ -98,8 +99,6 @@ class QueueMachine(RuleBasedStateMachine):
     def loses_the_link(self, data: st.DataObject) -> None:
         one = self.some(data, VisitState.WAITING, VisitState.SERVED, VisitState.JOINING)
         if one is not None:
-            if one.state is VisitState.JOINING:
-                self.keep(one)  # its record is before all later ones
             self.queue.lost(one, now=self.now)
 
     @rule(data=st.data())
@@ -226,9 +225,7 @@ class QueueMachine(RuleBasedStateMachine):
     def starts_anew(self) -> None:
         """Restart from the disk: a visit whose record was on its way is gone, and nobody was told of it."""
         self.settle()
-        promised = {
-            number for number, one in self.queue.visits.items() if one.state is not VisitState.JOINING
-        }
+        promised = {number for number, one in self.queue.visits.items() if one.state not in UNRECORDED}
         served = {one.number: one.operator for one in self.queue.visits.values() if one.operator != NOBODY}
         assert promised <= set(self.records)
         kept = {number: record for number, record in self.records.items() if number in promised}
@@ -277,7 +274,7 @@ class QueueMachine(RuleBasedStateMachine):
                     continue
                 if one.pause is not Pause.NONE:
                     continue
-                assert one.state in (VisitState.JOINING, VisitState.MISSED), "somebody waits for nothing"
+                assert one.state in (*UNRECORDED, VisitState.MISSED), "somebody waits for nothing"
                 break
 
     @invariant()

@@ -6,6 +6,7 @@ It gets each event in order and fails at once when an event breaks the rules. It
 from chatapp.registry.desk.queue.visit import (
     NOBODY,
     TRANSITIONS,
+    UNRECORDED,
     Change,
     HandoverReleased,
     OperatorId,
@@ -148,13 +149,13 @@ class Witness:
                 self._order[one.visit.queue].remove(number)
                 if number in line:
                     line.remove(number)
-            case VisitEvent.LOST:
+            case VisitEvent.LOST if one.before is not VisitState.JOINING:
                 self._stands[number] = "missed"
             case VisitEvent.PASSED_OVER:
                 self._stands[number] = "away"
             case VisitEvent.KEPT:
-                self._stands[number] = "here"
-            case VisitEvent.RETURNED if one.before is not VisitState.JOINING:
+                self._stands[number] = "here" if one.before is VisitState.JOINING else "missed"
+            case VisitEvent.RETURNED if one.before not in UNRECORDED:
                 self._stands[number] = "here"
             case _:
                 pass
