@@ -61,6 +61,15 @@ class RoomsPromise:
             self.end(person)
             self._spans[(person.name, person.room)].append([now, FOR_EVER])
 
+    def _entered(self, person: Person, room: str) -> None:
+        """Somebody is in a room: also one for whose answer nobody waited any longer, as a request that lost its link is made
+        again on the next one."""
+        spans, now = self._spans.get((person.name, room)), self._world.network.now
+        if spans and spans[-1][1] != FOR_EVER:
+            spans[-1][1] = now
+            self.end(person, but=room)
+            spans.append([now, FOR_EVER])
+
     def note_line(self, person: Person, room: str, text: str) -> None:
         """Record a line sent to a room."""
         now = self._world.network.now
@@ -109,8 +118,9 @@ class RoomsPromise:
             case happened.MessageChanged(room=room, id=id_, state=happened.MessageState.SAVED) if room:
                 number = person.number_of(id_)
                 self._accepted[(person.identity.public, room, number)] = self._world.network.now
-            case happened.EnteredRoom(members=members):
+            case happened.EnteredRoom(room=room, members=members):
                 self._here[person.name] = set(members)
+                self._entered(person, room)
             case happened.MemberJoined(name=name):
                 assert name not in here, f"{person.name} was told that {name} joined twice"
                 here.add(name)
