@@ -14,13 +14,14 @@ from typing import Final
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.database import History
-from chatapp.peer.keystore import MARK, BrokenKeyFile, KeyFolder, folder_of
+from chatapp.peer.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.visitor.folder import VisitFolder
 from chatapp.registry.admin.listener import answered
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
 from chatapp.registry.settings import Misconfigured, configure, shown
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.folders import folder_of
 from chatapp.wire.identity import AgreementKey, Identity
 from fuzz import seeds
 

@@ -14,16 +14,20 @@ from typing import Final
 from msgspec import MsgspecError, json
 
 from chatapp.wire.errors import ChatAppError, NameRefused
-from chatapp.wire.folders import keep_public_half, make_private, sync_folder, write_whole
+from chatapp.wire.folders import (
+    IDENTITY_FILE,
+    folder_of,
+    keep_public_half,
+    make_private,
+    sync_folder,
+    write_whole,
+)
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import MAIL_KEPT_FOR
-from chatapp.wire.names import file_name_of, is_same_name, name_key, peer_name
+from chatapp.wire.names import is_same_name, peer_name
 
 MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
 """Seconds for which a mail key is in the card. After that it is kept for as long as mail sealed to it may wait."""
-
-IDENTITY_FILE: Final = "identity.key"
-"""The file of the secret key that a name belongs to."""
 
 MARK: Final = "renaming"
 """The file that notes a change of name: the old name and the new one."""
@@ -74,11 +78,6 @@ class NameHasKeys(ChatAppError):
     def __init__(self, name: str, folder: Path) -> None:
         super().__init__(f"{folder} holds keys of another {name}")
         self.folder = folder
-
-
-def folder_of(home: Path, name: str) -> Path:
-    """Return the folder of a name's keys and messages."""
-    return home / "peers" / file_name_of(name_key(name))
 
 
 class KeyFolder:

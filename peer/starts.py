@@ -10,10 +10,9 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.keystore import IDENTITY_FILE, folder_of
 from chatapp.wire.address import Address, is_port
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.folders import write_whole
+from chatapp.wire.folders import IDENTITY_FILE, folder_of, write_whole
 from chatapp.wire.limits import SERVERS_MAX
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 

@@ -1,42 +1,52 @@
-"""The peer as a program: it chooses the terminal, handles signals and returns the exit status."""
+"""The peer as a program: it chooses the terminal, shows the prompt, handles signals and returns the exit status.
+
+A terminal shows its prompt before the peer is loaded (`peer.ui.start`), which takes as long as all that comes before."""
 
 import asyncio
 import contextlib
 import gc
+import importlib
 import importlib.util
 import logging
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from chatapp.peer.client import Peer
-from chatapp.peer.core.events import ProgramEnded
-from chatapp.peer.errors import NotOpen, NotResponding, NotRunning
-from chatapp.peer.keystore import FolderInUse
-from chatapp.peer.rpc.attached.running import is_same_server, running_program
-from chatapp.peer.starts import Taken, TakenBy, note_release, remember, why_taken
+import msgspec
+
+from chatapp.peer.ui.formatting import View
 from chatapp.peer.ui.grammar.completion import CandidateSource, CompletionIndex
-from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
-from chatapp.peer.ui.terminals.pipe import PipeTerminal
 from chatapp.peer.ui.terminals.raw import RawTerminal
-from chatapp.peer.ui.texts import answers
 from chatapp.peer.ui.texts import full as words
 from chatapp.wire.address import Address
-from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import ChatAppError, PortInUse
-from chatapp.wire.folders import default_home, known_homes
+from chatapp.wire.folders import default_home
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.remote import RemotePeer
-    from chatapp.peer.rpc.offer import Offer
+    from chatapp.peer.ui.shell import Terminal
+    from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
-_log = logging.getLogger("chatapp.peer")
+_ENDING: Final = ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED))
+"""The signals that end a program, and with which exit status."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for when starting a peer at a terminal."""
+
+    name: str
+    servers: Sequence[Address]
+    registry_key: str | None
+    port: int
+    home: Path
+    room: str | None
+    ack_timeout: float | None
+    code: str | None
+    stay: bool
+    quiet: bool
+    is_full: bool
 
 
 def run(
@@ -65,161 +75,86 @@ def run(
         if not may_show_lines:
             return FAILED
         is_full = False
-    home = data or default_home()
     while True:
-        peer = partial(
-            Peer,
-            name,
-            servers,
-            port=port,
-            home=home,
-            policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
-            room=room,
-            code=code,
-            registry_key=registry_key,
+        program = PeerProgram(
+            Wanted(
+                name=name,
+                servers=servers,
+                registry_key=registry_key,
+                port=port,
+                home=data or default_home(),
+                room=room,
+                ack_timeout=ack_timeout,
+                code=code,
+                stay=stay,
+                quiet=quiet,
+                is_full=is_full,
+            )
         )
-        start = PeerStart(
-            peer,
-            home,
-            servers,
-            registry_key=registry_key,
-            room=room,
-            stay=stay,
-            quiet=quiet,
-            is_full=is_full,
-        )
-        status = run_program(start.chat, plain=plain or is_full, log_level=log_level)
-        if not start.is_name_taken or ask_name is None:
+        status = run_program(program.chat, plain=plain or is_full, log_level=log_level)
+        if program.complaints:
+            print(*program.complaints, sep="\n", file=sys.stderr)
+        if not program.is_name_taken or ask_name is None:
             return status
         name = ask_name()
 
 
-class PeerStart:
-    """One start of a peer at its terminal."""
+class PeerProgram:
+    """One run of a peer at a terminal or a pipe."""
 
-    def __init__(
-        self,
-        make_peer: Callable[[], Peer],
-        home: Path,
-        servers: Sequence[Address],
-        *,
-        registry_key: str | None,
-        room: str | None,
-        stay: bool,
-        quiet: bool,
-        is_full: bool = False,
-    ) -> None:
-        self._is_full: Final = is_full
-        self._make_peer: Final = make_peer
-        self._registry_key: Final = registry_key
-        self._room: Final = room
-        self._home: Final = home
-        self._servers: Final = servers
-        self._stay: Final = stay
-        self._quiet: Final = quiet
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted: Final = wanted
         self.is_name_taken = False
         """Whether the name was refused at the start because it is taken."""
+        self.complaints: Sequence[str] = ()
+        """Why the peer could not start, where that is for standard error."""
 
     async def chat(self, raw: RawTerminal | None) -> int:
         """Run the peer until the user ends it. Returns the exit status."""
-        peer = self._make_peer()
-        if self._is_full:
-            import chatapp.peer.ui.full.face  # noqa: F401 - before the collector is turned on
+        if raw is None:
+            return await self._talk(make_terminal(None, None, quiet=self._wanted.quiet), None)
+        return await _until_signalled(self._talk_on(raw))
 
-        completions = CompletionIndex() if raw is not None else None
-        terminal = make_terminal(raw, completions, quiet=self._quiet, holds_typed=True)
+    async def _talk_on(self, raw: RawTerminal) -> int:
+        """Show the prompt, then load the peer."""
+        completions = CompletionIndex()
+        screen = _new_screen(raw, completions, quiet=self._wanted.quiet, holds_typed=True)
+        screen.set_view(View(me=self._wanted.name))
         try:
-            running = await running_program(peer.name, self._home)
-        except (NotRunning, NotResponding) as error:
-            return await _cannot_start(terminal, [answers.not_attached_line(str(error))])
-        if running is not None:
-            return await self._attach(running, terminal, completions)
-        complaints = await open_peer(peer)
-        if complaints is not None:
-            self.is_name_taken = complaints[0] == answers.name_taken(peer.name)
-            return await _cannot_start(terminal, complaints)
-        face = self._new_face(peer, terminal, completions)
-        offer = offered(peer)
-        try:
-            return await run_until_signal(face)
+            await screen.begin()
+            # A thread loads, so that keys are echoed meanwhile.
+            await asyncio.to_thread(importlib.import_module, "chatapp.peer.ui.start")
+            return await self._talk(screen, completions)
         finally:
-            if offer is not None:
-                offer.close()
-            await peer.close(within=0.3)
+            await screen.end()
 
-    def _new_face(self, peer: Peer, terminal: Terminal, completions: CompletionIndex | None) -> "Face":
-        """Return the face of a peer that this program runs."""
-        note_start = partial(_remember, peer, self._servers)
-        note_release = partial(_note_release, peer)
-        if self._is_full:
-            from chatapp.peer.ui.full.face import FullFace  # deferred: Textual takes as long as all else
+    async def _talk(self, terminal: "Terminal", completions: CompletionIndex | None) -> int:
+        from chatapp.peer.ui.start import PeerStart
 
-            return FullFace(
-                peer,
-                is_quiet=self._quiet,
-                note_start=note_start,
-                note_release=note_release,
-                explain_taken=lambda: self._explain(peer.name),
-            )
-        return LineFace(
-            peer,
-            terminal,
-            stay=self._stay,
-            completions=completions,
-            is_screen=completions is not None,
-            note_start=note_start,
-            note_release=note_release,
-            explain_taken=lambda: self._explain(peer.name),
-        )
-
-    async def _attach(
-        self, peer: "RemotePeer", terminal: Terminal, completions: CompletionIndex | None
-    ) -> int:
-        """Show a peer that another program runs, until the user ends this one. Returns the exit status."""
+        start = PeerStart(self._wanted, terminal, completions)
         try:
-            if not await is_same_server(peer, self._servers, self._registry_key):
-                return await _cannot_start(terminal, [elsewhere_line(peer)])
-            face = self._face_beside(peer, terminal, completions)
-            if self._room is not None:
-                peer.enter_room(self._room)
-                await peer.room_settled()
-            return await run_until_signal(face)
-        except NotOpen:
-            return await _cannot_start(terminal, [answers.attachment_line(ProgramEnded(name=peer.name))])
+            return await start.chat()
         finally:
-            await peer.close()
-
-    def _face_beside(
-        self, peer: "RemotePeer", terminal: Terminal, completions: CompletionIndex | None
-    ) -> "Face":
-        """Return the face of a peer that another program runs."""
-        greeting = answers.attached_line(peer.process, peer.port)
-        if self._is_full:
-            from chatapp.peer.ui.full.face import FullFace  # deferred, as above
-
-            return FullFace(peer, is_quiet=self._quiet, has_started=True, greeting=[greeting])
-        face = LineFace(
-            peer,
-            terminal,
-            stay=self._stay,
-            completions=completions,
-            is_screen=completions is not None,
-            has_started=True,
-        )
-        terminal.show([greeting])
-        return face
-
-    def _explain(self, name: str) -> list[str]:
-        self.is_name_taken = True
-        return [answers.taken_line(why_taken(self._home, name, others=known_homes()))]
+            self.is_name_taken, self.complaints = start.is_name_taken, start.complaints
 
 
-def _remember(peer: Peer, servers: Sequence[Address]) -> None:
-    remember(peer.folder, peer.name, servers, key=peer.server_key)
+async def _until_signalled(work: Coroutine[None, None, int]) -> int:
+    """Run `work`, and cancel it at a signal, unless it handles signals itself by then. Returns the exit status."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    signalled: list[int] = []
 
+    def stop(status: int) -> None:
+        signalled.append(status)
+        task.cancel()
 
-def _note_release(peer: Peer) -> None:
-    note_release(peer.folder)
+    for number, status in _ENDING:
+        loop.add_signal_handler(number, stop, status)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not signalled:
+            raise
+        return signalled[0]
 
 
 def no_full_screen() -> str | None:
@@ -230,16 +165,6 @@ def no_full_screen() -> str | None:
     if term in ("", "dumb"):
         return words.dumb_terminal(term)
     return None if importlib.util.find_spec("textual") is not None else words.NOT_INSTALLED
-
-
-async def _cannot_start(terminal: Terminal, complaints: Sequence[str]) -> int:
-    if complaints[0].startswith("["):
-        terminal.show(complaints)
-        with contextlib.suppress(OSError):
-            await terminal.shown()
-    else:
-        print(*complaints, sep="\n", file=sys.stderr)
-    return FAILED
 
 
 def run_program(
@@ -270,7 +195,7 @@ class Face(Protocol):
 async def run_until_signal(face: Face) -> int:
     """Run a face until it ends, or a signal ends it. Returns the exit status."""
     loop = asyncio.get_running_loop()
-    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
+    for number, status in _ENDING:
         loop.add_signal_handler(number, face.stop, status)
     return await face.run()
 
@@ -280,58 +205,26 @@ def start_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
-def elsewhere_line(peer: "RemotePeer") -> str:
-    """Say that a running peer is at another server than the user asked for."""
-    return answers.runs_elsewhere_line(peer.name, peer.server, peer.process, peer.port)
+def make_terminal(raw: RawTerminal | None, completions: CandidateSource | None, *, quiet: bool) -> "Terminal":
+    """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None. `quiet`: draw no
+    attention."""
+    if raw is None or completions is None:
+        from chatapp.peer.ui.terminals.pipe import PipeTerminal
+
+        return PipeTerminal()
+    return _new_screen(raw, completions, quiet=quiet)
 
 
-def offered(peer: Peer) -> "Offer | None":
-    """Offer an open peer to other programs; None if the disk prevents that, which only they notice."""
-    try:
-        return peer.offer()
-    except OSError as error:
-        _log.warning("other programs cannot attach to this one: %s", error)
-        return None
+def _new_screen(
+    raw: RawTerminal, completions: CandidateSource, *, quiet: bool, holds_typed: bool = False
+) -> "ScreenTerminal":
+    # Importing prompt_toolkit takes a third of a start, which a pipe need not pay.
+    from chatapp.peer.ui.terminals.tty import ScreenTerminal
+
+    return ScreenTerminal(raw, completions, is_quiet=quiet, holds_typed=holds_typed)
 
 
-async def open_peer(peer: Peer) -> list[str] | None:
-    """Open the peer. Returns None, or why that failed: lines in `[ ]`, or one that begins with `ChatApp:`."""
-    try:
-        await peer.open()
-    except PortInUse as error:
-        return [f"[{error}]"]
-    except FolderInUse as error:
-        taken = Taken(name=peer.name, by=TakenBy.OWN_PROGRAM, process=error.process, port=error.port)
-        return [answers.name_taken(peer.name), answers.taken_line(taken)]
-    except sqlite3.Error as error:
-        # SQLite reports damage as this very class; its subclasses mean something else, such as a full disk.
-        is_damaged = type(error) is sqlite3.DatabaseError
-        return [answers.history_failed(str(peer.folder / "history.db"), error, is_damaged=is_damaged)]
-    except OSError as error:
-        # When a new file cannot take an old one's place, filename2 is the old one, which is the one that the user knows.
-        where = error.filename2 or error.filename or peer.folder
-        return [f"ChatApp: {where}: {error.strerror or error}"]
-    except ChatAppError as error:
-        return [f"ChatApp: {error}"]
-    return None
-
-
-def make_terminal(
-    raw: RawTerminal | None,
-    completions: CandidateSource | None,
-    *,
-    quiet: bool,
-    holds_typed: bool = False,
-) -> Terminal:
-    """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None. This ends the loading of
-    modules. `quiet`: draw no attention. `holds_typed`: the face says by a `SettledLine` what became of each typed line."""
-    try:
-        if raw is None or completions is None:
-            return PipeTerminal()
-        # Importing prompt_toolkit takes a third of a start, which a pipe need not pay.
-        from chatapp.peer.ui.terminals.tty import ScreenTerminal
-
-        return ScreenTerminal(raw, completions, is_quiet=quiet, holds_typed=holds_typed)
-    finally:
-        gc.freeze()  # what was loaded stays, so the collector need not walk it
-        gc.enable()
+def end_loading() -> None:
+    """Turn the garbage collector on, once all modules are loaded."""
+    gc.freeze()  # what was loaded stays, so the collector need not walk it
+    gc.enable()

@@ -15,7 +15,8 @@ from chatapp.peer.errors import NotLetIn, NotOpen, NotResponding, NotRunning
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.rpc.attached.running import is_same_server, running_program
 from chatapp.peer.starts import remember
-from chatapp.peer.ui.main import elsewhere_line, open_peer, start_logging
+from chatapp.peer.ui.main import start_logging
+from chatapp.peer.ui.opening import elsewhere_line, open_peer
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE, attachment_line, name_taken, not_attached_line

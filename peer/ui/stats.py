@@ -13,7 +13,8 @@ import msgspec
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.ui.main import open_peer, start_logging
+from chatapp.peer.ui.main import start_logging
+from chatapp.peer.ui.opening import open_peer
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.reasons import SERVER_SILENT

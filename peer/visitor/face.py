@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.ui.formatting import AnswerLine, View
-from chatapp.peer.ui.main import make_terminal, run_program, run_until_signal
+from chatapp.peer.ui.main import end_loading, make_terminal, run_program, run_until_signal
 from chatapp.peer.ui.shell import LAST_WORDS_WITHIN, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
@@ -376,6 +376,7 @@ async def _visit(
     visitor: Visitor, raw: RawTerminal | None, texts: VisitorTexts, *, stay: bool, quiet: bool
 ) -> int:
     terminal = make_terminal(raw, VisitorCompletions(texts), quiet=quiet)
+    end_loading()
     try:
         visitor.open()
     except OSError as error:

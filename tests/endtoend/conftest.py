@@ -56,8 +56,10 @@ async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
     """Open terminals with peers on them; all are closed at the end."""
     terminals: list[Terminal] = []
 
-    async def open_one(name: str, *options: str, answers: bool = True, **environment: str) -> Terminal:
-        words = ["-c", name, "127.0.0.1", str(stage.port), str(free_port()), *options]
+    async def open_one(
+        name: str, *options: str, port: int | None = None, answers: bool = True, **environment: str
+    ) -> Terminal:
+        words = ["-c", name, "127.0.0.1", str(stage.port), str(port or free_port()), *options]
         if name in stage.codes:
             environment.setdefault("CHATAPP_CODE", stage.codes[name])
         terminal = await Terminal.open(

@@ -209,4 +209,5 @@ def _is_news(row: str) -> bool:
 
 
 Open = Callable[..., Awaitable[Terminal]]
-"""Opens a terminal with a peer on it: the peer's name, then options; as named arguments `answers` and environment."""
+"""Opens a terminal with a peer on it: the peer's name, then options; as named arguments its `port`, `answers` and
+environment."""

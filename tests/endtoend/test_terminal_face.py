@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -90,6 +91,39 @@ async def test_keys_pressed_early_are_neither_lost_nor_shown_twice(stage: Stage,
         assert alice.rows.count(typed) == 1
     alice.press(CTRL_C + CTRL_C)
     assert await alice.ends() == 130
+
+
+async def test_a_line_typed_at_the_first_prompt_is_carried_out_once(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(">>>")
+    alice.press("send bob early\r/who")
+    await bob.sees("alice: early")
+    await alice.shows(RECEIVED)
+    await alice.stands(">>> /who", "alice · 2 online")
+    assert alice.rows.count(">>> send bob early  ✓") == 1
+    assert sum(WELCOME in row for row in alice.rows) == 1
+
+
+async def test_a_start_that_fails_takes_its_prompt_away(stage: Stage, at_terminal: Open) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("0.0.0.0", 0))
+        port = holder.getsockname()[1]
+        alice = await at_terminal("alice", port=port)
+        alice.press("hello\rhalf")
+        assert await alice.ends() == 1
+    await alice.stands(">>> hello", f"[Port {port} is already in use]", "[Not sent: hello]")
+    assert alice.modes == alice.modes_before
+
+
+async def test_a_signal_at_the_first_prompt_ends_the_program(at_terminal: Open) -> None:
+    alice = await at_terminal("alice")
+    await alice.shows(">>>")
+    alice.send_signal(signal.SIGTERM)
+    assert await alice.ends() == 0
+    assert ">>>" not in alice.rows
+    assert alice.modes == alice.modes_before
 
 
 async def test_tab_offers_commands_and_whom_one_talked_with_last(stage: Stage, at_terminal: Open) -> None:

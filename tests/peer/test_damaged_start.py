@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import HistoryMissing, StorageEvent
 from chatapp.peer.keystore import KeyFolder
-from chatapp.peer.ui.main import open_peer
+from chatapp.peer.ui.opening import open_peer
 
 NOBODY = ("127.0.0.1", 1_024)
 

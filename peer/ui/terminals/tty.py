@@ -126,6 +126,11 @@ class ScreenTerminal:
         self._caller = ""
         self._title = ""
         self._suspension: asyncio.Future[None] | None = None
+        self._drawing: asyncio.Future[None] | None = None
+        """The application, while it runs."""
+        self._is_drawn = asyncio.Event()
+        """Set when the prompt stands on the terminal, or never will."""
+        self._app.after_render += lambda _: self._is_drawn.set()
 
     @property
     def _is_coloured(self) -> bool:
@@ -225,10 +230,26 @@ class ScreenTerminal:
 
     # --- what is typed
 
+    async def begin(self) -> None:
+        """Show the prompt. Returns when it stands on the terminal; what is typed from now on waits for `typed`."""
+        self._draw()
+        await self._is_drawn.wait()
+
+    async def end(self) -> None:
+        """Take the prompt away, and read no more keys."""
+        drawing, self._drawing = self._drawing, None
+        if drawing is None:
+            return
+        if self._title:
+            self._output.write_raw(RESTORE_TITLE)
+        if self._app.is_running:
+            self._app.exit()
+        with contextlib.suppress(EOFError, OSError):
+            await drawing
+
     async def typed(self) -> AsyncGenerator[TypedLine, None]:
         """Yield lines until Ctrl-D. Ctrl-C raises KeyboardInterrupt."""
-        drawing = asyncio.ensure_future(self._app.run_async(handle_sigint=False))
-        drawing.add_done_callback(self._drawing_ended)
+        self._draw()
         try:
             while True:
                 typed = await self._typed.get()
@@ -238,12 +259,12 @@ class ScreenTerminal:
                     raise typed
                 yield typed
         finally:
-            if self._title:
-                self._output.write_raw(RESTORE_TITLE)
-            if self._app.is_running:
-                self._app.exit()
-            with contextlib.suppress(EOFError, OSError):
-                await drawing
+            await self.end()
+
+    def _draw(self) -> None:
+        if self._drawing is None:
+            self._drawing = asyncio.ensure_future(self._app.run_async(handle_sigint=False))
+            self._drawing.add_done_callback(self._drawing_ended)
 
     async def drafts(self) -> AsyncGenerator[str, None]:
         """Yield what is typed so far whenever it has changed; of several changes, the last."""
@@ -282,6 +303,7 @@ class ScreenTerminal:
         self._typed.put_nowait(why)
 
     def _drawing_ended(self, drawing: "asyncio.Future[None]") -> None:
+        self._is_drawn.set()
         error = None if drawing.cancelled() else drawing.exception()
         self._typed.put_nowait(error or EOFError())
 

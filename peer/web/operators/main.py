@@ -11,7 +11,8 @@ from chatapp.peer.client import Peer
 from chatapp.peer.rpc.attached.anypeer import AnyPeer
 from chatapp.peer.rpc.attached.running import is_same_server, running_program
 from chatapp.peer.starts import remember
-from chatapp.peer.ui.main import elsewhere_line, offered, open_peer, start_logging
+from chatapp.peer.ui.main import start_logging
+from chatapp.peer.ui.opening import elsewhere_line, offered, open_peer
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
 from chatapp.peer.ui.texts.answers import attached_line, not_attached_line
 from chatapp.peer.web.operators.access import Access, access_of

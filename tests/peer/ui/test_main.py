@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chatapp.peer.ui import main
+from chatapp.peer.ui import main, start
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
@@ -20,7 +20,7 @@ def test_the_retry_interval_is_a_setting(
         made.append(options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "Peer", make)
+    monkeypatch.setattr(start, "Peer", make)
     status = main.run(
         name="alice",
         servers=[Address("127.0.0.1", 5_000)],
