@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import operator
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -18,6 +19,7 @@ from chatapp.registry.texts import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
+from chatapp.wire.aio.manylinks import ManyLinks
 from chatapp.wire.errors import quoted
 
 _log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ class FrontDriver:
         self._numbers: dict[TcpLink, int] = {}
         self._links: dict[int, TcpLink] = {}
         self._next_number = 1
+        self._many = ManyLinks()
         self._behind: set[int] = set()
         """Links whose readers were behind when last looked at."""
         self.datagrams_in = self.datagrams_out = 0
@@ -124,6 +127,7 @@ class FrontDriver:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FLUSH_FOR):
                         await self._emptied.wait()
+        self._many.close()
 
     # --- in
 
@@ -175,10 +179,10 @@ class FrontDriver:
         self._is_awake = False
         self._widen()
         output = self._core.take_output()
-        for number, pieces in output.link_writes:
-            link = self._links.get(number)
-            if link is not None and not link.write(pieces):
-                self._behind.add(number)
+        for pieces, group in itertools.groupby(output.link_writes, key=operator.itemgetter(1)):
+            links = [link for number, _ in group if (link := self._links.get(number)) is not None]
+            for link in self._many.write(links, pieces):
+                self._behind.add(self._numbers[link])
         if self._behind:
             self._note_backlogs()
         self._take_rest()

@@ -150,16 +150,30 @@ class TcpLink(asyncio.Protocol):
         if waiting > self._queue_max:
             self.cut("reads too slowly")
             return True
+        sent = 0
         if not waiting and len(data) <= AT_ONCE and self._descriptor is not None:
             # Write directly to the kernel, which nearly always takes all of it, and skip the transport's overhead.
             try:
                 sent = os.write(self._descriptor, data)
             except OSError:
                 sent = 0  # no space, or an error that the transport will meet and report
-            if sent == len(data):
-                return True
-            data = data[sent:]
-        transport.write(data)
+        return self.write_rest(data, sent)
+
+    @property
+    def writable_descriptor(self) -> int | None:
+        """The socket, while bytes may be written to it past the transport: the connection is open, and nothing waits."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size():
+            return None
+        return self._descriptor
+
+    def write_rest(self, data: bytes, sent: int) -> bool:
+        """Go on after the kernel has taken the first `sent` bytes of `data` past the transport. Returns False if part of it
+        waits for the reader."""
+        transport = self._transport
+        if sent == len(data) or transport is None or transport.is_closing():
+            return True
+        transport.write(data[sent:])
         return not transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:

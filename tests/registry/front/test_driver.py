@@ -12,6 +12,7 @@ from chatapp.registry.front.driver import DrivenCore, FrontDriver
 from chatapp.registry.front.front import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
+from chatapp.wire.aio.manylinks import ManyLinks
 
 
 class ScriptedCore:
@@ -20,6 +21,10 @@ class ScriptedCore:
     def __init__(self) -> None:
         self.says: dict[str, list[object]] = {}
         self.opened: list[int] = []
+        self.backlogs: list[int] = []
+
+    def link_backlog(self, number: int, size: int) -> None:
+        self.backlogs.append(number)
 
     def link_opened(self, number: int, remote: Address, *, now: float) -> None:
         self.opened.append(number)
@@ -104,6 +109,24 @@ async def test_links_are_written_to_widened_and_closed(rig: DriverUnderTest) -> 
     )
     assert done == [[("write", [b"hello"])], ["allow_full_frames", ("close", "silent")]]
     assert rig.rests[-1] == 1  # what else a turn brought comes after the writes
+
+
+async def test_links_that_get_the_same_are_written_to_together(
+    rig: DriverUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = rig.core.opened
+    groups: list[tuple[list[object], list[bytes]]] = []
+
+    def write(_: ManyLinks, links: list[object], pieces: list[bytes]) -> list[object]:
+        groups.append((links, pieces))
+        return links[:1]
+
+    monkeypatch.setattr(ManyLinks, "write", write)
+    line = b"a line of a room"
+    ann, bob = rig.links
+    await rig.turn(link_writes=[(first, [line]), (99, [line]), (second, [line]), (first, [line, b"x"])])
+    assert groups == [([ann, bob], [line]), ([ann], [line, b"x"])]
+    assert rig.core.backlogs == [first]
 
 
 async def test_nothing_is_done_with_links_that_are_over(rig: DriverUnderTest) -> None:
