@@ -171,7 +171,7 @@ class Ring:
                 done = 1
             except OSError as error:
                 done = 0
-                _log.warning("no more io_uring: %s", error)
+                _log.warning("io_uring is given up, so links are written to one by one: %s", error)
             taken = (self._counters[self._taken_at] - begin) & _COUNTERS
             answered = (self._counters[self._answered_at] - begin) & _COUNTERS
             if answered == count or not done:
