@@ -5,6 +5,7 @@ Checked in the registry's queue after every step, against a record of what opera
 """
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.core.events import ClientCame, ClientMove, ClientMoved
@@ -16,6 +17,7 @@ from chatapp.registry.desk.queue.visit import (
     HandoverReleased,
     Pause,
     QueueEvent,
+    Visit,
     VisitEvent,
     VisitState,
     VisitUpdated,
@@ -270,9 +272,9 @@ class DeskPromise:
             moved = [one for one in altered if _is_same_order(_without(before, {one} | put_back), line)]
             self._take("a place was changed", *((MoveVisitor, one) for one in (*moved, 0)))
             self._moved.update(moved)
-        for one in moves:
+        for at, one in enumerate(moves, 1):
             is_first = is_moved or one.visit.number in put_back
-            self._check_change(queue, one, [] if is_first else before)
+            self._check_change(queue, one, [] if is_first else before, moves[at:])
             if one.cause is PositionCause.TRANSFERRED:
                 self._take(f"{one.visit.number} was transferred", (TransferVisitor, one.visit.number))
                 self._moved.discard(one.visit.number)
@@ -302,7 +304,11 @@ class DeskPromise:
                 f"I6: {number} is too far ahead in {line}"
             )
 
-    def _check_change(self, queue: DeskQueue, one: Change, before: list[int]) -> None:
+    def _check_change(
+        self, queue: DeskQueue, one: Change, before: list[int], later: Sequence[Change]
+    ) -> None:
+        """Check a change. `before`: the line before this step. `later`: the changes that came after this one in the same
+        step."""
         visit, number = one.visit, one.visit.number
         if one.event is VisitEvent.KEPT:
             assert number > self._highest, "I6: a number was given twice"
@@ -315,8 +321,7 @@ class DeskPromise:
                 assert (
                     passed is None
                     or passed.operator != NOBODY
-                    or passed.state is VisitState.AWAY
-                    or passed.pause is not Pause.NONE
+                    or _was_out_of_turn(passed, later)
                     or passed.wanted not in (NOBODY, visit.operator)
                 ), f"I6: {number} was called, and {first} was before them"
         elif one.cause is PositionCause.HELD:
@@ -362,6 +367,15 @@ class DeskPromise:
 
 def _queue_of(one: QueueEvent) -> str:
     return one.visit.queue if isinstance(one, Change | VisitUpdated | HandoverReleased) else ""
+
+
+def _was_out_of_turn(visit: Visit, later: Sequence[Change]) -> bool:
+    """Whether others were to be called before a visit, before these changes."""
+    own = [one for one in later if one.visit is visit]
+    state = own[0].before if own else visit.state
+    pauses = [one.event for one in own if one.event in (VisitEvent.PAUSED, VisitEvent.RESUMED)]
+    is_paused = pauses[0] is VisitEvent.RESUMED if pauses else visit.pause is not Pause.NONE
+    return state is VisitState.AWAY or is_paused
 
 
 def _without(line: list[int], those: set[int]) -> list[int]:

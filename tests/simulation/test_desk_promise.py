@@ -1,0 +1,78 @@
+"""What the promise of the help desk (I6) says about several events of one step, which it sees together."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from chatapp.registry.desk.queue.queue import DeskQueue
+from chatapp.registry.desk.queue.visit import CONSOLE
+from chatapp.registry.desk.settings import DEFAULT_QUEUE, DeskSettings
+from tests.registry.desk.people import visit
+from tests.support.promise.desk import DeskPromise
+from tests.support.world import World
+
+
+class Watched:
+    """A queue with two visitors in line, and its promise."""
+
+    def __init__(self) -> None:
+        self.queue = DeskQueue(DeskSettings())
+        desk = SimpleNamespace(
+            _queue=self.queue, _openings=SimpleNamespace(_said={}), _ratings=SimpleNamespace(_kept={})
+        )
+        registry = SimpleNamespace(
+            is_running=True,
+            started_at=0.0,
+            refused_at=-1.0,
+            kept_until=0.0,
+            desk=DeskSettings(),
+            house=SimpleNamespace(service=SimpleNamespace(desk=desk)),
+        )
+        world = SimpleNamespace(registry=registry, guests=[], network=SimpleNamespace(now=0.0))
+        self._promise = DeskPromise(cast("World", world))
+        self.first, self.second = visit(1, DEFAULT_QUEUE), visit(2, DEFAULT_QUEUE)
+        self.look()
+        for one in (self.first, self.second):
+            self.queue.join(one)
+            self.queue.kept(one, now=0.0)
+        self.look()
+
+    def look(self) -> None:
+        """End a step."""
+        self.queue.take_events()
+        self._promise.look()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+def test_others_are_called_before_a_visitor_who_returns_later_in_the_same_step(watched: Watched) -> None:
+    watched.queue.lost(watched.first, now=1.0)
+    watched.queue.handle_timer(now=5.0)
+    watched.look()
+    watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
+    watched.queue.returned(watched.first)
+    watched.look()
+    assert watched.second.operator == CONSOLE
+
+
+def test_others_are_called_before_a_visitor_who_resumes_later_in_the_same_step(watched: Watched) -> None:
+    watched.queue.pause(watched.first)
+    watched.look()
+    watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
+    watched.queue.resume(watched.first)
+    watched.look()
+    assert watched.second.operator == CONSOLE
+
+
+def test_nobody_is_called_before_a_visitor_who_pauses_later_in_the_same_step(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched.queue, "_first_for", lambda operator: watched.second)
+    watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
+    watched.queue.pause(watched.first)
+    with pytest.raises(AssertionError, match="I6: 2 was called, and 1 was before them"):
+        watched.look()
