@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WAITING_MAX: Final = 32 * 1024 * 1024
-"""Bytes of messages of one subject that wait in each direction. Each subject has its own share, so a node that is sent too
-much does not cost the other ones their messages."""
+"""Bytes of messages of one subject that wait in each direction. Each subject has its own share, so a node that sends or is
+sent too much does not cost the other ones their messages."""
 
 TURN_FOR: Final = 0.005
 """Seconds for which messages are handed over before others get the event loop."""
@@ -31,11 +31,13 @@ CLOSE_WITHIN: Final = 1.0
 
 
 class _Waiting:
-    """Messages that wait for the other thread. One thread adds and the other takes."""
+    """Messages that wait for the other thread, in order within each subject; the subjects take turns. One thread adds and
+    the other takes."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._messages: deque[tuple[str, bytes]] = deque()
+        self._messages: dict[str, deque[bytes]] = {}
+        """By subject. It is the turn of the first one."""
         self._sizes: dict[str, int] = {}
         """Bytes that wait, by subject."""
         self._losing: set[str] = set()
@@ -47,8 +49,9 @@ class _Waiting:
             size = self._sizes.get(subject, 0) + len(data)
             if size <= WAITING_MAX:
                 self._sizes[subject] = size
-                self._messages.append((subject, data))
-                return len(self._messages) == 1
+                is_first = not self._messages
+                self._messages.setdefault(subject, deque()).append(data)
+                return is_first
             is_first = subject not in self._losing
             self._losing.add(subject)
         if is_first:
@@ -56,11 +59,15 @@ class _Waiting:
         return False
 
     def take(self) -> tuple[str, bytes] | None:
-        """Take the oldest message."""
+        """Take the oldest message of the subject whose turn it is."""
         with self._lock:
             if not self._messages:
                 return None
-            subject, data = self._messages.popleft()
+            subject = next(iter(self._messages))
+            messages = self._messages.pop(subject)
+            data = messages.popleft()
+            if messages:
+                self._messages[subject] = messages
             left = self._sizes.pop(subject, 0) - len(data)
             if left > 0:
                 self._sizes[subject] = left

@@ -23,7 +23,7 @@ from chatapp.registry.app import ListeningPort, process_figures
 from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bus.front_node import FrontCore
 from chatapp.registry.cluster.bus.house_node import HouseNode
-from chatapp.registry.cluster.bus.messages import HOUSE, ID_SIZE, NEWS, front_subject
+from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_HOUSE, front_subject
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.jetstream import JetStream
 from chatapp.registry.cluster.messenger import Messenger
@@ -91,7 +91,7 @@ class HouseBus:
 
     async def open(self, receive: Callable[[bytes], None]) -> None:
         """Begin to listen to the other nodes. Raises ClusterUnavailable."""
-        self._messenger = Messenger(self._bus.engine, (HOUSE, NEWS), receive)
+        self._messenger = Messenger(self._bus.engine, (TO_HOUSE, NEWS), receive)
         await self._messenger.open()
 
     async def close(self) -> None:

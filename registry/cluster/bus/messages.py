@@ -1,7 +1,8 @@
 """What travels on the bus between the fronts of a cluster and its house.
 
-The house announces itself on the subject `NEWS`, fronts write to the house on `HOUSE`, and the house writes to one front
-on the front's own subject. Bundles carry items: what a front asks of the house goes up, what the house tells it goes down.
+The house announces itself on the subject `NEWS`. Each front has two subjects of its own: on one it writes to the house, on
+the other the house writes to it. Bundles carry items: what a front asks of the house goes up, what the house tells it goes
+down.
 """
 
 from typing import Annotated, Any, Final
@@ -19,9 +20,14 @@ from chatapp.wire.messages.table import Card, Count, Name
 
 NEWS: Final = "news"
 """The subject on which a house announces itself."""
-HOUSE: Final = "house"
-"""The subject on which fronts write to the house."""
+TO_HOUSE: Final = "house.*"
+"""The subjects on which fronts write to the house."""
 ID_SIZE: Final = 8
+
+
+def house_subject(front: bytes) -> str:
+    """Return the subject on which one front writes to the house: what is too much there costs no other front a message."""
+    return f"house.{front.hex()}"
 
 
 def front_subject(front: bytes) -> str:

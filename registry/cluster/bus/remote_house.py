@@ -17,7 +17,6 @@ import msgspec
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.cluster.bus.channel import Channel
 from chatapp.registry.cluster.bus.messages import (
-    HOUSE,
     ID_SIZE,
     AdminAnswerPart,
     AdminAsked,
@@ -53,6 +52,7 @@ from chatapp.registry.cluster.bus.messages import (
     UpItem,
     decode_admin_answer,
     decode_down,
+    house_subject,
     pack_address,
     unpack_address,
 )
@@ -131,6 +131,7 @@ class RemoteHouse:
         """What the house's orders are carried out by. None without a session."""
         self.state = HouseState.SEARCHING
         self._front_id: Final = front_id
+        self._subject: Final = house_subject(front_id)
         self._name: Final = name
         self._channel: Final = Channel(sealer, opener, recorder)
         self._recorder = recorder
@@ -222,7 +223,7 @@ class RemoteHouse:
         assert self._house is not None
         self._enter_at = now + ENTER_SPAN
         request = EnterHouse(self._house.house, self._front_id, self._run, self._name)
-        self._channel.send(HOUSE, request)
+        self._channel.send(self._subject, request)
 
     def _receive_entered(self, entered: HouseEntered, now: float) -> None:
         if self.state is not HouseState.ENTERING or not self._is_ours(entered.house, entered.run):
@@ -248,7 +249,7 @@ class RemoteHouse:
         session = self._session
         if session is None or not self._is_ours(bundle.house, bundle.run):
             self._channel.drop(DropReason.BUS_OTHER_SESSION)
-            self._channel.send(HOUSE, FrontLeft(bundle.house, self._front_id, bundle.run))
+            self._channel.send(self._subject, FrontLeft(bundle.house, self._front_id, bundle.run))
             return
         order = session.accept(bundle.number, now=now)
         if order is Order.REPEATED:
@@ -273,7 +274,7 @@ class RemoteHouse:
     def _end_session(self, reason: LinkEndReason, *, tells: bool) -> None:
         """End the session. What it has not sent yet is lost. `tells`: whether the house has to be told."""
         if tells and self._house is not None:
-            self._channel.send(HOUSE, FrontLeft(self._house.house, self._front_id, self._run))
+            self._channel.send(self._subject, FrontLeft(self._house.house, self._front_id, self._run))
         self._session, self.front, self.state = None, None, HouseState.SEARCHING
         self._audience, self._unserved, self._asked = {}, {}, {}
         self._table, self._has_table = TableCopy(), False
@@ -528,4 +529,6 @@ class RemoteHouse:
         if self._session is None or self._house is None:
             return
         for number, items in self._session.take_bundles():
-            self._channel.send(HOUSE, UpBundle(self._house.house, self._front_id, self._run, number, items))
+            self._channel.send(
+                self._subject, UpBundle(self._house.house, self._front_id, self._run, number, items)
+            )

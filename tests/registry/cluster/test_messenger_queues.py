@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from fnmatch import fnmatch
 from typing import Any, cast
 
 import msgspec
@@ -47,7 +48,8 @@ class Engine:
         self.sent.append((subject.removeprefix(self.bus), data))
 
     async def deliver(self, subject: str, data: bytes) -> None:
-        await self._followers[self.bus + subject](Message(self.bus + subject, data))
+        (came,) = (came for what, came in self._followers.items() if fnmatch(self.bus + subject, what))
+        await came(Message(self.bus + subject, data))
 
 
 class World:
@@ -60,7 +62,7 @@ class World:
         self.came: list[bytes] = []
         self.engine = Engine()
         self.messenger = Messenger(
-            cast("JetStream", self.engine), ("house", "news"), self._receive, now=lambda: self.now
+            cast("JetStream", self.engine), ("house.*", "news"), self._receive, now=lambda: self.now
         )
 
     def _receive(self, data: bytes) -> None:
@@ -92,6 +94,18 @@ async def test_a_subject_with_too_much_loses_messages_and_others_do_not(
     assert caplog.messages == ["the bus of the cluster is too slow: messages for front.1 are lost"]
 
 
+async def test_a_front_that_floods_the_house_costs_others_no_message_and_no_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", 3)
+    for number in range(5):
+        await world.engine.deliver("house.1", b"%d" % number)
+    await world.engine.deliver("house.2", b"a")
+    await world.engine.deliver("house.2", b"b")
+    await turns(1)
+    assert world.came == [b"0", b"a", b"1", b"b", b"2"]
+
+
 async def test_a_fault_costs_one_message_and_is_logged_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,7 +122,7 @@ async def test_a_flood_is_handed_over_in_slices(world: World) -> None:
     """Others get the event loop in between, and nothing is lost or overtaken."""
     world.costs = TURN_FOR / 2
     for number in range(5):
-        await world.engine.deliver("house", b"%d" % number)
+        await world.engine.deliver("house.1", b"%d" % number)
     asyncio.get_running_loop().call_soon(world.came.append, b"other")
     await turns(4)
     assert world.came == [b"0", b"1", b"other", b"2", b"3", b"4"]
@@ -117,7 +131,7 @@ async def test_a_flood_is_handed_over_in_slices(world: World) -> None:
 async def test_a_closed_messenger_hands_nothing_over(world: World) -> None:
     world.costs = TURN_FOR
     for number in range(3):
-        await world.engine.deliver("house", b"%d" % number)
+        await world.engine.deliver("house.1", b"%d" % number)
     await turns(1)
     await world.messenger.close()
     await turns(3)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from chatapp.registry.cluster.bus.messages import HOUSE, NEWS
+from chatapp.registry.cluster.bus.messages import NEWS, TO_HOUSE
 from chatapp.registry.cluster.stream.ledger import Acked, Answer, Extent, Placed, Publication, Stream, Subject
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.network import Network
@@ -110,6 +110,11 @@ class NodeLedger:
         self._ledger.purge_run(run)
 
 
+def is_to_house(subject: str) -> bool:
+    """Whether a front writes to the house on this subject."""
+    return subject.startswith(TO_HOUSE.removesuffix("*"))
+
+
 class Subscriber(Protocol):
     """A node, as far as the bus is concerned."""
 
@@ -154,7 +159,8 @@ class SimulatedBus:
         """Publish a message, which may be old."""
         now = self._network.now
         for node in self._nodes():
-            if node.host == sender or (subject not in (NEWS, HOUSE) and not node.hears(subject)):
+            is_for_any = subject == NEWS or is_to_house(subject)
+            if node.host == sender or not (is_for_any or node.hears(subject)):
                 continue
             way = self._ways.setdefault((sender, node.host), deque())
             arrives = max(now + self._engine.delay(), way[-1][0] if way else 0.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.cluster.bus.front_node import FrontCore
 from chatapp.registry.cluster.bus.house_node import HouseNode
-from chatapp.registry.cluster.bus.messages import HOUSE, NEWS, front_subject
+from chatapp.registry.cluster.bus.messages import NEWS, front_subject
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
@@ -26,7 +26,7 @@ from chatapp.registry.core import RegistryCore
 from chatapp.registry.front.front import Front, Output
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
-from tests.support.cluster.engine import UNREAD_MAX, NodeLedger
+from tests.support.cluster.engine import UNREAD_MAX, NodeLedger, is_to_house
 from tests.support.registry_machine import RegistryMachine
 
 if TYPE_CHECKING:
@@ -350,7 +350,8 @@ class ClusterMachine(RegistryMachine[Program]):
         """Whether its program reads this subject of the bus now."""
         if self._core is None:
             return False
-        return subject in (NEWS, HOUSE if self.is_house else front_subject(self._front_id))
+        is_own = is_to_house(subject) if self.is_house else subject == front_subject(self._front_id)
+        return is_own or subject == NEWS
 
     def bus_came(self, data: bytes) -> None:
         """Take a message of the bus. Much of it waits for a program that is stopped, but not all."""

@@ -7,7 +7,7 @@ from typing import cast
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.cluster.bus.front_node import FrontCore
 from chatapp.registry.cluster.bus.house_node import HouseNode
-from chatapp.registry.cluster.bus.messages import HOUSE, NEWS, front_subject
+from chatapp.registry.cluster.bus.messages import NEWS, front_subject, house_subject
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import DropReason, LinkEndReason
@@ -222,7 +222,7 @@ class Cluster:
         came = bool(messages)
         for front in self.fronts:
             for subject, data in front.core.take_messages():
-                assert subject == HOUSE
+                assert subject == house_subject(front.id)
                 came = True
                 if front.id not in self.cut_off:
                     self._waiting.append(data)

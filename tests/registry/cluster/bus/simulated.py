@@ -13,7 +13,7 @@ from typing import cast
 
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.cluster.bus.fronts import Fronts
-from chatapp.registry.cluster.bus.messages import HOUSE, NEWS, front_subject
+from chatapp.registry.cluster.bus.messages import NEWS, front_subject
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionClosed
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.directory.directory import Person
@@ -27,6 +27,7 @@ from chatapp.wire.framing import GroupHeader
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Ping, Register
+from tests.support.cluster.engine import is_to_house
 
 KEY = ClusterKey(bytes(KEY_SIZE))
 NAME = "c"
@@ -158,7 +159,7 @@ class HouseProcess(Process):
         )
 
     def hears(self, subject: str) -> bool:
-        return subject == HOUSE
+        return is_to_house(subject)
 
     def step(self) -> None:
         """Read what has come and do what is due, in either order."""

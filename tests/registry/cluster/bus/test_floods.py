@@ -3,7 +3,6 @@
 import pytest
 
 from chatapp.registry.cluster.bus.messages import (
-    HOUSE,
     AnswerOnLink,
     DownBundle,
     EndLink,
@@ -20,6 +19,7 @@ from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.rooms import CHANNEL, FetchGroup, GroupPage
 from tests.registry.cluster.bus.nodes import KEY, NAME, Cluster
 from tests.registry.linked_peer import LinkedPeer
+from tests.support.cluster.engine import is_to_house
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ class Down:
     def _taken(self) -> list[tuple[str, bytes]]:
         messages = self._take()
         for subject, data in messages:
-            assert subject != HOUSE
+            assert not is_to_house(subject)
             bundle = decode_message(self._opener.open(Kind.BUS, data).content)
             for item in map(decode_down, bundle.items if isinstance(bundle, DownBundle) else ()):
                 if isinstance(item, AnswerOnLink):

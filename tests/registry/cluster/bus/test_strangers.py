@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.cluster.bus.messages import (
-    HOUSE,
     BusMessage,
     DownBundle,
     EnterHouse,
@@ -23,6 +22,7 @@ from chatapp.registry.cluster.bus.messages import (
     decode_message,
     encode,
     front_subject,
+    house_subject,
 )
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.stream.bundles import (
@@ -151,13 +151,13 @@ def test_a_repeated_bundle_is_not_handled_twice(world: World) -> None:
     world.run(3.0)
     came = sum(map(len, house.house.came.values()))
     answers = len(world.sessions[0].front.answers)
-    for data in tap.on(HOUSE):
+    for data in tap.on(house_subject(front.id)):
         receive(house, data)
     for data in tap.on(front_subject(front.id)):
         receive(front, data)
     assert sum(map(len, house.house.came.values())) <= came + 1, "the one that was still on its way"
     assert len(world.sessions[0].front.answers) <= answers + 1
-    assert house.recorder.dropped[DropReason.BUS_OTHER_SESSION] >= len(tap.on(HOUSE)) - 2
+    assert house.recorder.dropped[DropReason.BUS_OTHER_SESSION] >= len(tap.on(house_subject(front.id))) - 2
     world.check_sessions()
 
 
@@ -188,7 +188,7 @@ def test_items_that_nobody_knows_are_counted_and_those_behind_them_are_served(wo
     world.run(1.0)
     front.frozen_until = float("inf")
     world.run(0.5)
-    newest = decode_message(Opener(KEY, NAME).open(Kind.BUS, tap.on(HOUSE)[-1]).content)
+    newest = decode_message(Opener(KEY, NAME).open(Kind.BUS, tap.on(house_subject(front.id))[-1]).content)
     assert isinstance(newest, UpBundle)
     link, identity = next(iter(house.house.links.items()))
     request = LinkRequestCame(number_at_front(link), identity, Ping(77))
