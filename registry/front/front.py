@@ -354,6 +354,15 @@ class Front:
         if cost:
             self.links.charge(number, cost, now=now)
 
+    def hold(self, number: int) -> None:
+        """Read nothing more from a link until it is released."""
+        if self.links.find(number) is not None:
+            self.links.throttle.hold(number)
+
+    def release(self, number: int) -> None:
+        """Read from a link again."""
+        self.links.throttle.release(number)
+
     def end_all(self, reason: LinkEndReason) -> None:
         """End all links, those included that have proved nothing. Neither the house nor the log is told of each."""
         self.links.end_all(reason)

@@ -117,6 +117,8 @@ class LinkThrottle:
             most=BUCKETS_MAX,
         )
         self._paused: dict[int, float] = {}
+        self._held: dict[int, None] = {}
+        """Links from which nothing is to be read until they are released."""
         self.to_pause: list[int] = []
         """For the core to drain: links from which nothing is to be read for now."""
         self.to_resume: list[int] = []
@@ -128,9 +130,22 @@ class LinkThrottle:
             self._links.overdraw(number, count, now=now), self._networks.overdraw(network, count, now=now)
         )
         if wait:
-            if number not in self._paused:
+            if number not in self._paused and number not in self._held:
                 self.to_pause.append(number)
             self._paused[number] = now + wait
+
+    def hold(self, number: int) -> None:
+        """Pause a link until it is released."""
+        if number not in self._paused and number not in self._held:
+            self.to_pause.append(number)
+        self._held[number] = None
+
+    def release(self, number: int) -> None:
+        """Release a link. It is read again unless it has asked for more than its rate."""
+        if number in self._held:
+            del self._held[number]
+            if number not in self._paused:
+                self.to_resume.append(number)
 
     def note_of_ended(self, network: str, count: int, *, now: float) -> None:
         """Count requests of a link that is over: they are its network's."""
@@ -140,13 +155,15 @@ class LinkThrottle:
         """Drop what is known of a link that is over."""
         self._links.forget(number)
         self._paused.pop(number, None)
+        self._held.pop(number, None)
 
     def handle_timer(self, *, now: float) -> None:
         """Resume the links whose pause is over."""
         for number, until in list(self._paused.items()):
             if until <= now:
                 del self._paused[number]
-                self.to_resume.append(number)
+                if number not in self._held:
+                    self.to_resume.append(number)
 
     def next_deadline(self) -> float | None:
         """Return when the first pause is over."""

@@ -175,6 +175,7 @@ class Fronts:
 
     def _serve(self, items: Sequence[msgspec.Raw], front: RemoteFront, now: float) -> None:
         """Hand each item to the house by itself: a fault of ours in one must not cost those behind it."""
+        front.session.note_handled(sum(map(len, items)))
         for raw in items:
             try:
                 self._serve_one(decode_up(raw), front, now)
@@ -283,5 +284,6 @@ class Fronts:
     def _send_bundles(self) -> None:
         for front in self.present:
             for number, items in front.take_bundles():
-                bundle = DownBundle(self._news.house, front.session.run, number, items)
+                session = front.session
+                bundle = DownBundle(self._news.house, session.run, number, session.came, items)
                 self._channel.send(front_subject(front.id), bundle)

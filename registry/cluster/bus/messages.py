@@ -115,6 +115,8 @@ class DownBundle(msgspec.Struct, frozen=True, array_like=True, tag=5):
     house: ProcessId
     run: ProcessId
     number: Count
+    handled: Count
+    """The front's newest bundle that the house has handled."""
     items: list[msgspec.Raw]
 
 

@@ -66,6 +66,7 @@ from chatapp.registry.cluster.bus.session import (
     BusSession,
     Order,
 )
+from chatapp.registry.cluster.bus.under_way import DATAGRAMS, UnderWay
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.directory.table import Delta, TableCopy
 from chatapp.registry.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
@@ -144,6 +145,7 @@ class RemoteHouse:
         """How many sessions this front has asked for."""
         self._run = b""
         self._session: BusSession | None = None
+        self._under_way = UnderWay()
         self._enter_at = self._beat_at = now
         self._patient_until = float("-inf")
         self._speaker = b""
@@ -259,6 +261,9 @@ class RemoteHouse:
             self._begin_entering(now)
         else:
             self._resume()
+            for number in self._under_way.handled(bundle.handled):
+                if self.front is not None:
+                    self.front.release(number)
             self._carry_out(bundle.items, now)
 
     def _resume(self) -> None:
@@ -277,6 +282,7 @@ class RemoteHouse:
             self._channel.send(self._subject, FrontLeft(self._house.house, self._front_id, self._run))
         self._session, self.front, self.state = None, None, HouseState.SEARCHING
         self._audience, self._unserved, self._asked = {}, {}, {}
+        self._under_way = UnderWay()
         self._table, self._has_table = TableCopy(), False
         self._changes.append(SessionClosed(reason))
 
@@ -394,7 +400,7 @@ class RemoteHouse:
         if run != self._run:
             self._channel.drop(DropReason.REGISTER_OF_EARLIER_SESSION)
             return
-        self._ask(RegisterCame(register, pack_address(caller.address)))
+        self._ask_by_datagram(RegisterCame(register, pack_address(caller.address)))
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
         """Pass on a request, or answer it with a page of the table's copy."""
@@ -405,7 +411,7 @@ class RemoteHouse:
             self._ask_on(caller.link, LinkRequestCame(caller.link, caller.identity, request))
         elif caller.address is not None and isinstance(request, Ping | Leave):
             address = pack_address(caller.address)
-            self._ask(
+            self._ask_by_datagram(
                 DatagramRequestCame(caller.identity, address, caller.session, caller.is_newest, request)
             )
 
@@ -420,17 +426,27 @@ class RemoteHouse:
         self._ask_on(caller.link, GroupFrameCame(caller.link, caller.identity, frame))
 
     def _ask_on(self, link: int, item: LinkRequestCame | GroupFrameCame) -> None:
+        """Pass on what came on a link, which is held when too much of it is under way."""
         self._speaker = item.identity
-        if not self._ask(item):
+        size = self._ask(item)
+        if not size:
             self._unserved[link] = None
+        elif self._under_way.add(link, size) and self.front is not None:
+            self.front.hold(link)
 
-    def _ask(self, item: UpItem) -> bool:
-        """Queue an item, unless there is no house or it is silent. Return whether it was queued."""
+    def _ask_by_datagram(self, item: RegisterCame | DatagramRequestCame) -> None:
+        """Pass on what came in a datagram, or drop it when too much is under way."""
+        if self._under_way.takes_datagrams:
+            self._under_way.add(DATAGRAMS, self._ask(item))
+        else:
+            self._channel.drop(DropReason.HOUSE_BEHIND)
+
+    def _ask(self, item: UpItem) -> int:
+        """Queue an item, unless there is no house or it is silent. Return its size, 0 if it was not queued."""
         if self._session is None or self.state is not HouseState.OPEN:
             self._channel.drop(DropReason.NO_HOUSE)
-            return False
-        self._session.add(item)
-        return True
+            return 0
+        return self._session.add(item)
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
         """Pass on that an attached link is over. A silent house is told too, as long as there is a session."""
@@ -528,7 +544,10 @@ class RemoteHouse:
     def _send_bundles(self) -> None:
         if self._session is None or self._house is None:
             return
+        last = 0
         for number, items in self._session.take_bundles():
             self._channel.send(
                 self._subject, UpBundle(self._house.house, self._front_id, self._run, number, items)
             )
+            last = number
+        self._under_way.sent(last)

@@ -27,6 +27,8 @@ BUNDLE_MAX: Final = 256 * 1024
 """Bytes of items past which a bundle is full. One item may be nearly as long."""
 MESSAGE_MAX: Final = BUNDLE_MAX + 1024
 """Bytes of a message of the bus: a full bundle, with what names and seals it. The servers have to allow as many."""
+HANDLED_TOLD: Final = 64 * 1024
+"""Bytes of items that a side handles before it tells the other one at once how far it is."""
 PART_MAX: Final = 128 * 1024
 """Bytes of one part of something long, and about as many of a long list."""
 
@@ -43,7 +45,17 @@ class Order(enum.Enum):
 class BusSession:
     """One side of a session."""
 
-    __slots__ = ("_came", "_full", "_is_beat_due", "_items", "_sent", "_size", "heard_at", "run")
+    __slots__ = (
+        "_came",
+        "_full",
+        "_handled",
+        "_is_beat_due",
+        "_items",
+        "_sent",
+        "_size",
+        "heard_at",
+        "run",
+    )
 
     def __init__(self, run: bytes, *, now: float) -> None:
         self.run: Final = run
@@ -55,6 +67,13 @@ class BusSession:
         self._items: list[msgspec.Raw] = []
         self._size = 0
         self._is_beat_due = False
+        self._handled = 0
+        """Bytes of items that were handled since the other side was told something."""
+
+    @property
+    def came(self) -> int:
+        """The newest bundle that has come."""
+        return self._came
 
     @property
     def has_begun(self) -> bool:
@@ -70,14 +89,21 @@ class BusSession:
         self._came, self.heard_at = number, now
         return Order.NEXT
 
-    def add(self, item: UpItem | DownItem) -> None:
-        """Queue an item."""
+    def add(self, item: UpItem | DownItem) -> int:
+        """Queue an item. Return its size."""
         encoded = encode(item)
         if self._items and self._size + len(encoded) > BUNDLE_MAX:
             self._full.append(self._items)
             self._items, self._size = [], 0
         self._items.append(msgspec.Raw(encoded))
         self._size += len(encoded)
+        return len(encoded)
+
+    def note_handled(self, size: int) -> None:
+        """Note items that were handled. After many the other side is told, if there is nothing else to say to it."""
+        self._handled += size
+        if self._handled >= HANDLED_TOLD:
+            self._is_beat_due = True
 
     def beat(self) -> None:
         """Show a sign of life, by an empty bundle if there is nothing to say."""
@@ -91,4 +117,5 @@ class BusSession:
         first = self._sent + 1
         self._sent += len(bundles)
         self._full, self._items, self._size, self._is_beat_due = [], [], 0, False
+        self._handled = 0
         return list(enumerate(bundles, first))

@@ -248,7 +248,7 @@ class TestBusSession:
         ((number, items),) = session.take_bundles()
         sealer = Sealer(ClusterKey(bytes(KEY_SIZE)), "c", bytes(SALT_SIZE))
         channel = Channel(sealer, Opener(ClusterKey(bytes(KEY_SIZE)), "c"), Recorder(events_max=1))
-        channel.send(NEWS, DownBundle(bytes(8), session.run, (1 << 62) + number, items))
+        channel.send(NEWS, DownBundle(bytes(8), session.run, (1 << 62) + number, 0, items))
         ((_, data),) = channel.take_messages()
         assert BUNDLE_MAX < len(data) < MESSAGE_MAX
 

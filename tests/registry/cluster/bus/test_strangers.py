@@ -168,7 +168,7 @@ def test_messages_of_other_sessions_are_counted(world: World) -> None:
         UpBundle(OTHER, front.id, OTHER, 1, []),
         FrontLeft(OTHER, front.id, OTHER),
         HouseEntered(OTHER, OTHER, 7, bytes(32), 30),
-        DownBundle(OTHER, OTHER, 1, []),
+        DownBundle(OTHER, OTHER, 1, 0, []),
         FrontDismissed(OTHER, OTHER),
         HouseNews(OTHER, 1, "as old as ours"),
         HouseNews(OTHER, 0, "older"),

@@ -1,0 +1,71 @@
+"""What a front has asked of the house that the house has not handled yet: how much of it may be under way.
+
+A house that is slower than its fronts' peers ask would be behind without end. So a link that has too much under way is not
+read until the house has followed, and the others go on.
+"""
+
+from collections import Counter, deque
+from typing import Final
+
+LINK_MAX: Final = 256 * 1024
+"""Bytes under way of one link past which it is held. More than the house handles before it says so (`HANDLED_TOLD`)."""
+LINKS_MAX: Final = 8 * 1024 * 1024
+"""Bytes under way of all links past which those are held that have more than an equal share of it."""
+DATAGRAMS_MAX: Final = 1024 * 1024
+"""Bytes under way of requests in datagrams past which others are dropped: their senders send them again."""
+DATAGRAMS: Final = 0
+"""Stands for all datagrams, as links have numbers from 1."""
+
+
+class UnderWay:
+    """The bytes under way in one session, by link."""
+
+    def __init__(self) -> None:
+        self._new: Counter[int] = Counter()
+        """In items that are not in a bundle yet."""
+        self._bundles: deque[tuple[int, Counter[int]]] = deque()
+        """By the number of the bundle that ended the turn."""
+        self._sizes: Counter[int] = Counter()
+        self._of_links = 0
+        self._held: dict[int, None] = {}
+
+    def add(self, link: int, size: int) -> bool:
+        """Note an item of a link, or a datagram. Return whether its link is to be held from now on."""
+        self._new[link] += size
+        self._sizes[link] += size
+        if link == DATAGRAMS:
+            return False
+        self._of_links += size
+        if link in self._held or not self._is_too_much(link):
+            return False
+        self._held[link] = None
+        return True
+
+    def sent(self, number: int) -> None:
+        """Note that all items were sent, with this bundle as the last one."""
+        if self._new:
+            self._bundles.append((number, self._new))
+            self._new = Counter()
+
+    def handled(self, number: int) -> list[int]:
+        """Note the newest bundle that the house has handled. Return the links to release."""
+        while self._bundles and self._bundles[0][0] <= number:
+            for link, size in self._bundles.popleft()[1].items():
+                self._sizes[link] -= size
+                self._of_links -= size if link != DATAGRAMS else 0
+                if not self._sizes[link]:
+                    del self._sizes[link]
+        released = [link for link in self._held if not self._is_too_much(link)]
+        for link in released:
+            del self._held[link]
+        return released
+
+    @property
+    def takes_datagrams(self) -> bool:
+        """Whether another datagram may be under way."""
+        return self._sizes[DATAGRAMS] < DATAGRAMS_MAX
+
+    def _is_too_much(self, link: int) -> bool:
+        size = self._sizes[link]
+        share = LINKS_MAX // max(len(self._sizes), 1)
+        return size > LINK_MAX or (self._of_links > LINKS_MAX and size > share)
