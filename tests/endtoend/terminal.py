@@ -176,12 +176,13 @@ class Terminal:
             self._master = None
 
     async def clear_away(self) -> None:
-        """Remove everything, whatever happened."""
-        self.close()
+        """Remove everything, whatever happened. The program is killed before its terminal is closed, as it would answer
+        that with an orderly end."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)  # as in `Program.signal`
         await self._process.wait()
+        self.close()
 
     def _read(self) -> None:
         assert self._master is not None
