@@ -69,7 +69,7 @@ class VisitorRegistration:
         else:
             self.tell(happened.NoServer())
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, now: float) -> None:
+    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
         """Tell the visitor that another registry answers. `is_code_foreign` is never true: a visitor has no join code."""
         self.is_stranger = True
         self.tell(happened.RegistryKeyChanged(expected=self._session.expected, got=fingerprint(stranger)))

@@ -18,9 +18,14 @@ from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import OldOpening, SessionTable
 
 HAILED_AT_ONCE: Final = 64
-"""How many people are hailed at a time when we start without a registry. A larger burst would lose datagrams."""
-
+"""How many people are hailed at a time. A larger burst would lose datagrams."""
 HAIL_SPAN: Final = 0.1
+"""Seconds until the next ones, when we start without a registry: nobody knows yet that we are here."""
+HAIL_AFTER_LOSS: Final = 15.0
+"""Seconds from the loss of a registry that had let us in to the first hails: everybody has our row, and if all hailed all
+at once, a short loss would cost a crowd more than it takes to come back."""
+HAIL_SPAN_AFTER_LOSS: Final = 4.0
+"""Seconds until the next ones in that case."""
 HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)
 """Seconds between rounds of hails while the registry is away; the last value repeats."""
 
@@ -63,6 +68,7 @@ class PeerTransport:
         """When the last Typing was sent to each person, and the last one of each person was reported."""
         self._to_hail: list[Contact] = []
         self._hail_at: float | None = None
+        self._hail_span = HAIL_SPAN
         self._round = 0
         self.sessions: Final = SessionTable(
             identity,
@@ -130,10 +136,12 @@ class PeerTransport:
                 else:
                     self._datagrams.append((datagram, contact.address))
 
-    def hail_all(self, *, now: float) -> None:
-        """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells them that we are here."""
+    def hail_all(self, *, was_registered: bool, now: float) -> None:
+        """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells them that we are here, or
+        where. `was_registered`: whether it has told them once; then hails begin later, and are fewer a second."""
         self._round = 0
-        self._hail_at = now
+        self._hail_at = now + HAIL_AFTER_LOSS if was_registered else now
+        self._hail_span = HAIL_SPAN_AFTER_LOSS if was_registered else HAIL_SPAN
 
     def stop_hailing(self) -> None:
         """Stop hailing: the registry's table tells everybody about us from here on."""
@@ -158,7 +166,7 @@ class PeerTransport:
                 self._datagrams += [(hail, contact.address) for hail in hails]
         del self._to_hail[:HAILED_AT_ONCE]
         if self._to_hail:
-            self._hail_at = now + HAIL_SPAN
+            self._hail_at = now + self._hail_span
         else:
             self._hail_at = now + HAIL_AGAIN_AFTER[min(self._round, len(HAIL_AGAIN_AFTER) - 1)]
             self._round += 1

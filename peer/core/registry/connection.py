@@ -84,7 +84,7 @@ class RegistrationOwner(Protocol):
     def lost(self, *, has_begun: bool, now: float) -> None:
         """Note that the registry does not answer. `has_begun`: as in `denied`."""
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, now: float) -> None:
+    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
         """Note that a registry with this key answers in place of ours. `is_code_foreign`: whether we expected the registry
         that made our join code."""
 
@@ -271,7 +271,9 @@ class RegistryConnection:
 
     def _replaced(self, *, is_code_foreign: bool, now: float) -> None:
         assert self._session.stranger is not None
-        self._owner.replaced(self._session.stranger, is_code_foreign=is_code_foreign, now=now)
+        self._owner.replaced(
+            self._session.stranger, is_code_foreign=is_code_foreign, has_begun=self._has_begun, now=now
+        )
         self._lost()
 
     def _lost(self) -> None:

@@ -214,16 +214,16 @@ class PeerRegistration:
         else:
             saved_at = self._table.saved_at if len(self._contacts) else None
             self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
-        self._transport.hail_all(now=now)
+        self._transport.hail_all(was_registered=has_begun, now=now)
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, now: float) -> None:
+    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
         """Go on without our registry: another one answers."""
         key = fingerprint(stranger)
         if is_code_foreign:
             self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key=key))
         else:
             self._not_let_in(happened.RegistryKeyChanged(expected=self._session.expected, got=key))
-        self._transport.hail_all(now=now)
+        self._transport.hail_all(was_registered=has_begun, now=now)
 
     def left(self, *, is_confirmed: bool) -> None:
         """Tell the user that we are offline."""

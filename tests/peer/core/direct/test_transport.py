@@ -7,7 +7,13 @@ import random
 import pytest
 
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.direct.transport import HAIL_AGAIN_AFTER, HAILED_AT_ONCE, PeerTransport
+from chatapp.peer.core.direct.transport import (
+    HAIL_AFTER_LOSS,
+    HAIL_AGAIN_AFTER,
+    HAIL_SPAN_AFTER_LOSS,
+    HAILED_AT_ONCE,
+    PeerTransport,
+)
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
@@ -50,14 +56,24 @@ class Crier:
 
 def test_a_crowd_is_hailed_a_few_at_a_time() -> None:
     crier = Crier(CROWD)
-    crier.transport.hail_all(now=crier.now)
+    crier.transport.hail_all(was_registered=False, now=crier.now)
     assert crier.rounds(0.5) == [(0.0, HAILED_AT_ONCE), (0.1, 10)]
+
+
+def test_a_crowd_that_has_lost_its_registry_is_hailed_later_and_more_slowly() -> None:
+    """Clause 6.5: if everybody hailed everybody at once, 900 peers would agree on 400,000 sessions."""
+    crier = Crier(CROWD)
+    crier.transport.hail_all(was_registered=True, now=crier.now)
+    assert crier.rounds(HAIL_AFTER_LOSS + HAIL_SPAN_AFTER_LOSS) == [
+        (HAIL_AFTER_LOSS, HAILED_AT_ONCE),
+        (HAIL_AFTER_LOSS + HAIL_SPAN_AFTER_LOSS, 10),
+    ]
 
 
 def test_rounds_come_more_and_more_rarely() -> None:
     """Clause 6.5."""
     crier = Crier(CROWD[:3])
-    crier.transport.hail_all(now=crier.now)
+    crier.transport.hail_all(was_registered=False, now=crier.now)
     times = [at for at, _ in crier.rounds(120.0)]
     assert [later - before for before, later in itertools.pairwise(times)] == pytest.approx(
         [*HAIL_AGAIN_AFTER, HAIL_AGAIN_AFTER[-1], HAIL_AGAIN_AFTER[-1]][: len(times) - 1]
@@ -69,13 +85,13 @@ def test_who_was_heard_need_not_be_hailed() -> None:
     crier = Crier(CROWD[:3])
     heard = CROWD[0].session_with(crier.alice).seal(b"\x90")
     crier.transport.open(heard, source=CROWD[0].home, now=crier.now)
-    crier.transport.hail_all(now=crier.now)
+    crier.transport.hail_all(was_registered=False, now=crier.now)
     assert crier.rounds(0.5) == [(0.0, 2)]
 
 
 def test_hails_end_when_the_registry_is_back() -> None:
     crier = Crier(CROWD)
-    crier.transport.hail_all(now=crier.now)
+    crier.transport.hail_all(was_registered=False, now=crier.now)
     crier.rounds(0.05)
     crier.transport.stop_hailing()
     assert crier.rounds(60.0) == []

@@ -40,7 +40,7 @@ class Owner:
     def lost(self, *, has_begun: bool, now: float) -> None:
         self.asked.append(("lost", has_begun))
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, now: float) -> None:
+    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
         self.asked.append(("replaced", stranger, is_code_foreign))
 
     def left(self, *, is_confirmed: bool) -> None:
