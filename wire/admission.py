@@ -123,6 +123,7 @@ _REGISTER: Final = b"chatapp register 1\0"
 _WELCOME: Final = b"chatapp welcome 1\0"
 _REFUSED: Final = b"chatapp refused 1\0"
 _TABLE: Final = b"chatapp table 1\0"
+_SIGNATURE_SIZE: Final = 64
 
 
 def make_register(
@@ -223,8 +224,13 @@ def signed_table(payload: bytes, *, registry: bytes) -> bytes | None:
 
     The signature is needed because every member holds the group's key.
     """
-    signature, batch = payload[:64], payload[64:]
-    return batch if is_signed_by(registry, _TABLE, batch, signature) else None
+    batch = unchecked_table(payload)
+    return batch if is_signed_by(registry, _TABLE, batch, payload[:_SIGNATURE_SIZE]) else None
+
+
+def unchecked_table(payload: bytes) -> bytes:
+    """Return the encoded `TableBatch` of a TABLE, whoever signed it."""
+    return payload[_SIGNATURE_SIZE:]
 
 
 def _asked(

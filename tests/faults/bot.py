@@ -174,7 +174,9 @@ class Bot:
             await self._write_to(self._chance.choice(self._circle))
 
     async def _write_to(self, label: str) -> None:
-        name = next((one.name for one in self.peer.people() if one.name.startswith(label)), None)
+        name: str | None = label
+        if self.roams:  # so others do, and change their names
+            name = next((one.name for one in self.peer.people() if one.name.startswith(label)), None)
         if name is not None:
             text = self._text(label)
             self._receipts.append((text, await self.peer.send(name, text)))

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.core import dispatch
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import OutgoingAdded, RowsSaved
 from chatapp.wire.address import Address
-from chatapp.wire.admission import sign_table
+from chatapp.wire.admission import sign_table, signed_table
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.framing import Kind
@@ -97,6 +98,21 @@ def test_a_batch_signed_by_another_key_is_ignored(node: CoreDriver) -> None:
     node.hears(node.key.seal(0, sign_table(BOB.identity, batch)))
     node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)), STRANGE)
     assert node.core.table_version == 100
+
+
+def test_only_a_batch_with_news_is_worth_checking(node: CoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change is told twice, and a check costs more than all else that is done with a batch."""
+    checked: list[bytes] = []
+
+    def check(payload: bytes, *, registry: bytes) -> bytes | None:
+        checked.append(payload)
+        return signed_table(payload, registry=registry)
+
+    monkeypatch.setattr(dispatch, "signed_table", check)
+    for batch in (TableBatch(100, 101, raw(Someone("carol").row(101))), TableBatch(101, 101, [])):
+        node.hears(node.key.seal(0, sign_table(node.porter.identity, encode(batch))))
+    assert node.core.table_version == 101
+    assert len(checked) == 1
 
 
 # --- coming in
