@@ -23,11 +23,20 @@ WAITING_MAX: Final = 32 * 1024 * 1024
 """Bytes of messages of one subject that wait in each direction. Each subject has its own share, so a node that sends or is
 sent too much does not cost the other ones their messages."""
 
+WAITING_IN_ALL: Final = 8 * WAITING_MAX
+"""Bytes of messages of all subjects that wait in each direction: anybody with a node's credentials can make up subjects."""
+
+OVERHEAD: Final = 512
+"""Bytes that a message which waits counts beside its own: others may send empty ones."""
+
 TURN_FOR: Final = 0.005
 """Seconds for which messages are handed over before others get the event loop."""
 
 CLOSE_WITHIN: Final = 1.0
 """Seconds that the last messages have to go out."""
+
+_ANY: Final = ">"
+"""Stands for all subjects, as with NATS."""
 
 
 class _Waiting:
@@ -40,22 +49,26 @@ class _Waiting:
         """By subject. It is the turn of the first one."""
         self._sizes: dict[str, int] = {}
         """Bytes that wait, by subject."""
+        self._in_all = 0
         self._losing: set[str] = set()
-        """Subjects whose messages were lost since the last time that none waited."""
+        """Subjects whose messages were lost since the last time that none waited; `_ANY` for all together."""
 
     def add(self, subject: str, data: bytes) -> bool:
         """Add a message. Return whether the other thread has to be woken."""
         with self._lock:
-            size = self._sizes.get(subject, 0) + len(data)
-            if size <= WAITING_MAX:
+            cost = len(data) + OVERHEAD
+            size = self._sizes.get(subject, 0) + cost
+            if size <= WAITING_MAX and self._in_all + cost <= WAITING_IN_ALL:
                 self._sizes[subject] = size
+                self._in_all += cost
                 is_first = not self._messages
                 self._messages.setdefault(subject, deque()).append(data)
                 return is_first
-            is_first = subject not in self._losing
-            self._losing.add(subject)
+            named = subject if size > WAITING_MAX else _ANY
+            is_first = named not in self._losing
+            self._losing.add(named)
         if is_first:
-            _log.warning("the bus of the cluster is too slow: messages for %s are lost", quoted(subject))
+            _log.warning("the bus of the cluster is too slow: messages for %s are lost", quoted(named))
         return False
 
     def take(self) -> tuple[str, bytes] | None:
@@ -68,11 +81,15 @@ class _Waiting:
             data = messages.popleft()
             if messages:
                 self._messages[subject] = messages
-            left = self._sizes.pop(subject, 0) - len(data)
+            cost = len(data) + OVERHEAD
+            self._in_all -= cost
+            left = self._sizes.pop(subject, 0) - cost
             if left > 0:
                 self._sizes[subject] = left
             else:
                 self._losing.discard(subject)
+            if not self._messages:
+                self._losing.discard(_ANY)
             return subject, data
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from chatapp.registry.cluster import messenger as messenger_module
 from chatapp.registry.cluster.jetstream import JetStream
-from chatapp.registry.cluster.messenger import TURN_FOR, Messenger
+from chatapp.registry.cluster.messenger import OVERHEAD, TURN_FOR, Messenger
 
 
 class Message(msgspec.Struct):
@@ -85,7 +85,7 @@ async def world() -> World:
 async def test_a_subject_with_too_much_loses_messages_and_others_do_not(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_MAX", 100)
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", 100 + 2 * OVERHEAD)
     slow, other = "front.1", "front.2"
     sent = [(slow, b"a" * 60), (slow, b"b" * 60), (other, b"c" * 60), (slow, b"d" * 60), (slow, b"e" * 20)]
     world.messenger.send(sent)
@@ -97,13 +97,24 @@ async def test_a_subject_with_too_much_loses_messages_and_others_do_not(
 async def test_a_front_that_floods_the_house_costs_others_no_message_and_no_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_MAX", 3)
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", 3 * (1 + OVERHEAD))
     for number in range(5):
         await world.engine.deliver("house.1", b"%d" % number)
     await world.engine.deliver("house.2", b"a")
     await world.engine.deliver("house.2", b"b")
     await turns(1)
     assert world.came == [b"0", b"a", b"1", b"b", b"2"]
+
+
+async def test_all_subjects_together_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messenger_module, "WAITING_IN_ALL", 3 * (1 + OVERHEAD))
+    for number in range(5):
+        await world.engine.deliver(f"house.{number}", b"%d" % number)
+    await turns(1)
+    assert world.came == [b"0", b"1", b"2"]
+    await world.engine.deliver("house.5", b"5")
+    await turns(1)
+    assert world.came[3:] == [b"5"]
 
 
 async def test_a_fault_costs_one_message_and_is_logged_once(
