@@ -252,7 +252,7 @@ def bus_connects_anew(cluster: SimulatedCluster, chance: random.Random) -> None:
 def bus_changes(cluster: SimulatedCluster, chance: random.Random) -> None:
     """Let some messages of the bus come twice or get lost, or none any more."""
     cluster.bus.doubled = chance.choice((0.0, 0.2))
-    cluster.bus.loss = chance.choice((0.0, 0.0, 0.02))
+    cluster.bus.loss = chance.choice((0.0, 0.0, 0.05))
 
 
 def bus_is_played_back(cluster: SimulatedCluster, chance: random.Random) -> None:
