@@ -436,10 +436,10 @@ class RemoteHouse:
 
     def _ask_by_datagram(self, item: RegisterCame | DatagramRequestCame) -> None:
         """Pass on what came in a datagram, or drop it when too much is under way."""
-        if self._under_way.takes_datagrams:
-            self._under_way.add(DATAGRAMS, self._ask(item))
-        else:
+        if not self._under_way.takes_datagrams:
             self._channel.drop(DropReason.HOUSE_BEHIND)
+        elif size := self._ask(item):
+            self._under_way.add(DATAGRAMS, size)
 
     def _ask(self, item: UpItem) -> int:
         """Queue an item, unless there is no house or it is silent. Return its size, 0 if it was not queued."""

@@ -4,7 +4,7 @@ A house that is slower than its fronts' peers ask would be behind without end. S
 read until the house has followed, and the others go on.
 """
 
-from collections import Counter, deque
+from collections import deque
 from typing import Final
 
 LINK_MAX: Final = 256 * 1024
@@ -21,22 +21,22 @@ class UnderWay:
     """The bytes under way in one session, by link."""
 
     def __init__(self) -> None:
-        self._new: Counter[int] = Counter()
-        """In items that are not in a bundle yet."""
-        self._bundles: deque[tuple[int, Counter[int]]] = deque()
-        """By the number of the bundle that ended the turn."""
-        self._sizes: Counter[int] = Counter()
+        self._new: list[tuple[int, int]] = []
+        """The link and size of each item that is not in a bundle yet."""
+        self._bundles: deque[tuple[int, list[tuple[int, int]]]] = deque()
+        """The items under way, by the number of the bundle that ended their turn."""
+        self._sizes: dict[int, int] = {}
         self._of_links = 0
         self._held: dict[int, None] = {}
 
     def add(self, link: int, size: int) -> bool:
         """Note an item of a link, or a datagram. Return whether its link is to be held from now on."""
-        self._new[link] += size
-        self._sizes[link] += size
+        self._new.append((link, size))
+        self._sizes[link] = self._sizes.get(link, 0) + size
         if link == DATAGRAMS:
             return False
         self._of_links += size
-        if link in self._held or not self._is_too_much(link):
+        if not self._is_too_much(link) or link in self._held:
             return False
         self._held[link] = None
         return True
@@ -45,27 +45,34 @@ class UnderWay:
         """Note that all items were sent, with this bundle as the last one."""
         if self._new:
             self._bundles.append((number, self._new))
-            self._new = Counter()
+            self._new = []
 
     def handled(self, number: int) -> list[int]:
         """Note the newest bundle that the house has handled. Return the links to release."""
         while self._bundles and self._bundles[0][0] <= number:
-            for link, size in self._bundles.popleft()[1].items():
-                self._sizes[link] -= size
-                self._of_links -= size if link != DATAGRAMS else 0
-                if not self._sizes[link]:
-                    del self._sizes[link]
+            for link, size in self._bundles.popleft()[1]:
+                self._settle(link, size)
+        if not self._held:
+            return []
         released = [link for link in self._held if not self._is_too_much(link)]
         for link in released:
             del self._held[link]
         return released
 
+    def _settle(self, link: int, size: int) -> None:
+        left = self._sizes.pop(link) - size
+        if left:
+            self._sizes[link] = left
+        if link != DATAGRAMS:
+            self._of_links -= size
+
     @property
     def takes_datagrams(self) -> bool:
         """Whether another datagram may be under way."""
-        return self._sizes[DATAGRAMS] < DATAGRAMS_MAX
+        return self._sizes.get(DATAGRAMS, 0) < DATAGRAMS_MAX
 
     def _is_too_much(self, link: int) -> bool:
-        size = self._sizes[link]
-        share = LINKS_MAX // max(len(self._sizes), 1)
-        return size > LINK_MAX or (self._of_links > LINKS_MAX and size > share)
+        size = self._sizes.get(link, 0)
+        if self._of_links <= LINKS_MAX:
+            return size > LINK_MAX
+        return size > min(LINK_MAX, LINKS_MAX // len(self._sizes))
