@@ -30,6 +30,10 @@ _LEVELS: Final[dict[type[Event], int]] = {Fault: logging.ERROR, LinkRenewed: log
 BROADCAST_SLICE = 256
 """Datagrams of a broadcast sent before others get the event loop: 10,000 at once would hold it for 15 ms."""
 
+MANY_WRITES = 64
+"""Links written to in one turn, from which on the sockets are read again before the rest of the turn: a thousand writes take
+milliseconds, in which lines for the same readers arrive."""
+
 LINGER_FOR = 5.0
 """Seconds that a closed link may take for its last bytes: a peer that never reads must not keep it."""
 
@@ -77,7 +81,8 @@ class FrontDriver:
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`take_rest`: carries out what else the core has produced in a turn. It is called after the links were written to,
-        as a thread that it starts would delay a thousand writes. `timed`: has the timer if that is not the core."""
+        as a thread that it starts would delay a thousand writes, and after many writes only when the sockets were read
+        again: what came meanwhile shares its sync, and the next writes. `timed`: has the timer if that is not the core."""
         self._now = machine.now
         self._loop = loop
         self._core = core
@@ -110,6 +115,7 @@ class FrontDriver:
     async def stop(self, reason: str) -> None:
         """Send what is left, refuse the admin requests that wait for an answer, and end the links."""
         self.turn()
+        self._take_rest()
         for answer in self._admin_requests.values():
             if not answer.done():
                 answer.set_result(AdminRefused(refusal=AdminRefusal.NO_HOUSE))
@@ -185,7 +191,10 @@ class FrontDriver:
                 self._behind.add(self._numbers[link])
         if self._behind:
             self._note_backlogs()
-        self._take_rest()
+        if len(output.link_writes) < MANY_WRITES:
+            self._take_rest()
+        else:
+            self._loop.call_soon(self._take_rest)
         self._pause_and_close(output)
         if self._endpoint is not None:
             self.datagrams_out += len(output.datagrams)

@@ -8,7 +8,7 @@ import pytest
 
 from chatapp.registry.admin.messages import AdminRefusal, AdminRefused, ListBans
 from chatapp.registry.effects import LinkEndReason
-from chatapp.registry.front.driver import DrivenCore, FrontDriver
+from chatapp.registry.front.driver import MANY_WRITES, DrivenCore, FrontDriver
 from chatapp.registry.front.front import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
@@ -127,6 +127,17 @@ async def test_links_that_get_the_same_are_written_to_together(
     await rig.turn(link_writes=[(first, [line]), (99, [line]), (second, [line]), (first, [line, b"x"])])
     assert groups == [([ann, bob], [line]), ([ann], [line, b"x"])]
     assert rig.core.backlogs == [first]
+
+
+async def test_after_many_writes_the_sockets_are_read_before_the_rest_is_taken(rig: DriverUnderTest) -> None:
+    first, _ = rig.core.opened
+    await rig.turn()
+    before = len(rig.rests)
+    rig.core.says = {"link_writes": [(first, [b"%d" % count]) for count in range(MANY_WRITES)]}
+    rig.driver.turn()
+    assert len(rig.rests) == before
+    await asyncio.sleep(0)
+    assert len(rig.rests) == before + 1
 
 
 async def test_nothing_is_done_with_links_that_are_over(rig: DriverUnderTest) -> None:
