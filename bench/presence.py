@@ -102,10 +102,15 @@ class Changing:
 
     def wait(self) -> float:
         """Ask for one sign of life; the wait for the answer, in milliseconds."""
-        start = time.monotonic()
+        answers, start = self._answers, time.monotonic()
         self._crowd.send(self._member, *self._member.ping())
-        self._crowd.turn(1.0)
+        while self._answers == answers and self._crowd.turn(1.0):
+            pass  # what came is a broadcast
         return (time.monotonic() - start) * 1e3
+
+    @property
+    def _answers(self) -> int:
+        return self._crowd.datagrams_heard - self._crowd.broadcasts_heard
 
 
 class House:

@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 _LEVELS: Final[dict[type[Event], int]] = {Fault: logging.ERROR, LinkRenewed: logging.DEBUG}
 """The levels of the log's lines for events; those not named here are for information."""
 
-BROADCAST_SLICE = 256
-"""Datagrams of a broadcast sent before others get the event loop: 10,000 at once would hold it for 15 ms."""
+BROADCAST_SLICE = 128
+"""Datagrams of a broadcast sent before others get the event loop, which 10,000 at once would hold for 60 ms."""
 
 MANY_WRITES = 64
 """Links written to in one turn, from which on the sockets are read again before the rest of the turn: a thousand writes take
@@ -105,6 +105,8 @@ class FrontDriver:
         self._timer_at = float("inf")
         self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
         self._is_broadcasting = False
+        self._has_given_way = False
+        """Whether the next slice of a broadcast has let a turn go before it."""
         self._emptied = asyncio.Event()
 
     def start(self, endpoint: Endpoint) -> None:
@@ -238,20 +240,27 @@ class FrontDriver:
                 self._loop.call_later(LINGER_FOR, links[number].cut, LINK_ENDS[reason])
 
     def _broadcast(self) -> None:
-        """Send one slice of a broadcast. The next follows when others had their turn."""
+        """Send one slice of a broadcast. The next follows when others had their turn, and answers that wait go before it."""
         self._is_broadcasting = False
         if self._endpoint is None or not self._broadcasts:
             self._broadcasts.clear()
             return
-        data, addresses, start = self._broadcasts.popleft()
-        end = start + BROADCAST_SLICE
-        self._endpoint.send_to_many(data, addresses[start:end])
-        self.datagrams_out += min(end, len(addresses)) - start
-        if end < len(addresses):
-            self._broadcasts.appendleft((data, addresses, end))
+        if self._is_awake and not self._has_given_way:
+            self._has_given_way = True  # once, or a stream of questions would end all broadcasts
+        else:
+            self._has_given_way = False
+            self._send_slice(self._endpoint)
         if self._broadcasts:
             self._is_broadcasting = True
             self._loop.call_soon(self._broadcast)
+
+    def _send_slice(self, endpoint: Endpoint) -> None:
+        data, addresses, start = self._broadcasts.popleft()
+        end = start + BROADCAST_SLICE
+        endpoint.send_to_many(data, addresses[start:end])
+        self.datagrams_out += min(end, len(addresses)) - start
+        if end < len(addresses):
+            self._broadcasts.appendleft((data, addresses, end))
 
     # --- admin requests
 

@@ -1,17 +1,18 @@
 """The driver of a front and its links: it carries out the core's outputs, and ignores links that are over."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
 from chatapp.registry.admin.messages import AdminRefusal, AdminRefused, ListBans
 from chatapp.registry.effects import LinkEndReason
-from chatapp.registry.front.driver import MANY_WRITES, DrivenCore, FrontDriver
+from chatapp.registry.front.driver import BROADCAST_SLICE, MANY_WRITES, DrivenCore, FrontDriver
 from chatapp.registry.front.front import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
+from chatapp.wire.aio.machine import Endpoint
 from chatapp.wire.aio.manylinks import ManyLinks
 
 
@@ -164,3 +165,39 @@ async def test_admin_requests_that_wait_are_refused_at_the_end(rig: DriverUnderT
     await rig.driver.stop("this node keeps the state now")
     async with asyncio.timeout(20):
         assert await asking == AdminRefused(refusal=AdminRefusal.NO_HOUSE)
+
+
+class RecordingEndpoint:
+    """An endpoint that records what is sent: datagrams to one address, and the size of each slice of a broadcast."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes | int] = []
+
+    def send_all(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
+        self.sent += [data for data, _ in datagrams]
+
+    def send_to_many(self, data: bytes, addresses: Sequence[Address]) -> None:
+        self.sent.append(len(addresses))
+
+
+async def test_answers_go_before_the_next_slice_of_a_broadcast(rig: DriverUnderTest) -> None:
+    endpoint = RecordingEndpoint()
+    rig.driver.start(cast("Endpoint", endpoint))
+    someone = Address("10.0.0.2", 40_001)
+    await rig.turn(broadcasts=[(b"a change", [someone] * 3 * BROADCAST_SLICE)])
+    for place in range(2):
+        await rig.turn(datagrams=[(b"answer %d" % place, someone)])
+    for _ in range(4):
+        await asyncio.sleep(0)
+    slice_ = BROADCAST_SLICE
+    assert endpoint.sent == [slice_, b"answer 0", slice_, b"answer 1", slice_]
+
+
+async def test_a_stream_of_questions_does_not_stop_a_broadcast(rig: DriverUnderTest) -> None:
+    endpoint = RecordingEndpoint()
+    rig.driver.start(cast("Endpoint", endpoint))
+    someone = Address("10.0.0.2", 40_001)
+    await rig.turn(broadcasts=[(b"a change", [someone] * 3 * BROADCAST_SLICE)])
+    for _ in range(8):
+        await rig.turn()  # the driver is woken again before each slice
+    assert endpoint.sent == [BROADCAST_SLICE] * 3
