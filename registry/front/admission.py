@@ -43,12 +43,16 @@ class Gate:
         """Return the answer to a HELLO, never longer than the HELLO; None for no answer. Raises DecodeError."""
         hello = decode_hello(data[1:])
         if hello.version == PROTOCOL_VERSION:
-            cookie = Cookie(nonce=hello.nonce, cookie=self._cookie(sender, self._window_of(now)), card=card)
-            return bytes((Kind.COOKIE,)) + encode(cookie)
+            return self._cookie_for(hello.nonce, sender, card, now)
         if not self._refusals.take(_BY_VERSION, now=now):
             return None
         refused = make_refused(self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name="")
         return bytes((Kind.REFUSED,)) + encode(refused)
+
+    def renew_cookie(self, data: bytes, sender: Address, *, card: Card, now: float) -> bytes:
+        """Return the COOKIE that answers a REGISTER with a bad cookie, as of a former start: it is shorter than the
+        REGISTER. Raises DecodeError."""
+        return self._cookie_for(decode_register(data[1:]).nonce, sender, card, now)
 
     def screen(self, data: bytes, sender: Address, *, now: float) -> Register | DropReason:
         """Return a REGISTER with a valid cookie and within its network's rate, else why it is dropped. These checks cost
@@ -76,6 +80,10 @@ class Gate:
         if voucher and not is_voucher_for(voucher, registry=registry, nonce=nonce, identity=identity):
             return DropReason.BAD_VOUCHER
         return None
+
+    def _cookie_for(self, nonce: bytes, sender: Address, card: Card, now: float) -> bytes:
+        cookie = Cookie(nonce=nonce, cookie=self._cookie(sender, self._window_of(now)), card=card)
+        return bytes((Kind.COOKIE,)) + encode(cookie)
 
     def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:
         window = self._window_of(now)

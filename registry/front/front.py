@@ -218,6 +218,9 @@ class Front:
         register = self.gate.screen(data, sender, now=now)
         if isinstance(register, DropReason):
             self._recorder.dropped[register] += 1
+            if register is DropReason.BAD_COOKIE and self.house.admits(now):
+                answer = self.gate.renew_cookie(data, sender, card=self.sessions.card, now=now)
+                self._datagrams.append((answer, sender))
         elif self.register_queue.is_free(now=now):
             self._register(register, sender, now)
         elif not self.register_queue.join(network_of(sender.host), (register, sender), now=now):

@@ -44,13 +44,24 @@ def test_a_cookie_is_good_where_it_was_given() -> None:
     house, alice = House(), Stranger("alice", 0x01)
     (cookie,) = house.send(alice.hello(), HERE)
     register = alice.register(cookie)
-    assert house.send(register, ELSEWHERE) == []
-    assert house.send(register, Address(HERE.host, HERE.port + 1)) == []
+    for place in (ELSEWHERE, Address(HERE.host, HERE.port + 1)):
+        assert [answer[0] for answer in house.send(register, place)] == [2]
     house.wait(60.0)
-    assert house.send(register, HERE) == []
+    assert [answer[0] for answer in house.send(register, HERE)] == [2]
     (cookie,) = house.send(alice.hello(), HERE)
     house.wait(30.0)
     assert house.send(alice.register(cookie), HERE)[0][0] == 4
+
+
+def test_a_cookie_that_is_not_good_any_more_is_replaced() -> None:
+    """Clause 4.3: "if it was the cookie, it is answered with another COOKIE"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    (cookie,) = house.send(alice.hello(), HERE)
+    register = alice.register(cookie)
+    house.wait(60.0)
+    (other,) = house.send(register, HERE)
+    assert len(other) < len(register)
+    assert house.send(alice.register(other), HERE)[0][0] == 4
 
 
 def test_a_register_is_bound_to_its_author_and_registry() -> None:

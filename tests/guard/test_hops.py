@@ -27,7 +27,7 @@ from tests.registry.rig import Rig
 MESSAGE = (63, 371)
 """Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; see
 `docs/decisions/hops.md`."""
-REGISTER = (39, 186)
+REGISTER = (39, 187)
 """For HELLO, REGISTER and the link, at the registry\'s core; `docs/decisions/hops.md` says what they are."""
 ROOM_LINE = (22, 79)
 """For one line of a room, at the registry's core."""

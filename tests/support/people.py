@@ -85,7 +85,7 @@ class Person(Machine):
 
     def _try_again(self) -> None:
         """Start the program again after the registry refused this person."""
-        if self.is_running and isinstance(self.screen.events[-1], happened.AdmissionRefused):
+        if self.is_running and isinstance(self.core.not_let_in, happened.AdmissionRefused):
             self.crash()
             self.start()
 

@@ -76,6 +76,16 @@ class Handshake:
         self._cookie, self.stranger = cookie, None
         return True
 
+    def takes_renewed(self, cookie: Cookie) -> bool:
+        """Take another COOKIE of the registry whose COOKIE we have shown to it in vain. Return whether it is one."""
+        shown = self._cookie
+        return (
+            shown is not None
+            and cookie.cookie != shown.cookie
+            and cookie.card.identity == shown.card.identity
+            and self.takes_cookie(cookie)
+        )
+
     def _is_expected(self, registry: bytes) -> bool:
         if self.demanded is not None:
             return fingerprint_digits(registry) == self.demanded

@@ -219,6 +219,8 @@ class RegistrySession:
         """The version of our table."""
         self._version_at_register = 0
         """The version of our table when the present attempt to register began."""
+        self._is_cookie_renewed = False
+        """Whether the registry has answered the present attempt to register with another COOKIE."""
         self.known_version = 0
         """The newest table version that the registry has mentioned."""
         self.heard_at = float("-inf")
@@ -347,7 +349,7 @@ class RegistrySession:
 
     def receive_cookie(self, data: bytes, source: Address, *, now: float) -> None:
         """Take a COOKIE of one of our servers; one that does not answer our HELLO is ignored. The server that answers first
-        is the one to register at. Raises DecodeError."""
+        is the one to register at; if it does not take its COOKIE back, it sends another. Raises DecodeError."""
         cookie = decode_cookie(data)
         if self.state is State.GREETING:
             if self._handshake.takes_cookie(cookie):
@@ -356,6 +358,15 @@ class RegistrySession:
                 self._step(Input.COOKIE, now)
             elif self._handshake.stranger == cookie.card.identity:
                 self.servers.strangers[source] = cookie.card.identity
+        elif self.state is State.REGISTERING:
+            # That of a former start, or of a node that has taken over since: one more try, so that nobody keeps us trying.
+            if (
+                source == self.address
+                and not self._is_cookie_renewed
+                and self._handshake.takes_renewed(cookie)
+            ):
+                self._is_cookie_renewed = True
+                self._ask(now)
         elif (
             self._is_leave_doubtful
             and source == self.address
@@ -496,7 +507,7 @@ class RegistrySession:
         if after is State.GREETING or self._is_leave_doubtful:
             self._handshake.begin()
         if after is State.REGISTERING:
-            self._version_at_register = self.table_version
+            self._version_at_register, self._is_cookie_renewed = self.table_version, False
         if after in (State.GREETING, State.REGISTERING, State.LEAVING):
             self._ask(now)
         elif after is State.PAUSING:

@@ -132,9 +132,9 @@ class Porter:
         """Begin another life, with a newer card."""
         self.card = self._keys.card(name="", counter=self.card.counter + 1)
 
-    def cookie(self, hello: bytes, *, nonce: bytes | None = None) -> bytes:
+    def cookie(self, hello: bytes, *, nonce: bytes | None = None, cookie: bytes = b"c" * 16) -> bytes:
         """Return the COOKIE for a HELLO (without its kind byte)."""
-        return encode(Cookie(nonce=nonce or hello_of(hello).nonce, cookie=b"c" * 16, card=self.card))
+        return encode(Cookie(nonce=nonce or hello_of(hello).nonce, cookie=cookie, card=self.card))
 
     def welcome(self, register: bytes, *, version: int = 7, by: Identity | None = None) -> bytes:
         """Return the WELCOME for a REGISTER. Sessions belong to the registration with its nonce."""

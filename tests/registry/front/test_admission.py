@@ -8,7 +8,7 @@ from chatapp.registry.effects import DropReason
 from chatapp.registry.front.admission import Gate
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_refused_authentic, make_register
-from chatapp.wire.codec import decode_refused, decode_row, encode, encode_hello
+from chatapp.wire.codec import decode_cookie, decode_refused, decode_row, encode, encode_hello
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity, is_authentic, make_card
 from chatapp.wire.limits import HELLO_SIZE, REGISTERS_BURST, REGISTERS_PER_SECOND
@@ -64,7 +64,9 @@ def test_a_cookie_of_another_address_is_refused(rig: Rig, bob: LinkedPeer) -> No
     rig.receive(data, SOMEWHERE)
     rig.receive(data, Address(bob.address.host, bob.address.port + 1))
     assert rig.core.dropped[DropReason.BAD_COOKIE] == 2
-    assert not rig.take(SOMEWHERE)
+    (answer,) = rig.take(SOMEWHERE)
+    assert answer[0] == Kind.COOKIE
+    assert len(answer) < len(data), "an unproved address gets no more bytes than it sent"
 
 
 def test_a_cookie_lives_for_this_window_and_the_next(rig: Rig, bob: LinkedPeer) -> None:
@@ -79,11 +81,17 @@ def test_a_cookie_lives_for_this_window_and_the_next(rig: Rig, bob: LinkedPeer) 
     assert rig.core.dropped[DropReason.BAD_COOKIE] == 1
 
 
-def test_a_cookie_of_another_life_is_refused(rig: Rig, bob: LinkedPeer) -> None:
-    data = bob.register_bytes(bob.hello())
+def test_a_cookie_of_another_life_is_refused_and_renewed(rig: Rig, bob: LinkedPeer) -> None:
+    """Clause 4.3."""
+    cookie = bob.hello()
     rig.restart(downtime=0.0)
-    rig.receive(data, bob.address)
-    assert bob.answer() is None
+    rig.receive(bob.register_bytes(cookie), bob.address)
+    (answer,) = rig.take(bob.address)
+    assert answer[0] == Kind.COOKIE
+    renewed = decode_cookie(answer[1:])
+    assert renewed.nonce == cookie.nonce
+    rig.receive(bob.register_bytes(renewed), bob.address)
+    assert isinstance(bob.answer(), Welcome)
 
 
 def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: LinkedPeer) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from chatapp.peer.core.registry.session import TRANSITIONS, Input, Notice, RegistrySession, State
+from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, public_half
 from chatapp.wire.codec import decode_frames, encode
 from chatapp.wire.errors import SealError
@@ -105,6 +106,33 @@ def test_each_input_in_each_state_does_what_the_table_says() -> None:
         has_asked = bool(scene.session.datagrams_to_send())
         assert has_asked is (after in ASKING), (before, occurrence)
         assert (scene.session.next_timer() is None) is (after in RESTING), (before, occurrence)
+
+
+def test_a_cookie_that_the_registry_does_not_take_back_is_renewed_once() -> None:
+    """Clause 4.3: it was restarted since, or another node has taken over."""
+    scene = Scene()
+    hello = scene.start()
+    scene.greet(hello)
+    for other in (b"d" * 16, b"e" * 16):
+        scene.session.receive_cookie(scene.porter.cookie(hello, cookie=other), SERVER, now=scene.now)
+    ((register, _),) = scene.session.datagrams_to_send()
+    assert register_of(register).cookie == b"d" * 16
+    scene.session.receive_welcome(scene.porter.welcome(register), now=scene.now)
+    assert scene.state is State.REGISTERED
+
+
+def test_the_same_cookie_again_renews_nothing() -> None:
+    """The HELLO was sent twice, or to several servers."""
+    scene = Scene()
+    hello = scene.start()
+    scene.greet(hello)
+    scene.session.receive_cookie(scene.porter.cookie(hello), SERVER, now=scene.now)
+    elsewhere = Address("5.5.5.5", 555)
+    other = scene.porter.cookie(hello, cookie=b"d" * 16)
+    scene.session.receive_cookie(other, elsewhere, now=scene.now)
+    stranger = Porter("another")
+    scene.session.receive_cookie(stranger.cookie(hello, cookie=b"d" * 16), SERVER, now=scene.now)
+    assert scene.session.datagrams_to_send() == []
 
 
 def test_no_state_but_the_resting_ones_lasts_without_an_answer() -> None:
