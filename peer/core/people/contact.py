@@ -68,7 +68,7 @@ class Contact:
         A restarted registry knows nobody's address until they register again; until then the old address holds."""
         is_restarted = row.card.counter > self.row.card.counter and row.card.name == self.row.card.name
         self.row = row
-        if row.is_placed:
+        if row.is_placed and (row.port != self.address.port or row.host != self.address.host):
             self.address = Address(row.host, row.port)
         if row.is_placed or self.is_banned or self.is_released:
             self.is_expected = row.online
