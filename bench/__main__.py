@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import clustermail, direct, fanout, joining, mail, nodes, past, presence, size
+from bench import clustermail, direct, fanout, joining, mail, nodeloss, nodes, past, presence, size
 from bench.document import put_section
 from bench.figures import Figure, Run, save
 from bench.machine import Failed, allow_descriptors, described
@@ -26,6 +26,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "M1": mail.m1,
     "M2": clustermail.m2,
     "N1": nodes.n1,
+    "N2": nodeloss.n2,
     "J1": joining.j1,
     "T1": presence.t1,
     "S1": size.s1,

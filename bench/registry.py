@@ -22,6 +22,7 @@ class RegistryProcess(Process):
     def __init__(self, folder: Path, port: int | None = None, options: Sequence[str] = ()) -> None:
         self.port = port or free_port()
         self.folder = folder
+        self.options: Final = list(options)
         super().__init__(
             [sys.executable, CHECKOUT / "chatapp.py", "-s", str(self.port), "--data", str(folder), *options],
             env=_SETTINGS,
@@ -60,6 +61,13 @@ class Registries:
     def servers(self) -> list[Server]:
         """Where a crowd finds them."""
         return [server for process in self.processes for server in process.servers]
+
+    def start_again(self, lost: RegistryProcess) -> RegistryProcess:
+        """Start a registry that was killed, at its port and with its folder."""
+        lost.stop()
+        process = RegistryProcess(lost.folder, lost.port, lost.options)
+        self.processes[self.processes.index(lost)] = self._stack.enter_context(process)
+        return process
 
     def cpu(self) -> float:
         """Seconds of processor time of all together."""
