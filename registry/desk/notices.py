@@ -373,7 +373,7 @@ class Notices:
 MOVES_SPAN: Final = 0.1
 """Seconds between two announcements of changed positions."""
 
-_UNRECORDED: Final = (VisitEvent.KEPT, VisitEvent.LOST, VisitEvent.RETURNED, VisitEvent.PASSED_OVER)
+_WRITES_NOTHING: Final = (VisitEvent.KEPT, VisitEvent.LOST, VisitEvent.RETURNED, VisitEvent.PASSED_OVER)
 
 
 class Publisher:
@@ -501,7 +501,7 @@ def _changed(events: list[QueueEvent]) -> list[Visit]:
     visits: dict[int, Visit] = {}
     for one in events:
         if isinstance(one, VisitUpdated | HandoverReleased) or (
-            isinstance(one, Change) and one.event not in _UNRECORDED
+            isinstance(one, Change) and one.event not in _WRITES_NOTHING
         ):
             visits[one.visit.number] = one.visit
     return [visit for visit in visits.values() if visit.state is not VisitState.OVER]

@@ -106,7 +106,7 @@ class FrontDriver:
         self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
         self._is_broadcasting = False
         self._has_given_way = False
-        """Whether the next slice of a broadcast has let a turn go before it."""
+        """Whether the next slice has already been postponed once."""
         self._emptied = asyncio.Event()
 
     def start(self, endpoint: Endpoint) -> None:

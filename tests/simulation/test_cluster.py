@@ -193,9 +193,9 @@ def live_through_worlds(count: int) -> None:
 
 def _use_what_follows_a_gap(patch: pytest.MonkeyPatch) -> None:
     def accept(self: BusSession, number: int, *, now: float) -> Order:
-        if number <= self._came:
+        if number <= self._newest_received:
             return Order.REPEATED
-        self._came, self.heard_at = number, now
+        self._newest_received, self.heard_at = number, now
         return Order.NEXT
 
     patch.setattr(BusSession, "accept", accept)

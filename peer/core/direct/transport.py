@@ -22,8 +22,8 @@ HAILED_AT_ONCE: Final = 64
 HAIL_SPAN: Final = 0.1
 """Seconds until the next ones, when we start without a registry: nobody knows yet that we are here."""
 HAIL_AFTER_LOSS: Final = 15.0
-"""Seconds from the loss of a registry that had let us in to the first hails: everybody has our row, and if all hailed all
-at once, a short loss would cost a crowd more than it takes to come back."""
+"""Seconds from the loss of a registry that had let us in to the first hails: everybody has our row, and a
+crowd that hails all at once spends more than on registering again."""
 HAIL_SPAN_AFTER_LOSS: Final = 4.0
 """Seconds until the next ones in that case."""
 HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)

@@ -77,7 +77,7 @@ class Handshake:
         return True
 
     def takes_renewed(self, cookie: Cookie) -> bool:
-        """Take another COOKIE of the registry whose COOKIE we have shown to it in vain. Return whether it is one."""
+        """Take a new COOKIE from the registry that rejected our last one. Return whether it is one."""
         shown = self._cookie
         return (
             shown is not None

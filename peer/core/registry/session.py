@@ -349,7 +349,7 @@ class RegistrySession:
 
     def receive_cookie(self, data: bytes, source: Address, *, now: float) -> None:
         """Take a COOKIE of one of our servers; one that does not answer our HELLO is ignored. The server that answers first
-        is the one to register at; if it does not take its COOKIE back, it sends another. Raises DecodeError."""
+        is the one to register at. If the server rejects that COOKIE, it sends a new one. Raises DecodeError."""
         cookie = decode_cookie(data)
         if self.state is State.GREETING:
             if self._handshake.takes_cookie(cookie):
@@ -359,7 +359,8 @@ class RegistrySession:
             elif self._handshake.stranger == cookie.card.identity:
                 self.servers.strangers[source] = cookie.card.identity
         elif self.state is State.REGISTERING:
-            # That of a former start, or of a node that has taken over since: one more try, so that nobody keeps us trying.
+            # Our COOKIE was of a former start, or of a node that another has succeeded. Once an attempt, so that forged
+            # COOKIEs cannot make us repeat REGISTER for ever.
             if (
                 source == self.address
                 and not self._is_cookie_renewed

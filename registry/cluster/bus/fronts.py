@@ -285,5 +285,5 @@ class Fronts:
         for front in self.present:
             for number, items in front.take_bundles():
                 session = front.session
-                bundle = DownBundle(self._news.house, session.run, number, session.came, items)
+                bundle = DownBundle(self._news.house, session.run, number, session.newest_received, items)
                 self._channel.send(front_subject(front.id), bundle)

@@ -46,7 +46,7 @@ class BusSession:
     """One side of a session."""
 
     __slots__ = (
-        "_came",
+        "_newest_received",
         "_full",
         "_handled",
         "_is_beat_due",
@@ -62,7 +62,7 @@ class BusSession:
         self.heard_at = now
         """When the other side was heard last."""
         self._sent = 0
-        self._came = 0
+        self._newest_received = 0
         self._full: list[list[msgspec.Raw]] = []
         self._items: list[msgspec.Raw] = []
         self._size = 0
@@ -71,22 +71,22 @@ class BusSession:
         """Bytes of items that were handled since the other side was told something."""
 
     @property
-    def came(self) -> int:
-        """The newest bundle that has come."""
-        return self._came
+    def newest_received(self) -> int:
+        """The number of the newest bundle that has come."""
+        return self._newest_received
 
     @property
     def has_begun(self) -> bool:
         """Whether a bundle has come."""
-        return self._came > 0
+        return self._newest_received > 0
 
     def accept(self, number: int, *, now: float) -> Order:
         """Note a bundle that came."""
-        if number <= self._came:
+        if number <= self._newest_received:
             return Order.REPEATED
-        if number > self._came + 1:
+        if number > self._newest_received + 1:
             return Order.GAP
-        self._came, self.heard_at = number, now
+        self._newest_received, self.heard_at = number, now
         return Order.NEXT
 
     def add(self, item: UpItem | DownItem) -> int:

@@ -7,9 +7,9 @@ read until the house has followed, and the others go on.
 from collections import deque
 from typing import Final
 
-LINK_MAX: Final = 256 * 1024
+LINK_BYTES_MAX: Final = 256 * 1024
 """Bytes under way of one link past which it is held. More than the house handles before it says so (`HANDLED_TOLD`)."""
-LINKS_MAX: Final = 8 * 1024 * 1024
+ALL_LINKS_BYTES_MAX: Final = 8 * 1024 * 1024
 """Bytes under way of all links past which those are held that have more than an equal share of it."""
 DATAGRAMS_MAX: Final = 1024 * 1024
 """Bytes under way of requests in datagrams past which others are dropped: their senders send them again."""
@@ -73,6 +73,6 @@ class UnderWay:
 
     def _is_too_much(self, link: int) -> bool:
         size = self._sizes.get(link, 0)
-        if self._of_links <= LINKS_MAX:
-            return size > LINK_MAX
-        return size > min(LINK_MAX, LINKS_MAX // len(self._sizes))
+        if self._of_links <= ALL_LINKS_BYTES_MAX:
+            return size > LINK_BYTES_MAX
+        return size > min(LINK_BYTES_MAX, ALL_LINKS_BYTES_MAX // len(self._sizes))

@@ -14,9 +14,9 @@ class VisitState(enum.Enum):
     """The state of a visit."""
 
     JOINING = enum.auto()
-    """In line, and in reach; its record is on its way to the disk, and nobody is told of it."""
+    """In line, and in reach; its record is on its way to the disk. Not announced yet."""
     UNREACHED = enum.auto()
-    """In line, out of reach, and its record is on its way to the disk: nobody is told of it, or called first."""
+    """In line, out of reach; its record is on its way to the disk. Not announced yet; nobody behind is called first."""
     WAITING = enum.auto()
     """In line, and in reach."""
     MISSED = enum.auto()

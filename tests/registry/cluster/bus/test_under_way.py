@@ -4,7 +4,13 @@ import pytest
 
 from chatapp.registry.cluster.bus import under_way
 from chatapp.registry.cluster.bus.session import HANDLED_TOLD
-from chatapp.registry.cluster.bus.under_way import DATAGRAMS, DATAGRAMS_MAX, LINK_MAX, LINKS_MAX, UnderWay
+from chatapp.registry.cluster.bus.under_way import (
+    ALL_LINKS_BYTES_MAX,
+    DATAGRAMS,
+    DATAGRAMS_MAX,
+    LINK_BYTES_MAX,
+    UnderWay,
+)
 from chatapp.registry.effects import DropReason
 from chatapp.wire.messages.rooms import GroupAccepted
 from tests.registry.cluster.bus.nodes import Cluster
@@ -43,7 +49,7 @@ def accepted(peer: LinkedPeer) -> int:
 def test_a_link_is_held_until_the_house_has_followed(cluster: Cluster, ann: LinkedPeer) -> None:
     front, bob = cluster.fronts[0], cluster.fronts[0].member("bob")
     cluster.is_house_frozen = True
-    lines = LINK_MAX // len(LINE) + 1
+    lines = LINK_BYTES_MAX // len(LINE) + 1
     say(ann, 1, lines - 5)
     assert ann.link not in front.paused
     say(ann, lines - 4, 5)
@@ -85,8 +91,8 @@ def test_datagrams_past_the_limit_are_dropped_and_counted(
 
 
 def test_all_links_together_are_bounded_and_those_with_little_go_on() -> None:
-    asked, links = UnderWay(), LINKS_MAX // LINK_MAX * 2
-    share = LINKS_MAX // links
+    asked, links = UnderWay(), ALL_LINKS_BYTES_MAX // LINK_BYTES_MAX * 2
+    share = ALL_LINKS_BYTES_MAX // links
     assert not any(asked.add(link, share) for link in range(1, links + 1))
     assert not asked.add(links + 1, 100)
     assert asked.add(1, 100)
@@ -97,7 +103,7 @@ def test_all_links_together_are_bounded_and_those_with_little_go_on() -> None:
 
 def test_a_link_stays_held_while_too_much_is_under_way() -> None:
     asked = UnderWay()
-    asked.add(5, LINK_MAX)
+    asked.add(5, LINK_BYTES_MAX)
     asked.sent(1)
     assert asked.add(5, HANDLED_TOLD)
     assert not asked.add(5, 1), "it is held already"
