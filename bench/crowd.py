@@ -11,7 +11,7 @@ from typing import Final, Self
 from bench.machine import Failed
 from bench.members import Member, host_of
 from bench.registry import Server
-from chatapp.wire.admission import is_welcome_authentic, signed_table
+from chatapp.wire.admission import is_table_signed, is_welcome_authentic, table_in
 from chatapp.wire.codec import decode_cookie, decode_refused, decode_table_batch, decode_welcome, encode
 from chatapp.wire.errors import DecodeError, SealError
 from chatapp.wire.framing import Kind, frame, unpack_answer, unpack_opening
@@ -278,8 +278,8 @@ class Crowd:
 def _opened(data: bytes, knowing: Member) -> TableBatch | None:
     try:
         payload = knowing.group_key().open_stored(data)
-        batch = signed_table(payload, registry=knowing.registry)
-        return None if batch is None else decode_table_batch(batch)
+        is_signed = is_table_signed(payload, registry=knowing.registry)
+        return decode_table_batch(table_in(payload)) if is_signed else None
     except (SealError, DecodeError):
         return None
 

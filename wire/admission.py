@@ -219,17 +219,13 @@ def sign_table(registry: Identity, batch: bytes) -> bytes:
     return registry.sign(_TABLE, batch) + batch
 
 
-def signed_table(payload: bytes, *, registry: bytes) -> bytes | None:
-    """Return the encoded `TableBatch`, or None if this registry did not sign it.
-
-    The signature is needed because every member holds the group's key.
-    """
-    batch = unchecked_table(payload)
-    return batch if is_signed_by(registry, _TABLE, batch, payload[:_SIGNATURE_SIZE]) else None
+def is_table_signed(payload: bytes, *, registry: bytes) -> bool:
+    """Whether this registry signed the TABLE: every member holds the group's key, so the seal does not show it."""
+    return is_signed_by(registry, _TABLE, table_in(payload), payload[:_SIGNATURE_SIZE])
 
 
-def unchecked_table(payload: bytes) -> bytes:
-    """Return the encoded `TableBatch` of a TABLE, whoever signed it."""
+def table_in(payload: bytes) -> bytes:
+    """Return the encoded `TableBatch` of a TABLE. The signature is not checked."""
     return payload[_SIGNATURE_SIZE:]
 
 

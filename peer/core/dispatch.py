@@ -29,7 +29,7 @@ from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.peer.core.trace import WallClock
 from chatapp.wire.address import Address
-from chatapp.wire.admission import signed_table, unchecked_table
+from chatapp.wire.admission import is_table_signed, table_in
 from chatapp.wire.codec import decode_frames, decode_table_batch
 from chatapp.wire.delivery.parts import (
     Acknowledged,
@@ -276,10 +276,10 @@ class Dispatcher:
             return  # the link is not up yet; the first page will bring these rows
         # No replay window here: every member has the key and could move the window. The version shows what is a repeat.
         payload = key.open_stored(data)
-        batch = decode_table_batch(unchecked_table(payload))
+        batch = decode_table_batch(table_in(payload))
         if batch.version > self._table.version:
-            # Others tell nothing new, as each change is told twice: only those that do are worth a check.
-            if signed_table(payload, registry=self._session.pinned) is None:
+            # Each change is sent twice. Skip the costly signature check for batches with nothing new.
+            if not is_table_signed(payload, registry=self._session.pinned):
                 raise SealError("a table that the registry has not signed")
             self._table_changed(batch, now)
         self.catch_up(now=now)

@@ -12,7 +12,7 @@ from chatapp.registry.effects import DropReason
 from chatapp.registry.limits import Buckets
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import is_invitation_for, is_register_authentic, is_voucher_for, make_refused
-from chatapp.wire.codec import decode_hello, decode_register, encode
+from chatapp.wire.codec import decode_hello, encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import BUCKETS_MAX, REGISTERS_BURST, REGISTERS_PER_SECOND
@@ -49,20 +49,19 @@ class Gate:
         refused = make_refused(self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name="")
         return bytes((Kind.REFUSED,)) + encode(refused)
 
-    def renew_cookie(self, data: bytes, sender: Address, *, card: Card, now: float) -> bytes:
+    def renew_cookie(self, register: Register, sender: Address, *, card: Card, now: float) -> bytes:
         """Return the COOKIE that answers a REGISTER with a bad cookie, as of a former start: it is shorter than the
-        REGISTER. Raises DecodeError."""
-        return self._cookie_for(decode_register(data[1:]).nonce, sender, card, now)
+        REGISTER."""
+        return self._cookie_for(register.nonce, sender, card, now)
 
-    def screen(self, data: bytes, sender: Address, *, now: float) -> Register | DropReason:
-        """Return a REGISTER with a valid cookie and within its network's rate, else why it is dropped. These checks cost
-        little. Raises DecodeError."""
-        register = decode_register(data[1:])
+    def screen(self, register: Register, sender: Address, *, now: float) -> DropReason | None:
+        """Return why a REGISTER is dropped; None if its cookie is valid and its network within the rate. These checks cost
+        little."""
         if not self._is_cookie_good(register.cookie, sender, now):
             return DropReason.BAD_COOKIE
         if not self._registers.take(network_of(sender.host), now=now):
             return DropReason.REGISTER_RATE
-        return register
+        return None
 
     def flaw_of(self, register: Register) -> DropReason | None:
         """Return what is wrong with the signatures; None if they are good. This check costs much.

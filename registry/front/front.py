@@ -30,7 +30,7 @@ from chatapp.registry.ports import HousePort
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import make_refused, make_welcome
-from chatapp.wire.codec import decode_frames, decode_request, encode, join_frames
+from chatapp.wire.codec import decode_frames, decode_register, decode_request, encode, join_frames
 from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.identity import Identity
@@ -214,12 +214,14 @@ class Front:
             dropped[DropReason.SEAL_BROKEN] += 1
 
     def _receive_register(self, data: bytes, sender: Address, now: float) -> None:
-        """Serve a REGISTER at once, or queue it when many come: its signatures cost more than all the rest."""
-        register = self.gate.screen(data, sender, now=now)
-        if isinstance(register, DropReason):
-            self._recorder.dropped[register] += 1
-            if register is DropReason.BAD_COOKIE and self.house.admits(now):
-                answer = self.gate.renew_cookie(data, sender, card=self.sessions.card, now=now)
+        """Serve a REGISTER at once, or queue it when many come: its signatures cost more than all the rest. Raises
+        DecodeError."""
+        register = decode_register(data[1:])
+        flaw = self.gate.screen(register, sender, now=now)
+        if flaw is not None:
+            self._recorder.dropped[flaw] += 1
+            if flaw is DropReason.BAD_COOKIE and self.house.admits(now):
+                answer = self.gate.renew_cookie(register, sender, card=self.sessions.card, now=now)
                 self._datagrams.append((answer, sender))
         elif self.register_queue.is_free(now=now):
             self._register(register, sender, now)

@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from chatapp.wire.address import Address
-from chatapp.wire.admission import JoinCode, make_register, signed_table
+from chatapp.wire.admission import JoinCode, is_table_signed, make_register, table_in
 from chatapp.wire.codec import (
     DatagramFrame,
     decode_cookie,
@@ -168,7 +168,7 @@ class Newcomer:
         found: list[TableBatch] = []
         for data in self.rig.take(self.address):
             if data[0] == Kind.GROUP:
-                batch = signed_table(self.key.open(data), registry=self.rig.identity.public)
-                assert batch is not None
-                found.append(decode_table_batch(batch))
+                payload = self.key.open(data)
+                assert is_table_signed(payload, registry=self.rig.identity.public)
+                found.append(decode_table_batch(table_in(payload)))
         return found

@@ -13,12 +13,13 @@ from chatapp.wire.admission import (
     JoinCode,
     is_refused_authentic,
     is_register_authentic,
+    is_table_signed,
     is_welcome_authentic,
     make_refused,
     make_register,
     make_welcome,
     sign_table,
-    signed_table,
+    table_in,
 )
 from chatapp.wire.codec import decode_refused, decode_register, decode_welcome, encode
 from chatapp.wire.errors import DecodeError
@@ -169,20 +170,21 @@ def test_no_field_of_a_refusal_can_be_replaced(field: str, other: Refused) -> No
 def test_a_signed_batch_comes_back(batch: bytes) -> None:
     payload = sign_table(REGISTRY, batch)
     assert len(payload) == 64 + len(batch)
-    assert signed_table(payload, registry=REGISTRY.public) == batch
-    assert signed_table(payload, registry=OTHER.public) is None
+    assert table_in(payload) == batch
+    assert is_table_signed(payload, registry=REGISTRY.public)
+    assert not is_table_signed(payload, registry=OTHER.public)
 
 
 @given(st.binary(max_size=60), st.data())
 def test_a_batch_cannot_be_tampered_with(batch: bytes, data: st.DataObject) -> None:
     payload = sign_table(REGISTRY, batch)
-    assert signed_table(data.draw(tampered(payload)), registry=REGISTRY.public) is None
+    assert not is_table_signed(data.draw(tampered(payload)), registry=REGISTRY.public)
 
 
 def test_not_one_bit_of_a_batch_can_be_changed_and_none_of_it_cut() -> None:
     payload = sign_table(REGISTRY, b"batch")
     for changed in [*all_flips(payload), *all_cuts(payload)]:
-        assert signed_table(changed, registry=REGISTRY.public) is None
+        assert not is_table_signed(changed, registry=REGISTRY.public)
 
 
 # --- one signature serves one use
@@ -194,7 +196,7 @@ def test_not_one_bit_of_a_batch_can_be_changed_and_none_of_it_cut() -> None:
 def test_what_is_signed_for_one_use_serves_no_other(purpose: bytes) -> None:
     # A registry signs what others have a hand in (a name, a batch of rows): it must never pass for something else.
     said = encode([b"n" * 16, RefusalReason.NAME_TAKEN, "alice"])
-    assert signed_table(REGISTRY.sign(purpose, said) + said, registry=REGISTRY.public) is None
+    assert not is_table_signed(REGISTRY.sign(purpose, said) + said, registry=REGISTRY.public)
     as_table = sign_table(REGISTRY, said)
     assert not is_refused(msgspec.structs.replace(REFUSED, signature=as_table[:64]))
 

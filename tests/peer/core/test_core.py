@@ -11,7 +11,7 @@ from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import OutgoingAdded, RowsSaved
 from chatapp.wire.address import Address
-from chatapp.wire.admission import sign_table, signed_table
+from chatapp.wire.admission import is_table_signed, sign_table
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.framing import Kind
@@ -104,11 +104,11 @@ def test_only_a_batch_with_news_is_worth_checking(node: CoreDriver, monkeypatch:
     """Each change is told twice, and a check costs more than all else that is done with a batch."""
     checked: list[bytes] = []
 
-    def check(payload: bytes, *, registry: bytes) -> bytes | None:
+    def check(payload: bytes, *, registry: bytes) -> bool:
         checked.append(payload)
-        return signed_table(payload, registry=registry)
+        return is_table_signed(payload, registry=registry)
 
-    monkeypatch.setattr(dispatch, "signed_table", check)
+    monkeypatch.setattr(dispatch, "is_table_signed", check)
     for batch in (TableBatch(100, 101, raw(Someone("carol").row(101))), TableBatch(101, 101, [])):
         node.hears(node.key.seal(0, sign_table(node.porter.identity, encode(batch))))
     assert node.core.table_version == 101
