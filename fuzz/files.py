@@ -13,6 +13,7 @@ from typing import Final
 
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.folders import folder_of
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.visitor.folder import VisitFolder
@@ -21,7 +22,6 @@ from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefu
 from chatapp.registry.settings import Misconfigured, configure, shown
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.folders import folder_of
 from chatapp.wire.identity import AgreementKey, Identity
 from fuzz import seeds
 

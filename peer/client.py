@@ -34,6 +34,7 @@ from chatapp.peer.errors import (
     ServerUnreachable,
 )
 from chatapp.peer.feed import EventFeed, Subscription
+from chatapp.peer.folders import folder_of
 from chatapp.peer.keystore import NameHasKeys
 from chatapp.peer.node import PeerNode
 from chatapp.peer.past import Past
@@ -43,7 +44,7 @@ from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import AddressRefused
-from chatapp.wire.folders import default_home, folder_of
+from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, is_same_name, peer_name

@@ -13,15 +13,9 @@ from typing import Final
 
 from msgspec import MsgspecError, json
 
+from chatapp.peer.folders import IDENTITY_FILE, folder_of
 from chatapp.wire.errors import ChatAppError, NameRefused
-from chatapp.wire.folders import (
-    IDENTITY_FILE,
-    folder_of,
-    keep_public_half,
-    make_private,
-    sync_folder,
-    write_whole,
-)
+from chatapp.wire.folders import keep_public_half, make_private, sync_folder, write_whole
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.names import is_same_name, peer_name

@@ -10,9 +10,10 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.folders import IDENTITY_FILE, folder_of, peers_folder
 from chatapp.wire.address import Address, is_port
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.folders import IDENTITY_FILE, folder_of, write_whole
+from chatapp.wire.folders import write_whole
 from chatapp.wire.limits import SERVERS_MAX
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
@@ -111,7 +112,7 @@ def why_taken(home: Path, name: str, *, others: Iterable[Path]) -> Taken:
 
 def _all(home: Path) -> list[Start]:
     try:
-        folders = list((home / "peers").iterdir())
+        folders = list(peers_folder(home).iterdir())
     except OSError:
         return []
     return [start for start in map(_read, folders) if start is not None]

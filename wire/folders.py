@@ -1,4 +1,4 @@
-"""Folders that hold keys and mail: where they are, and access for their owner alone."""
+"""Folders that hold keys and mail: the home folder, and access for their owner alone."""
 
 import contextlib
 import errno
@@ -6,11 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-
-from chatapp.wire.names import file_name_of, name_key
-
-IDENTITY_FILE: Final = "identity.key"
-"""The file of the secret key that a name belongs to."""
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
@@ -40,11 +35,6 @@ def platform_home() -> Path:
 def known_homes() -> list[Path]:
     """Return the folders in which keys of this user may be when no `--data` is given."""
     return [home for home in dict.fromkeys((default_home(), platform_home())) if home.is_dir()]
-
-
-def folder_of(home: Path, name: str) -> Path:
-    """Return the folder of a name's keys and messages."""
-    return home / "peers" / file_name_of(name_key(name))
 
 
 def make_private(folder: Path) -> None:

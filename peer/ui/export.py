@@ -11,12 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 from chatapp.peer.core.trace import TraceStep, readable, unpacked
+from chatapp.peer.folders import folder_of
 from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.ui.formatting import shown_time
 from chatapp.peer.ui.texts.history import NEVER_IN_TABLE
-from chatapp.wire.names import file_name_of, name_key
 from chatapp.wire.text import sanitize
 
 
@@ -31,7 +31,7 @@ class Format(enum.Enum):
 
 def history_of(name: str, home: Path) -> Path | None:
     """Return the path of somebody's history in a data folder; None if nobody of that name has one there."""
-    path = home / "peers" / file_name_of(name_key(name)) / "history.db"
+    path = folder_of(home, name) / "history.db"
     return path if path.is_file() else None
 
 

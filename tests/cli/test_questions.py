@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import chatapp.__main__
+from chatapp.peer.folders import folder_of
 from chatapp.peer.starts import Start, remember
 from chatapp.questions import Choice, InputEnded, ask_all, ask_name, ask_server, servers_typed
 from chatapp.validation import Misuse
 from chatapp.wire.address import Address
 from chatapp.wire.aio.lan import FoundRegistry
 from chatapp.wire.errors import AddressRefused
-from chatapp.wire.folders import folder_of
 from chatapp.wire.names import peer_name
 from tests.cli.starting import Started
 

@@ -19,13 +19,13 @@ from chatapp.peer.errors import (
     OtherRegistry,
     ServerUnreachable,
 )
+from chatapp.peer.folders import IDENTITY_FILE
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import FolderInUse, KeyFolder
 from chatapp.registry.access import AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.errors import AddressRefused, PortInUse, TextTooLong
-from chatapp.wire.folders import IDENTITY_FILE
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
 from tests.support.ports import free_port

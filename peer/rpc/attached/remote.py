@@ -19,6 +19,7 @@ from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.operator import DeskTalk
 from chatapp.peer.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
 from chatapp.peer.feed import EventFeed, Subscription
+from chatapp.peer.folders import folder_of
 from chatapp.peer.history.unshown import in_senders_order
 from chatapp.peer.keystore import holder_of
 from chatapp.peer.receipts import Receipt, Receipts
@@ -31,7 +32,7 @@ from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, Un
 from chatapp.peer.rpc.values import decode, encode
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
-from chatapp.wire.folders import default_home, folder_of
+from chatapp.wire.folders import default_home
 from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name

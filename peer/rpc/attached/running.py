@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from chatapp.peer.driver import resolved
 from chatapp.peer.errors import NotOpen, NotRunning
+from chatapp.peer.folders import folder_of
 from chatapp.peer.rpc.place import is_offered
 from chatapp.wire.address import Address
 from chatapp.wire.errors import AddressRefused
-from chatapp.wire.folders import folder_of
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.names import PeerName
 
