@@ -41,9 +41,9 @@ class DropReason(enum.Enum):
     BAD_VOUCHER = enum.auto()
     REPEATED_REGISTER_AFTER_LEAVE = enum.auto()
     REGISTER_OF_EARLIER_SESSION = enum.auto()
-    HOUSE_BEHIND = enum.auto()
-    """A datagram for which the house has not answered enough of those before."""
     """It was admitted at this node in an earlier session with a house. Its peer registers anew; somebody plays it back."""
+    HOUSE_BEHIND = enum.auto()
+    """A datagram was dropped because too many are still unhandled by the house."""
     RENAME_OF_ANOTHER = enum.auto()
     RELEASE_FROM_OLD_LINK = enum.auto()
     NAME_BEING_GIVEN_UP = enum.auto()

@@ -52,7 +52,7 @@ class Output(NamedTuple):
     link_writes: list[tuple[int, list[bytes]]]
     """The pieces for each link, framed already."""
     links_to_pause: list[int]
-    """Links that ask for too much. A link may be in the next list too."""
+    """Links that ask for too much. No link is in the next list too."""
     links_to_resume: list[int]
     links_to_close: list[tuple[int, LinkEndReason]]
     """What was written to them still goes out."""
@@ -405,16 +405,18 @@ class Front:
 
     def take_output(self) -> Output:
         """Drain everything that the driver has to send or log."""
-        links, throttle = self.links, self.links.throttle
+        links = self.links
+        throttle = links.throttle
+        to_pause, to_resume = throttle.take_changes() if throttle.changed else ([], [])
         output = Output(
             links.writes(),
-            throttle.to_pause,
-            throttle.to_resume,
+            to_pause,
+            to_resume,
             links.to_close,
             self._datagrams,
             self._broadcasts,
             self._recorder.take_events(),
         )
-        throttle.to_pause, throttle.to_resume, links.to_close = [], [], []
+        links.to_close = []
         self._datagrams, self._broadcasts = [], []
         return output

@@ -119,10 +119,8 @@ class LinkThrottle:
         self._paused: dict[int, float] = {}
         self._held: dict[int, None] = {}
         """Links from which nothing is to be read until they are released."""
-        self.to_pause: list[int] = []
-        """For the core to drain: links from which nothing is to be read for now."""
-        self.to_resume: list[int] = []
-        """For the core to drain: links from which reading goes on."""
+        self.changed: dict[int, None] = {}
+        """Links that were paused or resumed, and not drained yet."""
 
     def note(self, number: int, network: str, count: int, *, now: float) -> None:
         """Count requests of a link, and pause it when there are too many."""
@@ -130,22 +128,19 @@ class LinkThrottle:
             self._links.overdraw(number, count, now=now), self._networks.overdraw(network, count, now=now)
         )
         if wait:
-            if number not in self._paused and number not in self._held:
-                self.to_pause.append(number)
             self._paused[number] = now + wait
+            self.changed[number] = None
 
     def hold(self, number: int) -> None:
         """Pause a link until it is released."""
-        if number not in self._paused and number not in self._held:
-            self.to_pause.append(number)
         self._held[number] = None
+        self.changed[number] = None
 
     def release(self, number: int) -> None:
         """Release a link. It is read again unless it has asked for more than its rate."""
         if number in self._held:
             del self._held[number]
-            if number not in self._paused:
-                self.to_resume.append(number)
+            self.changed[number] = None
 
     def note_of_ended(self, network: str, count: int, *, now: float) -> None:
         """Count requests of a link that is over: they are its network's."""
@@ -156,14 +151,20 @@ class LinkThrottle:
         self._links.forget(number)
         self._paused.pop(number, None)
         self._held.pop(number, None)
+        self.changed.pop(number, None)
 
     def handle_timer(self, *, now: float) -> None:
         """Resume the links whose pause is over."""
         for number, until in list(self._paused.items()):
             if until <= now:
                 del self._paused[number]
-                if number not in self._held:
-                    self.to_resume.append(number)
+                self.changed[number] = None
+
+    def take_changes(self) -> tuple[list[int], list[int]]:
+        """Drain the links that have changed: those from which nothing is to be read for now, and those to read again."""
+        changed, self.changed = self.changed, {}
+        silent = self._paused.keys() | self._held.keys()
+        return [one for one in changed if one in silent], [one for one in changed if one not in silent]
 
     def next_deadline(self) -> float | None:
         """Return when the first pause is over."""

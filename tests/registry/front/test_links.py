@@ -152,6 +152,40 @@ class TestPace:
         ann.send(Ping(1))
         assert ann.link not in rig.paused
 
+    def test_a_link_that_is_released_and_charged_in_one_turn_is_paused(
+        self, rig: Rig, bob: LinkedPeer
+    ) -> None:
+        front, link = rig.core.front, bob.link or 0
+        front.hold(link)
+        rig.turn()
+        front.release(link)
+        front.links.throttle.note(link, "10.0.0.2", 2 * int(REQUESTS_BURST), now=rig.now)
+        rig.turn()
+        assert rig.paused == {link}
+        rig.advance(600.0)
+        assert not rig.paused
+
+    def test_a_link_that_is_held_and_released_in_one_turn_is_read(self, rig: Rig, bob: LinkedPeer) -> None:
+        front, link = rig.core.front, bob.link or 0
+        front.hold(link)
+        front.release(link)
+        rig.turn()
+        assert not rig.paused
+
+    def test_a_link_whose_pause_ends_in_the_turn_in_which_it_is_held_is_paused(
+        self, rig: Rig, bob: LinkedPeer
+    ) -> None:
+        throttle, link = rig.core.front.links.throttle, bob.link or 0
+        throttle.note(link, "10.0.0.2", 2 * int(REQUESTS_BURST), now=rig.now)
+        rig.turn()
+        throttle.handle_timer(now=rig.now + 600.0)
+        throttle.hold(link)
+        rig.turn()
+        assert rig.paused == {link}
+        throttle.release(link)
+        rig.turn()
+        assert not rig.paused
+
     def test_a_paused_link_that_ends_is_not_resumed(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(*(bob.session.seal(encode(Ping(1))) for _ in range(int(REQUESTS_BURST) + 100)))
         bob.drop_link()
