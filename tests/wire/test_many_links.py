@@ -8,7 +8,7 @@ import os
 import random
 import resource
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -193,18 +193,6 @@ def test_without_descriptors_left_there_is_no_ring_and_none_is_lost() -> None:
 # --- links
 
 
-@pytest.fixture(params=["ring", "a ring that breaks", "none"])
-def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system with a ring, one whose ring stops in the middle, and one without."""
-    if request.param != "none":
-        ring_or_skip().close()
-    if request.param == "none":
-        monkeypatch.setattr(manylinks, "open_ring", lambda: None)
-    elif request.param == "a ring that breaks":
-        answers = [-errno.EBUSY, 3, *[LINKS] * 4]
-        monkeypatch.setattr(manylinks, "open_ring", lambda: Ring(Kernel(lambda _: answers.pop())))
-
-
 LINKS = 2 * LINKS_MIN
 
 
@@ -323,11 +311,29 @@ async def lose_a_reader(company: Company) -> None:
     assert {*read[:5], *read[6:]} == {b"still here" * 2}
 
 
+LONG_SCENES = [write_more_than_fits, name_a_link_twice]
+"""Scenes with at least five writes to all links."""
+
+
+@pytest.fixture(params=["ring", "a ring that breaks", "none"])
+def system(request: pytest.FixtureRequest, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A system with a ring, one whose ring stops in the middle of a write, and one without."""
+    answers: list[int] = []
+    if request.param == "none":
+        monkeypatch.setattr(manylinks, "open_ring", lambda: None)
+    else:
+        ring_or_skip().close()
+    if request.param == "a ring that breaks":
+        writes_before = 4 if scene in LONG_SCENES else 0
+        answers = [-errno.EBUSY, 3, *[LINKS] * writes_before]
+        monkeypatch.setattr(manylinks, "open_ring", lambda: Ring(Kernel(lambda _: answers.pop())))
+    yield
+    assert not answers, "the ring did not break"
+
+
 @pytest.mark.usefixtures("system")
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize(
-    "scene", [write_more_than_fits, name_a_link_twice, reuse_a_descriptor, lose_a_reader]
-)
+@pytest.mark.parametrize("scene", [*LONG_SCENES, reuse_a_descriptor, lose_a_reader])
 def test_links_with_a_ring_with_one_that_breaks_and_without(scene: Scene, loop: str) -> None:
     play(scene, loop)
 
@@ -347,6 +353,20 @@ def test_a_link_of_which_nobody_knows_what_it_sent_is_cut(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(manylinks, "open_ring", Forgetful)
     play(ask, "asyncio")
+
+
+def test_no_ring_is_opened_for_links_without_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of simulated machines, or of peers that all are behind."""
+    opened: list[None] = []
+    monkeypatch.setattr(manylinks, "open_ring", lambda: opened.append(None))
+    monkeypatch.setattr(TcpLink, "writable_descriptor", None)
+
+    async def write(company: Company) -> None:
+        assert company.many.write(company.links, [b"hello"]) == []
+        assert not opened
+        assert set(await company.part()) == {b"hello"}
+
+    play(write, "asyncio")
 
 
 def test_without_a_ring_of_its_own_any_more_it_writes_one_by_one() -> None:

@@ -21,7 +21,8 @@ from chatapp.wire.aio.link import AT_ONCE, TcpLink
 _log = logging.getLogger(__name__)
 
 LINKS_MIN: Final = 8
-"""Links from which a ring is used. For four of them, laying out the requests costs what the calls would."""
+"""Links with nothing waiting from which on a ring is used. For four of them, laying out the requests costs what the calls
+would."""
 
 ENTRIES: Final = 256
 """Requests handed over by one call; a power of two. The kernel has room for twice as many results."""
@@ -228,8 +229,7 @@ class ManyLinks:
         if len(links) < LINKS_MIN:
             return [link for link in links if not link.write(pieces)]
         data = b"".join(pieces)
-        ring = self._usable_ring() if len(data) <= AT_ONCE else None
-        if ring is None:
+        if len(data) > AT_ONCE or not self._has_ring:
             return [link for link in links if not link.write((data,))]
         ready: dict[int, TcpLink] = {}
         others: list[TcpLink] = []
@@ -239,6 +239,9 @@ class ManyLinks:
                 others.append(link)
             else:
                 ready[descriptor] = link
+        ring = self._usable_ring() if len(ready) >= LINKS_MIN else None
+        if ring is None:
+            return [link for link in links if not link.write((data,))]
         taken = ring.send(data, list(ready))
         behind: list[TcpLink] = []
         if taken.count(len(data)) < len(taken):
@@ -246,6 +249,11 @@ class ManyLinks:
                 link for link, sent in zip(ready.values(), taken, strict=True) if not _go_on(link, data, sent)
             ]
         return behind + [link for link in others if not link.write((data,))]
+
+    @property
+    def _has_ring(self) -> bool:
+        """Whether there is a ring, or may be."""
+        return self._may_open or (self._ring is not None and not self._ring.is_closed)
 
     def _usable_ring(self) -> Ring | None:
         """Return the ring, opened at its first use; None where there is none, or none any more."""
