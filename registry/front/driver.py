@@ -31,8 +31,9 @@ BROADCAST_SLICE = 128
 """Datagrams of a broadcast sent before others get the event loop, which 10,000 at once would hold for 60 ms."""
 
 MANY_WRITES = 64
-"""Links written to in one turn, from which on the sockets are read again before the rest of the turn: a thousand writes take
-milliseconds, in which lines for the same readers arrive."""
+"""Links written to in one turn, from which on sockets are read again before the rest of the turn: a thousand writes take
+milliseconds, in which lines for the same readers arrive. uvloop reads all that came until then, asyncio only sockets that
+were ready before the turn began."""
 
 LINGER_FOR = 5.0
 """Seconds that a closed link may take for its last bytes: a peer that never reads must not keep it."""
@@ -81,8 +82,9 @@ class FrontDriver:
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`take_rest`: carries out what else the core has produced in a turn. It is called after the links were written to,
-        as a thread that it starts would delay a thousand writes, and after many writes only when the sockets were read
-        again: what came meanwhile shares its sync, and the next writes. `timed`: has the timer if that is not the core."""
+        as a thread that it starts would delay a thousand writes, and after many writes one turn of the event loop later:
+        what is read until then (`MANY_WRITES`) shares its sync, and the next writes. `timed`: has the timer if that is not
+        the core."""
         self._now = machine.now
         self._loop = loop
         self._core = core

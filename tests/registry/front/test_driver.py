@@ -1,6 +1,8 @@
 """The driver of a front and its links: it carries out the core's outputs, and ignores links that are over."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -14,6 +16,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Endpoint
 from chatapp.wire.aio.manylinks import ManyLinks
+from tests.wire.test_link import LOOPS, loop_of
 
 
 class ScriptedCore:
@@ -130,15 +133,61 @@ async def test_links_that_get_the_same_are_written_to_together(
     assert rig.core.backlogs == [first]
 
 
-async def test_after_many_writes_the_sockets_are_read_before_the_rest_is_taken(rig: DriverUnderTest) -> None:
-    first, _ = rig.core.opened
-    await rig.turn()
-    before = len(rig.rests)
-    rig.core.says = {"link_writes": [(first, [b"%d" % count]) for count in range(MANY_WRITES)]}
-    rig.driver.turn()
-    assert len(rig.rests) == before
-    await asyncio.sleep(0)
-    assert len(rig.rests) == before + 1
+needs_uvloop = pytest.mark.skipif("uvloop" not in LOOPS, reason="no uvloop here")
+
+
+class Reader(asyncio.Protocol):
+    """Reads a socket, and notes for each text how many rests had been taken when it came."""
+
+    def __init__(self, rests: list[int], read: dict[bytes, int]) -> None:
+        self._rests, self._read = rests, read
+
+    def data_received(self, data: bytes) -> None:
+        self._read[data] = len(self._rests)
+
+
+async def rests_when_read(writes: int, monkeypatch: pytest.MonkeyPatch) -> dict[bytes, int]:
+    """Let the driver write in one turn, and the sockets get a text each before and during the writes. Return how many rests
+    had been taken when each text was read."""
+    rig, loop = DriverUnderTest(), asyncio.get_running_loop()
+    read: dict[bytes, int] = {}
+    with contextlib.ExitStack() as stack:
+        senders: dict[bytes, socket.socket] = {}
+        for text in (b"before", b"during"):
+            here, senders[text] = map(stack.enter_context, socket.socketpair())
+            here.setblocking(False)
+            transport, _ = await loop.create_connection(lambda: Reader(rig.rests, read), sock=here)
+            stack.callback(transport.abort)
+        await rig.turn()
+        rig.rests.clear()
+
+        def write(*_: object) -> list[object]:
+            if text := senders.pop(b"during", None):
+                text.send(b"during")
+            return []
+
+        monkeypatch.setattr(ManyLinks, "write", write)
+        senders[b"before"].send(b"before")
+        await rig.turn(link_writes=[(rig.core.opened[0], [b"%d" % count]) for count in range(writes)])
+        for _ in range(5):
+            await asyncio.sleep(0)
+    return read
+
+
+@pytest.mark.parametrize(
+    ("loop", "writes", "rests"),
+    [
+        ("asyncio", MANY_WRITES, {b"before": 0, b"during": 1}),
+        pytest.param("uvloop", MANY_WRITES, {b"before": 0, b"during": 0}, marks=needs_uvloop),
+        ("asyncio", MANY_WRITES - 1, {b"before": 1, b"during": 1}),
+    ],
+)
+def test_after_many_writes_sockets_are_read_before_the_rest_is_taken(
+    loop: str, writes: int, rests: dict[bytes, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asyncio reads those that were ready before the turn, uvloop also those that became ready during the writes."""
+    with asyncio.Runner(loop_factory=loop_of(loop)) as runner:
+        assert runner.run(rests_when_read(writes, monkeypatch)) == rests
 
 
 async def test_nothing_is_done_with_links_that_are_over(rig: DriverUnderTest) -> None:
