@@ -180,22 +180,26 @@ def talk(
             log_level=log_level,
         )
     from chatapp.peer.ui.main import run
+    from chatapp.peer.ui.terminal import Wanted
 
-    return run(
+    wanted = Wanted(
         name=me,
         servers=found,
         registry_key=demanded,
         port=own_port,
-        data=folder,
-        plain=plain,
-        quiet=prefers.quiet if quiet is None else quiet,
-        stay=stay,
+        home=folder or default_home(),
         room=entered,
         ack_timeout=timeout,
         code=shown,
+        stay=stay,
+        quiet=prefers.quiet if quiet is None else quiet,
+        is_full=chosen is Face.FULL,
+    )
+    return run(
+        wanted,
+        plain=plain,
         log_level=log_level,
         ask_name=ask_another_name if not plain and is_terminal() else None,
-        is_full=chosen is Face.FULL,
         may_show_lines=face is None,
     )
 

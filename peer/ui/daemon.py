@@ -13,9 +13,9 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn, NotResponding, NotRunning
 from chatapp.peer.rpc.attached.running import running_program
 from chatapp.peer.starts import note_release, remember, why_taken
-from chatapp.peer.ui.main import run_until_signal, start_logging
+from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import open_peer
-from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running
+from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running, run_until_signal
 from chatapp.peer.ui.texts import answers
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.wire.address import Address

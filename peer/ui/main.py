@@ -4,99 +4,50 @@ A terminal shows its prompt before the peer is loaded (`peer.ui.start`), which t
 
 import asyncio
 import contextlib
-import gc
 import importlib
 import importlib.util
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from chatapp.peer.ui.formatting import View
 from chatapp.peer.ui.grammar.completion import CandidateSource, CompletionIndex
-from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
+from chatapp.peer.ui.terminal import ENDING_SIGNALS, FAILED, INTERRUPTED, Wanted
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.ui.texts import full as words
-from chatapp.wire.address import Address
-from chatapp.wire.folders import default_home
 
 if TYPE_CHECKING:
     from chatapp.peer.ui.shell import Terminal
     from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
-_ENDING: Final = ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED))
-"""The signals that end a program, and with which exit status."""
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asked for when starting a peer at a terminal."""
-
-    name: str
-    servers: Sequence[Address]
-    registry_key: str | None
-    port: int
-    home: Path
-    room: str | None
-    ack_timeout: float | None
-    code: str | None
-    stay: bool
-    quiet: bool
-    is_full: bool
-
 
 def run(
+    wanted: Wanted,
     *,
-    name: str,
-    servers: Sequence[Address],
-    registry_key: str | None,
-    port: int,
-    data: Path | None,
     plain: bool,
-    stay: bool,
     log_level: str,
-    quiet: bool = False,
-    room: str | None = None,
-    ack_timeout: float | None = None,
-    code: str | None = None,
     ask_name: Callable[[], str] | None = None,
-    is_full: bool = False,
     may_show_lines: bool = False,
 ) -> int:
-    """Run a peer until the user ends it. `quiet`: draw no attention on a terminal. `ack_timeout`: None for the usual
-    one. `ask_name`: asks for another name if this one is taken; None where nobody can be asked. `is_full`: as a full
-    screen. `may_show_lines`: where that cannot be shown, show lines. Returns the exit status."""
-    if is_full and (why := no_full_screen()) is not None:
+    """Run a peer until the user ends it. `ask_name`: asks for another name if this one is taken; None where nobody can be
+    asked. `may_show_lines`: where a full screen cannot be shown, show lines. Returns the exit status."""
+    if wanted.is_full and (why := no_full_screen()) is not None:
         print(words.cannot_be_full(why, shows_lines=may_show_lines), file=sys.stderr)
         if not may_show_lines:
             return FAILED
-        is_full = False
+        wanted = msgspec.structs.replace(wanted, is_full=False)
     while True:
-        program = PeerProgram(
-            Wanted(
-                name=name,
-                servers=servers,
-                registry_key=registry_key,
-                port=port,
-                home=data or default_home(),
-                room=room,
-                ack_timeout=ack_timeout,
-                code=code,
-                stay=stay,
-                quiet=quiet,
-                is_full=is_full,
-            )
-        )
-        status = run_program(program.chat, plain=plain or is_full, log_level=log_level)
+        program = PeerProgram(wanted)
+        status = run_program(program.chat, plain=plain or wanted.is_full, log_level=log_level)
         if program.complaints:
             print(*program.complaints, sep="\n", file=sys.stderr)
         if not program.is_name_taken or ask_name is None:
             return status
-        name = ask_name()
+        wanted = msgspec.structs.replace(wanted, name=ask_name())
 
 
 class PeerProgram:
@@ -147,7 +98,7 @@ async def _until_signalled(work: Coroutine[None, None, int]) -> int:
         signalled.append(status)
         task.cancel()
 
-    for number, status in _ENDING:
+    for number, status in ENDING_SIGNALS:
         loop.add_signal_handler(number, stop, status)
     try:
         return await task
@@ -182,24 +133,6 @@ def run_program(
             return INTERRUPTED
 
 
-class Face(Protocol):
-    """What a user sees of a program."""
-
-    def stop(self, status: int) -> None:
-        """End with this exit status."""
-
-    async def run(self) -> int:
-        """Run until the user, the input or `stop` ends it. Returns the exit status."""
-
-
-async def run_until_signal(face: Face) -> int:
-    """Run a face until it ends, or a signal ends it. Returns the exit status."""
-    loop = asyncio.get_running_loop()
-    for number, status in _ENDING:
-        loop.add_signal_handler(number, face.stop, status)
-    return await face.run()
-
-
 def start_logging(level: str) -> None:
     """Log to standard error."""
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
@@ -222,9 +155,3 @@ def _new_screen(
     from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
     return ScreenTerminal(raw, completions, is_quiet=quiet, holds_typed=holds_typed)
-
-
-def end_loading() -> None:
-    """Turn the garbage collector on, once all modules are loaded."""
-    gc.freeze()  # what was loaded stays, so the collector need not walk it
-    gc.enable()

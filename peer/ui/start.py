@@ -10,10 +10,9 @@ from chatapp.peer.errors import NotOpen, NotResponding, NotRunning
 from chatapp.peer.rpc.attached.running import is_same_server, running_program
 from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.grammar.completion import CompletionIndex
-from chatapp.peer.ui.main import Face, Wanted, end_loading, run_until_signal
 from chatapp.peer.ui.opening import elsewhere_line, offered, open_peer
 from chatapp.peer.ui.shell import LineFace, Terminal
-from chatapp.peer.ui.terminal import FAILED
+from chatapp.peer.ui.terminal import FAILED, Face, Wanted, end_loading, run_until_signal
 from chatapp.peer.ui.texts import answers
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes

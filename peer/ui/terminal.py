@@ -1,14 +1,66 @@
-"""One run of a face: its tasks, and the exit status that ends them all."""
+"""One run of a face: what was asked for, its tasks, and the exit status that ends them all."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+import gc
+import signal
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
 
 from chatapp.peer.errors import NotOpen
+from chatapp.wire.address import Address
 
 DONE: Final = 0
 FAILED: Final = 1
 INTERRUPTED: Final = 130
+
+ENDING_SIGNALS: Final = ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED))
+"""The signals that end a program, and with which exit status."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for when starting a peer at a terminal."""
+
+    name: str
+    servers: Sequence[Address]
+    registry_key: str | None
+    port: int
+    home: Path
+    room: str | None = None
+    ack_timeout: float | None = None
+    """None for the usual one."""
+    code: str | None = None
+    stay: bool = False
+    quiet: bool = False
+    """Whether to draw no attention on a terminal."""
+    is_full: bool = False
+    """Whether to show a full screen."""
+
+
+class Face(Protocol):
+    """What a user sees of a program."""
+
+    def stop(self, status: int) -> None:
+        """End with this exit status."""
+
+    async def run(self) -> int:
+        """Run until the user, the input or `stop` ends it. Returns the exit status."""
+
+
+async def run_until_signal(face: Face) -> int:
+    """Run a face until it ends, or a signal ends it. Returns the exit status."""
+    loop = asyncio.get_running_loop()
+    for number, status in ENDING_SIGNALS:
+        loop.add_signal_handler(number, face.stop, status)
+    return await face.run()
+
+
+def end_loading() -> None:
+    """Turn the garbage collector on, once all modules are loaded."""
+    gc.freeze()  # what was loaded stays, so the collector need not walk it
+    gc.enable()
 
 
 class Running:

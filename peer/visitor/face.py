@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.ui.formatting import AnswerLine, View
-from chatapp.peer.ui.main import end_loading, make_terminal, run_program, run_until_signal
+from chatapp.peer.ui.main import make_terminal, run_program
 from chatapp.peer.ui.shell import LAST_WORDS_WITHIN, Terminal
-from chatapp.peer.ui.terminal import DONE, FAILED, Running
+from chatapp.peer.ui.terminal import DONE, FAILED, Running, end_loading, run_until_signal
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.visitor import events as happened

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+import msgspec
+
+from chatapp.peer.ui.terminal import Wanted
 from chatapp.registry.settings import Settings
 
 SEND: Final = ["send", "alice", "127.0.0.1", "5000", "bob"]
@@ -21,8 +24,8 @@ class Started:
         self.mode, self.told = "registry", told
         return self.status
 
-    def chat(self, **told: object) -> int:
-        self.mode, self.told = "peer", told
+    def chat(self, wanted: Wanted, **told: object) -> int:
+        self.mode, self.told = "peer", {**msgspec.structs.asdict(wanted), **told}
         return self.status
 
     def visit(self, **told: object) -> int:

@@ -11,6 +11,7 @@ from chatapp.registry.settings import DeskTable, RegistryTable, Settings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.errors import ChatAppError
+from chatapp.wire.folders import default_home
 from tests.cli.starting import PEER, SEND, Started
 
 
@@ -81,7 +82,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "servers": (Address("127.0.0.1", 5000),),
         "registry_key": None,
         "port": 6000,
-        "data": None,
+        "home": default_home(),
         "plain": False,
         "quiet": False,
         "stay": False,
@@ -128,7 +129,7 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
         )
         == 0
     )
-    assert started.told["data"] == tmp_path / "new"
+    assert started.told["home"] == tmp_path / "new"
     assert (started.told["plain"], started.told["stay"], started.told["log_level"]) == (True, True, "debug")
     assert chatapp.__main__.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
     assert started.told["port"] == 5000
