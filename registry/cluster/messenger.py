@@ -29,6 +29,12 @@ WAITING_IN_ALL: Final = 8 * WAITING_MAX
 OVERHEAD: Final = 512
 """Bytes that a message which waits counts beside its own: others may send empty ones."""
 
+SUBJECTS_MAX: Final = 1_000
+"""Subjects of which messages wait in each direction. A cluster has one or two for each node."""
+
+SUBJECT_OVERHEAD: Final = 1_024
+"""Bytes that a subject of which messages wait counts beside its name, a character of which takes up to four."""
+
 TURN_FOR: Final = 0.005
 """Seconds for which messages are handed over before others get the event loop."""
 
@@ -46,9 +52,11 @@ class _Waiting:
     def __init__(self) -> None:
         self._lock = Lock()
         self._messages: dict[str, deque[bytes]] = {}
-        """By subject. It is the turn of the first one."""
+        """By subject."""
         self._sizes: dict[str, int] = {}
         """Bytes that wait, by subject."""
+        self._turns: deque[str] = deque()
+        """The same subjects in the order of their turns."""
         self._in_all = 0
         self._losing: set[str] = set()
         """Subjects whose messages were lost since the last time that none waited; `_ANY` for all together."""
@@ -56,15 +64,20 @@ class _Waiting:
     def add(self, subject: str, data: bytes) -> bool:
         """Add a message. Return whether the other thread has to be woken."""
         with self._lock:
-            cost = len(data) + OVERHEAD
-            size = self._sizes.get(subject, 0) + cost
-            if size <= WAITING_MAX and self._in_all + cost <= WAITING_IN_ALL:
-                self._sizes[subject] = size
+            size = self._sizes.get(subject, 0)
+            cost = len(data) + OVERHEAD + (0 if size else SUBJECT_OVERHEAD + 4 * len(subject))
+            is_full = size + cost > WAITING_MAX
+            has_room = self._in_all + cost <= WAITING_IN_ALL and (size or len(self._sizes) < SUBJECTS_MAX)
+            if has_room and not is_full:
+                is_first = not self._turns
+                if not size:
+                    self._turns.append(subject)
+                    self._messages[subject] = deque()
+                self._messages[subject].append(data)
+                self._sizes[subject] = size + cost
                 self._in_all += cost
-                is_first = not self._messages
-                self._messages.setdefault(subject, deque()).append(data)
                 return is_first
-            named = subject if size > WAITING_MAX else _ANY
+            named = subject if size and is_full else _ANY
             is_first = named not in self._losing
             self._losing.add(named)
         if is_first:
@@ -74,21 +87,20 @@ class _Waiting:
     def take(self) -> tuple[str, bytes] | None:
         """Take the oldest message of the subject whose turn it is."""
         with self._lock:
-            if not self._messages:
+            if not self._turns:
                 return None
-            subject = next(iter(self._messages))
-            messages = self._messages.pop(subject)
-            data = messages.popleft()
-            if messages:
-                self._messages[subject] = messages
+            subject = self._turns.popleft()
+            data = self._messages[subject].popleft()
             cost = len(data) + OVERHEAD
-            self._in_all -= cost
-            left = self._sizes.pop(subject, 0) - cost
-            if left > 0:
-                self._sizes[subject] = left
+            if self._messages[subject]:
+                self._turns.append(subject)
+                self._sizes[subject] -= cost
             else:
+                del self._messages[subject]
+                cost = self._sizes.pop(subject)
                 self._losing.discard(subject)
-            if not self._messages:
+            self._in_all -= cost
+            if not self._turns:
                 self._losing.discard(_ANY)
             return subject, data
 

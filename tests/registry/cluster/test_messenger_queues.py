@@ -1,6 +1,7 @@
 """The queues between the event loop and the connection: bounded for each subject, emptied in slices, and never stuck."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine
 from fnmatch import fnmatch
 from typing import Any, cast
@@ -10,7 +11,7 @@ import pytest
 
 from chatapp.registry.cluster import messenger as messenger_module
 from chatapp.registry.cluster.jetstream import JetStream
-from chatapp.registry.cluster.messenger import OVERHEAD, TURN_FOR, Messenger
+from chatapp.registry.cluster.messenger import OVERHEAD, SUBJECT_OVERHEAD, TURN_FOR, Messenger
 
 
 class Message(msgspec.Struct):
@@ -70,6 +71,11 @@ class World:
         self.now += self.costs
 
 
+def room_for(count: int, size: int, subject: str) -> int:
+    """Return what so many messages of this size count on a subject."""
+    return SUBJECT_OVERHEAD + 4 * len(subject) + count * (size + OVERHEAD)
+
+
 async def turns(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
@@ -85,7 +91,7 @@ async def world() -> World:
 async def test_a_subject_with_too_much_loses_messages_and_others_do_not(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_MAX", 100 + 2 * OVERHEAD)
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", room_for(2, 50, "front.1"))
     slow, other = "front.1", "front.2"
     sent = [(slow, b"a" * 60), (slow, b"b" * 60), (other, b"c" * 60), (slow, b"d" * 60), (slow, b"e" * 20)]
     world.messenger.send(sent)
@@ -97,7 +103,7 @@ async def test_a_subject_with_too_much_loses_messages_and_others_do_not(
 async def test_a_front_that_floods_the_house_costs_others_no_message_and_no_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_MAX", 3 * (1 + OVERHEAD))
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", room_for(3, 1, "house.1"))
     for number in range(5):
         await world.engine.deliver("house.1", b"%d" % number)
     await world.engine.deliver("house.2", b"a")
@@ -107,7 +113,7 @@ async def test_a_front_that_floods_the_house_costs_others_no_message_and_no_time
 
 
 async def test_all_subjects_together_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_IN_ALL", 3 * (1 + OVERHEAD))
+    monkeypatch.setattr(messenger_module, "WAITING_IN_ALL", 3 * room_for(1, 1, "house.0"))
     for number in range(5):
         await world.engine.deliver(f"house.{number}", b"%d" % number)
     await turns(1)
@@ -115,6 +121,34 @@ async def test_all_subjects_together_are_bounded(world: World, monkeypatch: pyte
     await world.engine.deliver("house.5", b"5")
     await turns(1)
     assert world.came[3:] == [b"5"]
+
+
+async def test_subjects_that_are_made_up_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messenger_module, "SUBJECTS_MAX", 3)
+    for number in range(5):
+        await world.engine.deliver(f"house.{number}", b"%d" % number)
+    await world.engine.deliver("house.1", b"more")
+    await turns(1)
+    assert world.came == [b"0", b"1", b"2", b"more"]
+    await world.engine.deliver("house.5", b"5")
+    await turns(1)
+    assert world.came[4:] == [b"5"]
+
+
+@pytest.mark.parametrize("length", [1, 4_000])
+async def test_what_waits_takes_no_more_memory_than_it_counts(
+    length: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty messages on subjects that somebody makes up cost the most beside themselves."""
+    monkeypatch.setattr(messenger_module, "WAITING_IN_ALL", 400_000)
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            await world.engine.deliver(f"house.{number}.{length * 'x'}", b"")
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 400_000
 
 
 async def test_a_fault_costs_one_message_and_is_logged_once(
