@@ -136,6 +136,11 @@ class LinkThrottle:
         self._held[number] = None
         self.changed[number] = None
 
+    @property
+    def held(self) -> int:
+        """How many links wait to be released."""
+        return len(self._held)
+
     def release(self, number: int) -> None:
         """Release a link. It is read again unless it has asked for more than its rate."""
         if number in self._held:

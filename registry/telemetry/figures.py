@@ -32,6 +32,9 @@ FIGURES: Final = {
     "online": Figure(FigureKind.GAUGE, "People who are online"),
     "guests": Figure(FigureKind.GAUGE, "Visitors of the help desk who are connected"),
     "links": Figure(FigureKind.GAUGE, "Connections, those included that have proved nothing yet"),
+    "links_held": Figure(
+        FigureKind.GAUGE, "Connections not read until the cluster's house has caught up, at a node without it"
+    ),
     "table_changes": Figure(FigureKind.COUNTER, "Versions of the table since the start"),
     "rooms": Figure(FigureKind.GAUGE, "Rooms"),
     "mail_waiting": Figure(FigureKind.GAUGE, "Letters that wait for their readers"),

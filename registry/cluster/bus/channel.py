@@ -36,6 +36,6 @@ class Channel:
         self._messages.append((subject, self._sealer.seal(Kind.BUS, 0, NO_HASH, encode(message))))
 
     def take_messages(self) -> list[tuple[str, bytes]]:
-        """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        """Drain the messages to publish, each with its subject below that of the bus: in order within a subject."""
         messages, self._messages = self._messages, []
         return messages

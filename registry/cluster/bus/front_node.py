@@ -92,7 +92,7 @@ class FrontCore:
         self._follow(now)
 
     def take_messages(self) -> list[tuple[str, bytes]]:
-        """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        """Drain the messages to publish, each with its subject below that of the bus: in order within a subject."""
         return self._house.take_messages()
 
     def _follow(self, now: float) -> None:
@@ -197,6 +197,7 @@ class FrontCore:
         links = None if self._front is None else self._front.links
         figures: dict[str, float] = {
             "links": 0 if links is None else len(links),
+            "links_held": 0 if links is None else links.throttle.held,
             "room_deliveries": self._delivered + (0 if links is None else links.copies_relayed),
         }
         return CoreSnapshot(figures, self.recorder.counted(), [], {})

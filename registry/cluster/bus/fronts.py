@@ -231,7 +231,8 @@ class Fronts:
     # --- time
 
     def leave(self) -> None:
-        """Tell the fronts that the house serves nobody any more, after what is queued for them."""
+        """Tell the fronts that the house serves nobody any more. As another subject than theirs carries it, it may overtake
+        bundles, which the fronts then carry out all the same."""
         self._send_bundles()
         self._channel.send(NEWS, HouseLeft(self._news.house))
         self._has_left = True
@@ -276,7 +277,7 @@ class Fronts:
     # --- out
 
     def take_messages(self) -> list[tuple[str, bytes]]:
-        """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        """Drain the messages to publish, each with its subject below that of the bus: in order within a subject."""
         if not self._has_left:
             self._send_bundles()
         return self._channel.take_messages()

@@ -58,7 +58,7 @@ class HouseNode:
         self.fronts.leave()
 
     def take_messages(self) -> list[tuple[str, bytes]]:
-        """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        """Drain the messages to publish, each with its subject below that of the bus: in order within a subject."""
         return self.fronts.take_messages()
 
     def handle_timer(self, *, now: float) -> None:

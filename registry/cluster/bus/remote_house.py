@@ -537,7 +537,7 @@ class RemoteHouse:
         return changes
 
     def take_messages(self) -> list[tuple[str, bytes]]:
-        """Drain the messages to publish, in order, each with its subject below that of the bus."""
+        """Drain the messages to publish, each with its subject below that of the bus: in order within a subject."""
         self._send_bundles()
         return self._channel.take_messages()
 

@@ -217,11 +217,11 @@ class TestFrontCore:
         eve.send_raw(eve.line("hello"))
         core = cluster.fronts[1].core
         snapshot = core.snapshot(now=cluster.now)
-        assert snapshot.figures == {"links": 2, "room_deliveries": 2}
+        assert snapshot.figures == {"links": 2, "links_held": 0, "room_deliveries": 2}
         assert bob.relayed()
         cluster.start_house()
         cluster.advance(2.0)
-        assert core.snapshot(now=cluster.now).figures == {"links": 0, "room_deliveries": 2}
+        assert core.snapshot(now=cluster.now).figures == {"links": 0, "links_held": 0, "room_deliveries": 2}
         core.receive_bus(b"nonsense", now=cluster.now)
         assert core.snapshot(now=cluster.now).dropped[DropReason.BUS_SEAL_BROKEN.name.lower()] == 1
 

@@ -56,8 +56,10 @@ def test_a_link_is_held_until_the_house_has_followed(cluster: Cluster, ann: Link
     assert front.paused == {ann.link}
     say(bob, 1, 1)
     assert front.paused == {ann.link}
+    assert front.core.snapshot(now=cluster.now).figures["links_held"] == 1
     thaw(cluster)
     assert not front.paused
+    assert front.core.snapshot(now=cluster.now).figures["links_held"] == 0
     assert accepted(ann) == lines
     assert accepted(bob) == 1
 
