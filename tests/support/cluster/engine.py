@@ -7,6 +7,7 @@ the node is cut off or the engine has no leader, and an answer may be lost altho
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, Protocol
 
 from chatapp.registry.cluster.bus.messages import NEWS, TO_HOUSE
@@ -129,14 +130,15 @@ class Subscriber(Protocol):
 
 
 class SimulatedBus:
-    """Core NATS: at most once, in the order of each publisher, and with losses when a client connects anew."""
+    """Core NATS and the queues of its clients: at most once, in order within each subject of a publisher, and with losses
+    when a client connects anew."""
 
     def __init__(self, engine: SimulatedEngine, nodes: Callable[[], list[Subscriber]]) -> None:
         self._engine = engine
         self._network = engine.network
         self._nodes = nodes
-        self._ways: dict[tuple[str, str], deque[tuple[float, float, str, bytes]]] = {}
-        """From host to host: when each message arrives, when it was sent, its subject, the message."""
+        self._ways: dict[tuple[str, str, str], deque[tuple[float, float, bytes]]] = {}
+        """From host to host on a subject: when each message arrives, when it was sent, the message."""
         self._reconnecting: dict[str, float] = {}
         self.doubled = 0.0
         """Share of the messages that arrive twice."""
@@ -162,20 +164,20 @@ class SimulatedBus:
             is_for_any = subject == NEWS or is_to_house(subject)
             if node.host == sender or not (is_for_any or node.hears(subject)):
                 continue
-            way = self._ways.setdefault((sender, node.host), deque())
+            way = self._ways.setdefault((sender, node.host, subject), deque())
             arrives = max(now + self._engine.delay(), way[-1][0] if way else 0.0)
             copies = 2 if self._engine.chance.random() < self.doubled else 1
             for _ in range(copies):
-                way.append((arrives, now, subject, data))
-                self._network.at(arrives, lambda sender=sender, node=node: self._arrive(sender, node))  # type: ignore[misc]
+                way.append((arrives, now, data))
+                self._network.at(arrives, partial(self._arrive, sender, node, subject))
 
-    def _arrive(self, sender: str, node: Subscriber) -> None:
-        """Deliver the oldest message between two hosts if it is due, or lose it."""
-        way, now = self._ways[sender, node.host], self._network.now
+    def _arrive(self, sender: str, node: Subscriber, subject: str) -> None:
+        """Deliver the oldest messages of a subject between two hosts if they are due, or lose them."""
+        way, now = self._ways[sender, node.host, subject], self._network.now
         while way and way[0][0] <= now:
-            _, sent, subject, data = way[0]
+            _, sent, data = way[0]
             if self._network.is_cut(sender, node.host) and now - sent < KEPT_FOR:
-                self._network.after(0.5, lambda: self._arrive(sender, node))
+                self._network.after(0.5, partial(self._arrive, sender, node, subject))
                 return
             way.popleft()
             is_lost = any(now < self._reconnecting.get(host, 0.0) for host in (sender, node.host)) or (
