@@ -19,6 +19,7 @@ from chatapp.peer.ui.grammar.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.terminal import ENDING_SIGNALS, FAILED, INTERRUPTED, Wanted
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.ui.texts import full as words
+from chatapp.peer.ui.texts.answers import not_sent_lines
 
 if TYPE_CHECKING:
     from chatapp.peer.ui.shell import Terminal
@@ -64,18 +65,23 @@ class PeerProgram:
         """Run the peer until the user ends it. Returns the exit status."""
         if raw is None:
             return await self._talk(make_terminal(None, None, quiet=self._wanted.quiet), None)
-        return await _until_signalled(self._talk_on(raw))
+        return await _until_stopped(lambda stop: self._talk_on(raw, stop))
 
-    async def _talk_on(self, raw: RawTerminal) -> int:
-        """Show the prompt, then load the peer."""
+    async def _talk_on(self, raw: RawTerminal, stop: Callable[[int], None]) -> int:
+        """Show the prompt, then load the peer. `stop`: called when the user ends the program before a face reads."""
         completions = CompletionIndex()
         screen = _new_screen(raw, completions, quiet=self._wanted.quiet, holds_typed=True)
         screen.set_view(View(me=self._wanted.name))
         try:
-            await screen.begin()
+            await screen.begin(stop)
             # A thread loads, so that keys are echoed meanwhile.
             await asyncio.to_thread(importlib.import_module, "chatapp.peer.ui.start")
             return await self._talk(screen, completions)
+        except asyncio.CancelledError:
+            screen.show(not_sent_lines([line for line in screen.unread() if line.strip()]))
+            with contextlib.suppress(OSError):
+                await screen.shown()
+            raise
         finally:
             await screen.end()
 
@@ -89,23 +95,25 @@ class PeerProgram:
             self.is_name_taken, self.complaints = start.is_name_taken, start.complaints
 
 
-async def _until_signalled(work: Coroutine[None, None, int]) -> int:
-    """Run `work`, and cancel it at a signal, unless it handles signals itself by then. Returns the exit status."""
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-    signalled: list[int] = []
+async def _until_stopped(begin: Callable[[Callable[[int], None]], Coroutine[None, None, int]]) -> int:
+    """Run the work that `begin` returns, which gets what stops it with an exit status. A signal stops it too, unless the
+    work handles signals itself by then. Returns the exit status."""
+    loop = asyncio.get_running_loop()
+    stopped: list[int] = []
 
     def stop(status: int) -> None:
-        signalled.append(status)
+        stopped.append(status)
         task.cancel()
 
+    task = asyncio.ensure_future(begin(stop))
     for number, status in ENDING_SIGNALS:
         loop.add_signal_handler(number, stop, status)
     try:
         return await task
     except asyncio.CancelledError:
-        if not signalled:
+        if not stopped:
             raise
-        return signalled[0]
+        return stopped[0]
 
 
 def no_full_screen() -> str | None:

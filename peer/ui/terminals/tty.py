@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -34,6 +34,7 @@ from chatapp.peer.ui.formatting import (
     shown_clock,
 )
 from chatapp.peer.ui.grammar.completion import CandidateSource
+from chatapp.peer.ui.terminal import DONE, INTERRUPTED
 from chatapp.peer.ui.terminals.held import Held, HeldLines
 from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of
 from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE, notice, title, titled
@@ -126,6 +127,8 @@ class ScreenTerminal:
         self._caller = ""
         self._title = ""
         self._suspension: asyncio.Future[None] | None = None
+        self._stop: Callable[[int], None] | None = None
+        """Ends the program before a face reads."""
         self._drawing: asyncio.Future[None] | None = None
         """The application, while it runs."""
         self._is_drawn = asyncio.Event()
@@ -230,13 +233,16 @@ class ScreenTerminal:
 
     # --- what is typed
 
-    async def begin(self) -> None:
-        """Show the prompt. Returns when it stands on the terminal; what is typed from now on waits for `typed`."""
+    async def begin(self, stop: Callable[[int], None]) -> None:
+        """Show the prompt. Returns when it stands on the terminal; what is typed from now on waits for `typed`. `stop`:
+        called with the exit status at Ctrl-C or Ctrl-D until then. Ctrl-D lets lines that wait be carried out first."""
+        self._stop = stop
         self._draw()
         await self._is_drawn.wait()
 
     async def end(self) -> None:
         """Take the prompt away, and read no more keys."""
+        self._stop = None
         drawing, self._drawing = self._drawing, None
         if drawing is None:
             return
@@ -249,6 +255,7 @@ class ScreenTerminal:
 
     async def typed(self) -> AsyncGenerator[TypedLine, None]:
         """Yield lines until Ctrl-D. Ctrl-C raises KeyboardInterrupt."""
+        self._stop = None
         self._draw()
         try:
             while True:
@@ -300,7 +307,11 @@ class ScreenTerminal:
         self._typed.put_nowait(typed)
 
     def _end(self, why: BaseException) -> None:
-        self._typed.put_nowait(why)
+        is_interrupt = isinstance(why, KeyboardInterrupt)
+        if self._stop is not None and (is_interrupt or self._typed.empty()):
+            self._stop(INTERRUPTED if is_interrupt else DONE)
+        else:
+            self._typed.put_nowait(why)
 
     def _drawing_ended(self, drawing: "asyncio.Future[None]") -> None:
         self._is_drawn.set()
