@@ -181,8 +181,9 @@ class Streams:
         self._streams[stream.key] = stream
 
     def take(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
-        """Take a message that came through the registry. A repeat changes nothing."""
-        if stream.inbox.admit(number) is Admission.NEW:
+        """Take a message that came through the registry. A repeat changes nothing. A message that an inbox has no room for
+        is taken all the same: the registry drops what it has handed over, so nobody would send it again."""
+        if stream.inbox.admit(number) is not Admission.REPEAT:
             self._keep(stream, number, at_ms, text, late=late)
             stream.inbox.storing_aside.add(number)
             self.written.append((stream, [number], False))

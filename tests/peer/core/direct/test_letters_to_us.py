@@ -8,6 +8,7 @@ import pytest
 from chatapp.peer.core.direct import receiving
 from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, DirectReceived, MailHeldBack, MailUnreadable
 from chatapp.peer.core.records import IncomingAdded
+from chatapp.wire.messages.direct import Floor
 from chatapp.wire.messages.mail import Letter, TakeMail
 from tests.peer.core.cast import POLICY, Someone
 from tests.peer.core.receiver_driver import BOB, CAROL, ReceiverDriver, letter, part
@@ -193,3 +194,19 @@ def test_letters_of_more_strangers_than_are_remembered_wait_at_the_server(
     driver.gets(letter(7, "in the table", by=DAVE), called("eve"))
     driver.store()
     assert sorted(driver.shown()) == ["by mallory", "in the table"]
+
+
+def test_a_letter_beyond_all_that_an_inbox_holds_is_not_lost() -> None:
+    """The registry drops what it has handed over, so nobody would send it again."""
+    driver = ReceiverDriver()
+    last = 5 + POLICY.hold_numbers
+    for number in range(6, last + 1):
+        driver.hears(Floor(5), part(number))
+        driver.store()
+    driver.gets(letter(last + 2, "beyond", floor=5, since=last + 2), letter(5, "first", floor=5, serial=2))
+    driver.store()
+    assert driver.out.requests == [TakeMail([1, 2])]
+    driver.hears(part(last + 1, "between"))
+    driver.store()
+    shown = driver.shown()
+    assert (shown[-1], len(shown)) == ("beyond", POLICY.hold_numbers + 3)
