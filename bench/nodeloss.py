@@ -90,7 +90,7 @@ class Traveller:
 
     # --- registration
 
-    def carry_out(self, *, now: float) -> bool:
+    def carry_out(self) -> bool:
         """Send what the registration has to say. Return whether a link is to be opened."""
         for data, to in self.registration.datagrams_to_send():
             with suppress(OSError):  # the node is dead, which counts as lost
@@ -239,7 +239,7 @@ class Travellers:
         return list(took.values())
 
     def whole_table(self, began: float) -> float:
-        """Wait until the table shows everybody online, and each person once. Return the seconds since `began`."""
+        """Wait until the table shows everybody online. Return the seconds since `began`."""
         rows = self.witness.rows
         assert rows is not None
         asked_at = 0.0
@@ -277,7 +277,7 @@ class Travellers:
         self._carry_out(one, now)
 
     def _carry_out(self, one: Traveller, now: float) -> None:
-        if one.carry_out(now=now):
+        if one.carry_out():
             link = one.connect(now=now)
             if link is not None:
                 self._watch(link, lambda now: self._link_came(one, link, now))

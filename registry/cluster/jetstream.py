@@ -53,7 +53,7 @@ ASK_WITHIN: Final = 0.5
 during an election is never answered, and a registry that takes over would wait for each of these answers in turn."""
 ASK_AGAIN: Final = 0.1
 """Seconds without an answer after which such a question is asked again, beside the first: one that was asked just before the
-end of an election is never answered, and who waits for it loses `ASK_WITHIN`."""
+end of an election is never answered, and a caller that waits for it loses `ASK_WITHIN`."""
 READ_WITHIN: Final = 20.0
 """Seconds that a question may go on without an answer: the election of a stream's leader takes 4 to 8."""
 FOLLOWED_WITHIN: Final = 1
