@@ -196,6 +196,8 @@ class PeerCore:
             rng=self._rng,
         )
         self._unresolved = UnresolvedOutbox(
+            me=self.me,
+            notes=self._notes,
             contacts=self._contacts,
             outputs=self._out,
             registry_status=self._registry_status,

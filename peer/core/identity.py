@@ -1,11 +1,19 @@
 """Our own identity: keys, name and card; and the notes that we send to ourselves."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.people.conversation import Message, OutgoingStream
-from chatapp.peer.core.records import Named, OutgoingAdded, OutgoingChanged, StoredStream
+from chatapp.peer.core.records import (
+    Named,
+    OutgoingAdded,
+    OutgoingChanged,
+    OutgoingMoved,
+    Record,
+    StoredStream,
+)
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.table import Card
 
@@ -88,15 +96,26 @@ class NotesToSelf:
         """Write a note. It is delivered when it is stored."""
         message = self._outgoing.add(text, wall=wall, id_=self._out.new_id())
         key = self._me.identity.public
+        self._write(message, OutgoingAdded(key, message.number, message.at_ms, text, message.id))
+        return message
+
+    def take(self, stream: bytes, kept: Iterable[Message], *, wall: float) -> None:
+        """Take messages of another stream: they were kept for a name that has become ours."""
+        for one in kept:
+            message = self._outgoing.add(one.text, wall=wall, id_=one.id)
+            message.at_ms = one.at_ms
+            self._write(message, OutgoingMoved(stream, one.number, self._me.identity.public, message.number))
+
+    def _write(self, message: Message, record: Record) -> None:
+        key = self._me.identity.public
         if not self._numbered:
             self._out.records.append(Named(key, self._me.name))
         self._numbered = True
         self._out.records += [
-            OutgoingAdded(key, message.number, message.at_ms, text, message.id),
+            record,
             OutgoingChanged(key, message.number, MessageState.DELIVERED, message.at_ms),
         ]
         self.written.append(message)
-        return message
 
     def stored(self) -> None:
         """Deliver the notes that are on disk now."""

@@ -116,7 +116,8 @@ class Sending:
         if self._resolver.searches:
             self._resolver.forget(to)
         wall = now + self._clock.offset
-        if is_to_me or contact is None:
+        if is_to_me or contact is None or contact.identity == self._me.identity.public:
+            # The table shows us under our former name until our new row comes.
             note = self._notes.write(text, wall=wall)
             return SentMessage(self._me.name, note.id, note.number)
         if self._session.is_lost:

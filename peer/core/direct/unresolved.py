@@ -12,6 +12,7 @@ from chatapp.peer.core.direct.mail import Settlement
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.events import Addressed, MessageReason
+from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message
 from chatapp.peer.core.people.roster import Contacts
@@ -29,6 +30,8 @@ class UnresolvedOutbox:
     def __init__(
         self,
         *,
+        me: LocalIdentity,
+        notes: NotesToSelf,
         contacts: Contacts,
         outputs: Outputs,
         registry_status: RegistryStatus,
@@ -39,6 +42,8 @@ class UnresolvedOutbox:
         policy: Policy,
         rng: random.Random,
     ) -> None:
+        self._me = me
+        self._notes = notes
         self._contacts = contacts
         self._out = outputs
         self._registry_status = registry_status
@@ -100,8 +105,12 @@ class UnresolvedOutbox:
 
     def _address(self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float) -> None:
         del self.waiting[key]
-        conversation = self._direct_receiver.conversation(contact)
         self._out.events.append(Addressed(name=stand_in.name, to=contact.name))
+        if contact.identity == self._me.identity.public:
+            assert stand_in.conversation is not None
+            self._notes.take(stand_in.identity, stand_in.conversation.outgoing, wall=wall)
+            return
+        conversation = self._direct_receiver.conversation(contact)
         self._ladder.redirect(stand_in, contact, conversation, wall=wall, now=now)
 
     def _give_up(self, key: str, stand_in: Contact, now: float) -> None:

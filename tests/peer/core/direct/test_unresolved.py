@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.people.table import LookUp
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailBatch
@@ -34,6 +34,13 @@ def send(node: CoreDriver, to: str, text: str) -> int:
     begun = node.core.sending.keep(to, text, now=node.now)
     node.turn()
     return begun.id
+
+
+def renamed(someone: Someone, name: str) -> Someone:
+    """Return the same person under another name."""
+    again = someone.again()
+    again.name = name
+    return again
 
 
 def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
@@ -113,3 +120,19 @@ def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: CoreDriver) -> No
     assert contacts.is_blocked("bob")
     node.pass_time(1.0)
     assert node.core._unresolved.waiting
+
+
+def test_a_message_to_a_name_that_is_ours_by_then_becomes_a_note(node: CoreDriver) -> None:
+    """Our program asked for the name, the registry gave it to us, and the answer got lost."""
+    id_ = send(node, "ada", "milk")
+    asked = come_back(node, renamed(node.alice, "ada"))
+    events = [event for event in node.saw() if isinstance(event, DirectReceived | MessageChanged)]
+    _, note, told = events
+    assert isinstance(note, DirectReceived)
+    assert (note.id, note.identity, note.text) == (id_, node.alice.id, "milk")
+    assert is_now(told, MessageState.DELIVERED)
+    assert not any(isinstance(request, DepositMail) for request in asked)
+    assert not node.core._unresolved.waiting
+    assert [(line.id, line.person, line.state) for line in node.disk.lines.all()] == [
+        (id_, node.alice.id, MessageState.DELIVERED)
+    ]

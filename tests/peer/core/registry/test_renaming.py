@@ -115,6 +115,20 @@ def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: CoreDriver) -
     assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
 
 
+def test_what_we_write_to_our_former_name_is_a_note_to_ourselves(node: CoreDriver) -> None:
+    """The table shows us under that name until our new row comes."""
+    our_row = node.alice.row(101)
+    node.told(TablePage(node.core.table_version, 101, more=False, rows=raw(our_row)))
+    node.told(RenameAccepted(ask(node).reference))
+    node.asked(), node.saw()
+    for number, name in enumerate(("alice", "ada", "Alice")):
+        assert node.core.sending.look_up(name, now=node.now) is LookUp.KNOWN
+        assert node.core.sending.send(name, f"note {number}", now=node.now).to == "ada"
+        node.turn()
+    shown = [event.text for event in node.saw() if isinstance(event, happened.DirectReceived)]
+    assert shown == ["note 0", "note 1", "note 2"]
+
+
 # --- others
 
 
