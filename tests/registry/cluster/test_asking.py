@@ -1,6 +1,7 @@
 """Questions to the engine during an election: one that is never answered is soon asked again."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import msgspec
@@ -10,6 +11,16 @@ import pytest
 from chatapp.registry.cluster import jetstream as jetstream_module
 from chatapp.registry.cluster.jetstream import ANSWER_WITHIN, Access, JetStream
 from chatapp.registry.cluster.stream.ledger import Extent, Stream, Subject
+from chatapp.testing.clock import VirtualClock
+
+
+@pytest.fixture(autouse=True)
+async def clock() -> AsyncIterator[VirtualClock]:
+    """Virtual time: nothing waits for real."""
+    clock = VirtualClock()
+    clock.start()
+    yield clock
+    await clock.stop()
 
 
 class Electing:
