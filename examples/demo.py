@@ -79,7 +79,8 @@ async def main() -> int:
     """Play the demo. Returns the exit status."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts what runs behind it with SIGINT ignored
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     play = Play()
     try:
         async with stage_for(play) as stage, asyncio.timeout(PLAY_WITHIN):

@@ -72,7 +72,8 @@ class Seat:
         with contextlib.suppress(TimeoutError):
             while True:
                 self._news.clear()
-                await asyncio.wait_for(self._news.wait(), RESTS_FOR)
+                async with asyncio.timeout(RESTS_FOR):  # `wait_for` may swallow a cancellation (Python 3.11)
+                    await self._news.wait()
 
     async def resizes(self, columns: int, rows: int) -> None:
         """Give the terminal another size, and wait until the program has drawn itself anew."""

@@ -5,7 +5,6 @@ followed by a turn, in which the node takes out of its core what has come of it:
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -152,10 +151,10 @@ class Connection:
             self._connecting.cancel()
 
     async def closed(self) -> None:
-        """Wait until no attempt to connect is under way."""
+        """Wait until no attempt to connect is under way. `await` on an attempt that was given up would raise CancelledError,
+        and to suppress that would swallow a cancellation of the caller too."""
         if self._connecting is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._connecting
+            await asyncio.wait([self._connecting])
 
     async def _connect(self) -> None:
         try:

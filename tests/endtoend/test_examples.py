@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from tests.endtoend.lines import SAVED, beginning, mail, received
 from tests.support.program import WITHIN
 from tests.support.stage import Stage, knows
@@ -19,8 +21,10 @@ async def test_the_demo_plays_the_main_job(stage: Stage) -> None:
     assert len(demo.shown(lambda line: "  saw    " in line)) > 50
 
 
-async def test_a_demo_that_is_interrupted_leaves_nothing_behind(stage: Stage) -> None:
-    demo = await stage.run("demo", [sys.executable, "-m", "examples.demo"], home="demo")
+@pytest.mark.parametrize("start", ["", "trap '' INT; "], ids=["in front", "started with SIGINT ignored"])
+async def test_a_demo_that_is_interrupted_leaves_nothing_behind(stage: Stage, start: str) -> None:
+    command = ["sh", "-c", f'{start}exec "$0" -m examples.demo', sys.executable]
+    demo = await stage.run("demo", command, home="demo")
     folder = re.search(r"/\S*chatapp-demo-[^/]*", await demo.sees(lambda line: "chatapp-demo-" in line))
     port = re.search(r"-c alice 127\.0\.0\.1 (\d+)", await demo.sees(lambda line: "-c alice" in line))
     assert folder and port

@@ -137,3 +137,24 @@ async def test_the_end_of_an_earlier_connection_is_not_taken_for_that_of_the_nex
     second.connection_lost(None)
     assert node.core.told == ["connected", "closed"]
     connection.close()
+
+
+async def test_who_waits_for_the_end_of_an_attempt_can_be_cancelled(
+    connection: Connection, node: Node
+) -> None:
+    """The attempt was cancelled as well: the one cancellation must not pass for the other."""
+    await wanting(connection, node, "link")
+    connection.close()
+    waiting = asyncio.create_task(connection.closed())
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+
+
+async def test_the_end_of_an_attempt_that_was_given_up_is_waited_for(
+    connection: Connection, node: Node, network: Network
+) -> None:
+    await wanting(connection, node, "link")
+    connection.close()
+    await connection.closed()
+    assert network.given_up == 1
