@@ -416,5 +416,8 @@ HELD_TEXTS_MAX: Final = 16 * 1024 * 1024
 """Characters of all messages that wait for an earlier one of their sender. Beyond it, messages of the sender who holds
 most are shown out of order: somebody who leaves out numbers on purpose must not fill our memory with later messages."""
 
+HELD_MESSAGE_COST: Final = 1_024
+"""Characters that each of these messages counts beside its text, for what is kept with it: so at most 16,384 wait."""
+
 GROUP_HELD_MAX: Final = 64
 """Group frames held because their sender's table row has not arrived yet."""

@@ -10,6 +10,7 @@ from chatapp.peer.core.events import EnteredRoom, Line, MailReturned, RoomReceiv
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.membership import Membership
+from chatapp.wire.limits import HELD_MESSAGE_COST, TEXTS_WAITING_MAX
 from chatapp.wire.messages.mail import TakeMail
 
 
@@ -75,6 +76,8 @@ class CatchUp:
         self._out = outputs
         self._arrival = arrival
         self._lines: list[Line] = []
+        self._size = 0
+        """Their length in characters, and HELD_MESSAGE_COST for each."""
         self._to_take: list[int] = []
         self._awaited: set[str] = set()
         """Groups whose missed lines are on their way."""
@@ -101,6 +104,7 @@ class CatchUp:
     def gather(self, line: Line) -> None:
         """Add a late line, to be shown with the others."""
         self._lines.append(line)
+        self._size += len(line.text) + HELD_MESSAGE_COST
 
     @property
     def is_gathering(self) -> bool:
@@ -130,12 +134,14 @@ class CatchUp:
             self._to_take = []
 
     def release(self) -> None:
-        """Show the gathered lines if nothing more is awaited."""
-        if not self.is_mail_drained or self._awaited:
+        """Show the gathered lines if nothing more is awaited, or there are too many: letters that never end must not fill
+        our memory."""
+        if self.is_mail_drained and not self._awaited:
+            self._arrival.announce(self)
+        elif self._size <= TEXTS_WAITING_MAX:
             return
-        self._arrival.announce(self)
         if self._lines:
-            lines, self._lines = self._lines, []
+            lines, self._lines, self._size = self._lines, [], 0
             self._out.events.append(MailReturned(lines=tuple(in_order(lines))))
 
 

@@ -24,7 +24,7 @@ from chatapp.peer.core.records import (
 )
 from chatapp.peer.core.rooms.group import Group
 from chatapp.wire.delivery.dedup import Admission, Inbox
-from chatapp.wire.limits import HELD_TEXTS_MAX
+from chatapp.wire.limits import HELD_MESSAGE_COST, HELD_TEXTS_MAX
 from chatapp.wire.messages.direct import DirectBody
 from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
 
@@ -56,7 +56,7 @@ class Stream:
     behind: set[int] = field(default_factory=set)
     """Stored numbers below `shown` that may not have been shown; they are marked on disk."""
     size: int = 0
-    """The length of all texts together, in characters."""
+    """The length of all texts together, in characters, and HELD_MESSAGE_COST for each."""
     held: int = 0
     """`size` as counted last while some texts wait for an earlier number; 0 while none waits."""
 
@@ -68,7 +68,7 @@ class Stream:
         texts = self.texts
         taken = [(number, *texts[number]) for number in numbers if number in texts]
         for number, _, words, _, _ in taken:
-            self.size -= len(words)
+            self.size -= len(words) + HELD_MESSAGE_COST
             del texts[number]
         name, identity, group = self.contact.row.card.name, self.contact.identity, self.group
         if group is None:
@@ -145,7 +145,7 @@ def restored(
         highest=stored.shown,
         shown=stored.shown,
         behind={one.number for one in stored.unshown if one.behind},
-        size=sum(len(text) for _, text, _, _ in texts.values()),
+        size=sum(len(text) + HELD_MESSAGE_COST for _, text, _, _ in texts.values()),
     )
 
 
@@ -161,7 +161,7 @@ class Streams:
         self._holding: dict[bytes, Stream] = {}
         """Streams with messages that wait for an earlier one; only these have deadlines."""
         self._held = 0
-        """The length of the texts of those streams together."""
+        """The `size` of those streams together."""
         self._is_relieving = False
         self.written: list[tuple[Stream, list[int], bool]] = []
         """Records handed out and not yet on disk: (stream, numbers, whether the delivery stream acknowledges)."""
@@ -182,7 +182,8 @@ class Streams:
 
     def take(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
         """Take a message that came through the registry. A repeat changes nothing. A message that an inbox has no room for
-        is taken all the same: the registry drops what it has handed over, so nobody would send it again."""
+        is taken all the same: the registry drops what it has handed over, so nobody would send it again. What it costs has
+        a bound: see HELD_TEXTS_MAX for those that wait, RANGES_MAX for their numbers."""
         if stream.inbox.admit(number) is not Admission.REPEAT:
             self._keep(stream, number, at_ms, text, late=late)
             stream.inbox.storing_aside.add(number)
@@ -211,7 +212,7 @@ class Streams:
         if number not in stream.texts:
             id_ = self._out.new_id()
             stream.texts[number] = (at_ms, text, late, id_)
-            stream.size += len(text)
+            stream.size += len(text) + HELD_MESSAGE_COST
             is_behind = number < stream.highest
             if is_behind:
                 stream.behind.add(number)
@@ -222,7 +223,7 @@ class Streams:
         key, new_id = stream.key, self._out.new_id
         texts = {number: (said.at, said.text, False, new_id()) for number, said in messages}
         stream.texts.update(texts)
-        stream.size += sum(map(len, [said.text for _, said in messages]))
+        stream.size += sum(map(len, [said.text for _, said in messages])) + HELD_MESSAGE_COST * len(messages)
         self._out.records += [
             IncomingAdded(key, number, at_ms, text, late, False, id_)
             for number, (at_ms, text, late, id_) in texts.items()

@@ -9,6 +9,7 @@ from chatapp.registry.desk.notices import MOVES_SPAN
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.front.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.wire import limits
+from chatapp.wire.delivery.dedup import RANGES_MAX
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.framing import GROUP_OVERHEAD
 from chatapp.wire.messages.rooms import ROOMS_LISTED_MAX
@@ -53,7 +54,11 @@ def test_no_limit_is_missing() -> None:
         ("6.6", f"up to {Policy().assembly_bytes_in_all:,} bytes"),
         ("6.6", f"has come for {Policy().assembly_span:.0f} s"),
         ("6.7", f"for at most {Policy().hold_span:.0f} s, and up to {Policy().hold_numbers:,} messages"),
-        ("6.7", f"more than {limits.HELD_TEXTS_MAX:,} characters"),
+        (
+            "6.7",
+            f"more than {limits.HELD_TEXTS_MAX:,} characters, and each counts {limits.HELD_MESSAGE_COST:,}",
+        ),
+        ("6.7", f"in more than {RANGES_MAX:,} separate ranges"),
         ("7.2", f"at most {limits.LETTER_MAX:,} bytes"),
         ("7.3", f"one more for each {limits.LETTER_PLACE:,} bytes"),
         (

@@ -17,6 +17,12 @@ HOLES_MAX: Final = 64
 """Holes remembered at once. An honest sender makes one at each start, and only a folder that was put back fills one."""
 
 
+RANGES_MAX: Final = 16_384
+"""Ranges remembered at once. Datagrams add none past `Policy.hold_numbers`, but what comes through the registry is taken in
+any case. An honest sender has a range for each number that is still on its way and lies between others that have come: fewer
+than its window has parts, and our mailbox has places."""
+
+
 class Admission(Enum):
     """What to do with a message that arrives."""
 
@@ -42,7 +48,9 @@ class Inbox:
 
     A floor or a gap says that there is nothing to wait for; it does not say that a message that comes is a repeat. The
     sender's folder may have been put back from a backup, and the registry may still hold messages of the lost state. So
-    the settled numbers that never came, the `holes`, stay new, each once. Past HOLES_MAX holes the oldest are closed.
+    the settled numbers that never came, the `holes`, stay new, each once. Past HOLES_MAX holes the oldest are closed. Past
+    RANGES_MAX ranges the older ones are settled, as if the sender had raised the floor: so numbers that lie far apart on
+    purpose do not fill our memory.
 
     `storing` is a view, kept by the caller that admits, of the numbers that were admitted and are not on disk yet;
     `storing_aside` holds those that came another way.
@@ -185,6 +193,9 @@ class Inbox:
         else:
             self._date(now)
             self._held[number] = now
+        if ranges.count > RANGES_MAX:
+            kept_from, _ = list(ranges.spans())[-RANGES_MAX // 2]
+            self.raise_floor(kept_from)
 
     def raise_floor(self, number: int) -> None:
         """Raise the floor: the sender sends nothing below `number` any more. A lower floor than before is ignored."""
