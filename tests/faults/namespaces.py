@@ -116,10 +116,6 @@ class Lab:
 
     def swallow_long_segments(self, name: str, size: int) -> None:
         """Drop longer TCP packets to this machine silently (an MTU black hole)."""
-        # One packet a segment, as on a wire: else the filter would see what the kernel has not cut into segments yet.
-        for machine in self._made:
-            if machine != "hub":
-                self.run(machine, "ip link set eth0 gso_max_segs 1")
         self.filter(name, f"ip protocol tcp ip length > {size}")
 
     def cut(self, name: str) -> None:
@@ -147,6 +143,9 @@ class Lab:
     def _cable(self, one: str, port: str, other: str, other_port: str) -> None:
         command = f"ip link add {port} netns {self._full(one)} type veth peer name {other_port} netns {self._full(other)}"
         subprocess.run(command.split(), check=True, capture_output=True)
+        # Single packets, as on a wire: else filters would see segments and datagrams that the kernel has not divided yet.
+        self.run(one, f"ip link set {port} gso_max_segs 1")
+        self.run(other, f"ip link set {other_port} gso_max_segs 1")
 
 
 def why_not() -> str:
