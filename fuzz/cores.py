@@ -153,10 +153,10 @@ class Peer(_Company):
 
     def __call__(self, data: bytes) -> None:
         for source in (STRANGER, self.world.machine.address, self.bob.address):
-            self.alice.core.receive_datagram(data, source, now=self.now)
+            self.alice.core.receive_datagrams([(data, source)], now=self.now)
         sessions = self.bob.core._transport.sessions
         for datagram in sessions.seal(self.alice.identity.public, data[:1_000], now=self.now):
-            self.alice.core.receive_datagram(datagram, self.bob.address, now=self.now)
+            self.alice.core.receive_datagrams([(datagram, self.bob.address)], now=self.now)
         self.turn()
 
 
@@ -195,7 +195,7 @@ class Visitor:
     def __call__(self, data: bytes) -> None:
         core, now = self.guest.guest, self.now
         for source in (STRANGER, self.server):
-            core.receive_datagram(data, source, now=now)
+            core.receive_datagrams([(data, source)], now=now)
         assert self.link.session is not None
         if core._link.is_up:
             core.receive_frames([self.link.session.seal(data)], now=now)

@@ -14,7 +14,7 @@ from chatapp.wire.admission import CodeRefused, JoinCode
 from chatapp.wire.codec import encode
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import ChatAppError, FormRefused, WireError
-from chatapp.wire.framing import FrameReader, unpack_group, unpack_relayed, unpack_sealed
+from chatapp.wire.framing import FrameReader, unpack_group, unpack_relayed
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.messages.mail import SignedLetter
 from chatapp.wire.names import file_name_of, looks_of, name_key, peer_name
@@ -44,7 +44,7 @@ def decoders(data: bytes) -> None:
 
 def headers(data: bytes) -> None:
     """Headers of datagrams and frames."""
-    for unpack in (unpack_sealed, unpack_group, unpack_relayed):
+    for unpack in (unpack_group, unpack_relayed):
         try:
             unpack(data)
         except WireError:

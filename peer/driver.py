@@ -33,17 +33,18 @@ LINK_QUEUE: Final = 8 * 1024 * 1024
 _log = logging.getLogger("chatapp.peer")
 
 
-def call_guarded(
-    handle: Callable[..., None], *what: object, now: float, dropped: Counter[str], **how: object
-) -> None:
+def call_guarded(handle: Callable[..., None], *what: object, now: float, dropped: Counter[str]) -> None:
     """Pass input to the core. A bug there is logged and counted; it must not end the program."""
     try:
-        handle(*what, now=now, **how)
+        handle(*what, now=now)
     except Exception as error:  # noqa: BLE001 - any bug at all
-        dropped["fault of ours"] += 1
-        _log.error(
-            "fault while listening: %s", quoted(repr(error)), exc_info=_log.isEnabledFor(logging.DEBUG)
-        )
+        faults = error.exceptions if isinstance(error, ExceptionGroup) else [error]
+        dropped["fault of ours"] += len(faults)
+        for fault in faults:
+            is_debugging = _log.isEnabledFor(logging.DEBUG)
+            _log.error(
+                "fault while listening: %s", quoted(repr(fault)), exc_info=fault if is_debugging else None
+            )
 
 
 class DrivenCore(Protocol):
@@ -59,7 +60,7 @@ class DrivenCore(Protocol):
     def link_address(self) -> Address: ...
     @property
     def link_renewals(self) -> int: ...
-    def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None: ...
+    def receive_datagrams(self, batch: Sequence[tuple[bytes, Address]], *, now: float) -> None: ...
     def handle_timer(self, *, now: float) -> None: ...
     @property
     def has_link_work(self) -> bool:
@@ -336,10 +337,7 @@ class Driver:
     def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
         self._look.end()
         now, core = self.now(), self._node.core
-        left = len(batch)
-        for data, source in batch:
-            left -= 1
-            call_guarded(core.receive_datagram, data, source, is_last=not left, now=now, dropped=core.dropped)
+        call_guarded(core.receive_datagrams, batch, now=now, dropped=core.dropped)
         self._take_turn(now)
 
     def _timer_rang(self) -> None:

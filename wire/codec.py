@@ -93,6 +93,22 @@ def decode_frames(payload: bytes) -> list[DatagramFrame]:
         return _readable_frames(_decode_raw_frames(payload))  # type: ignore[arg-type]
 
 
+def decode_payloads(payloads: Sequence[bytes]) -> tuple[list[list[DatagramFrame]], list[DecodeError]]:
+    """Return the frames of each payload, as `decode_frames` does, and the errors of those that cannot be decoded."""
+    try:
+        return [_frames_of(payload) for payload in payloads], []
+    except _hostile:
+        pass
+    decoded: list[list[DatagramFrame]] = []
+    errors: list[DecodeError] = []
+    for payload in payloads:
+        try:
+            decoded.append(decode_frames(payload))
+        except DecodeError as error:
+            errors.append(error)
+    return decoded, errors
+
+
 def _readable_frames(encoded: list[msgspec.Raw]) -> list[DatagramFrame]:
     frames: list[DatagramFrame] = []
     for one in encoded:

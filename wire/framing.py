@@ -76,26 +76,21 @@ _group: Final = struct.Struct(">B8sIIQ")
 _relayed: Final = struct.Struct(">BQ")
 _opening: Final = struct.Struct(">B32sQ8s32s16s16sQ")
 _answer: Final = struct.Struct(">B8s8s32s16sQ")
-_COUNTER_SIZE: Final = 8
+COUNTER_SIZE: Final = 8
 _NUMBER_MAX: Final = 2**63 - 1
 
 SEALED_OVERHEAD: Final = _sealed.size + AEAD_TAG_SIZE
 SEALED_HEADER_SIZE: Final = _sealed.size
+SEALED_HEAD_SIZE: Final = _sealed.size - COUNTER_SIZE
+"""The bytes that are the same in all sealed datagrams of one session: the header without its counter."""
 OPENING_HEADER_SIZE: Final = _opening.size
-OPENING_HEAD_SIZE: Final = _opening.size - _COUNTER_SIZE
+OPENING_HEAD_SIZE: Final = _opening.size - COUNTER_SIZE
 """The bytes that are the same in all datagrams of one opening: the header without its counter."""
 OPENING_OVERHEAD: Final = _opening.size + AEAD_TAG_SIZE
 ANSWER_HEADER_SIZE: Final = _answer.size
 ANSWER_OVERHEAD: Final = _answer.size + AEAD_TAG_SIZE
 GROUP_HEADER_SIZE: Final = _group.size
 GROUP_OVERHEAD: Final = _group.size + AEAD_TAG_SIZE
-
-
-class SealedHeader(NamedTuple):
-    """The header of a sealed datagram: the reader finds the session by `session` (clause 5.1); `counter` is the nonce."""
-
-    session: bytes
-    counter: int
 
 
 class OpeningHeader(NamedTuple):
@@ -131,17 +126,9 @@ class GroupHeader(NamedTuple):
 
 
 def pack_sealed(session: bytes, counter: int) -> bytes:
-    """Pack the 17-byte header of a sealed datagram."""
+    """Pack the 17-byte header of a sealed datagram: the reader finds the session by `session` (clause 5.1); `counter` is
+    the nonce."""
     return _sealed.pack(Kind.SEALED, session, counter)
-
-
-def unpack_sealed(data: bytes) -> SealedHeader:
-    """Unpack the header of a sealed datagram. Raises DecodeError if the datagram is too short for a header and an AEAD
-    tag."""
-    if len(data) < SEALED_OVERHEAD:
-        raise DecodeError("SEALED", f"{len(data)} bytes")
-    _, session, counter = _sealed.unpack_from(data)
-    return SealedHeader(session, counter)
 
 
 def pack_opening(header: OpeningHeader) -> bytes:

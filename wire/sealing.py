@@ -69,31 +69,43 @@ class Ciphers:
 
 
 class ReplayWindow:
-    """A replay window: the newest accepted counter and a bit for each of those behind it (RFC 4303, 3.4.3)."""
+    """A replay window: the newest accepted counter and a bit for each of those behind it (RFC 4303, 3.4.3).
 
-    __slots__ = ("_bits", "_newest")
+    Counters mostly come in order. Those that followed each other without a gap since `_top` get their bits when another
+    one comes.
+    """
+
+    __slots__ = ("_bits", "_top", "newest")
 
     def __init__(self) -> None:
-        self._newest = -1
+        self.newest = -1
+        """The highest accepted counter."""
+        self._top = -1
+        """The counter of the lowest bit. All counters above it, up to `newest`, were accepted."""
         self._bits = 0
 
     def is_fresh(self, counter: int) -> bool:
         """Whether this counter was never accepted and is not too old to tell."""
-        behind = self._newest - counter
-        return behind < 0 or (behind < REPLAY_WINDOW and not self._bits >> behind & 1)
-
-    def is_newest(self, counter: int) -> bool:
-        """Whether every counter accepted so far is lower."""
-        return counter > self._newest
+        if counter > self._top:
+            return counter > self.newest
+        return self.newest - counter < REPLAY_WINDOW and not self._bits >> (self._top - counter) & 1
 
     def accept(self, counter: int) -> None:
         """Record a counter whose datagram opened."""
-        ahead = counter - self._newest
-        if ahead <= 0:
-            self._bits |= 1 << -ahead
+        ahead = counter - self.newest
+        if ahead == 1:
+            self.newest = counter
             return
-        self._bits = (self._bits << ahead | 1) & _WINDOW_MASK if ahead < REPLAY_WINDOW else 1
-        self._newest = counter
+        self._shift(self.newest - self._top, (1 << min(self.newest - self._top, REPLAY_WINDOW)) - 1)
+        if ahead > 0:
+            self._shift(ahead, 1)
+            self.newest = counter
+        else:
+            self._bits |= 1 << -ahead
+        self._top = self.newest
+
+    def _shift(self, ahead: int, bits: int) -> None:
+        self._bits = (self._bits << ahead | bits) & _WINDOW_MASK if ahead < REPLAY_WINDOW else bits
 
 
 _WINDOW_MASK: Final = (1 << REPLAY_WINDOW) - 1

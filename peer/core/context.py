@@ -2,11 +2,26 @@
 
 import enum
 import itertools
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core.events import Event
 from chatapp.peer.core.records import Record
+from chatapp.wire.errors import WireError
 from chatapp.wire.messages.link import PeerRequest
+
+
+def drop_invalid(problems: Sequence[Exception], dropped: Counter[str]) -> None:
+    """Count the inputs that are invalid. Raises an ExceptionGroup of all other problems: they are faults of ours."""
+    faults = []
+    for problem in problems:
+        if isinstance(problem, WireError):
+            dropped[type(problem).__name__] += 1
+        else:
+            faults.append(problem)
+    if faults:
+        raise ExceptionGroup("faults while receiving", faults)
 
 
 class Outputs:

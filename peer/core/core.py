@@ -13,12 +13,12 @@ import msgspec
 from chatapp.peer.core import conversations
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus, drop_invalid
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
 from chatapp.peer.core.direct.path_test import PathResult, PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.direct.transport import PeerTransport
+from chatapp.peer.core.direct.transport import PeerTransport, runs_of
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
 from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, PendingBacklog
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
@@ -50,7 +50,6 @@ from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.delivery.parts import PartBuffer
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import WireError
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
 
@@ -618,18 +617,36 @@ class PeerCore:
 
     # --- what comes in
 
-    def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None:
-        """Take a datagram, whatever it is. Never raises, and never answers with an error. `is_last`: whether it ends
-        a batch; what was in a batch is handled together, after its last datagram."""
-        is_of_registry = True
+    def receive_datagrams(self, batch: Sequence[tuple[bytes, Address]], *, now: float) -> None:
+        """Take datagrams with their senders, whatever they are, each as if it came alone. What was in them is handled
+        together, after the last one. Never answers with an error. Raises an ExceptionGroup of our own faults, once
+        everything else is handled."""
+        problems: list[Exception] = []
+        for datagrams, sender in runs_of(batch):
+            if self._dispatcher.is_of_peer(datagrams[0]):
+                problems += self._dispatcher.run_arrived(datagrams, sender, now=now)
+            else:
+                problems += self._receive_from_registry(datagrams, sender, now)
         try:
-            is_of_registry = self._dispatcher.route(data, sender, now=now)
-        except WireError as error:
-            self.dropped[type(error).__name__] += 1
-        if is_of_registry:
-            self._follow_up(now)
-        if is_last:
             self._dispatcher.read_all(now=now)
+        except Exception as problem:  # noqa: BLE001 - any fault at all
+            problems.append(problem)
+        if problems:
+            drop_invalid(problems, self.dropped)
+
+    def _receive_from_registry(
+        self, datagrams: Sequence[bytes], sender: Address, now: float
+    ) -> list[Exception]:
+        """Take datagrams that are not of another peer. Return what is wrong with single ones."""
+        problems: list[Exception] = []
+        for data in datagrams:
+            try:
+                if not self._dispatcher.registry_datagram_arrived(data, sender, now=now):
+                    continue
+            except Exception as problem:  # noqa: BLE001 - any fault at all
+                problems.append(problem)
+            self._follow_up(now)
+        return problems
 
     def link_connected(self, *, now: float) -> None:
         """Note that the driver's TCP connection to the registry is open."""

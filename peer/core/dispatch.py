@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
@@ -10,10 +11,10 @@ from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.path_test import PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.direct.transport import OpenedDatagram, PeerTransport
+from chatapp.peer.core.direct.transport import OpenedDatagrams, PeerTransport
 from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import SKIPPED_MAX
+from chatapp.peer.core.people.conversation import SKIPPED_MAX, Conversation
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.registry.link import RegistryLink
@@ -30,7 +31,7 @@ from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.peer.core.trace import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_table_signed, table_in
-from chatapp.wire.codec import decode_frames, decode_table_batch
+from chatapp.wire.codec import DatagramFrame, decode_payloads, decode_table_batch
 from chatapp.wire.delivery.parts import (
     Acknowledged,
     Arrived,
@@ -128,15 +129,14 @@ class Dispatcher:
         self.takes_messages = True
         """Whether messages of other people are accepted now; those that are not are not acknowledged either."""
 
-    def route(self, data: bytes, sender: Address, *, now: float) -> bool:
-        """Handle a datagram. Return whether the registry may have sent it. Raises WireError for an invalid one."""
+    def is_of_peer(self, data: bytes) -> bool:
+        """Whether a datagram is sealed by somebody else than the registry, as far as its header says."""
+        return bool(data) and data[0] in SEALED_KINDS and not self._session.is_ours(data)
+
+    def registry_datagram_arrived(self, data: bytes, sender: Address, *, now: float) -> bool:
+        """Handle a datagram that is not `is_of_peer`. Return whether the registry may have sent it. Raises WireError for
+        an invalid one."""
         kind = data[0] if data else 0
-        if kind in SEALED_KINDS and not self._session.is_ours(data):
-            if self._registry_status.reach is not RegistryReach.NONE:
-                self._opened(
-                    self._transport.open(data, source=sender, now=now), through_server=False, now=now
-                )
-            return False
         is_registry = kind in SEALED_KINDS or sender in self._session.servers
         if kind == Kind.GROUP and is_registry:
             self._table_arrived(data, now)
@@ -146,33 +146,83 @@ class Dispatcher:
             self._dropped["unknown kind"] += 1
         return is_registry
 
+    def run_arrived(self, datagrams: Sequence[bytes], sender: Address, *, now: float) -> list[Exception]:
+        """Handle a run of datagrams that are `is_of_peer` (see `runs_of`), each as if it came alone. Return what is wrong
+        with single ones: a WireError if they are invalid, any other exception for a fault of ours."""
+        if self._registry_status.reach is RegistryReach.NONE:
+            return []
+        try:
+            came = self._transport.open_run(datagrams, source=sender, now=now)
+        except Exception as problem:  # noqa: BLE001 - any fault at all
+            return [problem] * len(datagrams)
+        try:
+            self._opened(came, through_server=False, now=now)
+        except Exception as fault:  # noqa: BLE001 - any fault at all
+            came.problems.append(fault)
+        return came.problems
+
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """Handle a datagram that came through the registry. Raises WireError."""
-        came = self._transport.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
+        came = self._transport.open_run([notice.datagram], source=None, now=now, relayed_by=notice.sender)
         self._opened(came, through_server=True, now=now)
+        if came.problems:
+            raise came.problems[0]
 
-    def _opened(self, came: OpenedDatagram, *, through_server: bool, now: float) -> None:
-        contact = came.contact
+    def _opened(self, came: OpenedDatagrams, *, through_server: bool, now: float) -> None:
+        """Handle opened datagrams. What is wrong with single ones is added to `came.problems`."""
         try:
-            if came.payload:
-                self._payload_arrived(contact, came.payload, through_server=through_server, now=now)
+            if payloads := [*filter(None, came.payloads)]:
+                self._payloads_arrived(came, payloads, through_server=through_server, now=now)
         finally:
             if came.is_return:
                 self.read_all(through_server=through_server, now=now)
-                self.rows_changed([(contact, Change.RESTARTED)], now)
+                self.rows_changed([(came.contact, Change.RESTARTED)], now)
             elif through_server:
                 self.read_all(through_server=True, now=now)
 
-    def _payload_arrived(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
-        frames = decode_frames(payload)
+    def _payloads_arrived(
+        self, came: OpenedDatagrams, payloads: Sequence[bytes], *, through_server: bool, now: float
+    ) -> None:
+        contact, problems = came.contact, came.problems
+        datagrams, errors = decode_payloads(payloads)
+        problems += errors
+        if not datagrams:
+            return
         if not self.takes_messages:  # not acknowledged: as if we were away
-            others = [frame for frame in frames if type(frame) is not Part]
-            self._dropped["no room"] += len(frames) - len(others)
-            frames = others
+            before = sum(map(len, datagrams))
+            datagrams = [[frame for frame in frames if type(frame) is not Part] for frames in datagrams]
+            self._dropped["no room"] += before - sum(map(len, datagrams))
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
         self._unread[contact.identity] = contact
+        for frames in self._delivered(conversation, datagrams, problems, now):
+            try:
+                self._others_arrived(contact, frames, through_server=through_server, now=now)
+            except Exception as problem:  # noqa: BLE001 - any fault at all
+                problems.append(problem)
+
+    def _delivered(
+        self,
+        conversation: Conversation,
+        datagrams: Sequence[list[DatagramFrame]],
+        problems: list[Exception],
+        now: float,
+    ) -> list[list[DatagramFrame]]:
+        """Give the frames of datagrams to the delivery stream. Return those of other kinds, for each datagram with any."""
+        try:
+            return conversation.delivery.receive_all(datagrams, now=now)
+        except Exception as fault:  # noqa: BLE001 - any fault at all
+            if len(datagrams) == 1:
+                problems.append(fault)
+                return []
+        # A repeated frame changes nothing. So all go there again, one by one, and only what has the fault is lost.
+        return [frames for one in datagrams for frames in self._delivered(conversation, [one], problems, now)]
+
+    def _others_arrived(
+        self, contact: Contact, frames: Sequence[DatagramFrame], *, through_server: bool, now: float
+    ) -> None:
+        """Handle the frames of a datagram that are not of its delivery stream."""
         ping: Ping | None = None
-        for frame in conversation.delivery.receive_all(frames, now=now):
+        for frame in frames:
             if isinstance(frame, LastOpening):
                 self._transport.sessions.open_above(contact.identity, frame.number)
             elif isinstance(frame, Typing):

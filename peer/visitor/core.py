@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, get_args
 
+from chatapp.peer.core.context import drop_invalid
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
@@ -20,7 +21,6 @@ from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import ADMITTED, NoticeToVisitor, Stage, Visit
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import WireError
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
 from chatapp.wire.messages.registration import RefusalReason
@@ -252,18 +252,20 @@ class VisitorCore:
 
     # --- what comes in
 
-    def receive_datagram(self, data: bytes, sender: Address, *, is_last: bool = True, now: float) -> None:
-        """Handle any bytes from anybody. Never raises, never answers with an error. `is_last`: whether it ends a
-        batch."""
-        try:
-            if sender not in self._session.servers or not self._session.receive_datagram(
-                data, sender, now=now
-            ):
-                self.dropped["unknown kind"] += 1
-        except WireError as error:
-            self.dropped[type(error).__name__] += 1
-        if is_last:
-            self._connection.follow_up(now=now)
+    def receive_datagrams(self, batch: Sequence[tuple[bytes, Address]], *, now: float) -> None:
+        """Handle any bytes from anybody. Never answers with an error. Raises an ExceptionGroup of our own faults, once
+        everything else is handled."""
+        problems: list[Exception] = []
+        for data, sender in batch:
+            try:
+                if sender not in self._session.servers or not self._session.receive_datagram(
+                    data, sender, now=now
+                ):
+                    self.dropped["unknown kind"] += 1
+            except Exception as problem:  # noqa: BLE001 - any fault at all
+                problems.append(problem)
+        self._connection.follow_up(now=now)
+        drop_invalid(problems, self.dropped)
 
     def link_connected(self, *, now: float) -> None:
         """Note that the driver has connected to the registry."""

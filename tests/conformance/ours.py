@@ -64,7 +64,7 @@ class Ours:
 
     def receive(self, datagram: bytes, source: Address = THERE) -> None:
         """Receive a datagram."""
-        self.core.receive_datagram(datagram, source, now=self.now)
+        self.core.receive_datagrams([(datagram, source)], now=self.now)
         self.settle()
 
     def wait(self, span: float) -> None:

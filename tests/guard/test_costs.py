@@ -25,8 +25,9 @@ from tests.support.world import World
 
 MESSAGES = 640
 ONE_BY_ONE = 50
+CALLS_A_DATAGRAM_OF_A_RUN = 5.1
 CALLS_A_MESSAGE = 71
-"""At both ends together, with coming in: a tenth above what it takes."""
+"""At both ends together, with coming in: a tenth above what it takes, as is the next."""
 
 
 def count_datagrams(world: World, between: tuple[Address, Address]) -> list[int]:
@@ -80,6 +81,21 @@ class TestDirectMessages:
     def test_a_message_costs_few_calls_of_our_own_functions(self) -> None:
         calls = count_calls(lambda: self.burst(None))
         assert calls <= MESSAGES * CALLS_A_MESSAGE
+
+    def test_a_datagram_of_a_run_costs_few_calls_of_our_own_functions(self) -> None:
+        """As where one wake-up brings many: long texts, cut into parts."""
+        world = calm_world(2)
+        world.network.after_each = lambda: None
+        alice, bob = world.people
+        alice.core.sending.send("bob", TEXT, now=world.network.now)
+        alice.turn()
+        world.network.run_for(1.0)  # the session has begun
+        for _ in range(2):
+            alice.core.sending.send("bob", "x" * 30_000, now=world.network.now)
+        batch = [(data, alice.address) for data, _ in alice.core.datagrams_to_send(now=world.network.now)]
+        calls = count_calls(lambda: bob.core.receive_datagrams(batch, now=world.network.now))
+        assert len(batch) > 50
+        assert calls <= len(batch) * CALLS_A_DATAGRAM_OF_A_RUN
 
     def test_a_message_is_one_row_at_each_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its acknowledgement was stored meanwhile, and what a turn shares is a statement for many."""

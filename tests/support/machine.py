@@ -115,7 +115,7 @@ class Machine(ABC):
             lambda: self._datagram_came(data, source), may_be_lost=True
         ):
             return
-        self.core.receive_datagram(data, source, now=self.network.now)
+        self.core.receive_datagrams([(data, source)], now=self.network.now)
         self.turn()
 
     def _arm(self, core: PeerCore) -> None:

@@ -13,13 +13,11 @@ from chatapp.wire.framing import (
     SEALED_OVERHEAD,
     GroupHeader,
     Kind,
-    SealedHeader,
     pack_group,
     pack_relayed,
     pack_sealed,
     unpack_group,
     unpack_relayed,
-    unpack_sealed,
 )
 
 tags = st.binary(min_size=8, max_size=8)
@@ -28,12 +26,11 @@ u64 = st.integers(0, 2**64 - 1)
 tails = st.binary(min_size=16, max_size=60)
 
 
-@given(tags, u64, tails)
-def test_a_sealed_header_survives(tag: bytes, counter: int, tail: bytes) -> None:
+@given(tags, u64)
+def test_a_sealed_header_is_the_kind_the_session_and_the_counter(tag: bytes, counter: int) -> None:
     packed = pack_sealed(tag, counter)
     assert len(packed) == SEALED_OVERHEAD - 16 == 17
-    assert packed[0] == Kind.SEALED
-    assert unpack_sealed(packed + tail) == SealedHeader(tag, counter)
+    assert packed == bytes((Kind.SEALED,)) + tag + counter.to_bytes(8, "big")
 
 
 @given(tags, u32, u32, u64, tails)
@@ -57,7 +54,7 @@ def test_a_relayed_frame_is_the_senders_bytes(position: int, frame: bytes) -> No
 
 @pytest.mark.parametrize(
     ("unpack", "least"),
-    [(unpack_sealed, SEALED_OVERHEAD), (unpack_group, GROUP_OVERHEAD), (unpack_relayed, 9 + GROUP_OVERHEAD)],
+    [(unpack_group, GROUP_OVERHEAD), (unpack_relayed, 9 + GROUP_OVERHEAD)],
 )
 def test_any_bytes_of_any_length_give_a_header_or_one_error(
     unpack: Callable[[bytes], object], least: int

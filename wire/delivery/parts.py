@@ -5,7 +5,7 @@ two tries of one message fit together.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -85,6 +85,10 @@ class PartBuffer:
         if not share.by_age:
             del self._networks[assembly.network]
 
+    def has_room(self, cost: int) -> bool:
+        """Whether parts of this cost fit without dropping anything."""
+        return self.bytes_held + cost <= self._limit
+
     def make_room(self) -> None:
         """Drop messages until the rest fits."""
         while self.bytes_held > self._limit:
@@ -153,36 +157,68 @@ class Assemblies:
         """The charge of all parts together."""
         return self._bytes
 
-    def fits(self, part: Part) -> bool:
-        """Whether this part can belong to a message. `add` must not be called with any other part."""
-        if not (0 <= part.index < part.count <= PARTS_LIMIT and part.body):
-            return False
-        assembly = self._by_number.get(part.number)
-        if assembly is None:
-            return len(part.body) <= self._message_limit
-        if part.index in assembly.pieces:
-            return part.count == assembly.count
-        return part.count == assembly.count and assembly.size + len(part.body) <= self._message_limit
+    def add_all(self, parts: Sequence[Part], now: float) -> tuple[int, bytes | None]:
+        """Add parts of one number and count, in their order, up to the last missing one. Return how many of them can belong
+        to no message, and the whole body once no part is missing."""
+        if len(parts) > 1 and not self._has_room(parts):
+            return self._add_singly(parts, now)  # so no bound is passed for a moment
+        number, count = parts[0].number, parts[0].count
+        assembly = self._by_number.get(number) or _Assembly(self, number, "", count, {})
+        pieces, size, limit = assembly.pieces, assembly.size, self._message_limit
+        held, dropped = len(pieces), 0
+        if count != assembly.count or not 0 < count <= PARTS_LIMIT:
+            return len(parts), None
+        for part in parts:
+            index, body = part.index, part.body
+            if not (body and 0 <= index < count):
+                dropped += 1
+            elif index in pieces:
+                continue
+            elif size + len(body) > limit:
+                dropped += 1
+            else:
+                pieces[index] = body
+                size += len(body)
+                if len(pieces) == count:
+                    break
+        if len(pieces) > held:
+            self._feed(assembly, size - assembly.size, len(pieces) - held, now)
+        if len(pieces) < count:
+            return dropped, None
+        self.drop(number)
+        return dropped, b"".join(map(pieces.__getitem__, range(count)))
 
-    def add(self, part: Part, now: float) -> bytes | None:
-        """Add a part. Returns the whole body if it was the last missing one, else None."""
-        assembly = self._by_number.get(part.number)
-        if assembly is None:
-            assembly = _Assembly(self, part.number, self._network(), part.count, {})
-            self._by_number[part.number] = assembly
-        if part.index in assembly.pieces:
-            return None
-        assembly.pieces[part.index] = part.body
-        assembly.size += len(part.body)
-        cost = len(part.body) + PART_COST
+    def _has_room(self, parts: Sequence[Part]) -> bool:
+        """Whether these parts fit without dropping anything."""
+        cost = sum(map(len, [part.body for part in parts])) + PART_COST * len(parts)
+        return (
+            len(self._by_number) < self._count_limit
+            and self._bytes + cost <= self._bytes_limit
+            and self._buffer.has_room(cost)
+        )
+
+    def _add_singly(self, parts: Sequence[Part], now: float) -> tuple[int, bytes | None]:
+        dropped = 0
+        for part in parts:
+            is_dropped, body = self.add_all([part], now)
+            dropped += is_dropped
+            if body is not None:
+                return dropped, body
+        return dropped, None
+
+    def _feed(self, assembly: _Assembly, size: int, count: int, now: float) -> None:
+        """Count parts that were added to a message, and make room for them unless it is complete."""
+        number = assembly.number
+        if number not in self._by_number:
+            assembly.network = self._network()
+            self._by_number[number] = assembly
+        assembly.size += size
+        cost = size + PART_COST * count
         self._bytes += cost
         self._buffer.feed(assembly, cost, now)
-        if len(assembly.pieces) == assembly.count:
-            self.drop(part.number)
-            return b"".join(assembly.pieces[index] for index in range(assembly.count))
-        self._make_room(keep=part.number)
-        self._buffer.make_room()
-        return None
+        if len(assembly.pieces) < assembly.count:
+            self._make_room(keep=number)
+            self._buffer.make_room()
 
     def indexes(self, number: int) -> list[int]:
         """Return the indexes of the parts held of a message, in order; none when it is unknown."""

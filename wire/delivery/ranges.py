@@ -14,9 +14,11 @@ class RangeSet:
     __slots__ = ("_ends", "_starts")
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for number in sorted(numbers):
+        ordered = sorted(numbers)
+        is_one_range = bool(ordered) and ordered == list(range(ordered[0], ordered[0] + len(ordered)))
+        self._starts: list[int] = ordered[:1] if is_one_range else []
+        self._ends: list[int] = [ordered[-1] + 1] if is_one_range else []
+        for number in () if is_one_range else ordered:
             self.add(number)
 
     def __contains__(self, number: int) -> bool:

@@ -5,6 +5,8 @@ Acknowledgements travel in the same payloads as parts.
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, assert_never
 
 from chatapp.wire.codec import DatagramFrame, join_frames
@@ -35,6 +37,8 @@ from chatapp.wire.messages.direct import (
     PartAck,
     encode_frame,
 )
+
+_message_of: Final = attrgetter("number", "count")
 
 
 class StreamReceiver:
@@ -87,6 +91,8 @@ class StreamReceiver:
 
     def receive_part(self, part: Part, now: float) -> bool:
         """Take a part. Return False if it was dropped, because it is invalid or too much is held already."""
+        if part.count != 1:
+            return not self._receive_pieces(part.number, part.count, [part], now)
         number = part.number
         admission = self._inbox.admit(number)
         if admission is REPEAT:
@@ -94,51 +100,49 @@ class StreamReceiver:
             self._owe(number)
             return True
         if number in self._unconfirmed:
-            if part.count > 1:
-                self._parts_owed[number] = None
             return True
         if admission is BEYOND or self._unconfirmed_parts >= self._unconfirmed_limit:
             return False
-        if part.count != 1:
-            return self._receive_piece(part, now)
         if part.index or len(part.body) > self._message_limit:
             return False
         self._arrive(number, 1, part.body)
         return True
 
     def receive_parts(self, parts: Sequence[Part], now: float) -> int:
-        """Take parts in their order. Return how many were dropped. Mostly they are whole messages that nobody has seen."""
+        """Take parts in their order. Return how many were dropped."""
+        bodies = [part.body for part in parts if part.count == 1 and not part.index]
+        if len(bodies) == len(parts):
+            numbers = [part.number for part in parts]
+            if self._are_new(numbers) and max(map(len, bodies)) <= self._message_limit:
+                self._unconfirmed.update(dict.fromkeys(numbers, 1))
+                self._unconfirmed_parts += len(numbers)
+                self._events += map(Arrived, numbers, bodies)
+                return 0
         dropped = 0
-        unconfirmed, limit = self._unconfirmed, self._message_limit
-        fresh_from = self._inbox.fresh_from  # does not change here: nothing is stored
-        for part in parts:
-            number, body = part.number, part.body
-            if (
-                number < fresh_from
-                or number in unconfirmed
-                or self._unconfirmed_parts >= self._unconfirmed_limit
-            ):
-                dropped += not self.receive_part(part, now)
-            elif part.count != 1:
-                dropped += not self._receive_piece(part, now)
-            elif part.index or len(body) > limit:
-                dropped += 1
+        for (number, count), run in groupby(parts, _message_of):
+            if count == 1:
+                dropped += sum(not self.receive_part(part, now) for part in run)
             else:
-                unconfirmed[number] = 1
-                self._unconfirmed_parts += 1
-                self._events.append(Arrived(number, body))
+                dropped += self._receive_pieces(number, count, list(run), now)
         return dropped
+
+    def _are_new(self, numbers: list[int]) -> bool:
+        """Whether no whole message with one of these numbers has come, and all of them may wait for the disk."""
+        return (
+            min(numbers) >= self._inbox.fresh_from
+            and len(set(numbers)) == len(numbers)
+            and self._unconfirmed.keys().isdisjoint(numbers)
+            and self._unconfirmed_parts + len(numbers) <= self._unconfirmed_limit
+        )
 
     def confirm(self, numbers: Sequence[int], now: float) -> None:
         """Record that the owner has stored these messages: they take their places in order and are acknowledged in the next
         payload."""
-        unconfirmed = self._unconfirmed
-        for number in numbers:
-            if number in unconfirmed:
-                self._unconfirmed_parts -= unconfirmed[number]
-                del unconfirmed[number]
-            if self._parts_owed:
-                self._parts_owed.pop(number, None)
+        unconfirmed, parts_owed = self._unconfirmed, self._parts_owed
+        self._unconfirmed_parts -= sum([unconfirmed.pop(number, 0) for number in numbers])
+        if parts_owed:
+            for number in numbers:
+                parts_owed.pop(number, None)
         self._inbox.store_all(numbers, now)
         self._owed += numbers[: self._owed_limit - len(self._owed)]
 
@@ -165,7 +169,7 @@ class StreamReceiver:
             newest = self._inbox.newest(RANGES_LIMIT)
             if newest is not None:
                 frames.append(encode_frame(Ack(*newest)))
-                owed = [number for number in owed if number < newest[0]]
+                owed = [number for number in owed if number < newest[0]] if min(owed) < newest[0] else []
             # Repeats from below the floor, or older than the newest ranges: the sender may never have seen their
             # acknowledgement.
             strays = RangeSet(owed)
@@ -180,14 +184,25 @@ class StreamReceiver:
         if len(self._owed) < self._owed_limit:
             self._owed.append(number)
 
-    def _receive_piece(self, part: Part, now: float) -> bool:
-        if not self._assemblies.fits(part):
-            return False
-        self._parts_owed[part.number] = None
-        body = self._assemblies.add(part, now)
-        if body is not None:
-            self._arrive(part.number, part.count, body)
-        return True
+    def _receive_pieces(self, number: int, count: int, pieces: Sequence[Part], now: float) -> int:
+        """Take parts of a message of `count` parts in their order. Return how many were dropped."""
+        admission = self._inbox.admit(number)
+        if admission is REPEAT:
+            self._assemblies.drop(number)
+            for _ in pieces:
+                self._owe(number)
+            return 0
+        if number in self._unconfirmed:
+            self._parts_owed[number] = None
+            return 0
+        if admission is BEYOND or self._unconfirmed_parts >= self._unconfirmed_limit:
+            return len(pieces)
+        dropped, body = self._assemblies.add_all(pieces, now)
+        if dropped < len(pieces):
+            self._parts_owed[number] = None
+        if body is not None:  # the rest of the pieces are repeats
+            self._arrive(number, count, body)
+        return dropped
 
     def _arrive(self, number: int, count: int, body: bytes) -> None:
         self._unconfirmed[number] = count
@@ -327,30 +342,32 @@ class ReliableStream:
         if spans or self._gap_frames:
             self._gap_frames = [encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SENT_MAX]]
 
-    def receive_all(self, frames: Sequence[DatagramFrame], *, now: float) -> list[DatagramFrame]:
-        """Handle the frames of an opened datagram in their order. Return those of other kinds."""
-        others: list[DatagramFrame] = []
-        last = [frame for frame in frames if type(frame) is Part and frame.number < PROVISIONAL]
-        if last and frames[-len(last)] is last[0]:  # nothing but parts from there on, as usual
-            frames = frames[: -len(last)]
-        else:
-            last = []
+    def receive_all(
+        self, datagrams: Sequence[Sequence[DatagramFrame]], *, now: float
+    ) -> list[list[DatagramFrame]]:
+        """Handle the frames of opened datagrams in their order. Return those of other kinds, apart for each datagram."""
+        others: list[list[DatagramFrame]] = []
         parts: list[Part] = []
-        for frame in frames:
-            if type(frame) is Part and frame.number < PROVISIONAL:
-                parts.append(frame)
-                continue
-            if parts:
-                self.ignored += self._receiver.receive_parts(parts, now)
-                parts = []
-            if type(frame) is Floor:
-                self._receiver.raise_floor(frame.number)
-            elif isinstance(frame, DeliveryFrame):
-                self.receive(frame, now=now)
-            else:
-                others.append(frame)
-        if parts or last:
-            self.ignored += self._receiver.receive_parts(parts or last, now)
+        floor = self.inbox.floor
+        for frames in datagrams:
+            rest: list[DatagramFrame] = []
+            for frame in frames:
+                if type(frame) is Part and frame.number < PROVISIONAL:
+                    parts.append(frame)
+                elif type(frame) is Floor and frame.number <= floor:
+                    continue  # nearly every datagram repeats the last one
+                elif isinstance(frame, DeliveryFrame):
+                    if parts:
+                        self.ignored += self._receiver.receive_parts(parts, now)
+                        parts = []
+                    self.receive(frame, now=now)
+                    floor = self.inbox.floor
+                else:
+                    rest.append(frame)
+            if rest:
+                others.append(rest)
+        if parts:
+            self.ignored += self._receiver.receive_parts(parts, now)
         return others
 
     def queue_frame(self, encoded: bytes) -> None:

@@ -7,16 +7,19 @@ folder is copied or restored. Data sent before the answer arrives travels with t
 
 import heapq
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
 
 from chatapp.wire.errors import DecodeError, SealError
 from chatapp.wire.framing import (
+    AEAD_TAG_SIZE,
     ANSWER_HEADER_SIZE,
+    COUNTER_SIZE,
     OPENING_HEAD_SIZE,
     OPENING_OVERHEAD,
+    SEALED_HEAD_SIZE,
     SEALED_HEADER_SIZE,
     SEALED_OVERHEAD,
     AnswerHeader,
@@ -25,7 +28,6 @@ from chatapp.wire.framing import (
     pack_sealed,
     unpack_answer,
     unpack_opening,
-    unpack_sealed,
 )
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import DATAGRAM_MAX
@@ -63,6 +65,9 @@ OPENINGS_BURST: Final = 16
 OPENING_MAX: Final = 2**62
 """A claim to have accepted an opening of ours with such a number is not believed: higher numbers must be left."""
 _OPENING: Final = bytes((Kind.OPENING,))
+_SEALED: Final = bytes((Kind.SEALED,))
+_NONCE_START: Final = bytes(4)
+"""A nonce is these bytes and the counter."""
 _RENEWED_EARLY: Final = 5.0
 """An opening of theirs counts as a renewal if it comes at most so many seconds before we would renew the session."""
 
@@ -73,7 +78,6 @@ class Session:
     __slots__ = (
         "_ciphers",
         "_open_key",
-        "_replay",
         "_seal_key",
         "_sent",
         "answer_head",
@@ -83,6 +87,7 @@ class Session:
         "ours",
         "pair",
         "renew_at",
+        "replay",
         "theirs",
     )
 
@@ -111,7 +116,8 @@ class Session:
         self._open_key = agreed.open_key
         self._ciphers = ciphers
         self._sent = 0
-        self._replay = ReplayWindow()
+        self.replay: Final = ReplayWindow()
+        """The counters of the datagrams that opened."""
 
     def seal(self, payload: bytes) -> bytes:
         """Return a datagram: header, ciphertext, AEAD tag."""
@@ -127,17 +133,22 @@ class Session:
             counter.to_bytes(12, "big"), payload, header
         )
 
-    def open(self, counter: int, datagram: bytes, header_size: int) -> bytes:
-        """Return the payload. Raises SealError for a forgery or a repeat."""
-        if not self._replay.is_fresh(counter):
+    def open(self, datagram: bytes, header_size: int = SEALED_HEADER_SIZE) -> bytes:
+        """Return the payload. Raises SealError for a forgery or a repeat, DecodeError if the datagram is too short."""
+        if len(datagram) < header_size + AEAD_TAG_SIZE:
+            raise DecodeError("session", f"{len(datagram)} bytes")
+        header = datagram[:header_size]
+        packed, replay = header[-COUNTER_SIZE:], self.replay
+        counter = int.from_bytes(packed, "big")
+        if counter <= replay.newest and not replay.is_fresh(counter):
             raise SealError("replayed")
         try:
             payload = self._ciphers.get(self._open_key).decrypt(
-                counter.to_bytes(12, "big"), datagram[header_size:], datagram[:header_size]
+                _NONCE_START + packed, datagram[header_size:], header
             )
         except InvalidTag:
             raise SealError("does not open") from None
-        self._replay.accept(counter)
+        replay.accept(counter)
         return payload
 
     def erase(self) -> None:
@@ -244,6 +255,21 @@ class Opened(NamedTuple):
     """Whether no later datagram of theirs was opened before: only then does it show their present state."""
     is_return: bool
     """Whether they opened a session although nothing had to be renewed: their program restarted, or missed our data."""
+    answer: bytes | None
+    """A datagram to send back at once."""
+
+
+class OpenedRun(NamedTuple):
+    """The contents of consecutive datagrams of one party."""
+
+    payloads: list[bytes]
+    """Those of the datagrams that opened. One is empty if its datagram only begins a session."""
+    problems: list[Exception]
+    """Why the others did not open."""
+    is_newest: bool
+    """Whether no later datagram of theirs was opened before the newest of these."""
+    is_return: bool
+    """As in `Opened`."""
     answer: bytes | None
     """A datagram to send back at once."""
 
@@ -388,18 +414,35 @@ class SessionTable:
         """Open a datagram. Raises SealError if it is forged or a repeat, DecodeError."""
         kind = datagram[0] if datagram else 0
         if kind == Kind.SEALED:
-            header = unpack_sealed(datagram)
-            session = self._found.get(header.session)
-            if not isinstance(session, Session):
-                raise SealError("of no session")
-            payload = session.open(header.counter, datagram, SEALED_HEADER_SIZE)
+            session = self._session_of(datagram)
+            payload = session.open(datagram)
             session.answer_head = None  # they have our answer
-            return self._opened(session, payload, header.counter, now)
+            return self._opened(session, payload, now)
         if kind == Kind.ANSWER:
             return self._open_answer(unpack_answer(datagram), datagram, now)
         if kind == Kind.OPENING:
             return self._open_opening(unpack_opening(datagram), datagram, now)
         raise DecodeError("session", f"kind {kind}")
+
+    def open_run(self, datagrams: Sequence[bytes], *, now: float) -> OpenedRun:
+        """Open datagrams that begin with the same SEALED_HEAD_SIZE bytes, or one of any other kind, each as `open` does. One
+        that does not open does not keep the others from it. Raises SealError or DecodeError if there is no session, or if
+        the one of another kind does not open."""
+        if datagrams[0][:1] != _SEALED:
+            opened = self.open(datagrams[0], now=now)
+            return OpenedRun([opened.payload], [], opened.is_newest, opened.is_return, opened.answer)
+        session = self._session_of(datagrams[0])
+        payloads: list[bytes] = []
+        problems: list[Exception] = []
+        for datagram in datagrams:
+            try:
+                payloads.append(session.open(datagram))
+            except Exception as problem:  # noqa: BLE001 - a fault of ours in one must not cost the others
+                problems.append(problem)
+        if not payloads:
+            return OpenedRun(payloads, problems, False, False, None)
+        session.answer_head = None
+        return OpenedRun(payloads, problems, self._is_newest(session, now), False, None)
 
     # --- links
 
@@ -557,8 +600,7 @@ class SessionTable:
         if found is None:
             raise SealError("of no session")
         if isinstance(found, Session):
-            payload = found.open(header.counter, datagram, ANSWER_HEADER_SIZE)
-            return self._opened(found, payload, header.counter, now)
+            return self._opened(found, found.open(datagram, ANSWER_HEADER_SIZE), now)
         pair, begun = found
         session = Session(
             pair,
@@ -571,13 +613,13 @@ class SessionTable:
             answer_head=None,
         )
         try:
-            payload = session.open(header.counter, datagram, ANSWER_HEADER_SIZE)
+            payload = session.open(datagram, ANSWER_HEADER_SIZE)
         except SealError:
             session.erase()
             raise
         self._new_order()
         self._take_answer(pair, begun, session, now)
-        return self._opened(session, payload, header.counter, now)
+        return self._opened(session, payload, now)
 
     def _take_answer(self, pair: Pair, begun: OutgoingOpening, session: Session, now: float) -> None:
         current = pair.current
@@ -600,12 +642,23 @@ class SessionTable:
         self._found[session.ours] = session
         self._end_at(session.born + ERASE_AFTER, pair, session)
 
-    def _opened(self, session: Session, payload: bytes, counter: int, now: float) -> Opened:
+    def _session_of(self, datagram: bytes) -> Session:
+        session = self._found.get(datagram[1:SEALED_HEAD_SIZE])
+        if not isinstance(session, Session):
+            raise SealError("of no session")
+        return session
+
+    def _opened(self, session: Session, payload: bytes, now: float) -> Opened:
+        is_newest = self._is_newest(session, now)
+        return Opened(session.pair.parties.theirs, payload, session.ours, is_newest, False, None)
+
+    def _is_newest(self, session: Session, now: float) -> bool:
+        """Record that something of a session has opened. Return whether it has the newest datagram of theirs."""
         pair = session.pair
-        is_newest = pair.note(session.order, 1, counter, now)
+        is_newest = pair.note(session.order, 1, session.replay.newest, now)
         if is_newest and session is pair.current:
             pair.is_doubted = False
-        return Opened(pair.parties.theirs, payload, session.ours, is_newest, False, None)
+        return is_newest
 
     def _end_at(self, when: float, pair: Pair, ending: Session | OutgoingOpening | Early) -> None:
         self._ends_made += 1

@@ -1,6 +1,7 @@
 """Datagrams to and from other peers: sealed and sent, directly or relayed; opened, and matched to their sender."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from chatapp.peer.core.context import Outputs
@@ -11,6 +12,7 @@ from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.errors import SealError
+from chatapp.wire.framing import SEALED_HEAD_SIZE, Kind
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
 from chatapp.wire.messages.registration import Ping, Pong
@@ -36,14 +38,32 @@ TYPING_TAKEN_SPAN: Final = 1.0
 """Seconds in which at most one Typing of a person is reported."""
 
 
-class OpenedDatagram(NamedTuple):
-    """An opened datagram and its sender."""
+class OpenedDatagrams(NamedTuple):
+    """Opened datagrams and their sender."""
 
     contact: Contact
-    payload: bytes
-    """Empty if the datagram only begins a session."""
+    payloads: list[bytes]
+    """One is empty if its datagram only begins a session."""
+    problems: list[Exception]
+    """Why other datagrams of the run did not open."""
     is_return: bool
     """Whether the sender begins a new session: their program was restarted, or has missed what we sent."""
+
+
+def runs_of(batch: Sequence[tuple[bytes, Address]]) -> list[tuple[list[bytes], Address]]:
+    """Divide a batch of datagrams into runs: consecutive ones from one address that were sealed in one session, as their
+    headers say. Any other datagram is a run of its own."""
+    runs: list[tuple[list[bytes], Address]] = []
+    datagrams: list[bytes] = []
+    head, source = b"", None
+    for data, sender in batch:
+        if head and data.startswith(head) and sender == source:
+            datagrams.append(data)
+            continue
+        is_sealed = len(data) >= SEALED_HEAD_SIZE and data[0] == Kind.SEALED
+        head, source, datagrams = data[:SEALED_HEAD_SIZE] if is_sealed else b"", sender, [data]
+        runs.append((datagrams, sender))
+    return runs
 
 
 class PeerTransport:
@@ -185,13 +205,20 @@ class PeerTransport:
 
     # --- in
 
-    def open(
-        self, datagram: bytes, *, source: Address | None, now: float, relayed_by: bytes | None = None
-    ) -> OpenedDatagram:
-        """Open a datagram. `source` is None if it came through the registry, from `relayed_by`.
+    def open_run(
+        self,
+        datagrams: Sequence[bytes],
+        *,
+        source: Address | None,
+        now: float,
+        relayed_by: bytes | None = None,
+    ) -> OpenedDatagrams:
+        """Open a run of datagrams from one address (see `runs_of`). `source` is None if they came through the registry,
+        from `relayed_by`.
 
-        The newest datagram that opens shows the sender's present address. Raises DecodeError, SealError."""
-        author = self.sessions.author_of(datagram)
+        The newest datagram that opens shows the sender's present address. Raises DecodeError or SealError for a problem
+        that all of them have."""
+        author = self.sessions.author_of(datagrams[0])
         contact = None if author is None else self._contacts.by_identity(author)
         if contact is None:
             raise SealError("of somebody whom we do not know")
@@ -200,22 +227,23 @@ class PeerTransport:
         if relayed_by is not None and contact.identity != relayed_by:
             raise SealError("relayed for somebody else than its author")
         try:
-            opened = self.sessions.open(datagram, now=now)
+            opened = self.sessions.open_run(datagrams, now=now)
         except OldOpening as old:
             self._tell_opening(contact, source, old.number, now)
             raise
-        contact.is_heard = True
-        contact.was_heard()
-        if source is None:
-            contact.relay_until = now + RELAY_STICKS_FOR
-            if opened.answer is not None:
-                self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=opened.answer))
-        else:
-            if opened.is_newest:  # an older one, delayed or replayed, would show an address of the past
+        if opened.payloads:
+            contact.is_heard = True
+            contact.was_heard()
+            if source is None:
+                contact.relay_until = now + RELAY_STICKS_FOR
+            elif opened.is_newest:  # an older one, delayed or replayed, would show an address of the past
                 contact.address = source
-            if opened.answer is not None:
+        if opened.answer is not None:
+            if source is None:
+                self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=opened.answer))
+            else:
                 self._datagrams.append((opened.answer, source))
-        return OpenedDatagram(contact, opened.payload, opened.is_return)
+        return OpenedDatagrams(contact, opened.payloads, opened.problems, opened.is_return)
 
     def typing_arrived(self, contact: Contact, *, now: float) -> None:
         """Report that a person is writing to the user, unless that person is ignored."""

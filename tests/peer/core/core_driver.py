@@ -87,7 +87,7 @@ class CoreDriver:
     # --- the registry by UDP
 
     def hears(self, datagram: bytes, source: Address = SERVER) -> None:
-        self.core.receive_datagram(datagram, source, now=self.now)
+        self.core.receive_datagrams([(datagram, source)], now=self.now)
         self.turn()
 
     def sent(self, *kinds: Kind) -> list[bytes]:

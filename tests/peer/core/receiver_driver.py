@@ -115,7 +115,7 @@ class ReceiverDriver:
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
         delivery = self.direct_receiver.conversation(contact).delivery
-        assert not delivery.receive_all(frames, now=self.now)
+        assert not delivery.receive_all([frames], now=self.now)
         arrived = [event for event in delivery.events() if isinstance(event, Arrived)]
         self.malformed += self.direct_receiver.messages_arrived(contact, arrived)
         self.direct_receiver.frames_read(contact, now=self.now)

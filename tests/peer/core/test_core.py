@@ -215,7 +215,7 @@ def test_after_leaving_nothing_is_acknowledged_and_nothing_is_sent(node: CoreDri
     """Nothing is shown after the end: not even messages that came just before, and wait for the disk."""
     bobs = BOB.session_with(node.alice)
     before, after = (Part(number, 0, 1, encode(DirectBody(at=0, text="hi"))) for number in (5, 6))
-    node.core.receive_datagram(bobs.seal(join_frames([encode(before)])), BOB.home, now=node.now)
+    node.core.receive_datagrams([(bobs.seal(join_frames([encode(before)])), BOB.home)], now=node.now)
     node.core.leave(now=node.now)
     node.datagrams.clear()
     node.turn()

@@ -119,7 +119,8 @@ def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
     told: list[happened.VisitEvent] = []
     while not told:  # each HELLO is answered, by the wrong one
         for hello in (data for data, _ in core.datagrams_to_send() if data[0] == Kind.HELLO):
-            core.receive_datagram(bytes((Kind.COOKIE,)) + Porter().cookie(hello), SERVER, now=now)
+            cookie = bytes((Kind.COOKIE,)) + Porter().cookie(hello)
+            core.receive_datagrams([(cookie, SERVER)], now=now)
         now = core.next_timer() or now
         core.handle_timer(now=now)
         told = core.events()

@@ -31,7 +31,7 @@ def transfer(source: ReliableStream, target: ReliableStream, *, now: float) -> i
     """Everything that one has to send reaches the other."""
     payloads = source.payloads_to_send(now=now)
     for payload in payloads:
-        target.receive_all(frames_of(payload), now=now)
+        target.receive_all([frames_of(payload)], now=now)
     return len(payloads)
 
 

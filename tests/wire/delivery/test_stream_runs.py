@@ -1,9 +1,10 @@
 """Frames taken together, and messages confirmed together, have the effect that they have one by one."""
 
 import random
+from itertools import chain
 from typing import Final
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatapp.wire.delivery.parts import Arrived
@@ -14,6 +15,15 @@ from chatapp.wire.messages.direct import PROVISIONAL, Ack, DeliveryFrame, Floor,
 POLICY: Final = Policy(window=4, window_limit=4, hold_numbers=6, message_limit=40, assemblies=2)
 NUMBERS: Final = st.integers(0, 14)
 WHOLE: Final = st.builds(Part, NUMBERS, st.just(0), st.just(1), st.binary(max_size=8))
+PIECES: Final = st.builds(
+    lambda number, count, size, indexes: [
+        Part(number, index, count, bytes((index,)) * size) for index in indexes
+    ],
+    NUMBERS,
+    st.integers(2, 4),
+    st.integers(1, 30),
+    st.lists(st.integers(0, 4), max_size=6),
+)
 RUN: Final = st.builds(
     lambda first, count: [Part(first + at, 0, 1, b"text") for at in range(count)], NUMBERS, NUMBERS
 )
@@ -27,7 +37,7 @@ FRAME: Final = st.one_of(
     st.builds(Ack, NUMBERS, st.lists(st.integers(1, 4), min_size=1, max_size=3)),
     st.builds(PartAck, NUMBERS, st.integers(0, 2), st.lists(st.integers(1, 2), min_size=1, max_size=1)),
 )
-DATAGRAM: Final = st.one_of(RUN, st.lists(FRAME, max_size=8))
+DATAGRAM: Final = st.one_of(RUN, PIECES, st.lists(FRAME, max_size=8))
 
 
 class Reader:
@@ -41,11 +51,11 @@ class Reader:
         self._together = together
         self._to_store: list[int] = []
 
-    def take(self, frames: list[DeliveryFrame], now: float) -> None:
+    def take(self, datagrams: list[list[DeliveryFrame]], now: float) -> None:
         if self._together:
-            self.seen.append(self.stream.receive_all(frames, now=now))
+            self.seen.append(self.stream.receive_all(datagrams, now=now))
         else:
-            for frame in frames:
+            for frame in chain.from_iterable(datagrams):
                 self.stream.receive(frame, now=now)
             self.seen.append([])
         events = self.stream.events()
@@ -70,14 +80,15 @@ class Reader:
         ]
 
 
-@given(st.lists(st.tuples(DATAGRAM, st.booleans()), max_size=12))
+@example([([[Part(1, 0, 1, b"one"), Floor(1)], [Floor(1), Floor(2)], [Part(1, 0, 1, b"one")]], True)])
+@given(st.lists(st.tuples(st.lists(DATAGRAM, max_size=4), st.booleans()), max_size=12))
 def test_a_run_has_the_effect_of_its_messages_one_by_one(
-    turns: list[tuple[list[DeliveryFrame], bool]],
+    turns: list[tuple[list[list[DeliveryFrame]], bool]],
 ) -> None:
     together, singly = Reader(together=True), Reader(together=False)
-    for turn, (frames, stores) in enumerate(turns):
+    for turn, (datagrams, stores) in enumerate(turns):
         for reader in (together, singly):
-            reader.take(frames, float(turn))
+            reader.take(datagrams, float(turn))
             if stores:
                 reader.store(float(turn))
         assert together.seen == singly.seen
@@ -85,6 +96,6 @@ def test_a_run_has_the_effect_of_its_messages_one_by_one(
 
 def test_a_run_that_fits_the_order_is_ready_at_once() -> None:
     reader = Reader(together=True)
-    reader.take([Part(number, 0, 1, b"text") for number in range(5)], 1.0)
+    reader.take([[Part(number, 0, 1, b"text")] for number in range(5)], 1.0)
     reader.store(1.0)
     assert reader.seen[-4] == [0, 1, 2, 3, 4]

@@ -85,7 +85,7 @@ class Reader:
         contact = driver.contacts.by_identity(BOB.id)
         assert contact is not None
         delivery = driver.direct_receiver.conversation(contact).delivery
-        delivery.receive_all(frames, now=driver.now)
+        delivery.receive_all([frames], now=driver.now)
         arrived = [event for event in delivery.events() if isinstance(event, Arrived)]
         runs = [arrived] if self._together else [[event] for event in arrived]
         self.seen.append(sum(driver.direct_receiver.messages_arrived(contact, run) for run in runs if run))

@@ -84,7 +84,7 @@ def test_rounds_come_more_and_more_rarely() -> None:
 def test_who_was_heard_need_not_be_hailed() -> None:
     crier = Crier(CROWD[:3])
     heard = CROWD[0].session_with(crier.alice).seal(b"\x90")
-    crier.transport.open(heard, source=CROWD[0].home, now=crier.now)
+    crier.transport.open_run([heard], source=CROWD[0].home, now=crier.now)
     crier.transport.hail_all(was_registered=False, now=crier.now)
     assert crier.rounds(0.5) == [(0.0, 2)]
 
@@ -102,8 +102,8 @@ def test_a_hail_is_answered_and_shows_where_somebody_is() -> None:
     crier = Crier(CROWD[:1])
     bob = CROWD[0].session_with(crier.alice)
     (hail,) = bob.sessions.hail(ALICE.id, now=0.0)
-    came = crier.transport.open(hail, source=ELSEWHERE, now=crier.now)
-    assert (came.contact.identity, came.payload, came.is_return) == (CROWD[0].id, b"", True)
+    came = crier.transport.open_run([hail], source=ELSEWHERE, now=crier.now)
+    assert (came.contact.identity, came.payloads, came.is_return) == (CROWD[0].id, [b""], True)
     assert came.contact.address == ELSEWHERE
     ((answer, to),) = crier.transport.datagrams_to_send()
     assert to == ELSEWHERE
@@ -113,7 +113,7 @@ def test_a_hail_is_answered_and_shows_where_somebody_is() -> None:
     again = Crier(CROWD[:1])
     again.transport.sessions.restore(taken.identity, taken.number)
     with pytest.raises(SealError):  # what was recorded moves nobody, after a restart either
-        again.transport.open(hail, source=ELSEWHERE, now=crier.now)
+        again.transport.open_run([hail], source=ELSEWHERE, now=crier.now)
 
 
 def test_what_somebody_else_hands_on_is_not_even_opened() -> None:
@@ -121,18 +121,18 @@ def test_what_somebody_else_hands_on_is_not_even_opened() -> None:
     crier = Crier(CROWD[:2])
     datagram = CROWD[0].session_with(crier.alice).seal(b"\x90")
     with pytest.raises(SealError, match="somebody else"):
-        crier.transport.open(datagram, source=None, now=crier.now, relayed_by=CROWD[1].id)
-    assert (
-        crier.transport.open(datagram, source=None, now=crier.now, relayed_by=CROWD[0].id).payload == b"\x90"
-    )
+        crier.transport.open_run([datagram], source=None, now=crier.now, relayed_by=CROWD[1].id)
+    assert crier.transport.open_run(
+        [datagram], source=None, now=crier.now, relayed_by=CROWD[0].id
+    ).payloads == [b"\x90"]
 
 
 def test_a_dropped_contact_shares_nothing_with_us() -> None:
     crier = Crier(CROWD[:1])
     bob = CROWD[0].session_with(crier.alice)
-    contact = crier.transport.open(bob.seal(b"\x90"), source=CROWD[0].home, now=crier.now).contact
+    contact = crier.transport.open_run([bob.seal(b"\x90")], source=CROWD[0].home, now=crier.now).contact
     crier.contacts.let_go(contact)
     crier.transport.let_go(contact)
     assert len(crier.transport.sessions) == 0
     with pytest.raises(SealError):
-        crier.transport.open(bob.seal(b"\x90"), source=CROWD[0].home, now=crier.now)
+        crier.transport.open_run([bob.seal(b"\x90")], source=CROWD[0].home, now=crier.now)

@@ -43,10 +43,9 @@ class Home:
 
     def opens(self, datagram: bytes, source: Address | None = ELSEWHERE) -> bool:
         try:
-            self.transport.open(datagram, source=source, now=0.0)
+            return not self.transport.open_run([datagram], source=source, now=0.0).problems
         except WireError:
             return False
-        return True
 
     def sent(self, to: Someone, *, now: float = 0.0) -> bytes:
         """Return the datagrams to somebody for whom we have data."""
@@ -215,8 +214,8 @@ def test_what_the_registry_relays_is_not_an_address_and_must_be_by_whom_it_says(
     """Clause 6.8."""
     home = Home(bob, Someone("carol"))
     with pytest.raises(SealError):
-        home.transport.open(said(bob, home.alice), source=None, now=5.0, relayed_by=Someone("carol").id)
-    home.transport.open(said(bob, home.alice), source=None, now=5.0, relayed_by=bob.id)
+        home.transport.open_run([said(bob, home.alice)], source=None, now=5.0, relayed_by=Someone("carol").id)
+    home.transport.open_run([said(bob, home.alice)], source=None, now=5.0, relayed_by=bob.id)
     assert home.know(bob).address == bob.home
     assert home.know(bob).relay_until == 65.0
 
