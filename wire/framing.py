@@ -125,12 +125,6 @@ class GroupHeader(NamedTuple):
     counter: int
 
 
-def pack_sealed(session: bytes, counter: int) -> bytes:
-    """Pack the 17-byte header of a sealed datagram: the reader finds the session by `session` (clause 5.1); `counter` is
-    the nonce."""
-    return _sealed.pack(Kind.SEALED, session, counter)
-
-
 def pack_opening(header: OpeningHeader) -> bytes:
     """Pack the 121-byte header of a datagram or first frame that opens a session."""
     return _opening.pack(Kind.OPENING, *header)

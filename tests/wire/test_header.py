@@ -10,12 +10,10 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import (
     GROUP_HEADER_SIZE,
     GROUP_OVERHEAD,
-    SEALED_OVERHEAD,
     GroupHeader,
     Kind,
     pack_group,
     pack_relayed,
-    pack_sealed,
     unpack_group,
     unpack_relayed,
 )
@@ -24,13 +22,6 @@ tags = st.binary(min_size=8, max_size=8)
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 tails = st.binary(min_size=16, max_size=60)
-
-
-@given(tags, u64)
-def test_a_sealed_header_is_the_kind_the_session_and_the_counter(tag: bytes, counter: int) -> None:
-    packed = pack_sealed(tag, counter)
-    assert len(packed) == SEALED_OVERHEAD - 16 == 17
-    assert packed == bytes((Kind.SEALED,)) + tag + counter.to_bytes(8, "big")
 
 
 @given(tags, u32, u32, u64, tails)

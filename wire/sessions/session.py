@@ -25,7 +25,6 @@ from chatapp.wire.framing import (
     AnswerHeader,
     Kind,
     OpeningHeader,
-    pack_sealed,
     unpack_answer,
     unpack_opening,
 )
@@ -121,17 +120,25 @@ class Session:
 
     def seal(self, payload: bytes) -> bytes:
         """Return a datagram: header, ciphertext, AEAD tag."""
-        counter = self._sent
-        self._sent = counter + 1
-        if counter == RENEW_AFTER_DATAGRAMS:
+        return self.seal_all((payload,))[0]
+
+    def seal_all(self, payloads: Sequence[bytes]) -> list[bytes]:
+        """Return a datagram for each payload, up to that with which the session has sealed so many that it is to be
+        renewed."""
+        first = self._sent
+        left = RENEW_AFTER_DATAGRAMS + 1 - first
+        if 0 < left <= len(payloads):
+            payloads = payloads[:left]
             self.renew_at = self.born
-        if self.answer_head is None:
-            header = pack_sealed(self.theirs, counter)
-        else:
-            header = self.answer_head + counter.to_bytes(8, "big")
-        return header + self._ciphers.get(self._seal_key).encrypt(
-            counter.to_bytes(12, "big"), payload, header
-        )
+        self._sent = first + len(payloads)
+        head = self.answer_head or _SEALED + self.theirs
+        encrypt = self._ciphers.get(self._seal_key).encrypt
+        datagrams: list[bytes] = []
+        for counter, payload in enumerate(payloads, first):
+            packed = counter.to_bytes(COUNTER_SIZE, "big")
+            header = head + packed
+            datagrams.append(header + encrypt(_NONCE_START + packed, payload, header))
+        return datagrams
 
     def open(self, datagram: bytes, header_size: int = SEALED_HEADER_SIZE) -> bytes:
         """Return the payload. Raises SealError for a forgery or a repeat, DecodeError if the datagram is too short."""
@@ -359,13 +366,22 @@ class SessionTable:
 
         Raises SealError for an unknown party, and for an invalid key.
         """
+        return self.seal_all(identity, (payload,), now=now)
+
+    def seal_all(self, identity: bytes, payloads: Sequence[bytes], *, now: float) -> list[bytes]:
+        """Return the datagrams that carry these payloads, in their order. As `seal`, for each."""
         pair = self._pairs.get(identity) or self._meet(identity)
         session = pair.current
-        if session is None or pair.is_doubted:
-            return [self._open_with(pair, payload, now)]
-        if now < session.renew_at:
-            return [session.seal(payload)]
-        return self._seal_and_renew(pair, session, payload, now)
+        datagrams: list[bytes] = []
+        if session is not None and not pair.is_doubted and now < session.renew_at:
+            datagrams = session.seal_all(payloads)
+        for payload in payloads[len(datagrams) :]:
+            session = pair.current
+            if session is None or pair.is_doubted:
+                datagrams.append(self._open_with(pair, payload, now))
+            else:
+                datagrams += self._seal_and_renew(pair, session, payload, now)
+        return datagrams
 
     def room(self, identity: bytes, *, now: float) -> int:
         """Return the bytes that a payload may have if it is sealed for this party now."""

@@ -266,14 +266,15 @@ class PeerTransport:
                 self._datagrams.append((datagram, source))
 
     def _send(self, contact: Contact, payloads: list[bytes], *, through_registry: bool, now: float) -> None:
-        try:
-            for payload in payloads:
-                datagrams = self.sessions.seal(contact.identity, payload, now=now)
-                self._datagrams += [(datagram, contact.address) for datagram in datagrams]
+        address, identity = contact.address, contact.identity
+        # The two copies of a payload have counters side by side, since both are on their way at the same time.
+        runs = [[payload] for payload in payloads] if through_registry else [payloads]
+        with contextlib.suppress(SealError):  # the key is invalid, so the message is kept
+            for run in runs:
+                datagrams = self.sessions.seal_all(identity, run, now=now)
+                self._datagrams += [(datagram, address) for datagram in datagrams]
                 if through_registry:
+                    datagrams = self.sessions.seal_all(identity, run, now=now)
                     self._out.requests += [
-                        RelayDatagram(recipient=contact.identity, datagram=datagram)
-                        for datagram in self.sessions.seal(contact.identity, payload, now=now)
+                        RelayDatagram(recipient=identity, datagram=datagram) for datagram in datagrams
                     ]
-        except SealError:
-            return  # the key is invalid: nothing can be sealed to it, and the message is kept

@@ -368,6 +368,50 @@ def test_a_session_is_renewed_after_so_many_datagrams(
     assert counts == [1, 1, 1, 1, 1, 2, 1]
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("say", "hear", "doubt", "restart")),
+            st.integers(0, 12),
+            st.sampled_from((0.0, 0.3, 2.0, 30.0, 61.0)),
+        ),
+        max_size=12,
+    )
+)
+def test_payloads_are_sealed_together_as_they_are_one_by_one(steps: list[tuple[str, int, float]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chatapp.wire.sessions.session.RENEW_AFTER_DATAGRAMS", 7)
+        assert conversation(steps, together=True) == conversation(steps, together=False)
+
+
+def conversation(steps: list[tuple[str, int, float]], *, together: bool) -> list[object]:
+    """What Alice seals for Bob, who answers now and then."""
+    rng = random.Random(1)
+    alice, bob = (SessionTable(one, rng=rng, context_of=KNOWN.get) for one in (ALICE, BOB))
+    seen: list[object] = []
+    now = 0.0
+    for action, count, span in steps:
+        now += span
+        alice.handle_timer(now=now)
+        bob.handle_timer(now=now)
+        payloads = [bytes([number]) for number in range(count)]
+        if action == "doubt":
+            alice.doubt(BOB.public, now=now)
+        elif action == "restart":
+            alice.open_anew(BOB.public)
+        elif together:
+            datagrams = alice.seal_all(BOB.public, payloads, now=now)
+        else:
+            datagrams = [one for each in payloads for one in alice.seal(BOB.public, each, now=now)]
+        if action in ("say", "hear"):
+            seen.append(datagrams)
+        for datagram in datagrams if action == "hear" else ():
+            with contextlib.suppress(WireError):  # an opening that was replaced
+                answer = bob.open(datagram, now=now).answer or bob.seal(ALICE.public, b"yes", now=now)[0]
+                seen.append(alice.open(answer, now=now))
+    return seen
+
+
 def test_a_session_that_is_not_renewed_is_erased(alice: SessionTable, bob: SessionTable) -> None:
     meet(alice, bob)
     late = sent(alice, BOB, b"late")
