@@ -5,7 +5,7 @@ one costs a hundred times as much as using it.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -38,6 +38,8 @@ DatagramFrame = DeliveryFrame | LastOpening | Typing | Ping | Pong | Probe | Lea
 _encoder: Final = msgspec.msgpack.Encoder()
 _BIN8_HEADER: Final = 2
 """Bytes before a msgpack byte string of up to 255 bytes."""
+_ARRAY_HEADERS: Final = [bytes((0x90 | count,)) for count in range(16)]
+"""The first byte of short msgpack arrays, by their count of elements."""
 _hostile: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises on hostile bytes: its own errors, bad UTF-8, and too deep nesting."""
 
@@ -173,9 +175,8 @@ def decode_hello(data: bytes | memoryview) -> Hello:
     return _decode_hello(data)
 
 
-def join_frames(encoded: Iterable[bytes]) -> bytes:
+def join_frames(frames: Sequence[bytes]) -> bytes:
     """Join frames that are encoded already into one msgpack array (clause 5.3)."""
-    frames = list(encoded)
     count = len(frames)
-    header = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    header = _ARRAY_HEADERS[count] if count < 16 else b"\xdc" + count.to_bytes(2, "big")
     return header + b"".join(frames)

@@ -83,7 +83,7 @@ def test_a_message_that_stands_alone_survives(shape: type[Message], data: st.Dat
 
 @given(st.lists(st.sampled_from(FRAMES).flatmap(messages), max_size=40))
 def test_the_frames_of_a_datagram_survive(sent: list[Message]) -> None:
-    assert decode_frames(join_frames(encode(frame) for frame in sent)) == sent
+    assert decode_frames(join_frames([encode(frame) for frame in sent])) == sent
 
 
 @pytest.mark.parametrize("shape", REQUESTS, ids=lambda shape: shape.__name__)
@@ -113,7 +113,7 @@ def test_rows_in_a_batch_are_the_bytes_that_they_were(rows: list[Row]) -> None:
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 127, DATAGRAM_FRAMES_MAX])
 def test_any_number_of_frames_is_one_array(count: int) -> None:
     frames = [Ping(reference=number) for number in range(count)]
-    assert decode_frames(join_frames(map(encode, frames))) == frames
+    assert decode_frames(join_frames([*map(encode, frames)])) == frames
 
 
 # --- HELLO

@@ -1,11 +1,13 @@
 """Congestion control: how many parts may be in flight, which count as lost, and how long a round trip takes.
 
-A small version of RFC 9002. The records hold each datagram that was sent and the parts in it; a part points back to the
-datagram that carried it last.
+A small version of RFC 9002. Datagrams are numbered as they are sent. The records hold the parts of each, and a part has the
+number of the datagram that carried it last.
 """
 
 import random
+import sys
 from collections import deque
+from collections.abc import Iterable
 
 from chatapp.wire.delivery.parts import Piece
 from chatapp.wire.delivery.policy import Policy
@@ -52,57 +54,63 @@ class CongestionControl:
         self.count = 0
         self._credit = 0
         self._loss = 0.0
-        self._records: deque[tuple[int, list[Piece]]] = deque()
+        # The parts of the newest datagrams, without a gap: the last record is that of number `_sent`.
+        self._records: deque[list[Piece]] = deque()
         self._newest_landed = self._recovery = self._sent
         self._srtt: float | None = None
         self._least_rtt = 0.0
         self._recent_rtts: deque[float] = deque(maxlen=self._policy.loss_memory)
         self._probes = 0
 
-    @property
-    def space(self) -> int:
-        """Return how many more parts the window allows in flight."""
-        window = self._window
-        if len(self._records) < self._policy.window_floor:
+    def space(self) -> tuple[int, int]:
+        """Return how many more parts the window allows in flight, and for how many datagrams that holds."""
+        window, initial = self._window, self._policy.window
+        if window < initial and (left := self._policy.window_floor - len(self._records)) > 0:
             # Small parts share a datagram, so few datagrams may be in flight although many parts are; a fast retry
             # needs later datagrams.
-            window = max(window, self._policy.window)
-        return window - self.count
+            return initial - self.count, left
+        return window - self.count, sys.maxsize
 
     @property
     def window(self) -> int:
         """The limit of parts in flight."""
         return self._window
 
-    def on_sent(self, pieces: list[Piece], now: float) -> None:
-        """Record that these parts were sent together in one datagram."""
-        self._sent = datagram = self._sent + 1
-        for piece in pieces:
-            if not piece.datagram:
-                self.count += 1
-            if not piece.sends:
-                piece.first_sent_at = now
-            piece.datagram = datagram
-            piece.sent_at = now
-            piece.sends += 1
-        self._records.append((datagram, pieces))
+    def on_sent(self, datagrams: Iterable[list[Piece]], now: float) -> None:
+        """Record that these parts were sent, those of a list together in one datagram."""
+        sent, count = list(datagrams), self.count
+        for datagram, pieces in enumerate(sent, self._sent + 1):
+            for piece in pieces:
+                if piece.sends:
+                    count += not piece.datagram
+                    piece.sends += 1
+                    piece.sent_again_at = now
+                else:
+                    count += 1
+                    piece.sends = 1
+                    piece.first_sent_at = now
+                piece.datagram = datagram
+        self._records += sent
+        self._sent += len(sent)
+        self.count = count
         self._quiet_since = now
 
     def on_acked(self, pieces: list[Piece], now: float) -> None:
-        """Record that one frame acknowledged these parts."""
-        newest = self._newest_landed
+        """Settle these parts, which one frame has acknowledged."""
+        newest, count = self._newest_landed, self.count
         latest = None
-        is_in_use = 2 * self.count >= self._window
+        is_in_use = 2 * count >= self._window
         for piece in pieces:
+            piece.is_settled = True
             datagram = piece.datagram
             if datagram:
                 piece.datagram = 0
-                self.count -= 1
+                count -= 1
                 # A repeat that is acknowledged faster than any round trip: the acknowledgement answers an earlier copy.
-                if datagram > newest and (piece.sends == 1 or now - piece.sent_at >= self._least_rtt):
+                if datagram > newest and (piece.sends == 1 or now - piece.sent_again_at >= self._least_rtt):
                     newest = datagram
                     latest = piece
-        self._newest_landed = newest
+        self._newest_landed, self.count = newest, count
         self._quiet_since = self.last_ack_at = now
         self._probes = 0
         if latest is not None:
@@ -115,17 +123,21 @@ class CongestionControl:
         # Nothing in flight: drop all records, so that a path at rest keeps no datagrams in memory.
         limit = self._newest_landed - self._policy.fast_retry_after if self.count else self._sent
         lost: list[Piece] = []
-        while records and records[0][0] <= limit:
-            datagram, pieces = records.popleft()
-            missing = [piece for piece in pieces if piece.datagram == datagram]
-            self._loss += (bool(missing) - self._loss) / self._policy.loss_memory
-            lost += missing
+        loss, memory = self._loss, self._policy.loss_memory
+        for datagram in range(self._oldest, limit + 1):
+            is_lost = 0
+            for piece in records.popleft():
+                if piece.datagram == datagram:
+                    is_lost = 1
+                    lost.append(piece)
+            loss += (is_lost - loss) / memory
+        self._loss = loss
         if lost:
             self._is_opening = False
-        if lost and self._loss > self._policy.loss_tolerated and self._is_congested():
-            self._narrow(lost[-1])
-        for piece in lost:
-            self.forget(piece)
+            if loss > self._policy.loss_tolerated and self._is_congested():
+                self._narrow(lost[-1])
+            for piece in lost:
+                self.forget(piece)
         return lost
 
     def on_timeout(self, piece: Piece, now: float) -> None:
@@ -145,7 +157,9 @@ class CongestionControl:
     def drop_finished(self) -> None:
         """Drop the oldest records of which no part is in flight any more."""
         records = self._records
-        while records and all(piece.datagram != records[0][0] for piece in records[0][1]):
+        for datagram in range(self._oldest, self._sent + 1):
+            if any(piece.datagram == datagram for piece in records[0]):
+                return
             records.popleft()
 
     def next_probe(self) -> float | None:
@@ -164,7 +178,7 @@ class CongestionControl:
         self._stretch = 1.0 + self._rng.random() / 4
         self.drop_finished()
         oldest: list[Piece] = []
-        for datagram, pieces in self._records:
+        for datagram, pieces in enumerate(self._records, self._oldest):
             for piece in pieces:
                 if (
                     piece.datagram == datagram
@@ -176,6 +190,11 @@ class CongestionControl:
                         return oldest
                     oldest.append(piece)
         return oldest
+
+    @property
+    def _oldest(self) -> int:
+        """The number of the oldest datagram in the records; the next one to be sent if they are empty."""
+        return self._sent + 1 - len(self._records)
 
     def _measure(self, piece: Piece, now: float) -> None:
         sample = now - piece.first_sent_at

@@ -257,7 +257,8 @@ class Piece(msgspec.Struct, eq=False, gc=False):
     """The number of the datagram that carries it; 0 when it is not in flight or counts as lost."""
     sends: int = 0
     first_sent_at: float = 0.0
-    sent_at: float = 0.0
+    sent_again_at: float = 0.0
+    """When it was last sent, if that was not the first time."""
     extra: int = 0
     """Fast retries and probes so far."""
 
@@ -281,7 +282,7 @@ class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
     @property
     def sends(self) -> int:
         """How often its most repeated part was sent."""
-        return max(piece.sends for piece in self.pieces)
+        return max([piece.sends for piece in self.pieces])
 
     def sent_for(self, now: float) -> float:
         """Return the seconds since the first of these tries."""
@@ -301,8 +302,12 @@ class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
 def make_outgoing_message(number: int, body: bytes, piece_size: int, now: float) -> OutgoingMessage:
     """Cut a message into parts of at most `piece_size` bytes of body. ValueError: too many parts."""
     bodies = cut(body, piece_size)
-    parts = [Part(number, index, len(bodies), piece) for index, piece in enumerate(bodies)]
-    return OutgoingMessage(number, [Piece(number, part.index, encode_frame(part)) for part in parts], now)
+    count = len(bodies)
+    pieces = [
+        Piece(number, index, encode_frame(Part(number, index, count, piece)))
+        for index, piece in enumerate(bodies)
+    ]
+    return OutgoingMessage(number, pieces, now)
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):

@@ -3,6 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from chatapp.wire.delivery.congestion import CongestionControl
 from chatapp.wire.delivery.parts import (
@@ -18,6 +19,8 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import spans
 from chatapp.wire.messages.direct import Part, encode_frame
 
+_NO_SPACE_NEEDED: Final = float("-inf")
+
 
 class SendQueue:
     """Parts that wait to be sent.
@@ -31,10 +34,6 @@ class SendQueue:
         self.first: deque[Piece] = deque()
         """Parts that were never sent."""
         self.retries: deque[Piece] = deque()
-
-    def has_any(self, space: int) -> bool:
-        """Whether a part may be sent now, given the space left in the window."""
-        return bool(self.retries) or (bool(self.first) and space > 0)
 
     def add(self, pieces: list[Piece], *, is_urgent: bool) -> None:
         """Add parts that were never sent; urgent ones go before those that wait already."""
@@ -54,33 +53,33 @@ class SendQueue:
         self.first.clear()
         self.retries.clear()
 
-    def take(self, room: int, space: int) -> list[Piece]:
-        """Take the parts for one datagram: up to `room` bytes, and up to `space` first sends behind the retries."""
-        taken: list[Piece] = []
-        if self.retries:
-            room = _move(self.retries, taken, room, len(self.retries))
-            space -= sum(1 for piece in taken if not piece.datagram)
-        if not self.retries and self.first:
-            _move(self.first, taken, room, space)
-        return taken
+    def take(self, sizes: Iterator[int], space: int, limit: int) -> list[list[Piece]]:
+        """Take the parts for up to `limit` datagrams: all retries, then first sends while there is space.
 
-
-def _move(queue: deque[Piece], taken: list[Piece], room: int, limit: int) -> int:
-    """Move at most `limit` parts that fit into `room` bytes. Return the bytes left, below 0 when they ran out."""
-    count = 0
-    for piece in queue:
-        if limit <= 0:
-            break
-        if not piece.is_settled:
-            room -= len(piece.encoded)
-            if room < 0:
-                break
-            limit -= 1
-        piece.is_queued = False
-        count += 1
-    left = [queue.popleft() for _ in range(count)]
-    taken += [piece for piece in left if not piece.is_settled]
-    return room
+        `sizes` are the bytes that each datagram has for parts; a datagram too small for the next part stays empty.
+        `space` is how many parts may come into flight; a retry may be in flight already."""
+        datagrams: list[list[Piece]] = []
+        pieces: list[Piece] = []
+        left = 0
+        for queue, least in ((self.retries, _NO_SPACE_NEEDED), (self.first, 0)):
+            while queue and space > least:
+                piece = queue.popleft()
+                if not piece.is_settled:
+                    length = len(piece.encoded)
+                    while length > left:
+                        if not limit:
+                            queue.appendleft(piece)
+                            return datagrams
+                        limit -= 1
+                        left = next(sizes)
+                        pieces = []
+                        datagrams.append(pieces)
+                    left -= length
+                    pieces.append(piece)
+                    if not piece.datagram:
+                        space -= 1
+                piece.is_queued = False
+        return datagrams
 
 
 class Schedule:
@@ -189,7 +188,7 @@ class StreamSender:
     def has_room(self) -> bool:
         """Whether `take` may return parts."""
         queue = self._send_queue
-        return bool(queue.first or queue.retries) and queue.has_any(self._congestion.space)
+        return bool(queue.retries or (queue.first and self._congestion.space()[0] > 0))
 
     def send(self, number: int, body: bytes, now: float) -> None:
         """Begin to try a message; one that is being tried already goes on undisturbed."""
@@ -235,20 +234,33 @@ class StreamSender:
             message.restart(now)
             self._send_queue.add(message.pieces, is_urgent=False)
 
-    def take(self, room: int, now: float) -> list[bytes]:
-        """Return the encoded parts of one datagram, up to `room` bytes."""
-        taken = self._send_queue.take(room, self._congestion.space)
-        if not taken:
-            return []
+    def take(self, sizes: Iterator[int], now: float, *, floor: bytes) -> list[list[bytes]]:
+        """Return the encoded parts of each datagram that may leave now, behind the floor.
+
+        `sizes` are the bytes that each datagram has for parts; where no part fits, there is no floor either."""
+        queue, congestion = self._send_queue, self._congestion
+        taken: list[list[Piece]] = []
+        is_narrower = True
+        while is_narrower:
+            space, limit = congestion.space()
+            run = queue.take(sizes, space, limit)
+            if run:  # else all parts that waited were settled meanwhile
+                congestion.on_sent(filter(None, run), now)
+                taken += run
+            is_narrower = len(run) == limit
         messages = self.messages
-        begun = [message for piece in taken if not (message := messages[piece.number]).tries]
+        begun = [
+            message
+            for pieces in taken
+            for piece in pieces
+            if not piece.index and not (message := messages[piece.number]).tries
+        ]
         if begun:
             self._schedule.begin(begun, now)
             for message in begun:
                 if message.number > self.highest_sent:
                     self.highest_sent = message.number
-        self._congestion.on_sent(taken, now)
-        return [piece.encoded for piece in taken]
+        return [[floor, *[piece.encoded for piece in pieces]] if pieces else [] for pieces in taken]
 
     def acknowledge(self, first: int, lengths: Sequence[int], now: float) -> None:
         """Handle an Ack: the other end has stored these numbers. Most of them it has acknowledged before."""
@@ -280,16 +292,18 @@ class StreamSender:
         pieces = message.pieces
         if first + sum(lengths) > len(pieces):
             return False
-        held = {index for start, end in spans(first, lengths) for index in range(start, end)}
-        landed = [pieces[index] for index in held if not pieces[index].is_settled]
+        held = 0
+        landed: list[Piece] = []
+        for start, end in spans(first, lengths):
+            held |= (1 << end) - (1 << start)
+            landed += [piece for piece in pieces[start:end] if not piece.is_settled]
         if message.tries > 1:
             # After a silence, a part that a PartAck no longer names was lost at the other end: by a restart, or
             # because its memory was full.
-            self._retry([piece for piece in pieces if piece.is_settled and piece.index not in held], now)
-        bits = sum(1 << index for index in held)
-        if bits & ~message.ever_held:
+            self._retry([piece for piece in pieces if piece.is_settled and not held >> piece.index & 1], now)
+        if held & ~message.ever_held:
             # The other end answers, so the count of tries begins again.
-            message.ever_held |= bits
+            message.ever_held |= held
             message.tries = 1
             message.had_last_chance = False
             self._schedule.postpone(message, now)
@@ -330,8 +344,6 @@ class StreamSender:
         return min(try_at, probe_at)
 
     def _land(self, pieces: list[Piece], now: float) -> None:
-        for piece in pieces:
-            piece.is_settled = True
         self._congestion.on_acked(pieces, now)
         self._retry_early(self._congestion.take_lost())
 

@@ -4,8 +4,8 @@ Acknowledgements travel in the same payloads as parts.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import Final, assert_never
 
@@ -431,32 +431,24 @@ class ReliableStream:
     def payloads_to_send(self, *, now: float, limit: int = 0) -> list[bytes]:
         """Drain payloads, each one msgpack array of frames of at most `limit` bytes; 0 stands for the limit that
         always holds."""
-        limit = max(limit, self._payload_limit)
-        lead = self._frames
+        limit = max(limit, self._payload_limit) - _ARRAY_HEADER
+        others = self._frames
         if self._receiver.owes:
-            lead = self._receiver.frames() + lead
-        if lead:
+            others = self._receiver.frames() + others
+        if others:
             self._frames = []
-        payloads: list[bytes] = []
-        sender = self._sender
-        has_room = sender.has_room
-        if self._gap_frames and has_room:
-            lead = self._gap_frames + lead
-        while lead or has_room:
-            frames, room = _lead_of(lead, limit - _ARRAY_HEADER)
-            lead = lead[len(frames) :]
-            if has_room:
-                floor = self._say_floor()
-                parts = sender.take(room - len(floor), now)
-                if parts:
-                    frames.append(floor)
-                    frames += parts
-                has_room = sender.has_room
-            if frames:
-                payloads.append(join_frames(frames))
-        if not payloads and self._owes_floor():
-            payloads.append(join_frames([self._say_floor()]))
-        return payloads
+        has_parts = self._sender.has_room
+        if has_parts and self._gap_frames:
+            others = self._gap_frames + others
+        payloads = _packed(others, limit) if others else []
+        if has_parts:
+            self._add_parts(payloads, limit, now)
+        if not payloads:
+            if not self._owes_floor():
+                return []
+            self._floor_said = self._floor
+            payloads = [[self._encoded_floor()]]
+        return [join_frames(frames) for frames in payloads]
 
     def events(self) -> list[DeliveryEvent]:
         """Drain what has happened, in order."""
@@ -464,10 +456,24 @@ class ReliableStream:
         self._events.clear()
         return events
 
-    def _say_floor(self) -> bytes:
+    def _add_parts(self, payloads: list[list[bytes]], limit: int, now: float) -> None:
+        """Add the parts that may leave now, behind a floor in each payload: to these payloads as far as they have room,
+        then to new ones."""
+        floor = self._encoded_floor()
+        limit -= len(floor)
+        sizes: Iterator[int] = repeat(limit)
+        if payloads:
+            sizes = chain([limit - sum(map(len, frames)) for frames in payloads], sizes)
+        datagrams = self._sender.take(sizes, now, floor=floor)
+        if datagrams:
+            self._floor_said = self._floor
+        for frames, parts in zip(payloads, datagrams, strict=False):
+            frames.extend(parts)
+        payloads += datagrams[len(payloads) :]
+
+    def _encoded_floor(self) -> bytes:
         if not self._floor_frame:
             self._floor_frame = encode_frame(Floor(self._floor))
-        self._floor_said = self._floor
         return self._floor_frame
 
     def _owes_floor(self) -> bool:
@@ -479,10 +485,14 @@ class ReliableStream:
         return acked is None or not covers(acked.first, acked.ranges, said, self._floor)
 
 
-def _lead_of(frames: list[bytes], room: int) -> tuple[list[bytes], int]:
-    """Return the first frames that fit into `room` bytes, and the bytes left."""
-    for count, frame in enumerate(frames):
-        if len(frame) > room:
-            return frames[:count], room
-        room -= len(frame)
-    return frames[:], room
+def _packed(frames: list[bytes], limit: int) -> list[list[bytes]]:
+    """Return the frames in lists of up to `limit` bytes each, in their order."""
+    packed: list[list[bytes]] = []
+    left = 0
+    for frame in frames:
+        if not packed or len(frame) > left:
+            packed.append([])
+            left = limit
+        packed[-1].append(frame)
+        left -= len(frame)
+    return packed

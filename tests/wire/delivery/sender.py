@@ -1,12 +1,13 @@
 """A sending half with its notices, and datagrams as lists of (number, index)."""
 
 import random
+from itertools import repeat
 
 from chatapp.wire.codec import join_frames
 from chatapp.wire.delivery.parts import DeliveryEvent
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.sender import StreamSender
-from chatapp.wire.messages.direct import Part
+from chatapp.wire.messages.direct import Floor, Part, encode_frame
 from tests.wire.delivery.network import frames_of
 
 ROOM = 1_000
@@ -22,12 +23,11 @@ class SendingEnd:
             policy or Policy(), random.Random(1), self.events, piece_size=SIZE, room=ROOM
         )
 
-    def leave(self, *, now: float) -> list[list[tuple[int, int]]]:
-        datagrams = []
-        while self.stream_sender.has_room:
-            frames = frames_of(join_frames(self.stream_sender.take(ROOM, now)))
-            datagrams.append([(part.number, part.index) for part in frames if isinstance(part, Part)])
-        return datagrams
+    def leave(self, *, now: float, room: int = ROOM) -> list[list[tuple[int, int]]]:
+        return [
+            [(part.number, part.index) for part in frames_of(join_frames(parts)) if isinstance(part, Part)]
+            for parts in self.stream_sender.take(repeat(room), now, floor=encode_frame(Floor(0)))
+        ]
 
     def drain(self) -> list[DeliveryEvent]:
         events = self.events[:]

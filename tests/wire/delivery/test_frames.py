@@ -43,7 +43,7 @@ frames = st.one_of(
 
 @given(st.lists(frames, max_size=40))
 def test_frames_survive_a_round_trip(sent: list[DeliveryFrame]) -> None:
-    assert frames_of(join_frames(encode_frame(frame) for frame in sent)) == sent
+    assert frames_of(join_frames([encode_frame(frame) for frame in sent])) == sent
 
 
 @given(st.binary(max_size=60))

@@ -1,5 +1,8 @@
 """The send queue: which parts leave first."""
 
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat, tee
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +15,12 @@ def piece(number: int, *, size: int = 10, is_queued: bool = True) -> Piece:
     return Piece(number, 0, bytes(size), is_queued=is_queued)
 
 
-def numbers(pieces: list[Piece]) -> list[int]:
-    return [one.number for one in pieces]
+def taken(
+    send_queue: SendQueue, space: int, *, sizes: Iterable[int] = (), size: int = 1_000, limit: int = 1_000
+) -> list[list[int]]:
+    """The numbers of the parts in each datagram; `sizes` are the bytes of the first ones."""
+    datagrams = send_queue.take(chain(sizes, repeat(size)), space, limit)
+    return [[one.number for one in pieces] for pieces in datagrams]
 
 
 def test_retries_go_before_first_sends_and_need_no_window() -> None:
@@ -21,12 +28,11 @@ def test_retries_go_before_first_sends_and_need_no_window() -> None:
     send_queue.add([piece(1), piece(2)], is_urgent=False)
     send_queue.retry(piece(3, is_queued=False))
     send_queue.add([piece(4), piece(5)], is_urgent=True)
-    assert not SendQueue().has_any(5)
-    assert send_queue.has_any(0)
-    assert numbers(send_queue.take(1_000, 0)) == [3]
-    assert not send_queue.has_any(0)
-    assert numbers(send_queue.take(1_000, 3)) == [4, 5, 1]
-    assert numbers(send_queue.take(1_000, 3)) == [2]
+    assert taken(SendQueue(), 5) == []
+    assert taken(send_queue, 0) == [[3]]
+    assert taken(send_queue, 0) == []
+    assert taken(send_queue, 3) == [[4, 5, 1]]
+    assert taken(send_queue, 3) == [[2]]
 
 
 def test_a_retry_that_is_not_on_the_way_takes_its_place_in_the_window() -> None:
@@ -36,7 +42,7 @@ def test_a_retry_that_is_not_on_the_way_takes_its_place_in_the_window() -> None:
     probed.datagram = 9
     send_queue.retry(lost)
     send_queue.retry(probed)
-    assert numbers(send_queue.take(1_000, 2)) == [3, 4, 1]
+    assert taken(send_queue, 2) == [[3, 4, 1]]
 
 
 def test_a_retry_waits_once() -> None:
@@ -44,11 +50,11 @@ def test_a_retry_waits_once() -> None:
     one = piece(1, is_queued=False)
     send_queue.retry(one)
     send_queue.retry(one)
-    assert numbers(send_queue.take(1_000, 9)) == [1]
+    assert taken(send_queue, 9) == [[1]]
     assert not one.is_queued
     send_queue.retry(one)
     send_queue.clear()
-    assert send_queue.take(1_000, 9) == []
+    assert taken(send_queue, 9) == []
 
 
 def test_what_was_settled_meanwhile_is_passed_over() -> None:
@@ -56,25 +62,49 @@ def test_what_was_settled_meanwhile_is_passed_over() -> None:
     waiting = [piece(number) for number in range(4)]
     send_queue.add(waiting, is_urgent=False)
     waiting[0].is_settled = waiting[2].is_settled = True
-    assert numbers(send_queue.take(1_000, 1)) == [1]
-    assert numbers(send_queue.take(1_000, 1)) == [3]
+    assert taken(send_queue, 1) == [[1]]
+    assert taken(send_queue, 1) == [[3]]
+
+
+def test_a_datagram_whose_room_is_too_small_for_the_next_part_stays_empty() -> None:
+    send_queue = SendQueue()
+    send_queue.add([piece(number) for number in range(6)], is_urgent=False)
+    assert taken(send_queue, 9, sizes=[9, 25, -3], size=20) == [[], [0, 1], [], [2, 3], [4, 5]]
+
+
+def test_so_many_datagrams_are_filled_and_the_rest_waits() -> None:
+    send_queue = SendQueue()
+    send_queue.add([piece(1), piece(2), piece(3)], is_urgent=False)
+    send_queue.retry(piece(4, is_queued=False))
+    assert taken(send_queue, 9, size=10, limit=2) == [[4], [1]]
+    assert taken(send_queue, 9, size=10, limit=1) == [[2]]
+    assert taken(send_queue, 9, size=10) == [[3]]
 
 
 @given(
-    st.lists(st.integers(1, 60), max_size=40), st.lists(st.integers(1, 60), max_size=40), st.integers(1, 5)
+    st.lists(st.integers(1, 60), max_size=40),
+    st.lists(st.integers(1, 60), max_size=40),
+    st.lists(st.integers(-5, 60), max_size=3),
+    st.integers(1, 5),
+    st.integers(1, 5),
 )
 def test_datagrams_are_never_too_long_and_nothing_is_left(
-    first: list[int], again: list[int], space: int
+    first: list[int], again: list[int], sizes: list[int], space: int, limit: int
 ) -> None:
     send_queue = SendQueue()
     send_queue.add([piece(at, size=size) for at, size in enumerate(first)], is_urgent=False)
     for at, size in enumerate(again, 100):
         send_queue.retry(piece(at, size=size, is_queued=False))
+    sizes_left: Iterator[int] = chain(sizes, repeat(60))
     left: list[int] = []
-    while send_queue.has_any(space):
-        taken = send_queue.take(60, space)
-        assert sum(len(one.encoded) for one in taken) <= 60
-        left += numbers(taken)
+    while send_queue.first or send_queue.retries:
+        used, sizes_left = tee(sizes_left)
+        datagrams = send_queue.take(used, space, limit)
+        assert len(datagrams) <= limit
+        assert sum(one.number < 100 for pieces in datagrams for one in pieces) <= space
+        for pieces in datagrams:
+            assert sum(len(one.encoded) for one in pieces) <= max(next(sizes_left), 0)
+            left += [one.number for one in pieces]
     assert left == [*range(100, 100 + len(again)), *range(len(first))]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp, Unanswered
-from tests.wire.delivery.sender import SendingEnd
+from tests.wire.delivery.sender import SIZE, SendingEnd
 
 
 def test_a_dead_path_costs_five_timed_tries_and_two_and_a_half_seconds() -> None:
@@ -76,6 +76,21 @@ def test_extra_sends_are_limited_for_each_part() -> None:
         sends += sum((0, 0) in datagram for datagram in sender.leave(now=0.001 * number))
         sender.stream_sender.acknowledge(number, [1], 0.001 * number)
     assert sends == 1 + 4
+
+
+def test_few_datagrams_leave_at_once_through_the_narrowest_window() -> None:
+    """The window is narrower as soon as so many datagrams are on the way, also in the middle of what leaves at once."""
+    sender = SendingEnd()
+    sender.stream_sender.send(0, b"unlucky", 0.0)
+    for now in (0.0, 0.5, 1.0, 1.5):
+        sender.stream_sender.handle_timer(now)
+        assert sender.leave(now=now) == [[(0, 0)]]
+    sender.stream_sender.acknowledge(0, [1], 1.6)
+    for number in range(1, 100):
+        sender.stream_sender.send(number, bytes(SIZE), 2.0)
+    datagrams = sender.leave(now=2.0, room=5 * SIZE + 50)
+    assert [len(datagram) for datagram in datagrams] == [5] * 8
+    assert sender.leave(now=2.0) == []
 
 
 def test_a_late_timer_makes_one_try_and_no_burst() -> None:

@@ -1,5 +1,6 @@
 """Streams that announce what not to wait for: the floor, and gaps above it."""
 
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import Floor, Gap, Part
 from tests.wire.delivery.network import frames_of, lose, make_stream, say, take_all, transfer
 
@@ -51,6 +52,19 @@ def test_the_floor_is_not_announced_for_the_last_message_of_all() -> None:
     a.withdraw(5)
     a.set_floor(6)
     assert say(a) == []
+
+
+def test_the_floor_is_announced_although_parts_wait_that_need_not_be_sent_any_more() -> None:
+    """The other end may hold number 6 back, and waits for 5."""
+    a = make_stream(Policy(window=2, window_floor=1))
+    a.set_floor(5)
+    for number in (5, 6, 7):
+        a.send(number, b"expires", now=0.0)
+    lose(a, now=0.0)
+    for number in (5, 6, 7):
+        a.withdraw(number)
+    a.set_floor(8)
+    assert say(a) == [[Floor(8)]]
 
 
 def test_what_is_in_gap_is_said_in_front_of_parts_and_nobody_waits_for_it() -> None:

@@ -56,7 +56,7 @@ FRAME: Final = st.one_of(
 )
 CONTENT: Final = st.one_of(
     st.lists(FRAME, max_size=4).map(lambda frames: join_frames([encode_frame(one) for one in frames])),
-    st.lists(PIECE, min_size=1, max_size=4).map(lambda frames: join_frames(map(encode_frame, frames))),
+    st.lists(PIECE, min_size=1, max_size=4).map(lambda frames: join_frames([*map(encode_frame, frames)])),
     st.sampled_from([b"", b"\xc1", b"\x91\x05", b"\x92\x91\x08\x91\x63"]),
 )
 DAMAGE: Final = st.sampled_from(["", "", "", "", "repeat", "forge", "cut", "elsewhere"])
