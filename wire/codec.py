@@ -98,7 +98,7 @@ def decode_frames(payload: bytes) -> list[DatagramFrame]:
 def decode_payloads(payloads: Sequence[bytes]) -> tuple[list[list[DatagramFrame]], list[DecodeError]]:
     """Return the frames of each payload, as `decode_frames` does, and the errors of those that cannot be decoded."""
     try:
-        return [_frames_of(payload) for payload in payloads], []
+        return list(map(_frames_of, payloads)), []
     except _hostile:
         pass
     decoded: list[list[DatagramFrame]] = []
@@ -154,7 +154,7 @@ def decode_direct_bodies(bodies: Sequence[bytes]) -> list[DirectBody] | None:
     if max(map(len, bodies), default=0) > BODY_MAX:
         return None
     try:
-        return [_direct_body_of(body) for body in bodies]
+        return list(map(_direct_body_of, bodies))
     except _hostile:
         return None
 

@@ -250,8 +250,11 @@ class Dispatcher:
         events = contact.conversation.delivery.events()
         if not events:
             return
-        arrived = [event for event in events if type(event) is Arrived]
-        acknowledged = [event for event in events if type(event) is Acknowledged]
+        kinds = set(map(type, events))
+        arrived = [event for event in events if type(event) is Arrived] if Arrived in kinds else []
+        acknowledged = (
+            [event for event in events if type(event) is Acknowledged] if Acknowledged in kinds else []
+        )
         if self._fanout.carried:
             acknowledged = [
                 event
@@ -259,9 +262,7 @@ class Dispatcher:
                 if not self._outbox.line_acknowledged(contact, event.number, now=now)
             ]
         is_asked = False
-        for event in events:
-            if type(event) in _FREQUENT:
-                continue
+        for event in () if kinds <= _FREQUENT else events:
             match event:
                 case GaveUp(number):
                     if not self._outbox.line_given_up(contact, number):

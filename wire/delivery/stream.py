@@ -38,7 +38,12 @@ from chatapp.wire.messages.direct import (
     encode_frame,
 )
 
+_number_of: Final = attrgetter("number")
+_body_of: Final = attrgetter("body")
+_place_of: Final = attrgetter("index", "count")
 _message_of: Final = attrgetter("number", "count")
+_ONLY_PART: Final = {(0, 1)}
+"""The places of parts that are whole messages."""
 
 
 class StreamReceiver:
@@ -110,9 +115,8 @@ class StreamReceiver:
 
     def receive_parts(self, parts: Sequence[Part], now: float) -> int:
         """Take parts in their order. Return how many were dropped."""
-        bodies = [part.body for part in parts if part.count == 1 and not part.index]
-        if len(bodies) == len(parts):
-            numbers = [part.number for part in parts]
+        if set(map(_place_of, parts)) == _ONLY_PART:  # mostly the texts are short
+            numbers, bodies = list(map(_number_of, parts)), list(map(_body_of, parts))
             if self._are_new(numbers) and max(map(len, bodies)) <= self._message_limit:
                 self._unconfirmed.update(dict.fromkeys(numbers, 1))
                 self._unconfirmed_parts += len(numbers)
@@ -120,7 +124,9 @@ class StreamReceiver:
                 return 0
         dropped = 0
         for (number, count), run in groupby(parts, _message_of):
-            if count == 1:
+            if number >= PROVISIONAL:
+                self._events += [NumbersRequested() for _ in run]
+            elif count == 1:
                 dropped += sum(not self.receive_part(part, now) for part in run)
             else:
                 dropped += self._receive_pieces(number, count, list(run), now)
@@ -130,6 +136,7 @@ class StreamReceiver:
         """Whether no whole message with one of these numbers has come, and all of them may wait for the disk."""
         return (
             min(numbers) >= self._inbox.fresh_from
+            and max(numbers) < PROVISIONAL
             and len(set(numbers)) == len(numbers)
             and self._unconfirmed.keys().isdisjoint(numbers)
             and self._unconfirmed_parts + len(numbers) <= self._unconfirmed_limit
@@ -139,7 +146,7 @@ class StreamReceiver:
         """Record that the owner has stored these messages: they take their places in order and are acknowledged in the next
         payload."""
         unconfirmed, parts_owed = self._unconfirmed, self._parts_owed
-        self._unconfirmed_parts -= sum([unconfirmed.pop(number, 0) for number in numbers])
+        self._unconfirmed_parts -= sum(map(unconfirmed.pop, numbers, repeat(0)))
         if parts_owed:
             for number in numbers:
                 parts_owed.pop(number, None)
@@ -351,19 +358,21 @@ class ReliableStream:
         floor = self.inbox.floor
         for frames in datagrams:
             rest: list[DatagramFrame] = []
-            for frame in frames:
-                if type(frame) is Part and frame.number < PROVISIONAL:
-                    parts.append(frame)
-                elif type(frame) is Floor and frame.number <= floor:
-                    continue  # nearly every datagram repeats the last one
-                elif isinstance(frame, DeliveryFrame):
+            for kind, run in groupby(frames, type):
+                if kind is Part:
+                    parts += run  # type: ignore[arg-type]
+                    continue
+                for frame in run:
+                    if type(frame) is Floor and frame.number <= floor:
+                        continue  # nearly every datagram repeats the last one
+                    if not isinstance(frame, DeliveryFrame):
+                        rest.append(frame)
+                        continue
                     if parts:
                         self.ignored += self._receiver.receive_parts(parts, now)
                         parts = []
                     self.receive(frame, now=now)
                     floor = self.inbox.floor
-                else:
-                    rest.append(frame)
             if rest:
                 others.append(rest)
         if parts:

@@ -142,21 +142,37 @@ class Session:
 
     def open(self, datagram: bytes, header_size: int = SEALED_HEADER_SIZE) -> bytes:
         """Return the payload. Raises SealError for a forgery or a repeat, DecodeError if the datagram is too short."""
-        if len(datagram) < header_size + AEAD_TAG_SIZE:
-            raise DecodeError("session", f"{len(datagram)} bytes")
-        header = datagram[:header_size]
-        packed, replay = header[-COUNTER_SIZE:], self.replay
-        counter = int.from_bytes(packed, "big")
-        if counter <= replay.newest and not replay.is_fresh(counter):
-            raise SealError("replayed")
-        try:
-            payload = self._ciphers.get(self._open_key).decrypt(
-                _NONCE_START + packed, datagram[header_size:], header
-            )
-        except InvalidTag:
-            raise SealError("does not open") from None
-        replay.accept(counter)
-        return payload
+        payloads, problems = self.open_all((datagram,), header_size)
+        if problems:
+            raise problems[0]
+        return payloads[0]
+
+    def open_all(
+        self, datagrams: Sequence[bytes], header_size: int = SEALED_HEADER_SIZE
+    ) -> tuple[list[bytes], list[Exception]]:
+        """Return the payloads of the datagrams that open, and what is wrong with each of the others: a SealError for a
+        forgery or a repeat, a DecodeError if it is too short, any other exception for a fault of ours."""
+        payloads: list[bytes] = []
+        problems: list[Exception] = []
+        replay, decrypt = self.replay, self._ciphers.get(self._open_key).decrypt
+        for datagram in datagrams:
+            try:
+                header = datagram[:header_size]
+                packed = header[-COUNTER_SIZE:]
+                counter = int.from_bytes(packed, "big")
+                if len(datagram) < header_size + AEAD_TAG_SIZE:
+                    problems.append(DecodeError("session", f"{len(datagram)} bytes"))
+                elif counter <= replay.newest and not replay.is_fresh(counter):
+                    problems.append(SealError("replayed"))
+                else:
+                    payload = decrypt(_NONCE_START + packed, datagram[header_size:], header)
+                    replay.accept(counter)
+                    payloads.append(payload)
+            except InvalidTag:
+                problems.append(SealError("does not open"))
+            except Exception as problem:  # noqa: BLE001 - a fault of ours in one must not cost the others
+                problems.append(problem)
+        return payloads, problems
 
     def erase(self) -> None:
         """Erase the keys; nothing can be sealed or opened any more."""
@@ -448,13 +464,7 @@ class SessionTable:
             opened = self.open(datagrams[0], now=now)
             return OpenedRun([opened.payload], [], opened.is_newest, opened.is_return, opened.answer)
         session = self._session_of(datagrams[0])
-        payloads: list[bytes] = []
-        problems: list[Exception] = []
-        for datagram in datagrams:
-            try:
-                payloads.append(session.open(datagram))
-            except Exception as problem:  # noqa: BLE001 - a fault of ours in one must not cost the others
-                problems.append(problem)
+        payloads, problems = session.open_all(datagrams)
         if not payloads:
             return OpenedRun(payloads, problems, False, False, None)
         session.answer_head = None
