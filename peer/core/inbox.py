@@ -5,6 +5,8 @@ There is one stream for each sender and group. A message is acknowledged and sho
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
@@ -31,6 +33,12 @@ from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
 RISES_A_RECORD: Final = 32
 """The floor is stored once in so many rises. A floor on disk that lags costs nothing: the numbers above it are stored
 one by one."""
+
+_number_of: Final = attrgetter("number")
+_identity_of: Final = attrgetter("identity")
+_late_of: Final = attrgetter("late")
+_text_of: Final = itemgetter(2)
+_NOT_LATE: Final = {None}
 
 Texts = dict[int, tuple[int, str, bool, int]]
 
@@ -66,10 +74,8 @@ class Stream:
     def lines(self, numbers: list[int]) -> list[Line]:
         """Return the lines to show for numbers that are ready; there is none for a number without a text."""
         texts = self.texts
-        taken = [(number, *texts[number]) for number in numbers if number in texts]
-        for number, _, words, _, _ in taken:
-            self.size -= len(words) + HELD_MESSAGE_COST
-            del texts[number]
+        taken = [(number, *texts.pop(number)) for number in numbers if number in texts]
+        self.size -= sum(map(len, map(_text_of, taken))) + HELD_MESSAGE_COST * len(taken)
         name, identity, group = self.contact.row.card.name, self.contact.identity, self.group
         if group is None:
             return [
@@ -259,15 +265,16 @@ class Streams:
         self.remember_floor(stream, stream.inbox.floor)
         is_gathering = self._catch_up.is_gathering
         lines = stream.lines(stream.inbox.ready(now))
-        is_plain = not (is_gathering or self._ignored)
-        for line in lines:
-            number = line.number
-            if number > stream.highest:
-                stream.highest = number
-            elif number not in stream.behind:  # a later number was shown while this one was being stored
-                self._out.records += stream.overtaken([number])
-            is_plain = is_plain and line.late is None
-        if is_plain:
+        numbers = list(map(_number_of, lines))
+        if numbers and numbers[0] > stream.highest and numbers == sorted(numbers):  # mostly
+            stream.highest = numbers[-1]
+        else:
+            for number in numbers:
+                if number > stream.highest:
+                    stream.highest = number
+                elif number not in stream.behind:  # a later number was shown while this one was being stored
+                    self._out.records += stream.overtaken([number])
+        if not (is_gathering or self._ignored) and set(map(_late_of, lines)) <= _NOT_LATE:
             self._out.events += lines
         else:
             self._show_some(lines, is_gathering=is_gathering)
@@ -323,15 +330,20 @@ class Streams:
 
     def lines_shown(self, lines: Iterable[Line]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
-        stream = None
-        for line in lines:
-            number, key = line.number, line.identity
-            if type(line) is not DirectReceived:
-                key = stream_of(line)
-            if stream is None or stream.key is not key:  # mostly they are of one stream
-                stream = self._streams.get(key)
-            if stream is None:
-                continue
+        for kind, alike in groupby(lines, type):
+            for key, run in groupby(alike, _identity_of if kind is DirectReceived else stream_of):
+                if key in self._streams:
+                    self._numbers_shown(self._streams[key], list(map(_number_of, run)))
+
+    def _numbers_shown(self, stream: Stream, numbers: list[int]) -> None:
+        """Note that these lines of a stream were shown, in this order."""
+        key, highest = stream.key, max(numbers)
+        if not stream.behind and (not stream.texts or highest < min(stream.texts)):  # mostly: in their order
+            if highest > stream.shown:
+                self._marks[key] = stream.shown = highest
+                self.has_marks = True
+            return
+        for number in numbers:
             if number in stream.behind:
                 stream.behind.discard(number)
                 self._marks_behind.append(ShownBehind(key, number))

@@ -156,8 +156,7 @@ class ReceiverDriver:
                 lines += event.lines
             elif isinstance(event, DirectReceived | ChannelReceived):
                 lines.append(event)
-        for line in lines:
-            self.streams.lines_shown([line])
+        self.streams.lines_shown(lines)
         return lines
 
     def troubles(self) -> list[MailUnreadable | MailHeldBack | LineUnreadable]:

@@ -2,12 +2,13 @@
 shorter way through the same parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.core.events import Line
 from chatapp.peer.core.inbox import Stream, Streams
 from chatapp.peer.core.people.conversation import OutgoingStream, bodies_of
 from chatapp.peer.core.records import StoredStream
@@ -49,6 +50,10 @@ class PlainStreams(Streams):
             else:
                 assert stream.conversation is not None
                 stream.conversation.delivery.reject(number)
+
+    def lines_shown(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            super().lines_shown([line])
 
 
 class Reader:
