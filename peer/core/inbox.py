@@ -6,7 +6,7 @@ There is one stream for each sender and group. A message is acknowledged and sho
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
@@ -34,11 +34,7 @@ RISES_A_RECORD: Final = 32
 """The floor is stored once in so many rises. A floor on disk that lags costs nothing: the numbers above it are stored
 one by one."""
 
-_number_of: Final = attrgetter("number")
 _identity_of: Final = attrgetter("identity")
-_late_of: Final = attrgetter("late")
-_text_of: Final = itemgetter(2)
-_NOT_LATE: Final = {None}
 
 Texts = dict[int, tuple[int, str, bool, int]]
 
@@ -75,7 +71,7 @@ class Stream:
         """Return the lines to show for numbers that are ready; there is none for a number without a text."""
         texts = self.texts
         taken = [(number, *texts.pop(number)) for number in numbers if number in texts]
-        self.size -= sum(map(len, map(_text_of, taken))) + HELD_MESSAGE_COST * len(taken)
+        self.size -= sum([len(text) for _, _, text, _, _ in taken]) + HELD_MESSAGE_COST * len(taken)
         name, identity, group = self.contact.row.card.name, self.contact.identity, self.group
         if group is None:
             return [
@@ -265,7 +261,7 @@ class Streams:
         self.remember_floor(stream, stream.inbox.floor)
         is_gathering = self._catch_up.is_gathering
         lines = stream.lines(stream.inbox.ready(now))
-        numbers = list(map(_number_of, lines))
+        numbers = [line.number for line in lines]
         if numbers and numbers[0] > stream.highest and numbers == sorted(numbers):  # mostly
             stream.highest = numbers[-1]
         else:
@@ -274,7 +270,7 @@ class Streams:
                     stream.highest = number
                 elif number not in stream.behind:  # a later number was shown while this one was being stored
                     self._out.records += stream.overtaken([number])
-        if not (is_gathering or self._ignored) and set(map(_late_of, lines)) <= _NOT_LATE:
+        if not (is_gathering or self._ignored or [line for line in lines if line.late is not None]):
             self._out.events += lines
         else:
             self._show_some(lines, is_gathering=is_gathering)
@@ -333,7 +329,7 @@ class Streams:
         for kind, alike in groupby(lines, type):
             for key, run in groupby(alike, _identity_of if kind is DirectReceived else stream_of):
                 if key in self._streams:
-                    self._numbers_shown(self._streams[key], list(map(_number_of, run)))
+                    self._numbers_shown(self._streams[key], [line.number for line in run])
 
     def _numbers_shown(self, stream: Stream, numbers: list[int]) -> None:
         """Note that these lines of a stream were shown, in this order."""

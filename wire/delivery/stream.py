@@ -38,12 +38,7 @@ from chatapp.wire.messages.direct import (
     encode_frame,
 )
 
-_number_of: Final = attrgetter("number")
-_body_of: Final = attrgetter("body")
-_place_of: Final = attrgetter("index", "count")
 _message_of: Final = attrgetter("number", "count")
-_ONLY_PART: Final = {(0, 1)}
-"""The places of parts that are whole messages."""
 
 
 class StreamReceiver:
@@ -115,8 +110,9 @@ class StreamReceiver:
 
     def receive_parts(self, parts: Sequence[Part], now: float) -> int:
         """Take parts in their order. Return how many were dropped."""
-        if set(map(_place_of, parts)) == _ONLY_PART:  # mostly the texts are short
-            numbers, bodies = list(map(_number_of, parts)), list(map(_body_of, parts))
+        bodies = [part.body for part in parts if part.count == 1 and not part.index]
+        if len(bodies) == len(parts):  # mostly the texts are short
+            numbers = [part.number for part in parts]
             if self._are_new(numbers) and max(map(len, bodies)) <= self._message_limit:
                 self._unconfirmed.update(dict.fromkeys(numbers, 1))
                 self._unconfirmed_parts += len(numbers)

@@ -4,7 +4,6 @@
 author who is not in the table, or whose key is not the one we hold for the name, is shown with a remark.
 """
 
-import operator
 import random
 from collections.abc import Sequence
 from typing import Final
@@ -32,10 +31,6 @@ from chatapp.wire.sealing import open_letter
 
 UNKNOWN_AUTHORS_MAX: Final = 1_024
 """Authors outside the table who are remembered at a time. Letters of further ones stay with the registry."""
-
-
-_number_of: Final = operator.attrgetter("number")
-_body_of: Final = operator.attrgetter("body")
 
 
 class DirectReceiver:
@@ -117,9 +112,9 @@ class DirectReceiver:
         acknowledged."""
         conversation = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
-        bodies = decode_direct_bodies(list(map(_body_of, arrived)))
+        bodies = decode_direct_bodies([event.body for event in arrived])
         if bodies is not None:  # mostly
-            numbers = map(_number_of, arrived)
+            numbers = [event.number for event in arrived]
             self._streams.take_direct(stream, list(zip(numbers, bodies, strict=True)))
             return 0
         malformed = 0
