@@ -1,6 +1,6 @@
 """Catching up after the link came up: what was missed is gathered, and shown together once it is complete.
 
-The room is announced first, then the missed lines, oldest first.
+The room is announced first, then the missed lines, oldest first. If there are too many, some are shown before that.
 """
 
 from dataclasses import dataclass

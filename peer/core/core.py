@@ -640,12 +640,16 @@ class PeerCore:
         """Take datagrams that are not of another peer. Return what is wrong with single ones."""
         problems: list[Exception] = []
         for data in datagrams:
+            is_of_registry = True
             try:
-                if not self._dispatcher.registry_datagram_arrived(data, sender, now=now):
-                    continue
+                is_of_registry = self._dispatcher.registry_datagram_arrived(data, sender, now=now)
             except Exception as problem:  # noqa: BLE001 - any fault at all
                 problems.append(problem)
-            self._follow_up(now)
+            try:
+                if is_of_registry:
+                    self._follow_up(now)
+            except Exception as fault:  # noqa: BLE001 - any fault at all
+                problems.append(fault)
         return problems
 
     def link_connected(self, *, now: float) -> None:

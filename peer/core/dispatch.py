@@ -214,7 +214,7 @@ class Dispatcher:
             if len(datagrams) == 1:
                 problems.append(fault)
                 return []
-        # A repeated frame changes nothing. So all go there again, one by one, and only what has the fault is lost.
+        # A repeated frame does no harm. So all go there again, one by one, and only what has the fault is lost.
         return [frames for one in datagrams for frames in self._delivered(conversation, [one], problems, now)]
 
     def _others_arrived(
@@ -236,13 +236,20 @@ class Dispatcher:
             self._transport.send_frame(contact, pong, through_registry=through_server, now=now)
 
     def read_all(self, *, through_server: bool = False, now: float) -> None:
-        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a contact at once."""
+        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a contact at once. Raises an
+        ExceptionGroup of our own faults, once every contact is handled."""
+        faults: list[Exception] = []
         while self._unread:
             _, contact = self._unread.popitem()
             self._transport.active[contact.identity] = contact
-            self.take_delivered(contact, through_server=through_server, now=now)
-            self._direct_receiver.frames_read(contact, now=now)
-            self._ladder.climb(contact, now=now)
+            try:
+                self.take_delivered(contact, through_server=through_server, now=now)
+                self._direct_receiver.frames_read(contact, now=now)
+                self._ladder.climb(contact, now=now)
+            except Exception as fault:  # noqa: BLE001 - any fault at all
+                faults.append(fault)
+        if faults:
+            raise ExceptionGroup("faults while reading", faults)
 
     def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """Handle the events of a contact's delivery stream."""

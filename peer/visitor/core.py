@@ -264,7 +264,10 @@ class VisitorCore:
                     self.dropped["unknown kind"] += 1
             except Exception as problem:  # noqa: BLE001 - any fault at all
                 problems.append(problem)
-        self._connection.follow_up(now=now)
+        try:
+            self._connection.follow_up(now=now)
+        except Exception as fault:  # noqa: BLE001 - any fault at all
+            problems.append(fault)
         drop_invalid(problems, self.dropped)
 
     def link_connected(self, *, now: float) -> None:

@@ -164,7 +164,9 @@ class Inbox:
     def store_all(self, numbers: Sequence[int], now: float) -> None:
         """Record that the owner has committed these messages."""
         first, end = numbers[0], numbers[-1] + 1
-        if first == self.fresh_from and numbers == list(range(first, end)):
+        # The length first: a hostile sender chooses the numbers, and a range between two of them may be endless.
+        is_one_range = end - first == len(numbers) and numbers == list(range(first, end))
+        if is_one_range and first == self.fresh_from:
             self._ranges.add_span(first, end)
             self._ready += numbers
             self._next = end

@@ -142,11 +142,11 @@ class StreamReceiver:
         """Record that the owner has stored these messages: they take their places in order and are acknowledged in the next
         payload."""
         unconfirmed, parts_owed = self._unconfirmed, self._parts_owed
+        self._inbox.store_all(numbers, now)  # first: it spares what is unconfirmed when it closes old holes
         self._unconfirmed_parts -= sum(map(unconfirmed.pop, numbers, repeat(0)))
         if parts_owed:
             for number in numbers:
                 parts_owed.pop(number, None)
-        self._inbox.store_all(numbers, now)
         self._owed += numbers[: self._owed_limit - len(self._owed)]
 
     def reject(self, number: int) -> None:
@@ -192,8 +192,7 @@ class StreamReceiver:
         admission = self._inbox.admit(number)
         if admission is REPEAT:
             self._assemblies.drop(number)
-            for _ in pieces:
-                self._owe(number)
+            self._owe(number)
             return 0
         if number in self._unconfirmed:
             self._parts_owed[number] = None
@@ -385,11 +384,8 @@ class ReliableStream:
         """Handle one frame of an opened datagram. `ignored` counts invalid frames, and those that are dropped
         because too much is held already."""
         match frame:
-            case Part(number=number) if number >= PROVISIONAL:
-                is_taken = True
-                self._events.append(NumbersRequested())
             case Part():
-                is_taken = self._receiver.receive_part(frame, now)
+                is_taken = not self._receiver.receive_parts([frame], now)
             case Ack(first=first, ranges=lengths):
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
                 if is_taken:
@@ -448,11 +444,8 @@ class ReliableStream:
         payloads = _packed(others, limit) if others else []
         if has_parts:
             self._add_parts(payloads, limit, now)
-        if not payloads:
-            if not self._owes_floor():
-                return []
-            self._floor_said = self._floor
-            payloads = [[self._encoded_floor()]]
+        if self._owes_floor():
+            self._add_floor(payloads, limit)
         return [join_frames(frames) for frames in payloads]
 
     def events(self) -> list[DeliveryEvent]:
@@ -475,6 +468,14 @@ class ReliableStream:
         for frames, parts in zip(payloads, datagrams, strict=False):
             frames.extend(parts)
         payloads += datagrams[len(payloads) :]
+
+    def _add_floor(self, payloads: list[list[bytes]], limit: int) -> None:
+        """Add the floor to the last payload, if that has room for it."""
+        floor, self._floor_said = self._encoded_floor(), self._floor
+        if payloads and sum(map(len, payloads[-1])) + len(floor) <= limit:
+            payloads[-1].append(floor)
+        else:
+            payloads.append([floor])
 
     def _encoded_floor(self) -> bytes:
         if not self._floor_frame:

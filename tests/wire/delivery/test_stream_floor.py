@@ -1,7 +1,7 @@
 """Streams that announce what not to wait for: the floor, and gaps above it."""
 
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.messages.direct import Floor, Gap, Part
+from chatapp.wire.messages.direct import Ack, Floor, Gap, Part
 from tests.wire.delivery.network import frames_of, lose, make_stream, say, take_all, transfer
 
 
@@ -20,6 +20,24 @@ def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
     assert say(a) == []
     b.receive(Floor(3), now=0.0)
     assert b.inbox.ready(0.0) == [2]
+
+
+def test_the_floor_goes_with_an_acknowledgement_that_leaves_in_the_same_turn() -> None:
+    """Else nobody would tell it later: after the acknowledgement the stream is at rest."""
+    a, b = make_stream(), make_stream()
+    a.set_floor(1)
+    a.send(1, b"expires", now=0.0)
+    lose(a, now=0.0)
+    a.send(2, b"hello", now=0.0)
+    transfer(a, b, now=0.0)
+    assert take_all(b, now=0.0) == []
+    b.send(7, b"hello", now=0.0)
+    transfer(b, a, now=0.0)
+    a.confirm([7], now=0.0)
+    a.withdraw(1)
+    a.set_floor(3)
+    assert say(a) == [[Ack(7, [1]), Floor(3)]]
+    assert say(a) == []
 
 
 def test_the_floor_needs_no_datagram_of_its_own_when_nothing_can_wait_for_it() -> None:

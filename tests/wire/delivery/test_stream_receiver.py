@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.wire.codec import join_frames
+from chatapp.wire.delivery import dedup
 from chatapp.wire.delivery.dedup import Inbox
 from chatapp.wire.delivery.parts import Arrived, Assemblies, DeliveryEvent, PartBuffer
 from chatapp.wire.delivery.policy import Policy
@@ -138,6 +139,19 @@ def test_what_the_floor_passes_on_its_way_to_the_disk_is_shown_once() -> None:
     assert receiver.inbox.ready(2.0) == [5, 7]
     receiver.stream_receiver.confirm([5], 3.0)
     assert receiver.inbox.ready(3.0) == []
+
+
+def test_messages_stored_together_are_shown_although_one_of_them_closes_old_holes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dedup, "RANGES_MAX", 8)
+    monkeypatch.setattr(dedup, "HOLES_MAX", 2)
+    receiver = ReceivingEnd()
+    numbers = [*range(21_000, 40_000, 1_000), *range(1_000, 21_000, 1_000)]
+    for number in numbers:
+        assert receiver.stream_receiver.receive_part(Part(number, 0, 1, b"hello"), 0.0)
+    receiver.stream_receiver.confirm(numbers, 0.0)
+    assert sorted(receiver.inbox.ready(Policy().hold_span)) == sorted(numbers)
 
 
 def test_what_could_not_be_stored_and_was_passed_by_the_floor_is_new_again() -> None:

@@ -13,7 +13,9 @@ from chatapp.wire.delivery.stream import ReliableStream
 from chatapp.wire.messages.direct import PROVISIONAL, Ack, DeliveryFrame, Floor, Gap, Part, PartAck
 
 POLICY: Final = Policy(window=4, window_limit=4, hold_numbers=6, message_limit=40, assemblies=2)
-NUMBERS: Final = st.integers(0, 14)
+NEAR: Final = st.integers(0, 14)
+NUMBERS: Final = NEAR | st.sampled_from([2**31, 2**60])
+"""A hostile sender chooses numbers far apart, between which nobody may count."""
 WHOLE: Final = st.builds(Part, NUMBERS, st.just(0), st.just(1), st.binary(max_size=8))
 PIECES: Final = st.builds(
     lambda number, count, size, indexes: [
@@ -25,7 +27,7 @@ PIECES: Final = st.builds(
     st.lists(st.integers(0, 4), max_size=6),
 )
 RUN: Final = st.builds(
-    lambda first, count: [Part(first + at, 0, 1, b"text") for at in range(count)], NUMBERS, NUMBERS
+    lambda first, count: [Part(first + at, 0, 1, b"text") for at in range(count)], NEAR, NEAR
 )
 FRAME: Final = st.one_of(
     WHOLE,
@@ -81,6 +83,7 @@ class Reader:
 
 
 @example([([[Part(1, 0, 1, b"one"), Floor(1)], [Floor(1), Floor(2)], [Part(1, 0, 1, b"one")]], True)])
+@example([([[Part(0, 0, 1, b"one"), Part(2**60, 0, 1, b"two")]], True)])
 @given(st.lists(st.tuples(st.lists(DATAGRAM, max_size=4), st.booleans()), max_size=12))
 def test_a_run_has_the_effect_of_its_messages_one_by_one(
     turns: list[tuple[list[list[DeliveryFrame]], bool]],

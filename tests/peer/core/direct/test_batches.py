@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core import core
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.events import DirectReceived
 from chatapp.wire.address import Address
@@ -247,3 +249,28 @@ def test_a_fault_of_ours_in_one_datagram_costs_no_other(where: str) -> None:
     scene.alice.pass_time(16.0)
     texts = [event.text for event in scene.alice.saw() if isinstance(event, DirectReceived)]
     assert texts == ["text 0", "text 1", "text 3", "text 4"]
+
+
+@pytest.mark.parametrize("where", ["_follow_up", "climb"])
+def test_a_fault_of_ours_costs_no_other_sender(where: str) -> None:
+    """The registry's datagram, or carol's, brings a part of ours down that is asked after it."""
+    scene = Scene()
+    others = Others([scene, Scene()])
+    words = {kind: Part(0, 0, 1, encode(DirectBody(at=1, text=kind))) for kind in "bc"}
+    datagrams = {
+        kind: others.datagrams([(kind, [(join_frames([encode_frame(part)]), "")])])
+        for kind, part in words.items()
+    }
+    batch = [*datagrams["b"], (bytes((Kind.COOKIE,)), SERVER), *datagrams["c"]]
+    whose, kept = (PeerCore, PeerCore._follow_up) if where == "_follow_up" else (Ladder, Ladder.climb)
+
+    def faulty(self: Any, *what: Any, **how: Any) -> Any:
+        if where == "_follow_up" or what[0].name == "carol":
+            raise RuntimeError("a bug")
+        return kept(self, *what, **how)
+
+    with patch.object(whose, where, faulty), pytest.raises(ExceptionGroup):
+        scene.take(batch)
+    scene.alice.turn()
+    texts = {event.text for event in scene.alice.saw() if isinstance(event, DirectReceived)}
+    assert texts == {"b", "c"}
