@@ -7,7 +7,7 @@ followed by a turn, in which the node takes out of its core what has come of it:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from chatapp.peer.core.trace import WallClock
@@ -315,7 +315,7 @@ class Driver:
         if not self.is_closed:
             self._look.begin()
 
-    def send(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
+    def send(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
         """Send datagrams."""
         self._endpoint.send_all(datagrams)
 

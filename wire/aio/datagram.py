@@ -1,12 +1,18 @@
 """UDP sockets under asyncio: read until the socket is empty, send at once, never wait, never raise.
 
 `add_reader` with a read loop takes a seventh of the time for each message that asyncio's DatagramProtocol takes.
+
+On Linux, a run of datagrams is sent by one system call (`UDP_SEGMENT`) and read by one (`UDP_GRO`). A run is consecutive
+datagrams of one size between two addresses; its last one may be shorter. Either end may do so without the other: on the wire
+there are the same datagrams as if each was sent singly.
 """
 
 import asyncio
+import errno
 import socket
+import struct
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from chatapp.wire.address import Address, addresses_via, normalized_host
@@ -28,6 +34,25 @@ _SOCKET_BUFFER: Final = 4 * 1024 * 1024
 _IP_PKTINFO: Final = 8
 """The value from Linux's ip(7); Python has the name only from 3.12 on."""
 
+RUN_MAX: Final = 8
+"""Datagrams sent by one call. Longer runs gain little more. They arrive at once and are acknowledged at once, so that fewer
+acknowledgements go back, and one that gets lost counts for more."""
+_RUN_READ_SIZE: Final = 65_535
+"""No run is longer. `recvmsg` gives back what it does not need; a buffer to reuse costs more, as its content is copied."""
+_RUN_CONTROL_SIZE: Final = 24
+"""Space for the control message that tells the size of the datagrams in a run."""
+
+_UDP_SEGMENT: Final = 103
+_UDP_GRO: Final = 104
+"""Values from Linux's udp(7); Python has no names for them."""
+_SIZE_TO_SEND: Final = struct.Struct("=H")
+_SIZE_READ: Final = struct.Struct("=i")
+
+_REFUSALS: Final = (errno.EINVAL, errno.EIO, errno.EMSGSIZE)
+"""What the system says if it takes no runs for a path: its MTU is below the size, where the kernel would fragment a single
+datagram, or a device cannot divide runs."""
+_REFUSED_KEPT: Final = 256
+
 Receive = Callable[[list[tuple[bytes, Address]]], None]
 
 
@@ -35,7 +60,8 @@ class DatagramEndpoint:
     """A UDP endpoint on one port, for IPv4 and (where the machine has it) IPv6. Passes datagrams to `receive` in batches.
 
     With `answers_from_asked`, an answer is sent from the address that was asked, on a machine that has several: each such
-    address gets a socket of its own, which then reads and sends without extra cost. Linux only.
+    address gets a socket of its own, which then reads and sends without extra cost. Linux only. Such an
+    endpoint exchanges single datagrams with many addresses, so it neither sends nor reads runs.
     """
 
     def __init__(
@@ -46,7 +72,7 @@ class DatagramEndpoint:
         at_once: int = DRAINED_A_WAKE_UP,
         answers_from_asked: bool = False,
     ) -> None:
-        """`at_once`: datagrams read before the event loop continues."""
+        """`at_once`: datagrams read before the event loop continues; the last read may bring a whole run."""
         self._loop = loop
         self._at_once = at_once
         self._receive = receive
@@ -58,6 +84,8 @@ class DatagramEndpoint:
         self._kinds: dict[str, type[Address]] = {}
         """For an address of this machine: the class of the addresses that are answered from it."""
         self._sources: dict[tuple[type[Address], tuple[str, int]], Address] = {}
+        self._run_sender: RunSender | None = None
+        """None where each datagram is sent by a call of its own."""
         self._many: dict[int, ManyAddresses] | None = None
         """What sends one datagram to many addresses, by family; empty where the system cannot, None before it was asked."""
         self.send_errors = 0
@@ -80,8 +108,12 @@ class DatagramEndpoint:
             if self._answers_from_asked:
                 _ask_for_packet_information(sock)
                 self._loop.add_reader(sock.fileno(), self._drain_any, sock)
+            elif _read_runs(sock):
+                self._loop.add_reader(sock.fileno(), self._drain_runs, sock)
             else:
                 self._loop.add_reader(sock.fileno(), self._drain, sock, Address)
+        if not self._answers_from_asked and _can_send_runs(self._v4):
+            self._run_sender = RunSender()
         return bound
 
     def send(self, data: bytes, to: Address) -> None:
@@ -115,8 +147,18 @@ class DatagramEndpoint:
             if len(v4) < len(group):
                 yield self._v6, [to for to in group if ":" in to.host]
 
-    def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
+    def send_all(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
         """Send datagrams, each as `send` does."""
+        if self._run_sender is None or len(datagrams) == 1:
+            self._send_singly(datagrams)
+            return
+        for run in runs_of(datagrams):
+            sock = self._v6 if ":" in run[0][1].host else self._v4
+            if len(run) == 1 or sock is None or not self._run_sender.send(sock, run):
+                self._send_singly(run)
+
+    def _send_singly(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
+        """Send each datagram by a call of its own."""
         own, v4, v6 = self._own, self._v4, self._v6
         for data, to in datagrams:
             sock = own.get(to.via) if own else None
@@ -151,6 +193,25 @@ class DatagramEndpoint:
                 continue  # an ICMP error for an earlier send; the next read may bring a datagram
             if len(data) <= DATAGRAM_MAX:
                 batch.append((data, self._sources.get((address, source)) or self._source(address, source)))
+        if batch:
+            self._receive(batch)
+
+    def _drain_runs(self, sock: socket.socket) -> None:
+        """Read a socket that hands over several datagrams by one read."""
+        batch: list[tuple[bytes, Address]] = []
+        count = 0
+        while count < self._at_once:
+            try:
+                data, control, flags, source = sock.recvmsg(_RUN_READ_SIZE, _RUN_CONTROL_SIZE)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                count += 1
+                continue
+            came = datagrams_in(data, control, flags)
+            count += len(came) or 1
+            sender = self._sources.get((Address, source)) or self._source(Address, source)
+            batch += [(one, sender) for one in came if len(one) <= DATAGRAM_MAX]
         if batch:
             self._receive(batch)
 
@@ -203,6 +264,85 @@ class DatagramEndpoint:
         self._own[host] = sock
         self._loop.add_reader(sock.fileno(), self._drain, sock, kind)
         return kind
+
+
+class RunSender:
+    """Sends runs by one call each, and remembers the addresses for which the system refused one."""
+
+    def __init__(self) -> None:
+        self._refused: set[Address] = set()
+
+    def send(self, sock: socket.socket, run: Sequence[tuple[bytes, Address]]) -> bool:
+        """Send a run. Return whether that was done; if not, its datagrams must be sent singly."""
+        first, to = run[0]
+        if to in self._refused:
+            return False
+        size = _SIZE_TO_SEND.pack(len(first))
+        try:
+            sock.sendmsg([data for data, _ in run], [(socket.IPPROTO_UDP, _UDP_SEGMENT, size)], 0, to)
+        except OSError as error:
+            if error.errno in _REFUSALS:
+                self._note_refusal(to)
+            return False
+        except ValueError:
+            return False
+        return True
+
+    def _note_refusal(self, to: Address) -> None:
+        if len(self._refused) >= _REFUSED_KEPT:
+            self._refused.clear()
+        self._refused.add(to)
+
+
+def _can_send_runs(sock: socket.socket) -> bool:
+    """Whether the system knows `UDP_SEGMENT`. Linux before 4.18 ignores it and would send a run as one datagram."""
+    if sys.platform != "linux":
+        return False
+    try:
+        sock.getsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT)
+    except OSError:
+        return False
+    return True
+
+
+def _read_runs(sock: socket.socket) -> bool:
+    """Let the system hand over runs by one read. Return whether it does; each read is one datagram if not."""
+    if sys.platform != "linux":
+        return False
+    try:
+        sock.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
+    except OSError:
+        return False
+    return True
+
+
+def datagrams_in(data: bytes, control: Sequence[tuple[int, int, bytes]], flags: int) -> list[bytes]:
+    """Return the datagrams that one `recvmsg` has read; none if it lost some of their bytes or their size."""
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        return []
+    if not control:
+        return [data]
+    (size,) = _SIZE_READ.unpack(control[0][2])
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def runs_of(datagrams: Sequence[tuple[bytes, Address]]) -> Iterator[Sequence[tuple[bytes, Address]]]:
+    """Divide datagrams, in order, into what one call can send: to one address, of one size, only the last may be shorter."""
+    start, count = 0, len(datagrams)
+    while start < count:
+        first, to = datagrams[start]
+        size = len(first)
+        end = start + 1
+        last = min(count, start + RUN_MAX)
+        while end < last:
+            data, next_to = datagrams[end]
+            if not 0 < len(data) <= size or next_to != to:
+                break
+            end += 1
+            if len(data) < size:
+                break
+        yield datagrams[start:end]
+        start = end
 
 
 def _many_by_family() -> "dict[int, ManyAddresses]":
