@@ -14,11 +14,13 @@ class RangeSet:
     __slots__ = ("_ends", "_starts")
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
         ordered = sorted(numbers)
-        is_one_range = bool(ordered) and ordered == list(range(ordered[0], ordered[0] + len(ordered)))
-        self._starts: list[int] = ordered[:1] if is_one_range else []
-        self._ends: list[int] = [ordered[-1] + 1] if is_one_range else []
-        for number in () if is_one_range else ordered:
+        if ordered and ordered == list(range(ordered[0], ordered[0] + len(ordered))):  # mostly
+            self._starts, self._ends = [ordered[0]], [ordered[-1] + 1]
+            return
+        for number in ordered:
             self.add(number)
 
     def __contains__(self, number: int) -> bool:
