@@ -627,10 +627,7 @@ class PeerCore:
                 problems += self._dispatcher.run_arrived(datagrams, sender, now=now)
             else:
                 problems += self._receive_from_registry(datagrams, sender, now)
-        try:
-            self._dispatcher.read_all(now=now)
-        except Exception as problem:  # noqa: BLE001 - any fault at all
-            problems.append(problem)
+        problems += self._dispatcher.read_all(now=now)
         if problems:
             drop_invalid(problems, self.dropped)
 

@@ -173,12 +173,12 @@ class Dispatcher:
         try:
             if payloads := [*filter(None, came.payloads)]:
                 self._payloads_arrived(came, payloads, through_server=through_server, now=now)
-        finally:
-            if came.is_return:
-                self.read_all(through_server=through_server, now=now)
-                self.rows_changed([(came.contact, Change.RESTARTED)], now)
-            elif through_server:
-                self.read_all(through_server=True, now=now)
+        except Exception as fault:  # noqa: BLE001 - any fault at all
+            came.problems.append(fault)
+        if came.is_return or through_server:
+            came.problems.extend(self.read_all(through_server=through_server, now=now))
+        if came.is_return:
+            self.rows_changed([(came.contact, Change.RESTARTED)], now)
 
     def _payloads_arrived(
         self, came: OpenedDatagrams, payloads: Sequence[bytes], *, through_server: bool, now: float
@@ -235,9 +235,9 @@ class Dispatcher:
             pong = Pong(reference=ping.reference, table_version=0)
             self._transport.send_frame(contact, pong, through_registry=through_server, now=now)
 
-    def read_all(self, *, through_server: bool = False, now: float) -> None:
-        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a contact at once. Raises an
-        ExceptionGroup of our own faults, once every contact is handled."""
+    def read_all(self, *, through_server: bool = False, now: float) -> list[Exception]:
+        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a contact at once. Return our
+        own faults: the one in a contact costs no other."""
         faults: list[Exception] = []
         while self._unread:
             _, contact = self._unread.popitem()
@@ -248,8 +248,7 @@ class Dispatcher:
                 self._ladder.climb(contact, now=now)
             except Exception as fault:  # noqa: BLE001 - any fault at all
                 faults.append(fault)
-        if faults:
-            raise ExceptionGroup("faults while reading", faults)
+        return faults
 
     def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """Handle the events of a contact's delivery stream."""
@@ -291,12 +290,15 @@ class Dispatcher:
             self._settlement.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Let each delivery stream retry what is due, or give up."""
-        self.read_all(now=now)
+        """Let each delivery stream retry what is due, or give up. Raises an ExceptionGroup of faults of ours in what had
+        come."""
+        faults = self.read_all(now=now)
         for contact in list(self._transport.active.values()):
             if contact.conversation is not None:
                 contact.conversation.delivery.handle_timer(now=now)
                 self.take_delivered(contact, through_server=False, now=now)
+        if faults:
+            raise ExceptionGroup("faults while reading", faults)
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of a delivery stream."""

@@ -21,7 +21,7 @@ from chatapp.wire.aio.datagram import (
     DatagramEndpoint,
     RunSender,
     datagrams_in,
-    runs_of,
+    sendable_runs,
 )
 from chatapp.wire.limits import DATAGRAM_MAX
 
@@ -165,7 +165,7 @@ def test_a_run_goes_to_one_address_and_only_its_last_datagram_is_shorter(
     given: list[tuple[int, Address]],
 ) -> None:
     datagrams = [(bytes(size), to) for size, to in given]
-    runs = list(runs_of(datagrams))
+    runs = list(sendable_runs(datagrams))
     assert [one for run in runs for one in run] == datagrams
     for run in runs:
         sizes = [len(data) for data, _ in run]
@@ -177,13 +177,17 @@ def test_a_run_goes_to_one_address_and_only_its_last_datagram_is_shorter(
 
 def test_what_can_leave_together_does() -> None:
     def runs(*sizes: int) -> list[int]:
-        return [len(run) for run in runs_of([(data, ANN) for data in _of(*sizes)])]
+        return [len(run) for run in sendable_runs([(data, ANN) for data in _of(*sizes)])]
 
     assert runs(*[1_188] * 5, 172) == [6]
     assert runs(172, *[1_188] * 5) == [1, 5]
     assert runs(*[1_090] * 20) == [8, 8, 4]
     assert runs() == []
-    assert [len(run) for run in runs_of([(b"a", ANN), (b"b", ANN), (b"c", BOB), (b"d", ANN)])] == [2, 1, 1]
+    assert [len(run) for run in sendable_runs([(b"a", ANN), (b"b", ANN), (b"c", BOB), (b"d", ANN)])] == [
+        2,
+        1,
+        1,
+    ]
 
 
 def test_a_read_that_lost_something_holds_no_datagram() -> None:

@@ -152,7 +152,7 @@ class DatagramEndpoint:
         if self._run_sender is None or len(datagrams) == 1:
             self._send_singly(datagrams)
             return
-        for run in runs_of(datagrams):
+        for run in sendable_runs(datagrams):
             sock = self._v6 if ":" in run[0][1].host else self._v4
             if len(run) == 1 or sock is None or not self._run_sender.send(sock, run):
                 self._send_singly(run)
@@ -326,7 +326,7 @@ def datagrams_in(data: bytes, control: Sequence[tuple[int, int, bytes]], flags: 
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def runs_of(datagrams: Sequence[tuple[bytes, Address]]) -> Iterator[Sequence[tuple[bytes, Address]]]:
+def sendable_runs(datagrams: Sequence[tuple[bytes, Address]]) -> Iterator[Sequence[tuple[bytes, Address]]]:
     """Divide datagrams, in order, into what one call can send: to one address, of one size, only the last may be shorter."""
     start, count = 0, len(datagrams)
     while start < count:

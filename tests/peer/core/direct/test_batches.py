@@ -12,7 +12,10 @@ from chatapp.peer.core import core
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import runs_of
+from chatapp.peer.core.dispatch import Dispatcher
 from chatapp.peer.core.events import DirectReceived
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.roster import Change
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_frames, encode, join_frames
 from chatapp.wire.delivery.stream import StreamReceiver
@@ -274,3 +277,30 @@ def test_a_fault_of_ours_costs_no_other_sender(where: str) -> None:
     scene.alice.turn()
     texts = {event.text for event in scene.alice.saw() if isinstance(event, DirectReceived)}
     assert texts == {"b", "c"}
+
+
+def test_a_fault_of_ours_does_not_hide_that_somebody_has_restarted() -> None:
+    scene = Scene()
+    others = Others([scene, Scene()])
+    part = Part(0, 0, 1, encode(DirectBody(at=1, text="carol's")))
+    batch = others.datagrams([("c", [(join_frames([encode_frame(part)]), "")]), ("restart",)])
+    changed: list[Change] = []
+    kept_climb, kept_changed = Ladder.climb, Dispatcher.rows_changed
+
+    def faulty(self: Ladder, contact: Contact, *, now: float) -> None:
+        if contact.name == "carol":
+            raise RuntimeError("a bug")
+        kept_climb(self, contact, now=now)
+
+    def noted(self: Dispatcher, changes: Any, now: float) -> None:
+        changed.extend(change for _, change in changes)
+        kept_changed(self, changes, now)
+
+    with (
+        patch.object(Ladder, "climb", faulty),
+        patch.object(Dispatcher, "rows_changed", noted),
+        pytest.raises(ExceptionGroup) as caught,
+    ):
+        scene.take(batch)
+    assert [type(fault) for fault in caught.value.exceptions] == [RuntimeError]
+    assert changed == [Change.RESTARTED]
