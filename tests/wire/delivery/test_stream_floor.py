@@ -1,11 +1,13 @@
 """Streams that announce what not to wait for: the floor, and gaps above it."""
 
 from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.delivery.stream import ReliableStream
 from chatapp.wire.messages.direct import Ack, Floor, Gap, Part
 from tests.wire.delivery.network import frames_of, lose, make_stream, say, take_all, transfer
 
 
-def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
+def a_lost_message() -> tuple[ReliableStream, ReliableStream]:
+    """Return two streams, of which the first has sent 1, which got lost, and 2, which the other one holds back for it."""
     a, b = make_stream(), make_stream()
     a.set_floor(1)
     a.send(1, b"expires", now=0.0)
@@ -13,6 +15,11 @@ def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
     a.send(2, b"hello", now=0.0)
     transfer(a, b, now=0.0)
     assert take_all(b, now=0.0) == []
+    return a, b
+
+
+def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
+    a, b = a_lost_message()
     transfer(b, a, now=0.0)
     a.withdraw(1)
     a.set_floor(3)
@@ -24,13 +31,7 @@ def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
 
 def test_the_floor_goes_with_an_acknowledgement_that_leaves_in_the_same_turn() -> None:
     """Else nobody would tell it later: after the acknowledgement the stream is at rest."""
-    a, b = make_stream(), make_stream()
-    a.set_floor(1)
-    a.send(1, b"expires", now=0.0)
-    lose(a, now=0.0)
-    a.send(2, b"hello", now=0.0)
-    transfer(a, b, now=0.0)
-    assert take_all(b, now=0.0) == []
+    a, b = a_lost_message()
     b.send(7, b"hello", now=0.0)
     transfer(b, a, now=0.0)
     a.confirm([7], now=0.0)
