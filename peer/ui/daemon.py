@@ -10,11 +10,10 @@ from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
-from chatapp.peer.errors import NotLetIn, NotResponding, NotRunning
-from chatapp.peer.rpc.attached.running import running_program
+from chatapp.peer.errors import NotLetIn
 from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.main import start_logging
-from chatapp.peer.ui.opening import open_peer
+from chatapp.peer.ui.opening import NotOpened, open_or_attach
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running, run_until_signal
 from chatapp.peer.ui.texts import answers
 from chatapp.peer.ui.texts.events import lines_of
@@ -57,16 +56,13 @@ def run(
 
 async def _serve(peer: Peer, home: Path) -> int:
     try:
-        running = await running_program(peer.name, home, shows=False)
-    except (NotRunning, NotResponding) as error:
-        return _failed([answers.not_attached_line(str(error))])
+        running = await open_or_attach(peer, shows=False)
+    except NotOpened as error:
+        return _failed(error.lines)
     if running is not None:
         line = answers.runs_already_line(running.name, running.process, running.port)
         await running.close()
         return _failed([line])
-    complaints = await open_peer(peer)
-    if complaints is not None:
-        return _failed(complaints)
     try:
         offer = peer.offer()
     except OSError as error:

@@ -1,11 +1,15 @@
-"""Opening a peer in a program: what stands in the way as lines, and the offer to other programs."""
+"""Opening a peer in a program, or attaching to one that runs: what stands in the way as lines, and the offer to others."""
 
+import asyncio
 import logging
 import sqlite3
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.client import Peer
+from chatapp.peer.errors import NotResponding, NotRunning
 from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.rpc.attached.running import running_program
 from chatapp.peer.starts import Taken, TakenBy
 from chatapp.peer.ui.texts import answers
 from chatapp.wire.errors import ChatAppError, PortInUse
@@ -15,6 +19,47 @@ if TYPE_CHECKING:
     from chatapp.peer.rpc.offer import Offer
 
 _log = logging.getLogger("chatapp.peer")
+
+OFFERED_WITHIN: Final = 2.0
+"""Seconds to wait for another program that holds the folder and offers nothing: it has just started, or is about to end."""
+
+_LOOK_SPAN: Final = 0.1
+
+
+class NotOpened(ChatAppError):
+    """A program could neither open the peer nor attach to one that runs."""
+
+    def __init__(self, lines: Sequence[str], *, is_taken: bool = False) -> None:
+        """`lines`: why, in `[ ]`, or one that begins with `ChatApp:`. `is_taken`: whether another program of this user has
+        the name."""
+        super().__init__(*lines)
+        self.lines = lines
+        self.is_taken = is_taken
+
+
+async def open_or_attach(
+    peer: Peer, *, shows: bool = True, within: float = OFFERED_WITHIN
+) -> "RemotePeer | None":
+    """Attach to the program that runs under the peer's name, or open the peer. Returns the running one, attached; None if
+    the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to wait for a program that holds the folder and
+    offers nothing. Raises NotOpened."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within
+    home = peer.folder.parents[1]
+    while True:
+        try:
+            running = await running_program(peer.name, home, shows=shows)
+        except (NotRunning, NotResponding) as error:
+            raise NotOpened([answers.not_attached_line(str(error))]) from None
+        if running is not None:
+            return running
+        complaints = await open_peer(peer)
+        if complaints is None:
+            return None
+        is_taken = complaints[0] == answers.name_taken(peer.name)
+        if not is_taken or loop.time() >= until:
+            raise NotOpened(complaints, is_taken=is_taken)
+        await asyncio.sleep(_LOOK_SPAN)  # nothing tells when a lock is free
 
 
 def elsewhere_line(peer: "RemotePeer") -> str:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.events import MessageState, ProgramEnded
-from chatapp.peer.errors import NotLetIn, NotOpen, NotResponding, NotRunning
+from chatapp.peer.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.receipts import Receipt
-from chatapp.peer.rpc.attached.running import is_same_server, running_program
+from chatapp.peer.rpc.attached.running import is_same_server
 from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import start_logging
-from chatapp.peer.ui.opening import elsewhere_line, open_peer
+from chatapp.peer.ui.opening import NotOpened, elsewhere_line, open_or_attach
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE, attachment_line, name_taken, not_attached_line
+from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE, attachment_line, not_attached_line
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
@@ -38,8 +38,6 @@ SETTLES_WITHIN: Final = 30.0
 
 FREE_WITHIN: Final = 10.0
 """Seconds to wait for a folder that another program holds without offering itself, such as a second `ChatApp send`."""
-
-_LOOK_SPAN: Final = 0.1
 
 _OUTCOMES: Final = {
     MessageState.DELIVERED: ("delivered", DELIVERED),
@@ -82,23 +80,14 @@ def _standard_input() -> str:
 
 
 async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_json: bool) -> int:
-    """Send by the program that runs under this name, else by one of our own for as long as that takes. A program that holds
-    the folder and offers nothing is ending, or about to offer: wait for it."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + FREE_WITHIN
-    while True:
-        try:
-            running = await running_program(peer.name, peer.folder.parents[1], shows=False)
-        except (NotRunning, NotResponding) as error:
-            return _failed(to, not_attached_line(str(error)), as_json=as_json)
-        if running is not None:
-            return await _say_through(running, peer.servers, registry_key, to, text, as_json=as_json)
-        complaint = await open_peer(peer)
-        if complaint is None:
-            return await _say_and_leave(peer, to, text, as_json=as_json)
-        if complaint[0] != name_taken(peer.name) or loop.time() >= until:
-            return _failed(to, *complaint, as_json=as_json)
-        await asyncio.sleep(_LOOK_SPAN)
+    """Send by the program that runs under this name, else by one of our own for as long as that takes."""
+    try:
+        running = await open_or_attach(peer, shows=False, within=FREE_WITHIN)
+    except NotOpened as error:
+        return _failed(to, *error.lines, as_json=as_json)
+    if running is not None:
+        return await _say_through(running, peer.servers, registry_key, to, text, as_json=as_json)
+    return await _say_and_leave(peer, to, text, as_json=as_json)
 
 
 async def _say_through(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import ProgramEnded
-from chatapp.peer.errors import NotOpen, NotResponding, NotRunning
-from chatapp.peer.rpc.attached.running import is_same_server, running_program
+from chatapp.peer.errors import NotOpen
+from chatapp.peer.rpc.attached.running import is_same_server
 from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.grammar.completion import CompletionIndex
-from chatapp.peer.ui.opening import elsewhere_line, offered, open_peer
+from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import FAILED, Face, Wanted, end_loading, run_until_signal
 from chatapp.peer.ui.texts import answers
@@ -42,15 +42,12 @@ class PeerStart:
         end_loading()
         peer = self._new_peer()
         try:
-            running = await running_program(peer.name, wanted.home)
-        except (NotRunning, NotResponding) as error:
-            return await self._cannot_start([answers.not_attached_line(str(error))])
+            running = await open_or_attach(peer)
+        except NotOpened as error:
+            self.is_name_taken = error.is_taken
+            return await self._cannot_start(error.lines)
         if running is not None:
             return await self._attach(running)
-        complaints = await open_peer(peer)
-        if complaints is not None:
-            self.is_name_taken = complaints[0] == answers.name_taken(peer.name)
-            return await self._cannot_start(complaints)
         face = self._new_face(peer)
         offer = offered(peer)
         try:

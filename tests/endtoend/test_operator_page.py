@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.endtoend.chromium import NEEDS_CHROMIUM, PHONE, WITHIN, is_accessible, page_of
-from tests.endtoend.desk import CONNECTED, TURN, joined, visitor
+from tests.endtoend.desk import CONNECTED, ON_DUTY, TURN, joined, visitor
 from tests.endtoend.lines import beginning
 from tests.support.ports import free_port
 from tests.support.program import Program
@@ -152,6 +152,7 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     await machine.program.kill()
     bob = await machine.stage.peer("bob")
     await bob.type(".on")
+    await bob.sees(ON_DUTY)
     machine.program = await machine.start()
     context = await browser.new_context()
     page, troubles = await page_of(context)

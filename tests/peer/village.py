@@ -122,5 +122,11 @@ async def next_of(peer: Peer | RemotePeer, kind: type[Kind]) -> Kind:
                     return event
 
 
+async def sees(peer: Peer, name: str, *, online: bool) -> None:
+    """Wait until the peer knows that a person is here, or away."""
+    while not any(one.name == name and one.online is online for one in peer.people()):
+        await asyncio.wait_for(peer.next_events(), WITHIN)
+
+
 async def outcome_of(receipt: Receipt) -> MessageState:
     return await asyncio.wait_for(receipt.settled(), WITHIN)

@@ -9,12 +9,12 @@ from typing import Final
 
 from chatapp.peer.client import Peer
 from chatapp.peer.rpc.attached.anypeer import AnyPeer
-from chatapp.peer.rpc.attached.running import is_same_server, running_program
+from chatapp.peer.rpc.attached.running import is_same_server
 from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import start_logging
-from chatapp.peer.ui.opening import elsewhere_line, offered, open_peer
+from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
-from chatapp.peer.ui.texts.answers import attached_line, not_attached_line
+from chatapp.peer.ui.texts.answers import attached_line
 from chatapp.peer.web.operators.access import Access, access_of
 from chatapp.peer.web.operators.app import OperatorApp
 from chatapp.peer.web.operators.desk import OperatorDesk
@@ -60,9 +60,13 @@ async def _run(
         try:
             listener = listen(listen_at)
             undo.callback(listener.close)
-            running = await running_program(name, home, shows=False)
         except ChatAppError as error:
-            return _refuse([str(error) if str(error).startswith("--") else not_attached_line(str(error))])
+            return _refuse([str(error)])
+        own = Peer(name, servers, home=home, code=code, registry_key=registry_key)
+        try:
+            running = await open_or_attach(own, shows=False)
+        except NotOpened as error:
+            return _refuse(error.lines)
         peer: AnyPeer
         if running is not None:
             undo.push_async_callback(running.close)
@@ -71,10 +75,6 @@ async def _run(
             _say(attached_line(running.process, running.port))
             peer = running
         else:
-            own = Peer(name, servers, home=home, code=code, registry_key=registry_key)
-            complaints = await open_peer(own)
-            if complaints is not None:
-                return _refuse(complaints)
             undo.push_async_callback(own.close, within=_CLOSES_WITHIN)
             offer = offered(own)
             if offer is not None:
@@ -109,7 +109,7 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _refuse(lines: list[str]) -> int:
+def _refuse(lines: Sequence[str]) -> int:
     """Say why the program cannot run. Returns the exit status."""
     for line in lines:
         is_plain = not line.startswith(("[", "ChatApp: "))

@@ -7,19 +7,13 @@ import pytest
 from chatapp.peer.client import Peer
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
 from chatapp.peer.errors import NameTaken, NotOpen
-from tests.peer.village import WITHIN, Village, village
+from tests.peer.village import WITHIN, Village, sees, village
 
 __all__ = ["village"]
 
 
 def wrong(findings: list[Finding]) -> dict[Check, Trouble]:
     return {one.check: one.trouble for one in findings if one.trouble is not None}
-
-
-async def sees(peer: Peer, name: str, *, online: bool) -> None:
-    """Wait until the peer knows that a person is here, or away."""
-    while not any(one.name == name and one.online is online for one in peer.people()):
-        await asyncio.wait_for(peer.next_events(), WITHIN)
 
 
 async def test_all_is_well(village: Village) -> None:

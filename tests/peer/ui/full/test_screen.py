@@ -7,7 +7,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.conversations import EVERYBODY, person, room
 from chatapp.peer.ui.full.signs import ASCII
 from tests.peer.ui.full.playing import Played
-from tests.peer.village import Village, village  # noqa: F401
+from tests.peer.village import Village, sees, village  # noqa: F401
 
 HOSTILE = ["[/]", "[@click=app.quit]x[/]", "$error [bold]", "\x1b]0;owned\x07\x1b[2J"]
 
@@ -91,6 +91,7 @@ async def test_the_death_of_the_registry_is_a_rule_and_an_alarm(village: Village
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("● bob")
+        await sees(bob, "alice", online=True)
         await village.close_registry()
         await screen.shows("server away", "the server is away; direct chat goes on ─")
         screen.app.open_conversation(person("bob"))
