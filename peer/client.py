@@ -678,7 +678,7 @@ class Peer:
         if (node := self._node) is None or not batch:
             return
         shown: list[happened.Line] = [event for event in batch if type(event) in _LINES]  # type: ignore[misc]
-        if len(shown) < len(batch):
+        if not _SHOW_MORE.isdisjoint(map(type, batch)):  # mostly none does
             shown = self._lines_in(batch, node)
         if shown:
             node.core.lines_shown(shown)
@@ -747,6 +747,8 @@ class Peer:
 
 
 _LINES: Final = frozenset({happened.DirectReceived, happened.ChannelReceived, happened.RoomReceived})
+_SHOW_MORE: Final = frozenset({happened.MailReturned, happened.ClientSaid})
+"""The events that show lines without being one."""
 
 _WHY_NOT: Final = {
     LookUp.UNKNOWN: happened.MessageReason.NOBODY,

@@ -47,6 +47,8 @@ _UDP_GRO: Final = 104
 """Values from Linux's udp(7); Python has no names for them."""
 _SIZE_TO_SEND: Final = struct.Struct("=H")
 _SIZE_READ: Final = struct.Struct("=i")
+_CUT_OFF: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
+"""As a number: `|` and `&` of the flags themselves take as long as a read."""
 
 _REFUSALS: Final = (errno.EINVAL, errno.EIO, errno.EMSGSIZE)
 """What the system says if it takes no runs for a path: its MTU is below the size, where the kernel would fragment a single
@@ -318,7 +320,7 @@ def _read_runs(sock: socket.socket) -> bool:
 
 def datagrams_in(data: bytes, control: Sequence[tuple[int, int, bytes]], flags: int) -> list[bytes]:
     """Return the datagrams that one `recvmsg` has read; none if it lost some of their bytes or their size."""
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if flags & _CUT_OFF:
         return []
     if not control:
         return [data]

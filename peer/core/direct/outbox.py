@@ -334,9 +334,10 @@ class Ladder:
                 self.climb(contact, now=now)
         for contact in list(self._waiting.values()):
             conversation = contact.conversation
-            for message in _relayed(conversation) if conversation is not None else ():
+            if not contact.relay_until or conversation is None:
+                continue  # mostly nothing of theirs was ever relayed
+            for message in _relayed(conversation):
                 if message.deadline is not None and now >= message.deadline:
-                    assert conversation is not None
                     self._paths.withdraw(contact, conversation, message, now=now)
         for contact in self._mail_queue.due(now=now) if self._mail_queue.pauses else ():
             if reach is RegistryReach.UP:

@@ -164,9 +164,11 @@ class DirectReceiver:
     def frames_read(self, contact: Contact, *, now: float) -> None:
         """Show messages that waited for numbers which, as the sender has just said, will not come."""
         stream = self._streams[contact.identity]
-        if stream.inbox.floor > stream.floor or stream.inbox.has_ready:
+        if stream.inbox.has_ready:
             self._streams.release(stream, now)
             self._catch_up.release()
+        elif stream.inbox.floor > stream.floor:  # mostly that is all
+            self._streams.remember_floor(stream, stream.inbox.floor)
 
     def table_known(self, *, now: float) -> None:
         """The whole table is here: show the letters of an earlier run whose authors are not in it."""

@@ -269,7 +269,7 @@ class PeerTransport:
         address, identity = contact.address, contact.identity
         # The two copies of a payload have counters side by side, since both are on their way at the same time.
         runs = [[payload] for payload in payloads] if through_registry else [payloads]
-        with contextlib.suppress(SealError):  # the key is invalid, so the message is kept
+        try:
             for run in runs:
                 datagrams = self.sessions.seal_all(identity, run, now=now)
                 self._datagrams += [(datagram, address) for datagram in datagrams]
@@ -278,3 +278,5 @@ class PeerTransport:
                     self._out.requests += [
                         RelayDatagram(recipient=identity, datagram=datagram) for datagram in datagrams
                     ]
+        except SealError:
+            return  # the key is invalid, so the message is kept
