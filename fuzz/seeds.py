@@ -219,6 +219,7 @@ def write_history(path: Path) -> None:
             said.OutgoingAdded(them, 1, 1_000, "hi"),
             said.OutgoingAdded(them, 4, 2_000, "are you there"),
             said.OutgoingChanged(them, 1, MessageState.DELIVERED, 1_500),
+            said.OutgoingDelivered(them, 4, 1, 2_500),
             said.IncomingAdded(them, 7, 1_000, "hello", False, False),
             said.IncomingAdded(them, 9, 1_000, "hello again", True, True),
             said.OutgoingAdded(mark, 1, 3_000, "to all"),

@@ -123,16 +123,17 @@ class Receipts:
 
     def note_all(self, events: Iterable[Event]) -> None:
         """Update the receipts that events concern."""
-        receipts = self._open
+        receipts, kept, saved = self._open, MessageState.KEPT, MessageState.SAVED
         for event in events:
             if type(event) is MessageChanged:
                 receipt = receipts.pop(event.id, None)
                 if receipt is None and (receipt := self._saved.pop(event.id, None)) is None:
                     continue
-                receipt.settle(event.state, event.reason, through_server=event.through_server)
-                if event.state is MessageState.KEPT:
+                state = event.state
+                receipt.settle(state, event.reason, through_server=event.through_server)
+                if state is kept:
                     receipts[event.id] = receipt
-                elif event.state is MessageState.SAVED and not receipt.is_final:
+                elif state is saved and not receipt.is_final:
                     self._saved[event.id] = receipt
 
     def close(self, *, is_kept: bool) -> None:

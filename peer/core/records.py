@@ -44,6 +44,16 @@ class OutgoingChanged(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=Fa
     """Its delivery trace."""
 
 
+class OutgoingDelivered(msgspec.Struct, frozen=True, array_like=True, tag=25, gc=False):
+    """Consecutive messages of ours were sent at once, and acknowledged directly at the first try. `at_ms`: when;
+    that is their delivery trace, too (see `Stored`)."""
+
+    stream: bytes
+    first: int
+    count: int
+    at_ms: int
+
+
 class OutgoingMoved(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
     """A message of ours has another number now, of its own stream or of another one."""
 
@@ -214,6 +224,7 @@ class ReadUpTo(msgspec.Struct, frozen=True, array_like=True, tag=23, gc=False):
 Record = (
     OutgoingAdded
     | OutgoingChanged
+    | OutgoingDelivered
     | OutgoingMoved
     | IncomingAdded
     | Overtaken

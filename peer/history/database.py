@@ -30,6 +30,7 @@ from chatapp.peer.core.records import (
     OpeningTaken,
     OutgoingAdded,
     OutgoingChanged,
+    OutgoingDelivered,
     OutgoingMoved,
     Overtaken,
     PersonVerified,
@@ -314,7 +315,7 @@ class _Pending:
         self._places: dict[tuple[str, str], int] = {}
 
     def take(self, records: Iterable[Record]) -> None:
-        """Take records, and store those of other kinds in between. Nearly all are one of the first three here, for which no
+        """Take records, and store those of other kinds in between. Nearly all are one of the first here, for which no
         function is called."""
         lines, added, changes = self._lines, self._added, self._changes
         ours, theirs, unsettled = self._ours, self._theirs, int(MessageState.UNSETTLED)
@@ -341,8 +342,21 @@ class _Pending:
                     if trace is None and key in changes:
                         trace = changes[key][1]
                     changes[key] = (record.state, trace)
+            elif type(record) is OutgoingDelivered:
+                self._take_delivered(record)
             else:
                 self._take_rarer(record)
+
+    def _take_delivered(self, record: OutgoingDelivered) -> None:
+        added, changes, at_ms = self._added, self._changes, record.at_ms
+        stream, state = self._ours[record.stream], MessageState.DELIVERED
+        delivered = int(state)
+        for number in range(record.first, record.first + record.count):
+            row = added.get((stream, number))
+            if row is None:
+                changes[stream, number] = (state, at_ms)
+            else:
+                row[5], row[6] = delivered, at_ms
 
     def _take_rarer(self, record: Record) -> None:
         match record:  # without a pattern for the fields, which would cost more than storing them

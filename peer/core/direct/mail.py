@@ -15,9 +15,10 @@ from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
-from chatapp.peer.core.records import OutgoingChanged
+from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered
 from chatapp.peer.core.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
 from chatapp.wire.delivery.parts import Acknowledged
+from chatapp.wire.delivery.ranges import RangeSet
 from chatapp.wire.errors import SealError
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import AskMail, DepositMail, LetterBody, MailRefusal
@@ -79,27 +80,31 @@ class Settlement:
         if conversation is None:
             return
         out, stream, name = self._out, contact.identity, contact.name
-        at_once = self._traces.milliseconds(
-            now
-        )  # taken once: most messages need no other trace, and many come at a time
+        # Taken once: many messages come at a time, and most need no other trace. To look for a member of an enum costs as
+        # much as a call.
+        at_once = self._traces.milliseconds(now)
+        delivered, saved = MessageState.DELIVERED, MessageState.SAVED
+        usual: list[int] = []
         for answer, message in conversation.outgoing.deliver(answers):
-            number = answer.number
-            was_saved = message.state is MessageState.SAVED
-            trace: Stored = at_once
             if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
                 more = (answer.sends, int(answer.after * 1_000), int(through_server))
                 trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
-            message.state = MessageState.DELIVERED
-            out.records.append(OutgoingChanged(stream, number, MessageState.DELIVERED, trace))
+                out.records.append(OutgoingChanged(stream, answer.number, delivered, trace))
+            else:
+                usual.append(answer.number)
             out.events.append(
                 MessageChanged(
                     to=name,
                     id=message.id,
-                    state=MessageState.DELIVERED,
+                    state=delivered,
                     through_server=through_server,
-                    was_saved=was_saved,
+                    was_saved=message.state is saved,
                 )
             )
+            message.state = delivered
+        out.records += [
+            OutgoingDelivered(stream, first, end - first, at_once) for first, end in RangeSet(usual).spans()
+        ]
         self._told_of(contact, conversation)
 
     def saved(self, contact: Contact, message: Message, *, now: float) -> None:

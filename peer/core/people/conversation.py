@@ -221,10 +221,11 @@ class OutgoingStream:
         already."""
         messages, idle = self.messages, self.idle
         delivered = [(answer, messages.pop(answer.number)) for answer in answers if answer.number in messages]
+        waiting = DeliveryPath.WAITING
         for answer, message in delivered:
             if idle:
                 idle.pop(answer.number, None)
-            message.path, message.deadline = DeliveryPath.WAITING, None
+            message.path, message.deadline = waiting, None
         return delivered
 
     def move(self, message: Message, path: DeliveryPath, deadline: float | None = None) -> None:

@@ -10,7 +10,7 @@ from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
 from chatapp.peer.core.events import Event, MessageChanged, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.conversation import Message
-from chatapp.peer.core.records import OutgoingChanged, StoredStream
+from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, StoredStream
 from chatapp.peer.core.trace import DeliveryTraces, WallClock
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp
@@ -101,10 +101,12 @@ class LadderDriver:
         return min((due for due in dues if due is not None), default=None)
 
     def _heed(self, through_server: bool) -> None:
-        for event in self.conversation.delivery.events():
-            if isinstance(event, Acknowledged):
-                self.settlement.acknowledged(self.bob, [event], through_server=through_server, now=self.now)
-            elif isinstance(event, GaveUp):
+        events = self.conversation.delivery.events()
+        answers = [event for event in events if isinstance(event, Acknowledged)]
+        if answers:
+            self.settlement.acknowledged(self.bob, answers, through_server=through_server, now=self.now)
+        for event in events:
+            if isinstance(event, GaveUp):
                 self.ladder.gave_up(self.bob, event.number, now=self.now)
 
     # --- what comes of it
@@ -132,7 +134,13 @@ class LadderDriver:
     def state(self) -> list[MessageState]:
         """Drain the stored states of messages."""
         records = self.out.drain_records()
-        return [record.state for record in records if isinstance(record, OutgoingChanged)]
+        states: list[MessageState] = []
+        for record in records:
+            if isinstance(record, OutgoingChanged):
+                states.append(record.state)
+            elif isinstance(record, OutgoingDelivered):
+                states += [MessageState.DELIVERED] * record.count
+        return states
 
 
 def acked(driver: LadderDriver) -> None:

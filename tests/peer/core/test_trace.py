@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.events import MessageReason, MessageState
 from chatapp.peer.core.people.conversation import Message
-from chatapp.peer.core.records import OutgoingChanged, StoredOutgoing, StoredStream
+from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, StoredOutgoing, StoredStream
 from chatapp.peer.core.trace import (
     SENT_AT_ONCE,
     STEPS_MAX,
@@ -43,13 +43,20 @@ def stored(driver: LadderDriver) -> list[TraceStep]:
 
 def test_the_usual_way_is_one_number_on_disk() -> None:
     driver = LadderDriver()
-    one, two = driver.say(), driver.say()
+    one, two, three = driver.say(), driver.say(), driver.say()
+    other = driver.say()
     driver.sent()
+    driver.out.drain_records()
     driver.now += 0.02
-    driver.acks(one, two)
-    changes = [record for record in driver.out.drain_records() if isinstance(record, OutgoingChanged)]
-    assert [change.trace for change in changes] == [int((WALL + 0.02) * 1_000)] * 2
-    assert readable(unpacked(changes[0].trace, one.at_ms), one.at_ms) == (
+    driver.acks(one, three, other)
+    at_ms = int((WALL + 0.02) * 1_000)
+    assert driver.out.drain_records() == [
+        OutgoingDelivered(BOB.id, one.number, 1, at_ms),
+        OutgoingDelivered(BOB.id, three.number, 2, at_ms),
+    ]
+    driver.acks(two)
+    assert driver.out.drain_records() == [OutgoingDelivered(BOB.id, two.number, 1, at_ms)]
+    assert readable(unpacked(at_ms, one.at_ms), one.at_ms) == (
         TraceStep(at=WALL, what=TraceEvent.SENT, tries=1),
         TraceStep(at=WALL + 0.02, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.02),
     )

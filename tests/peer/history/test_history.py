@@ -26,6 +26,7 @@ from chatapp.peer.core.records import (
     NumberUsed,
     OutgoingAdded,
     OutgoingChanged,
+    OutgoingDelivered,
     OutgoingMoved,
     Overtaken,
     ReadUpTo,
@@ -94,6 +95,9 @@ class Model:
                     self.state[(stream, number)] = state
                     if trace is not None:
                         self.trace[(stream, number)] = trace
+            case OutgoingDelivered(stream, first, count, at_ms):
+                for number in range(first, first + count):
+                    self.apply(OutgoingChanged(stream, number, MessageState.DELIVERED, at_ms))
             case IncomingAdded(stream, number, behind=behind):
                 if behind and number not in self.incoming.get(stream, {}):
                     self.behind.add((stream, number))
@@ -216,6 +220,7 @@ records: st.SearchStrategy[Record] = st.one_of(
         st.sampled_from(MessageState),
         st.none() | numbers | st.binary(max_size=2),
     ),
+    st.builds(OutgoingDelivered, streams, numbers, st.integers(1, 4), numbers),
     st.builds(IncomingAdded, streams, numbers, numbers, texts, st.booleans(), st.booleans()),
     st.builds(Overtaken, streams, numbers),
     st.builds(ShownBehind, streams, numbers),
