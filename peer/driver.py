@@ -342,11 +342,14 @@ class Driver:
 
     def _timer_rang(self) -> None:
         self._timer = None
-        core = self._node.core
-        call_guarded(core.handle_timer, now=self.now(), dropped=core.dropped)
-        self._node.take_turn(now=self._loop.time())
-        self._turns.wake()
-        self._ring_at(self._node.next_timer())
+        due = self._node.next_timer()
+        if due is not None and due <= self._loop.time():  # mostly the timer rings to look for deadlines only
+            core = self._node.core
+            call_guarded(core.handle_timer, now=self.now(), dropped=core.dropped)
+            self._node.take_turn(now=self._loop.time())
+            self._turns.wake()
+            due = self._node.next_timer()
+        self._ring_at(due)
 
     def _ring_at(self, due: float | None) -> None:
         if due is not None and self._timer is None and not self.is_closed:

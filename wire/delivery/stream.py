@@ -303,8 +303,9 @@ class ReliableStream:
     @property
     def is_at_rest(self) -> bool:
         """Whether it is idle, and has no deadline either."""
-        # While a message of ours is under way, as mostly, that is all there is to ask.
-        return not self._sender.messages and self.is_idle and self.next_timer() is None
+        # While a message of ours is under way, as mostly, that is all there is to ask; without one only the inbox has
+        # deadlines.
+        return not self._sender.messages and self.is_idle and not self.inbox.held_count
 
     @property
     def tries_of_oldest(self) -> int:
