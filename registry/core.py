@@ -78,6 +78,7 @@ class RegistryCore:
         self.receive_frames: Final = self.front.receive_frames
         self.take_links_to_widen: Final = self.front.take_links_to_widen
         self.link_backlog: Final = self.front.link_backlog
+        self.broadcast_backlog: Final = self.front.broadcast_backlog
         self.link_closed: Final = self.front.link_closed
         self.receive_datagram: Final = self.front.receive_datagram
         self.tell_stopping: Final = self.front.tell_stopping
@@ -147,11 +148,13 @@ class RegistryCore:
         """Do what is due. Early and late calls are harmless."""
         self.house.handle_timer(now=now)
         self.front.handle_timer(now=now)
-        self.house.broadcast_table(now=now)
+        if not self.front.is_broadcasting:
+            self.house.broadcast_table(now=now)
 
     def next_timer(self) -> float:
         """Return when `handle_timer` is to be called next."""
-        return min(self.front.next_timer(), self.house.next_timer())
+        due = min(self.front.next_timer(), self.house.next_timer())
+        return due if self.front.is_broadcasting else min(due, self.house.next_broadcast())
 
     # --- out
 

@@ -224,6 +224,9 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Changes after a quiet while are gathered for so long, then broadcast."""
     busy_span: float = 0.1
     """While changes go on, they are broadcast no more often than this."""
+    datagram_span: float = 0.04
+    """Pause after a broadcast for each of its datagrams. More than about 125 changes a second pile up, until they are too
+    many for a broadcast: to fetch so many once a second costs both sides less."""
     broadcasts_per_second: float = 50_000.0
     """Broadcast datagrams a second, over all recipients: half a core at the worst, and what the sockets of a full house
     take."""

@@ -38,13 +38,14 @@ class TableBroadcaster:
                 self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
 
     def handle_timer(self, *, audience: int, now: float) -> list[bytes]:
-        """Return the signed payloads that are due, in order. The larger the audience, the rarer the broadcasts: a crowd that
-        comes in must not drown in the news of its own arrival."""
+        """Return the signed payloads that are due, in order. The more there are, and the larger the audience, the longer the
+        pause behind them: a crowd that comes in must not drown in the news of its own arrival."""
         payloads: list[bytes] = []
         if self._due_at is not None and now >= self._due_at:
             payloads = self._changes(now)
-            takes = len(payloads) * audience / self._policy.broadcasts_per_second
-            self._quiet_until = now + max(self._policy.busy_span, takes)
+            policy = self._policy
+            takes = len(payloads) * max(audience / policy.broadcasts_per_second, policy.datagram_span)
+            self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
         if self._repeat_at is not None and now >= self._repeat_at:
             self._repeat_at = None
             payloads.append(self._announcement())
@@ -69,12 +70,14 @@ class TableBroadcaster:
         return [self._signed(batch) for batch in batches]
 
     def _storm(self, now: float) -> list[bytes]:
-        """Announce the version alone, not too often: the changes are too many for datagrams, so peers fetch them."""
+        """Announce the version alone: the changes are too many for datagrams, so peers fetch them. Changes that follow wait
+        for `storm_span`, and are announced in the same way if they are too many by then."""
         at = self._last_storm + self._policy.storm_span
         if now < at:
             self._due_at = at
             return []
         self._last_storm, self._due_at = now, None
+        self._quiet_until = now + self._policy.storm_span
         return [self._announcement()]
 
     def _announcement(self) -> bytes:

@@ -53,6 +53,7 @@ class DrivenCore(Protocol):
     def receive_frames(self, number: int, frames: Sequence[bytes], *, now: float) -> None: ...
     def take_links_to_widen(self) -> list[int]: ...
     def link_backlog(self, number: int, size: int) -> None: ...
+    def broadcast_backlog(self, *, waits: bool) -> None: ...
     def link_closed(self, number: int, *, now: float) -> None: ...
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None: ...
     def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None: ...
@@ -107,6 +108,8 @@ class FrontDriver:
         self._timer_at = float("inf")
         self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
         self._is_broadcasting = False
+        self._has_backlog = False
+        """Whether the core was told that datagrams of broadcasts wait."""
         self._has_given_way = False
         """Whether the next slice has already been postponed once."""
         self._emptied = asyncio.Event()
@@ -246,6 +249,7 @@ class FrontDriver:
         self._is_broadcasting = False
         if self._endpoint is None or not self._broadcasts:
             self._broadcasts.clear()
+            self._note_broadcasts()
             return
         if self._is_awake and not self._has_given_way:
             self._has_given_way = True  # once, or a stream of questions would end all broadcasts
@@ -255,6 +259,16 @@ class FrontDriver:
         if self._broadcasts:
             self._is_broadcasting = True
             self._loop.call_soon(self._broadcast)
+        self._note_broadcasts()
+
+    def _note_broadcasts(self) -> None:
+        """Tell the core when datagrams of broadcasts wait, and when all are sent: the next broadcast may be due by then."""
+        waits = bool(self._broadcasts)
+        if waits is not self._has_backlog:
+            self._has_backlog = waits
+            self._core.broadcast_backlog(waits=waits)
+            if not waits:
+                self.wake()
 
     def _send_slice(self, endpoint: Endpoint) -> None:
         data, addresses, start = self._broadcasts.popleft()

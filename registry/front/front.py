@@ -99,6 +99,9 @@ class Front:
         )
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
+        self.is_broadcasting = False
+        """Whether datagrams of earlier broadcasts still wait to be sent. What has changed meanwhile is told by the next one,
+        once, however often it has changed."""
         self._admin_answers: list[tuple[str, AdminAnswer]] = []
 
     # --- links
@@ -348,6 +351,11 @@ class Front:
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
         """Queue one datagram for these addresses."""
         self._broadcasts.append((frame, addresses))
+
+    def broadcast_backlog(self, *, waits: bool) -> None:
+        """Note whether datagrams of broadcasts wait to be sent. The driver reports it when some are left at the end of its
+        turn, then again when none are."""
+        self.is_broadcasting = waits
 
     def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
         """Keep the answer to the admin request with this ticket until it is drained."""

@@ -221,9 +221,13 @@ class House:
                 front.broadcast(frame, addresses)
 
     def next_timer(self) -> float:
-        """Return when `handle_timer` and `broadcast_table` are to be called next."""
+        """Return when `handle_timer` is to be called next."""
+        return self.service.next_timer()
+
+    def next_broadcast(self) -> float:
+        """Return when `broadcast_table` is to be called next; infinity for not at all."""
         due = self._broadcaster.next_timer()
-        return self.service.next_timer() if due is None else min(due, self.service.next_timer())
+        return float("inf") if due is None else due
 
     # --- out
 

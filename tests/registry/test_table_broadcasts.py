@@ -88,6 +88,38 @@ class TestBatches:
             told += len(ann.batches())
         assert 2 <= told <= 4
 
+    def test_many_changes_a_second_are_announced_once_a_second(self) -> None:
+        """Rows of a crowd that comes in, each of them once, would be several datagrams every 0.1 s for everybody."""
+        rig = Rig()
+        ann = rig.member("ann")
+        rig.advance(1.0)
+        ann.batches()
+        told = []
+        for turn in range(30):
+            for number in range(30):
+                rig.peer(f"user{turn}x{number}").register()
+            rig.advance(0.1)
+            told.append(len(ann.batches()))
+        assert sum(told[10:]) <= 3
+
+    def test_changes_wait_until_the_last_broadcast_has_been_sent(self, rig: Rig) -> None:
+        ann, bob, cas = rig.member("ann"), rig.member("bob"), rig.member("cas")
+        rig.advance(1.0)
+        ann.batches()
+        rig.core.broadcast_backlog(waits=True)
+        bob.drop_link()
+        rig.advance(1.0)
+        cas.drop_link()
+        rig.advance(1.0)
+        rig.core.handle_timer(now=rig.now)  # as when another deadline is met
+        rig.turn()
+        assert ann.batches() == []
+        rig.core.broadcast_backlog(waits=False)
+        rig.advance(0.01)
+        first, last = ann.batches()
+        assert {row.card.name for row in rows_of(first.rows)} == {"bob", "cas"}  # type: ignore[arg-type]
+        assert (last.version, last.rows) == (first.version, [])
+
     def test_people_who_are_away_are_sent_nothing(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
         rig.advance(1.0)

@@ -164,6 +164,11 @@ class FrontCore:
         if self._front is not None:
             self._front.link_backlog(number, size)
 
+    def broadcast_backlog(self, *, waits: bool) -> None:
+        """Note whether datagrams of broadcasts wait to be sent. The house, at another node, does not learn it."""
+        if self._front is not None:
+            self._front.broadcast_backlog(waits=waits)
+
     def link_closed(self, number: int, *, now: float) -> None:
         """Note that a connection is over, whichever side ended it."""
         if self._front is not None:

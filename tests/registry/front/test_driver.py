@@ -26,9 +26,13 @@ class ScriptedCore:
         self.says: dict[str, list[object]] = {}
         self.opened: list[int] = []
         self.backlogs: list[int] = []
+        self.broadcasts_wait: list[bool] = []
 
     def link_backlog(self, number: int, size: int) -> None:
         self.backlogs.append(number)
+
+    def broadcast_backlog(self, *, waits: bool) -> None:
+        self.broadcasts_wait.append(waits)
 
     def link_opened(self, number: int, remote: Address, *, now: float) -> None:
         self.opened.append(number)
@@ -250,3 +254,18 @@ async def test_a_stream_of_questions_does_not_stop_a_broadcast(rig: DriverUnderT
     for _ in range(8):
         await rig.turn()  # the driver is woken again before each slice
     assert endpoint.sent == [BROADCAST_SLICE] * 3
+
+
+async def test_the_core_is_told_whether_a_broadcast_is_still_being_sent(rig: DriverUnderTest) -> None:
+    endpoint = RecordingEndpoint()
+    rig.driver.start(cast("Endpoint", endpoint))
+    someone = Address("10.0.0.2", 40_001)
+    await rig.turn(broadcasts=[(b"a change", [someone] * BROADCAST_SLICE)])
+    assert rig.core.broadcasts_wait == []
+    await rig.turn(broadcasts=[(b"a change", [someone] * 2 * BROADCAST_SLICE)])
+    assert rig.core.broadcasts_wait == [True]
+    await asyncio.sleep(0)
+    assert rig.core.broadcasts_wait == [True, False]
+    rests = len(rig.rests)
+    await asyncio.sleep(0)
+    assert len(rig.rests) == rests + 1  # a turn follows, in which the timer is armed for the next broadcast
