@@ -67,6 +67,8 @@ class Member:
         self.has_mail_answer = False
         self.version = 0
         self.is_fetching = False
+        self.announced = 0
+        """The newest version that a broadcast named while a request was pending: the answer may be of before."""
         self.wants_table = False
         self.table_bytes = 0
         self.bytes_heard = 0
@@ -185,7 +187,8 @@ class Member:
         if page.since <= self.version <= page.version:
             self.version = page.version
             self._look_into(page.rows)
-        if page.more:
+        announced, self.announced = self.announced, 0
+        if page.more or announced > self.version:
             self.fetch()
 
     def take_batch(self, batch: TableBatch) -> None:
@@ -193,6 +196,7 @@ class Member:
         if not self.wants_table or batch.version <= self.version:
             return
         if batch.since > self.version or not batch.rows:
+            self.announced = batch.version if self.is_fetching else 0
             self.fetch()
             return
         self.version = batch.version
