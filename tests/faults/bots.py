@@ -18,7 +18,7 @@ from typing import Final
 
 from tests.faults.bot import Bot, ports_in
 from tests.faults.ledger import Ledger, What, read
-from tests.faults.machine import allow_descriptors, sqlite_memory
+from tests.faults.machine import allocated, allow_descriptors, sqlite_memory
 
 AT_ONCE: Final = 25
 """Bots that register together. With more, some would find another server faster than the one that they ask first."""
@@ -103,9 +103,9 @@ class Crew:
         print("complete", flush=True)
 
     def _counts(self) -> Counter[str]:
-        """Count the product's entries that could accumulate, over all bots, and the bytes that SQLite holds, mainly its
-        caches."""
-        counts = Counter({"sqlite": sqlite_memory()})
+        """Count the product's entries that could accumulate, over all bots, and the bytes that are allocated, but for those
+        of SQLite."""
+        counts = Counter({"allocated": allocated() - sqlite_memory()})
         for bot in self.bots:
             node = bot.peer._open_node()
             core = node.core

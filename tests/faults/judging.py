@@ -21,7 +21,7 @@ UNMARKED_FOR: Final = 2.0
 """Seconds before a `kill -9` in which a message may have been shown but not marked as shown: it is shown again."""
 HOLD_SPAN: Final = Policy().hold_span
 GROWTH: Final = 0.03
-"""Share by which a figure may grow over the last two thirds of a run."""
+"""Share by which a figure may grow between the two times that are compared."""
 
 
 @dataclass(slots=True)
@@ -109,12 +109,11 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The trend of a figure over the last two thirds of a run."""
+    """How a figure changed in a run."""
 
     name: str
     begin: float
     end: float
-    """The end of the fitted line."""
     allowed: float
     """The growth between start and end that counts as noise."""
 
@@ -125,8 +124,9 @@ class Trend:
 
 
 def trend(name: str, points: Sequence[tuple[float, float]], *, noise: float) -> Trend:
-    """The median slope between any two points (Theil and Sen), so that what lasts for a moment does not count: a process
-    that was stopped is short of links. `points`: (seconds, figure) since the start. `noise`: growth allowed in any case."""
+    """Return the trend over the last two thirds of a run: the median slope between any two points (Theil and Sen), so that
+    what lasts for a moment does not count: a process that was stopped is short of links. `points`: (seconds, figure) since
+    the start. `noise`: growth allowed in any case."""
     late = points[len(points) // 3 :]
     slope = median((b - a) / (t - s) for (s, a), (t, b) in combinations(late, 2)) if len(late) > 1 else 0.0
     begin, end = late[0][0], late[-1][0]
@@ -137,3 +137,12 @@ def trend(name: str, points: Sequence[tuple[float, float]], *, noise: float) -> 
         base + slope * (end - begin),
         max(GROWTH * fmean(figure for _, figure in late), noise),
     )
+
+
+def compared(
+    name: str, points: Sequence[tuple[float, float]], ends: tuple[float, float], *, span: float, noise: float
+) -> Trend:
+    """Return the change between two times: the medians of the points in the `span` seconds before each of `ends`. `points`
+    and `noise`: as of `trend`."""
+    begin, end = (median(figure for at, figure in points if last - span <= at <= last) for last in ends)
+    return Trend(name, begin, end, max(GROWTH * begin, noise))

@@ -36,6 +36,10 @@ class Mischief:
             kinds.append(self._kill_registry if may_kill_registry else self._stop_registry)
         await self._chance.choice(kinds)()
 
+    def stop_registry(self, span: float) -> None:
+        """Stop the registry, which is no cluster, for so many seconds."""
+        self._stop_for(span, self._troupe.registries[0], "registry stopped")
+
     async def _disturb_cluster(self) -> None:
         """Kill or stop the node that keeps the state, another node, or a server."""
         cluster = self._troupe.cluster
@@ -78,9 +82,11 @@ class Mischief:
         self._stop(crew.program, "crew stopped", most=CREW_STOPPED_FOR)
 
     def _stop(self, program: Program, what: str, *, most: float) -> None:
+        self._stop_for(self._chance.uniform(1.0, most), program, what)
+
+    def _stop_for(self, span: float, program: Program, what: str) -> None:
         self.made[what] += 1
         program.signal(signal.SIGSTOP)
-        span = self._chance.uniform(1.0, most)
         asyncio.get_running_loop().call_later(span, program.signal, signal.SIGCONT)
 
     async def _garbage(self) -> None:

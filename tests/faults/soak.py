@@ -7,7 +7,11 @@ again; visitors come to the help desk. A line now and then says how things stand
 found: the exit status is 1 when a promise was broken or something grew.
 
 The registry is killed in the first sixth; later it is only stopped, so that what it holds can be judged. In the first
-minutes everybody writes to all of their circle, so that what grows later is no conversation that begins.
+minutes everybody writes to all of their circle, and an outage of the registry lets everybody look for everybody else: what
+grows later is no conversation that begins, and nobody is met for the first time.
+
+There are two pauses without faults, while everybody goes on talking: before half of the time is over, and at the end. Each
+outlasts the sessions that faults make. So the memory that is allocated at the ends of both can be compared.
 
 With --cluster the registry is a cluster of three nodes on three servers, and bots, operators and visitors begin at different
 nodes. The node that keeps the state, the other nodes and the servers are killed and stopped all the time, so what nodes hold
@@ -28,25 +32,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chatapp.wire.sealing import CIPHERS_KEPT
-from tests.faults.judging import Findings, Trend, due_to, judge, trend
+from chatapp.wire.sessions.session import ERASE_AFTER
+from tests.faults.judging import Findings, Trend, compared, due_to, judge, trend
 from tests.faults.ledger import What
-from tests.faults.machine import MIB, descriptors_of, memory_of
+from tests.faults.machine import MIB, descriptors_of
 from tests.faults.mischief import Mischief
 from tests.faults.troupe import Troupe
 from tests.support.stage import Stage
 
 FIRST_FAULT: Final = 10.0
+OUTAGE: Final = 60.0
+"""How long the registry is stopped at first: everybody looks for everybody else then (`HAIL_AFTER_LOSS`), so that nobody
+meets anybody for the first time later."""
 REPORT_EVERY: Final = 10.0
 PRINT_EVERY: Final = 6
 """How many reports pass for each one that is printed."""
 SETTLED_WITHIN: Final = 180.0
 SHOWN_WITHIN: Final = 120.0
-CIPHERS: Final = CIPHERS_KEPT * 2.5 / 1_024
-"""MiB of the cache of ciphers, which fills as links come and go: at the registry that takes longer than a run."""
-JUDGED_FROM: Final = 15.0
-"""Minutes of a run whose trends say something: before, caches fill, conversations begin, and the channel's key has not
-changed as often (once a minute) as keys are kept (eight)."""
+MEASURED_FOR: Final = 30.0
+"""Seconds at the end of a pause in which memory is measured."""
+PAUSE: Final = 30.0 + ERASE_AFTER + MEASURED_FOR
+"""Seconds without faults before each of the two times that are compared: programs recover, and the sessions that were begun
+until then are erased."""
+REGISTRY_FILLS: Final = 2.0
+"""MiB that names given up, visitors' keys and the limiters of requests may take at a registry between the two times: their
+limits are out of a run's reach."""
+JUDGED_FROM: Final = 20.0
+"""Minutes of a run that is judged: in the first half caches fill, conversations begin, and the keys of groups change (once
+a minute) until as many are kept as ever are (eight)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +68,10 @@ class Report:
 
     at: float
     registry: float
+    """MiB: allocated, or resident if it is a cluster."""
     bots: float
-    """MiB, but for what SQLite holds: its page caches have a bound of their own (2 MiB a bot), which no run reaches."""
+    """Allocated MiB, but for what SQLite holds: its page caches have a bound of their own (2 MiB a bot), which no run
+    reaches."""
     registry_held: int
     bots_held: int
     counts: Counter[str]
@@ -92,8 +107,8 @@ class Soak:
         registries = [node.pid for node in self.troupe.registries if not node.has_ended]
         report = Report(
             at,
-            sum(map(memory_of, registries)) / MIB,
-            (sum(memory_of(crew.pid) for crew in crews) - counts.pop("sqlite")) / MIB,
+            self.troupe.registry_memory() / MIB,
+            counts.pop("allocated") / MIB,
             sum(map(descriptors_of, registries)),
             sum(descriptors_of(crew.pid) for crew in crews),
             counts,
@@ -108,19 +123,24 @@ class Soak:
         self.reports.append(report)
 
     def trends(self) -> list[Trend]:
-        """Return the trends of memory and descriptors."""
+        """Return how memory and descriptors changed."""
         reports = self.reports
         crews = [
-            trend("crews, MiB", [(one.at, one.bots) for one in reports], noise=4.0),
+            self._memory("crews", [(one.at, one.bots) for one in reports], noise=4.0),
             trend("crews, descriptors", [(one.at, one.bots_held) for one in reports], noise=8.0),
         ]
         if self.troupe.cluster is not None:
             return crews
         return [
-            trend("registry, MiB", [(one.at, one.registry) for one in reports], noise=CIPHERS),
+            self._memory("registry", [(one.at, one.registry) for one in reports], noise=REGISTRY_FILLS),
             trend("registry, descriptors", [(one.at, one.registry_held) for one in reports], noise=8.0),
             *crews,
         ]
+
+    def _memory(self, name: str, points: list[tuple[float, float]], *, noise: float) -> Trend:
+        """Compare the memory at the ends of the pauses."""
+        ends = 30 * self.minutes, points[-1][0]
+        return compared(f"{name}, MiB allocated", points, ends, span=MEASURED_FOR, noise=noise)
 
     # --- faults
 
@@ -128,11 +148,16 @@ class Soak:
         begun = time.monotonic()
         report, fault, end = begun, begun + FIRST_FAULT, begun + 60 * self.minutes
         calm = begun + 10 * self.minutes
+        if self.minutes >= JUDGED_FROM and self.troupe.cluster is None:
+            self.mischief.stop_registry(OUTAGE)
+            fault += OUTAGE
         while (now := time.monotonic()) < end:
             if now >= report:
                 await self._report(now - begun)
                 report += REPORT_EVERY
-            if now >= fault:
+            if now >= fault and is_pause(now - begun, minutes=self.minutes):
+                fault = now + FIRST_FAULT
+            elif now >= fault:
                 await self.mischief.make_one(may_kill_registry=now < calm)
                 fault = time.monotonic() + self.chance.uniform(1.0, 9.0)
             await asyncio.sleep(max(min(report, fault, end) - time.monotonic(), 0.0))  # the soak's own clock
@@ -165,6 +190,12 @@ class Soak:
             await program.ends(within=SETTLED_WITHIN)
 
 
+def is_pause(at: float, *, minutes: float) -> bool:
+    """Whether no faults are made so many seconds after the start. A run that is too short to be judged has no pauses."""
+    ends = (30 * minutes, 60 * minutes) if minutes >= JUDGED_FROM else ()
+    return any(end - PAUSE <= at < end for end in ends)
+
+
 def _told(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
 
@@ -183,7 +214,8 @@ def tell(findings: Findings, trends: list[Trend], *, is_judged: bool) -> None:
     )
     if not is_judged:
         print(f"(Too short to judge what grows: that takes {JUDGED_FROM:.0f} minutes.)\n")
-    print("| over the last two thirds | from | to | allowed | flat |\n|---|---|---|---|---|")
+    print("| memory at the ends of the pauses, descriptors since a third | from | to | allowed | flat |")
+    print("|---|---|---|---|---|")
     for line in trends:
         answer = "yes" if line.is_flat else "NO" if is_judged else "no"
         print(f"| {line.name} | {line.begin:.1f} | {line.end:.1f} | + {line.allowed:.1f} | {answer} |")

@@ -1,11 +1,17 @@
 """The verdict of the soak finds lost, duplicated and late messages, and anything that grows."""
 
+import ctypes
+import gc
 import random
+import subprocess
+import sys
 
 import pytest
 
-from tests.faults.judging import Findings, judge, trend
+from tests.faults.judging import Findings, compared, judge, trend
 from tests.faults.ledger import Entry, Ledger, What, read
+from tests.faults.machine import MIB, allocated
+from tests.faults.soak import is_pause
 
 STEADY = {"tea": ["ann", "bob", "cid"]}
 
@@ -112,3 +118,66 @@ def test_a_figure_that_grows_all_the_time_is_not_flat() -> None:
 def test_a_figure_that_grows_in_the_first_third_only_is_flat() -> None:
     points = [(float(at), min(100.0 + 5 * at, 250.0)) for at in range(120)]
     assert trend("memory", points, noise=1.0).is_flat
+
+
+def memory(leak: float) -> list[tuple[float, float]]:
+    """Return readings of 20 minutes in MiB: 30 at rest, up to 10 more under faults, and what leaks in a second."""
+    chance = random.Random(1)
+    return [
+        (
+            float(at),
+            30.0 + leak * at + (0.0 if 570 <= at <= 600 or at >= 1_170 else chance.uniform(0.0, 10.0)),
+        )
+        for at in range(0, 1_201, 10)
+    ]
+
+
+def test_memory_at_the_ends_of_two_pauses_is_compared_whatever_faults_took_before() -> None:
+    told = compared("memory", memory(0.0), (600.0, 1_200.0), span=30.0, noise=0.5)
+    assert told.is_flat
+    assert told.end == told.begin == 30.0
+
+
+def test_what_leaks_between_two_pauses_is_found() -> None:
+    leaked = compared("memory", memory(0.0025), (600.0, 1_200.0), span=30.0, noise=0.5)
+    assert not leaked.is_flat
+    assert leaked.end - leaked.begin == pytest.approx(1.5)
+
+
+def test_a_run_that_is_judged_pauses_before_its_half_and_its_end() -> None:
+    paused = [at for at in range(1_200) if is_pause(at, minutes=20.0)]
+    assert (paused[0], paused[-1], len(paused)) == (360, 1_199, 480)
+    assert 600 not in paused
+    assert not any(is_pause(at, minutes=9.0) for at in range(540))
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33")
+def test_what_is_allocated_counts_until_it_is_freed() -> None:
+    before = allocated()
+    block = bytearray(8 * MIB)
+    assert allocated() - before >= len(block)
+    del block
+    assert allocated() - before < MIB
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33")
+def test_to_ask_what_is_allocated_leaves_no_garbage() -> None:
+    allocated()
+    gc.collect()
+    for _ in range(3):
+        allocated()
+    assert gc.collect() == 0
+
+
+def test_the_registry_of_a_soak_has_low_limits() -> None:
+    asked = """
+from tests.faults.registry import LOW, lower_limits
+lower_limits()
+from chatapp.registry.desk import past
+from chatapp.registry.groups import room
+from chatapp.registry.store import state
+assert room.ROOM_LINES_MAX == LOW["ROOM_LINES_MAX"]
+assert past.DESK_SESSIONS_MAX == state.DESK_SESSIONS_MAX == LOW["DESK_SESSIONS_MAX"]
+assert state.DESK_UNTOLD_MAX == LOW["DESK_UNTOLD_MAX"]
+"""
+    subprocess.run([sys.executable, "-c", asked], check=True)

@@ -11,10 +11,12 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.faults import registry
 from tests.faults.bot import is_steady, label_of, room_of
 from tests.faults.cluster import Cluster
 from tests.faults.deskbots import OPERATORS
 from tests.faults.ledger import Entry, read
+from tests.faults.machine import COUNTED, memory_of
 from tests.support.program import Program
 from tests.support.stage import Stage, lossy
 
@@ -119,6 +121,12 @@ class Troupe:
         """All programs except registries."""
         return [*(group.program for group in self.groups), self.desk]
 
+    def registry_memory(self) -> int:
+        """Return the bytes that the registry had allocated a moment ago. Of a cluster: those resident, of all nodes."""
+        if self.cluster is not None:
+            return sum(memory_of(node.pid) for node in self.registries if not node.has_ended)
+        return registry.allocated_by(self._report)
+
     def entries(self) -> list[Entry]:
         """Return all entries so far; those of one viewer are in order."""
         return [entry for path in sorted(self._ledger("").iterdir()) for entry in read(path)]
@@ -151,8 +159,13 @@ class Troupe:
     def _ledger(self, name: str) -> Path:
         return self.stage.folder / "ledgers" / name
 
+    @property
+    def _report(self) -> Path:
+        return self.stage.folder / "allocated"
+
     async def _begin_registry(self) -> Program:
-        return await self.stage.registry(*_DESK)
+        command = (sys.executable, "-m", registry.__name__, str(self._report))
+        return await self.stage.registry(*_DESK, command=command, environment=COUNTED)
 
     async def _begin_cluster(self, cluster: Cluster) -> None:
         await cluster.start()
@@ -173,5 +186,5 @@ class Troupe:
 
     async def _run(self, name: str, module: str, *words: object, loss: float = 0.0) -> Program:
         command = [sys.executable, "-m", module, *map(str, words)]
-        environment = lossy(share=loss, seed=self._chance.randrange(1_000)) if loss else {}
-        return await self.stage.run(name, command, home=name, environment=environment)
+        losses = lossy(share=loss, seed=self._chance.randrange(1_000)) if loss else {}
+        return await self.stage.run(name, command, home=name, environment={**COUNTED, **losses})

@@ -49,9 +49,13 @@ class Stage:
         home: str = "registry",
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = CHATAPP,
     ) -> Program:
-        """Start the registry and wait until it listens and has named the key of each operator."""
-        registry = await self.begin_registry(*options, home=home, port=port, environment=environment)
+        """Start the registry and wait until it listens and has named the key of each operator. `command`: what runs
+        ChatApp."""
+        registry = await self.begin_registry(
+            *options, home=home, port=port, environment=environment, command=command
+        )
         said = await registry.sees(lambda line: str(port or self.port) in line)
         assert not said.endswith("in use]"), said
         for name in (name for option, name in pairwise(options) if option == "--operator"):
@@ -69,10 +73,11 @@ class Stage:
         home: str = "registry",
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = CHATAPP,
     ) -> Program:
         """Start the registry without waiting for it."""
-        command = [*CHATAPP, "-s", str(port or self.port), *options]
-        return await self.run("registry", command, home=home, environment=environment)
+        words = [*command, "-s", str(port or self.port), *options]
+        return await self.run("registry", words, home=home, environment=environment)
 
     async def peer(
         self,
