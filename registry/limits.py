@@ -231,7 +231,7 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Broadcast datagrams a second, over all recipients: half a core at the worst, and what the sockets of a full house
     take."""
     announce_span: float = 0.25
-    """So long after the last change its version is announced once more, so that a lost datagram is noticed."""
+    """So long after the last broadcast its version is announced once more, so that a lost datagram is noticed."""
     storm_span: float = 1.0
     """While there are too many changes to broadcast, the version is announced no more often than this."""
     broadcast_datagrams: int = 8

@@ -27,35 +27,34 @@ class TableBroadcaster:
         self._seen = self._sent = table.version
         self._due_at: float | None = None
         self._repeat_at: float | None = None
-        self._quiet_until = self._last_storm = float("-inf")
+        self._quiet_until = float("-inf")
 
     def check(self, *, now: float) -> None:
         """Schedule a broadcast if the table has changed since the last check."""
         if self._table.version != self._seen:
             self._seen = self._table.version
-            self._repeat_at = now + self._policy.announce_span
             if self._due_at is None:
                 self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
 
     def handle_timer(self, *, audience: int, now: float) -> list[bytes]:
         """Return the signed payloads that are due, in order. The more there are, and the larger the audience, the longer the
         pause behind them: a crowd that comes in must not drown in the news of its own arrival."""
-        payloads: list[bytes] = []
-        if self._due_at is not None and now >= self._due_at:
-            payloads = self._changes(now)
-            policy = self._policy
-            takes = len(payloads) * max(audience / policy.broadcasts_per_second, policy.datagram_span)
-            self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
-        if self._repeat_at is not None and now >= self._repeat_at:
+        due = self.next_timer()
+        if due is None or now < due:
+            return []
+        if self._due_at is None:
             self._repeat_at = None
-            payloads.append(self._announcement())
+            return [self._announcement()]
+        payloads, policy = self._changes(now), self._policy
+        takes = len(payloads) * max(audience / policy.broadcasts_per_second, policy.datagram_span)
+        self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
+        self._repeat_at = now + policy.announce_span
         return payloads
 
     def next_timer(self) -> float | None:
-        """Return the earliest deadline."""
-        if self._due_at is None or self._repeat_at is None:
-            return self._repeat_at if self._due_at is None else self._due_at
-        return min(self._due_at, self._repeat_at)
+        """Return the deadline. While changes are due, nothing is repeated: an announcement would come before their rows, and
+        everybody would fetch these."""
+        return self._repeat_at if self._due_at is None else self._due_at
 
     def _changes(self, now: float) -> list[bytes]:
         batches: list[TableBatch] = []
@@ -72,16 +71,11 @@ class TableBroadcaster:
     def _storm(self, now: float) -> list[bytes]:
         """Announce the version alone: the changes are too many for datagrams, so peers fetch them. Changes that follow wait
         for `storm_span`, and are announced in the same way if they are too many by then."""
-        at = self._last_storm + self._policy.storm_span
-        if now < at:
-            self._due_at = at
-            return []
-        self._last_storm, self._due_at = now, None
+        self._sent, self._due_at = self._table.version, None
         self._quiet_until = now + self._policy.storm_span
         return [self._announcement()]
 
     def _announcement(self) -> bytes:
-        self._sent = self._table.version
         return self._signed(TableBatch(self._sent, self._sent, []))
 
     def _signed(self, batch: TableBatch) -> bytes:

@@ -157,8 +157,8 @@ def test_a_reported_peer_is_asked_and_answers() -> None:
 
 
 def test_changes_are_broadcast_in_a_chain() -> None:
-    """Clause 3.3: "250 ms after the last change an empty batch (since = version) is sent, so that the loss of the last
-    datagram is noticed"."""
+    """Clause 3.3: "250 ms after the last batch an empty one (since = version) is sent, so that the loss of the last datagram
+    is noticed"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     version = house.let_in(alice, HERE)[3]
     house.link_up(alice, 1)

@@ -1,5 +1,7 @@
 """Broadcasts of table changes: a chain of signed batches to everybody online."""
 
+import pytest
+
 from chatapp.registry.admin.messages import ReleaseName
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
@@ -115,10 +117,28 @@ class TestBatches:
         rig.turn()
         assert ann.batches() == []
         rig.core.broadcast_backlog(waits=False)
-        rig.advance(0.01)
+        rig.advance(0.3)
         first, last = ann.batches()
         assert {row.card.name for row in rows_of(first.rows)} == {"bob", "cas"}  # type: ignore[arg-type]
         assert (last.version, last.rows) == (first.version, [])
+
+    @pytest.mark.parametrize("crowd", [38, 60])
+    def test_a_lone_change_behind_a_large_one_is_sent_as_a_row_and_once_more(
+        self, rig: Rig, crowd: int
+    ) -> None:
+        """The pause behind the large one is longer than that before an announcement."""
+        ann, bob = rig.member("ann"), rig.member("bob")
+        rig.advance(5.0)
+        ann.batches()
+        for number in range(crowd):
+            rig.peer(f"user{number}").register()
+        rig.advance(0.02)
+        assert ann.batches()
+        bob.drop_link()
+        rig.advance(2.0)
+        told, again = ann.batches()
+        assert [row.card.name for row in rows_of(told.rows)] == ["bob"]  # type: ignore[arg-type]
+        assert (again.version, again.rows) == (told.version, [])
 
     def test_people_who_are_away_are_sent_nothing(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
