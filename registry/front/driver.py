@@ -251,15 +251,17 @@ class FrontDriver:
             self._broadcasts.clear()
             self._note_broadcasts()
             return
-        if self._is_awake and not self._has_given_way:
-            self._has_given_way = True  # once, or a stream of questions would end all broadcasts
-        else:
-            self._has_given_way = False
-            self._send_slice(self._endpoint)
-        if self._broadcasts:
-            self._is_broadcasting = True
-            self._loop.call_soon(self._broadcast)
-        self._note_broadcasts()
+        try:
+            if self._is_awake and not self._has_given_way:
+                self._has_given_way = True  # once, or a stream of questions would end all broadcasts
+            else:
+                self._has_given_way = False
+                self._send_slice(self._endpoint)
+        finally:  # a fault of ours costs one slice, not all broadcasts that follow
+            if self._broadcasts:
+                self._is_broadcasting = True
+                self._loop.call_soon(self._broadcast)
+            self._note_broadcasts()
 
     def _note_broadcasts(self) -> None:
         """Tell the core when datagrams of broadcasts wait, and when all are sent: the next broadcast may be due by then."""

@@ -269,3 +269,25 @@ async def test_the_core_is_told_whether_a_broadcast_is_still_being_sent(rig: Dri
     rests = len(rig.rests)
     await asyncio.sleep(0)
     assert len(rig.rests) == rests + 1  # a turn follows, in which the timer is armed for the next broadcast
+
+
+class FaultyEndpoint(RecordingEndpoint):
+    """One whose first slice meets a fault of ours."""
+
+    def send_to_many(self, data: bytes, addresses: Sequence[Address]) -> None:
+        super().send_to_many(data, addresses)
+        if len(self.sent) == 1:
+            raise ValueError("a fault")
+
+
+async def test_a_fault_while_a_slice_is_sent_does_not_end_all_broadcasts(rig: DriverUnderTest) -> None:
+    endpoint, faults = FaultyEndpoint(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    rig.driver.start(cast("Endpoint", endpoint))
+    someone = Address("10.0.0.2", 40_001)
+    await rig.turn(broadcasts=[(b"a change", [someone]), (b"another", [someone])])
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert endpoint.sent == [1, 1]
+    assert [str(fault) for fault in faults] == ["a fault"]
+    assert not rig.core.broadcasts_wait or rig.core.broadcasts_wait[-1] is False
