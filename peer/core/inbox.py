@@ -320,8 +320,12 @@ class Streams:
         self._catch_up.release()
 
     def next_timer(self) -> float | None:
-        """Return when the next message will have waited long enough."""
-        dues = [due for stream in self._holding.values() if (due := stream.inbox.next_timer()) is not None]
+        """Return when the next message will have waited long enough; 0.0 (at once) for messages that wait no longer, as a
+        repeated letter has named a floor or a gap."""
+        streams = self._holding.values()
+        if any(stream.inbox.has_ready for stream in streams):
+            return 0.0
+        dues = [due for stream in streams if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
     def lines_shown(self, lines: Iterable[Line]) -> None:

@@ -210,3 +210,20 @@ def test_a_letter_beyond_all_that_an_inbox_holds_is_not_lost() -> None:
     driver.store()
     shown = driver.shown()
     assert (shown[-1], len(shown)) == ("beyond", POLICY.hold_numbers + 3)
+
+
+@pytest.mark.parametrize(("floor", "since"), [(3, 3), (1, 2)], ids=["a floor", "a gap"])
+def test_a_repeated_letter_says_what_not_to_wait_for(floor: int, since: int) -> None:
+    driver = ReceiverDriver()
+    driver.hears(part(1, "one"))
+    driver.hears(part(3, "three"))
+    driver.store()
+    assert driver.shown() == ["one"]
+    driver.gets(letter(3, "three", floor=floor, since=since))
+    driver.store()
+    due = driver.streams.next_timer()
+    assert due is not None
+    assert due <= driver.now
+    driver.streams.handle_timer(now=driver.now)
+    assert driver.shown() == ["three"]
+    assert driver.streams.next_timer() is None
