@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("chatapp.peer")
 
 OFFERED_WITHIN: Final = 2.0
-"""Seconds to wait for another program that holds the folder and offers nothing: it has just started, or is about to end."""
+"""Seconds to wait for another program that has our folder or our port and offers nothing: it may be one of this user that
+has just started, or is about to end."""
 
 _LOOK_SPAN: Final = 0.1
 
@@ -29,20 +30,21 @@ _LOOK_SPAN: Final = 0.1
 class NotOpened(ChatAppError):
     """A program could neither open the peer nor attach to one that runs."""
 
-    def __init__(self, lines: Sequence[str], *, is_taken: bool = False) -> None:
+    def __init__(self, lines: Sequence[str], *, is_taken: bool = False, may_pass: bool = False) -> None:
         """`lines`: why, in `[ ]`, or one that begins with `ChatApp:`. `is_taken`: whether another program of this user has
-        the name."""
+        the name. `may_pass`: whether it can be otherwise a moment later."""
         super().__init__(*lines)
         self.lines = lines
         self.is_taken = is_taken
+        self.may_pass = may_pass
 
 
 async def open_or_attach(
     peer: Peer, *, shows: bool = True, within: float = OFFERED_WITHIN
 ) -> "RemotePeer | None":
     """Attach to the program that runs under the peer's name, or open the peer. Returns the running one, attached; None if
-    the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to wait for a program that holds the folder and
-    offers nothing. Raises NotOpened."""
+    the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to wait for a program that is in our way and offers
+    nothing. Raises NotOpened."""
     loop = asyncio.get_running_loop()
     until = loop.time() + within
     home = peer.folder.parents[1]
@@ -53,13 +55,14 @@ async def open_or_attach(
             raise NotOpened([answers.not_attached_line(str(error))]) from None
         if running is not None:
             return running
-        complaints = await open_peer(peer)
-        if complaints is None:
+        try:
+            await open_peer(peer)
+        except NotOpened as error:
+            if not error.may_pass or loop.time() >= until:
+                raise
+        else:
             return None
-        is_taken = complaints[0] == answers.name_taken(peer.name)
-        if not is_taken or loop.time() >= until:
-            raise NotOpened(complaints, is_taken=is_taken)
-        await asyncio.sleep(_LOOK_SPAN)  # nothing tells when a lock is free
+        await asyncio.sleep(_LOOK_SPAN)  # nothing tells when a lock or a port is free
 
 
 def elsewhere_line(peer: "RemotePeer") -> str:
@@ -76,23 +79,24 @@ def offered(peer: Peer) -> "Offer | None":
         return None
 
 
-async def open_peer(peer: Peer) -> list[str] | None:
-    """Open the peer. Returns None, or why that failed: lines in `[ ]`, or one that begins with `ChatApp:`."""
+async def open_peer(peer: Peer) -> None:
+    """Open the peer. Raises NotOpened."""
     try:
         await peer.open()
     except PortInUse as error:
-        return [f"[{error}]"]
+        raise NotOpened([f"[{error}]"], may_pass=True) from None
     except FolderInUse as error:
         taken = Taken(name=peer.name, by=TakenBy.OWN_PROGRAM, process=error.process, port=error.port)
-        return [answers.name_taken(peer.name), answers.taken_line(taken)]
+        lines = [answers.name_taken(peer.name), answers.taken_line(taken)]
+        raise NotOpened(lines, is_taken=True, may_pass=True) from None
     except sqlite3.Error as error:
         # SQLite reports damage as this very class; its subclasses mean something else, such as a full disk.
         is_damaged = type(error) is sqlite3.DatabaseError
-        return [answers.history_failed(str(peer.folder / "history.db"), error, is_damaged=is_damaged)]
+        history = str(peer.folder / "history.db")
+        raise NotOpened([answers.history_failed(history, error, is_damaged=is_damaged)]) from None
     except OSError as error:
         # When a new file cannot take an old one's place, filename2 is the old one, which is the one that the user knows.
         where = error.filename2 or error.filename or peer.folder
-        return [f"ChatApp: {where}: {error.strerror or error}"]
+        raise NotOpened([f"ChatApp: {where}: {error.strerror or error}"]) from None
     except ChatAppError as error:
-        return [f"ChatApp: {error}"]
-    return None
+        raise NotOpened([f"ChatApp: {error}"]) from None

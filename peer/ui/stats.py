@@ -14,7 +14,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.main import start_logging
-from chatapp.peer.ui.opening import open_peer
+from chatapp.peer.ui.opening import NotOpened, open_peer
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.reasons import SERVER_SILENT
@@ -49,9 +49,10 @@ def run(
 
 
 async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
-    complaint = await open_peer(peer)
-    if complaint is not None:
-        return _failed(*complaint)
+    try:
+        await open_peer(peer)
+    except NotOpened as error:
+        return _failed(*error.lines)
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
             with contextlib.suppress(NotLetIn):  # an event says the same

@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import HistoryMissing, StorageEvent
 from chatapp.peer.keystore import KeyFolder
-from chatapp.peer.ui.opening import open_peer
+from chatapp.peer.ui.opening import NotOpened, open_peer
 
 NOBODY = ("127.0.0.1", 1_024)
 
@@ -24,21 +24,22 @@ def history(tmp_path: Path) -> Path:
 
 def test_a_history_that_is_none_is_left_and_it_is_said_what_to_do(history: Path) -> None:
     history.write_bytes(b"no history" * 100)
-    complaint = asyncio.run(open_peer(Peer("alice", NOBODY, home=history.parents[2])))
+    with pytest.raises(NotOpened) as refused:
+        asyncio.run(open_peer(Peer("alice", NOBODY, home=history.parents[2])))
     advice = "restore it from a copy, or move it away to begin a new one"
-    assert complaint == [f"ChatApp: {history}: file is not a database; {advice}"]
+    assert refused.value.lines == [f"ChatApp: {history}: file is not a database; {advice}"]
     assert history.read_bytes() == b"no history" * 100
 
 
 async def test_a_history_that_is_gone_is_told_first(history: Path) -> None:
     peer = Peer("alice", NOBODY, home=history.parents[2])
-    assert await open_peer(peer) is None
+    await open_peer(peer)
     assert peer.take_events()[0] == HistoryMissing(path=str(history), found=0)
     await peer.close()
 
 
 async def test_a_first_start_misses_nothing(tmp_path: Path) -> None:
     peer = Peer("bob", NOBODY, home=tmp_path)
-    assert await open_peer(peer) is None
+    await open_peer(peer)
     assert not any(isinstance(event, StorageEvent) for event in peer.take_events())
     await peer.close()
