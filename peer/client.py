@@ -678,7 +678,7 @@ class Peer:
         if (node := self._node) is None or not batch:
             return
         shown: list[happened.Line] = [event for event in batch if type(event) in _LINES]  # type: ignore[misc]
-        if not _SHOW_MORE.isdisjoint(map(type, batch)):  # mostly none does
+        if not _MORE_LINES.isdisjoint(map(type, batch)):  # mostly there is none
             shown = self._lines_in(batch, node)
         if shown:
             node.core.lines_shown(shown)
@@ -747,8 +747,8 @@ class Peer:
 
 
 _LINES: Final = frozenset({happened.DirectReceived, happened.ChannelReceived, happened.RoomReceived})
-_SHOW_MORE: Final = frozenset({happened.MailReturned, happened.ClientSaid})
-"""The events that show lines without being one."""
+_MORE_LINES: Final = frozenset({happened.MailReturned, happened.ClientSaid})
+"""The other kinds of events in which there are lines."""
 
 _WHY_NOT: Final = {
     LookUp.UNKNOWN: happened.MessageReason.NOBODY,

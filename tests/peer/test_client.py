@@ -27,6 +27,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.errors import AddressRefused, PortInUse, TextTooLong
 from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.messages.desk import TakeDuty
 from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
 from tests.support.ports import free_port
 
@@ -583,3 +584,20 @@ async def test_the_servers_that_a_registry_names_are_found_and_remembered(
     async with asyncio.timeout(WITHIN):
         await lost._open_node().until(lambda core: len(core.server_addresses) == 3)
     await lost.close()
+
+
+async def test_what_a_visitor_says_counts_as_shown_once_it_is_reported(village: Village) -> None:
+    visitor, _ = await village.open_desk("bob")
+    async with asyncio.timeout(WITHIN), village.peer("bob") as bob:
+        bob.desk.ask(TakeDuty(0, ""))
+        await next_of(bob, happened.ClientCame)
+        visitor.say("my screen is black")
+        said: list[happened.ClientSaid] = []
+        while not said:
+            said = [event for event in await bob.next_events() if isinstance(event, happened.ClientSaid)]
+        conversation = bob._open_node().core.operator._conversation
+        assert conversation is not None
+        assert conversation.shown < said[0].position
+        bob.events_shown(said)
+        assert conversation.shown == said[0].position
+    await visitor.close(within=1.0)
