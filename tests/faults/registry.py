@@ -18,8 +18,11 @@ from chatapp.wire import limits
 from tests.faults.machine import allocated
 
 EVERY: Final = 5.0
-LOW: Final = {"ROOM_LINES_MAX": 150, "DESK_SESSIONS_MAX": 64, "DESK_UNTOLD_MAX": 16}
-"""Limits of `chatapp.wire.limits`. With 200 bots a room gets about 25 lines a minute, and the desk 16 visits."""
+LOW: Final = {"ROOM_LINES_MAX": 150, "DESK_SESSIONS_MAX": 64, "DESK_UNTOLD_MAX": 16, "BUCKETS_MAX": 300}
+"""Limits of `chatapp.wire.limits`. With 200 bots a room gets about 25 lines a minute, and the desk 16 visits. Limiters of
+requests are kept for each person, or for each pair of people."""
+ENDED_REMEMBERED: Final = 512
+"""Of `chatapp.registry.front.links`. With 200 bots 100 links end in a minute."""
 
 
 def lower_limits() -> None:
@@ -27,6 +30,10 @@ def lower_limits() -> None:
     assert "chatapp.registry.groups.room" not in sys.modules
     assert LOW.keys() <= vars(limits).keys()
     vars(limits).update(LOW)
+    from chatapp.registry.front import links
+
+    assert links.ENDED_REMEMBERED > ENDED_REMEMBERED
+    vars(links)["ENDED_REMEMBERED"] = ENDED_REMEMBERED
 
 
 def allocated_by(report: Path) -> int:
