@@ -8,6 +8,7 @@ import pytest
 from chatapp.registry.desk.queue.queue import DeskQueue
 from chatapp.registry.desk.queue.visit import CONSOLE
 from chatapp.registry.desk.settings import DEFAULT_QUEUE, DeskSettings
+from chatapp.wire.messages.desk import MoveVisitor
 from tests.registry.desk.people import visit
 from tests.support.promise.desk import DeskPromise
 from tests.support.world import World
@@ -30,7 +31,7 @@ class Watched:
             house=SimpleNamespace(service=SimpleNamespace(desk=desk)),
         )
         world = SimpleNamespace(registry=registry, guests=[], network=SimpleNamespace(now=0.0))
-        self._promise = DeskPromise(cast("World", world))
+        self.promise = DeskPromise(cast("World", world))
         self.first, self.second = visit(1, DEFAULT_QUEUE), visit(2, DEFAULT_QUEUE)
         self.look()
         for one in (self.first, self.second):
@@ -41,7 +42,7 @@ class Watched:
     def look(self) -> None:
         """End a step."""
         self.queue.take_events()
-        self._promise.look()
+        self.promise.look()
 
 
 @pytest.fixture
@@ -75,4 +76,24 @@ def test_nobody_is_called_before_a_visitor_who_pauses_later_in_the_same_step(
     watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
     watched.queue.pause(watched.first)
     with pytest.raises(AssertionError, match="I6: 2 was called, and 1 was before them"):
+        watched.look()
+
+
+def test_others_are_called_before_a_visitor_whom_an_operator_moves_behind_them_in_the_same_step(
+    watched: Watched,
+) -> None:
+    watched.promise._asked[MoveVisitor, 1] += 1
+    watched.queue.move(watched.first, 2)
+    watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
+    watched.queue.pause(watched.first)
+    watched.queue.lost(watched.first, now=1.0)
+    watched.queue.handle_timer(now=5.0)
+    watched.look()
+    assert watched.second.operator == CONSOLE
+
+
+def test_nobody_is_moved_unless_an_operator_asks_for_it(watched: Watched) -> None:
+    watched.queue.move(watched.first, 2)
+    watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
+    with pytest.raises(AssertionError, match="I6: a place was changed, and nobody has asked for it"):
         watched.look()

@@ -251,25 +251,33 @@ class DeskPromise:
     def _follow(self, queue: DeskQueue, changes: list[QueueEvent]) -> None:
         before, now = self._line, self._lines_of(queue)
         for name, line in now.items():
-            self._follow_line(queue, [one for one in changes if _queue_of(one) == name], before[name], line)
+            own = [one for one in changes if _queue_of(one) == name]
+            # By rank: a visit that was moved may have left the line in the same step.
+            known = (queue.visits[one] for one in before[name] if one in queue.visits)
+            ranked = sorted((one for one in known if one.queue == name), key=lambda one: one.rank)
+            self._follow_line(queue, own, before[name], line, [one.number for one in ranked])
         self._check_whole(queue, now)
         self._line = now
         self._lines.append((self._world.network.now, now))
 
     def _follow_line(
-        self, queue: DeskQueue, changes: list[QueueEvent], before: list[int], line: list[int]
+        self,
+        queue: DeskQueue,
+        changes: list[QueueEvent],
+        before: list[int],
+        line: list[int],
+        ranked: list[int],
     ) -> None:
+        """Check one line. `ranked`: those who were in it `before` and are still here, by the places that they have now."""
         moves = [one for one in changes if isinstance(one, Change)]
         transferred = {one.visit.number for one in moves if one.cause is PositionCause.TRANSFERRED}
         unanswered = {one.visit.number for one in moves if one.event is VisitEvent.UNANSWERED}
         put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK} | unanswered
-        is_moved = not _is_same_order([one for one in before if one not in put_back], line)
+        is_moved = not _is_same_order([one for one in before if one not in put_back], ranked)
         if is_moved:
             altered = {one.visit.number for one in changes if isinstance(one, VisitUpdated)}
-            assert any(_is_same_order(_without(before, {one} | put_back), line) for one in altered), (
-                f"I6: {before} was in line, now {line}"
-            )
-            moved = [one for one in altered if _is_same_order(_without(before, {one} | put_back), line)]
+            moved = [one for one in altered if _is_same_order(_without(before, {one} | put_back), ranked)]
+            assert moved, f"I6: {before} was in line, now {ranked}"
             self._take("a place was changed", *((MoveVisitor, one) for one in (*moved, 0)))
             self._moved.update(moved)
         for at, one in enumerate(moves, 1):
