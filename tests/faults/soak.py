@@ -54,9 +54,9 @@ MEASURED_FOR: Final = 30.0
 PAUSE: Final = 30.0 + ERASE_AFTER + MEASURED_FOR
 """Seconds without faults before each of the two times that are compared: programs recover, and the sessions that were begun
 until then are erased."""
-REGISTRY_FILLS: Final = 1.5
-"""MiB by which a registry may grow between the two times: names given up and visitors' keys, whose limits are out of a run's
-reach, and what `docs/reliability.md` says is not explained."""
+REGISTRY_FILLS: Final = 1.0
+"""MiB that names given up and visitors' keys may take at a registry between the two times: their limits are out of a run's
+reach."""
 JUDGED_FROM: Final = 20.0
 """Minutes of a run that is judged: in the first half caches fill, conversations begin, and the keys of groups change (once
 a minute) until as many are kept as ever are (eight)."""
