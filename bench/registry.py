@@ -24,7 +24,7 @@ class RegistryProcess(Process):
         self.folder = folder
         self.options: Final = list(options)
         super().__init__(
-            [sys.executable, CHECKOUT / "chatapp.py", "-s", str(self.port), "--data", str(folder), *options],
+            [sys.executable, CHECKOUT / "ChatApp.py", "-s", str(self.port), "--data", str(folder), *options],
             env=_SETTINGS,
         )
         try:

@@ -63,7 +63,7 @@ def s2(plan: Plan) -> Iterator[Figure]:
     with scratch() as folder, RegistryProcess(folder / "registry") as registry:
         command = [
             sys.executable,
-            str(CHECKOUT / "chatapp.py"),
+            str(CHECKOUT / "ChatApp.py"),
             "-c",
             "starter",
             "127.0.0.1",

@@ -100,7 +100,9 @@ _HOMES: Final = {
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return _version()
+        from chatapp.wire.version import installed_version
+
+        return installed_version()
     if name == "events":
         return importlib.import_module("chatapp.events")
     if name not in __all__:
@@ -120,13 +122,3 @@ def _loaded(module: str) -> ModuleType:
         if why := unsupported():
             raise ImportError(why) from None
         raise
-
-
-def _version() -> str:
-    """Return the installed version; "0" in a checkout that is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("chatapp")
-    except PackageNotFoundError:
-        return "0"

@@ -18,12 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from chatapp.commands import COMMANDS
-from chatapp.preferences import Face
-from chatapp.questions import InputEnded
-from chatapp.starting import CONFIG_VARIABLE, LOG_VARIABLE, open_closed_streams, serve, talk, visit
-from chatapp.system import unsupported
-from chatapp.validation import Misuse
-from chatapp.wire.errors import AddressRefused, NameRefused
+from chatapp.system import needing_packages, unsupported
+
+with needing_packages():
+    from chatapp.preferences import Face
+    from chatapp.questions import InputEnded
+    from chatapp.starting import CONFIG_VARIABLE, LOG_VARIABLE, open_closed_streams, serve, talk, visit
+    from chatapp.validation import Misuse
+    from chatapp.wire.errors import AddressRefused, NameRefused
 
 _CHAT: Final = "chatapp.commands.chat"
 """Reads a line that begins with none of `COMMANDS`."""
@@ -48,7 +50,8 @@ def main(args: Sequence[str] | None = None) -> int:
     open_closed_streams()
     words = list(sys.argv[1:] if args is None else args)
     try:
-        status = _run_plain(words) if _is_plain(words) else _run(words)
+        with needing_packages():
+            status = _run_plain(words) if _is_plain(words) else _run(words)
         sys.stdout.flush()
     except OSError as error:
         return _unable(error)

@@ -13,7 +13,6 @@ from chatapp.wire.errors import quoted
 FILE_NAME: Final = "preferences.toml"
 FILE_MAX: Final = 100_000
 """Bytes of the file at most."""
-_NEAR: Final = 0.6
 
 
 class Face(enum.Enum):
@@ -98,7 +97,7 @@ def _quiet(value: object) -> bool:
 
 
 def _advice(key: str) -> str:
-    import difflib  # deferred: only a mistake needs it
+    from chatapp.wire.suggestions import nearest  # deferred: only a mistake needs it
 
-    near = difflib.get_close_matches(key.lower(), Preferences._fields, n=1, cutoff=_NEAR)
-    return f'did you mean "{near[0]}"?' if near else f"there are {', '.join(Preferences._fields)}"
+    near = nearest(key.lower(), Preferences._fields)
+    return f'did you mean "{near}"?' if near else f"there are {', '.join(Preferences._fields)}"

@@ -4,12 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from chatapp.validation import Misuse, found_servers, name_from, servers_from
-from chatapp.wire.address import Address, parse_port, servers_of, servers_text
+from chatapp.validation import Misuse, found_servers, name_from, own_name_from, servers_from
+from chatapp.wire.address import Address, parse_port, server_name, servers_of, servers_text
 from chatapp.wire.errors import AddressRefused, ChatAppError
 from chatapp.wire.names import PeerName
 
@@ -39,11 +39,19 @@ class InputEnded(ChatAppError):
     """The person has ended the input instead of answering, which ends the program in order."""
 
 
+class ServerChoice(NamedTuple):
+    """The servers of one registry that a person has chosen."""
+
+    servers: tuple[Address, ...]
+    announced_key: str | None = None
+    """The digits of the fingerprint with which the chosen server was announced; None if no announcement was chosen."""
+
+
 class Choice(msgspec.Struct, frozen=True):
     """What a person has chosen."""
 
     name: PeerName
-    servers: tuple[Address, ...]
+    server: ServerChoice
     room: PeerName | None
 
 
@@ -53,17 +61,23 @@ def is_terminal() -> bool:
 
 
 def ask_all(
-    home: Path, *, room: str | None = None, look: Look | None = None, read: Read = input, say: Say = print
+    home: Path,
+    *,
+    servers: tuple[Address, ...] | None = None,
+    room: str | None = None,
+    look: Look | None = None,
+    read: Read = input,
+    say: Say = print,
 ) -> Choice:
-    """Ask for everything that a start needs, except a room that is given. Raises Misuse, InputEnded at the end of
-    input."""
+    """Ask for everything that a start needs, except what is given. Raises Misuse, InputEnded at the end of input."""
     from chatapp.peer.starts import latest_name, start_of
 
-    finish = (look or look_around)()
+    given = None if servers is None else ServerChoice(servers)
+    finish = tuple if given else (look or look_around)()
     name = ask_name(latest_name(home), read=read, say=say)
-    servers = ask_server(start_of(home, name), finish(), read=read, say=say)
+    server = given or ask_server(start_of(home, name), finish(), read=read, say=say)
     entered = ask_room(read=read, say=say) if room is None else name_from(room.removeprefix("#"), "--room")
-    return Choice(name, servers, entered)
+    return Choice(name, server, entered)
 
 
 def look_around() -> "Callable[[], Sequence[FoundRegistry]]":
@@ -78,12 +92,12 @@ def look_around() -> "Callable[[], Sequence[FoundRegistry]]":
 
 def ask_name(default: PeerName | None, *, read: Read = input, say: Say = print) -> PeerName:
     """Ask for the name. Raises InputEnded at the end of input."""
-    return _asked(_with_default("Your name", default), default, name_from, read=read, say=say)
+    return _asked(_with_default("Your name", default), default, own_name_from, read=read, say=say)
 
 
 def ask_another_name(*, read: Read = input, say: Say = print) -> PeerName:
     """Ask for another name in place of one that is taken. Raises InputEnded at the end of input."""
-    return _asked("Another name: ", None, name_from, read=read, say=say)
+    return _asked("Another name: ", None, own_name_from, read=read, say=say)
 
 
 def ask_server(
@@ -92,34 +106,39 @@ def ask_server(
     *,
     read: Read = input,
     say: Say = print,
-) -> tuple[Address, ...]:
-    """Ask for the server, or for several of one registry. `start`: the last start of the name; the registry that was met
-    then is the default, also where it has another address now. Else a registry that was found alone is. Raises InputEnded at
-    the end of input."""
-    if found:
+) -> ServerChoice:
+    """Ask for the server, or for several of one registry. `start`: the last start of the name; its servers are the default.
+    Else a registry that was found alone is. Raises InputEnded at the end of input."""
+    listed = sorted(found, key=lambda one: not _is_where_last(one, start))
+    if listed:
         say("Servers on this network:")
-    for number, one in enumerate(found, 1):
+    for number, one in enumerate(listed, 1):
         say(_listed(number, one, start))
 
-    def convert(text: str) -> tuple[Address, ...]:
+    def convert(text: str) -> ServerChoice:
         is_number = text.isascii() and text.isdigit() and len(text) < _NUMBER_DIGITS
-        if is_number and 0 < int(text) <= len(found):
-            return (found[int(text) - 1].address,)
-        if is_number and found:
-            raise Misuse(f"type a number from 1 to {len(found)}, or an address and a port")
-        return servers_typed(text)
+        if is_number and 0 < int(text) <= len(listed):
+            return _announced(listed[int(text) - 1])
+        if is_number and listed:
+            raise Misuse(f"type a number from 1 to {len(listed)}, or an address and a port")
+        return ServerChoice(servers_typed(text))
 
-    default = _default_of(start, found)
-    shown = None if default is None else _shown(default)
-    question = ASK_FOUND if found else ASK_SERVER
+    default = _default_of(start, listed)
+    shown = None if default is None else _shown(default.servers)
+    question = ASK_FOUND if listed else ASK_SERVER
     return _asked(_with_default(question, shown), default, convert, read=read, say=say)
 
 
-def _default_of(start: "Start | None", found: "Sequence[FoundRegistry]") -> tuple[Address, ...] | None:
+def _default_of(start: "Start | None", found: "Sequence[FoundRegistry]") -> ServerChoice | None:
+    """Return what an empty answer means. Whoever announces the key of the last start at another address is not believed:
+    such a registry is chosen by its number."""
     if start is not None:
-        same = [one.address for one in found if one.key and one.key == start.key]
-        return start.servers if not same or not set(same).isdisjoint(start.servers) else (same[0],)
-    return (found[0].address,) if len(found) == 1 else None
+        return ServerChoice(start.servers)
+    return _announced(found[0]) if len(found) == 1 else None
+
+
+def _announced(one: "FoundRegistry") -> ServerChoice:
+    return ServerChoice((one.address,), one.key)
 
 
 def _shown(servers: Sequence[Address]) -> str:
@@ -127,9 +146,28 @@ def _shown(servers: Sequence[Address]) -> str:
 
 
 def _listed(number: int, one: "FoundRegistry", start: "Start | None") -> str:
-    key = " ".join(one.key[at : at + 4] for at in range(0, len(one.key), 4)) or "no key"
-    known = ", known to you" if start is not None and one.key and one.key == start.key else ""
-    return f"  {number}  {one.name}: {one.address.host} {one.address.port} ({key}{known})"
+    key = " ".join(one.key[at : at + 4] for at in range(0, len(one.key), 4))
+    return f"  {number}  {one.name}: {one.address.host} {one.address.port} ({key}{_known_of(one, start)})"
+
+
+def _known_of(one: "FoundRegistry", start: "Start | None") -> str:
+    """Say what the last start tells about a registry that announces itself."""
+    if start is None:
+        return ""
+    if _is_where_last(one, start):
+        return (
+            ", where you were last"
+            if start.key in ("", one.key)
+            else ", where you were last, with another key"
+        )
+    return ", claims to be the server where you were last" if one.key == start.key else ""
+
+
+def _is_where_last(one: "FoundRegistry", start: "Start | None") -> bool:
+    """Whether a registry announces itself at a server of the last start."""
+    return start is not None and server_name(*one.address) in {
+        server_name(*server) for server in start.servers
+    }
 
 
 def ask_room(*, read: Read = input, say: Say = print) -> PeerName | None:

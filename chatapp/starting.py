@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from chatapp.preferences import Face, Preferences, preferences_in
-from chatapp.questions import ask_another_name, ask_server, is_terminal, look_around
+from chatapp.questions import ServerChoice, ask_another_name, ask_server, is_terminal, look_around
 from chatapp.validation import (
     Misuse,
     ServerWords,
@@ -24,6 +24,7 @@ from chatapp.validation import (
     language_from,
     listed_in,
     name_from,
+    own_name_from,
     registry_key_from,
     seconds_from,
     server_words,
@@ -138,6 +139,7 @@ def talk(
     ack_timeout: str | None = None,
     code: str | None = None,
     registry_key: str | None = None,
+    announced_key: str | None = None,
     data: str | None = None,
     face: Face | None = None,
     quiet: bool | None = None,
@@ -145,12 +147,13 @@ def talk(
     log_level: str = DEFAULT_LOG_LEVEL,
     is_daemon: bool = False,
 ) -> int:
-    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as given by options. `face`,
-    `quiet`: None for what the user's preferences say. Without any server, the peer goes to the one of its last start."""
+    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as given by options.
+    `announced_key`: the fingerprint with which the server was announced on the local network. `face`, `quiet`: None for what
+    the user's preferences say. Without any server, the peer goes to the one of its last start."""
     mode = "daemon" if is_daemon else "-c"
     if not words:
         counted(words, mode, _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
-    me = name_from(words[0])
+    me = own_name_from(words[0])
     named = server_words(words[1:], host=host, port=port)
     folder = folder_from(data)
     servers, own_port = _places(mode, words[0], named)
@@ -163,7 +166,10 @@ def talk(
     chosen = face or prefers.face
     plain = is_daemon or chosen is Face.PLAIN
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
-    found = remembered_server(me, folder, may_ask=not plain) if servers is None else found_servers(servers)
+    if servers is not None:
+        found = found_servers(servers)
+    else:
+        found, announced_key = server_to_use(me, folder, may_ask=not plain)
     _load_asyncio()
     if is_daemon:
         from chatapp.peer.ui.daemon import run as run_daemon
@@ -186,6 +192,7 @@ def talk(
         name=me,
         servers=found,
         registry_key=demanded,
+        announced_key=announced_key,
         port=own_port,
         home=folder or default_home(),
         room=entered,
@@ -218,20 +225,27 @@ def _places(mode: str, name: str, named: ServerWords) -> tuple[tuple[Address, ..
     return servers, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
 
 
+def server_to_use(name: PeerName, folder: Path | None, *, may_ask: bool) -> ServerChoice:
+    """Return the servers of the last start with this name; if there is none, ask for them where somebody can be asked.
+    Raises Misuse, AddressRefused."""
+    from chatapp.peer.starts import start_of
+
+    if may_ask and is_terminal() and start_of(folder or default_home(), name) is None:
+        return ask_server(None, look_around()())
+    return ServerChoice(remembered_server(name, folder))
+
+
 def remembered_server(
     name: PeerName,
     folder: Path | None,
     *,
-    may_ask: bool,
     usage: str = "-c {name} <server-ip> <server-port> <client-port>",
 ) -> tuple[Address, ...]:
-    """Return the servers of the last start with this name; if there is none, ask for it. Raises Misuse where nobody can be
-    asked, with the command line `usage`, AddressRefused."""
+    """Return the servers of the last start with this name. Raises Misuse with the command line `usage` if there is none,
+    AddressRefused."""
     from chatapp.peer.starts import start_of
 
     start = start_of(folder or default_home(), name)
-    if start is None and may_ask and is_terminal():
-        return ask_server(None, look_around()())
     if start is None:
         example = usage.format(name=name)
         raise Misuse(

@@ -1,6 +1,9 @@
-"""What ChatApp needs of the operating system."""
+"""What ChatApp needs of the operating system, and of the packages beside it."""
 
+import contextlib
 import importlib.util
+import sys
+from collections.abc import Iterator
 from typing import Final
 
 _NEEDED: Final = ("fcntl", "termios")
@@ -16,3 +19,15 @@ def unsupported() -> str | None:
         "this system is not supported: ChatApp runs on Linux, macOS and other POSIX systems "
         f"(missing here: {', '.join(missing)})"
     )
+
+
+@contextlib.contextmanager
+def needing_packages() -> Iterator[None]:
+    """While modules are loaded: end the program with one line if a package of others is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "").partition(".")[0]
+        if package in ("", "chatapp"):
+            raise
+        sys.exit(f"ChatApp: {package} is not installed here; type: make install, then .venv/bin/ChatApp")

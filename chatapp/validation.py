@@ -4,15 +4,15 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatapp.wire.address import Address, ip_literal, parse_port, parse_servers
+from chatapp.wire.address import Address, host_name, ip_literal, parse_port, parse_servers
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
-from chatapp.wire.names import PeerName, peer_name
+from chatapp.wire.names import PeerName, peer_name, person_name
 
 LIST_BYTES_MAX: Final = 4_000_000
 """Bytes that a list may have. A larger file, such as a disk image named by mistake, is refused."""
@@ -44,8 +44,8 @@ def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequen
     """Return the words if there are as many as arguments. Raises Misuse."""
     needs = f"{mode} needs {' '.join(f'<{one}>' for one in arguments)}"
     if len(words) < len(arguments):
-        missing = " and ".join(f"<{one}>" for one in arguments[len(words) :])
-        raise Misuse(f"{needs}: {missing} missing")
+        missing = ", ".join(f"<{one}>" for one in arguments[len(words) :])
+        raise Misuse(f"{needs}; missing: {missing}")
     if len(words) > len(arguments):
         raise Misuse(f'{needs}: unexpected argument "{quoted(words[len(arguments)])}"')
     return words
@@ -70,9 +70,18 @@ def server_words(words: Sequence[str], *, host: str | None, port: str | None) ->
 
 
 def name_from(text: str, what: str = "name") -> PeerName:
-    """Check a name. Raises Misuse."""
+    """Check a name, of a person, a room or a queue. Raises Misuse."""
+    return _named(peer_name, text, what)
+
+
+def own_name_from(text: str, what: str = "name") -> PeerName:
+    """Check the name that somebody wants to have. Raises Misuse."""
+    return _named(person_name, text, what)
+
+
+def _named(read: Callable[[str], PeerName], text: str, what: str) -> PeerName:
     try:
-        return peer_name(text)
+        return read(text)
     except NameRefused as refusal:
         raise Misuse(f"{what}: {refusal}") from None
 
@@ -86,6 +95,14 @@ def language_from(typed: str | None) -> str | None:
         there = ", ".join(LANGUAGES)
         raise Misuse(f'--lang: "{quoted(str(typed))}" is no language of this program; there are {there}')
     return language
+
+
+def whole_number_from(text: str, option: str, *, least: int, most: int) -> int:
+    """Check a whole number. Raises Misuse."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) else None
+    if number is None or not least <= number <= most:
+        raise Misuse(f'{option}: "{quoted(text)}" is not a whole number from {least} to {most}')
+    return number
 
 
 def seconds_from(text: str, option: str, *, least: float, most: float) -> float:
@@ -167,6 +184,14 @@ def networks_from(texts: Sequence[str], option: str) -> list[str]:
             ipaddress.ip_network(text)
         except ValueError:
             raise Misuse(f'{option}: "{quoted(text)}" is not an IP address or network') from None
+    return list(texts)
+
+
+def hosts_from(texts: Sequence[str], option: str) -> list[str]:
+    """Check names of hosts, without a port. Raises Misuse."""
+    for text in texts:
+        if host_name(text) is None:
+            raise Misuse(f'{option}: "{quoted(text)}" is not a name of a host, such as desk.example.org')
     return list(texts)
 
 

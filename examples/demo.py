@@ -59,15 +59,15 @@ async def perform(play: Play, stage: Stage) -> None:
     play.scene("11. A help desk: a visitor without an account is served by Alice")
     await scenes.serve(stage, alice)
 
-    if web.IS_INSTALLED:
-        play.scene("12. A visitor with nothing but a browser; the web desk is killed, and nothing is lost")
+    title = "12. A visitor with nothing but a browser; the web desk is killed, and nothing is lost"
+    if play.scene(title, needs=web.LIBRARIES):
         await scenes.serve_a_browser(stage, alice)
 
-        play.scene("13. Alice opens her page in a browser, beside her terminal, and goes on there")
+    title = "13. Alice opens her page in a browser, beside her terminal, and goes on there"
+    if play.scene(title, needs=web.LIBRARIES):
         await scenes.serve_from_a_page(stage, alice)
 
-    if scenes.HAS_FULL_SCREEN:
-        play.scene("14. Dana uses the full screen")
+    if play.scene("14. Dana uses the full screen", needs=scenes.FULL_SCREEN):
         await scenes.look_at_the_full_screen(stage, carol)
 
     play.scene("15. Everybody goes home")

@@ -88,7 +88,7 @@ async def doctor(stage: Stage, home: Path) -> Pictures:
         await alice.sees("server away")
         await alice.sees("[Type /doctor to find out why.]")
         alice.types("/doctor\r")
-        await alice.sees("troubles found")
+        await alice.sees("problems found")
         await alice.sees("server away")
         return {"doctor": Picture(alice.still())}
 

@@ -1,6 +1,5 @@
 """The scenes of the demo: what people type, and what they must see."""
 
-import importlib.util
 import re
 import signal
 from typing import Final
@@ -8,8 +7,8 @@ from typing import Final
 from examples import web
 from examples.theatre import Actor, Stage, StepFailed, Wanted
 
-HAS_FULL_SCREEN: Final = all(importlib.util.find_spec(one) for one in ("textual", "pyte"))
-"""Whether the full screen can be played: its library, and the one that reads a terminal."""
+FULL_SCREEN: Final = ("textual", "pyte")
+"""The library of the full screen, and the one that reads a terminal."""
 
 WELCOME: Final = "[Welcome, You are registered.]"
 BYE: Final = "[You are Offline. Bye.]"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import random
 import re
@@ -10,13 +11,13 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 CHECKOUT: Final = Path(__file__).parents[1]
 INSTALLED: Final = Path(sys.executable).with_name("ChatApp")
-PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, str(CHECKOUT / "chatapp.py")]
+PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, str(CHECKOUT / "ChatApp.py")]
 
 HOST: Final = "127.0.0.1"
 PROMPT: Final = re.compile(r"(?:\[[^]]*\] )?>>> ")
@@ -46,9 +47,14 @@ class Play:
         """Print one line of the transcript."""
         print(f"{self.seconds:7.2f}  {who:<8}  {what:<5}  {line}", flush=True)
 
-    def scene(self, title: str) -> None:
-        """Print the title of the next scene."""
+    def scene(self, title: str, *, needs: Sequence[str] = ()) -> bool:
+        """Print the title of the next scene. Return whether it can be played; if not, print which of the modules that it
+        needs are missing."""
         print(f"\n{title}", flush=True)
+        missing = [one.replace("_", "-") for one in needs if importlib.util.find_spec(one) is None]
+        if missing:
+            print(f"         not played: {' and '.join(missing)} not installed", flush=True)
+        return not missing
 
     @property
     def seconds(self) -> float:

@@ -3,7 +3,6 @@ pictures."""
 
 import asyncio
 import contextlib
-import importlib.util
 import re
 import shutil
 import time
@@ -20,10 +19,8 @@ from examples.theatre import HOST, Actor, Play, Stage, StepFailed
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-IS_INSTALLED: Final = all(
-    importlib.util.find_spec(one) for one in ("starlette", "uvicorn", "python_multipart")
-)
-"""Whether the libraries of `ChatApp web` are there."""
+LIBRARIES: Final = ("starlette", "uvicorn")
+"""The libraries of `ChatApp web`."""
 
 CHROMIUM: Final = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

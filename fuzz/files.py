@@ -185,9 +185,9 @@ class Keepsakes(_Folder):
         third.close()
 
     def _be_a_registry(self, data: bytes) -> None:
-        answer = asyncio.run(answered(data, self._never))
+        answer = asyncio.run(answered(data, 0, self._never))
         assert isinstance(answer, AdminRefused)
 
-    async def _never(self, request: AdminRequest) -> AdminAnswer:
+    async def _never(self, request: AdminRequest, user: int) -> AdminAnswer:
         """Refuse a request that fuzzing has found: it is not carried out."""
         return AdminRefused(refusal=AdminRefusal.NOT_STORED)

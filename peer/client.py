@@ -47,7 +47,7 @@ from chatapp.wire.errors import AddressRefused
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
-from chatapp.wire.names import PeerName, is_same_name, peer_name
+from chatapp.wire.names import PeerName, is_same_name, person_name
 
 if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
@@ -242,18 +242,24 @@ class Peer:
         room: str | None = None,
         code: str | None = None,
         registry_key: str | None = None,
+        announced_key: str | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`server`: the registry's host (an IP address or a name) and port; its key is remembered under what is given
         here. A registry with several servers: a list of them, or a text (`"a:5000,b:5001"`); the peer goes to whichever
         answers.
         `port`: our UDP port, 0 for any. `room`: the room to enter at the start. `code`: a join code, where newcomers need
-        one. `registry_key`: the fingerprint that the registry's key must have. `machine`: where the peer runs. Raises
+        one. `registry_key`: the fingerprint that the registry's key must have. `announced_key`: the one that a stranger has
+        announced for it, which must be proved at a first contact; it replaces no known key. `machine`: where the peer runs.
+
+        Raises
+        ------
         NameRefused, AddressRefused, CodeRefused, KeyRefused."""
-        self._name = peer_name(name)
+        self._name = person_name(name)
         """Our name while the peer is not open; while it is, the node knows it."""
         self._servers: Final = servers_of(server)
         self._registry_key = None if registry_key is None else require_fingerprint(registry_key)
+        self._announced_key: Final = None if announced_key is None else require_fingerprint(announced_key)
         self._port: Final = port
         self._home: Final = home or default_home()
         self._policy: Final = policy or Policy()
@@ -348,6 +354,7 @@ class Peer:
                 self._servers,
                 addresses,
                 registry_key=self._registry_key,
+                announced_key=self._announced_key,
                 port=self._port,
                 home=self._home,
                 policy=self._policy,
@@ -594,8 +601,7 @@ class Peer:
     def leave(self) -> None:
         """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows. Raises NotOpen."""
         node = self._open_node()
-        node.core.leave(now=node.driver.now())
-        node.driver.schedule()
+        node.leave()
 
     async def left(self) -> None:
         """Wait until an event has told whether the registry answered our leave. Raises NotOpen."""

@@ -6,9 +6,10 @@ followed by a turn, in which the node takes out of its core what has come of it:
 
 import asyncio
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.core.trace import WallClock
 from chatapp.peer.feed import Waiters
@@ -17,6 +18,9 @@ from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Connect, Machine
 from chatapp.wire.errors import quoted
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 SETTLE_SPAN: Final = 0.01
 """Seconds from a turn until the deadlines are looked at: no part of a core sets a shorter one, so nothing is late."""
@@ -248,6 +252,57 @@ class AnswerLook:
             self._until = 0.0
             self._left_out = min(2 * self._left_out + 1, LOOKS_LEFT_OUT)
             self._to_leave_out = self._left_out
+
+
+class SyncThread:
+    """Puts what is stored on the disk, in a thread: one sync at a time. It begins with the first one, and sleeps between
+    them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop: Final = loop
+        self._executor: ThreadPoolExecutor | None = None
+        self._ended: Final = threading.Event()
+        self._ended.set()
+        self._error: OSError | None = None
+        self._tell: Callable[[OSError | None], None] | None = None
+
+    def begin(self, sync: Callable[[], None], tell: Callable[[OSError | None], None]) -> None:
+        """Run a sync, which may raise OSError, and tell how it ended. None may be under way."""
+        if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor  # deferred: nothing is synced in a start
+
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chatapp-disk")
+        self._tell = tell
+        self._ended.clear()
+        running = self._loop.run_in_executor(self._executor, self._run, sync)
+        running.add_done_callback(lambda _: self._told())
+
+    def wait(self) -> None:
+        """Wait for the sync that is under way, if any, and tell how it ended."""
+        self._ended.wait()
+        self._told()
+
+    def close(self) -> None:
+        """Wait for the sync that is under way, and let the thread end."""
+        self.wait()
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+            self._executor = None
+
+    def _run(self, sync: Callable[[], None]) -> None:
+        self._error = None
+        try:
+            sync()
+        except OSError as error:
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def _told(self) -> None:
+        """Tell how the sync ended, unless that is done."""
+        if self._tell is not None and self._ended.is_set():
+            tell, self._tell = self._tell, None
+            tell(self._error)
 
 
 class Driver:

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.driver import Driver, resolved
+from chatapp.peer.driver import Driver, SyncThread, resolved
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import EventFeed
 from chatapp.peer.history.commits import CommitQueue
@@ -40,6 +40,7 @@ class PeerNode:
         addresses: Mapping[Address, Address],
         *,
         registry_key: str | None,
+        announced_key: str | None,
         port: int,
         home: Path,
         policy: Policy,
@@ -63,6 +64,8 @@ class PeerNode:
         self._is_changing_registry = False
         self.registry_key = registry_key
         """The digits of the fingerprint that the registry's key must have; None for any."""
+        self._announced_key: Final = announced_key
+        """The digits of the fingerprint that it must have at a first contact; None for any."""
         wall = machine.wall()
         with contextlib.ExitStack() as undo:
             self.driver: Final = Driver(self, port=port, machine=machine)
@@ -80,6 +83,9 @@ class PeerNode:
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.commits: Final = CommitQueue(self._history, journal)
+        self._sync_thread: Final = SyncThread(self._loop)
+        self._is_new_pin = False
+        """Whether a registry has let us in whose key is not on our disk yet."""
         self._reader = HistoryReader(self.keys.history)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
         self.feed: Final[EventFeed[happened.Event]] = EventFeed(self._loop, has_room=self.driver.schedule)
@@ -115,6 +121,8 @@ class PeerNode:
     def _register(self) -> None:
         if self.registry_key is not None:
             self.core.demand_registry(self.registry_key)
+        if self._announced_key is not None:
+            self.core.expect_announced_registry(self._announced_key)
         self.core.start(now=self.driver.now())
 
     def close(self) -> None:
@@ -122,6 +130,7 @@ class PeerNode:
         if self.driver.is_closed:
             return
         self.receipts.close(is_kept=self.store(is_last=True))
+        self._sync_thread.close()
         is_filed = self.commits.close(now=self._loop.time())
         self._reader.close()
         if self._looking_up is not None:
@@ -198,10 +207,57 @@ class PeerNode:
         """Store what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
         now = self._loop.time() if now is None else now
         is_stored = self.commits.keep(self.core.records_to_store(), now=now, is_last=is_last)
+        self._tell_trouble()
+        return is_stored
+
+    def _tell_trouble(self) -> None:
         if self.commits.trouble is not None:
             self.tell([happened.StorageFailed(error=self.commits.trouble)])
             self.commits.trouble = None
-        return is_stored
+
+    def sync(self) -> bool:
+        """Store what the core wants stored, and wait until it is on the disk. False if the disk does not confirm that."""
+        is_stored = self.store()
+        self._sync_thread.wait()
+        is_synced = self.commits.sync(now=self._loop.time())
+        self._tell_trouble()
+        return is_stored and is_synced
+
+    def _sync_if_due(self, now: float) -> None:
+        if self.core.wants_sync():
+            self.commits.sync_soon(now=now)
+        pending = self.commits.begin_sync(now=now)
+        if pending is not None:
+            core, number = self.core, self.core.sync_begins()
+            self._sync_thread.begin(pending.run, lambda error: self._synced(error, core, number))
+
+    def _synced(self, error: OSError | None, core: PeerCore, number: int) -> None:
+        if self.commits.end_sync(error, now=self._loop.time()):
+            core.synced(number)
+        self._tell_trouble()
+        self.driver.schedule()
+
+    def _give_again(self, now: float) -> None:
+        """Give the core those of our delivered messages that their recipients may have lost."""
+        for lost in self.core.lost_messages(now=now):
+            if self.file_all():
+                with contextlib.suppress(sqlite3.Error):  # they are looked for again
+                    found, is_all = self._history.delivered(lost.contact.identity, lost.first, lost.end)
+                    self.core.give_again(lost, found, is_all=is_all, now=now)
+
+    def leave(self) -> None:
+        """Go offline. Those to whom we have acknowledged something are told first that it is on our disk: without that, they
+        would keep it for us."""
+        core, now = self.core, self.driver.now()
+        if self.store(now=now):
+            core.records_stored(now=now)
+        self.driver.send(core.datagrams_to_send(now=now))
+        number = core.sync_begins()
+        if self.sync():
+            core.synced(number)
+            self.driver.send(core.datagrams_to_send(now=now))
+        core.leave(now=now)
+        self.driver.schedule()
 
     def file_all(self) -> bool:
         """Store what the core wants stored, and file it; True when the database has everything."""
@@ -237,6 +293,8 @@ class PeerNode:
             if not self._is_registry_known():
                 return
             core = self.core
+        if core.has_lost:
+            self._give_again(now)
         if datagrams := core.datagrams_to_send(now=now):
             self.driver.send(datagrams)
         # The disk works while the network does. What is stored is then acknowledged.
@@ -246,6 +304,8 @@ class PeerNode:
             and (datagrams := core.datagrams_to_send(now=now))
         ):
             self.driver.send(datagrams)
+        if self._is_new_pin:
+            self._is_new_pin = not self.sync()  # before the user is told of the registry
         self.driver.tend_link(now=now)
         events = core.events()
         if events:
@@ -255,6 +315,7 @@ class PeerNode:
         if events:
             self.tell(events)
         self._throttle()
+        self._sync_if_due(now)
         self.commits.file_if_due(now=now)
         if self.commits.filing_trouble is not None:
             self._tell_filing_trouble()
@@ -285,6 +346,7 @@ class PeerNode:
                 return False
             self._is_changing_registry |= self._history.registries.is_change(self._met)
             self._met = None
+            self._is_new_pin = True
             if not self._is_changing_registry:
                 self._note_servers()
         return not self._is_changing_registry or self._change_registry()
@@ -294,6 +356,7 @@ class PeerNode:
         core began with. False while the disk does not take the change."""
         if not self.file_all():
             return False
+        self.sync()  # what the old core has acknowledged counts as on the disk for the new one
         self._is_changing_registry = False
         self._note_servers()
         # The new core registers again and tells these again.
@@ -330,6 +393,7 @@ class PeerNode:
         (`peer.keystore`)."""
         now, server = self._loop.time(), self._history.registries.server
         self.commits.keep((), now=now, is_last=True)
+        self._sync_thread.wait()
         self.commits.close(now=now)
         self._maintenance.close()
         self._reader.close()

@@ -6,7 +6,8 @@ A person who has a name here needs no invitation.
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
-from typing import Any, Final
+from math import ceil
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -74,13 +75,17 @@ class Bans:
 
     def has_host(self, host: str) -> bool:
         """Return whether this address is banned."""
+        return self.network_of(host) is not None
+
+    def network_of(self, host: str) -> str | None:
+        """Return the banned network, in its canonical form, to which this address belongs; None for none."""
         if not self._networks or ip_literal(host) is None:
-            return False
+            return None
         address = ip_address(host)
-        return any(
-            version == address.version and int(address) >> shift in there
-            for (version, shift), there in self._networks.items()
-        )
+        for (version, shift), there in self._networks.items():
+            if version == address.version and int(address) >> shift in there:
+                return str(ip_network(f"{host}/{address.max_prefixlen - shift}", strict=False))
+        return None
 
 
 class Invites:
@@ -169,44 +174,90 @@ def ban_key(text: str) -> str:
     return name_key(peer_name(text))
 
 
+class Exclusion(NamedTuple):
+    """Why somebody is kept out, for how many seconds yet (0: for good), and what the administrator says of it."""
+
+    reason: RefusalReason
+    seconds: int = 0
+    text: str = ""
+
+
 class OwnBans:
     """The bans that the administrator has added while the registry ran, beside those of the configured list."""
 
     def __init__(self) -> None:
-        self._bans: Final = Bans()
-        self._typed: dict[str, str] = {}
-        """Each ban as it was typed, by its canonical form."""
+        self.bans: Final = Bans()
+        """The bans, ready for look-ups."""
+        self._kept: dict[str, BanKept] = {}
+        """Each ban by its canonical form."""
+        self._ends: dict[str, float] = {}
+        """When each ends that does."""
+        self.next_end: float | None = None
+        """When the next one ends."""
 
     def __len__(self) -> int:
-        return len(self._typed)
+        return len(self._kept)
 
-    def load(self, kept: Iterable[BanKept]) -> None:
-        """Restore the bans of earlier lives."""
+    def load(self, kept: Iterable[BanKept], *, wall: int, now: float) -> None:
+        """Restore the bans of earlier lives. `wall`: Unix seconds at `now`."""
         for one in kept:
             with suppress(ValueError, NameRefused):
-                self.add(one.what)
+                self.add(one, ends_at=now + one.until / 1_000 - wall if one.until else None)
 
-    def add(self, text: str) -> bool:
+    def add(self, ban: BanKept, *, ends_at: float | None = None) -> bool:
         """Add a ban. Return False if it is there already. Raises ValueError, NameRefused."""
-        if not self._bans.add(text):
+        if not self.bans.add(ban.what):
             return False
-        self._typed[ban_key(text)] = text.strip()
+        key = ban_key(ban.what)
+        self._kept[key] = ban
+        if ends_at is not None:
+            self._ends[key] = ends_at
+            self._find_next_end()
         return True
 
-    def remove(self, text: str) -> str | None:
-        """Remove a ban. Return it as it was typed, None if it is not there. Raises ValueError, NameRefused."""
-        if not self._bans.remove(text):
+    def remove(self, text: str) -> BanKept | None:
+        """Remove a ban. Return it, None if it is not there. Raises ValueError, NameRefused."""
+        if not self.bans.remove(text):
             return None
-        return self._typed.pop(ban_key(text))
+        key = ban_key(text)
+        self._ends.pop(key, None)
+        self._find_next_end()
+        return self._kept.pop(key)
 
-    def typed(self) -> list[str]:
-        """Return the bans as they were typed."""
-        return list(self._typed.values())
+    def ended(self, *, now: float) -> list[BanKept]:
+        """Remove the bans that have ended and return them."""
+        if self.next_end is None or now < self.next_end:
+            return []
+        over = [self._kept[key] for key, end in self._ends.items() if end <= now]
+        for one in over:
+            self.remove(one.what)
+        return over
 
-    @property
-    def bans(self) -> Bans:
-        """The bans, ready for look-ups."""
-        return self._bans
+    def listed(self) -> list[BanKept]:
+        """Return all bans."""
+        return list(self._kept.values())
+
+    def exclusion_of(
+        self, identity: bytes, host: str, name: str, reason: RefusalReason, *, now: float
+    ) -> Exclusion | None:
+        """Return the ban of this key, address, or name with this key; None if there is none."""
+        ban = next(iter(self.of(identity, host, (name,))), None)
+        if ban is None:
+            return None
+        end = self._ends.get(ban_key(ban.what))
+        return Exclusion(reason, 0 if end is None else ceil(max(end - now, 1)), ban.reason)
+
+    def of(self, identity: bytes, host: str, names: Iterable[str]) -> list[BanKept]:
+        """Return the bans of this key, address, and of names with these keys."""
+        keys = [
+            fingerprint_digits(identity) if self.bans.has_key(identity) else None,
+            self.bans.network_of(host),
+            *(name for name in names if self.bans.has_name(name)),
+        ]
+        return [self._kept[key] for key in keys if key is not None]
+
+    def _find_next_end(self) -> None:
+        self.next_end = min(self._ends.values(), default=None)
 
 
 class AccessPolicy:
@@ -232,6 +283,35 @@ class AccessPolicy:
             return True
         self.kicked.pop(identity, None)
         return False
+
+    def exclusion_of(self, identity: bytes, host: str, *, now: float) -> Exclusion | None:
+        """Return why an identity that comes from this address is kept out; None if it is not."""
+        if self.has_bans and self.bans(identity, host):
+            return self.ban_of(identity, host, now=now)
+        left = self.kicked_for(identity, now=now) if self.kicked else 0
+        return Exclusion(RefusalReason.KICKED, left) if left else None
+
+    def is_listed(self, identity: bytes, host: str, name: str) -> bool:
+        """Return whether the configured list bans this key, address, or name with this key."""
+        bans = self._lists.bans
+        return bans.has_key(identity) or bans.has_host(host) or bans.has_name(name)
+
+    def kicked_for(self, identity: bytes, *, now: float) -> int:
+        """Return for how many seconds an identity that was kicked is kept out yet."""
+        return ceil(self.kicked[identity] - now) if self.is_kicked(identity, now=now) else 0
+
+    def ban_of(
+        self,
+        identity: bytes = b"",
+        host: str = "",
+        name: str = "",
+        *,
+        reason: RefusalReason = RefusalReason.BANNED,
+        now: float,
+    ) -> Exclusion:
+        """Return the ban that keeps out this key, address, or name with this key. One of the configured list has neither an
+        end nor a text."""
+        return self.own_bans.exclusion_of(identity, host, name, reason, now=now) or Exclusion(reason)
 
     def change(self, lists: AccessLists) -> None:
         """Put new lists in force. A registry that needed codes goes on needing them: to empty the list of exceptions

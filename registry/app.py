@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.listener import AdminListener, Answer, SocketUnusable, listen
+from chatapp.registry.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, MakeInvites, ShowStats, StatsShown
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
@@ -39,6 +39,7 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
+    from chatapp.registry.admin.recorded import Answer
     from chatapp.registry.cluster.serving import HouseBus
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
@@ -237,10 +238,15 @@ class Registry:
         ):
             self._say(line)
 
-    async def open_admin(self, answer: Answer) -> None:
+    async def open_admin(self, answer: "Answer") -> None:
         """Serve the administrator. `answer`: carries out a request."""
         if self._admin_socket is not None:
-            self._admin = AdminListener(self._admin_socket, self.folder, answer)
+            from chatapp.registry.admin.recorded import (
+                RecordedAdmin,
+            )  # deferred: it is needed once people are served
+
+            recorded = RecordedAdmin(self.folder, answer, wall=self._machine.wall)
+            self._admin = AdminListener(self._admin_socket, self.folder, recorded.answer)
             await self._admin.open()
 
     async def ask(self, request: CoreRequest) -> AdminAnswer:
@@ -268,9 +274,15 @@ class Registry:
         """Return all figures. `lag`: how late the event loop was at most, in seconds."""
         assert self._driver is not None
         found = self._driver.snapshot()
-        figures = {**found.figures, **process_figures()}
+        figures = {**found.figures, **self._storage.figures(), **process_figures()}
         figures["uptime_seconds"] = self._machine.now() - self._started_at
         figures["loop_lag_seconds"] = lag
+        from chatapp.registry.store.rotation import (
+            last_backup,
+        )  # deferred: a start need not load what makes backups
+
+        if (backed_up_at := last_backup(self.folder)) is not None:
+            figures["backup_age_seconds"] = max(self._machine.wall() - backed_up_at, 0.0)
         return Snapshot(
             {name: figures[name] for name in FIGURES if name in figures},
             found.dropped,
@@ -406,9 +418,11 @@ def process_figures() -> dict[str, float]:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         descriptors = len(os.listdir("/proc/self/fd"))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        used = resource.getrusage(resource.RUSAGE_SELF)
     except (ImportError, OSError):
         return {}
     return {
+        "cpu_seconds": used.ru_utime + used.ru_stime,
         "memory_bytes": pages * resource.getpagesize(),
         "descriptors": descriptors,
         "descriptors_max": soft,

@@ -222,6 +222,9 @@ class Neighbours(Timed, Protocol):
     def leave(self) -> None:
         """Tell other nodes that the house serves nobody any more."""
 
+    def figures(self, *, now: float) -> dict[str, float]:
+        """Return figures about them, by their names in `registry.telemetry.figures`."""
+
 
 class RegistryDriver:
     """Runs one core with sockets, a clock and a store."""
@@ -305,8 +308,9 @@ class RegistryDriver:
     def snapshot(self) -> CoreSnapshot:
         """Return the figures of the core and of this driver."""
         snapshot = self._core.snapshot(now=self._now())
-        snapshot.figures["datagrams_in"] = self.front.datagrams_in
-        snapshot.figures["datagrams_out"] = self.front.datagrams_out
+        snapshot.figures.update(self.front.figures())
+        if self._neighbours is not None:
+            snapshot.figures.update(self._neighbours.figures(now=self._now()))
         snapshot.figures["store_accepts_writes"] = int(self.committer.is_storing)
         return snapshot
 

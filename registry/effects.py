@@ -84,6 +84,8 @@ class DropReason(enum.Enum):
     BUS_MALFORMED = enum.auto()
     BUS_OTHER_SESSION = enum.auto()
     """It belongs to a session that is over, or to another house."""
+    BUS_GAP = enum.auto()
+    """Messages of its session before it were lost, so the session ends."""
     # anywhere
     FAULT = enum.auto()
 
@@ -147,8 +149,9 @@ class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry ended a link."""
+    """The registry ended a link. `name`: empty for a visitor, and for somebody who proved nothing."""
 
+    name: str
     address: Address
     reason: LinkEndReason
 
@@ -428,6 +431,10 @@ class Refuse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: RefusalReason
     counter: int = 0
     """The counter of the known card, if this card is older."""
+    seconds: int = 0
+    """How long a ban or a kick still holds; 0 for no end."""
+    text: str = ""
+    """What the administrator says of it."""
 
 
 class Disconnect(msgspec.Struct, frozen=True, kw_only=True, gc=False):

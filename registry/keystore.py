@@ -26,6 +26,13 @@ PUBLIC_FILE = "identity.pub"
 _SEED_SIZE = 32
 _MODE = 0o600
 
+_RESTORE_KEY: Final = f"restore it from a copy, or remove it and {PUBLIC_FILE} to be another registry"
+_KEY_GONE: Final = f"missing; restore it from a copy, or remove {PUBLIC_FILE} too to be another registry"
+_OTHER_KEY: Final = (
+    f"does not belong to {PUBLIC_FILE} beside it: one of them is damaged; restore them from a copy, or remove both to be "
+    "another registry"
+)
+
 CLUSTER_KEY_SIZE: Final = 32
 """Bytes of the key that the nodes of a cluster share."""
 _SEALED_VERSION: Final = b"\x01"
@@ -61,29 +68,57 @@ def load_or_make(folder: Path, rng: random.Random | None = None) -> tuple[Identi
             write_whole(path, seed)
         identity = Identity(seed)
         if not keep_public_half(folder / PUBLIC_FILE, identity.public, is_new=is_new):
-            wrong = f"does not belong to {PUBLIC_FILE} beside it: one of them is damaged"
-            raise KeyUnusable(
-                path, f"{wrong}; restore them from a copy, or remove both to be another registry"
-            )
+            raise KeyUnusable(path, _OTHER_KEY)
     except OSError as error:
         raise KeyUnusable(path, error.strerror or str(error)) from None
     return identity, is_new
 
 
-def _read(path: Path) -> bytes | None:
-    """Return the key's bytes, None if the file does not exist."""
+def had_key(folder: Path) -> bool:
+    """Return whether a registry has run in `folder`: either half of its key is there."""
+    return any((folder / name).exists() for name in (KEY_FILE, PUBLIC_FILE))
+
+
+def has_key(folder: Path) -> bool:
+    """Return whether a registry has its key in `folder`. Raises KeyUnusable if it had one that is gone."""
+    if (folder / KEY_FILE).exists():
+        return True
+    if had_key(folder):
+        raise KeyUnusable(folder / KEY_FILE, _KEY_GONE)
+    return False
+
+
+def key_flaws(folder: Path) -> list[str]:
+    """Return a line about each half of the key in `folder` that is missing or damaged, and change nothing."""
+    path, public = folder / KEY_FILE, folder / PUBLIC_FILE
+    try:
+        seed = _read(path, mends=False)
+        if seed is None:
+            return [f"{KEY_FILE}: {_KEY_GONE}"]
+        if not public.exists():
+            return [f"{PUBLIC_FILE}: missing; the next start makes it from {KEY_FILE}"]
+        fits = Identity(seed).public == public_key(folder)
+    except KeyUnusable as error:
+        return [f"{error.path.name}: {error.reason}"]
+    except OSError as error:
+        return [f"{KEY_FILE}: cannot be read ({error.strerror})"]
+    return [] if fits else [f"{KEY_FILE}: {_OTHER_KEY}"]
+
+
+def _read(path: Path, *, mends: bool = True) -> bytes | None:
+    """Return the key's bytes, None if the file does not exist. `mends`: whether others lose their access to it."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     try:
-        if stat.S_IMODE(os.fstat(file).st_mode) != _MODE:
+        if mends and stat.S_IMODE(os.fstat(file).st_mode) != _MODE:
             os.fchmod(file, _MODE)
         seed = os.read(file, _SEED_SIZE + 1)
     finally:
         os.close(file)
     if len(seed) != _SEED_SIZE:
-        raise KeyUnusable(path, "holds no key; restore it from a copy, or remove it to be another registry")
+        raise KeyUnusable(path, f"holds no key; {_RESTORE_KEY}")
     return seed
 
 

@@ -390,8 +390,29 @@ class MailService:
 
     def forget(self, recipient: bytes) -> list[Effect]:
         """Drop the letters for somebody who has no name any more. Those on their way to the disk go by the next sweep."""
+        return self.purge(recipient)[1]
+
+    def purge(self, recipient: bytes) -> tuple[int, list[Effect]]:
+        """Drop the stored letters for somebody. Return how many, and the effects."""
         box = self._boxes.find(recipient)
-        return [] if box is None else self._drop(recipient, [one.serial for one in box if one.is_stored])
+        before = len(self)
+        effects = [] if box is None else self._drop(recipient, [one.serial for one in box if one.is_stored])
+        return before - len(self), effects
+
+    def forget_author(self, sender: bytes) -> tuple[int, list[Effect]]:
+        """Drop the stored letters that somebody left. Return how many, and the effects."""
+        effects: list[Effect] = []
+        before = len(self)
+        for recipient in self._boxes.recipients():
+            box = self._boxes.find(recipient)
+            serials = [one.serial for one in box or () if one.sender == sender and one.is_stored]
+            effects += self._drop(recipient, serials)
+        return before - len(self), effects
+
+    def waiting_for(self, recipient: bytes) -> tuple[int, int]:
+        """Return how many letters wait for somebody, and their bytes."""
+        box = self._boxes.find(recipient)
+        return (0, 0) if box is None else (len(box), sum(letter.size for letter in box))
 
     def ask(self, request: AskMail, caller: Caller) -> list[Effect]:
         """Report which of these letters have gone. A sender without a link was not told when they were dropped."""

@@ -48,6 +48,9 @@ class HousePort(Protocol):
     def admits(self, now: float, /) -> bool:
         """Return whether people are let in at this time. If not, a HELLO gets no answer, so that peers look elsewhere."""
 
+    def name_of(self, identity: bytes) -> str:
+        """Return the name of a person, for the log; empty if it is not known."""
+
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Handle a REGISTER whose signatures were checked."""
 

@@ -27,8 +27,8 @@ from chatapp.registry.admin.messages import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
-    AdminRequest,
     ListsReloaded,
+    RegistryRequest,
 )
 from chatapp.registry.app import (
     ListeningPort,
@@ -417,7 +417,7 @@ async def _serve_in_cluster(run: "_Run", settings: ClusterSettings, stopped: asy
     try:
         await _unless(stopped, node.open())
         if not stopped.done():
-            await run.open_beside()
+            await run.open_beside(node)
         while not stopped.done():
             await run.start_front(node, listening)
             storage = await _unless(stopped, node.win_lease())
@@ -488,6 +488,7 @@ class _Run:
         self._control: AdminControl | None = None
         self._admin: AdminListener | None = None
         """The administrator's socket of a node in a cluster, which outlives its roles."""
+        self._node: ClusterNode | None = None
         self._metrics: MetricsServer | None = None
         self._announcer: Announcer | None = None
         self._console: Console | None = None
@@ -550,11 +551,17 @@ class _Run:
         self._status = serving_text(self.port)
         self._tell_ready()
 
-    async def open_beside(self) -> None:
+    async def open_beside(self, node: "ClusterNode") -> None:
         """Open what a node of a cluster has in both roles: the administrator's socket, the metrics and the console. Raises
         Unable."""
+        from chatapp.registry.admin.recorded import (
+            RecordedAdmin,
+        )  # deferred: it is needed once people are served
+
+        self._node = node
         try:
-            self._admin = AdminListener(listen(self.folder), self.folder, self._answer)
+            recorded = RecordedAdmin(self.folder, self._answer, wall=time.time)
+            self._admin = AdminListener(listen(self.folder), self.folder, recorded.answer)
         except SocketUnusable as error:
             raise Unable(failure_line(str(error))) from None
         await self._admin.open()
@@ -624,7 +631,7 @@ class _Run:
         if self._settings.registry.announce and self._announcer is None:
             self._announcer = announcer(self.port, key)
 
-    async def _answer(self, request: AdminRequest) -> AdminAnswer:
+    async def _answer(self, request: RegistryRequest) -> AdminAnswer:
         """Carry out a request of the administrator of a node, in the role that it has now."""
         if self._front is not None:
             return await self._front.answer(request)
@@ -639,7 +646,9 @@ class _Run:
             return
         from chatapp.registry.telemetry.metrics import MetricsServer, MetricsUnavailable  # deferred: few do
 
-        self._metrics = MetricsServer(self._snapshot, self._why_not_ready)
+        self._metrics = MetricsServer(
+            self._snapshot, self._why_not_ready, hosts=self._settings.registry.metrics_hosts
+        )
         try:
             await self._metrics.open(at)
         except MetricsUnavailable as error:
@@ -647,7 +656,11 @@ class _Run:
 
     def _snapshot(self, lag: float) -> Snapshot:
         serving = self._front or self._registry
-        return NOTHING if serving is None else serving.snapshot(lag)
+        snapshot = NOTHING if serving is None else serving.snapshot(lag)
+        if self._node is None:
+            return snapshot
+        figures = {**snapshot.figures, **self._node.figures()}
+        return snapshot._replace(figures=figures, state_node=self._node.state_node)
 
     def _why_not_ready(self) -> str:
         serving = self._front or self._registry

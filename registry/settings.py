@@ -5,12 +5,11 @@ A field's `description` is the answer to a wrong value. Numbers that nobody shou
 `limits.RegistryPolicy`.
 """
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args, get_type_hints
+from typing import Annotated, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -28,8 +27,8 @@ from chatapp.registry.desk.hours import Hours
 from chatapp.registry.desk.ready import ready_answers
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.telemetry.logs import LogFormat
-from chatapp.wire.address import Address, ip_literal, is_port, is_server, servers_of
+from chatapp.registry.telemetry.logs import LogFormat, LogLevel
+from chatapp.wire.address import Address, host_name, ip_literal, is_port, is_server, servers_of
 from chatapp.wire.desk import is_region
 from chatapp.wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
@@ -40,10 +39,12 @@ from chatapp.wire.limits import (
     DESK_MENU_MAX,
     DESK_MENU_TEXT_MAX,
     DESK_QUEUES_MAX,
+    NAMES_MOST,
     SERVER_HOST_MAX,
     SERVERS_MAX,
 )
-from chatapp.wire.names import name_key, peer_name
+from chatapp.wire.names import name_key, person_name
+from chatapp.wire.suggestions import nearest
 
 ACCESS_LIST_MAX: Final = 10_000
 """The most entries of a list of keys or bans."""
@@ -54,14 +55,17 @@ OPERATORS_MAX: Final = 100
 """The most operators in one configuration."""
 
 FolderPath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
-LogLevel = Annotated[
-    Literal["debug", "info", "warning", "error", "critical"],
-    msgspec.Meta(description="one of debug, info, warning, error, critical"),
-]
 Lease = Annotated[int, msgspec.Meta(ge=5, le=3_600, description="whole seconds from 5 to 3600")]
 Letters = Annotated[int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")]
 Requests = Annotated[
     int, msgspec.Meta(ge=100, le=10_000_000, description="a whole number from 100 to 10000000")
+]
+NamesMax = Annotated[
+    int, msgspec.Meta(ge=1_000, le=NAMES_MOST, description=f"a whole number from 1000 to {NAMES_MOST}")
+]
+RoomsMax = Annotated[int, msgspec.Meta(ge=16, le=100_000, description="a whole number from 16 to 100000")]
+SessionsMax = Annotated[
+    int, msgspec.Meta(ge=1_000, le=1_000_000, description="a whole number from 1000 to 1000000")
 ]
 Region = Annotated[
     str,
@@ -94,11 +98,21 @@ MailDays = Annotated[float, msgspec.Meta(ge=1, le=21, description="days from 1 t
 LineDays = Annotated[float, msgspec.Meta(ge=1, le=90, description="days from 1 to 90")]
 LogForm = Annotated[LogFormat, msgspec.Meta(description="text or json")]
 FilePath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a file")]
+METRICS_HOSTS_MAX: Final = 16
+"""The most further names under which metrics are served."""
+
 MetricsAddress = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
         description="a port of this machine, such as 9464, or an IP address and a port, such as 127.0.0.1:9464",
+    ),
+]
+MetricsHosts = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=METRICS_HOSTS_MAX,
+        description=f"at most {METRICS_HOSTS_MAX} names of this host, without a port, such as registry.example.org",
     ),
 ]
 InviteOnly = Annotated[bool, msgspec.Meta(description="true or false")]
@@ -195,12 +209,20 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Days that a letter waits to be fetched."""
     keep_lines: LineDays = RegistryPolicy().group_kept_for / _DAY
     """Days that lines of rooms and the channel are kept, and that somebody who is away stays a member of a room."""
+    names: NamesMax = RegistryPolicy().names_max
+    """Names that may be bound; newcomers beyond them are refused."""
+    rooms: RoomsMax = RegistryPolicy().rooms_max
+    """Rooms that there may be at once."""
+    sessions: SessionsMax = RegistryPolicy().sessions_max
+    """People with a session; those beyond them who were silent longest register again."""
     requests: Requests = int(RegistryPolicy().requests_per_second)
     """Requests a second of one member, averaged; a line of a group counts as 20 or more."""
     announce: Announce = True
     """Whether the registry announces itself on the local network."""
     metrics: MetricsAddress | None = None
     """Where metrics are served by HTTP; None for nowhere. A port alone is one of 127.0.0.1."""
+    metrics_hosts: MetricsHosts = ()
+    """Names under which metrics are asked for, beside `localhost` and IP addresses."""
     invite_only: InviteOnly = AccessSettings().invite_only
     """Newcomers need a join code."""
     allow: Allow = AccessSettings().allow
@@ -259,6 +281,9 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
     return RegistryPolicy(
         lease_span=settings.lease,
         mail_places=settings.letters,
+        names_max=settings.names,
+        rooms_max=settings.rooms,
+        sessions_max=settings.sessions,
         mail_kept_for=settings.keep_mail * _DAY,
         group_kept_for=settings.keep_lines * _DAY,
         requests_per_second=settings.requests,
@@ -317,7 +342,6 @@ _SHAPES: Final = {
     for table in TABLES.values()
     for key, shape in get_type_hints(table, include_extras=True).items()
 }
-_NEAR: Final = 0.6
 
 
 def check(key: str, value: object) -> None:
@@ -366,6 +390,9 @@ def _flaw(key: str, value: object) -> str:
             return _flaw_of(monitor_urls, value)
         case "servers", list() | tuple():
             return flaw_of_servers(value)
+        case "metrics_hosts", list() | tuple():
+            wrong = next((text for text in value if host_name(str(text)) is None), None)
+            return "" if wrong is None else f'"{quoted(str(wrong))}" is not a name of a host'
         case "metrics", str():
             return "" if metrics_address(value) else "it is no address"
         case _:
@@ -408,7 +435,7 @@ def _names_flaw(texts: Iterable[str]) -> str:
     keys: set[str] = set()
     for text in texts:
         try:
-            key = name_key(peer_name(text))
+            key = name_key(person_name(text))
         except NameRefused as refusal:
             return str(refusal)
         if key in keys:
@@ -431,8 +458,8 @@ def unknown_key(table: str, word: str) -> str:
 
 
 def _advice(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=_NEAR)
-    return f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
+    near = nearest(word.lower(), known)
+    return f'did you mean "{near}"?' if near else f"there are {', '.join(known)}"
 
 
 FILE_MAX: Final = 1_000_000
@@ -447,6 +474,7 @@ OPTIONS: Final = {
     "operators": "--operator",
     "announce": "--no-announce",
     "metrics": "--metrics",
+    "metrics_hosts": "--metrics-host",
     "invite_only": "--invite-only",
     "allow": "--allow",
     "ban": "--ban",
@@ -467,6 +495,7 @@ _BETWEEN: Final = {
     "allow": ",",
     "ban": ",",
     "gateways": ",",
+    "metrics_hosts": ",",
     "cluster": ",",
     "cluster_monitors": ",",
     "servers": ",",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from chatapp.registry.keystore import KEY_FILE, load_or_make
+from chatapp.registry.keystore import had_key, has_key, load_or_make
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store, StoreUnusable
 from chatapp.wire.folders import make_private
@@ -53,6 +53,9 @@ class Storage(Protocol):
     def verify(self) -> "Inspection":
         """Read everything that is kept, likewise."""
 
+    def figures(self) -> dict[str, float]:
+        """Return the figures of where it is kept, by name."""
+
 
 class FolderStorage:
     """State and identity in the registry's own folder."""
@@ -75,14 +78,13 @@ class FolderStorage:
                 f"this folder belongs to a node of the cluster {cluster}: start it with --cluster, "
                 "or name another folder by --data",
             )
-        has_past = (self._folder / KEY_FILE).exists()
+        has_past = had_key(self._folder)
         self._store = FileStore(self._folder, has_past=has_past, now=self._now, disk=self._disk)
         return self._store
 
     def load(self) -> Found:
         assert self._store is not None
-        has_key = (self._folder / KEY_FILE).exists()
-        found = load_or_make(self._folder, self._rng) if has_key else None
+        found = load_or_make(self._folder, self._rng) if has_key(self._folder) else None
         loaded = self._store.load()
         # A new key is made last: once it exists, the store's files must exist too.
         identity, is_new = found or load_or_make(self._folder, self._rng)
@@ -102,3 +104,6 @@ class FolderStorage:
 
         assert self._store is not None
         return self._store.hold_still(lambda lengths: inspect(self._folder, lengths=lengths))
+
+    def figures(self) -> dict[str, float]:
+        return {}

@@ -147,7 +147,8 @@ def event_line(event: Event) -> str:
         case RegistrationRefused():
             return f"{event.name} was turned away from {event.address}: {event.reason.name}"
         case LinkEnded():
-            return f"link of {event.address} ended: {LINK_ENDS[event.reason]}"
+            whose = f"{event.name} at {event.address}" if event.name else str(event.address)
+            return f"link of {whose} ended: {LINK_ENDS[event.reason]}"
         case LinkRenewed():
             return f"link of {event.address} has new keys"
         case StoreFailed():

@@ -46,8 +46,7 @@ def make(checkout: Path, into: Path, environment: Mapping[str, str]) -> list[Pat
         source.mkdir()
         archive = Path(folder) / "source.tar"
         _run(["git", "archive", "--output", str(archive), "HEAD"], checkout)
-        with tarfile.open(archive) as files:
-            files.extractall(source)  # our own archive, of links inside of it
+        _run(["tar", "--extract", "--file", str(archive)], source)
         fixed = {**environment, "SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
         build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(built)]
         _run(build, source, fixed)

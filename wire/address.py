@@ -14,6 +14,8 @@ _PORT: Final = re.compile(r"[0-9]{1,5}\Z")
 _SERVER: Final = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[^:]*))?\Z")
 _NO_PORT: Final = 0
 _HOST: Final = re.compile(r"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.-]{0,63})|[0-9A-Fa-f:.]{2,64})\Z")
+_HOST_NAME: Final = re.compile(r"(?!-)[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})*\.?")
+_HOST_NAME_MAX: Final = 253
 _MAPPED: Final = "::ffff:"
 
 
@@ -91,6 +93,13 @@ def ip_literal(text: str) -> str | None:
     if found.version == 6 and found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
     return normalized_host(str(found))
+
+
+def host_name(text: str) -> str | None:
+    """Return a name of a host as it is compared: lower case, without the dot at its end. None if it is no name."""
+    if len(text) > _HOST_NAME_MAX or not _HOST_NAME.fullmatch(text):
+        return None
+    return text.lower().removesuffix(".")
 
 
 def server_name(host: str, port: int) -> str:

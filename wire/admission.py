@@ -201,16 +201,33 @@ def is_welcome_authentic(message: Welcome, *, registry: bytes, identity: bytes) 
 
 
 def make_refused(
-    registry: Identity, *, nonce: bytes, reason: RefusalReason, name: str, counter: int = 0
+    registry: Identity,
+    *,
+    nonce: bytes,
+    reason: RefusalReason,
+    name: str,
+    counter: int = 0,
+    seconds: int = 0,
+    text: str = "",
 ) -> Refused:
     """Make a REFUSED that answers this nonce."""
-    signature = registry.sign(_REFUSED, encode([nonce, reason, name, counter]))
-    return Refused(nonce=nonce, reason=reason, name=name, counter=counter, signature=signature)
+    signature = registry.sign(_REFUSED, encode([nonce, reason, name, counter, seconds, text]))
+    return Refused(
+        nonce=nonce,
+        reason=reason,
+        name=name,
+        counter=counter,
+        seconds=seconds,
+        text=text,
+        signature=signature,
+    )
 
 
 def is_refused_authentic(message: Refused, *, registry: bytes) -> bool:
     """Whether this registry signed the REFUSED."""
-    said = encode([message.nonce, message.reason, message.name, message.counter])
+    said = encode(
+        [message.nonce, message.reason, message.name, message.counter, message.seconds, message.text]
+    )
     return is_signed_by(registry, _REFUSED, said, message.signature)
 
 

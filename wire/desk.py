@@ -28,21 +28,30 @@ _NUMBER_TYPED_MAX: Final = 64
 _NUMBER: Final = re.compile(r"[( ]*\+?[0-9 \t().-]*")
 """A number as people write it. The library would also accept signs that elsewhere mean an extension, or nothing."""
 
-_JOINTS: Final = str.maketrans(dict.fromkeys("'\u2018\u2019\u02bc`´-\u2010\u2011\u2013.,·", " "))
-"""Characters that join the parts of many names and are not letters: the error suggests the name without them."""
+_JOINTS: Final = "'-."
+"""Signs that join or shorten the parts of a name: O'Brien, Anne-Marie, J. Rao."""
+
+_SPELLINGS: Final = str.maketrans(
+    {**dict.fromkeys("\u2018\u2019\u02bc`´", "'"), **dict.fromkeys("\u2010\u2011\u2013", "-")}
+)
+"""Characters that people type for them."""
+
+_NOT_OF_A_NAME: Final = str.maketrans(dict.fromkeys(",·", " "))
+"""Characters that stand between the parts of many names: the error suggests the name without them."""
 
 
 def full_name(text: str) -> str:
-    """Return a person's name in canonical form: letters (with their marks) and single blanks. Raises FormRefused."""
-    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    """Return a person's name in canonical form: letters (with their marks), ' - . and single blanks, and a letter in each
+    part. Raises FormRefused."""
+    name = unicodedata.normalize("NFC", " ".join(text.translate(_SPELLINGS).split()))
     if not name:
-        raise FormRefused("name", text, "is empty: letters and blanks are asked for", fault="name_empty")
+        raise FormRefused("name", text, "is empty: type letters and spaces", fault="name_empty")
     if len(name) > DESK_FORM_NAME_MAX:
         reason = f"has more than {DESK_FORM_NAME_MAX} characters"
         raise FormRefused("name", text, reason, fault="name_long", most=DESK_FORM_NAME_MAX)
     if not _is_name(name):
-        plain = " ".join(name.translate(_JOINTS).split())
-        reason = "has something else than letters and blanks"
+        plain = " ".join(name.translate(_NOT_OF_A_NAME).split())
+        reason = "may contain only letters, spaces and . ' -"
         if not _is_name(plain):
             raise FormRefused("name", text, reason, fault="name_signs")
         advised = f'{reason}: please write "{plain}"'
@@ -88,12 +97,19 @@ def is_region(text: str) -> bool:
     return text in phonenumbers.SUPPORTED_REGIONS
 
 
+def folded_name(name: str) -> str:
+    """Return what names are compared by, however their parts are joined: their letters, in one case."""
+    return "".join(filter(_is_letter, unicodedata.normalize("NFC", name))).casefold()
+
+
 def _is_name(name: str) -> bool:
-    return all(map(_is_of_a_name, name)) and any(map(str.isalpha, name))
+    has_letters = all(any(map(str.isalpha, part)) for part in name.split(" "))
+    return has_letters and all(_is_letter(one) or one in f" {_JOINTS}" for one in name)
 
 
-def _is_of_a_name(character: str) -> bool:
-    return character == " " or unicodedata.category(character)[0] in "LM"
+def _is_letter(character: str) -> bool:
+    """Whether this is a letter, or a mark of one."""
+    return unicodedata.category(character)[0] in "LM"
 
 
 def _example(region: str) -> dict[str, object]:

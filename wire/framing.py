@@ -11,12 +11,13 @@ from typing import Final, NamedTuple
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import LINK_FIRST_FRAME_MAX
 
-_LENGTH_SIZE: Final = 4
+LENGTH_SIZE: Final = 4
+"""Bytes of the length before each frame of a link."""
 
 
 def frame(body: bytes) -> bytes:
     """Return `body` with its length in front."""
-    return len(body).to_bytes(_LENGTH_SIZE, "big") + body
+    return len(body).to_bytes(LENGTH_SIZE, "big") + body
 
 
 class FrameReader:
@@ -35,15 +36,15 @@ class FrameReader:
     def next_frame(self) -> bytes | None:
         """Return the next whole frame, or None. Raises DecodeError for a length of 0 or over `largest`."""
         buffer = self._buffer
-        if len(buffer) < _LENGTH_SIZE:
+        if len(buffer) < LENGTH_SIZE:
             return None
-        length = int.from_bytes(buffer[:_LENGTH_SIZE], "big")
+        length = int.from_bytes(buffer[:LENGTH_SIZE], "big")
         if not 0 < length <= self.largest:
             raise DecodeError("frame", f"{length} bytes, at most {self.largest}")
-        end = _LENGTH_SIZE + length
+        end = LENGTH_SIZE + length
         if len(buffer) < end:
             return None
-        whole = bytes(buffer[_LENGTH_SIZE:end])
+        whole = bytes(buffer[LENGTH_SIZE:end])
         del buffer[:end]
         return whole
 

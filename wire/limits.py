@@ -76,8 +76,11 @@ could otherwise use up the descriptors. For further addresses the kernel chooses
 # --- the registry --------------------------------------------------------------------------------------------
 
 NAMES_MAX: Final = 100_000
-"""Names bound at one registry; each costs about 1 KiB of memory permanently. Beyond it newcomers are refused with
-`full`."""
+"""Names bound at one registry, unless its settings say otherwise; each costs about 1 KiB of memory permanently. Beyond it
+newcomers are refused with `full`."""
+
+NAMES_MOST: Final = 300_000
+"""The most names that a registry can be set to: every peer holds them all."""
 
 RELEASED_TOLD_MAX: Final = 10_000
 """Names that were given up whose last rows are kept for the peers that hold them, until the registry's next start."""
@@ -136,8 +139,8 @@ GROUP_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes kept in one group's log."""
 
 ROOMS_MAX: Final = 1_024
-"""Rooms at one registry, each with a file of its own. The room that has been without members longest makes way for a
-new one."""
+"""Rooms at one registry, unless its settings say otherwise, each with a file of its own. The room that has been without
+members longest makes way for a new one."""
 
 ROOM_MEMBERS_MAX: Final = 1_024
 """Members of a room. Whoever enters receives all members in one frame, which 36 bytes a member fill by half."""
@@ -230,6 +233,9 @@ and little memory for a program that asks as fast as it is served."""
 ANNOUNCEMENT_MAX: Final = 1_000
 """Characters of what a server's owner tells everybody."""
 
+EXCLUSION_TEXT_MAX: Final = 200
+"""Characters that a server's owner tells somebody who is kept out: a REFUSED with them fits any path."""
+
 BANS_MAX: Final = 10_000
 """Bans that the server's owner may add while it runs."""
 
@@ -244,6 +250,13 @@ REGISTERS_PER_SECOND: Final = 200.0
 
 REGISTERS_BURST: Final = 2_000.0
 """REGISTER datagrams of one address at once: a classroom behind one NAT that comes back after a power cut."""
+
+OPENINGS_PER_NETWORK_PER_SECOND: Final = 200.0
+"""Openings of sessions a second and address that are processed (about 0.3 ms each), beside the first one of each party
+in a while: 2,000 identities of one address would otherwise take most of a core."""
+
+OPENINGS_PER_NETWORK_BURST: Final = 2_000.0
+"""Openings of one address at once: all whose REGISTERs are let in together."""
 
 REGISTERS_WAITING_MAX: Final = 4_096
 """REGISTERs that wait for their signature check, about 2 KiB each. A school that comes back behind one address fits; a
@@ -271,6 +284,13 @@ BUCKETS_MAX: Final = 10_000
 
 GUESTS_MAX: Final = 8_192
 """Guests (people without a name) in all; each costs about 1 KiB until it is forgotten."""
+
+GIVEN_AGAIN_MAX: Final = 256
+"""Delivered messages that a sender has in memory at a time to give them to one recipient again. Any others are only in its
+history."""
+
+GIVEN_AGAIN_TEXTS_MAX: Final = 1024 * 1024
+"""Characters of these messages."""
 
 SERVERS_MAX: Final = 8
 """Servers of one registry that a person may name, and that a WELCOME may."""
@@ -398,7 +418,7 @@ DESK_TYPED_AHEAD_MAX: Final = 20_000
 
 # --- a peer --------------------------------------------------------------------------------------------------
 
-CONTACTS_MAX: Final = NAMES_MAX
+CONTACTS_MAX: Final = NAMES_MOST
 """Table rows that a peer holds; a dishonest registry cannot make it hold more."""
 
 EVENTS_WAITING_MAX: Final = 10_000

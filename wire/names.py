@@ -22,7 +22,10 @@ NAME_MAX: Final = 32
 """Characters of a name. As UTF-8 it has at most four times as many bytes."""
 
 RESERVED: Final = frozenset({"server"})
-"""Keys that nobody may have: `server:` begins a command, and nobody must be taken for the server."""
+"""Keys that neither a person nor a room may have: `server:` begins a command."""
+
+OURS: Final = ("server", "registry", "system", "operator", "everybody", "all", "you")
+"""What the faces call the registry, the user and everybody: a person with such a name would be taken for one of them."""
 
 _TYPED_MAX: Final = 4 * NAME_MAX
 """Characters accepted before composition (NFC), which joins at most three into one: a cap before any work."""
@@ -55,6 +58,21 @@ def peer_name(text: str) -> PeerName:
     if key in RESERVED:
         raise NameRefused(text, "it is kept for the server itself")
     return PeerName(name)
+
+
+def person_name(text: str) -> PeerName:
+    """Return `text` as a person's name: any name but those that look like one of `OURS`. Raises NameRefused."""
+    name = peer_name(text)
+    looks = looks_of(name)
+    word = next((word for word in OURS if not looks.isdisjoint(_looks_of_ours(word))), None)
+    if word is not None:
+        raise NameRefused(text, f'it looks like "{word}", a word that ChatApp keeps for itself')
+    return name
+
+
+@cache
+def _looks_of_ours(word: str) -> frozenset[str]:
+    return looks_of(word)
 
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)

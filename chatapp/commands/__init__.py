@@ -6,6 +6,7 @@ from typing import Final
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "admin": ("chatapp.commands.admin", "watch and steer a registry"),
     "backup": ("chatapp.commands.backup", "copy what a registry keeps"),
+    "check": ("chatapp.commands.check", "look at what a registry needs"),
     "config": ("chatapp.commands.config", "show or test a registry's settings"),
     "daemon": ("chatapp.commands.daemon", "run a peer for other programs"),
     "doctor": ("chatapp.commands.doctor", "find out why something does not work"),

@@ -1,14 +1,15 @@
 """`ChatApp admin`: what the administrator of a registry sees and does while it runs."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+import typer.core
 
 from chatapp.commands.asking import AsJson, Data, Port, folder_of_registry, show_answer
 from chatapp.commands.invite import invite
 from chatapp.options import HELP
-from chatapp.validation import Misuse
+from chatapp.validation import Misuse, counted
 from chatapp.wire.errors import quoted
 from chatapp.wire.limits import ANNOUNCEMENT_MAX
 
@@ -16,8 +17,20 @@ _EPILOG: Final = "Exit status: 0 done, 1 not done, 2 misused."
 _SPAN: Final = re.compile(r"([0-9]{1,6})(s|m|h|d)?")
 _SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _KICK_FOR: Final = "1m"
+_LOG_SHOWN: Final = "20"
+_BEFORE: Final = {"--port": 1, "--data": 1, "--json": 0}
+"""The options of every command, which may stand before it, with how many words follow each."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+Level = Annotated[str, typer.Argument(metavar="LEVEL")]
+Room = Annotated[list[str], typer.Argument(metavar="close ROOM | kick ROOM NAME | topic ROOM TEXT")]
+Mail = Annotated[list[str] | None, typer.Argument(metavar="[purge NAME]")]
+Lines = Annotated[str, typer.Option("--count", metavar="N", help="How many lines, the newest.")]
+BanFor = Annotated[
+    str | None,
+    typer.Option("--for", metavar="SPAN", help="How long it holds, such as 2h, 7d; without it for good."),
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What the banned are told.")]
 Ban = Annotated[str, typer.Argument(metavar="KEY|NAME|ADDRESS|NETWORK")]
 Words = Annotated[list[str], typer.Argument(metavar="TEXT")]
 Why = Annotated[list[str] | None, typer.Argument(metavar="[REASON]")]
@@ -29,13 +42,29 @@ StopIn = Annotated[
 ]
 Cancel = Annotated[bool, typer.Option("--cancel", help="Cancel the planned stop.")]
 
+
+class AnyOrder(typer.core.TyperGroup):
+    """A group of commands whose common options may also stand before the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move the options before the command behind it."""
+        taken = 0
+        while taken < len(args) and (option := args[taken].partition("="))[0] in _BEFORE:
+            taken += 1 if option[1] else 1 + _BEFORE[option[0]]
+        if 0 < taken < len(args):
+            args = [args[taken], *args[:taken], *args[taken + 1 :]]
+        return list(super().parse_args(ctx, args))
+
+
 app: Final = typer.Typer(
+    cls=AnyOrder,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     no_args_is_help=True,
     context_settings=HELP,
-    help="Watch and steer a registry that runs on this machine.",
+    help="Watch and steer a registry that runs on this machine. The options --port, --data and --json may stand before "
+    "or behind the command.",
     epilog=_EPILOG,
 )
 app.command("invite", epilog=_EPILOG)(invite)
@@ -83,12 +112,87 @@ def rooms(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     return show_answer(folder_of_registry(data, port), ShowRooms(), as_json=as_json)
 
 
-@app.command("mail")
-def mail(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
-    """List the mailboxes with waiting letters; nobody here can read them."""
-    from chatapp.registry.admin.messages import ShowMail
+@app.command("mail", epilog=_EPILOG)
+def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+    """List the mailboxes with waiting letters, which nobody here can read, or delete what waits for somebody."""
+    from chatapp.registry.admin.messages import PurgeMail, ShowMail
 
-    return show_answer(folder_of_registry(data, port), ShowMail(), as_json=as_json)
+    match words or []:
+        case []:
+            return show_answer(folder_of_registry(data, port), ShowMail(), as_json=as_json)
+        case ["purge", *rest]:
+            (name,) = counted(rest, "mail purge", ("name",))
+            done = f"the letters for {quoted(name)} are deleted"
+            return show_answer(folder_of_registry(data, port), PurgeMail(name), as_json=as_json, done=done)
+        case [other, *_]:
+            raise Misuse(f'mail: unknown action "{quoted(other)}": mail, or mail purge <name>')
+    raise AssertionError
+
+
+@app.command("room", epilog=_EPILOG)
+def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+    """Close a room and delete its lines, put somebody out of it, or set its topic (an empty text clears it)."""
+    from chatapp.registry.admin.messages import AdminRequest, CloseRoom, KickFromRoom, SetRoomTopic
+    from chatapp.wire.limits import TOPIC_MAX
+
+    request: AdminRequest
+    match words:
+        case ["close", *rest]:
+            (of,) = counted(rest, "room close", ("room",))
+            request, done = CloseRoom(of), f"{quoted(of)} is closed"
+        case ["kick", *rest]:
+            of, name = counted(rest, "room kick", ("room", "name"))
+            request, done = KickFromRoom(of, name), f"{quoted(name)} is out of {quoted(of)}"
+        case ["topic", of, *text]:
+            topic = " ".join(text)
+            if len(topic) > TOPIC_MAX:
+                raise Misuse(f"room topic: {len(topic):,} characters are too many; at most {TOPIC_MAX:,}")
+            request, done = SetRoomTopic(of, topic), f"the topic of {quoted(of)} is set"
+        case _:
+            what = f'unknown action "{quoted(words[0])}"' if words[0] != "topic" else "<room> missing"
+            raise Misuse(
+                f"room: {what}: room close <room>, room kick <room> <name>, or room topic <room> <text>"
+            )
+    return show_answer(folder_of_registry(data, port), request, as_json=as_json, done=done)
+
+
+@app.command("show", epilog=_EPILOG)
+def show(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+    """Show all that the registry knows of somebody."""
+    from chatapp.registry.admin.messages import ShowPerson
+
+    return show_answer(folder_of_registry(data, port), ShowPerson(name), as_json=as_json)
+
+
+@app.command("erase", epilog=_EPILOG)
+def erase(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+    """Delete all that the registry keeps of somebody who is away."""
+    from chatapp.registry.admin.messages import ErasePerson
+
+    return show_answer(folder_of_registry(data, port), ErasePerson(name), as_json=as_json)
+
+
+@app.command("log", epilog=_EPILOG)
+def log(count: Lines = _LOG_SHOWN, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+    """Show who has asked the registry for what: the newest lines of admin.log in its folder."""
+    from chatapp.registry.admin.messages import LOG_SHOWN_MAX, ShowLog
+
+    if not (count.isdecimal() and len(count) < 9 and 1 <= int(count) <= LOG_SHOWN_MAX):
+        raise Misuse(f'--count: "{quoted(count)}" is not a whole number from 1 to {LOG_SHOWN_MAX}')
+    return show_answer(folder_of_registry(data, port), ShowLog(int(count)), as_json=as_json)
+
+
+@app.command("log-level", epilog=_EPILOG)
+def log_level(level: Level, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+    """Log more or less, until the registry ends: debug, info, warning, error or critical."""
+    from chatapp.registry.admin.messages import SetLogLevel
+    from chatapp.registry.telemetry.logs import LOG_LEVELS
+
+    found = next((one for one in LOG_LEVELS if one == level.lower()), None)
+    if found is None:
+        raise Misuse(f'log-level: "{quoted(level)}" is not one of {", ".join(LOG_LEVELS)}')
+    done = f"the registry logs from {found} on"
+    return show_answer(folder_of_registry(data, port), SetLogLevel(found), as_json=as_json, done=done)
 
 
 @app.command("queue")
@@ -120,12 +224,24 @@ def kick(
 
 
 @app.command("ban", epilog=_EPILOG)
-def ban(what: Ban, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
-    """Ban a key, a name, an address or a network. It outlasts restarts."""
-    from chatapp.registry.admin.messages import AddBan
+def ban(
+    what: Ban,
+    span: BanFor = None,
+    reason: Reason = "",
+    port: Port = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> int:
+    """Ban a key, a name, an address or a network, for a while or for good. It outlasts restarts."""
+    from chatapp.registry.admin.messages import BAN_SPAN_MAX, AddBan
+    from chatapp.wire.limits import EXCLUSION_TEXT_MAX
 
-    done = f"{quoted(what)} is banned"
-    return show_answer(folder_of_registry(data, port), AddBan(what), as_json=as_json, done=done)
+    if len(reason) > EXCLUSION_TEXT_MAX:
+        raise Misuse(f"--reason: {len(reason):,} characters are too many; at most {EXCLUSION_TEXT_MAX:,}")
+    seconds = 0 if span is None else seconds_of(span, "--for", most=BAN_SPAN_MAX)
+    done = f"{quoted(what)} is banned" + (f" for {span}" if span else "")
+    request = AddBan(what, seconds, reason)
+    return show_answer(folder_of_registry(data, port), request, as_json=as_json, done=done)
 
 
 @app.command("unban", epilog=_EPILOG)
@@ -159,7 +275,7 @@ def release(name: Name, port: Port = None, data: Data = None, as_json: AsJson = 
     """Release the name of somebody who is away."""
     from chatapp.registry.admin.messages import ReleaseName
 
-    done = f"{quoted(name)} can be taken by anybody now"
+    done = f"The name {quoted(name)} is free now"
     return show_answer(folder_of_registry(data, port), ReleaseName(name), as_json=as_json, done=done)
 
 

@@ -76,13 +76,18 @@ def show_answer(folder: Path, request: "AdminRequest", *, as_json: bool = False,
     answer = answer_to(folder, request)
     if answer is None:
         return FAILED
+    show(answer, as_json=as_json, done=done)
+    return 0
+
+
+def show(answer: "AdminAnswer", *, as_json: bool = False, done: str = "") -> None:
+    """Print a registry's answer. `done`: as for `show_answer`."""
     if as_json:
         import msgspec
 
         typer.echo(msgspec.json.encode(answer).decode())
-        return 0
+        return
     from chatapp.registry.admin.texts import lines_of
 
     for line in lines_of(answer) or ([done] if done else []):
         typer.echo(line)
-    return 0

@@ -1,6 +1,6 @@
 """`ChatApp` without a command: the options of a registry, a peer and a visitor, and which of them go together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -11,8 +11,9 @@ from chatapp.options import ACK_TIMEOUT_HELP, CODE_HELP, CONTEXT, KEY_HELP, LOG_
 from chatapp.preferences import FILE_NAME, Face
 from chatapp.questions import ask_all, is_terminal
 from chatapp.starting import CONFIG_VARIABLE, DEFAULT_LOG_LEVEL, LOG_VARIABLE, serve, talk, visit
-from chatapp.validation import Misuse, check_options, folder_from
-from chatapp.wire.address import servers_text
+from chatapp.validation import Misuse, check_options, folder_from, servers_from
+from chatapp.wire.address import parse_port, servers_text
+from chatapp.wire.errors import quoted
 from chatapp.wire.folders import default_home
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
@@ -43,6 +44,9 @@ _LOG_FORMAT_HELP: Final = "Registry: how to log, text or json (one object a line
 _LOG_FILE_HELP: Final = "Registry: log to this file; SIGHUP reopens it."
 _METRICS_HELP: Final = (
     "Registry: serve metrics and health checks by HTTP, such as 127.0.0.1:9464 (a port alone: 127.0.0.1)."
+)
+_METRICS_HOST_HELP: Final = (
+    "Registry: a name under which metrics are asked for, beside localhost and IP addresses (repeatable)."
 )
 _NO_ANNOUNCE_HELP: Final = "Registry: do not announce it on the local network."
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
@@ -149,6 +153,7 @@ def chat(
     log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help=_LOG_FORMAT_HELP)] = None,
     log_file: Annotated[str | None, typer.Option(metavar="FILE", help=_LOG_FILE_HELP)] = None,
     metrics: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help=_METRICS_HELP)] = None,
+    metrics_host: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_METRICS_HOST_HELP)] = None,
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
@@ -165,14 +170,16 @@ def chat(
     """Chat for people who share a network: a registry introduces them, then they talk directly to each other."""
     words = words or []
     check_options(words)
-    # `ChatApp` alone asks for what it needs.
-    is_alone = not (words or server or client or desk or plain or host or port) and is_terminal()
+    # `ChatApp` alone, or with nothing but a server, asks for what it needs.
+    is_bare = not (words or server or client or desk or plain) and (host is None) == (port is None)
+    is_alone = is_bare and is_terminal()
     if not is_alone:
-        _check_mode(server=server, client=client, desk=desk)
+        _check_mode(words, server=server, client=client, desk=desk)
     access = {
         "--log-format": log_format,
         "--log-file": log_file,
         "--metrics": metrics,
+        "--metrics-host": metrics_host,
         "--no-announce": no_announce,
         "--invite-only": invite_only,
         "--allow": allow,
@@ -216,6 +223,7 @@ def chat(
             "operators": operator or None,
             "announce": False if no_announce else None,
             "metrics": metrics,
+            "metrics_hosts": metrics_host or None,
             "log_format": log_format,
             "log_file": log_file,
             "invite_only": invite_only or None,
@@ -242,10 +250,13 @@ def chat(
             lang=lang,
             log_level=level,
         )
+    announced_key = None
     if is_alone:
-        chosen = ask_all(folder_from(data) or default_home(), room=room)
+        given = None if host is None or port is None else servers_from(host, parse_port(port, "server-port"))
+        chosen = ask_all(folder_from(data) or default_home(), servers=given, room=room)
         words, room = [chosen.name], chosen.room
-        host, port = servers_text(chosen.servers), str(chosen.servers[0].port)
+        host, port = servers_text(chosen.server.servers), str(chosen.server.servers[0].port)
+        announced_key = chosen.server.announced_key
     return talk(
         words,
         host=host,
@@ -254,6 +265,7 @@ def chat(
         ack_timeout=ack_timeout,
         code=code,
         registry_key=registry_key,
+        announced_key=announced_key,
         data=data,
         face=face,
         quiet=quiet,
@@ -265,13 +277,18 @@ def chat(
 # --- checking
 
 
-def _check_mode(*, server: bool, client: bool, desk: bool) -> None:
+def _check_mode(words: Sequence[str], *, server: bool, client: bool, desk: bool) -> None:
     if server and client:
-        raise Misuse("-s and -c exclude each other: choose the registry or a peer")
+        raise Misuse("use either -s or -c")
     if desk and (server or client):
-        raise Misuse(f"--desk and {'-s' if server else '-c'} exclude each other: choose one")
+        raise Misuse(f"use either --desk or {'-s' if server else '-c'}")
+    if not server and not client and not desk and words:
+        from chatapp.wire.suggestions import nearest  # deferred: only a mistake needs it
+
+        if near := nearest(words[0].lower(), COMMANDS):
+            raise Misuse(f'"{quoted(words[0])}" is not a command: did you mean "{near}"?')
     if not server and not client and not desk:
-        raise Misuse(f"choose one: {SERVER_USAGE}, or {CLIENT_USAGE}")
+        raise Misuse(f"nothing to do: {SERVER_USAGE}, or {CLIENT_USAGE}")
 
 
 def _face(*, full: bool, line: bool, plain: bool) -> Face | None:
@@ -280,7 +297,7 @@ def _face(*, full: bool, line: bool, plain: bool) -> Face | None:
         face for face, is_asked in ((Face.FULL, full), (Face.LINE, line), (Face.PLAIN, plain)) if is_asked
     ]
     if len(asked) > 1:
-        raise Misuse(f"--{asked[0].value} and --{asked[1].value} exclude each other: choose one")
+        raise Misuse(f"use either --{asked[0].value} or --{asked[1].value}")
     return asked[0] if asked else None
 
 

@@ -14,7 +14,7 @@ app: Final = command_line()
 
 
 @app.command(
-    "doctor", epilog="Exit status: 0 all is well, 1 trouble found, 2 misused.", context_settings=CONTEXT
+    "doctor", epilog="Exit status: 0 all is well, 1 problem found, 2 misused.", context_settings=CONTEXT
 )
 def doctor(
     words: Annotated[

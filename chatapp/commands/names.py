@@ -39,7 +39,7 @@ def names(
             return show_answer(folder_of_registry(data, port), ListNames(), as_json=as_json)
         case ["release", *rest]:
             (name,) = counted(rest, "names release", ("name",))
-            done = f"{quoted(name)} can be taken by anybody now"
+            done = f"The name {quoted(name)} is free now"
             return show_answer(folder_of_registry(data, port), ReleaseName(name), as_json=as_json, done=done)
         case _:
             what = f'unknown action "{quoted(words[0])}"' if words else "choose one"

@@ -15,6 +15,7 @@ from chatapp.validation import (
     folder_from,
     found_servers,
     name_from,
+    own_name_from,
     registry_key_from,
 )
 from chatapp.wire.address import parse_port, parse_servers
@@ -55,17 +56,13 @@ def send(
     else:
         name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
         servers = parse_servers(host, parse_port(server_port, "server-port"), "server-ip")
-    me, other = name_from(name), name_from(to, "to")
+    me, other = own_name_from(name), name_from(to, "to")
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     if not text.strip():
         raise Misuse("text: the message is empty")
     usage = "send {name} <server-ip> <server-port> <to> <text>"
-    found = (
-        remembered_server(me, folder, may_ask=False, usage=usage)
-        if servers is None
-        else found_servers(servers)
-    )
+    found = remembered_server(me, folder, usage=usage) if servers is None else found_servers(servers)
     from chatapp.peer.ui.send import run
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")

@@ -14,10 +14,12 @@ from chatapp.validation import (
     code_from,
     counted,
     folder_from,
+    hosts_from,
     language_from,
     listening_from,
     name_from,
     networks_from,
+    own_name_from,
     registry_key_from,
     servers_from,
 )
@@ -29,7 +31,7 @@ _LISTEN: Final = "127.0.0.1:8080"
 _LISTEN_AS: Final = "127.0.0.1:8081"
 _OF_VISITORS: Final = "it is for the page of visitors, not for an operator's (--as)"
 _TITLE_MAX: Final = 80
-_LIBRARIES: Final = frozenset({"h11", "python_multipart", "starlette", "uvicorn"})
+_LIBRARIES: Final = frozenset({"h11", "starlette", "uvicorn"})
 _FAILED: Final = 1
 
 app: Final = command_line()
@@ -61,6 +63,14 @@ def web(
             help="A proxy whose X-Forwarded-For and X-Forwarded-Proto are believed (repeatable).",
         ),
     ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host",
+            metavar="NAME",
+            help="A name under which browsers reach it, beside localhost and IP addresses (repeatable).",
+        ),
+    ] = None,
     queue: Annotated[
         str | None, typer.Option(metavar="NAME", help="The queue to join; by default the first one.")
     ] = None,
@@ -78,25 +88,26 @@ def web(
     """Let visitors use a help desk with nothing but a browser; or, with --as, an operator."""
     words = words or []
     check_options(words)
-    host, server_port = counted(words, "web", _ARGUMENTS)
+    server, server_port = counted(words, "web", _ARGUMENTS)
     there = parse_port(server_port, "server-port")
     if as_ is not None:
-        of_visitors = {"--proxy": proxy, "--queue": queue, "--title": title, "--lang": lang}
+        of_visitors = {"--proxy": proxy, "--host": host, "--queue": queue, "--title": title, "--lang": lang}
         for option, value in of_visitors.items():
             if value:
                 raise Misuse(f"{option}: {_OF_VISITORS}")
-        return _serve_operator(as_, host, there, listen or _LISTEN_AS, code, data, log_level, registry_key)
+        return _serve_operator(as_, server, there, listen or _LISTEN_AS, code, data, log_level, registry_key)
     if code is not None:
         raise Misuse("--code: only an operator (--as) has a join code")
     listen_at = listening_from(listen or _LISTEN, "--listen")
     proxies = networks_from(proxy or [], "--proxy")
+    hosts = hosts_from(host or [], "--host")
     of = name_from(queue, "--queue") if queue else ""
     name = " ".join((title or "").split())
     if len(name) > _TITLE_MAX:
         raise Misuse(f"--title: has more than {_TITLE_MAX} characters")
     language, folder = language_from(lang), folder_from(data)
     demanded = registry_key_from(registry_key, os.environ)
-    found = servers_from(host, there)
+    found = servers_from(server, there)
     try:
         from chatapp.peer.web.visitors.main import run
     except ModuleNotFoundError as missing:
@@ -106,6 +117,7 @@ def web(
         registry_key=demanded,
         listen_at=listen_at,
         proxies=proxies,
+        hosts=hosts,
         queue=of,
         title=name,
         language=language,
@@ -127,7 +139,7 @@ def _serve_operator(
     listen_at = listening_from(listen, "--listen")
     if not ipaddress.ip_address(listen_at.host).is_loopback:
         raise Misuse("--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]")
-    me, folder = name_from(name, "--as"), folder_from(data)
+    me, folder = own_name_from(name, "--as"), folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = servers_from(host, port)
     try:

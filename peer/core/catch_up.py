@@ -79,6 +79,8 @@ class CatchUp:
         self._size = 0
         """Their length in characters, and HELD_MESSAGE_COST for each."""
         self._to_take: list[int] = []
+        self._taking: list[tuple[int, list[int]]] = []
+        """Mail that is stored, with the sync after which the registry may drop it."""
         self._awaited: set[str] = set()
         """Groups whose missed lines are on their way."""
         self.is_mail_drained = True
@@ -100,6 +102,7 @@ class CatchUp:
         self.is_mail_drained = True
         self._awaited.clear()
         self._to_take.clear()
+        self._taking.clear()
 
     def gather(self, line: Line) -> None:
         """Add a late line, to be shown with the others."""
@@ -128,10 +131,18 @@ class CatchUp:
         self._to_take.append(serial)
 
     def stored(self) -> None:
-        """Let the registry drop the mail of the batch, which is on our disk now, and send the next batch."""
+        """Have the mail of the batch synced: it is stored now. The registry has the only other copy of it."""
         if self._to_take:
-            self._out.requests.append(TakeMail(serials=self._to_take))
+            self._taking.append((self._out.syncs.covering, self._to_take))
             self._to_take = []
+            self._out.wants_sync = True
+            self.synced()
+
+    def synced(self) -> None:
+        """Let the registry drop the mail that is on our disk now, and send the next batch."""
+        while self._taking and self._taking[0][0] <= self._out.syncs.done:
+            _, serials = self._taking.pop(0)
+            self._out.requests.append(TakeMail(serials=serials))
 
     def release(self) -> None:
         """Show the gathered lines if nothing more is awaited, or there are too many: letters that never end must not fill

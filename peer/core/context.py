@@ -8,6 +8,7 @@ from typing import Final
 
 from chatapp.peer.core.events import Event
 from chatapp.peer.core.records import Record
+from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.errors import WireError
 from chatapp.wire.messages.link import PeerRequest
 
@@ -27,10 +28,13 @@ def drop_invalid(problems: Sequence[Exception], dropped: Counter[str]) -> None:
 class Outputs:
     """The outputs of one node. Every part appends to the lists; the core drains them after each turn."""
 
-    __slots__ = ("events", "has_numbered", "new_id", "records", "requests")
+    __slots__ = ("events", "has_numbered", "new_id", "records", "requests", "syncs", "wants_sync")
 
-    def __init__(self, last_id: int = 0) -> None:
-        """`last_id`: the highest id of a line in the history."""
+    def __init__(self, last_id: int = 0, *, life: int = 0) -> None:
+        """`last_id`: the highest id of a line in the history. `life`: see `Syncs`."""
+        self.syncs: Final = Syncs(life)
+        self.wants_sync = False
+        """Whether the journal is to be synced at once."""
         self.new_id: Final = itertools.count(last_id + 1).__next__
         """Returns the id of the next line of the history."""
         self.events: list[Event] = []

@@ -29,7 +29,7 @@ class Conversation(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         match self.kind:
             case ConversationKind.PERSON:
-                return self.name
+                return f"{self.name}?" if self.is_claimed else self.name
             case ConversationKind.ROOM:
                 return f"{ROOM_SIGN}{self.name}"
             case ConversationKind.EVERYBODY:

@@ -15,7 +15,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus, drop_invalid
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
-from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
+from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder, LostMessages
 from chatapp.peer.core.direct.path_test import PathResult, PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport, runs_of
@@ -28,7 +28,15 @@ from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NameResolver, Table
-from chatapp.peer.core.records import CHANNEL_MARK, Loaded, ReadUpTo, Record, StoredGroup, StoredStream
+from chatapp.peer.core.records import (
+    CHANNEL_MARK,
+    Loaded,
+    ReadUpTo,
+    Record,
+    StoredGroup,
+    StoredOutgoing,
+    StoredStream,
+)
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.registration import Departure, PeerRegistration, RegistryMonitor
@@ -77,7 +85,7 @@ class PeerCore:
         """Invalid datagrams and frames, counted by what is wrong with them."""
         self._policy: Final = policy
         self._rng: Final = rng
-        self._out: Final = Outputs(loaded.last_id)
+        self._out: Final = Outputs(loaded.last_id, life=me.life)
         self._registry_status: Final = RegistryStatus()
         self._traces: Final = DeliveryTraces(self.clock)
         stored = dict(
@@ -462,6 +470,10 @@ class PeerCore:
         """Register only with the registry whose key has this fingerprint, whatever key is pinned."""
         self._session.demand(digits)
 
+    def expect_announced_registry(self, digits: str) -> None:
+        """Register, at a first contact, only with the registry whose key has this fingerprint, which was announced."""
+        self._session.expect_announced(digits)
+
     @property
     def server_address(self) -> Address:
         """The IP address and port of the registry that are in use."""
@@ -674,6 +686,36 @@ class PeerCore:
             self._outbox.numbers_stored(now=now)
             self._ladder.numbers_stored(now=now)
         return self._direct_receiver.stored(now=now) or is_numbered
+
+    def sync_begins(self) -> int:
+        """Return the number of a sync that begins now. It covers all records that `records_stored` was told of."""
+        return self._out.syncs.begin()
+
+    def synced(self, number: int) -> None:
+        """Note that this sync is done: tell those who wait for it."""
+        self._out.syncs.end(number)
+        self._transport.report_syncs()
+        self._catch_up.synced()
+
+    def wants_sync(self) -> bool:
+        """Return, once, whether somebody waits for the disk: what is stored is to be synced at once."""
+        wants, self._out.wants_sync = self._out.wants_sync, False
+        return wants
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether `lost_messages` may return anything, now or later."""
+        return self._ladder.has_lost
+
+    def lost_messages(self, *, now: float) -> list[LostMessages]:
+        """Return, once, which delivered messages of ours to read from the history, for `give_again`."""
+        return self._ladder.lost(now=now)
+
+    def give_again(
+        self, lost: LostMessages, found: Sequence[StoredOutgoing], *, is_all: bool, now: float
+    ) -> None:
+        """Give messages to their recipient again who may have lost them. `is_all`: there are no others."""
+        self._ladder.give_again(lost.contact, found, is_all=is_all, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""

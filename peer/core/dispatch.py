@@ -38,6 +38,7 @@ from chatapp.wire.delivery.parts import (
     GaveUp,
     NumbersReported,
     NumbersRequested,
+    SyncReported,
     Unanswered,
 )
 from chatapp.wire.errors import SealError
@@ -71,6 +72,7 @@ from chatapp.wire.messages.rooms import (
     GroupRefused,
     RoomChanged,
     RoomEntered,
+    RoomEvicted,
     RoomLeft,
     RoomRefused,
     RoomsListed,
@@ -170,6 +172,8 @@ class Dispatcher:
 
     def _opened(self, came: OpenedDatagrams, *, through_server: bool, now: float) -> None:
         """Handle opened datagrams. What is wrong with single ones is added to `came.problems`."""
+        if came.is_return and came.contact.conversation is not None:
+            came.contact.conversation.outgoing.unsynced.lose()  # not what the new life acknowledges right now
         try:
             if payloads := [*filter(None, came.payloads)]:
                 self._payloads_arrived(came, payloads, through_server=through_server, now=now)
@@ -178,7 +182,7 @@ class Dispatcher:
         if came.is_return or through_server:
             came.problems.extend(self.read_all(through_server=through_server, now=now))
         if came.is_return:
-            self.rows_changed([(came.contact, Change.RESTARTED)], now)
+            self.rows_changed([(came.contact, Change.RESTARTED)], now, is_heard=True)
 
     def _payloads_arrived(
         self, came: OpenedDatagrams, payloads: Sequence[bytes], *, through_server: bool, now: float
@@ -278,6 +282,8 @@ class Dispatcher:
                     self._look_for(contact, now)
                 case NumbersRequested():
                     is_asked = True
+                case SyncReported(mark):
+                    self._settlement.synced(contact, mark)
                 case NumbersReported(number):
                     self._numbers_reported(contact, number, now)
         if arrived:
@@ -355,11 +361,16 @@ class Dispatcher:
         if self._link.is_up and self._session.known_version > self._table.version:
             self._table.fetch(now=now)
 
-    def rows_changed(self, changes: list[tuple[Contact, Change]], now: float) -> None:
-        """Apply changed rows to pending messages, lines and rooms."""
+    def rows_changed(
+        self, changes: list[tuple[Contact, Change]], now: float, *, is_heard: bool = False
+    ) -> None:
+        """Apply changed rows to pending messages, lines and rooms. `is_heard`: the contacts have said so themselves, and it
+        is noted what they may have lost."""
         for contact, change in changes:
             conversation = contact.conversation
             if change is Change.RESTARTED and conversation is not None:
+                if not is_heard:
+                    conversation.outgoing.unsynced.lose()
                 conversation.delivery.restart_tries(now=now)
                 self._transport.active[contact.identity] = contact
             if change is not Change.TAKEN:
@@ -501,7 +512,7 @@ class NoticeHandler:
                 self._rooms.granted(notice, now=now)
             case GroupAccepted() | GroupRefused():
                 self._outbox.answered(notice, now=now)
-            case RoomEntered() | RoomRefused() | RoomLeft() | RoomChanged() | RoomsListed():
+            case RoomEntered() | RoomRefused() | RoomLeft() | RoomEvicted() | RoomChanged() | RoomsListed():
                 self._room_notice_arrived(notice, now)
             case TopicChanged() | TopicRefused():
                 self._rooms.topic.answered(notice)
@@ -535,7 +546,9 @@ class NoticeHandler:
                     self._settlement.expired(contact, number, now=now)
 
     def _room_notice_arrived(
-        self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float
+        self,
+        notice: RoomEntered | RoomRefused | RoomLeft | RoomEvicted | RoomChanged | RoomsListed,
+        now: float,
     ) -> None:
         match notice:
             case RoomEntered():
@@ -544,6 +557,8 @@ class NoticeHandler:
                 self._rooms.refused(notice, now=now)
             case RoomLeft():
                 self._rooms.left(notice)
+            case RoomEvicted():
+                self._rooms.evicted(notice, now=now)
             case RoomChanged():
                 self._rooms.current.changed(notice, now=now)
             case RoomsListed():

@@ -134,6 +134,7 @@ class CommandFailure(enum.Enum):
     SAME_QUEUE = "the visitor is in that queue already"
     QUEUE_FULL = "too many wait in that queue"
     NOT_STORED = "the registry cannot write to its disk: nothing was done"
+    NOT_ON_DUTY = "only operators on duty can do that"
     LINE_FULL = "the line was not sent: the visitor is away, and too many lines wait already"
     LINE_TOO_FAST = "the line was not sent: too many at once"
     LINE_NOT_SERVING = "the line was not sent: the registry cannot write to its disk"
@@ -311,9 +312,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `who`."""
+    """The answer to `who`. `is_whole`: everybody is to be shown, however many are away."""
 
     people: tuple[Person, ...]
+    is_whole: bool = False
 
 
 class TableChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -451,11 +453,14 @@ SOMEBODY: Final = "somebody unknown"
 """Stands for the name of an author without one. It is no valid name, as it has a blank."""
 
 
-class AuthorDoubt(enum.Enum):
-    """Why the author, who signed the message, may not be the person whom the user knows by that name."""
+class AuthorDoubt(enum.IntEnum):
+    """Why the author, who signed the message, may not be the person whom the user knows by that name. The numbers are
+    stored on disk."""
 
-    NOT_IN_TABLE = "the author claims the name; the table has no row with that name and key"
-    OTHER_KEY = "somebody in the table has the name, with another key"
+    NOT_IN_TABLE = 1
+    """The author claims the name; the table has no row with that name and key."""
+    OTHER_KEY = 2
+    """Somebody in the table has the name, with another key."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -596,6 +601,10 @@ class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     key: str = ""
     """A fingerprint. NOT_INVITED: of our own key, which the registry may list. CODE_OF_ANOTHER: of the registry that
     answers, when it is known."""
+    seconds: int = 0
+    """BANNED, KICKED: for how long, after which we register again; 0 for no end."""
+    text: str = ""
+    """What the registry's owner says of it; mostly empty."""
 
 
 class RenameRefusal(enum.Enum):
@@ -737,10 +746,12 @@ class RegistryKeyAccepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class RegistryKeyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Another registry answers than the expected one. `expected`, `got`: fingerprints."""
+    """Another registry answers than the expected one. `expected`, `got`: fingerprints. `is_announced`: only an announcement
+    on the local network said which one to expect; we never met it here."""
 
     expected: str
     got: str
+    is_announced: bool = False
 
 
 NotLetIn = NameUnavailable | AdmissionRefused | RegistryKeyChanged
@@ -781,10 +792,19 @@ class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     topic: str = ""
 
 
+class RoomExit(enum.Enum):
+    """Why we are not in the room any more."""
+
+    LEFT = "we left it, or the registry did not let us in again"
+    EVICTED = "the registry's owner has taken us out of it"
+    CLOSED = "the registry's owner has closed it"
+
+
 class LeftRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """We left the room."""
+    """We are not in the room any more."""
 
     room: str
+    how: RoomExit = RoomExit.LEFT
 
 
 class RoomEntryRefusal(enum.Enum):

@@ -52,6 +52,11 @@ class LocalIdentity:
         """A number above those of all session openings of earlier runs; it is derived from the card's counter."""
         return min(self._counter, 2**53) << _OPENINGS_BITS
 
+    @property
+    def life(self) -> int:
+        """A number that differs from those of earlier runs."""
+        return max(1, self._counter % 2**32)
+
     def card_as(self, name: str) -> Card:
         """Return a newer card under another name. It is not our card yet."""
         self._counter += 1

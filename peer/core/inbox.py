@@ -31,8 +31,9 @@ from chatapp.wire.messages.direct import DirectBody
 from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
 
 RISES_A_RECORD: Final = 32
-"""The floor is stored once in so many rises. A floor on disk that lags costs nothing: the numbers above it are stored
-one by one."""
+NUMBERS_A_RECORD: Final = 1_024
+"""The floor is stored once in so many rises, or when it has risen by so many numbers. A floor on disk that lags costs a
+start the reading of the numbers above it, which are stored one by one."""
 
 _identity_of: Final = attrgetter("identity")
 
@@ -52,6 +53,7 @@ class Stream:
     group: Group | None = None
     """The group, for its lines."""
     floor: int = 0
+    stored_floor: int = 0
     rises: int = 0
     highest: int = 0
     """The highest number handed out to be shown, in this run or an earlier one."""
@@ -307,7 +309,8 @@ class Streams:
             return
         stream.floor = floor
         stream.rises += 1
-        if stream.rises % RISES_A_RECORD == 1:
+        if stream.rises % RISES_A_RECORD == 1 or floor >= stream.stored_floor + NUMBERS_A_RECORD:
+            stream.stored_floor = floor
             holes = stream.inbox.holes_below(floor)
             self._out.records.append(FloorRaised(stream.key, floor, holes))
 

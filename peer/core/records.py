@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.core.events import AuthorDoubt, MessageState
 from chatapp.peer.core.trace import Stored
 from chatapp.wire.address import Address
 from chatapp.wire.messages.direct import Number
@@ -165,11 +165,11 @@ class ServersNamed(msgspec.Struct, frozen=True, array_like=True, tag=24, gc=Fals
 class Named(msgspec.Struct, frozen=True, array_like=True, tag=16, gc=False):
     """Somebody's name, for lines that outlive the row of their author.
 
-    `is_claimed`: only the author of a letter says so, and a name from the table is not replaced by it."""
+    `doubt`: only the author of a letter says so; why it may not be so. A name from the table is not replaced by it."""
 
     identity: bytes
     name: str
-    is_claimed: bool = False
+    doubt: AuthorDoubt | None = None
 
 
 class FormerName(msgspec.Struct, frozen=True, array_like=True, tag=17, gc=False):
@@ -221,6 +221,13 @@ class ReadUpTo(msgspec.Struct, frozen=True, array_like=True, tag=23, gc=False):
     id: int
 
 
+class OutgoingOnDisk(msgspec.Struct, frozen=True, array_like=True, tag=26, gc=False):
+    """Our messages to somebody below `number` that are delivered survive a power cut there."""
+
+    stream: bytes
+    number: int
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -247,16 +254,21 @@ Record = (
     | OpeningTaken
     | IgnoreChanged
     | ReadUpTo
+    | OutgoingOnDisk
 )
 """All that a node keeps."""
 
 
-CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo})
+CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk})
 """The kinds of records that may wait for the next write, because no promise and no event depends on them.
 
 Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again, or a line that
 counts as unread once more. A record of what was shown, or reported as delivered, cannot wait: lost, the same would be shown
 or reported twice."""
+
+
+MAY_LAG: Final = CAN_WAIT | {RowsSaved, Named, FormerName, OpeningTaken}
+"""The kinds of records that need not reach the disk soon: nothing that anybody said or was shown is lost with them."""
 
 
 class StoredOutgoing(msgspec.Struct, frozen=True):
@@ -287,6 +299,8 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     last_provisional: Number = 0
     """The highest provisional number that a message ever had (clause 6.10); 0 for none."""
     outgoing: tuple[StoredOutgoing, ...] = ()
+    unsynced_from: Number | None = None
+    """The first of our delivered messages that may not survive a power cut at their recipient; None if all do."""
     gaps: tuple[tuple[Number, Number], ...] = ()
     """Spans [start, end) of our numbers between unsettled ones that were never used, or will never arrive."""
     floor: Number = 0

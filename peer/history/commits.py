@@ -1,5 +1,6 @@
-"""When records reach the disk: the journal at once, if an acknowledgement depends on them, and the database later.
+"""When records are stored: in the journal at once, if an acknowledgement depends on them, and in the database later.
 
+The journal is synced soon after a record of which something was told to somebody, and not while nothing is new.
 The database is filled from the journal when nothing was stored for a moment, when records have waited for long, when much
 waits, before a reader looks, and at the end; a part at a time, so that no message waits for it.
 """
@@ -10,9 +11,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from chatapp.peer.core.records import CAN_WAIT, Record
+from chatapp.peer.core.records import CAN_WAIT, MAY_LAG, Record
 from chatapp.peer.history.database import History
-from chatapp.peer.history.journal import RecordJournal
+from chatapp.peer.history.journal import PendingSync, RecordJournal
 from chatapp.wire.errors import StoreError
 from chatapp.wire.limits import RECORDS_WAITING_MAX, TEXTS_WAITING_MAX
 
@@ -33,6 +34,14 @@ UNFILED_MAX: Final = 4 * 1024 * 1024
 who looks during a burst, waits until they are filed: some 0.2 s."""
 
 
+SYNC_SPAN: Final = 0.75
+"""Seconds from a record to the sync that puts it on the disk. A power cut costs this and the time of the sync, together less
+than a second; each sync costs some milliseconds of the disk."""
+
+LAGGING_SYNC_SPAN: Final = 30.0
+"""The same for records that may lag: rows of the table, in a crowd some every second."""
+
+
 class CommitQueue:
     """Writes records to the journal in batches, and files them in the database."""
 
@@ -51,6 +60,10 @@ class CommitQueue:
         """When the first of them has waited for long."""
         self._idle_at = 0.0
         self._file_again_at = 0.0
+        self._sync_at: float | None = None
+        """When the journal is to be synced; None if nothing new needs it."""
+        self._pending: PendingSync | None = None
+        """The sync that is under way."""
         self.trouble: str | None = None
         """Why the journal cannot be written, when that begins. Whoever reports it sets it to None."""
         self.is_full = False
@@ -83,9 +96,68 @@ class CommitQueue:
         self._history, self._journal = history, journal
         self._unfiled = journal.unread(history.filed)
 
+    # --- syncing
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether all records that were written are on the disk, but those that may lag."""
+        return self._sync_at is None and self._pending is None and not self._waiting
+
+    def sync_soon(self, *, now: float) -> None:
+        """Let the next sync be due now, if anything is to be synced."""
+        if self._sync_at is not None:
+            self._sync_at = min(self._sync_at, now)
+
+    def begin_sync(self, *, now: float) -> PendingSync | None:
+        """Return a sync that is due, for another thread to run; `end_sync` follows. None if none is due."""
+        if self._sync_at is None or self._pending is not None or now < self._sync_at:
+            return None
+        if self._journal.is_unconfirmed and not self._is_in_database(now):
+            self._sync_at = now + STORE_AGAIN_AFTER
+            return None
+        self._sync_at = None
+        self._pending = self._journal.begin_sync()
+        return self._pending
+
+    def end_sync(self, error: OSError | None, *, now: float) -> bool:
+        """Note how the sync ended. Return whether what it was to cover is on the disk."""
+        pending, self._pending = self._pending, None
+        if error is not None:
+            self._journal.end()
+            self.trouble = str(error)
+            self._sync_at = now
+            return False
+        if pending is not None:
+            self._journal.end_sync(pending)
+        return True
+
+    def sync(self, *, now: float) -> bool:
+        """Sync all that is written, and wait for it. Return whether it is on the disk."""
+        self.sync_soon(now=now)
+        pending = self.begin_sync(now=now)
+        if pending is None:
+            return self.is_on_disk
+        try:
+            pending.run()
+        except OSError as error:
+            return self.end_sync(error, now=now)
+        return self.end_sync(None, now=now)
+
+    def _is_in_database(self, now: float) -> bool:
+        """Whether the database is on the disk, with all that a part of the journal holds which the disk did not confirm: no
+        later sync of that part could tell."""
+        if self.file_all(now=now):
+            with contextlib.suppress(sqlite3.Error, OSError):
+                self._tidy()
+        return not self._journal.is_unconfirmed
+
+    # --- filing
+
     def next_timer(self) -> float | None:
-        """When to call `keep` and `file_if_due` again even if there is nothing to add."""
+        """When to call `keep`, `begin_sync` and `file_if_due` again even if there is nothing to add."""
         dues = []
+        if self._sync_at is not None and self._pending is None:
+            dues.append(self._sync_at)
         if self._waiting:
             dues.append(max(self._again_at, self._waiting_since + BATCH_SPAN))
         if self._unfiled:
@@ -123,10 +195,12 @@ class CommitQueue:
     def close(self, *, now: float) -> bool:
         """File all records, and close the journal. False if something cannot be filed: it stays until the next start."""
         is_filed = self.file_all(now=now)
+        self._sync_at = None
         if is_filed:
             self._journal.end()
             with contextlib.suppress(sqlite3.Error):
                 self._tidy()
+            self._journal.note_synced(self._journal.lines)
         self._journal.close()
         return is_filed
 
@@ -134,6 +208,9 @@ class CommitQueue:
         before = self._journal.size
         if not self._unfiled:
             self._overdue_at = now + UNFILED_SPAN
+        sync_at = self._sync_at
+        if sync_at is None or sync_at > now + SYNC_SPAN:
+            sync_at = self._sync_due(now)
         try:
             while self._waiting:
                 del self._waiting[: self._journal.append(self._waiting)]
@@ -146,12 +223,21 @@ class CommitQueue:
             return False
         finally:
             self._unfiled += self._journal.size - before
+        self._sync_at = sync_at
         self._idle_at = now + IDLE_SPAN
         self._again_at = 0.0
         self._is_urgent = False
         self._texts_waiting = 0
         self.is_full = False
         return True
+
+    def _sync_due(self, now: float) -> float | None:
+        """Return when to sync the journal with the records that wait."""
+        kinds = set(map(type, self._waiting))
+        if kinds <= CAN_WAIT:
+            return self._sync_at
+        due = now + (LAGGING_SYNC_SPAN if kinds <= MAY_LAG else SYNC_SPAN)
+        return due if self._sync_at is None else min(self._sync_at, due)
 
     def _measure(self) -> None:
         self.is_full = len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX

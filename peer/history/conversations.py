@@ -17,7 +17,7 @@ UNREAD_MAX: Final = 1_000
 """Unread lines of one conversation that are counted; it stands for more as well."""
 
 _ROWS: Final = """
-SELECT conversations.id, key, conversations.registry, read, name, coalesce(is_claimed, 0),
+SELECT conversations.id, key, conversations.registry, read, name, coalesce(doubt, 0),
     (SELECT coalesce(max(line), 0) FROM conversation_lines WHERE conversation = conversations.id)
     FROM conversations LEFT JOIN names ON names.identity = key AND conversations.registry = ?
     WHERE conversations.registry IN (?, ?)"""
@@ -37,7 +37,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     registry: int
     read: int
     name: str | None
-    is_claimed: int
+    doubt: int
     newest: int
 
 
@@ -95,7 +95,7 @@ def identity_of(conversation: Conversation) -> tuple[ConversationKind, str, bool
 def _stored(row: _Row) -> StoredConversation:
     is_group = row.registry != schema.EVERYWHERE
     if not is_group:
-        what = person(row.name or SOMEBODY, is_claimed=bool(row.is_claimed))
+        what = person(row.name or SOMEBODY, is_claimed=row.doubt != 0)
     elif row.key == CHANNEL_MARK:
         what = EVERYBODY
     else:

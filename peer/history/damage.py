@@ -1,8 +1,8 @@
 """Open a history with its journal: file what the last program could not, and notice what is lost.
 
 A program that was killed leaves records in the journal that the database does not have yet. They are filed before anything
-is loaded. Lines that were appended and are neither in the database nor in the journal are lost: they had been acknowledged
-to their senders, who will not send them again, so the user must be told. See `docs/decisions/noticing-lost-history.md`.
+is loaded. Lines that were on the disk and are neither in the database nor in the journal are lost: their senders will not
+send them again, so the user must be told. See `docs/decisions/noticing-lost-history.md`.
 """
 
 import contextlib
@@ -38,6 +38,7 @@ def open_history(
         undo.callback(journal.close)
         history = History(path, server=server)
         undo.callback(history.close)
+        is_missing = is_missing and not journal.is_whole
         lost = replay(history, journal)
         kept_as = journal.keep_damaged() if lost else None
         history.see_from(server)
@@ -45,6 +46,8 @@ def open_history(
         with contextlib.suppress(sqlite3.Error):
             if journal.has_filed(history.filed) and history.sync():
                 journal.remove_filed(history.filed)
+        if (left := journal.begin_sync()) is not None:  # nobody is told later which life has stored it
+            left.run()
         undo.pop_all()
     if is_missing:
         # The newest lines may have been in the journal still: the others went with the database.

@@ -8,7 +8,6 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,7 @@ from chatapp.peer.core.records import (
     OutgoingChanged,
     OutgoingDelivered,
     OutgoingMoved,
+    OutgoingOnDisk,
     Overtaken,
     PersonVerified,
     ReadUpTo,
@@ -43,6 +43,7 @@ from chatapp.peer.core.records import (
     ServersNamed,
     Shown,
     ShownBehind,
+    StoredOutgoing,
     conversation_of,
 )
 from chatapp.peer.core.trace import Stored
@@ -58,30 +59,30 @@ from chatapp.wire.codec import encode
 _log = logging.getLogger("chatapp.peer")
 
 # Python's sqlite3 takes an exact `int` or `str` as it is. For any other value (None, a bool, an enum member) it looks for an
-# adapter first, which costs as much as a fifth of the row. So columns that stay NULL are not bound. ?1 says whose line it
-# is, and is not stored.
+# adapter first, which costs as much as a fifth of the row. So columns that stay NULL are not bound.
 _ADD_OURS: Final = (
-    "INSERT INTO lines (stream, number, at_ms, text, state, trace, id) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+    "INSERT INTO lines (stream, number, at_ms, text, state, trace, id) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _ADD_THEIRS: Final = (
     "INSERT INTO lines (stream, number, at_ms, text, is_late, is_overtaken, id) "
-    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (stream, number) DO NOTHING"
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, number) DO NOTHING"
 )
 _CHANGE: Final = (
     "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 )
 _MOVE_TALK: Final = """
-UPDATE conversation_lines SET conversation = (SELECT conversation FROM streams WHERE id = ?1)
-    WHERE conversation = (SELECT conversation FROM streams WHERE id = ?3)
-        AND line = (SELECT id FROM lines WHERE stream = ?1 AND number = ?2)"""
+UPDATE conversation_lines SET conversation = (SELECT conversation FROM streams WHERE id = :to_stream)
+    WHERE conversation = (SELECT conversation FROM streams WHERE id = :from_stream)
+        AND line = (SELECT id FROM lines WHERE stream = :to_stream AND number = :to_number)"""
 _READ: Final = "UPDATE conversations SET read = max(read, ?) WHERE key = ? AND registry = ?"
 _MOVE: Final = "UPDATE lines SET stream = ?, number = ? WHERE stream = ? AND number = ?"
 _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
+_ON_DISK: Final = "UPDATE streams SET on_disk = max(on_disk, ?) WHERE id = ?"
 _NAMED: Final = (
-    "INSERT INTO names VALUES (?1, ?2, ?3) "
-    "ON CONFLICT DO UPDATE SET name = ?2, is_claimed = ?3 WHERE is_claimed >= ?3"
+    "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+    "SET name = excluded.name, doubt = excluded.doubt WHERE (doubt OR NOT excluded.doubt)"
 )
 _HOLE: Final = "INSERT INTO missing_numbers VALUES (?, ?, ?)"
 _OPENED: Final = "INSERT OR REPLACE INTO openings VALUES (?, ?)"
@@ -178,6 +179,12 @@ class History:
         """Return everything that the core starts with. Raises sqlite3.Error."""
         return loading.load(self._db, self.registries.current)
 
+    def delivered(self, stream: bytes, first: int, end: int) -> tuple[list[StoredOutgoing], bool]:
+        """Return our delivered messages to somebody with numbers in [first, end), as many as may be given again at a time,
+        and whether these are all. Raises sqlite3.Error."""
+        with damage_named():
+            return loading.delivered(self._db, self._ours[stream], first, end)
+
     def unshown(self, *, after: int, count: int) -> list[StoredLine]:
         """Return the first `count` lines to us after the one with the id `after` that were not shown. Raises
         sqlite3.Error."""
@@ -206,9 +213,10 @@ class History:
         execute, here = self._db.execute, self.registries.current
         match record:
             case OutgoingMoved(stream, number, to_stream, to_number):
-                execute(_MOVE, (self._ours[to_stream], to_number, self._ours[stream], number))
+                to_id, from_id = self._ours[to_stream], self._ours[stream]
+                execute(_MOVE, (to_id, to_number, from_id, number))
                 if to_stream != stream:
-                    execute(_MOVE_TALK, (self._ours[to_stream], to_number, self._ours[stream]))
+                    execute(_MOVE_TALK, {"to_stream": to_id, "to_number": to_number, "from_stream": from_id})
             case Overtaken(stream, number):
                 execute(_OVERTAKEN, (1, self._theirs[stream], number))
             case ShownBehind(stream, number):
@@ -221,8 +229,8 @@ class History:
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
             case RowsSaved():
                 self._save_rows(record)
-            case Named(identity, name, is_claimed):
-                execute(_NAMED, (identity, name, is_claimed))
+            case Named(identity, name, doubt):
+                execute(_NAMED, (identity, name, doubt or 0))
             case FormerName(identity, name_key):
                 execute("DELETE FROM former_names WHERE registry = ? AND identity = ?", (here, identity))
                 execute("INSERT OR REPLACE INTO former_names VALUES (?, ?, ?)", (here, name_key, identity))
@@ -274,8 +282,8 @@ class History:
             [(here, row.card.identity, encode(row)) for row in saved.rows],
         )
         self._db.executemany(
-            f"{_NAMED} AND (name != ?2 OR is_claimed)",
-            [(row.card.identity, row.card.name, False) for row in saved.rows],
+            f"{_NAMED} AND (doubt OR name != excluded.name)",
+            [(row.card.identity, row.card.name, 0) for row in saved.rows],
         )
         self._db.execute(
             "UPDATE registries SET version = ?, table_at = ? WHERE id = ?", (saved.version, saved.at, here)
@@ -301,8 +309,8 @@ class _Pending:
         self._theirs = theirs
         self._set_place = set_place
         self._lines: list[Sequence[object]] = []
-        """Values for `_ADD_OURS` and `_ADD_THEIRS`, in the order in which the lines were added; the first is whose line it
-        is."""
+        """Values for `_ADD_OURS` (lists, which later changes fill in) and `_ADD_THEIRS` (tuples), in the order in which the
+        lines were added."""
         self._added: dict[tuple[int, int], list[object]] = {}
         """Values for `_ADD_OURS`, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[MessageState, Stored]] = {}
@@ -311,6 +319,7 @@ class _Pending:
         self._floors: dict[int, int] = {}
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
         self._used: dict[int, int] = {}
+        self._on_disk: dict[int, int] = {}
         self._opened: dict[bytes, int] = {}
         self._places: dict[tuple[str, str], int] = {}
 
@@ -323,21 +332,21 @@ class _Pending:
             if type(record) is IncomingAdded:
                 late, behind = (1 if record.late else 0), (1 if record.behind else 0)
                 said = (record.at_ms, record.text, late, behind, record.id)
-                lines.append((schema.THEIRS, theirs[record.stream], record.number, *said))
+                lines.append((theirs[record.stream], record.number, *said))
             elif type(record) is OutgoingAdded:
                 key = (ours[record.stream], record.number)
                 if key in changes or key in added:
                     self.write()
-                row: list[object] = [schema.OURS, *key, record.at_ms, record.text, unsettled, None, record.id]
+                row: list[object] = [*key, record.at_ms, record.text, unsettled, None, record.id]
                 added[key] = row
                 lines.append(row)
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
                 if key in added:
                     row = added[key]
-                    row[5] = int(record.state)
+                    row[4] = int(record.state)
                     if trace is not None:
-                        row[6] = trace
+                        row[5] = trace
                 else:
                     if trace is None and key in changes:
                         trace = changes[key][1]
@@ -356,7 +365,7 @@ class _Pending:
             if row is None:
                 changes[stream, number] = (state, at_ms)
             else:
-                row[5], row[6] = delivered, at_ms
+                row[4], row[5] = delivered, at_ms
 
     def _take_rarer(self, record: Record) -> None:
         match record:  # without a pattern for the fields, which would cost more than storing them
@@ -366,6 +375,8 @@ class _Pending:
                 stream = self._theirs[record.stream]
                 _raise(self._floors, stream, record.floor)
                 self._holes[stream] = record.holes
+            case OutgoingOnDisk():
+                _raise(self._on_disk, self._ours[record.stream], record.number)
             case NumberUsed():
                 _raise(self._used, self._ours[record.stream], record.number)
             case CursorMoved():
@@ -381,11 +392,17 @@ class _Pending:
     def write(self) -> None:
         """Write what was taken, with few statements."""
         many = self._db.executemany
-        for whose, lines in groupby(self._lines, itemgetter(0)):
-            many(_ADD_OURS if whose == schema.OURS else _ADD_THEIRS, lines)
+        for kind, lines in groupby(self._lines, type):
+            many(_ADD_OURS if kind is list else _ADD_THEIRS, lines)
         if self._changes:
             many(_CHANGE, self._spans())
-        for statement, numbers in ((_SHOWN, self._shown), (_FLOOR, self._floors), (_USED, self._used)):
+        rising = (
+            (_SHOWN, self._shown),
+            (_FLOOR, self._floors),
+            (_USED, self._used),
+            (_ON_DISK, self._on_disk),
+        )
+        for statement, numbers in rising:
             if numbers:
                 many(statement, [(number, stream) for stream, number in numbers.items()])
                 numbers.clear()

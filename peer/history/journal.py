@@ -1,11 +1,11 @@
 """The journal of one history: what the core wants stored, a turn at a time, before it is filed in the database.
 
 A turn's records are one frame, appended by one call to the system. What was appended survives the death of the process, as
-a commit of SQLite does, at a tenth of the cost; neither survives a power cut for certain. The frames are filed later, in
-the order of their positions: see `History.file` and `docs/decisions/journal-and-index.md`.
+a commit of SQLite does, at a tenth of the cost; it survives a power cut once it is synced, which a thread does soon after.
+The frames are filed later, in the order of their positions: see `History.file` and `docs/decisions/journal-and-index.md`.
 
     journal-<generation>   begins with a Beginning; usually one, several after a crash or under load
-    journal.lines          how many lines were ever appended
+    journal.lines          how many lines are on the disk for certain
 """
 
 import contextlib
@@ -91,6 +91,28 @@ class _Part:
     server: str
 
 
+class PendingSync:
+    """What is to be synced so that all records appended by now are on the disk."""
+
+    def __init__(
+        self, disk: Disk, parts: Sequence[Journal], *, folder: int | None, generation: int, lines: int
+    ) -> None:
+        """`folder`: whose names are to be synced, too; None if they are. `generation`: the newest one. `lines`: how many
+        were appended by now."""
+        self._disk: Final = disk
+        self._upto: Final = [(journal, journal.length) for journal in parts]
+        self._folder: Final = folder
+        self.generation: Final = generation
+        self.lines: Final = lines
+
+    def run(self) -> None:
+        """Wait for the disk; in any thread. Raises SyncFailed. Until the end, no file of the journal is to be closed."""
+        if self._folder is not None:
+            self._disk.sync_folder(self._folder)
+        for journal, length in self._upto:
+            journal.sync(length)
+
+
 class RecordJournal:
     """All generations of one history, rising. One process has them open at a time."""
 
@@ -103,6 +125,8 @@ class RecordJournal:
         self._current: Journal | None = None
         self._lines_file: int | None = None
         self._damaged: str | None = None
+        self._named = 0
+        """The newest generation whose name is on the disk for certain."""
         self.size = 0
         """Bytes that were appended since this was opened."""
         try:
@@ -110,12 +134,22 @@ class RecordJournal:
             generations = sorted(filter(None, map(generation_in, names)))
             self._parts += map(self._reopened, generations)
             self._next_generation = max(generations, default=0) + 1
-            noted = self._noted_lines() if LINES in names else 0
-            self.lines = max(noted, *(part.lines or 0 for part in self._parts), 0)
-            """How many lines were ever appended, as far as is known: after a power cut it may be less."""
+            self._noted = self._noted_lines() if LINES in names else 0
+            self.lines = max(self._noted, *(part.lines or 0 for part in self._parts), 0)
+            """How many lines were ever appended, as far as is known: after a kill it may be less, for a moment's."""
         except BaseException:
             self.close()
             raise
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all records that were ever appended are here: the first generation is."""
+        return bool(self._parts) and self._parts[0].journal.generation == 1 and self._parts[0].lines == 0
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether the disk did not confirm what a generation holds."""
+        return any(part.journal.is_unconfirmed for part in self._parts)
 
     @property
     def first_server(self) -> str:
@@ -129,6 +163,7 @@ class RecordJournal:
             records = records[: len(records) // 2]
         current = self._current
         if current is None or current.length >= GENERATION_MAX:
+            self._end_on_disk()
             current = self._begin()
         whole = frame(payload, largest=LARGEST_CLAIM)
         try:
@@ -139,11 +174,33 @@ class RecordJournal:
             )
             raise
         self.size += len(whole)
-        added = _lines_in(records)
-        if added:
-            self.lines += added
-            self._note_lines()
+        self.lines += _lines_in(records)
         return len(records)
+
+    def begin_sync(self) -> PendingSync | None:
+        """Return what is to be synced; None if everything is."""
+        parts = [part.journal for part in self._parts if part.journal.synced < part.journal.length]
+        if not parts:
+            return None
+        newest = parts[-1].generation
+        folder = self._folder if newest > self._named else None
+        return PendingSync(self._disk, parts, folder=folder, generation=newest, lines=self.lines)
+
+    def end_sync(self, done: PendingSync) -> None:
+        """Note that this is on the disk."""
+        self._named = max(self._named, done.generation)
+        self.note_synced(done.lines)
+
+    def note_synced(self, lines: int) -> None:
+        """Note that so many lines are on the disk: in one call, so that a crash leaves this number or the earlier one. If it
+        fails, less damage is noticed."""
+        if lines <= self._noted:
+            return
+        with contextlib.suppress(OSError):
+            if self._lines_file is None:
+                self._lines_file = self._disk.open_to_overwrite(self._folder, LINES)
+            self._disk.overwrite(self._lines_file, b"%0*d" % (_LINES_SIZE, lines))
+            self._noted = lines
 
     def unread(self, position: Position) -> int:
         """Return how many bytes of turns follow this position."""
@@ -222,6 +279,19 @@ class RecordJournal:
             self._lines_file = None
         self._disk.close(self._folder)
 
+    def _end_on_disk(self) -> None:
+        """Sync the current generation, mostly a second's records. Else a power cut might leave later records without these:
+        that we have a group's log up to some line, without the line."""
+        current, self._current = self._current, None
+        if current is not None:
+            try:
+                current.sync(current.length)
+                if current.generation > self._named:
+                    self._disk.sync_folder(self._folder)
+                    self._named = current.generation
+            except OSError as error:
+                raise store_error(current.name, error) from error
+
     def _begin(self) -> Journal:
         generation = self._next_generation
         self._next_generation += 1
@@ -281,13 +351,3 @@ class RecordJournal:
             if len(digits) == _LINES_SIZE and digits.isdigit():
                 return int(digits)
         return 0
-
-    def _note_lines(self) -> None:
-        """Write the number in one call, so that a crash leaves this one or the earlier one. If that fails, less damage is
-        noticed."""
-        try:
-            if self._lines_file is None:
-                self._lines_file = self._disk.open_to_overwrite(self._folder, LINES)
-            self._disk.overwrite(self._lines_file, b"%0*d" % (_LINES_SIZE, self.lines))
-        except OSError:
-            pass

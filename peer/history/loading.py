@@ -21,13 +21,14 @@ from chatapp.peer.core.records import (
     StoredIncoming,
     StoredOutgoing,
     StoredStream,
+    parties_of,
 )
 from chatapp.peer.history import schema
 from chatapp.peer.history.schema import damage_named
 from chatapp.wire.address import Address, is_server
 from chatapp.wire.codec import decode_row
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.limits import SERVERS_MAX
+from chatapp.wire.limits import GIVEN_AGAIN_MAX, GIVEN_AGAIN_TEXTS_MAX, SERVERS_MAX
 from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
@@ -150,8 +151,25 @@ SELECT lines.stream, number FROM missing_numbers
     JOIN lines ON lines.stream = missing_numbers.stream AND number >= start AND number < "end" """
 
 _HIGHEST: Final = """
-SELECT (SELECT max(number) FROM lines WHERE stream = ?1 AND number < ?2),
-    (SELECT max(number) FROM lines WHERE stream = ?1 AND number >= ?2)"""
+SELECT (SELECT max(number) FROM lines WHERE stream = :stream AND number < :provisional),
+    (SELECT max(number) FROM lines WHERE stream = :stream AND number >= :provisional)"""
+
+
+UNSYNCED_MAX: Final = 65_536
+"""Messages to one recipient that a start looks at: one that never says what is on its disk must not make starts slow."""
+
+_UNSYNCED: Final = (
+    "SELECT min(number) FROM lines WHERE stream = ? AND number >= ? "
+    f"AND number < {PROVISIONAL} AND state = {int(MessageState.DELIVERED)}"
+)
+_NEWEST: Final = (
+    f"SELECT number FROM lines WHERE stream = ? AND number < {PROVISIONAL} "
+    "ORDER BY number DESC LIMIT 1 OFFSET ?"
+)
+_DELIVERED: Final = (
+    "SELECT number, at_ms, text, id FROM lines WHERE stream = ? AND number >= ? AND number < ? "
+    f"AND state = {int(MessageState.DELIVERED)} ORDER BY number"
+)
 
 
 def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]:
@@ -176,10 +194,10 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             gone=tuple(db.execute('SELECT start, "end" FROM dropped_numbers WHERE stream = ?', (id_,))),
             unshown=_unshown(db, id_, shown),
         )
-    for id_, key, settled, last in db.execute(
-        "SELECT id, key, settled, last FROM streams WHERE ours AND registry IN (?, ?)", here
+    for id_, key, settled, last, on_disk in db.execute(
+        "SELECT id, key, settled, last, on_disk FROM streams WHERE ours AND registry IN (?, ?)", here
     ):
-        highest, provisional = db.execute(_HIGHEST, (id_, PROVISIONAL)).fetchone()
+        highest, provisional = db.execute(_HIGHEST, {"stream": id_, "provisional": PROVISIONAL}).fetchone()
         outgoing = tuple(
             StoredOutgoing(number, at_ms, text, MessageState(state), trace, id_)
             for number, at_ms, text, state, trace, id_ in db.execute(
@@ -189,21 +207,53 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             )
         )
         last_sent = max(last, highest or 0)
+        unsynced_from = None
+        if parties_of(msgspec.convert(key, bytes), is_ours=True).room is None:
+            unsynced_from = _unsynced_from(db, id_, on_disk)
+        waiting = [
+            number for number in (unsynced_from, *(one.number for one in outgoing[:1])) if number is not None
+        ]
         streams[key] = msgspec.structs.replace(
             streams.get(key, StoredStream()),
             last_sent=last_sent,
             last_provisional=provisional or 0,
             outgoing=outgoing,
-            gaps=_gaps(db, id_, floor=outgoing[0].number, last=last_sent) if outgoing else (),
+            unsynced_from=unsynced_from,
+            gaps=_gaps(db, id_, floor=min(waiting), last=last_sent) if waiting else (),
         )
     return streams
 
 
+def _unsynced_from(db: sqlite3.Connection, stream: int, on_disk: int) -> int | None:
+    """Return the first delivered message of ours of which its recipient has not said that it survives a power cut there, of
+    the newest UNSYNCED_MAX; None if there is none."""
+    (first,) = db.execute(_UNSYNCED, (stream, on_disk)).fetchone()
+    if first is None:
+        return None
+    older = db.execute(_NEWEST, (stream, UNSYNCED_MAX - 1)).fetchone()
+    if older is None or older[0] <= first:
+        return int(first)
+    (first,) = db.execute(_UNSYNCED, (stream, older[0])).fetchone()
+    return None if first is None else int(first)
+
+
+def delivered(db: sqlite3.Connection, stream: int, first: int, end: int) -> tuple[list[StoredOutgoing], bool]:
+    """Return as `History.delivered`."""
+    found: list[StoredOutgoing] = []
+    size = 0
+    for number, at_ms, text, id_ in db.execute(_DELIVERED, (stream, first, end)):
+        size += len(text)
+        if found and (size > GIVEN_AGAIN_TEXTS_MAX or len(found) == GIVEN_AGAIN_MAX):
+            return found, False
+        found.append(StoredOutgoing(number, at_ms, text, MessageState.DELIVERED, None, id_))
+    return found, True
+
+
 def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredIncoming, ...]:
     rows = db.execute(
-        "SELECT number, at_ms, text, is_overtaken, id FROM lines WHERE stream = ?1 AND number > ?2 UNION "
-        "SELECT number, at_ms, text, is_overtaken, id FROM lines WHERE stream = ?1 AND is_overtaken = 1 ORDER BY number",
-        (stream, shown),
+        "SELECT number, at_ms, text, is_overtaken, id FROM lines WHERE stream = ? AND number > ? UNION "
+        "SELECT number, at_ms, text, is_overtaken, id FROM lines WHERE stream = ? AND is_overtaken = 1 ORDER BY number",
+        (stream, shown, stream),
     )
     return tuple(
         StoredIncoming(number, at_ms, text, bool(behind), id_) for number, at_ms, text, behind, id_ in rows

@@ -242,11 +242,11 @@ class Maintenance:
         """Remember that a line had this number. Numbers in a row share one row of `dropped_numbers`: keeping the lines
         themselves would let a sender who never raises the floor fill the file."""
         longer = self._db.execute(
-            'UPDATE dropped_numbers SET "end" = ?2 + 1 WHERE stream = ?1 AND "end" = ?2', (stream, number)
+            'UPDATE dropped_numbers SET "end" = "end" + 1 WHERE stream = ? AND "end" = ?', (stream, number)
         )
         if not longer.rowcount:
             self._db.execute(
-                "INSERT OR REPLACE INTO dropped_numbers VALUES (?1, ?2, ?2 + 1)", (stream, number)
+                "INSERT OR REPLACE INTO dropped_numbers VALUES (?, ?, ?)", (stream, number, number + 1)
             )
 
 

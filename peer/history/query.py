@@ -12,7 +12,7 @@ import msgspec
 
 from chatapp.peer.core.conversations import EVERYBODY, Conversation, person
 from chatapp.peer.core.conversations import room as in_room
-from chatapp.peer.core.events import SOMEBODY, MessageState
+from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, MessageState
 from chatapp.peer.core.records import KEY_SIZE, parties_of
 from chatapp.peer.core.trace import Stored, TraceStep
 from chatapp.peer.history.conversations import ConversationQueries
@@ -30,7 +30,7 @@ _FOUND: Final = (
     f"{_COLUMNS} search_index CROSS JOIN lines ON lines.id = search_index.rowid "
     "CROSS JOIN streams ON streams.id = stream"
 )
-_NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
+_NAME: Final = "SELECT name, nullif(doubt, 0) FROM names WHERE identity = ?"
 IS_HEARD: Final = (
     f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE})))"
 )
@@ -54,7 +54,7 @@ class _Name(msgspec.Struct, array_like=True, gc=False):
     """A row of `_NAME`."""
 
     name: str
-    is_claimed: int
+    doubt: AuthorDoubt | None
 
 
 class StoredLine(NamedTuple):
@@ -74,8 +74,8 @@ class StoredLine(NamedTuple):
     person: bytes | None
     name: str | None
     """The name of `person`; None if it was never known."""
-    is_claimed: bool
-    """Whether nobody but `person` has ever confirmed this name."""
+    doubt: AuthorDoubt | None
+    """Why `person` may not be who they say, if nobody else has ever confirmed this name."""
 
 
 class MessageQueries:
@@ -156,7 +156,7 @@ class MessageQueries:
     def all(self) -> Iterator[StoredLine]:
         """Yield every line, oldest first, reading as the caller goes on."""
         with damage_named():
-            rows = self._db.execute("SELECT identity, name, is_claimed FROM names")
+            rows = self._db.execute("SELECT identity, name, nullif(doubt, 0) FROM names")
             names = {identity: msgspec.convert(found, _Name) for identity, *found in rows}
             for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
                 yield self._line(row, names)
@@ -195,7 +195,7 @@ class MessageQueries:
             room,
             person,
             None if known is None else known.name,
-            known is not None and bool(known.is_claimed),
+            None if known is None else known.doubt,
         )
 
 
@@ -216,8 +216,8 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
     """When the line was written, in Unix seconds by its author's clock."""
     kind: LineKind
     sender: str
-    is_claimed: bool
-    """Whether only the author of the message says that `sender` is their name: no table has ever shown their key."""
+    doubt: AuthorDoubt | None
+    """Why the author may not be `sender`, if only the message says so: no table has ever shown the author's key."""
     to: str | None
     """The recipient of a direct line."""
     room: str | None
@@ -231,7 +231,9 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
         """The conversation to which it belongs."""
         match self.kind:
             case LineKind.DIRECT:
-                return person((self.to if self.outgoing else self.sender) or "", is_claimed=self.is_claimed)
+                return person(
+                    (self.to if self.outgoing else self.sender) or "", is_claimed=self.doubt is not None
+                )
             case LineKind.CHANNEL:
                 return EVERYBODY
             case LineKind.ROOM:
@@ -272,7 +274,7 @@ def shown(line: StoredLine, me: str) -> HistoryLine:
         at=line.at_ms / 1_000,
         kind=kind,
         sender=me if line.outgoing else other,
-        is_claimed=line.is_claimed and not line.outgoing,
+        doubt=line.doubt if not line.outgoing and kind is LineKind.DIRECT else None,
         to=(other if line.outgoing else me) if kind is LineKind.DIRECT else None,
         room=line.room or None,
         text=line.text,

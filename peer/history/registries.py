@@ -26,8 +26,8 @@ _KEPT_FOR: Final = (
 
 
 _MOVE_TALK: Final = """
-UPDATE OR IGNORE conversation_lines SET conversation = (SELECT id FROM conversations WHERE key = ?1 AND registry = ?3)
-    WHERE conversation = (SELECT id FROM conversations WHERE key = ?1 AND registry = ?2)"""
+UPDATE OR IGNORE conversation_lines SET conversation = (SELECT id FROM conversations WHERE key = :talk AND registry = :after)
+    WHERE conversation = (SELECT id FROM conversations WHERE key = :talk AND registry = :before)"""
 
 
 def first_known(db: sqlite3.Connection, servers: Sequence[str]) -> str:
@@ -167,7 +167,7 @@ class Registries:
         for stream, key, ours in streams:
             talk, _ = conversation_of(key, is_ours=bool(ours))
             schema.add_stream(self._db, key, ours, registry, conversation=talk)
-            execute(_MOVE_TALK, (talk, before, registry))
+            execute(_MOVE_TALK, {"talk": talk, "before": before, "after": registry})
             execute(
                 "UPDATE OR IGNORE lines SET stream = "
                 "(SELECT id FROM streams WHERE key = ? AND ours = ? AND registry = ?) WHERE stream = ?",

@@ -9,6 +9,7 @@ through one index, and both are small integers: keys are stored once, in `stream
 at the end of a B-tree, and its id costs nothing. `is_late`: it came as mail or from a log. `is_overtaken`: a later line of
 its stream was shown before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
 `missing_numbers` those below a sender's floor that had not come when the floor was stored, as ranges [start, end).
+`on_disk`: our delivered messages below this number survive a power cut at their recipient.
 A conversation is the streams of two people, or those of a group at its registry; `read` is the id up to which the user has
 read it. `conversation_lines` has its lines, as an index that is filled later. `progress` says up to which line the indexes
 go, and up to where the journal's records are here.
@@ -21,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 12
+VERSION: Final = 13
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -66,7 +67,8 @@ CREATE TABLE streams (
     id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, key BLOB NOT NULL, ours INTEGER NOT NULL,
     conversation INTEGER NOT NULL,
     floor INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT 0,
-    settled INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, UNIQUE (key, ours, registry));
+    settled INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, on_disk INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (key, ours, registry));
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
     state INTEGER, is_late INTEGER, is_overtaken INTEGER, text TEXT NOT NULL, trace BLOB);
@@ -77,7 +79,7 @@ CREATE TABLE dropped_numbers (
 CREATE TABLE missing_numbers (
     stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
 CREATE TABLE names (
-    identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, is_claimed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+    identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, doubt INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE progress (
@@ -127,9 +129,9 @@ def add_stream(db: sqlite3.Connection, key: bytes, ours: int, registry: int, *, 
     """Add a stream, and the conversation with this key, unless they are there."""
     db.execute("INSERT OR IGNORE INTO conversations (key, registry) VALUES (?, ?)", (conversation, registry))
     db.execute(
-        "INSERT OR IGNORE INTO streams (key, ours, registry, conversation) VALUES (?1, ?2, ?3, "
-        "(SELECT id FROM conversations WHERE key = ?4 AND registry = ?3))",
-        (key, ours, registry, conversation),
+        "INSERT OR IGNORE INTO streams (key, ours, registry, conversation) VALUES (?, ?, ?, "
+        "(SELECT id FROM conversations WHERE key = ? AND registry = ?))",
+        (key, ours, registry, conversation, registry),
     )
 
 

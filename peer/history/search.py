@@ -93,9 +93,9 @@ class Indexes:
         """Remove lines from the indexes, within the transaction that drops them and while they are still there: FTS5 needs
         their text, since the index has none of its own."""
         self._db.executemany(
-            "DELETE FROM conversation_lines WHERE line = ?1 AND conversation = "
-            "(SELECT conversation FROM lines JOIN streams ON streams.id = stream WHERE lines.id = ?1)",
-            [(id_,) for id_ in ids],
+            "DELETE FROM conversation_lines WHERE line = ? AND conversation = "
+            "(SELECT conversation FROM lines JOIN streams ON streams.id = stream WHERE lines.id = ?)",
+            [(id_, id_) for id_ in ids],
         )
         self._db.executemany(
             "INSERT INTO search_index (search_index, rowid, text) SELECT 'delete', id, spread(text) FROM lines "

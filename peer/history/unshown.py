@@ -6,7 +6,6 @@ from typing import Final
 
 from chatapp.peer.core.events import (
     SOMEBODY,
-    AuthorDoubt,
     ChannelReceived,
     DirectReceived,
     Line,
@@ -16,26 +15,26 @@ from chatapp.peer.history import schema
 from chatapp.peer.history.query import IS_HEARD, StoredLine
 
 # By stream, so that it takes no longer with a long history: few lines of a stream are above its mark.
-_CHOSEN: Final = f"NOT ours AND streams.registry IN (?1, ?2) AND lines.id > ?3 AND {IS_HEARD}"
+_CHOSEN: Final = f"NOT ours AND streams.registry IN (:everywhere, :here) AND lines.id > :after AND {IS_HEARD}"
 _IDS: Final = f"""
 SELECT lines.id FROM streams CROSS JOIN lines ON lines.stream = streams.id AND lines.number > streams.shown
     WHERE {_CHOSEN}
 UNION SELECT lines.id FROM streams CROSS JOIN lines ON lines.stream = streams.id AND is_overtaken = 1
     WHERE {_CHOSEN}
-ORDER BY 1 LIMIT ?4"""
+ORDER BY 1 LIMIT :count"""
 
 
 def unshown_ids(db: sqlite3.Connection, registry: int, *, after: int, count: int) -> list[int]:
     """Return the ids of the first `count` lines to us after the one with the id `after` that were not shown, of
     people who are not ignored. Raises sqlite3.Error."""
-    return [id_ for (id_,) in db.execute(_IDS, (schema.EVERYWHERE, registry, after, count))]
+    bounds = {"everywhere": schema.EVERYWHERE, "here": registry, "after": after, "count": count}
+    return [id_ for (id_,) in db.execute(_IDS, bounds)]
 
 
 def received(line: StoredLine) -> Line:
     """Return a line to us as the event that told of it, as one that came while nobody looked."""
     identity, sender, at = line.person or b"", line.name or SOMEBODY, line.at_ms / 1_000
     if line.room is None:
-        doubt = AuthorDoubt.NOT_IN_TABLE if line.is_claimed else None
         return DirectReceived(
             id=line.id,
             sender=sender,
@@ -44,7 +43,7 @@ def received(line: StoredLine) -> Line:
             text=line.text,
             at=at,
             late=at,
-            doubt=doubt,
+            doubt=line.doubt,
         )
     if not line.room:
         return ChannelReceived(

@@ -146,7 +146,8 @@ class Actions:
         the user talked with lately, the last one last."""
         past = await self._latest(None, PAST_READ)
         self._show(history.past_lines(past[-PAST_SHOWN:]))
-        others = [line.to if line.outgoing else line.sender for line in past if line.kind is LineKind.DIRECT]
+        direct = [line for line in past if line.kind is LineKind.DIRECT and line.doubt is None]
+        others = [line.to if line.outgoing else line.sender for line in direct]
         return list(dict.fromkeys(one for one in others if one is not None))
 
     async def show_latest_with(self, name: str) -> None:
@@ -227,8 +228,8 @@ class Actions:
                 await peer.released()  # the next line may be `reg`
             case ShowTable():
                 self._show(table_lines(peer.people()))
-            case ShowPeople():
-                self._tell(happened.PeopleListed(people=peer.people()))
+            case ShowPeople(is_whole=is_whole):
+                self._tell(happened.PeopleListed(people=peer.people(), is_whole=is_whole))
             case _:
                 assert_never(intent)
 

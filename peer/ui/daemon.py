@@ -82,6 +82,7 @@ class Daemon:
         self._peer: Final = peer
         self._home: Final = home
         self._running: Final = Running()
+        self._has_started = False
         peer.listen(self._note)
 
     def stop(self, status: int) -> None:
@@ -107,6 +108,7 @@ class Daemon:
                 case happened.RegistryMet() | happened.RegistryRecognized() | happened.RegistryKeyAccepted():
                     _say(lines_of(event), to_error=True)
                 case happened.Registered() | happened.Renamed(is_me=True):
+                    self._has_started = True
                     remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
                 case happened.NameReleased():
                     note_release(peer.folder)
@@ -118,6 +120,8 @@ class Daemon:
                     taken = why_taken(self._home, name, others=known_homes())
                     _say([*lines_of(event), answers.taken_line(taken)])
                     self.stop(FAILED)
+                case happened.AdmissionRefused(seconds=seconds) if seconds and self._has_started:
+                    _say(lines_of(event), to_error=True)  # the peer comes back by itself
                 case happened.AdmissionRefused() | happened.RegistryKeyChanged() if peer.is_offline:
                     _say(lines_of(event))
                     self.stop(FAILED)

@@ -15,8 +15,7 @@ from chatapp.peer.folders import folder_of
 from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
-from chatapp.peer.ui.formatting import shown_time
-from chatapp.peer.ui.texts.history import NEVER_IN_TABLE
+from chatapp.peer.ui.formatting import doubted, shown_time
 from chatapp.wire.text import sanitize
 
 
@@ -47,8 +46,7 @@ def exported(path: Path, name: str, form: Format) -> Iterator[str]:
 def _in_txt(_: StoredLine, line: HistoryLine) -> str:
     match line.kind:
         case LineKind.DIRECT:
-            claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
-            who = f"{sanitize(line.sender)}{claim} to {sanitize(line.to or '')}"
+            who = f"{sanitize(line.sender)}{doubted(line.doubt)} to {sanitize(line.to or '')}"
         case LineKind.CHANNEL:
             who = f"{sanitize(line.sender)} to everybody"
         case LineKind.ROOM:
@@ -62,7 +60,7 @@ def _in_jsonl(stored: StoredLine, line: HistoryLine) -> str:
         "at": line.at,
         "kind": line.kind.name.lower(),
         "sender": line.sender,
-        "is_claimed": line.is_claimed,
+        "doubt": line.doubt.name.lower() if line.doubt is not None else None,
         "to": line.to,
         "room": line.room,
         "outgoing": line.outgoing,

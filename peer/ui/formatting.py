@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import msgspec
 
-from chatapp.peer.core.events import LinkTrouble
+from chatapp.peer.core.events import AuthorDoubt, LinkTrouble
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
@@ -22,6 +22,12 @@ _NAME_SHOWN: Final = 64
 """Characters of a name that are shown: twice what a name can have, so that only a forged one is cut."""
 
 _REASON_SHOWN: Final = 500
+DOUBTS: Final = {
+    AuthorDoubt.NOT_IN_TABLE: "unverified: nobody of this name is registered",
+    AuthorDoubt.OTHER_KEY: "unverified: not the key that you know",
+}
+"""What there is to say about an author who may be somebody else than the name says."""
+
 _LISTED: Final = 12
 """Names listed in one sentence; the others are counted."""
 
@@ -56,13 +62,15 @@ class Audience(enum.Enum):
 class MessageLine(str):
     """A line that shows a message, such as `sender: text`; terminals give its parts different styles."""
 
-    __slots__ = ("at", "audience", "is_calling", "sender", "sender_at", "text_at")
+    __slots__ = ("at", "audience", "is_calling", "is_claimed", "sender", "sender_at", "text_at")
 
     at: float | None
     """When it was said, in Unix seconds, if it is shown again as a part of the past; else None."""
     audience: Audience
     is_calling: bool
     """Whether it calls the user whatever it says: to a visitor, the operator's first line."""
+    is_claimed: bool
+    """Whether the author only claims to be `sender`."""
     sender: str
     """The name as the line shows it."""
     sender_at: int
@@ -80,10 +88,12 @@ class MessageLine(str):
         at: float | None = None,
         audience: Audience = Audience.PERSON,
         is_calling: bool = False,
+        doubt: AuthorDoubt | None = None,
     ) -> Self:
-        """Join `before`, `sender`, `between` and `text`."""
-        line = super().__new__(cls, f"{before}{sender}{between}{text}")
+        """Join `before`, `sender`, the warning about a doubtful author, `between` and `text`."""
+        line = super().__new__(cls, f"{before}{sender}{doubted(doubt)}{between}{text}")
         line.at, line.audience, line.is_calling = at, audience, is_calling
+        line.is_claimed = doubt is not None
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
         return line
@@ -138,6 +148,11 @@ class CallingLine(str):
 def name(text: str) -> str:
     """Make the name of a person or a room safe to show."""
     return sanitize(text, limit=_NAME_SHOWN)
+
+
+def doubted(doubt: AuthorDoubt | None) -> str:
+    """Return the warning that stands behind the name of an author, with a blank before it; empty without a doubt."""
+    return "" if doubt is None else f" ({DOUBTS[doubt]})"
 
 
 def reason(text: str) -> str:
@@ -206,6 +221,14 @@ def key_changed(expected: str, got: str) -> str:
     return f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"
 
 
+def key_not_as_announced(announced: str, got: str) -> str:
+    """Report a server that has another key than its announcement said. Both are fingerprints."""
+    return (
+        "[This is not the server that was announced: "
+        f"the announced key is {name(announced)}, this server's is {name(got)}.]"
+    )
+
+
 _LINK_TROUBLES: Final = {
     LinkTrouble.BLOCKED: "The server answers on UDP, but not on TCP port {port}: open TCP port {port} in the firewalls "
     "on the way. Rooms, mail and the channel wait for it",
@@ -224,12 +247,16 @@ STOP_CANCELLED: Final = "[The server does not stop: the plan is cancelled.]"
 _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
+def span(seconds: int) -> str:
+    """Show a span in its largest unit: `2 hours`."""
+    size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+    return counted(round(seconds / size), unit, f"{unit}s")
+
+
 def stop_planned(what: str, seconds: int, why: str, after: str = "") -> str:
     """Say when and why something ends, and what follows."""
-    size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
-    when = counted(round(seconds / size), unit, f"{unit}s")
     because = f": {sanitize(why)}" if why else ""
-    return f"[{what} in {when}{because}.{after}]"
+    return f"[{what} in {span(seconds)}{because}.{after}]"
 
 
 def link_trouble(port: int, trouble: LinkTrouble) -> str:
@@ -383,10 +410,14 @@ def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
     after_name = line.sender_at + len(line.sender)
     text = line[line.text_at :]
     frame, plain = _FRAMES[line.audience], _TEXTS[line.audience]
+    named = f"bold {colour_of(line.sender, is_16=is_16)}"
+    around = frame
+    if line.is_claimed:
+        named = around = "class:claimed"
     return [
         (frame, line[: line.sender_at]),
-        (f"bold {colour_of(line.sender, is_16=is_16)}", line[line.sender_at : after_name]),
-        (frame, line[after_name : line.text_at]),
+        (named, line[line.sender_at : after_name]),
+        (around, line[after_name : line.text_at]),
         *([(plain, text)] if is_same_name(line.sender, me) else _with_mentions(text, me, plain)),
     ]
 

@@ -42,6 +42,7 @@ from chatapp.peer.ui.texts.answers import (
     LINE_TOO_LONG,
     NOTHING_SENT,
     OFFER,
+    TYPE_HELP,
     name_kept,
     nobody_and_no_room,
     not_sent_lines,
@@ -104,21 +105,19 @@ class LineFace:
         stay: bool,
         completions: CompletionIndex | None = None,
         is_screen: bool = False,
-        note_start: Callable[[], None] = lambda: None,
-        note_release: Callable[[], None] = lambda: None,
+        note: Callable[[Sequence[happened.Event]], None] = lambda events: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
         has_started: bool = False,
+        is_first: bool = False,
     ) -> None:
         """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
         `is_screen`: whether people look at the terminal: the past and who is here are shown at the start, and little is said
         of who comes and goes.
-        `note_start`: called when the registry has let us in, or has given us another name. `note_release`: called when our
-        name was given up. `explain_taken`: called when our name is taken at the
-        start; returns lines that say whose it is. `has_started`: whether the peer is past its start, as another program runs
-        it."""
+        `note`: called with events before they are shown. `explain_taken`: called when our name is taken at the start;
+        returns lines that say whose it is. `has_started`: whether the peer is past its start, as another program runs it.
+        `is_first`: whether this person has not been let in before."""
         self._peer = peer
-        self._note_start = note_start
-        self._note_release = note_release
+        self._note = note
         self._explain_taken = explain_taken
         self._may_offer_doctor = completions is not None
         """Whether to say, once, how to find out why the server does not answer. In a pipe the lines stay as they are."""
@@ -138,6 +137,7 @@ class LineFace:
         self._was_asked = False
         """Whether the line that is being carried out answers a question."""
         self._has_started = has_started
+        self._is_first = is_first
         self._current_line = ""
         """The line that is being carried out."""
         self._watch: asyncio.TimerHandle | None = None
@@ -176,14 +176,15 @@ class LineFace:
             await self._catch_up()
 
     async def _show_who_is_here(self) -> None:
-        """Say who is online once the registry has told us."""
+        """Say who is online once the registry has told us; at the first start, also how to get help."""
         if not self._is_screen:
             return
         await self._ready()
         await self._catch_up()
         peer = self._peer
         if not (self._running.is_over or peer.is_offline or peer.is_server_away):
-            self._terminal.show([here_line(peer.people(), peer.name)])
+            hint = [TYPE_HELP] if self._is_first else []
+            self._terminal.show([here_line(peer.people(), peer.name), *hint])
 
     async def _catch_up(self) -> None:
         """Show and handle everything that has happened so far."""
@@ -200,6 +201,7 @@ class LineFace:
 
     async def _show(self, batch: Sequence[happened.Event]) -> None:
         """Show a batch of events in one write, then tell the peer that they were shown."""
+        self._note(batch)  # before it is shown: who reads that we are in may kill the program at once
         lines = self._state.batch_lines(batch)
         self._state.take(batch, lines)
         self._update_view()
@@ -239,11 +241,6 @@ class LineFace:
                 asyncio.get_running_loop().call_later(TYPING_SHOWN_FOR, self._stop_typing)
             case happened.Registered():
                 self._has_started = True
-                self._note_start()
-            case happened.Renamed(is_me=True):
-                self._note_start()
-            case happened.NameReleased():
-                self._note_release()
             case happened.NoServerAtStart(table_time=None):
                 self._offer_doctor(offer_at_end)
                 self.stop(FAILED)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import ProgramEnded
+from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.rpc.attached.running import is_same_server
-from chatapp.peer.starts import note_release, remember, why_taken
+from chatapp.peer.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.ui.grammar.completion import CompletionIndex
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.shell import LineFace, Terminal
@@ -68,13 +68,21 @@ class PeerStart:
             room=wanted.room,
             code=wanted.code,
             registry_key=wanted.registry_key,
+            announced_key=wanted.announced_key,
         )
 
     def _new_face(self, peer: Peer) -> Face:
         """Return the face of a peer that this program runs."""
 
-        def note_start() -> None:
-            remember(peer.folder, peer.name, self._wanted.servers, key=peer.server_key)
+        def note(events: Sequence[happened.Event]) -> None:
+            for event in events:
+                match event:
+                    case happened.Registered() | happened.Renamed(is_me=True):
+                        remember(peer.folder, peer.name, self._wanted.servers, key=peer.server_key)
+                    case happened.NameReleased():
+                        note_release(peer.folder)
+                    case _:
+                        pass
 
         if self._wanted.is_full:
             from chatapp.peer.ui.full.face import FullFace  # deferred: Textual takes as long as all else
@@ -82,8 +90,7 @@ class PeerStart:
             return FullFace(
                 peer,
                 is_quiet=self._wanted.quiet,
-                note_start=note_start,
-                note_release=lambda: note_release(peer.folder),
+                note=note,
                 explain_taken=lambda: self._explain(peer.name),
             )
         return LineFace(
@@ -92,8 +99,8 @@ class PeerStart:
             stay=self._wanted.stay,
             completions=self._completions,
             is_screen=self._completions is not None,
-            note_start=note_start,
-            note_release=lambda: note_release(peer.folder),
+            note=note,
+            is_first=latest_name(self._wanted.home) is None,
             explain_taken=lambda: self._explain(peer.name),
         )
 
@@ -108,13 +115,13 @@ class PeerStart:
                 await peer.room_settled()
             return await run_until_signal(face)
         except NotOpen:
-            return await self._cannot_start([answers.attachment_line(ProgramEnded(name=peer.name))])
+            return await self._cannot_start([answers.attachment_line(happened.ProgramEnded(name=peer.name))])
         finally:
             await peer.close()
 
     def _face_beside(self, peer: "RemotePeer") -> Face:
         """Return the face of a peer that another program runs."""
-        greeting = answers.attached_line(peer.process, peer.port)
+        greeting = answers.attached_line(peer.name)
         if self._wanted.is_full:
             from chatapp.peer.ui.full.face import FullFace  # deferred, as above
 

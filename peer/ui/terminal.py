@@ -26,6 +26,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     servers: Sequence[Address]
     registry_key: str | None
+    announced_key: str | None = None
+    """The fingerprint with which the chosen server was announced on the local network; None for no announcement."""
     port: int
     home: Path
     room: str | None = None

@@ -45,11 +45,15 @@ class VisitorRegistration:
         self._dropped = dropped
         self.is_stranger = False
         """Whether another registry than ours answers at its address."""
+        self._is_stopped = False
+        """Whether the registry said that it stops, and is not back."""
 
     # --- the registration
 
     def tell(self, event: happened.VisitEvent) -> None:
         """Tell the visitor."""
+        if isinstance(event, happened.ServerStopping | happened.ServerBack):
+            self._is_stopped = isinstance(event, happened.ServerStopping)
         self._events.append(event)
 
     def welcomed(self, *, is_first: bool, is_back: bool, new_key: bytes | None, now: float) -> bool:
@@ -59,13 +63,14 @@ class VisitorRegistration:
 
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
         """Tell the visitor why the registry does not let us in."""
-        self.tell(happened.VisitorNotAdmitted(reason=reason))
+        seconds, text = self._session.denied_for, self._session.denied_text
+        self.tell(happened.VisitorNotAdmitted(reason=reason, seconds=seconds, text=text))
 
     def lost(self, *, has_begun: bool, now: float) -> None:
         """Tell the visitor that the registry is lost, and for how long the position is kept."""
         if has_begun:
             keep_place = self._visit.keep_place if self._visit.stage in ADMITTED else None
-            self.tell(happened.VisitorServerLost(keep_place=keep_place))
+            self.tell(happened.VisitorServerLost(keep_place=keep_place, is_stopped=self._is_stopped))
         else:
             self.tell(happened.NoServer())
 

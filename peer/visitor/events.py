@@ -19,10 +19,14 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FormWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The desk is open to us: fill in the form, then `join`."""
+    """The desk is open to us: fill in the form, then `join`. Told again if the desk comes back with another form."""
 
     region: str
     menu: tuple[str, ...]
+    keep_form: int
+    """Seconds after a session for which operators can look up what we answer here; 0: not at all."""
+    keep_talk: int
+    """The same for what is said; never longer."""
 
 
 class QueueUnknown(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,9 +99,11 @@ class SentBackReason(enum.Enum):
     CALL_MISSED = enum.auto()
     """We were away when we were called."""
     ON_HOLD = enum.auto()
-    """We were called and said nothing: others are called first."""
+    """The operator has put us on hold: others are called first."""
     TRANSFERRED = enum.auto()
     """For an operator of another queue."""
+    LINK_LOST = enum.auto()
+    """We were out of reach for so long that somebody else was called."""
 
 
 class SentBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,6 +210,10 @@ class VisitorNotAdmitted(msgspec.Struct, frozen=True, kw_only=True):
     """The registry does not let us in."""
 
     reason: RefusalReason
+    seconds: int = 0
+    """For how long; 0 if that is not known, or for good."""
+    text: str = ""
+    """What the registry's owner says of it."""
 
 
 class FolderFull(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,9 +224,11 @@ class FolderFull(msgspec.Struct, frozen=True, kw_only=True):
 
 class VisitorServerLost(msgspec.Struct, frozen=True, kw_only=True):
     """The registry does not answer any more, and is being looked for. `keep_place`: for how many seconds our position is
-    kept; None without a position."""
+    kept; None without a position. `is_stopped`: the registry said that it stops: our position is kept until it is back, and
+    for so many seconds after that."""
 
     keep_place: int | None
+    is_stopped: bool = False
 
 
 class NoServer(msgspec.Struct, frozen=True, kw_only=True):

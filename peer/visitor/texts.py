@@ -9,7 +9,7 @@ from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import ENGLISH, Catalog
 from chatapp.peer.visitor.form import FormQuestion
 from chatapp.wire.errors import FormRefused, quoted
-from chatapp.wire.limits import GUESTS_PER_ADDRESS, TEXT_MAX
+from chatapp.wire.limits import EXCLUSION_TEXT_MAX, GUESTS_PER_ADDRESS, TEXT_MAX
 from chatapp.wire.text import sanitize
 
 COMMANDS: Final = {
@@ -79,14 +79,39 @@ class VisitorTexts:
         values = {"example": self._example(refused), **refused.values}
         return self._text(f"fault.{refused.fault}", **values)
 
-    def not_admitted(self, reason: happened.RefusalReason) -> str:
-        """Return why the registry does not let the visitor in, within a sentence."""
+    def not_admitted(self, event: happened.VisitorNotAdmitted) -> str:
+        """Return why the registry does not let the visitor in, for how long, and what its owner says, within a sentence."""
         # The other reasons concern names and join codes, which a visitor does not have.
-        return self._text(f"not_admitted.{_NOT_ADMITTED.get(reason, 'other')}")
+        key = _NOT_ADMITTED.get(event.reason, "other")
+        if key == "banned" and event.seconds:
+            why = self._text("not_admitted.banned_for", span=self._rounded_span(event.seconds))
+        else:
+            why = self._text(f"not_admitted.{key}")
+        return f"{why}: {sanitize(event.text, EXCLUSION_TEXT_MAX)}" if event.text else why
 
     def _example(self, refused: FormRefused) -> str:
         key = "number_example" if "digits" in refused.values else "number_abroad"
         return self._text(f"fault.{key}", **refused.values) if refused.what == "number" else ""
+
+    def kept(self, form: happened.FormWanted) -> str:
+        """Return for how long it is kept what the visitor answers and says, within a sentence."""
+        if not form.keep_form:
+            return self._text("kept.nothing")
+        answers, talk = self._exact_span(form.keep_form), self._exact_span(form.keep_talk)
+        if form.keep_form == form.keep_talk:
+            return self._text("kept.all", answers=answers)
+        key = "kept.answers_and_talk" if form.keep_talk else "kept.answers"
+        return self._text(key, answers=answers, talk=talk)
+
+    def _exact_span(self, seconds: int) -> str:
+        """Return a span in the largest unit that it is a whole number of."""
+        size, unit = next(one for one in _UNITS if seconds % one[0] == 0)
+        return self._counted(seconds // size, unit)
+
+    def _rounded_span(self, seconds: int) -> str:
+        """Return a span in its largest unit, rounded up."""
+        size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+        return self._counted(-(-seconds // size), unit)
 
     def unknown_command(self, word: str) -> str:
         """Answer a command that does not exist."""
@@ -124,8 +149,8 @@ class VisitorTexts:
     def lines_of(self, event: happened.VisitEvent, *, is_first: bool = False) -> list[str]:
         """Return the lines to show for an event, without the prompt. `is_first`: it is the operator's first line."""
         match event:
-            case happened.FormWanted():
-                return [self._text("form.warning")]  # the form asks its own questions
+            case happened.FormWanted():  # the form asks its own questions
+                return [self._text("form.warning"), self._text("form.kept", what=self.kept(event))]
             case happened.LineSettled():
                 return []  # a terminal shows what it was typed; why a line is refused is told by itself
             case happened.LineReceived(operator=operator, text=text):
@@ -189,8 +214,8 @@ class VisitorTexts:
                 return self._text("refused.message", why=why)
             case happened.VisitRefused(reason=refusal):
                 why = self._text(f"refused.{refusal.name.lower()}")
-            case happened.VisitorNotAdmitted(reason=cause):
-                why = self.not_admitted(cause)
+            case happened.VisitorNotAdmitted():
+                why = self.not_admitted(event)
             case happened.FolderFull(folder=folder):
                 why = sanitize(self.folder_full(folder))
             case _:
@@ -303,8 +328,9 @@ class VisitorTexts:
         match event:
             case happened.VisitorServerLost(keep_place=None) | happened.NoServer():
                 return self._text("server.trying")
-            case happened.VisitorServerLost(keep_place=keep_place):
-                return self._text("server.trying_kept", seconds=self._counted(keep_place or 0, "second"))
+            case happened.VisitorServerLost(keep_place=keep_place, is_stopped=is_stopped):
+                key = "server.trying_stopped" if is_stopped else "server.trying_kept"
+                return self._text(key, seconds=self._counted(keep_place or 0, "second"))
             case happened.QuestionUnanswered():
                 return self._text("server.silent")
             case happened.ServerBack():

@@ -71,6 +71,7 @@ _BACK: Final = {
     PositionCause.MISSED_CALL: happened.SentBackReason.CALL_MISSED,
     PositionCause.HELD: happened.SentBackReason.ON_HOLD,
     PositionCause.TRANSFERRED: happened.SentBackReason.TRANSFERRED,
+    PositionCause.LINK_LOST: happened.SentBackReason.LINK_LOST,
 }
 
 NoticeToVisitor = (
@@ -123,6 +124,8 @@ class Visit:
         self._asked: set[int] = set()
         """References of the questions for our position that are not answered."""
         self._desk: DeskShown | None = None
+        self._wanted: happened.FormWanted | None = None
+        """The form that we were asked to fill in."""
         self._rateable = b""
         """The ticket of the session that has just ended; empty for none, or when it is rated."""
         self._is_rated = False
@@ -285,7 +288,7 @@ class Visit:
             self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage in (Stage.CLOSED, Stage.ASKING) and (closed := self._closed_queue(desk)):
             self._closed(closed)
-        elif self.stage is Stage.CLOSED:
+        elif self.stage is Stage.CLOSED or (self.stage is Stage.ASKING and self._wanted != _form_of(desk)):
             self._want_form(desk)
         elif self.stage is Stage.JOINING and not self._ticket.is_pending:
             self._ask_in()
@@ -307,7 +310,8 @@ class Visit:
 
     def _want_form(self, desk: DeskShown) -> None:
         self.stage = Stage.ASKING
-        self._tell(happened.FormWanted(region=desk.region, menu=tuple(desk.menu)))
+        self._wanted = _form_of(desk)
+        self._tell(self._wanted)
 
     def _ask_in(self) -> None:
         form = self._form
@@ -329,6 +333,7 @@ class Visit:
             if before is Stage.ACTIVE or notice.cause in _BACK:
                 why = _BACK.get(notice.cause, happened.SentBackReason.OPERATOR_LOST)
                 self._tell(happened.SentBack(why=why, queue=notice.queue))
+            self._is_paused = self._is_paused or notice.cause is PositionCause.HELD
             is_paused = notice.is_paused and notice.cause not in (PositionCause.HELD, PositionCause.CHANGED)
             if is_paused or notice.cause is PositionCause.RESUMED:
                 self._is_paused = notice.is_paused
@@ -411,3 +416,10 @@ class Visit:
     def _next_reference(self) -> int:
         self._reference += 1
         return self._reference
+
+
+def _form_of(desk: DeskShown) -> happened.FormWanted:
+    """Return the form of a desk."""
+    return happened.FormWanted(
+        region=desk.region, menu=tuple(desk.menu), keep_form=desk.keep_form, keep_talk=desk.keep_talk
+    )

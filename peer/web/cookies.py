@@ -25,13 +25,13 @@ class SessionCookie:
         secret = request.cookies.get(self._named(request), "")
         return hashed(secret) if _SECRET.fullmatch(secret) else None
 
-    def give(self, request: Request, response: Response, secret: str) -> None:
-        """Give the browser its secret."""
+    def give(self, request: Request, response: Response, secret: str, *, path: str = "/") -> None:
+        """Give the browser its secret. `path`: below which it is shown; another one than `/` over http only."""
         response.set_cookie(
             self._named(request),
             secret,
             max_age=self._lasts_for,
-            path="/",
+            path=path,
             secure=_is_secure(request),
             httponly=True,
             samesite="strict",

@@ -20,8 +20,61 @@ BODY_WITHIN: Final = 15.0
 FIELDS_MAX: Final = 16
 """Fields of one form."""
 
+KEY_MAX: Final = 64
+"""Characters of the field `key`, which names a line that may come twice: the page sends fewer than 40."""
+
+KEYS_PER_SESSION: Final = 64
+"""Keys that are remembered of one visit: a page sends a line again until it is answered, before it sends another one."""
+
+FORM_FIELD_MAX: Final = 512
+"""Characters of every field of a form that is no text and no key: the longest that the page lets one type has 256."""
+
+FLIGHT_PER_NETWORK: Final = 2 * 1024 * 1024
+"""Bytes of bodies that arrive from one network and of answers that it has not taken: ten of the longest lines, or
+eight of the largest pages. A client that sends much, or takes nothing of what it asks for, fills no more of our memory."""
+
+FLIGHT_MAX: Final = 64 * 1024 * 1024
+"""The same of all networks: thirty that attack together leave nothing, but the program lives."""
+
+TEXT_PER_SESSION: Final = 1024 * 1024
+"""Bytes of lines that are kept to be shown of one visit; the oldest go first. The registry keeps a quarter of it."""
+
+UNSENT_PER_SESSION: Final = 4 * TEXT_MAX
+"""Bytes of lines of one visit that the registry has not stored: a visitor who writes while it is away fills no more."""
+
+TEXT_PER_NETWORK: Final = 16 * 1024 * 1024
+"""Bytes that are kept of all visits of one network: 40 KiB for each of a school's 400. Beyond it no more lines are taken."""
+
+TEXT_IN_ALL: Final = 64 * 1024 * 1024
+"""Bytes that are kept of all visits: as much as the rest of the program needs with 1,000 of them."""
+
+LINE_COST: Final = 512
+"""Bytes that a line costs beside its text: a thousand empty lines are not free."""
+
+PAGE_MAX: Final = 256 * 1024
+"""Bytes of a page, or of a piece of news: it is made in 50 ms, for which everybody waits."""
+
+LINES_PER_PAGE: Final = PAGE_MAX - 64 * 1024
+"""Bytes of the lines in a page, as HTML. The rest of a page is smaller than the difference."""
+
+PART_MAX: Final = 16 * 1024
+"""Characters of a text that are shown as one line; a longer text is shown as several. Escaped, each has at most ten bytes,
+so every line fits in a page."""
+
+LOOKS_PER_SECOND: Final = 4.0
+"""Pages a second that one visit may ask for, averaged: without JavaScript it asks for one each five seconds."""
+
+LOOKS_BURST: Final = 60.0
+"""The same at once: a browser that is opened again with all its windows."""
+
+LOG_LINE_EVERY: Final = 1.0
+"""Seconds between two lines of the log about what clients do: no client fills the disk that way."""
+
+ACCEPTED_AT_ONCE: Final = 128
+"""Connections that are taken in one turn of the event loop: a crowd that connects together stops nobody else."""
+
 CONNECTIONS_MAX: Final = 4_096
-"""Connections in all; further ones are cut at once."""
+"""Connections in all. For a further one the connection is cut that has been silent longest in the network that has most."""
 
 CONNECTIONS_PER_NETWORK: Final = CONNECTIONS_MAX // 2
 """Connections of one address (of IPv6: of one /64), so that one machine cannot take all of them. A school behind one address
@@ -65,5 +118,5 @@ DEEDS_PER_SECOND: Final = 4.0
 DEEDS_BURST: Final = 40.0
 """The same at once."""
 
-DESCRIPTORS_PER_SESSION: Final = 4
-"""Descriptors that a visit takes: a UDP port, a link to the registry and a stream or two."""
+DESCRIPTORS_PER_SESSION: Final = 2
+"""Descriptors that a visit takes beside the connections of its browser: a UDP port, and a link to the registry."""

@@ -51,13 +51,15 @@ def document(
     scripts: tuple[str, ...] = (),
     styles: tuple[str, ...] = (),
     refresh: int | None = None,
+    again: str = "",
     redirect: str = "",
     kind: str = "",
     direction: str = "ltr",
     status: int = 200,
 ) -> HTMLResponse:
     """Return a page. `scripts`, `styles`: names of files, beside the style sheet of all pages. `refresh`: seconds after
-    which the browser loads the page again, unless a script keeps it up to date. `redirect`: the page that a browser opens
+    which the browser loads the page again, unless a script keeps it up to date. `again`: the address that it loads then,
+    if it is another one. `redirect`: the page that a browser opens
     instead at once. `kind`: a class of the page for the style sheet."""
     head = fragment(
         element("meta", charset="utf-8"),
@@ -69,7 +71,7 @@ def document(
         element("link", rel="stylesheet", href=ASSETS.link("desk.css")),
         [element("link", rel="stylesheet", href=ASSETS.link(name)) for name in styles],
         [element("script", src=ASSETS.link(name), defer=True) for name in scripts],
-        _again(refresh, has_script=bool(scripts)) if refresh else None,
+        _again(refresh, again, has_script=bool(scripts)) if refresh else None,
         element("meta", http_equiv="refresh", content=f"0; url={redirect}") if redirect else None,
     )
     page = element(
@@ -82,6 +84,7 @@ def document(
     return HTMLResponse(f"<!doctype html>{page}", status)
 
 
-def _again(seconds: int, *, has_script: bool) -> Html:
-    refresh = element("meta", http_equiv="refresh", content=seconds)
+def _again(seconds: int, address: str, *, has_script: bool) -> Html:
+    content = f"{seconds}; url={address}" if address else seconds
+    refresh = element("meta", http_equiv="refresh", content=content)
     return element("noscript", refresh) if has_script else refresh

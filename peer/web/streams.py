@@ -10,6 +10,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from chatapp.peer.web.guard import cut
 from chatapp.peer.web.limits import SEND_WITHIN
 
 HEADERS: Final = [
@@ -57,9 +58,7 @@ class EventStream:
             async with asyncio.timeout(self._within):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
-            abort = scope.get("state", {}).get("abort")
-            if abort is not None:
-                abort()
+            cut(scope)
 
 
 class StreamResponse(Response):

@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import msgspec
 
 from chatapp.registry.access import Invites, OwnBans
 from chatapp.registry.admin.listener import SOCKET
+from chatapp.registry.admin.log import AdminLog
 from chatapp.registry.admin.messages import (
+    AddBan,
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -24,13 +26,15 @@ from chatapp.registry.admin.messages import (
     FileRequest,
     FilesVerified,
     MakeBackup,
+    ShowLog,
     VerifyFiles,
 )
+from chatapp.registry.admin.recorded import account, own_user, shown_log
 from chatapp.registry.admin.service import AdminService
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.renaming import Renaming, restore_names
 from chatapp.registry.effects import AnswerAdmin, Effect, Persist
-from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
+from chatapp.registry.keystore import KeyUnusable, had_key, public_key
 from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.storage import CLUSTER_MARK
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
@@ -40,7 +44,7 @@ from chatapp.wire.errors import ChatAppError, StoreError
 from chatapp.wire.folders import at_folder
 
 _answers: Final = msgspec.json.Decoder(AdminAnswer)
-_FILE_REQUESTS: Final = get_args(FileRequest)
+_FILE_REQUESTS: Final = FileRequest
 
 PATIENCE: Final = 15.0
 """Seconds to wait for a registry that runs and does not answer."""
@@ -116,17 +120,33 @@ def _ask(folder: Path, request: AdminRequest) -> AdminAnswer:
                 f"{folder} belongs to a node of a cluster that does not serve now: ask where the one runs that does"
             )
         try:
-            store = FileStore(folder, has_past=(folder / KEY_FILE).exists())
+            store = FileStore(folder, has_past=had_key(folder))
         except StoreInUse:
             time.sleep(_TRY_SPAN)
             continue
-        if isinstance(request, _FILE_REQUESTS):
-            return _on_files(store, request)
-        if isinstance(request, MakeBackup | VerifyFiles):
-            return _keep(folder, store, request)
-        store.close()
-        raise AdminRequestFailed(f"no registry runs on {folder}")
+        if not isinstance(request, _FILE_REQUESTS | MakeBackup | VerifyFiles | ShowLog):
+            store.close()
+            raise AdminRequestFailed(f"no registry runs on {folder}")
+        return _without_registry(folder, store, request)
     raise AdminRequestFailed("the registry runs, and does not answer")
+
+
+def _without_registry(
+    folder: Path, store: FileStore, request: FileRequest | MakeBackup | VerifyFiles | ShowLog
+) -> AdminAnswer:
+    """Carry out a request on a folder on which no registry runs, and note it in the administrator's log."""
+    log = AdminLog(folder, wall=time.time)
+    if isinstance(request, AddBan):
+        request = msgspec.structs.replace(request, author=account(own_user()))
+    if isinstance(request, ShowLog):
+        store.close()
+        answer = shown_log(log, request.count)
+    elif isinstance(request, MakeBackup | VerifyFiles):
+        answer = _keep(folder, store, request)
+    else:
+        answer = _on_files(store, request)
+    log.note(request, answer, user=own_user())
+    return answer
 
 
 def _ask_running(folder: Path, request: AdminRequest, give_up_at: float) -> AdminAnswer | None:
@@ -186,7 +206,7 @@ def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
         restore_names(loaded, directory, clock, RegistryPolicy(), now=now)
         invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         invites.expired(now=now)
-        bans.load(loaded.bans)
+        bans.load(loaded.bans, wall=clock.seconds(now), now=now)
         renaming = Renaming(directory, clock, is_banned=lambda key: False)
         admin = AdminService(
             directory, invites, bans, renaming, clock, forget=lambda person, at: _forget(directory, person)

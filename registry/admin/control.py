@@ -10,13 +10,13 @@ from chatapp.registry.admin.messages import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
-    AdminRequest,
     BackupMade,
     CancelStop,
     CoreRequest,
     Done,
     FilesVerified,
     MakeBackup,
+    RegistryRequest,
     ReloadLists,
     StopRegistry,
     TellStop,
@@ -58,7 +58,7 @@ class AdminControl:
         self._reason = ""
         self._telling: asyncio.Future[AdminAnswer] | None = None
 
-    async def answer(self, request: AdminRequest) -> AdminAnswer:
+    async def answer(self, request: RegistryRequest) -> AdminAnswer:
         """Carry out a request."""
         match request:
             case ReloadLists():

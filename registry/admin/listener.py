@@ -22,7 +22,7 @@ from chatapp.wire.folders import at_folder
 
 SOCKET: Final = "admin.sock"
 CLIENTS_MAX: Final = 8
-"""Clients that are served at once."""
+"""Clients that are served at once. One more takes the place of the one that has said nothing for longest."""
 REQUEST_MAX: Final = 1 << 18
 """Bytes of a request: as many join codes as there may be take a quarter of it."""
 PATIENCE: Final = 10.0
@@ -34,7 +34,8 @@ _requests: Final = msgspec.json.Decoder(AdminRequest)
 _BACKLOG: Final = 16
 _CREDENTIALS: Final = struct.Struct("3i")
 
-Answer = Callable[[AdminRequest], Awaitable[AdminAnswer]]
+AnswerTo = Callable[[AdminRequest, int], Awaitable[AdminAnswer]]
+"""Carries out a request of the user with this number."""
 
 
 class SocketUnusable(ChatAppError):
@@ -84,13 +85,17 @@ def _clear(folder: Path) -> None:
 class AdminListener:
     """Serves the clients of an admin socket."""
 
-    def __init__(self, listener: socket.socket, folder: Path, answer: Answer) -> None:
-        """`answer`: carries out a request."""
+    def __init__(self, listener: socket.socket, folder: Path, answer: AnswerTo) -> None:
+        """`answer`: carries out a request of a user."""
         self._listener = listener
         self._folder = folder
         self._answer = answer
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], None] = {}
+        """Those that are served, in the order of their last requests."""
+        self._asking: set[asyncio.Task[None]] = set()
+        """Those whose request is being carried out."""
         self._answering: set[asyncio.Task[None]] = set()
+        """Those, and those that have still to read their answer."""
         self._is_closing = False
         self._server: asyncio.Server | None = None
 
@@ -106,7 +111,7 @@ class AdminListener:
         with suppress(OSError), at_folder(self._folder):
             os.unlink(SOCKET)
         self._is_closing = True
-        for client in self._clients - self._answering:
+        for client in self._clients.keys() - self._answering:
             client.cancel()
         if self._answering:
             await asyncio.wait(self._answering, timeout=_LAST_ANSWERS_WITHIN)
@@ -118,53 +123,72 @@ class AdminListener:
         client = asyncio.current_task()
         assert client is not None
         try:
-            if not _is_owner(writer):
+            user = _user_of(writer)
+            if user not in (0, os.geteuid()):
                 return
-            if len(self._clients) >= CLIENTS_MAX:
+            if len(self._clients) >= CLIENTS_MAX and not self._make_room():
                 writer.write(_encoded(AdminRefused(refusal=AdminRefusal.TOO_MANY_CLIENTS)))
                 return
-            self._clients.add(client)
-            await self._serve(reader, writer, client)
+            self._clients[client] = None
+            await self._serve(reader, writer, client, user)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return  # the client is gone, too slow, or sends too much
         except asyncio.CancelledError:
             return
         finally:
-            self._clients.discard(client)
+            self._clients.pop(client, None)
             self._answering.discard(client)
             writer.close()
 
+    def _make_room(self) -> bool:
+        """Cut the client that has asked nothing for longest. Return False if the requests of all are being carried out."""
+        silent = next((client for client in self._clients if client not in self._asking), None)
+        if silent is None:
+            return False
+        del self._clients[silent]
+        silent.cancel()
+        return True
+
     async def _serve(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.Task[None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        client: asyncio.Task[None],
+        user: int,
     ) -> None:
         while not self._is_closing:
             self._answering.discard(client)
             async with asyncio.timeout(PATIENCE):
                 line = await reader.readuntil(b"\n")
+            self._clients[client] = self._clients.pop(client, None)
             self._answering.add(client)
-            writer.write(_encoded(await answered(line, self._answer)))
+            self._asking.add(client)
+            try:
+                writer.write(_encoded(await answered(line, user, self._answer)))
+            finally:
+                self._asking.discard(client)
             async with asyncio.timeout(PATIENCE):
                 await writer.drain()
 
 
-async def answered(line: bytes, answer: Answer) -> AdminAnswer:
-    """Return the answer to a line; a line that is not a request is refused."""
+async def answered(line: bytes, user: int, answer: AnswerTo) -> AdminAnswer:
+    """Return the answer to a line of a user; a line that is not a request is refused."""
     try:
         request = _requests.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
         return AdminRefused(refusal=AdminRefusal.NOT_A_REQUEST, detail=quoted(str(wrong)))
-    return await answer(request)
+    return await answer(request, user)
 
 
 def _encoded(answer: AdminAnswer) -> bytes:
     return msgspec.json.encode(answer) + b"\n"
 
 
-def _is_owner(writer: asyncio.StreamWriter) -> bool:
-    """Return whether the client runs as our user, or as root; True where the system does not tell."""
+def _user_of(writer: asyncio.StreamWriter) -> int:
+    """Return the number of the user as whom the client runs; our own where the system does not tell."""
     connection = writer.get_extra_info("socket")
     option = getattr(socket, "SO_PEERCRED", None)
     if connection is None or option is None:
-        return True
+        return os.geteuid()
     _, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
-    return user in (0, os.geteuid())
+    return int(user)

@@ -8,13 +8,19 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from chatapp.wire.limits import ANNOUNCEMENT_MAX, INVITES_MAX
+from chatapp.registry.telemetry.logs import LogLevel
+from chatapp.wire.limits import ANNOUNCEMENT_MAX, EXCLUSION_TEXT_MAX, INVITES_MAX
+from chatapp.wire.messages.rooms import TopicText
 
 JoinCodeKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 AnnouncedText: TypeAlias = Annotated[str, msgspec.Meta(max_length=ANNOUNCEMENT_MAX)]
 
+ExclusionText: TypeAlias = Annotated[str, msgspec.Meta(max_length=EXCLUSION_TEXT_MAX)]
+
 KICK_SPAN_MAX = 86_400
 STOP_SPAN_MAX = 7 * 86_400
+LOG_SHOWN_MAX = 10_000
+BAN_SPAN_MAX = 10 * 365 * 86_400
 
 
 # --- requests that need no running registry
@@ -37,9 +43,13 @@ class ReleaseName(msgspec.Struct, frozen=True, tag="release"):
 
 
 class AddBan(msgspec.Struct, frozen=True, tag="ban"):
-    """Ban a key, a name, an address or a network, beside those of the configured list."""
+    """Ban a key, a name, an address or a network, beside those of the configured list, for `span` seconds (0: for good).
+    The banned are told the reason. `author`: set by the registry, which knows who asks."""
 
     what: str
+    span: Annotated[int, msgspec.Meta(ge=0, le=BAN_SPAN_MAX)] = 0
+    reason: ExclusionText = ""
+    author: str = ""
 
 
 class LiftBan(msgspec.Struct, frozen=True, tag="unban"):
@@ -103,8 +113,57 @@ class TellStop(msgspec.Struct, frozen=True, tag="tell stop"):
     reason: AnnouncedText = ""
 
 
+class ShowPerson(msgspec.Struct, frozen=True, tag="show"):
+    """Show all that is known of somebody."""
+
+    name: str
+
+
+class CloseRoom(msgspec.Struct, frozen=True, tag="room close"):
+    """Put everybody out of a room, and delete what was said there."""
+
+    room: str
+
+
+class KickFromRoom(msgspec.Struct, frozen=True, tag="room kick"):
+    """Put somebody out of a room."""
+
+    room: str
+    name: str
+
+
+class SetRoomTopic(msgspec.Struct, frozen=True, tag="room topic"):
+    """Set the topic of a room; an empty text clears it."""
+
+    room: str
+    text: TopicText
+
+
+class PurgeMail(msgspec.Struct, frozen=True, tag="mail purge"):
+    """Delete the letters that wait for somebody. Their senders are told as of expired ones."""
+
+    name: str
+
+
+class ErasePerson(msgspec.Struct, frozen=True, tag="erase"):
+    """Delete all that is kept of somebody who is away. It leaves the files with the next checkpoint."""
+
+    name: str
+
+
 ShowRequest: TypeAlias = ShowOnline | ShowTable | ShowRooms | ShowMail | ShowQueue | ShowStats
-CoreRequest: TypeAlias = FileRequest | ShowRequest | KickPerson | Announce | TellStop
+LiveRequest: TypeAlias = (
+    KickPerson
+    | Announce
+    | TellStop
+    | ShowPerson
+    | CloseRoom
+    | KickFromRoom
+    | SetRoomTopic
+    | PurgeMail
+    | ErasePerson
+)
+CoreRequest: TypeAlias = FileRequest | ShowRequest | LiveRequest
 """Requests that the core answers."""
 
 
@@ -136,7 +195,26 @@ class VerifyFiles(msgspec.Struct, frozen=True, tag="verify"):
     """Read everything that is kept, and say what is damaged."""
 
 
-AdminRequest: TypeAlias = CoreRequest | ReloadLists | StopRegistry | CancelStop | MakeBackup | VerifyFiles
+RegistryRequest: TypeAlias = CoreRequest | ReloadLists | StopRegistry | CancelStop | MakeBackup | VerifyFiles
+"""Requests to a registry, or to a node of one."""
+
+
+# --- requests to the program on this machine
+
+
+class ShowLog(msgspec.Struct, frozen=True, tag="log"):
+    """Show the newest lines of the administrator's log."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=LOG_SHOWN_MAX)]
+
+
+class SetLogLevel(msgspec.Struct, frozen=True, tag="log-level"):
+    """Log from this level on, until the program ends."""
+
+    level: LogLevel
+
+
+AdminRequest: TypeAlias = RegistryRequest | ShowLog | SetLogLevel
 
 
 # --- answers
@@ -154,6 +232,10 @@ class AdminRefusal(enum.Enum):
     NAME_ONLINE = "name online"
     NAME_AWAY = "name away"
     """There is nobody to disconnect."""
+    ROOM_UNKNOWN = "room unknown"
+    ROOM_ENTERED = "room entered"
+    """Somebody is just entering it."""
+    NOT_IN_ROOM = "not in room"
     BAD_BAN = "bad ban"
     """It is no key, name, address or network."""
     BANNED_ALREADY = "banned already"
@@ -165,6 +247,8 @@ class AdminRefusal(enum.Enum):
     LISTS_WRONG = "lists wrong"
     """A list has a mistake; `detail` names it."""
     NO_STOP_PLANNED = "no stop planned"
+    NO_LOG = "no log"
+    """It cannot be read or changed; `detail` says why."""
     NO_BACKUP = "no backup"
     """It could not be made; `detail` says why."""
     NOT_A_REQUEST = "not a request"
@@ -209,10 +293,20 @@ class NamesListed(msgspec.Struct, frozen=True, tag="names"):
     names: list[NameShown]
 
 
-class BansListed(msgspec.Struct, frozen=True, tag="bans"):
-    """The bans, as they were typed."""
+class BanShown(msgspec.Struct, frozen=True, gc=False):
+    """A ban as it was typed: why, by whom, since when and until when (0: for good)."""
 
-    bans: list[str]
+    what: str
+    reason: str
+    author: str
+    since: int
+    until: int
+
+
+class BansListed(msgspec.Struct, frozen=True, tag="bans"):
+    """The bans, the oldest first."""
+
+    bans: list[BanShown]
 
 
 class PersonShown(msgspec.Struct, frozen=True, gc=False):
@@ -232,6 +326,57 @@ class PeopleListed(msgspec.Struct, frozen=True, tag="people"):
 
     people: list[PersonShown]
     version: int
+
+
+class PersonFound(msgspec.Struct, frozen=True, kw_only=True, tag="person"):
+    """All that is known of a person. `key`: the whole fingerprint of the key."""
+
+    person: PersonShown
+    network: str
+    """The network with which they are counted."""
+    reserved: list[str]
+    """Their former names, which nobody else gets yet."""
+    letters: int
+    """Letters that wait for them."""
+    size: int
+    is_operator: bool
+    bans: list[BanShown]
+    """The bans by ChatApp admin ban that keep them out."""
+    is_listed: bool
+    """Whether a ban of the configuration keeps them out."""
+    kicked_for: int
+    """Seconds for which they are kept out yet."""
+
+
+class PersonErased(msgspec.Struct, frozen=True, kw_only=True, tag="erased"):
+    """Nothing is kept of a person, once the next checkpoint is done."""
+
+    letters: int
+    """How many letters by and for them were deleted."""
+    lines: int
+    names: list[str]
+    """Keys of the names that they had."""
+    keys: list[str]
+    """The fingerprint of their key, as shown and as digits."""
+    bans: list[str]
+    """Bans that still name them."""
+
+
+class Deed(msgspec.Struct, frozen=True, gc=False):
+    """A line of the administrator's log. `at`: as RFC 3339. `uid`: the user of the machine who asked. `result`: `done`, or
+    why it was refused."""
+
+    at: str
+    verb: str
+    target: str
+    uid: int
+    result: str
+
+
+class LogShown(msgspec.Struct, frozen=True, tag="log"):
+    """Lines of the administrator's log, the oldest first."""
+
+    deeds: list[Deed]
 
 
 class RoomFigures(msgspec.Struct, frozen=True, gc=False):
@@ -337,6 +482,9 @@ AdminAnswer: TypeAlias = (
     | NamesListed
     | BansListed
     | PeopleListed
+    | PersonFound
+    | PersonErased
+    | LogShown
     | RoomsFound
     | MailFound
     | QueuesFound

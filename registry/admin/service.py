@@ -4,13 +4,14 @@ A request comes through the registry's own folder, so whoever can write there is
 """
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 from chatapp.registry.access import Invites, OwnBans
 from chatapp.registry.admin.messages import (
     AddBan,
     AdminRefusal,
     AdminRefused,
+    BanShown,
     BansListed,
     Done,
     FileRequest,
@@ -60,7 +61,7 @@ class AdminService:
         self._bans = bans
         self._renaming = renaming
         self._clock = clock
-        self._forget = forget
+        self.forget: Final = forget
 
     def run(self, request: FileRequest, ticket: str, *, now: float) -> list[Effect]:
         """Return the effects, an `AnswerAdmin` with this ticket among them. A change is answered when it is on the disk."""
@@ -71,12 +72,16 @@ class AdminService:
                 return [AnswerAdmin(ticket=ticket, answer=NamesListed(self._names()))]
             case ReleaseName(name=name):
                 return self._release(name, ticket, now)
-            case AddBan(what=what):
-                return self._ban(what, ticket, now)
+            case AddBan():
+                return self._ban(request, ticket, now)
             case LiftBan(what=what):
                 return self._lift_ban(what, ticket)
             case ListBans():
-                return [AnswerAdmin(ticket=ticket, answer=BansListed(self._bans.typed()))]
+                return [
+                    AnswerAdmin(
+                        ticket=ticket, answer=BansListed([shown_ban(ban) for ban in self._bans.listed()])
+                    )
+                ]
         assert_never(request)
 
     def sweep(self, *, now: float) -> list[Effect]:
@@ -114,41 +119,58 @@ class AdminService:
         if names.is_operator_name(key):
             return _refused(ticket, AdminRefusal.OPERATOR_NAME, text)
         person = self._directory.person(identity)
-        if names.is_claimed(key) or self._renaming.is_pending(identity):
-            return _refused(ticket, AdminRefusal.NAME_PENDING, text)
         if person is None or person.name_key != key:
+            if names.is_claimed(key) or self._renaming.is_pending(identity):
+                return _refused(ticket, AdminRefusal.NAME_PENDING, text)
             names.release(key, identity)
             return _done(ticket, [NameFreed(key)])
-        if person.online:
-            return _refused(ticket, AdminRefusal.NAME_ONLINE, text)
-        return self._let_go(person, ticket, now)
+        refusal = self.refusal_of_release(person)
+        return self._let_go(person, ticket, now) if refusal is None else _refused(ticket, refusal, text)
+
+    def refusal_of_release(self, person: Person) -> AdminRefusal | None:
+        """Return why somebody's name cannot be made free; None if it can."""
+        names, identity = self._directory.names, person.card.identity
+        if names.is_operator_name(person.name_key):
+            return AdminRefusal.OPERATOR_NAME
+        if names.is_claimed(person.name_key) or self._renaming.is_pending(identity):
+            return AdminRefusal.NAME_PENDING
+        return AdminRefusal.NAME_ONLINE if person.online else None
 
     def _let_go(self, person: Person, ticket: str, now: float) -> list[Effect]:
-        forgotten = self._forget(person, now)
+        forgotten = self.forget(person, now)
         return [
             *_done(ticket, [NameFreed(person.name_key), RoomMemberGone(person.card.identity)]),
             *forgotten,
         ]
 
-    def _ban(self, text: str, ticket: str, now: float) -> list[Effect]:
+    def _ban(self, request: AddBan, ticket: str, now: float) -> list[Effect]:
+        text, span = request.what, request.span
+        ended: list[Entry] = [BanLifted(one.what) for one in self._bans.ended(now=now)]
         if len(self._bans) >= BANS_MAX:
             return _refused(ticket, AdminRefusal.TOO_MANY_BANS, text)
+        at = self._clock.millis(now)
+        ban = BanKept(text.strip(), at, request.reason, request.author, at + 1_000 * span if span else 0)
         try:
-            is_new = self._bans.add(text)
+            is_new = self._bans.add(ban, ends_at=now + span if span else None)
         except (ValueError, NameRefused) as wrong:
             return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(wrong))
         if not is_new:
             return _refused(ticket, AdminRefusal.BANNED_ALREADY, text)
-        return _done(ticket, [BanKept(text.strip(), self._clock.millis(now))])
+        return _done(ticket, [*ended, ban])
 
     def _lift_ban(self, text: str, ticket: str) -> list[Effect]:
         try:
-            typed = self._bans.remove(text)
+            ban = self._bans.remove(text)
         except (ValueError, NameRefused) as wrong:
             return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(wrong))
-        if typed is None:
+        if ban is None:
             return _refused(ticket, AdminRefusal.NOT_BANNED, text)
-        return _done(ticket, [BanLifted(typed)])
+        return _done(ticket, [BanLifted(ban.what)])
+
+
+def shown_ban(ban: BanKept) -> BanShown:
+    """Return a ban as the administrator sees it."""
+    return BanShown(ban.what, ban.reason, ban.author, ban.at // 1_000, ban.until // 1_000)
 
 
 def _refused(

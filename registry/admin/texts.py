@@ -9,13 +9,17 @@ from chatapp.registry.admin.messages import (
     AdminRefusal,
     AdminRefused,
     BackupMade,
+    BanShown,
     BansListed,
     Done,
     FilesVerified,
     ListsReloaded,
+    LogShown,
     MailFound,
     NamesListed,
     PeopleListed,
+    PersonErased,
+    PersonFound,
     PersonShown,
     QueueFigures,
     QueuesFound,
@@ -39,9 +43,26 @@ def lines_of(answer: AdminAnswer) -> list[str]:
         case NamesListed(names=names):
             return [f"{one.name:<32}  {one.key}  {one.state}{_since(one.since)}" for one in names]
         case BansListed(bans=bans):
-            return [_shown(ban) for ban in bans] or ["no bans but those of the configuration"]
+            return _table(
+                ("banned", "since", "until", "by", "reason"),
+                [
+                    (_shown(one.what), _time(one.since), _until(one), _shown(one.author), _shown(one.reason))
+                    for one in bans
+                ],
+                "no bans but those of the configuration",
+            )
         case PeopleListed(people=people):
             return _people(people)
+        case PersonFound():
+            return _person(answer)
+        case PersonErased():
+            return _erased(answer)
+        case LogShown(deeds=deeds):
+            return [
+                f"{one.at}  {one.uid}  {_shown(one.verb)} {_shown(one.target)}".rstrip()
+                + f": {_shown(one.result)}"
+                for one in deeds
+            ] or ["nothing was asked yet"]
         case RoomsFound(rooms=rooms):
             return _table(
                 ("room", "here", "members", "lines", "topic"),
@@ -73,6 +94,32 @@ def _people(people: Sequence[PersonShown]) -> list[str]:
         (one.name, one.host, one.port, f"{one.state}{_since(one.since)}", one.room, one.key) for one in people
     ]
     return _table(("name", "address", "port", "presence", "room", "key"), rows, "nobody")
+
+
+def _person(found: PersonFound) -> list[str]:
+    one = found.person
+    facts = [
+        ("name", one.name),
+        ("key", one.key),
+        ("presence", f"{one.state}{_since(one.since)}"),
+        ("address", f"{one.host}:{one.port}" if one.host else ""),
+        ("network", found.network),
+        ("room", one.room),
+        ("former names", ", ".join(found.reserved)),
+        ("mail", f"{counted(found.letters, 'letter')}, {found.size:,} bytes" if found.letters else ""),
+        ("help desk", "an operator" if found.is_operator else ""),
+        ("kept out", f"for {found.kicked_for:,} s" if found.kicked_for else ""),
+        ("banned", "by the configuration" if found.is_listed else ""),
+        *(("banned", f"{_until(ban)}, by {_shown(ban.author)}: {_shown(ban.reason)}") for ban in found.bans),
+    ]
+    return [f"{what:<12}  {fact}" for what, fact in facts if fact]
+
+
+def _erased(erased: PersonErased) -> list[str]:
+    counts = f"{counted(erased.letters, 'letter')}, {counted(erased.lines, 'line')}"
+    lines = [f"erased, with {counts}; it leaves the files within a minute"]
+    lines += [f'still named by a ban: ChatApp admin unban "{_shown(ban)}"' for ban in erased.bans]
+    return lines
 
 
 def _queue(queue: QueueFigures) -> list[str]:
@@ -121,6 +168,15 @@ def _shown(text: str) -> str:
     return sanitize(text, _TEXT_MAX)
 
 
+def _until(ban: BanShown) -> str:
+    return _time(ban.until) if ban.until else "for good"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number with the thing that it counts."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def _since(seconds: int) -> str:
     return f" since {_time(seconds)}" if seconds else ""
 
@@ -135,8 +191,11 @@ _REFUSALS: Final = {
     AdminRefusal.NAME_UNKNOWN: 'nobody has the name "{subject}"',
     AdminRefusal.OPERATOR_NAME: '"{subject}" is a help-desk operator: take the name off that list first',
     AdminRefusal.NAME_PENDING: '"{subject}" is just being taken; try again',
-    AdminRefusal.NAME_ONLINE: '"{subject}" is online: a name can be released only while its owner is away',
+    AdminRefusal.NAME_ONLINE: '"{subject}" is online: only while they are away can that be done (ChatApp admin kick)',
     AdminRefusal.NAME_AWAY: '"{subject}" is not online; to keep somebody out, ban the name or the key',
+    AdminRefusal.ROOM_UNKNOWN: 'there is no room "{subject}"',
+    AdminRefusal.ROOM_ENTERED: 'somebody is just entering "{subject}"; try again',
+    AdminRefusal.NOT_IN_ROOM: '"{subject}" is not in that room',
     AdminRefusal.BAD_BAN: '"{subject}" is not a key, a name, an address or a network: {detail}',
     AdminRefusal.BANNED_ALREADY: '"{subject}" is banned already',
     AdminRefusal.NOT_BANNED: '"{subject}" is not among the bans made by ChatApp admin ban',
@@ -145,6 +204,7 @@ _REFUSALS: Final = {
     AdminRefusal.NO_LISTS: "the registry was started without a configuration file or lists: there is nothing to reload",
     AdminRefusal.LISTS_WRONG: "{detail}; the lists stay as they were",
     AdminRefusal.NO_STOP_PLANNED: "no stop is planned",
+    AdminRefusal.NO_LOG: "{detail}",
     AdminRefusal.NO_BACKUP: "{detail}",
     AdminRefusal.NOT_A_REQUEST: "the registry does not know this request: {detail}",
     AdminRefusal.TOO_MANY_CLIENTS: "too many programs ask the registry at once; try again",

@@ -104,7 +104,6 @@ class _Config(msgspec.Struct):
     discard: str = ""
     storage: str = ""
     max_msgs: int = -1
-    max_bytes: int = -1
     max_age: int = 0
     num_replicas: int = 1
     subjects: list[str] = []
@@ -341,6 +340,12 @@ class JetStream:
             False  # the servers may have other rules now
         )
         await self._subscribe_all()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to a server now."""
+        client = self._client
+        return client is not None and bool(client.is_connected)
 
     @property
     def trouble(self) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.cluster.stream.bundles import Kind, Opener, Sealer
+from chatapp.registry.cluster.stream.bundles import BundleRefused, Flaw, Kind, Opener, Sealer
 from chatapp.registry.cluster.stream.ledger import Acked, Answer, Placed, Publication, Subject
 
 SPAN: Final = 2.0
@@ -57,15 +57,21 @@ class LeaseRecord(msgspec.Struct, frozen=True, array_like=True):
     is_free: bool = False
 
 
+_UNKNOWN: Final = LeaseRecord("", "")
+"""What a stray counts as."""
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(LeaseRecord)
 
 
-def read_record(opener: Opener, message: bytes) -> LeaseRecord:
-    """Open a lease. Raises BundleRefused; a record of another shape counts as free."""
-    content = opener.open(Kind.LEASE, message).content
+def read_record(opener: Opener, found: Placed) -> LeaseRecord:
+    """Open a lease. Raises BundleRefused for one that was not sealed with the key for this place, and for another version's;
+    a record of another shape counts as free."""
+    opened = opener.open(Kind.LEASE, found.message)
+    if opened.number != found.place:
+        raise BundleRefused(Flaw.OUT_OF_ORDER, opened.number)
     try:
-        return _decoder.decode(content)
+        return _decoder.decode(opened.content)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return LeaseRecord("", "", is_free=True)
 
@@ -89,8 +95,14 @@ class Lease:
         self._sent_at = now
         self._confirmed_at = now
         self.state = LeaseState.STANDBY
+        self._changed_at: float | None = None
+        """When a look first found the lease as it is now; None before the first look."""
         self.serving = ""
         """The name of the registry that holds the lease, empty if nobody does."""
+        self.strays = 0
+        """How many leases were found that nobody with the cluster's key has sealed."""
+        self.saw_other_key = False
+        """Whether one of them says that it was sealed with another key. If this registry's is wrong, all of them do."""
         self.term = 0
         """Where in its stream this registry took the lease: higher than any owner before did."""
 
@@ -101,6 +113,13 @@ class Lease:
             return min(self._next, self._confirmed_at + CUT_AFTER)
         return self._next
 
+    def age(self, *, now: float) -> float | None:
+        """Return the seconds since the lease was seen to be confirmed: by an answer to its owner, or by a look that found it
+        changed. None before the first look of a standby."""
+        if self.state is LeaseState.OWNER:
+            return now - self._confirmed_at
+        return None if self._changed_at is None else now - self._changed_at
+
     # --- a standby
 
     def wants_look(self, *, now: float) -> bool:
@@ -108,10 +127,12 @@ class Lease:
         return self.state is LeaseState.STANDBY and now >= self._next
 
     def looked(self, found: Placed | None, *, now: float) -> bool:
-        """Note the lease as it is. Return whether to claim it now. Raises BundleRefused."""
+        """Note the lease as it is. Return whether to claim it now. Raises BundleRefused if another version holds it."""
         self._next = now + LOOK_SPAN
-        record = None if found is None else read_record(self._opener, found.message)
+        record = self._record(found)
         place = 0 if found is None else found.place
+        if place != self._place or self._changed_at is None:
+            self._changed_at = now
         if self._silent_at is not None and now - self._silent_at >= SPAN:
             self._quiet_for, self._span = 0.0, SPAN_AFTER_SILENCE
         elif place != self._place:
@@ -122,7 +143,8 @@ class Lease:
         self._silent_at = None
         self._place, self._seen_at = place, now
         is_held = record is not None and not record.is_free
-        self.serving = record.name if record is not None and is_held else ""
+        if record is not _UNKNOWN:
+            self.serving = record.name if record is not None and is_held else ""
         return not is_held or self._quiet_for >= self._span
 
     def not_looked(self, *, now: float) -> None:
@@ -171,11 +193,11 @@ class Lease:
         return not isinstance(answer, Acked)
 
     def found(self, found: Placed | None) -> None:
-        """Note what is there instead of the last renewal. Raises BundleRefused."""
+        """Note what is there instead of the last renewal. Raises BundleRefused if another version holds the lease."""
         if self.state is not LeaseState.OWNER:
             return
-        record = None if found is None else read_record(self._opener, found.message)
-        if record is not None and record.holder != self._mine.holder:
+        record = self._record(found)
+        if record is not None and record is not _UNKNOWN and record.holder != self._mine.holder:
             self.state = LeaseState.LOST
             self.serving = "" if record.is_free else record.name
             return
@@ -183,11 +205,24 @@ class Lease:
         if place != self._place:
             self._place, self._next = place, float("-inf")
 
+    def _record(self, found: Placed | None) -> LeaseRecord | None:
+        """Open what is in the lease's place. Raises BundleRefused for a lease of another version."""
+        if found is None:
+            return None
+        try:
+            return read_record(self._opener, found)
+        except BundleRefused as refused:
+            if refused.flaw is Flaw.OTHER_VERSION and refused.number == found.place:
+                raise
+            self.strays += found.place != self._place
+            self.saw_other_key |= refused.flaw is Flaw.OTHER_KEY
+            return _UNKNOWN
+
     def release(self) -> Publication:
         """Return what gives the lease back: a standby takes over at once."""
         self.state = LeaseState.RELEASED
         return self._publication(LeaseRecord(self._mine.holder, self._mine.name, is_free=True))
 
     def _publication(self, record: LeaseRecord) -> Publication:
-        message = self._sealer.seal(Kind.LEASE, 0, bytes(32), _encoder.encode(record))
+        message = self._sealer.seal(Kind.LEASE, self._place + 1, bytes(32), _encoder.encode(record))
         return Publication(subject=Subject.LEASE, message=message, after=self._place)

@@ -28,6 +28,7 @@ from chatapp.registry.cluster.storage import ClusterStorage, check_folder
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
+from chatapp.registry.cluster.stream.store import is_key_of
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.protocol import StoreInUse
@@ -74,6 +75,8 @@ class ClusterNode:
         self._loop = asyncio.get_running_loop()
         self._storage: ClusterStorage | None = None
         self._flaw: BundleRefused | None = None
+        self._is_key_known = False
+        """Whether the key was seen to open something that a stray in the lease's place leaves in doubt."""
         self._is_answered = True
         self._is_stopped = False
         """Whether the storage can store nothing more."""
@@ -171,6 +174,19 @@ class ClusterNode:
         )
         return self._front
 
+    @property
+    def state_node(self) -> str:
+        """The name of the node that keeps the state; empty if none is known."""
+        return "" if self._lease is None else self._lease.serving
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures of the lease and of the connection to the servers."""
+        figures: dict[str, float] = {
+            "cluster_connected": self._engine is not None and self._engine.is_connected
+        }
+        age = None if self._lease is None else self._lease.age(now=time.monotonic())
+        return figures if age is None else {**figures, "cluster_lease_age_seconds": age}
+
     def _bus(self) -> Bus:
         assert self._engine is not None and self._key is not None
         return Bus(self._engine, self._key, self._settings.name, name=self._name)
@@ -198,6 +214,7 @@ class ClusterNode:
         has_waited = False
         while lease.state is LeaseState.STANDBY and self._flaw is None:
             engine.check_allowed()
+            await self._check_key(engine, key, lease)
             if lease.serving:
                 has_waited = True
                 with suppress(ClusterUnavailable):
@@ -223,8 +240,22 @@ class ClusterNode:
             node=self._name,
             holds_lease=lambda: lease.is_confirmed(now=time.monotonic()),
             lost=self._store_lost,
+            lease_strays=lambda: lease.strays,
         )
         return self._storage
+
+    async def _check_key(self, engine: JetStream, key: ClusterKey, lease: Lease) -> None:
+        """Look whether this node has the cluster's key, if there is a lease that it does not open: another key may be wrong,
+        or a stray may be there. Raises KeyUnusable, StoreError."""
+        if not lease.saw_other_key or self._is_key_known:
+            return
+        try:
+            found = await asyncio.to_thread(is_key_of, engine, Opener(key, self._settings.name))
+        except LedgerUnavailable:
+            return
+        if found is False or (found is None and self._has_made_key):
+            raise self._refusal(BundleRefused(Flaw.OTHER_KEY))
+        self._is_key_known = found is True
 
     async def _mark_folder(self, engine: JetStream) -> None:
         """Note in the folder whose it is and, once the cluster exists, that this node must not begin it anew."""
@@ -293,9 +324,9 @@ class ClusterNode:
         """Look at the lease, claim it and renew it, until it is lost."""
         try:
             while lease is self._lease and lease.state in (LeaseState.STANDBY, LeaseState.OWNER):
-                before = lease.state, lease.serving, self._is_answered
+                before = lease.state, lease.serving, self._is_answered, lease.saw_other_key
                 await self._step(lease)
-                if (lease.state, lease.serving, self._is_answered) != before:
+                if (lease.state, lease.serving, self._is_answered, lease.saw_other_key) != before:
                     self._loop.call_soon_threadsafe(self._news.set)
                 await asyncio.sleep(max(lease.next_timer - time.monotonic(), 0.0))
         except BundleRefused as refused:

@@ -9,10 +9,10 @@ from chatapp.registry.admin.messages import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
-    AdminRequest,
     CancelStop,
     Done,
     MakeBackup,
+    RegistryRequest,
     ReloadLists,
     ShowStats,
     StatsShown,
@@ -111,6 +111,11 @@ class HouseBus:
         """Send what the house tells other nodes."""
         if self._node is not None and self._messenger is not None:
             self._messenger.send(self._node.take_messages())
+
+    def figures(self, *, now: float) -> dict[str, float]:
+        """Return the figures of the node with the house, as one of several."""
+        assert self._node is not None
+        return {"cluster_keeps_state": 1, "cluster_lag_seconds": self._node.fronts.lag(now=now)}
 
     def leave(self) -> None:
         """Tell the other nodes that this one serves nobody any more."""
@@ -250,7 +255,7 @@ class NodeFront:
         self._told = ""
         self._office.say(texts.no_house_line(self._trouble()))
 
-    async def answer(self, request: AdminRequest) -> AdminAnswer:
+    async def answer(self, request: RegistryRequest) -> AdminAnswer:
         """Carry out a request of the administrator of this node: here, at the house, or not at all."""
         match request:
             case ReloadLists():
@@ -275,8 +280,7 @@ class NodeFront:
         figures = {
             **found.figures,
             **process_figures(),
-            "datagrams_in": self._driver.datagrams_in,
-            "datagrams_out": self._driver.datagrams_out,
+            **self._driver.figures(),
             "uptime_seconds": self._now() - self._started_at,
             "loop_lag_seconds": lag,
         }

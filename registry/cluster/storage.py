@@ -48,7 +48,10 @@ def check_folder(folder: Path, identity: bytes, cluster: str) -> None:
 
 class ClusterStorage:
     """A `registry.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store nothing
-    more. `holds_lease`: whether the lease was confirmed just now. Making it raises StoreError, OSError."""
+    more. `holds_lease`: whether the lease was confirmed just now. `lease_strays`: how many strays were in its place.
+
+    Making it raises StoreError, OSError.
+    """
 
     def __init__(
         self,
@@ -60,10 +63,12 @@ class ClusterStorage:
         node: str,
         holds_lease: Callable[[], bool],
         lost: Callable[[], None],
+        lease_strays: Callable[[], int] = lambda: 0,
     ) -> None:
         self._key = key
         self._cluster = cluster
         self._folder = folder
+        self._lease_strays = lease_strays
         self._identity: Identity | None = None
         self._mark: Mark | None = None
         self.is_interrupted = False
@@ -96,6 +101,9 @@ class ClusterStorage:
         write_whole(self._folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
         self._identity = identity
         return Found(loaded, identity, is_new=False)
+
+    def figures(self) -> dict[str, float]:
+        return {"cluster_strays": self._store.strays + self._lease_strays()}
 
     def give_up(self) -> None:
         """Store nothing more, at once. Any thread may call it."""

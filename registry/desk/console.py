@@ -6,7 +6,6 @@ peer does at the far end of a link.
 
 from collections import deque
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -72,6 +71,7 @@ from chatapp.wire.messages.desk import (
     TransferVisitor,
     WaitingCounted,
 )
+from chatapp.wire.suggestions import nearest
 
 _POSITION_DIGITS: Final = 9
 
@@ -105,6 +105,8 @@ class _Command(NamedTuple):
     usage: str
     help: str
     parse: Callable[[str], OperatorRequest | AnswerWord | TableWanted | None]
+    is_drastic: bool = False
+    """Whether it ends something or sends somebody away: suggested only for a word that is one letter away."""
 
 
 def _positions(rest: str, count: int) -> list[int] | None:
@@ -133,14 +135,16 @@ _COMMANDS: Final = {
         ".next [queue]",
         "end the session and take the next; on duty from now on",
         lambda rest: CallNext(0, rest, 0),
+        is_drastic=True,
     ),
-    "end": _Command(".end", "end the session", _alone(EndSession(0, 0))),
-    "drop": _Command(".drop <n>", "take number n out of the waiting room", _drop),
+    "end": _Command(".end", "end the session", _alone(EndSession(0, 0)), is_drastic=True),
+    "drop": _Command(".drop <n>", "take number n out of the waiting room", _drop, is_drastic=True),
     "move": _Command(".move <n> <to>", "make number n number <to>", _move),
     "handover": _Command(
         ".handover <operator>",
         "give the client to another operator",
         lambda rest: HandOver(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+        is_drastic=True,
     ),
     "hold": _Command(
         ".hold", "put a client who does not answer at the head of the line", _alone(HoldVisitor(0, 0))
@@ -149,6 +153,7 @@ _COMMANDS: Final = {
         ".transfer <queue>",
         "send the client to another queue, with their time of waiting",
         lambda rest: TransferVisitor(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+        is_drastic=True,
     ),
     "note": _Command(
         ".note <text>",
@@ -156,12 +161,13 @@ _COMMANDS: Final = {
         lambda rest: NoteVisitor(0, 0, rest) if rest else None,
     ),
     "on": _Command(".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)),
-    "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0))),
+    "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0)), is_drastic=True),
     "a": _Command(".a [word]", "say a ready answer, or list them", AnswerWord),
     "close": _Command(
         ".close [text]",
         "take no newcomers; they read the text",
         lambda rest: CloseQueue(0, "", rest) if len(rest) <= DESK_CLOSING_MAX else None,
+        is_drastic=True,
     ),
     "open": _Command(".open", "take newcomers again", _alone(OpenQueue(0, ""))),
     "announce": _Command(
@@ -179,13 +185,18 @@ _COMMANDS: Final = {
 }
 
 
+_HELP: Final = "help"
+_HELP_LINES: Final = tuple(f"{command.usage}  {command.help}" for command in _COMMANDS.values())
+_DRASTIC: Final = frozenset(word for word, command in _COMMANDS.items() if command.is_drastic)
+
+
 def parse(line: str) -> Command | None:
     """Return what a typed line means; None for an empty one."""
     line = line.rstrip("\r\n")
     if not line.strip():
         return None
     if line[0] in "./" and line[1:2] != line[0]:
-        return _command(line[1:])
+        return _command(line[1:].lstrip())
     text = line[1:] if line[0] in "./" else line
     size = len(text.encode("utf-8", "replace"))
     if size > TEXT_MAX:
@@ -195,12 +206,11 @@ def parse(line: str) -> Command | None:
 
 def _command(typed: str) -> Command:
     word, _, rest = typed.partition(" ")
-    if word.lower() == "help":
-        return BadInput(tuple(f"{command.usage}  {command.help}" for command in _COMMANDS.values()))
+    if word.lower() == _HELP:
+        return BadInput(_HELP_LINES)
     command = _COMMANDS.get(word.lower())
     if command is None:
-        near = get_close_matches(word.lower(), _COMMANDS, n=1)
-        return BadInput((unknown_command_line(word, near[0] if near else None),))
+        return BadInput((unknown_command_line(word, nearest(word.lower(), _COMMANDS, drastic=_DRASTIC)),))
     return command.parse(rest.strip()) or BadInput((usage_line(command.usage),))
 
 
@@ -344,6 +354,8 @@ class DeskConsole:
                 return self._ask(request, now)
 
     def _say(self, text: str, entered_at: float, now: float) -> list[Effect]:
+        if self._focus.client is None and text.strip().lower() == _HELP:
+            return self._show(_HELP_LINES, now)
         client = self._focus.meant(Typed.LINE, entered_at=entered_at)
         if isinstance(client, Held):
             return self._show((held_line(SendDeskLine(0, 0, text), client),), now)

@@ -7,8 +7,9 @@ from chatapp.registry.desk.queue.visit import CONSOLE, Visit, VisitState
 from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, DropReason, Effect, Persist, Reply, Resume
-from chatapp.registry.limits import Buckets, WallClock
+from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import DeskLineKept
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
 from chatapp.wire.messages.desk import (
     AckDeskLines,

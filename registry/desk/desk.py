@@ -43,7 +43,7 @@ from chatapp.registry.effects import (
     VisitOutcome,
 )
 from chatapp.registry.limits import WallClock
-from chatapp.registry.store.entries import DeskOpeningKept
+from chatapp.registry.store.entries import DeskOpeningKept, Entry
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.registry.telemetry.figures import Histogram
 from chatapp.wire.messages.desk import (
@@ -193,10 +193,15 @@ class Desk:
         """Build the notice of the desk's choices for a guest."""
         settings = self._settings
         closed = self._openings.closed(self._clock.millis(now))
-        menu, keep_place = list(settings.menu), int(settings.keep_place)
-        is_vouched = bool(self.guests.gateway_of(guest))
         return DeskShown(
-            list(settings.queues), menu, settings.region, keep_place, closed, is_vouched=is_vouched
+            queues=list(settings.queues),
+            menu=list(settings.menu),
+            region=settings.region,
+            keep_place=int(settings.keep_place),
+            keep_form=settings.forms_kept_for,
+            keep_talk=settings.talks_kept_for,
+            closed=closed,
+            is_vouched=bool(self.guests.gateway_of(guest)),
         )
 
     def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
@@ -207,6 +212,14 @@ class Desk:
         effects += self._publisher.conclude(now=now)
         link = self.guests.link_of(caller.identity)
         return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.LEFT)]
+
+    def is_operator(self, identity: bytes) -> bool:
+        """Return whether a member is an operator."""
+        return self._listed.includes(identity)
+
+    def forget_operator(self, name: str) -> list[Entry]:
+        """Take somebody's name out of past sessions. Return what to store."""
+        return self._past.forget_operator(name)
 
     def evict(self, identity: bytes, *, now: float) -> list[Effect]:
         """Disconnect a banned guest, as if the guest had left."""

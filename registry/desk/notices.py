@@ -61,6 +61,7 @@ _PUT_BACK_CHANGES: Final = {
     PositionCause.HANDED_OVER: ClientChange.GIVEN,
     PositionCause.HELD: ClientChange.HELD,
     PositionCause.TRANSFERRED: ClientChange.TRANSFERRED,
+    PositionCause.LINK_LOST: ClientChange.UNANSWERED,
 }
 """What the operator is told of a visitor who is in line again."""
 

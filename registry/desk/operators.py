@@ -100,7 +100,10 @@ class OperatorRules:
             case ShowRoom() | ShowFigures():
                 return self._show(request, caller, now)
             case ShowPast():
-                return self._sender.answer(caller, self._past.show(request))
+                operator = self._queue.operators.get(caller.identity)
+                if operator is None or not operator.is_on:
+                    return self._done(request, CommandResult.NOT_ON_DUTY, caller)
+                return self._sender.answer(caller, self._past.show(request, queue=operator.queue))
             case DropVisitor() | MoveVisitor():
                 return self._in_line(request, caller)
             case CloseQueue() | OpenQueue() | AnnounceAtDesk():

@@ -7,11 +7,14 @@ Times are milliseconds of the wall clock.
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from chatapp.registry.desk.queue.visit import Visit
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.transcript import TranscriptLine
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import DeskPastDropped, DeskSessionKept, DeskTranscriptKept, Entry
+from chatapp.wire.desk import folded_name
 from chatapp.wire.limits import (
     DESK_LINES_MAX,
     DESK_PAST_BYTES_MAX,
@@ -28,7 +31,8 @@ _SHOWN: Final = 5
 """Sessions that are shown if no number is given."""
 _LINES_SHOWN: Final = 20
 """The last lines of each that are shown if no visitor is named."""
-_DAY: Final = 86_400_000
+_ERASED: Final = "operator"
+"""Stands for an operator of whom nothing is kept."""
 _COSTS: Final = 64
 """Bytes that a session or a line counts beside its texts."""
 
@@ -40,8 +44,9 @@ class Past:
         self._clock = clock
         self._due: float | None = None
         """When to look for what was kept long enough."""
-        self._sessions_for = int(_DAY * settings.keep_sessions)
-        self._transcripts_for = int(_DAY * min(settings.keep_transcripts, settings.keep_sessions))
+        self._settings = settings
+        self._sessions_for = 1_000 * settings.forms_kept_for
+        self._transcripts_for = 1_000 * settings.talks_kept_for
         self._sessions: dict[int, DeskSessionKept] = {}
         """By the number of the visit, in the order of their ends."""
         self._transcripts: dict[int, DeskTranscriptKept] = {}
@@ -144,12 +149,33 @@ class Past:
             self._size -= _size_of(self._transcripts.pop(visit))
         return [DeskPastDropped(sessions, transcripts)] if sessions or transcripts else []
 
+    def forget_operator(self, name: str) -> list[Entry]:
+        """Take an operator's name out of all sessions and transcripts. Return what to store."""
+        key, entries = name.casefold(), list[Entry]()
+        for visit, session in self._sessions.items():
+            if session.operator.casefold() == key:
+                self._sessions[visit] = msgspec.structs.replace(session, operator=_ERASED)
+                entries.append(self._sessions[visit])
+        for visit, transcript in self._transcripts.items():
+            lines = [
+                (_ERASED if who.casefold() == key else who, at, text) for who, at, text in transcript.lines
+            ]
+            if lines != transcript.lines:
+                self._transcripts[visit] = DeskTranscriptKept(visit, lines, transcript.dropped)
+                entries.append(self._transcripts[visit])
+        return entries
+
     # --- looking up
 
-    def show(self, request: ShowPast) -> PastShown:
-        """Answer an operator: the newest sessions of a name, or of all, as far as one notice holds."""
-        name = request.name.casefold()
-        found = [one for one in self._sessions.values() if not name or one.name.casefold() == name]
+    def show(self, request: ShowPast, *, queue: str) -> PastShown:
+        """Answer an operator on duty for this queue: its newest sessions, of a name or of all, as far as one notice
+        holds."""
+        name = folded_name(request.name)
+        found = [
+            one
+            for one in self._sessions.values()
+            if self._settings.queue_kept(one.queue) == queue and (not name or folded_name(one.name) == name)
+        ]
         room = DESK_PAST_BYTES_SHOWN
         chosen: list[DeskSessionKept] = []
         for session in reversed(found[-(request.count or _SHOWN) :]):

@@ -8,6 +8,7 @@ import msgspec
 from chatapp.wire.names import is_same_name
 
 DEFAULT_QUEUE: Final = "desk"
+_DAY: Final = 86_400
 DEFAULT_MENU: Final = (
     "Depression",
     "Getting Differentiated by School",
@@ -41,6 +42,9 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a visitor who is served may say nothing before the operator is told."""
     pass_over_after: float = 1.0
     """A visitor out of reach for so long is passed over while others wait; the position is kept all the same."""
+    absent_after: float = 10.0
+    """A visitor who is served and out of reach for so long is put back at the head of the line if somebody else can be
+    called."""
     restart_grace: float = 5.0
     """The same after a restart of the registry, when everybody is out of reach and comes back in any order."""
     hours: tuple[str, ...] = ()
@@ -49,12 +53,22 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Texts that operators say by a short word (`registry.desk.ready`)."""
     zone: tzinfo = UTC
     """The zone of the hours."""
-    keep_sessions: float = 7.0
+    keep_sessions: float = 1.0
     """For how many days a session that is over is kept for operators, with its form and note; 0: not at all."""
-    keep_transcripts: float = 7.0
+    keep_transcripts: float = 1.0
     """For how many days what was said in it is kept, at most as long as the session."""
     utc_offset: int = 0
     """Seconds that the registry's local time is ahead of UTC: the figures of a day begin at local midnight."""
+
+    @property
+    def forms_kept_for(self) -> int:
+        """Seconds for which form and note of a session are kept when it is over."""
+        return int(_DAY * self.keep_sessions)
+
+    @property
+    def talks_kept_for(self) -> int:
+        """Seconds for which what was said in it is kept."""
+        return int(_DAY * min(self.keep_transcripts, self.keep_sessions))
 
     def queue_named(self, name: str) -> str | None:
         """Return the queue of this name as the settings spell it; the first queue for an empty name; None if there is
@@ -62,3 +76,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
         if not name:
             return self.queues[0]
         return next((queue for queue in self.queues if is_same_name(queue, name)), None)
+
+    def queue_kept(self, name: str) -> str:
+        """Return the queue of what was stored under this name: the first one if the settings no longer name it."""
+        return self.queue_named(name) or self.queues[0]

@@ -199,26 +199,21 @@ def restore(
     now: float,
 ) -> None:
     """Restore the visits of earlier lives in their order, what was said in them, and the sessions that were served."""
-    restored = [visit_of(record, _queue_of(settings, record.queue)) for record in loaded.visits]
+    restored = [visit_of(record, settings.queue_kept(record.queue)) for record in loaded.visits]
     for visit in restored:
         visits.add(visit)
         if visit.number in loaded.lines:
             visits.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
     for over in loaded.served:
-        statistics.load(_queue_of(settings, over.queue), over)
+        statistics.load(settings.queue_kept(over.queue), over)
     for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
         if over.ticket and over.cause in BY_OPERATOR:
-            served_at = _queue_of(settings, over.queue) if over.called_at else ""
+            served_at = settings.queue_kept(over.queue) if over.called_at else ""
             visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at)
     past.load(loaded.sessions, loaded.transcripts, now=now)
-    merged = {_queue_of(settings, one.queue) for one in loaded.visits if not settings.queue_named(one.queue)}
+    merged = {settings.queue_kept(one.queue) for one in loaded.visits if not settings.queue_named(one.queue)}
     off_duty = {record.visit for record in loaded.visits if record.is_off_duty}
     queue.load(restored, off_duty=off_duty, merged=merged, now=now)
-
-
-def _queue_of(settings: DeskSettings, name: str) -> str:
-    """Return the queue of this name. The visits of a queue that the settings no longer name go to the first queue."""
-    return settings.queue_named(name) or settings.queues[0]
 
 
 def _said(line: DeskLineKept) -> TranscriptLine:

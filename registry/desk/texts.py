@@ -83,6 +83,7 @@ _REFUSALS: Final = {
     CommandResult.SAME_QUEUE: "[{subject} is in that queue already.]",
     CommandResult.QUEUE_FULL: "[Too many wait in that queue.]",
     CommandResult.NOT_STORED: "[Nothing was done: the disk is full or read-only.]",
+    CommandResult.NOT_ON_DUTY: "[Only operators on duty can do that: type .on first.]",
     CommandResult.NOBODY_IN_REACH: "[Nobody in the waiting room can be called just now; the first who can is yours.]",
 }
 
@@ -138,7 +139,7 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
 
 def waiting_line(queue: str) -> str:
     """Return the line for the first visitor who waits."""
-    return CallingLine(f"[Somebody waits at {sanitize(queue)}.]")
+    return CallingLine(f"[Someone is waiting ({sanitize(queue)}).]")
 
 
 def done_lines(request: OperatorRequest, result: CommandResult, subject: str) -> tuple[str, ...]:
@@ -158,7 +159,7 @@ def done_lines(request: OperatorRequest, result: CommandResult, subject: str) ->
         case OpenQueue():
             return (f"[{subject} is open.]",)
         case AnnounceAtDesk():
-            return (f"[All who wait at {subject} are told.]",)
+            return (f"[Sent to everyone waiting for {subject}.]",)
         case TakeDuty():
             return ("[You are on duty.]",)
         case EndDuty():
@@ -265,7 +266,7 @@ def _client(told: ClientAssigned) -> tuple[str, ...]:
         f"Number: {sanitize(told.number)}",
         f"Issue: {sanitize(told.issue)}",
     ]
-    lines += [f"About: {line}" for line in map(sanitize, told.description.split("\n")) if line]
+    lines += [f"Says: {line}" for line in map(sanitize, told.description.split("\n")) if line]
     if told.note:
         lines.append(f"Note: {sanitize(told.note)}")
     if not told.is_here:
@@ -313,7 +314,7 @@ def _past_session(one: PastSession) -> list[str]:
     took = f"waited {_span(one.waited)}, took {_span(one.took)}{operator}"
     lines = [f"[{name}, {_date(one.at)} {_time(one.at)}: {took}.]", f"Number: {sanitize(one.number)}"]
     lines.append(f"Issue: {sanitize(one.issue)}")
-    lines += [f"About: {line}" for line in map(sanitize, one.description.split("\n")) if line]
+    lines += [f"Says: {line}" for line in map(sanitize, one.description.split("\n")) if line]
     if one.note:
         lines.append(f"Note: {sanitize(one.note)}")
     if not one.has_transcript:

@@ -12,8 +12,9 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.effects import Caller, DeskEntryStored, Effect, Persist, Reply, Resume, VisitOutcome
-from chatapp.registry.limits import Buckets, WallClock
+from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import DeskVisitRated
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import (

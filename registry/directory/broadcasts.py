@@ -28,6 +28,8 @@ class TableBroadcaster:
         self._due_at: float | None = None
         self._repeat_at: float | None = None
         self._quiet_until = float("-inf")
+        self.broadcasts = self.rows = 0
+        """Broadcasts of changes, and rows in them, since the start."""
 
     def check(self, *, now: float) -> None:
         """Schedule a broadcast if the table has changed since the last check."""
@@ -46,6 +48,7 @@ class TableBroadcaster:
             self._repeat_at = None
             return [self._announcement()]
         payloads, policy = self._changes(now), self._policy
+        self.broadcasts += 1
         takes = len(payloads) * max(audience / policy.broadcasts_per_second, policy.datagram_span)
         self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
         self._repeat_at = now + policy.announce_span
@@ -66,6 +69,7 @@ class TableBroadcaster:
             batches.append(TableBatch(since, delta.version, delta.rows))
             since = delta.version
         self._sent, self._due_at = since, None
+        self.rows += sum(len(batch.rows) for batch in batches)
         return [self._signed(batch) for batch in batches]
 
     def _storm(self, now: float) -> list[bytes]:

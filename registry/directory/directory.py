@@ -11,8 +11,8 @@ import msgspec
 
 from chatapp.registry.directory.names import Names
 from chatapp.registry.directory.table import Table
-from chatapp.registry.limits import Buckets
 from chatapp.wire.address import Address
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import (
     BUCKETS_MAX,
@@ -93,17 +93,23 @@ _SAME_CHANGE: Final = 0.1
 """Seconds in which further changes of a row belong to the first: a newcomer's name, address and link."""
 
 
+LINK_AWAITED_FOR: Final = 0.1
+"""Seconds after a REGISTER in which its row waits for the sender index of the link, so that a join is told once."""
+
+
 class Directory:
     """Everybody who has a name here."""
 
-    def __init__(self, *, version: int) -> None:
-        """Create an empty directory. `version`: where the numbers of this life begin.
+    def __init__(self, *, version: int, names_max: int = NAMES_MAX) -> None:
+        """Create an empty directory. `version`: where the numbers of this life begin. `names_max`: how many names may be
+        bound.
 
         A change that is made with a time `now` is announced at once within the rates of its person and network, and
         later above them.
         """
         self._people: dict[bytes, Person] = {}
         self.names: Final = Names()
+        self._names_max: Final = names_max
         self._online: dict[bytes, Address] = {}
         self.table: Final[Table[Person]] = Table(version=version)
         """What is handed out of it."""
@@ -115,6 +121,8 @@ class Directory:
         )
         self._untold: dict[bytes, float] = {}
         """Identities whose row has changed without an announcement, and when it is due."""
+        self._link_awaited: set[bytes] = set()
+        """Those of them whose row is announced as soon as they have a link."""
         self._timers: list[tuple[float, bytes]] = []
         self._released: dict[bytes, Person] = {}
         """The last rows of people who have no name any more, for the peers that hold them; the oldest first."""
@@ -174,7 +182,7 @@ class Directory:
             return RefusalReason.BAD_CODE if code else RefusalReason.KEPT_FOR_OPERATOR
         if names.is_taken(card.name, card.identity, code):
             return RefusalReason.NAME_TAKEN
-        if self.names.holder(key) is None and len(self.names) >= NAMES_MAX:
+        if self.names.holder(key) is None and len(self.names) >= self._names_max:
             return RefusalReason.FULL
         if person is None:
             return None
@@ -191,8 +199,10 @@ class Directory:
         person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
         self._people[card.identity] = person
         self._forget_released(card.identity)
-        if self._may_tell(person, now):
+        if now is None:
             self._tell(person)
+        else:
+            self.await_link(person, now=now)
         return person
 
     def rename(
@@ -210,7 +220,7 @@ class Directory:
         self.names.release(person.name_key, identity)
         del self._people[identity]
         self._online.pop(identity, None)
-        self._untold.pop(identity, None)
+        self._told(identity)
         if person.place < 0:
             return  # nobody was told of this person
         person.presence, person.is_banned, person.sender_index = Presence.RELEASED, False, 0
@@ -226,6 +236,21 @@ class Directory:
             self.table.forget(person)
 
     # --- changes
+
+    def await_link(self, person: Person, *, now: float) -> None:
+        """Announce what changes from now on, as this person registers, together with the sender index of their link, or
+        without if there is none in time."""
+        if self._may_tell(person, now):
+            self._link_awaited.add(person.card.identity)
+            self._postpone(person, now + LINK_AWAITED_FOR)
+
+    def announce_awaited(self, *, now: float) -> None:
+        """Announce the rows that wait for a link, without it: somebody who has the whole table looks for a newcomer."""
+        for identity in list(self._link_awaited):
+            self._told(identity)
+            person = self._people[identity]
+            person.told_at = now
+            self._tell(person)
 
     def renew_card(self, person: Person, card: Card, *, now: float | None = None) -> None:
         """Replace a person's card by a newer one."""
@@ -251,6 +276,8 @@ class Directory:
         if node is not None:
             person.node = node
             self._has_nodes = self._has_nodes or node != 0
+        if sender_index not in (0, person.sender_index) and person.card.identity in self._link_awaited:
+            self._told(person.card.identity)
         where = person.address if address is None else address
         is_same = (presence, sender_index, where) == (person.presence, person.sender_index, person.address)
         is_told = not is_same and self._may_tell(person, now)
@@ -290,10 +317,18 @@ class Directory:
         if not any(waits):
             person.told_at = now
             return True
-        person.row()  # encoded now, as it was announced
-        due = self._untold[identity] = now + max(waits)
-        heapq.heappush(self._timers, (due, identity))
+        self._postpone(person, now + max(waits))
         return False
+
+    def _postpone(self, person: Person, due: float) -> None:
+        person.row()  # encoded now, as it was announced
+        self._untold[person.card.identity] = due
+        heapq.heappush(self._timers, (due, person.card.identity))
+
+    def _told(self, identity: bytes) -> None:
+        """Wait no longer to announce a row."""
+        self._untold.pop(identity, None)
+        self._link_awaited.discard(identity)
 
     def _tell(self, person: Person) -> None:
         person.encoded = None
@@ -301,11 +336,9 @@ class Directory:
 
     def handle_timer(self, *, now: float) -> None:
         """Announce the rows that are due, if they still differ from what was announced."""
-        while self._timers and self._timers[0][0] <= now:
-            due, identity = heapq.heappop(self._timers)
-            if self._untold.get(identity) != due:
-                continue  # the name was released meanwhile
-            del self._untold[identity]
+        while (due := self.next_timer()) is not None and due <= now:
+            _, identity = heapq.heappop(self._timers)
+            self._told(identity)
             person = self._people[identity]
             person.told_at = now
             before, person.encoded = person.encoded, None
@@ -314,4 +347,6 @@ class Directory:
 
     def next_timer(self) -> float | None:
         """Return when the next row is due."""
+        while self._timers and self._untold.get(self._timers[0][1]) != self._timers[0][0]:
+            heapq.heappop(self._timers)  # announced earlier, or the name was released
         return self._timers[0][0] if self._timers else None

@@ -6,7 +6,7 @@ Names are held by their keys, and refused where they look like somebody else's.
 
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import NAMES_RESERVED_MAX
-from chatapp.wire.names import looks_of, name_key, peer_name
+from chatapp.wire.names import looks_of, name_key, person_name
 
 
 class Names:
@@ -170,8 +170,8 @@ class Names:
 
 
 def key_of(name: str) -> str | None:
-    """Return the key of a name, None if it is not a valid name in its canonical form."""
+    """Return the key of a person's name, None if it is not a valid one in its canonical form."""
     try:
-        return name_key(name) if peer_name(name) == name else None
+        return name_key(name) if person_name(name) == name else None
     except NameRefused:
         return None

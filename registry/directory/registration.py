@@ -3,7 +3,7 @@
 A new name is claimed at once and confirmed when the disk has it, so nobody else ever gets it, not even after a crash.
 """
 
-from chatapp.registry.access import AccessPolicy
+from chatapp.registry.access import AccessPolicy, Exclusion
 from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.names import key_of
@@ -21,10 +21,11 @@ from chatapp.registry.effects import (
     Resume,
 )
 from chatapp.registry.groups.rules import ChannelRules
-from chatapp.registry.limits import Buckets, WallClock
+from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import Entry, NameBound
 from chatapp.wire.address import network_of
 from chatapp.wire.admission import public_half
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import BUCKETS_MAX, NAMES_PER_ADDRESS_BURST, NAMES_PER_ADDRESS_PER_HOUR
 from chatapp.wire.messages.registration import RefusalReason, Register
@@ -63,7 +64,7 @@ class Registration:
             return self._denial(card, nonce, caller, RefusalReason.BAD_NAME)
         person = self._directory.person(card.identity)
         if self._access.has_bans and self._access.bans_name(key):
-            return self._denial(card, nonce, caller, RefusalReason.BANNED)
+            return [excluded(register, caller, self._access.ban_of(name=key, now=now))]
         # Checked before any answer about names: a peer that is not invited must learn nothing about them.
         names, shown = self._directory.names, public_half(register.invitation)
         is_operator = names.is_operator_name(key) and names.is_open(key, card.identity, shown)
@@ -100,6 +101,7 @@ class Registration:
         if outcome.code:
             self._access.invites.use_up(outcome.code)
         if person is not None:
+            self._directory.await_link(person, now=now)
             refusal, effects = self._renaming.settle(card, outcome.name_key, now=now)
             if refusal is not None:
                 return self._denial(card, outcome.nonce, caller, refusal) + effects
@@ -161,6 +163,7 @@ class Registration:
             repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)
             return [repeated] if is_here else [Drop(reason=DropReason.REPEATED_REGISTER_AFTER_LEAVE)]
         effects: list[Effect] = []
+        self._directory.await_link(person, now=now)
         if card.counter > person.card.counter:
             self._directory.renew_card(person, card, now=now)
             entry = self._entry(card, person.name_key, person.channel_since, person.network, now)
@@ -185,3 +188,15 @@ class Registration:
         known = self._directory.person(card.identity) if reason is RefusalReason.OLD_CARD else None
         counter = 0 if known is None else known.card.counter
         return [Refuse(to=caller, nonce=nonce, name=card.name, reason=reason, counter=counter)]
+
+
+def excluded(register: Register, caller: Caller, why: Exclusion) -> Refuse:
+    """Return the answer to somebody who is kept out."""
+    return Refuse(
+        to=caller,
+        nonce=register.nonce,
+        name=register.card.name,
+        reason=why.reason,
+        seconds=why.seconds,
+        text=why.text,
+    )

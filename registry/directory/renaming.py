@@ -19,9 +19,10 @@ from chatapp.registry.effects import (
     Reply,
     Resume,
 )
-from chatapp.registry.limits import Buckets, PendingRequests, RegistryPolicy, WallClock, remaining
+from chatapp.registry.limits import PendingRequests, RegistryPolicy, WallClock, remaining
 from chatapp.registry.store.entries import Entry, NameBound, NameFreed, NameReserved
 from chatapp.registry.store.protocol import Loaded
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import decode_card, encode
 from chatapp.wire.errors import DecodeError, NameRefused
 from chatapp.wire.identity import is_authentic

@@ -237,6 +237,11 @@ class TableCopy:
                     self._forget(next(iter(self._released)))
         self.table.reach(delta.version)
 
+    def name_of(self, identity: bytes) -> str:
+        """Return the name in a person's row; empty if there is none."""
+        copied = self._rows.get(identity)
+        return "" if copied is None else _rows.decode(copied.row()).card.name
+
     def _forget(self, identity: bytes) -> None:
         del self._released[identity]
         self.table.forget(self._rows.pop(identity))

@@ -9,9 +9,9 @@ from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar
 
 from chatapp.registry.effects import DropReason
-from chatapp.registry.limits import Buckets
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import is_invitation_for, is_register_authentic, is_voucher_for, make_refused
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import decode_hello, encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity

@@ -21,6 +21,7 @@ from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.aio.manylinks import ManyLinks
 from chatapp.wire.errors import quoted
+from chatapp.wire.framing import LENGTH_SIZE
 
 _log = logging.getLogger(__name__)
 
@@ -98,8 +99,8 @@ class FrontDriver:
         self._many = ManyLinks()
         self._behind: set[int] = set()
         """Links whose readers were behind when last looked at."""
-        self.datagrams_in = self.datagrams_out = 0
-        """Datagrams since the start."""
+        self._datagrams_in = self._datagrams_out = self._bytes_in = self._bytes_out = 0
+        """Since the start; the bytes are those of datagrams and links."""
         self._admin_requests: dict[str, asyncio.Future[AdminAnswer]] = {}
         """Admin requests whose answer is awaited, by ticket."""
         self._admin_tickets = itertools.count()
@@ -146,8 +147,9 @@ class FrontDriver:
 
     def receive(self, batch: list[tuple[bytes, Address]]) -> None:
         """Hand datagrams to the core."""
-        self.datagrams_in += len(batch)
+        self._datagrams_in += len(batch)
         for data, sender in batch:
+            self._bytes_in += len(data)
             self.call_guarded(self._core.receive_datagram, data, sender)
 
     def link_opened(self, link: TcpLink) -> None:
@@ -157,6 +159,7 @@ class FrontDriver:
         self.call_guarded(self._core.link_opened, number, link.remote)
 
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
+        self._bytes_in += sum(map(len, frames)) + LENGTH_SIZE * len(frames)
         self.call_guarded(self._core.receive_frames, self._numbers[link], frames)
         self._widen()
 
@@ -194,6 +197,7 @@ class FrontDriver:
         output = self._core.take_output()
         for pieces, group in itertools.groupby(output.link_writes, key=operator.itemgetter(1)):
             links = [link for number, _ in group if (link := self._links.get(number)) is not None]
+            self._bytes_out += sum(map(len, pieces)) * len(links)
             for link in self._many.write(links, pieces):
                 self._behind.add(self._numbers[link])
         if self._behind:
@@ -204,7 +208,8 @@ class FrontDriver:
             self._loop.call_soon(self._take_rest)
         self._pause_and_close(output)
         if self._endpoint is not None:
-            self.datagrams_out += len(output.datagrams)
+            self._datagrams_out += len(output.datagrams)
+            self._bytes_out += sum([len(data) for data, _ in output.datagrams])
             self._endpoint.send_all(output.datagrams)
         self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
         if self._broadcasts and not self._is_broadcasting:
@@ -276,11 +281,25 @@ class FrontDriver:
         data, addresses, start = self._broadcasts.popleft()
         end = start + BROADCAST_SLICE
         endpoint.send_to_many(data, addresses[start:end])
-        self.datagrams_out += min(end, len(addresses)) - start
+        sent = min(end, len(addresses)) - start
+        self._datagrams_out += sent
+        self._bytes_out += sent * len(data)
         if end < len(addresses):
             self._broadcasts.appendleft((data, addresses, end))
 
-    # --- admin requests
+    # --- the administrator
+
+    def figures(self) -> dict[str, float]:
+        """Return what has passed, and what waits for slow readers, by the names in `registry.telemetry.figures`."""
+        waiting = [self._links[number].waiting for number in self._behind if number in self._links]
+        return {
+            "datagrams_in": self._datagrams_in,
+            "datagrams_out": self._datagrams_out,
+            "bytes_in": self._bytes_in,
+            "bytes_out": self._bytes_out,
+            "links_behind": sum(map(bool, waiting)),
+            "link_queue_bytes": sum(waiting),
+        }
 
     async def ask(self, request: CoreRequest) -> AdminAnswer:
         """Carry out an admin request and return its answer; a change is on the disk by then."""

@@ -160,7 +160,9 @@ class Front:
         try:
             if frame[:1] != _OPENING:
                 raise SealError("not an opening")
-            identity, payload, session, answer = self.sessions.table.take_link(frame, now=now)
+            identity, payload, session, answer = self.sessions.table.take_link(
+                frame, source=link.remote, now=now
+            )
             request = decode_request(payload)
         except WireError:
             self.links.end(link.number, LinkEndReason.NO_SESSION)
@@ -245,7 +247,7 @@ class Front:
         if table.author_of(data) is None:
             self._recorder.dropped[DropReason.NO_SESSION] += 1
             return
-        opened = table.open(data, now=now)
+        opened = table.open(data, source=sender, now=now)
         if opened.answer is not None:
             self._datagrams.append((opened.answer, sender))
         if not opened.payload:
@@ -323,6 +325,8 @@ class Front:
             reason=refused.reason,
             name=refused.name,
             counter=refused.counter,
+            seconds=refused.seconds,
+            text=refused.text,
         )
         self._datagrams.append((bytes((Kind.REFUSED,)) + encode(message), address))
         self._recorder.note(RegistrationRefused(name=refused.name, address=address, reason=refused.reason))
@@ -400,7 +404,8 @@ class Front:
         while ended := self.links.ended:  # handling one may end others
             self.links.ended = []
             for link, reason in ended:
-                self._recorder.note(LinkEnded(address=link.remote, reason=reason))
+                name = self.house.name_of(link.identity)
+                self._recorder.note(LinkEnded(name=name, address=link.remote, reason=reason))
                 self.house.link_lost(link.identity, link.number, now=now)
         self.house.settle(now=now)
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from chatapp.registry.effects import Caller, LinkEndReason
-from chatapp.registry.limits import Buckets, Leases
+from chatapp.registry.limits import Leases
 from chatapp.wire.address import Address, network_of
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.framing import frame
 from chatapp.wire.limits import (
     ANSWER_UNIT,

@@ -250,6 +250,20 @@ class Group:
         last_uses.update({line.epoch: line.position for line in self._log if line.epoch in last_uses})
         return Cut(upto, dropped, list(last_uses.items()))
 
+    def drop_of(self, sender: bytes) -> Cut:
+        """Drop all lines of a sender that are on the disk."""
+        dropped = [
+            line for line in self._log if line.sender == sender and line.position not in self._unsettled
+        ]
+        gone = {line.position for line in dropped}
+        last_uses = {line.epoch: -1 for line in dropped}
+        self._log = [line for line in self._log if line.position not in gone]
+        self._bytes -= sum(line.size for line in dropped)
+        if dropped:
+            self._forget_keys()
+        last_uses.update({line.epoch: line.position for line in self._log if line.epoch in last_uses})
+        return Cut(None, sorted(gone), list(last_uses.items()))
+
     def _excess(self, network_of: Callable[[bytes], str]) -> set[int]:
         """Return the positions of lines to drop until the log is within its caps: those of the network that has most,
         and in it of the sender who has most, so that a flood costs nobody else a line."""

@@ -14,6 +14,7 @@ from chatapp.registry.effects import (
     Effect,
     GroupKeyOutcome,
     Persist,
+    Push,
     Reply,
     Resume,
     RoomEntryOutcome,
@@ -21,9 +22,17 @@ from chatapp.registry.effects import (
 )
 from chatapp.registry.groups.room import Member, Room
 from chatapp.registry.groups.rules import GroupContext
-from chatapp.registry.limits import Buckets, PendingRequests, Shares, remaining
-from chatapp.registry.store.entries import Entry, GroupGone, RoomMemberGone, RoomMemberKept, RoomTopicKept
+from chatapp.registry.limits import PendingRequests, Shares, remaining
+from chatapp.registry.store.entries import (
+    Entry,
+    GroupGone,
+    GroupLinesDropped,
+    RoomMemberGone,
+    RoomMemberKept,
+    RoomTopicKept,
+)
 from chatapp.registry.store.protocol import Loaded, LoadedGroup
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import (
     BUCKETS_MAX,
@@ -35,17 +44,18 @@ from chatapp.wire.limits import (
     ROOMS_MADE_PER_ADDRESS_BURST,
     ROOMS_MADE_PER_ADDRESS_SPAN,
     ROOMS_MADE_SPAN,
-    ROOMS_MAX,
     TOPICS_BURST,
     TOPICS_SPAN,
 )
 from chatapp.wire.messages.rooms import (
+    NO_TOPIC,
     ROOM_SIGN,
     ROOMS_LISTED_MAX,
     EnterRoom,
     LeaveRoom,
     ListRooms,
     RoomEntered,
+    RoomEvicted,
     RoomInfo,
     RoomLeft,
     RoomRefusal,
@@ -59,6 +69,7 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.names import name_key, peer_name
 
+_NOBODY = Caller(identity=b"")
 _INFO_OVERHEAD = 16
 """Bytes of a listed room beside its name."""
 
@@ -179,9 +190,11 @@ def room_key(name: str) -> str | None:
 class RoomCaps:
     """Limits on making and entering rooms, by identity and by address."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, *, most: int) -> None:
+        """`most`: how many rooms there may be."""
         self._directory = directory
-        self._shares = Shares(most=ROOMS_MAX)
+        self._most = most
+        self._shares = Shares(most=most)
         """Rooms with members, each counted against one of its members."""
         self._entries: Buckets[bytes] = Buckets(
             rate=1 / ROOM_ENTRIES_SPAN, burst=ROOM_ENTRIES_BURST, most=BUCKETS_MAX
@@ -201,7 +214,7 @@ class RoomCaps:
 
     def is_full(self, rooms: int) -> bool:
         """Return whether there may be no more rooms than these."""
-        return rooms >= ROOMS_MAX
+        return rooms >= self._most
 
     def count(self, room: Room, keeper: bytes | None) -> None:
         """Count a room against this identity from now on; None for nobody."""
@@ -230,7 +243,7 @@ class Rooms:
         self._directory = directory
         self._context = context
         self._kept_for = context.policy.group_kept_for
-        self._caps = RoomCaps(directory)
+        self._caps = RoomCaps(directory, most=context.policy.rooms_max)
         self.index = RoomIndex(context)
         self._room_of: dict[bytes, Room] = {}
         self._entering: PendingRequests[Resume] = PendingRequests()
@@ -442,6 +455,60 @@ class Rooms:
         """Remove somebody whose name was released."""
         self._take_out(identity, now)
 
+    # --- what the registry's owner does
+
+    def named(self, name: str) -> Room | None:
+        """Return the room with this name."""
+        key = room_key(name)
+        return None if key is None else self.index.find(key)
+
+    def close(self, room: Room, *, now: float) -> tuple[list[Entry], list[Effect]]:
+        """End a room that nobody is about to enter. Return what the disk must have, and what tells its members."""
+        told = [*self._tell_evicted(room, list(room.members), is_closed=True)]
+        gone: list[Entry] = [RoomMemberGone(identity) for identity in room.members]
+        for identity in list(room.members):
+            self._take_out(identity, now)
+        return [*gone, self.index.erase(room)], told
+
+    def evict(self, room: Room, identity: bytes, *, now: float) -> tuple[list[Entry], list[Effect]]:
+        """Take a member out of a room. Return what the disk must have, and what tells the member."""
+        told = self._tell_evicted(room, [identity], is_closed=False)
+        self._take_out(identity, now)
+        return [RoomMemberGone(identity)], told
+
+    def _tell_evicted(self, room: Room, identities: list[bytes], *, is_closed: bool) -> list[Effect]:
+        message = RoomEvicted(room.group.name, is_closed)
+        here = [identity for identity in identities if room.members[identity].is_here]
+        links = (self._context.connections.link_of(identity) for identity in here)
+        return [Push(link=link, message=message) for link in links if link is not None]
+
+    def set_topic_of(
+        self, room: Room, text: str, author: bytes, *, now: float
+    ) -> tuple[Entry, Resume, Resume]:
+        """Set the topic of a room in the registry's own name. Return what the disk must have, and what follows when it has
+        it or refuses it."""
+        request = SetTopic(0, room.group.name, text)
+        entry, stored, lost = self._new_topic(room, request, author, now)
+        return entry, Resume(request=stored, to=_NOBODY), Resume(request=lost, to=_NOBODY)
+
+    def forget_author(self, identity: bytes) -> tuple[list[Entry], list[Effect], int]:
+        """Drop all lines and topics of somebody. Return what the disk must have, what tells others, and how many lines."""
+        entries: list[Entry] = []
+        told: list[Effect] = []
+        count = 0
+        for room in self.index:
+            dropped = room.forget_author(identity)
+            if dropped is not None:
+                count += len(dropped.positions)
+            if room.topic.author == identity and room.topic.text:
+                room.topic, group = NO_TOPIC, room.group.name
+                entries.append(RoomTopicKept(group, "", NO_TOPIC.author, 0))
+                told += room.tell_topic(TopicChanged(0, group, NO_TOPIC), author=None)
+                dropped = dropped or GroupLinesDropped(group, [], [])
+            if dropped is not None:
+                entries.append(dropped)
+        return entries, told, count
+
     def _take_out(self, identity: bytes, now: float) -> bool:
         """Take somebody out of their room. Return whether they were in one."""
         room = self._room_of.pop(identity, None)
@@ -472,20 +539,27 @@ class Rooms:
             return _no_topic(request, caller, TopicRefusal.NOT_HERE)
         if not self._topics.take(caller.identity, now=now):
             return _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
-        topic = Topic(request.text, caller.identity, self._context.clock.millis(now))
+        entry, stored, lost = self._new_topic(room, request, caller.identity, now)
+        return [
+            Persist(
+                entries=(entry,),
+                then=(Resume(request=stored, to=caller),),
+                otherwise=(Resume(request=lost, to=caller),),
+            )
+        ]
+
+    def _new_topic(
+        self, room: Room, request: SetTopic, author: bytes, now: float
+    ) -> tuple[Entry, TopicOutcome, TopicOutcome]:
+        """Return what the disk must have of a topic, and the outcomes when it has it or refuses it."""
+        topic = Topic(request.text, author, self._context.clock.millis(now))
         self._topics_set += 1
         self._setting[self._topics_set] = room
         stored, lost = (
             TopicOutcome(request=request, topic=topic, number=self._topics_set, is_stored=is_stored)
             for is_stored in (True, False)
         )
-        return [
-            Persist(
-                entries=(RoomTopicKept(request.group, topic.text, topic.author, topic.at),),
-                then=(Resume(request=stored, to=caller),),
-                otherwise=(Resume(request=lost, to=caller),),
-            )
-        ]
+        return RoomTopicKept(request.group, topic.text, author, topic.at), stored, lost
 
     def topic_settled(self, outcome: TopicOutcome, caller: Caller) -> list[Effect]:
         """Finish a SetTopic: the disk has answered."""

@@ -290,6 +290,11 @@ class GroupRules(ABC):
             gone.append(GroupLinesDropped(group.name, dropped, last_uses))
         return [Persist(entries=tuple(gone))] if gone else []
 
+    def forget_author(self, identity: bytes) -> GroupLinesDropped | None:
+        """Drop all lines of somebody. Return the entry for the disk, None if there are none."""
+        _, dropped, last_uses = self.group.drop_of(identity)
+        return GroupLinesDropped(self.group.name, dropped, last_uses) if dropped else None
+
 
 class ChannelRules(GroupRules):
     """The rules of the channel: everybody with a name is in it."""

@@ -89,6 +89,7 @@ class House:
             read_lines=read_lines,
             desk=desk,
             access=access,
+            own_key=identity.public,
             now=now,
         )
         self.fronts: Final[dict[int, FrontPort]] = {}
@@ -112,6 +113,11 @@ class House:
         """Return whether people are let in at this time. A house that may have been succeeded must not: a peer that has seen
         the table of the later one would take its own for the table of a registry that was restored from a backup."""
         return self.holds_lease(now)
+
+    def name_of(self, identity: bytes) -> str:
+        """Return the name of a person, for the log; empty for anybody else."""
+        person = self.service.directory.person(identity)
+        return "" if person is None else person.card.name
 
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Handle a REGISTER whose signatures were checked."""
@@ -174,6 +180,8 @@ class House:
         """Return the figures of this moment."""
         figures = self.service.figures(now=now)
         figures["stored_entries"] = self._barrier.stored_in_all
+        figures["broadcasts"] = self._broadcaster.broadcasts
+        figures["broadcast_rows"] = self._broadcaster.rows
         desk = self.service.desk
         return CoreSnapshot(figures, self._recorder.counted(), desk.overview(now=now), desk.waits)
 

@@ -16,7 +16,7 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.directory.connections import Connections
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.presence import Liveness, PresenceTracker
-from chatapp.registry.directory.registration import Registration
+from chatapp.registry.directory.registration import Registration, excluded
 from chatapp.registry.directory.releasing import Releasing
 from chatapp.registry.directory.renaming import Renaming, restore_names
 from chatapp.registry.directory.sender_indices import SenderIndices
@@ -39,7 +39,6 @@ from chatapp.registry.effects import (
     Offer,
     Persist,
     Push,
-    Refuse,
     ReleaseOutcome,
     RenameOutcome,
     Reply,
@@ -54,18 +53,12 @@ from chatapp.registry.effects import (
 )
 from chatapp.registry.groups.rooms import Rooms
 from chatapp.registry.groups.rules import ChannelRules, GroupContext, GroupRules, ReadLines
-from chatapp.registry.limits import (
-    Buckets,
-    DiskState,
-    RegistryPolicy,
-    WallClock,
-    first_epoch,
-    first_number,
-)
+from chatapp.registry.limits import DiskState, RegistryPolicy, WallClock, first_epoch, first_number
 from chatapp.registry.mail import MailService, ReadLetters
-from chatapp.registry.store.entries import GroupKeyMade
+from chatapp.registry.store.entries import BanLifted, GroupKeyMade
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.admission import public_half
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.framing import GroupHeader
 from chatapp.wire.limits import (
     BUCKETS_MAX,
@@ -305,12 +298,16 @@ class Service:
         read_lines: ReadLines,
         desk: DeskSettings,
         access: AccessSettings,
+        own_key: bytes,
         now: float,
     ) -> None:
+        """`own_key`: the registry's."""
         stored_channel = loaded.groups.get(CHANNEL)
         last_epoch = max(stored_channel.keys if stored_channel is not None else (), default=0)
         epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
-        self.directory = Directory(version=first_number(epoch=epoch, chance=rng.randbytes(4)))
+        self.directory = Directory(
+            version=first_number(epoch=epoch, chance=rng.randbytes(4)), names_max=policy.names_max
+        )
         self._first_version = self.directory.version
         self.indices = SenderIndices(reserved=loaded.sender_indices)
         connections = Connections(self.indices)
@@ -353,7 +350,9 @@ class Service:
             rooms=self.rooms,
             mail=self._mail,
             desk=self.desk,
+            channel=self.channel,
             clock=clock,
+            own_key=own_key,
         )
         self._relay = DatagramRelay(self.directory, connections)
         self._link_lifecycle = LinkLifecycle(
@@ -380,7 +379,7 @@ class Service:
     def _load(self, loaded: Loaded, *, wall: int, now: float) -> Persist:
         """Restore what earlier lives stored. Return what has to be stored before the first request is served."""
         self._access.invites.load(loaded.invites, wall=wall, now=now)
-        self._access.own_bans.load(loaded.bans)
+        self._access.own_bans.load(loaded.bans, wall=wall, now=now)
         self._access.bans_changed()
         self._mail.load(loaded, now=now)
         self.desk.load(loaded.desk, now=now)
@@ -409,12 +408,10 @@ class Service:
         """Handle a REGISTER whose author is proved."""
         card = register.card
         host = "" if caller.address is None else caller.address.host
-        if self._access.has_bans and self._access.bans(card.identity, host):
-            reason = RefusalReason.BANNED
-            return [Refuse(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
-        if self._access.kicked and self._access.is_kicked(card.identity, now=now):
-            reason = RefusalReason.KICKED
-            return [Refuse(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
+        if self._access.has_bans or self._access.kicked:  # mostly neither: no call
+            exclusion = self._access.exclusion_of(card.identity, host, now=now)
+            if exclusion is not None:
+                return [excluded(register, caller, exclusion)]
         if card.identity in self._releasing.pending:
             return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]  # the peer asks again
         if self.desk.is_for_guests(card):
@@ -427,8 +424,8 @@ class Service:
             and register.voucher
             and self._access.bans_key(public_half(register.voucher))
         ):
-            reason = RefusalReason.GATEWAY_BANNED
-            return [Refuse(to=caller, nonce=register.nonce, name=register.card.name, reason=reason)]
+            key, reason = public_half(register.voucher), RefusalReason.GATEWAY_BANNED
+            return [excluded(register, caller, self._access.ban_of(key, reason=reason, now=now))]
         gateway = self._access.gateway_of(register)
         return self.desk.guests.register(register, caller, gateway=gateway, now=now)
 
@@ -452,6 +449,8 @@ class Service:
             case ReportSilence():
                 return self._report_silence(request, caller, now)
             case FetchTable():
+                if request.since == self.directory.version:
+                    self.directory.announce_awaited(now=now)
                 return [Reply(to=caller, message=self.directory.table.page(request.since))]
             case FetchGroup():
                 group = self._group(request.group)
@@ -515,6 +514,15 @@ class Service:
         if not is_member or not self._silence_reports.take(caller.identity, now=now):
             return [Drop(reason=DropReason.SILENCE_REPORT_RATE)]
         return [CheckAlive(identity=report.recipient)]
+
+    def _end_bans(self, now: float) -> list[Effect]:
+        """Lift the bans that have ended."""
+        over = self._access.own_bans.ended(now=now)
+        if not over:
+            return []
+        self._access.bans_changed()
+        self._ban_enforcer.mark()
+        return [Persist(entries=tuple(BanLifted(one.what) for one in over))]
 
     # --- the administrator
 
@@ -606,6 +614,7 @@ class Service:
         """Do what is due: silent peers, group keys, table rows, the desk, and now and then a sweep of what has expired."""
         effects = self._link_lifecycle.handle_timer(now=now)
         self.directory.handle_timer(now=now)
+        effects += self._end_bans(now)
         effects += self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
         effects += self.desk.handle_timer(now=now)
         if now >= self._sweep_at:
@@ -627,6 +636,7 @@ class Service:
             self.channel.next_timer(),
             self.rooms.index.next_timer(),
             self.desk.next_timer(),
+            self._access.own_bans.next_end,
         )
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])
 

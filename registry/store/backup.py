@@ -19,19 +19,37 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE
-from chatapp.registry.store.entries import CheckpointMark, JournalBegan, JournalsListed, decode, decode_sign
-from chatapp.registry.store.segments import DESK, JOURNALS, NAMES, NEW_SUFFIX
+from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, key_flaws
+from chatapp.registry.store.entries import JournalsListed, decode, decode_sign
+from chatapp.registry.store.inventory import (
+    FileFound,
+    Inventory,
+    foreign,
+    journal_lack,
+    lacking,
+    names_lack,
+    not_understood,
+    torn,
+    unreadable,
+)
+from chatapp.registry.store.segments import (
+    DESK,
+    GROUPS,
+    JOURNALS,
+    MAIL,
+    NAMES,
+    is_at_rest,
+    is_put_aside,
+)
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import make_private, sync_folder, write_whole
-from chatapp.wire.storage.journal import generation_in, scan
+from chatapp.wire.storage.journal import generation_in, journal_name, scan
 
 MANIFEST: Final = "backup.json"
 FORMAT: Final = 1
-_FOLDERS: Final = ("mail", "groups")
+_FOLDERS: Final = (MAIL, GROUPS)
 _PIECE: Final = 1 << 20
 _FILE_MODE: Final = 0o600
-_KEY_SIZE: Final = 32
 
 
 class BackupFailed(ChatAppError):
@@ -81,7 +99,7 @@ def files_in(folder: Path) -> Iterator[str]:
     for within in _FOLDERS:
         with suppress(FileNotFoundError):
             for name in sorted(os.listdir(folder / within)):
-                if not name.endswith(NEW_SUFFIX) and ".damaged-" not in name:
+                if not is_put_aside(name):
                     yield f"{within}/{name}"
 
 
@@ -270,83 +288,104 @@ class _Reading:
         self._lengths = lengths
         self._files = self._records = self._size = 0
         self._damage: list[str] = []
-        self._endless: list[str] = []
-        """Files at rest without the mark at their end. A journal has what they lack, if there is one."""
-        self._at_rest = 0
+        self._inventory = Inventory()
+        self._found: list[FileFound] = []
+        """Files at rest that no complete checkpoint left like this."""
         self._listed: list[int] = []
-        self._journals: dict[int, int] = {}
-        """How many entries each journal has, by generation."""
+        self._is_pending = False
+        """Whether a journal has entries that have not come to rest."""
 
     def run(self) -> Inspection:
         """Read everything. Raises OSError if the folder itself cannot be read."""
         names = list(files_in(self._folder))
-        self._check_key(names)
+        journals = {generation: name for name in names if (generation := generation_in(name)) is not None}
+        self._damage += key_flaws(self._folder)
+        self._files += sum(name in names for name in (KEY_FILE, PUBLIC_FILE))
+        self._read_list(is_there=JOURNALS in names)
+        self._inventory.take_journals([*journals, *self._listed])
+        self._read_names(is_there=NAMES in names)
         for name in names:
-            if name not in (KEY_FILE, PUBLIC_FILE):
-                self._read(name)
-        self._check_lists(names)
-        if not any(count for generation, count in self._journals.items() if generation > self._at_rest):
-            self._damage += [f"{name}: its end is missing" for name in self._endless]
+            if name == DESK or "/" in name:
+                self._read_at_rest(name)
+        for generation, name in journals.items():
+            self._read_journal(generation, name)
+        self._damage += [
+            lacking(journal_name(generation), "missing")
+            for generation in self._listed
+            if generation > self._inventory.at_rest and generation not in journals
+        ]
+        for found in self._found:
+            self._note(self._inventory.flaw(found, is_pending=self._is_pending))
+        self._damage += self._inventory.missing()
         return Inspection(
             files=self._files, records=self._records, size=self._size, damage=sorted(self._damage)
         )
 
-    def _check_key(self, names: list[str]) -> None:
-        for name in (KEY_FILE, PUBLIC_FILE):
-            if name not in names:
-                self._damage.append(f"{name}: missing")
-        if KEY_FILE in names and (self._folder / KEY_FILE).stat().st_size != _KEY_SIZE:
-            self._damage.append(f"{KEY_FILE}: holds no key")
-        self._files += sum(name in names for name in (KEY_FILE, PUBLIC_FILE))
-
-    def _check_lists(self, names: list[str]) -> None:
-        if NAMES not in names:
-            self._damage.append(f"{NAMES}: missing")
-        if JOURNALS not in names:
-            self._damage.append(f"{JOURNALS}: missing")
-        self._damage += [
-            f"journal {generation}: missing"
-            for generation in self._listed
-            if generation > self._at_rest and generation not in self._journals
-        ]
-
-    def _read(self, name: str) -> None:
+    def _content(self, name: str) -> bytes | str:
+        """Return a file's bytes, or a line if it is no file that can be read."""
         try:
             with _opened(self._folder / name) as stream:
                 data = stream.read(self._lengths.get(name, -1))
         except OSError as error:
-            self._damage.append(f"{name}: cannot be read ({error.strerror})")
-            return
-        payloads, whole = scan(data)
+            return unreadable(name, error.strerror or str(error))
         self._files, self._size = self._files + 1, self._size + len(data)
-        self._records += len(payloads)
-        if whole < len(data):
-            rest = f"the last {len(data) - whole:,} bytes are torn or damaged"
-            self._damage.append(f"{name}: {len(payloads):,} records are whole, {rest}")
-        elif name == JOURNALS:
-            listed = decode_sign(payloads[0]) if payloads else None
-            self._listed = listed.generations if isinstance(listed, JournalsListed) else []
-            if not self._listed:
-                self._damage.append(f"{name}: damaged")
-            return
-        self._look_at(name, payloads)
+        return data
 
-    def _look_at(self, name: str, payloads: list[bytes]) -> None:
-        generation = generation_in(name)
-        if generation is not None and payloads and isinstance(decode_sign(payloads[0]), JournalBegan):
-            payloads = payloads[1:]
-        records = [decode(payload) for payload in payloads]
-        odd = sum(record is None for record in records)
-        if odd:
-            self._damage.append(f"{name}: {odd:,} records mean nothing to this version")
-        if generation is not None:
-            self._journals[generation] = len(records)
+    def _scanned(self, name: str) -> tuple[list[bytes], str | None]:
+        """Return the payloads of a file's whole records, and a line if there is anything else in it."""
+        data = self._content(name)
+        if isinstance(data, str):
+            return [], data
+        payloads, whole = scan(data)
+        self._records += len(payloads)
+        return payloads, None if whole == len(data) else torn(name, len(payloads), len(data) - whole)
+
+    def _note(self, *flaws: str | None) -> None:
+        """Note the first of these lines, if there is one."""
+        self._damage += [flaw for flaw in flaws if flaw is not None][:1]
+
+    def _read_list(self, *, is_there: bool) -> None:
+        payloads, _ = self._scanned(JOURNALS) if is_there else ([], None)
+        listed = decode_sign(payloads[0]) if payloads else None
+        if isinstance(listed, JournalsListed):
+            self._listed = listed.generations
+        else:
+            self._note(lacking(JOURNALS, "damaged" if is_there else "missing"))
+
+    def _read_names(self, *, is_there: bool) -> None:
+        payloads, flaw = self._scanned(NAMES) if is_there else ([], None)
+        records = self._inventory.take_names(payloads)
+        self._count_odd(NAMES, sum(record is None for _, record in records))
+        lack = None if self._inventory.is_marked else lacking(NAMES, names_lack(is_there=is_there))
+        self._note(lack, flaw, self._inventory.names_end())
+
+    def _read_at_rest(self, name: str) -> None:
+        if not is_at_rest(name):
+            self._note(foreign(name))
             return
-        marks = [record for record in records if isinstance(record, CheckpointMark)]
-        if name == NAMES and marks:
-            self._at_rest = marks[0].generation
-        elif not records or not isinstance(records[-1], CheckpointMark):
-            self._endless.append(name)
+        data = self._content(name)
+        if isinstance(data, str):
+            self._inventory.note_unreadable(name)
+            self._note(data)
+            return
+        found, records = self._inventory.read(name, data)
+        self._records += len(records)
+        self._count_odd(name, found.odd)
+        if not self._inventory.is_as_left(found):
+            self._found.append(found)
+
+    def _read_journal(self, generation: int, name: str) -> None:
+        payloads, flaw = self._scanned(name)
+        lack = journal_lack(payloads, is_whole=flaw is None)
+        is_needed = generation in self._listed and generation > self._inventory.at_rest
+        self._note(lacking(name, lack) if lack is not None and is_needed else None, flaw)
+        entries = payloads if lack is not None else payloads[1:]
+        self._count_odd(name, sum(decode(payload) is None for payload in entries))
+        self._is_pending |= bool(entries) and generation > self._inventory.at_rest
+
+    def _count_odd(self, name: str, odd: int) -> None:
+        if odd:
+            self._note(not_understood(name, odd))
 
 
 def inspect(folder: Path, *, lengths: Mapping[str, int]) -> Inspection:

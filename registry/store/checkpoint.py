@@ -5,20 +5,21 @@ The process may die, or the power may fail, between any two steps, because
 - the journals are on the disk before the first step, and stay until after the last;
 - a file at rest is only appended to, or replaced whole by a rename. Either way it ends with a CheckpointMark, which says
   up to which generation it is complete, so that replaying skips what it holds already;
-- the new file of names, whose first record says the same for all files, is put in place last. That is the moment at which
-  the checkpoint counts, and everything before it is synced by then.
+- the new file of names, whose first record says the same for all files and whose last ones list them, is put in place
+  last. That is the moment at which the checkpoint counts, and everything before it is synced by then.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import chain
 from threading import Lock
 
-from chatapp.registry.store.entries import CheckpointMark, Owner, encode
+from chatapp.registry.store.entries import CheckpointMark, FileAtRest, Owner, encode
+from chatapp.registry.store.inventory import list_of
 from chatapp.registry.store.journals import Reader
-from chatapp.registry.store.segments import AT_REST, FileIndex, FileLayout, Item, Plan, Snapshot
+from chatapp.registry.store.segments import AT_REST, FileIndex, FileLayout, Item, Plan, Snapshot, path_of
 from chatapp.wire.storage.disk import Disk, set_aside
 from chatapp.wire.storage.journal import Journal, frame, journal_name
 
@@ -50,12 +51,12 @@ class Checkpoint:
         hollow: list[Plan] = []
         try:
             while waiting:
-                self._file(waiting[-1], marker)
+                self._file(waiting[-1], marker, snapshot.generation)
                 plan = waiting.pop()
                 if not any(copy for _, copy in plan.held):
                     hollow.append(plan)
             self._layout.sync_folders()
-            _, file = self._layout.prepare(None, self._names(snapshot, marker))
+            _, file = self._layout.prepare(None, self._names(snapshot, marker, hollow))
             self._close(file)
             self._layout.put_in_place(None)
             self._disk.sync_folder(self._layout.root)
@@ -66,8 +67,8 @@ class Checkpoint:
         for plan in hollow:
             self._remove(plan)
 
-    def _file(self, plan: Plan, marker: bytes) -> None:
-        """Append to one owner's file, or rewrite it."""
+    def _file(self, plan: Plan, marker: bytes, generation: int) -> None:
+        """Append to one owner's file, or rewrite it. `generation`: the one in the marker."""
         items = [
             Item(place, holder, key)
             for holder, copy in plan.held
@@ -78,9 +79,11 @@ class Checkpoint:
         if not items and not (plan.rewrite and plan.status.size):
             return
         if plan.rewrite:
-            self._write_anew(plan, items, marker)
-        elif not self._append(plan, items, marker):
-            self._file(replace(plan, rewrite=True), marker)
+            self._write_anew(plan, items, marker, generation)
+        elif self._append(plan, items, marker):
+            plan.status.generation = generation
+        else:
+            self._file(replace(plan, rewrite=True), marker, generation)
 
     def _append(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
         """Append to a file. Return False if it is not as it was left: an earlier try failed half-way, or somebody else
@@ -100,7 +103,7 @@ class Checkpoint:
             self._index.lose(copies.lost)
         return True
 
-    def _write_anew(self, plan: Plan, items: list[Item], marker: bytes) -> None:
+    def _write_anew(self, plan: Plan, items: list[Item], marker: bytes, generation: int) -> None:
         """Rewrite a file. All places change at one moment. From then on the new file is read whatever its name is:
         renaming may have to wait for the disk, and the loop's thread must not."""
         copies = _Copies(items)
@@ -108,7 +111,7 @@ class Checkpoint:
             size, file = self._layout.prepare(plan.owner, chain(copies.taken_by(reader), [marker]))
         self._report(plan.owner, copies.lost)
         with self._lock:
-            before = self._index.read_from(plan, file, size)
+            before = self._index.read_from(plan, file, size, generation)
             self._index.moved(plan, copies.sound, 0)
             self._index.lose(copies.lost)
         self._close(before)
@@ -142,10 +145,21 @@ class Checkpoint:
         with self._lock:
             self._index.forget_file(plan)
 
-    def _names(self, snapshot: Snapshot, marker: bytes) -> Iterator[bytes]:
+    def _names(self, snapshot: Snapshot, marker: bytes, hollow: Sequence[Plan]) -> Iterator[bytes]:
+        """Yield what the file of names holds: the mark, the people, and the list of all files but those that go."""
         yield marker
         for entry in snapshot.people:
             yield frame(encode(entry))
+        with self._lock:
+            statuses = self._index.statuses()
+        going = {plan.owner for plan in hollow}
+        files = [
+            FileAtRest(path_of(owner), status.size, status.generation)
+            for owner, status in statuses
+            if status.size and owner not in going
+        ]
+        for part in list_of(files):
+            yield frame(encode(part))
 
 
 class _Copies:

@@ -74,7 +74,8 @@ class GroupCut(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
 
 
 class GroupLinesDropped(msgspec.Struct, frozen=True, array_like=True, tag=17):
-    """These lines are dropped from among others that stay. The newest line of a group always stays.
+    """These lines are dropped from among others that stay, and the group's file is written anew. The newest line of a group
+    stays, unless its author is erased.
 
     `last_uses`: for each of their epochs, the position of its last line that stays, or -1.
     """
@@ -268,10 +269,13 @@ class InviteGone(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False)
 
 
 class BanKept(msgspec.Struct, frozen=True, array_like=True, tag=21, gc=False):
-    """The administrator has banned a key, a name, an address or a network since `at`."""
+    """The administrator has banned a key, a name, an address or a network since `at`, up to `until` (0: for good)."""
 
     what: str
     at: int
+    reason: str = ""
+    author: str = ""
+    until: int = 0
 
 
 class BanLifted(msgspec.Struct, frozen=True, array_like=True, tag=22, gc=False):
@@ -291,6 +295,22 @@ class JournalsListed(msgspec.Struct, frozen=True, array_like=True, tag=16):
     """The one record of the list of journals: each of these must exist, unless a checkpoint has brought it to rest."""
 
     generations: list[int]
+
+
+class FileAtRest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A file as a checkpoint left it: its last record is a CheckpointMark of `generation`."""
+
+    name: str
+    """Its path in the folder."""
+    size: int
+    generation: int
+
+
+class FilesListed(msgspec.Struct, frozen=True, array_like=True, tag=23):
+    """In the file of names only: some of the files at rest that its checkpoint left. The last one ends the file."""
+
+    files: list[FileAtRest]
+    is_last: bool
 
 
 DeskEntry: TypeAlias = (
@@ -336,9 +356,12 @@ class DeskOwner(enum.Enum):
 # also holds room members, join codes, bans and how many sender indices are reserved.
 Owner: TypeAlias = bytes | str | DeskOwner
 
+Sign: TypeAlias = JournalBegan | JournalsListed | FilesListed
+"""A record about files: it is no entry."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry | CheckpointMark)
-_sign_decoder = msgspec.msgpack.Decoder(JournalBegan | JournalsListed)
+_sign_decoder = msgspec.msgpack.Decoder(Sign)
 
 
 def owner_of(entry: Entry) -> Owner | None:
@@ -354,7 +377,7 @@ def owner_of(entry: Entry) -> Owner | None:
     return None
 
 
-def encode(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> bytes:
+def encode(entry: Entry | CheckpointMark | Sign) -> bytes:
     """Encode an entry. Raises ValueError for one that could not be read back: it must never reach the disk."""
     identity = _identity_in(entry)
     if identity is not None and len(identity) != IDENTITY_SIZE:
@@ -365,7 +388,7 @@ def encode(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> byt
         raise ValueError(str(wrong)) from wrong
 
 
-def _identity_in(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> bytes | None:
+def _identity_in(entry: Entry | CheckpointMark | Sign) -> bytes | None:
     """Return the identity in an entry, whose length a reader checks."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
@@ -383,10 +406,10 @@ def decode(payload: bytes) -> Entry | CheckpointMark | None:
     return entry
 
 
-def decode_sign(payload: bytes) -> JournalBegan | JournalsListed | None:
-    """Decode a record about journals, None for any other."""
+def decode_sign(payload: bytes) -> Sign | None:
+    """Decode a record about files, None for any other."""
     try:
-        sign: JournalBegan | JournalsListed = _sign_decoder.decode(payload)
+        sign: Sign = _sign_decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return sign

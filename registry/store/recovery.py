@@ -10,7 +10,6 @@ damaged journal.
 """
 
 import errno
-from collections.abc import Iterator
 
 from chatapp.registry.store.entries import (
     BanKept,
@@ -18,7 +17,6 @@ from chatapp.registry.store.entries import (
     DeskOwner,
     Entry,
     InviteMade,
-    JournalBegan,
     JournalsListed,
     NameBound,
     NameReserved,
@@ -29,20 +27,31 @@ from chatapp.registry.store.entries import (
     decode_sign,
     owner_of,
 )
+from chatapp.registry.store.inventory import (
+    FileFound,
+    Inventory,
+    foreign,
+    journal_lack,
+    names_lack,
+    not_understood,
+    placed,
+    torn,
+    unreadable,
+)
 from chatapp.registry.store.protocol import LOST_SUFFIX, Loaded, StoreLacking, StoreUnusable
 from chatapp.registry.store.segments import (
-    AT_REST,
     DESK,
     JOURNALS,
     NAMES,
     FileIndex,
     FileLayout,
     Place,
+    is_at_rest,
     mailbox_owner,
 )
 from chatapp.registry.store.state import LoadedBuilder
 from chatapp.wire.storage.disk import Disk, read_file, set_aside
-from chatapp.wire.storage.journal import HEADER_SIZE, Journal, generation_in, journal_name, scan
+from chatapp.wire.storage.journal import Journal, generation_in, journal_name, scan
 
 # Errors of what is no readable file: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
@@ -68,8 +77,10 @@ class Loading:
         self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
         self._skipped = 0
         self._damage: list[str] = []
-        # Files without the mark that every file at rest ends with.
-        self._endless: list[tuple[int, str, str, int]] = []
+        self._inventory = Inventory()
+        self._odd_looking: list[tuple[int, str, FileFound]] = []
+        """Files that no complete checkpoint left like this, each with its folder and name: the journals show whether an
+        interrupted one did."""
         self._files: list[str] = []
         self._listed: list[int] = []
         """Generations that must exist, unless they have come to rest."""
@@ -86,18 +97,17 @@ class Loading:
         self._files = self._disk.names(self._layout.root)
         generations = sorted(filter(None, map(generation_in, self._files)))
         self._read_list()
+        self._inventory.take_journals([*generations, *self._listed])
         if NAMES in self._files:
             self._read_names()
-        for folder, name, shown in self._layout.listing():
-            self._read_file_at_rest(folder, name, shown)
+        for folder, name, path in self._layout.listing():
+            self._read_file_at_rest(folder, name, path)
         self._check_names(is_told_of=any(one not in generations for one in self._listed))
         self._check_journals(generations)
         for generation in generations:
             self._read_journal(generation)
         self._check_names(is_told_of=bool(self.journals))
-        if not self.journals:
-            # Otherwise an unfinished checkpoint may have left them like this, and the journal has what they lack.
-            self._report_endless()
+        self._check_files()
         self.highest_generation = max(self.highest_generation, *self._listed, *self._through.values(), 0)
         return self._builder.loaded(self._index.state, skipped=self._skipped, damage=self._damage)
 
@@ -125,7 +135,7 @@ class Loading:
         """Check that the names exist. `is_told_of`: whether something shows that there were names. The first start of
         all writes their file last, before it serves anybody."""
         if not self.has_names and not self.given_up and (is_told_of or self._through or self._has_past):
-            self._lack(NAMES, "damaged in its first record" if NAMES in self._files else "missing")
+            self._lack(NAMES, names_lack(is_there=NAMES in self._files))
 
     def _check_journals(self, generations: list[int]) -> None:
         if not self._listed and (self._through or self._has_past):
@@ -149,8 +159,7 @@ class Loading:
     def _read_names(self) -> None:
         payloads, sound = self._recover(self._layout.root, NAMES, NAMES)
         odd = 0
-        for place, payload in _placed(payloads, AT_REST):
-            record = decode(payload)
+        for place, record in self._inventory.take_names(payloads):
             if isinstance(record, CheckpointMark):
                 self._mark(None, record)
             elif isinstance(record, _NAMES_HOLD):
@@ -158,61 +167,74 @@ class Loading:
             else:
                 odd += 1
         self._report_odd(self._layout.root, NAMES, NAMES, odd)
-        if sound and None not in self._through:
-            self._endless.append((self._layout.root, NAMES, NAMES, len(payloads)))
+        line = self._inventory.names_end()
+        if sound and line is not None:
+            self._keep_damaged(self._layout.root, NAMES, line, keep=True)
 
-    def _read_file_at_rest(self, folder: int, name: str, shown: str) -> None:
-        payloads, sound = self._recover(folder, name, shown)
+    def _read_file_at_rest(self, folder: int, name: str, path: str) -> None:
+        if not is_at_rest(path):
+            self._damage.append(foreign(path))
+            return
+        data = self._content(folder, name, path)
+        if data is None:
+            self._inventory.note_unreadable(path)
+            return
+        found, records = self._inventory.read(path, data)
         owner: Owner | None = DeskOwner.DESK if name == DESK else mailbox_owner(name)
-        marker: CheckpointMark | None = None
-        size = odd = 0
-        for place, payload in _placed(payloads, AT_REST):
-            size += place.length
-            record = decode(payload)
-            marker = record if isinstance(record, CheckpointMark) else None
-            if record is None or isinstance(record, CheckpointMark):
-                odd += record is None
-            elif (whose := owner_of(record)) == owner or self._is_file_of(whose, folder, name):
-                owner = whose
-                self._take_in(record, place)
-            else:
-                odd += 1
-            if marker and owner is not None:
-                self._mark(owner, marker)
-        self._report_odd(folder, name, shown, odd)
-        if sound and marker is None:
-            self._endless.append((folder, name, shown, len(payloads)))
-        if owner is not None and size:
-            self._settle(owner, size, trusted=sound and marker is not None)
-        elif marker is not None and sound and not odd:
+        odd = found.odd
+        for place, record in records:
+            if isinstance(record, CheckpointMark):
+                if owner is not None:
+                    self._mark(owner, record)
+            elif record is not None:
+                if (whose := owner_of(record)) == owner or self._is_file_of(whose, folder, name):
+                    owner = whose
+                    self._take_in(record, place)
+                else:
+                    odd += 1
+        self._report_odd(folder, name, path, odd)
+        if not self._inventory.is_as_left(found):
+            self._odd_looking.append((folder, name, found))
+        if owner is not None and found.whole:
+            self._settle(owner, found)
+        elif found.is_ended and not odd and not self._inventory.is_listed(path):
             self._disk.remove(
                 folder, name
             )  # the file of a group that is gone: nothing in it says whose it was
 
-    def _settle(self, owner: Owner, size: int, *, trusted: bool) -> None:
+    def _settle(self, owner: Owner, found: FileFound) -> None:
         """Let a file be appended to only if the last complete checkpoint left it like this: of an unfinished one, some
         bytes may be in the kernel's memory only, with the error already forgotten."""
-        self._index.status(owner).size = size
-        is_hollow = not self._index.state.holders(owner)
-        if is_hollow or not trusted or self._through[owner] > self._through.get(None, 0):
+        status = self._index.status(owner)
+        status.size, status.generation = found.whole, found.mark
+        if not self._index.state.holders(owner) or not self._inventory.is_as_left(found):
             self._index.mark_stale(owner)
 
+    def _check_files(self) -> None:
+        """Report files at rest that are not as the last checkpoint left them, unless an interrupted one made them so."""
+        for folder, name, found in self._odd_looking:
+            flaw = self._inventory.flaw(found, is_pending=bool(self.journals))
+            if flaw is not None:
+                self._keep_damaged(folder, name, flaw, keep=bool(found.whole))
+        self._damage += self._inventory.missing()
+
     def _read_journal(self, generation: int) -> None:
-        self.highest_generation = generation
+        self.highest_generation = max(self.highest_generation, generation)
         root, name = self._layout.root, journal_name(generation)
         if generation <= self._at_rest:
             self._disk.remove(root, name)  # left over from a complete checkpoint
             return
         payloads, sound = self._recover(root, name, name)
-        is_begun = bool(payloads) and isinstance(decode_sign(payloads[0]), JournalBegan)
-        if not is_begun and generation in self._listed:
-            self._lack(name, "damaged in its first record" if payloads or not sound else "empty")
+        lack = journal_lack(payloads, is_whole=sound)
+        is_begun = lack is None
+        if lack is not None and generation in self._listed:
+            self._lack(name, lack)
         if len(payloads) <= is_begun:
             if sound:
                 self.unused.append(name)
             return
         odd = length = start = 0
-        for place, payload in _placed(payloads, generation):
+        for place, payload in placed(payloads, generation):
             length += place.length
             if is_begun and not place.offset:
                 start = place.length
@@ -230,52 +252,46 @@ class Loading:
         self._index.take_in(entry, place)
 
     def _mark(self, owner: Owner | None, marker: CheckpointMark) -> None:
-        self._through[owner] = marker.generation
+        if owner is None or marker.generation <= self._inventory.newest:
+            self._through[owner] = marker.generation
+        else:  # it is of another time of this registry, or of another one, whose journals were others
+            self._through[owner] = self._at_rest
+        self.highest_generation = max(self.highest_generation, marker.generation)
         state = self._index.state
         state.highest_serial = max(state.highest_serial, marker.highest_serial)
 
     def _is_file_of(self, owner: Owner | None, folder: int, name: str) -> bool:
         return owner is not None and self._layout.locate(owner) == (folder, name)
 
-    def _recover(self, folder: int, name: str, shown: str) -> tuple[list[bytes], bool]:
-        """Return the payloads of a file's whole records, and whether there is nothing else in it."""
+    def _content(self, folder: int, name: str, shown: str) -> bytes | None:
+        """Return a file's bytes. None, and a line, if it is no file that can be read."""
         try:
-            data = read_file(self._disk, folder, name)
+            return read_file(self._disk, folder, name)
         except OSError as wrong:
             if wrong.errno not in _NOT_A_FILE:
                 raise StoreUnusable(shown, wrong.strerror or str(wrong)) from wrong
-            self._keep_damaged(folder, name, f"{shown}: cannot be read ({wrong.strerror})", keep=False)
+            self._keep_damaged(folder, name, unreadable(shown, wrong.strerror or str(wrong)), keep=False)
+            return None
+
+    def _recover(self, folder: int, name: str, shown: str) -> tuple[list[bytes], bool]:
+        """Return the payloads of a file's whole records, and whether there is nothing else in it."""
+        data = self._content(folder, name, shown)
+        if data is None:
             return [], False
         payloads, whole = scan(data)
         if whole == len(data):
             return payloads, True
-        what = "torn or damaged (a torn end is usual after a power cut)"
-        line = f"{shown}: {len(payloads)} records are whole, the last {len(data) - whole} bytes are {what}"
+        line = torn(shown, len(payloads), len(data) - whole)
         self._keep_damaged(folder, name, line, keep=bool(payloads))
         return payloads, False
 
     def _report_odd(self, folder: int, name: str, shown: str, odd: int) -> None:
         if odd:
             self._skipped += odd
-            line = f"{shown}: {odd} records mean nothing to this version and were passed over"
-            self._keep_damaged(folder, name, line, keep=True)
-
-    def _report_endless(self) -> None:
-        for folder, name, shown, count in self._endless:
-            line = f"{shown}: {count} records are whole, its end is missing"
-            self._keep_damaged(folder, name, line, keep=bool(count))
+            self._keep_damaged(folder, name, not_understood(shown, odd), keep=True)
 
     def _keep_damaged(self, folder: int, name: str, line: str, *, keep: bool) -> None:
         try:
             self._damage.append(f"{line}; kept as {set_aside(self._disk, folder, name, keep=keep)}")
         except OSError as wrong:
             self._damage.append(f"{line}; it could not be kept ({wrong.strerror})")
-
-
-def _placed(payloads: list[bytes], generation: int) -> Iterator[tuple[Place, bytes]]:
-    """Yield each record with its place in the file."""
-    offset = 0
-    for payload in payloads:
-        length = HEADER_SIZE + len(payload)
-        yield Place(generation, offset, length), payload
-        offset += length

@@ -20,7 +20,7 @@ from chatapp.registry.store.entries import (
     owner_of,
 )
 from chatapp.registry.store.state import StoreState
-from chatapp.wire.storage.disk import Disk, write_whole
+from chatapp.wire.storage.disk import DAMAGED, Disk, write_whole
 
 AT_REST = 0
 
@@ -44,12 +44,14 @@ Holder: TypeAlias = dict[int, Place]
 
 @dataclass(slots=True)
 class FileStatus:
-    """A file at rest: its length (0: it does not exist), how much of it is dead, and whether it must be rewritten.
+    """A file at rest: its length (0: it does not exist), the generation in the mark at its end, how much of it is dead, and
+    whether it must be rewritten.
 
     `file` is open while the file that is read has not got its name yet.
     """
 
     size: int = 0
+    generation: int = AT_REST
     dead: int = 0
     stale: bool = False
     file: int | None = None
@@ -116,6 +118,10 @@ class FileIndex:
             if old.generation == AT_REST:
                 self.status(owner).dead += old.length
 
+    def statuses(self) -> list[tuple[Owner, FileStatus]]:
+        """Return the state of every file."""
+        return list(self._index.items())
+
     def mark_stale(self, owner: Owner) -> None:
         """Have a file rewritten: nothing may be appended to it."""
         self.status(owner).stale = True
@@ -150,11 +156,11 @@ class FileIndex:
             offset += length
         return offset
 
-    def read_from(self, plan: Plan, file: int, size: int) -> int | None:
+    def read_from(self, plan: Plan, file: int, size: int, generation: int) -> int | None:
         """Read an owner's records from another file. Return the one that was open in its place, to be closed."""
         status = plan.status
         before, status.file = status.file, file
-        status.size, status.dead, status.stale = size, 0, True
+        status.size, status.generation, status.dead, status.stale = size, generation, 0, True
         return before
 
     def read_by_name(self, plan: Plan) -> int | None:
@@ -196,6 +202,8 @@ class FileIndex:
 NAMES = "names"
 DESK = "desk"
 JOURNALS = "journals"
+MAIL = "mail"
+GROUPS = "groups"
 _MAIL_SUFFIX = ".mail"
 _GROUP_SUFFIX = ".log"
 NEW_SUFFIX = ".new"
@@ -210,26 +218,24 @@ class FileLayout:
     def __init__(self, disk: Disk, root: int) -> None:
         self._disk = disk
         self.root = root
-        self.mail = disk.open_folder(root, "mail")
-        self.groups = disk.open_folder(root, "groups")
+        self.mail = disk.open_folder(root, MAIL)
+        self.groups = disk.open_folder(root, GROUPS)
 
     def locate(self, owner: Owner | None) -> tuple[int, str]:
         """Return the folder and the name of an owner's file."""
-        if owner is None:
-            return self.root, NAMES
-        if isinstance(owner, DeskOwner):
-            return self.root, DESK
-        if isinstance(owner, bytes):
-            return self.mail, owner.hex() + _MAIL_SUFFIX
-        return self.groups, sha256(owner.encode()).hexdigest() + _GROUP_SUFFIX
+        within, _, name = path_of(owner).rpartition("/")
+        return {"": self.root, MAIL: self.mail, GROUPS: self.groups}[within], name
 
     def listing(self) -> list[tuple[int, str, str]]:
-        """Return every file at rest but `names`: folder, name, and the name for messages."""
-        mail = filter(_is_mail, self._disk.names(self.mail))
-        groups = filter(_is_group, self._disk.names(self.groups))
+        """Return every file at rest but `names`, and whatever else is in its folders: folder, name, and path."""
+        folders = ((self.mail, MAIL), (self.groups, GROUPS))
+        found = [
+            (folder, name, f"{within}/{name}")
+            for folder, within in folders
+            for name in self._disk.names(folder)
+        ]
         return [
-            *((self.mail, name, f"mail/{name}") for name in mail),
-            *((self.groups, name, f"groups/{name}") for name in groups),
+            *(one for one in found if not is_put_aside(one[1])),
             *((self.root, name, name) for name in self._disk.names(self.root) if name == DESK),
         ]
 
@@ -303,6 +309,28 @@ class FileLayout:
         write_whole(self._disk, file, bytes(gathered))
         self._disk.sync(file)
         return total + len(gathered)
+
+
+def path_of(owner: Owner | None) -> str:
+    """Return the path of an owner's file in the folder."""
+    if owner is None:
+        return NAMES
+    if isinstance(owner, DeskOwner):
+        return DESK
+    if isinstance(owner, bytes):
+        return f"{MAIL}/{owner.hex()}{_MAIL_SUFFIX}"
+    return f"{GROUPS}/{sha256(owner.encode()).hexdigest()}{_GROUP_SUFFIX}"
+
+
+def is_at_rest(path: str) -> bool:
+    """Return whether a file of this path may be one that a checkpoint writes for an owner."""
+    within, _, name = path.rpartition("/")
+    return path == DESK or (within == MAIL and _is_mail(name)) or (within == GROUPS and _is_group(name))
+
+
+def is_put_aside(name: str) -> bool:
+    """Return whether a file holds nothing that counts: it never got its name, or was damaged."""
+    return name.endswith(NEW_SUFFIX) or DAMAGED in name
 
 
 def mailbox_owner(name: str) -> bytes | None:

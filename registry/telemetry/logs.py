@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from logging.handlers import WatchedFileHandler
 
 LogFormat: TypeAlias = Literal["text", "json"]
+LOG_LEVELS: Final[tuple[Literal["debug", "info", "warning", "error", "critical"], ...]] = (
+    "debug",
+    "info",
+    "warning",
+    "error",
+    "critical",
+)
+LogLevel: TypeAlias = Annotated[
+    Literal["debug", "info", "warning", "error", "critical"],
+    msgspec.Meta(description="one of debug, info, warning, error, critical"),
+]
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FILE_MODE: Final = 0o600

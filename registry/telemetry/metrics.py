@@ -6,22 +6,27 @@ request, so whoever can reach the port cannot hold much.
 
 import asyncio
 import errno
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.admin.messages import QueueFigures
 from chatapp.registry.telemetry.figures import (
+    BUILD,
     COMMIT_HELP,
     DROPPED,
     FIGURES,
     QUEUE_FIGURES,
+    STATE_NODE,
     WAIT_HELP,
     FigureKind,
     Snapshot,
 )
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, needs_extra
+from chatapp.wire.hosts import KnownHosts
+from chatapp.wire.version import installed_version
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -45,9 +50,13 @@ class MetricsUnavailable(ChatAppError):
 class MetricsServer:
     """Serves the metrics of a registry."""
 
-    def __init__(self, look: Callable[[float], Snapshot], ready: Callable[[], str]) -> None:
+    def __init__(
+        self, look: Callable[[float], Snapshot], ready: Callable[[], str], *, hosts: Iterable[str] = ()
+    ) -> None:
         """`look`: returns the figures, given how late the event loop was at most, in seconds. `ready`: says why the
-        registry is not ready; empty if it is."""
+        registry is not ready; empty if it is. `hosts`: names under which it is asked, beside those that `KnownHosts`
+        has."""
+        self._hosts = KnownHosts(hosts)
         self._look = look
         self._ready = ready
         self._loop = asyncio.get_running_loop()
@@ -99,6 +108,10 @@ class MetricsServer:
                 writer.close()
 
     def _answer(self, head: bytes) -> bytes:
+        if not self._hosts.serves(_host_of(head)):
+            return _response(
+                400, _PLAIN, b"nothing is served under this name; --metrics-host NAME adds a name\n"
+            )
         method, _, rest = head.partition(b" ")
         path = rest.split(b" ", 1)[0].split(b"?", 1)[0]
         if method not in (b"GET", b"HEAD"):
@@ -117,8 +130,16 @@ class MetricsServer:
                 return _response(404, _PLAIN, b"there are /metrics, /healthz and /readyz\n")
 
 
+def _host_of(head: bytes) -> str:
+    """Return the value of the header `Host`; empty if there is none, or more than one."""
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    found = [value.strip() for name, _, value in lines if name.lower() == b"host"]
+    return found[0].decode("latin-1") if len(found) == 1 else ""
+
+
 _REASONS: Final = {
     200: "OK",
+    400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
     503: "Service Unavailable",
@@ -156,6 +177,13 @@ def metrics_of(snapshot: Snapshot) -> Iterator["Metric"]:
         figure = FIGURES[name]
         family = CounterMetricFamily if figure.kind is FigureKind.COUNTER else GaugeMetricFamily
         yield family(PREFIX + name, figure.help, value=value)
+    build = GaugeMetricFamily(f"{PREFIX}build_info", BUILD.help, labels=["version", "python"])
+    build.add_metric([installed_version(), platform.python_version()], 1)
+    yield build
+    if snapshot.state_node:
+        keeper = GaugeMetricFamily(f"{PREFIX}cluster_state_info", STATE_NODE.help, labels=["node"])
+        keeper.add_metric([snapshot.state_node], 1)
+        yield keeper
     dropped = CounterMetricFamily(f"{PREFIX}dropped", DROPPED.help, labels=["reason"])
     for reason, count in snapshot.dropped.items():
         dropped.add_metric([reason], count)

@@ -81,6 +81,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "name": "alice",
         "servers": (Address("127.0.0.1", 5000),),
         "registry_key": None,
+        "announced_key": None,
         "port": 6000,
         "home": default_home(),
         "plain": False,
@@ -108,8 +109,8 @@ def test_a_peer_is_started_as_a_full_screen(started: Started, arguments: list[st
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ([*PEER, "--full", "--plain"], "--full and --plain exclude each other: choose one"),
-        ([*PEER, "--full", "--line"], "--full and --line exclude each other: choose one"),
+        ([*PEER, "--full", "--plain"], "use either --full or --plain"),
+        ([*PEER, "--full", "--line"], "use either --full or --line"),
         (["-s", "5000", "--line"], "--line: only a peer (-c) has this option"),
         (["-s", "5000", "--full"], "--full: only a peer (-c) has this option"),
         (["--desk", *PEER[2:4], "--full"], "--full: only a peer (-c) has this option"),

@@ -105,7 +105,7 @@ def test_a_file_that_is_not_a_history_is_one_line_and_status_1(
 
 
 def test_a_reader_that_stops_gets_no_traceback(home: Path) -> None:
-    command = [sys.executable, str(CHECKOUT / "chatapp.py"), "export", "alice", "--data", str(home)]
+    command = [sys.executable, str(CHECKOUT / "ChatApp.py"), "export", "alice", "--data", str(home)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
     ) as process:
@@ -126,7 +126,7 @@ def test_an_output_that_takes_nothing_is_one_line_and_status_1(home: Path, words
 
 
 def test_a_closed_output_does_not_crash(home: Path) -> None:
-    command = [sys.executable, str(CHECKOUT / "chatapp.py"), "export", "alice"]
+    command = [sys.executable, str(CHECKOUT / "ChatApp.py"), "export", "alice"]
     ended = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command],
         stderr=subprocess.PIPE,
@@ -139,7 +139,7 @@ def test_a_closed_output_does_not_crash(home: Path) -> None:
 
 def run(*words: str, home: Path, stdout: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, str(CHECKOUT / "chatapp.py"), *words],
+        [sys.executable, str(CHECKOUT / "ChatApp.py"), *words],
         stdout=stdout,
         stderr=subprocess.PIPE,
         env={**os.environ, "CHATAPP_HOME": str(home)},

@@ -16,13 +16,15 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        ("", f"choose one: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}"),
+        ("", f"nothing to do: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}"),
         (
             "5000",
-            f"choose one: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}",
+            f"nothing to do: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}",
         ),
-        ("-s -c alice 127.0.0.1 5000 6000", "-s and -c exclude each other: choose the registry or a peer"),
-        ("-s", "-s needs <port>: <port> missing"),
+        ("sned alice bob hi", '"sned" is not a command: did you mean "send"?'),
+        ("Doctor", '"Doctor" is not a command: did you mean "doctor"?'),
+        ("-s -c alice 127.0.0.1 5000 6000", "use either -s or -c"),
+        ("-s", "-s needs <port>; missing: <port>"),
         ("-s 5000 6000", '-s needs <port>: unexpected argument "6000"'),
         ("-s 99", f'port: "99" is not a port; {PORTS}'),
         ("-s 65536", f'port: "65536" is not a port; {PORTS}'),
@@ -30,10 +32,14 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ("-s http", f'port: "http" is not a port; {PORTS}'),
         (
             "-c",
-            "-c needs <name> <server-ip> <server-port>: <name> and <server-ip> and <server-port> missing",
+            "-c needs <name> <server-ip> <server-port>; missing: <name>, <server-ip>, <server-port>",
         ),
-        ("-c alice 127.0.0.1", "-c needs <name> <server-ip> <server-port>: <server-port> missing"),
-        ("-c alice --host 127.0.0.1", "-c needs <name> <server-ip> <server-port>: <server-port> missing"),
+        (
+            "-c You 127.0.0.1 5000 6000",
+            'name: "You" is not a name: it looks like "you", a word that ChatApp keeps for itself',
+        ),
+        ("-c alice 127.0.0.1", "-c needs <name> <server-ip> <server-port>; missing: <server-port>"),
+        ("-c alice --host 127.0.0.1", "-c needs <name> <server-ip> <server-port>; missing: <server-port>"),
         ("-c alice --port 5000", "--port is the server's port: say --host, too"),
         (
             "-c alice --host 127.0.0.1 --port 5000 6000 7",
@@ -43,8 +49,8 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ("-s --port 80", f'port: "80" is not a port; {PORTS}'),
         ("-s 5000 --port 5001", '-s needs <port>: unexpected argument "5001"'),
         ("-s 5000 --host 127.0.0.1", "--host: only a peer (-c) and a visitor (--desk) have this option"),
-        ("web", "web needs <server-ip> <server-port>: <server-ip> and <server-port> missing"),
-        ("web 127.0.0.1", "web needs <server-ip> <server-port>: <server-port> missing"),
+        ("web", "web needs <server-ip> <server-port>; missing: <server-ip>, <server-port>"),
+        ("web 127.0.0.1", "web needs <server-ip> <server-port>; missing: <server-port>"),
         ("web 127.0.0.1 5000 6000", 'web needs <server-ip> <server-port>: unexpected argument "6000"'),
         ("web 127.0.0.1 80", f'server-port: "80" is not a port; {PORTS}'),
         ("web 127.0.0.1 5000 --listen 80", f'--listen: "80" is not a port; {PORTS}'),
@@ -78,7 +84,7 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ("--desk 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
         ("--desk 127.0.0.1 5000 --lang=", '--lang: "" is no language of this program; there are en, hi'),
         ("-s 5000 --lang hi", "--lang: only a visitor (--desk) has this option"),
-        ("--desk --port 5000", "--desk needs <server-ip> <server-port>: <server-port> missing"),
+        ("--desk --port 5000", "--desk needs <server-ip> <server-port>; missing: <server-port>"),
         (
             "-c alice 127.0.0.1 5000 6000 7000",
             '-c needs <name> <server-ip> <server-port> <client-port>: unexpected argument "7000"',
@@ -105,9 +111,9 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ("-s 5000 --queue a", "--queue: only a visitor (--desk) has this option"),
         ("-c alice 127.0.0.1 5000 6000 --operator a", "--operator: only a registry (-s) has this option"),
         ("--desk 127.0.0.1 5000 --region DE", "--region: only a registry (-s) has this option"),
-        ("--desk -s 5000", "--desk and -s exclude each other: choose one"),
-        ("--desk -c 5000", "--desk and -c exclude each other: choose one"),
-        ("--desk 127.0.0.1", "--desk needs <server-ip> <server-port>: <server-port> missing"),
+        ("--desk -s 5000", "use either --desk or -s"),
+        ("--desk -c 5000", "use either --desk or -c"),
+        ("--desk 127.0.0.1", "--desk needs <server-ip> <server-port>; missing: <server-port>"),
         ("--desk 127.0.0.1 80", f'server-port: "80" is not a port; {PORTS}'),
         ("--desk 127.0.0.300 5000", 'server-ip: "127.0.0.300" is not an IP address'),
         (
@@ -140,7 +146,7 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ),
         (
             "send alice 127.0.0.1 5000 bob",
-            "send needs <name> <server-ip> <server-port> <to> <text>: <text> missing",
+            "send needs <name> <server-ip> <server-port> <to> <text>; missing: <text>",
         ),
         (
             "send alice 127.0.0.1 5000 bob hi there",

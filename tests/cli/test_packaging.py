@@ -89,8 +89,8 @@ def installed(
     folder = tmp_path_factory.mktemp("wheel")
     source = sources
     if request.param == "sdist":
-        with tarfile.open(sdist) as archive:
-            archive.extractall(folder / "sdist")
+        (folder / "sdist").mkdir()
+        run(["tar", "--extract", "--file", str(sdist)], cwd=folder / "sdist")
         (source,) = (folder / "sdist").iterdir()
     return unpacked(build("wheel", source, folder / "built"), folder / "site")
 

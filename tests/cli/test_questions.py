@@ -1,5 +1,6 @@
 """The questions at a first start: defaults, mistakes and the end of input."""
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import chatapp.__main__
 from chatapp.peer.folders import folder_of
 from chatapp.peer.starts import Start, remember
-from chatapp.questions import Choice, InputEnded, ask_all, ask_name, ask_server, servers_typed
+from chatapp.questions import Choice, InputEnded, ServerChoice, ask_all, ask_name, ask_server, servers_typed
 from chatapp.validation import Misuse
 from chatapp.wire.address import Address
 from chatapp.wire.aio.lan import FoundRegistry
@@ -46,7 +47,7 @@ class Person:
 def test_the_first_start_asks_for_name_server_and_room(tmp_path: Path) -> None:
     person = Person("alice", "192.0.2.1 5000", "#lab")
     chosen = ask_all(tmp_path, look=nothing, read=person.read, say=person.say)
-    assert chosen == Choice(peer_name("alice"), (SERVER,), peer_name("lab"))
+    assert chosen == Choice(peer_name("alice"), ServerChoice((SERVER,)), peer_name("lab"))
     assert person.questions == [
         "Your name: ",
         "Server (address and port, such as 192.168.1.5 5000): ",
@@ -59,7 +60,7 @@ def test_the_second_start_offers_what_was_chosen_before(tmp_path: Path) -> None:
     remember(folder_of(tmp_path, "alice"), "alice", [SERVER])
     person = Person("", "", "")
     assert ask_all(tmp_path, look=nothing, read=person.read, say=person.say) == Choice(
-        peer_name("alice"), (SERVER,), None
+        peer_name("alice"), ServerChoice((SERVER,)), None
     )
     assert person.questions[:2] == [
         "Your name [alice]: ",
@@ -73,20 +74,21 @@ def test_a_room_that_is_given_is_not_asked_for(tmp_path: Path) -> None:
 
 
 KEY = "0123456789abcdef" * 2
+OTHER_KEY = "f" * 32
 
 
-def found(host: str, name: str, key: str = "") -> FoundRegistry:
-    return FoundRegistry(Address(host, 5000), name, key)
+def found(host: str, name: str, key: str = KEY, *, port: int = 5000) -> FoundRegistry:
+    return FoundRegistry(Address(host, port), name, key)
 
 
 def start(host: str, key: str) -> Start:
     return Start(name="alice", servers=(Address(host, 5000),), at=0.0, key=key)
 
 
-def test_a_registry_that_is_found_alone_is_the_default() -> None:
+def test_a_registry_that_is_found_alone_is_the_default_and_has_to_prove_its_key() -> None:
     person = Person("")
-    chosen = ask_server(None, [found("192.0.2.7", "lab 5000", KEY)], read=person.read, say=person.say)
-    assert chosen == (Address("192.0.2.7", 5000),)
+    chosen = ask_server(None, [found("192.0.2.7", "lab 5000")], read=person.read, say=person.say)
+    assert chosen == ServerChoice((Address("192.0.2.7", 5000),), KEY)
     assert person.told == [
         "Servers on this network:",
         "  1  lab 5000: 192.0.2.7 5000 (0123 4567 89ab cdef 0123 4567 89ab cdef)",
@@ -95,29 +97,57 @@ def test_a_registry_that_is_found_alone_is_the_default() -> None:
 
 
 def test_of_several_the_person_chooses() -> None:
-    several = [found("192.0.2.7", "a"), found("192.0.2.8", "b")]
+    several = [found("192.0.2.7", "a"), found("192.0.2.8", "b", OTHER_KEY)]
     person = Person("", "3", "0", "2")
-    assert ask_server(None, several, read=person.read, say=person.say) == (Address("192.0.2.8", 5000),)
+    chosen = ask_server(None, several, read=person.read, say=person.say)
+    assert chosen == ServerChoice((Address("192.0.2.8", 5000),), OTHER_KEY)
     assert person.questions[0] == "Server (a number, or address and port): ", (
         "nobody is trusted for being first"
     )
     person = Person("192.0.2.9 5000")
-    assert ask_server(None, several, read=person.read, say=person.say) == (Address("192.0.2.9", 5000),)
+    chosen = ask_server(None, several, read=person.read, say=person.say)
+    assert chosen == ServerChoice((Address("192.0.2.9", 5000),))
 
 
-def test_the_registry_that_is_known_wins_over_whoever_answers_first() -> None:
-    impostor, known = found("192.0.2.6", "a", "f" * 32), found("192.0.2.7", "b", KEY)
-    person = Person("")
-    moved = ask_server(start("192.0.2.1", KEY), [impostor, known], read=person.read, say=person.say)
-    assert moved == (known.address,), "it has another address today"
-    assert person.told[2].endswith(", known to you)")
-    for several in ([impostor], [], [impostor, found("192.0.2.8", "c")]):
+def test_only_the_server_of_the_last_start_is_the_default_whoever_claims_its_key() -> None:
+    claims = found("192.0.2.6", "a")
+    last = ServerChoice((Address("192.0.2.1", 5000),))
+    for others in ([], [claims], [found("192.0.2.8", "c", OTHER_KEY)], [claims, found("192.0.2.1", "z")]):
         person = Person("")
-        stays = ask_server(start("192.0.2.1", KEY), several, read=person.read, say=person.say)
-        assert stays == (Address("192.0.2.1", 5000),), "it may answer although it is not announced"
+        chosen = ask_server(start("192.0.2.1", KEY), others, read=person.read, say=person.say)
+        assert chosen == last, (
+            "a claim proves nothing, and the server may answer although it is not announced"
+        )
+
+
+def test_whoever_claims_the_known_key_elsewhere_is_listed_so_and_has_to_prove_it() -> None:
+    person = Person("2")
+    moved = found("192.0.2.1", "a", port=5001)
+    chosen = ask_server(
+        start("192.0.2.1", KEY), [moved, found("192.0.2.1", "z")], read=person.read, say=person.say
+    )
+    assert chosen == ServerChoice((moved.address,), KEY)
+    assert [line.partition("cdef, ")[2] for line in person.told[1:]] == [
+        "where you were last)",
+        "claims to be the server where you were last)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "known", "said"),
+    [
+        ("2001:DB8:0::1", KEY, ", where you were last"),
+        ("2001:db8::1", "", ", where you were last"),
+        ("2001:db8::1", OTHER_KEY, ", where you were last, with another key"),
+        ("lab.example", KEY, ", claims to be the server where you were last"),
+        ("2001:db8::2", OTHER_KEY, ""),
+        ("2001:db8::2", "", ""),
+    ],
+)
+def test_what_the_last_start_tells_about_an_announcement(typed: str, known: str, said: str) -> None:
     person = Person("")
-    keyless = ask_server(start("192.0.2.1", ""), [found("192.0.2.6", "a")], read=person.read, say=person.say)
-    assert keyless == (Address("192.0.2.1", 5000),), "two missing keys are not the same key"
+    ask_server(start(typed, known), [found("2001:db8::1", "a")], read=person.read, say=person.say)
+    assert person.told[1].partition(" cdef 0123 4567 89ab cdef")[2] == f"{said})"
 
 
 def test_a_mistake_is_told_and_asked_again() -> None:
@@ -126,7 +156,7 @@ def test_a_mistake_is_told_and_asked_again() -> None:
     assert len(person.told) == 2
     assert '"al,ice" is not a name' in person.told[1]
     person = Person("192.0.2.1", "192.0.2.1 80", "300.0.0.1 5000", "192.0.2.1 5000")
-    assert ask_server(None, read=person.read, say=person.say) == (SERVER,)
+    assert ask_server(None, read=person.read, say=person.say) == ServerChoice((SERVER,))
     assert person.told[0] == "type the server's address and its port"
     assert "1024-65535" in person.told[1]
     assert "300.0.0.1" in person.told[2]
@@ -150,6 +180,58 @@ def test_the_end_of_input_at_a_question_is_no_failure(
     monkeypatch.setenv("CHATAPP_HOME", str(tmp_path))
     assert chatapp.__main__.main(["-c", "alice"]) == 0
     assert started.mode == ""
+
+
+def test_a_server_that_is_given_is_not_asked_for(
+    started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("alice\nlab\n"))
+    monkeypatch.setattr("chatapp.commands.chat.is_terminal", lambda: True)
+    monkeypatch.setenv("CHATAPP_HOME", str(tmp_path))
+    words = ["--host", "127.0.0.1", "--port", "5000"]
+    assert chatapp.__main__.main(words) == 0
+    assert started.mode == "peer"
+    told = started.told
+    assert (told["name"], told["servers"], told["room"]) == ("alice", (Address("127.0.0.1", 5000),), "lab")
+    monkeypatch.setattr("sys.stdin", io.StringIO("alice\n"))
+    assert chatapp.__main__.main([*words, "--room", "hall"]) == 0
+    assert told["announced_key"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("--host 127.0.0.1 --port 80", 'server-port: "80" is not a port'),
+        ("--host 300.0.0.1 --port 5000", 'server-ip: "300.0.0.1"'),
+        ("--host 127.0.0.1", "nothing to do: "),
+    ],
+)
+def test_a_server_that_is_given_wrongly_is_told_before_a_question(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, why: str
+) -> None:
+    monkeypatch.setattr("chatapp.commands.chat.is_terminal", lambda: True)
+    assert chatapp.__main__.main(words.split()) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"ChatApp: {why}")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-c", "alice"]])
+def test_the_chosen_announcement_has_to_be_proved_by_the_program_that_starts(
+    started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("1\n" if arguments else "alice\n1\n\n"))
+    for module in ("chatapp.starting", "chatapp.commands.chat"):
+        monkeypatch.setattr(f"{module}.is_terminal", lambda: True)
+    monkeypatch.setattr("chatapp.wire.aio.lan.Discovery.__init__", lambda self: None)
+    monkeypatch.setattr(
+        "chatapp.wire.aio.lan.Discovery.finish", lambda self: [found("127.0.0.1", "lab 5000")]
+    )
+    monkeypatch.setenv("CHATAPP_DISCOVER", "true")
+    monkeypatch.setenv("CHATAPP_HOME", str(tmp_path))
+    assert chatapp.__main__.main(arguments) == 0
+    assert started.told["servers"] == (Address("127.0.0.1", 5000),)
+    assert (started.told["announced_key"], started.told["registry_key"]) == (KEY, None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(CHECKOUT / "chatapp.py"), *arguments]
+    command = [sys.executable, str(CHECKOUT / "ChatApp.py"), *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
     )
@@ -45,7 +45,7 @@ def test_an_unknown_home_is_one_line(words: str) -> None:
 
 COMPLETED = [
     ("ChatApp --l", "--log-level --lang --line --log-format --log-file"),
-    ("ChatApp ", "admin backup config daemon doctor export invite names restore send stats verify web"),
+    ("ChatApp ", "admin backup check config daemon doctor export invite names restore send stats verify web"),
     ("ChatApp s", "send stats"),
     ("ChatApp -c s", ""),
     ("ChatApp send --j", "--json"),
@@ -97,6 +97,28 @@ def test_bash_completes_what_is_typed() -> None:
     assert (done.stdout, done.stderr) == ("--json\n", "")
 
 
+ENTRIES = [
+    "sys.argv[0] = 'ChatApp'; from chatapp.__main__ import main; sys.exit(main())",
+    "import runpy; runpy.run_module('chatapp', run_name='__main__', alter_sys=True)",
+    "import runpy; runpy.run_path('ChatApp.py', run_name='__main__')",
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("package", ["msgspec", "cryptography"])
+def test_without_its_packages_the_program_says_so_in_one_line(entry: str, package: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.modules['{package}'] = None; {entry}", "-s", "5000"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=CHECKOUT,
+    )
+    said = f"ChatApp: {package} is not installed here; type: make install, then .venv/bin/ChatApp\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
 UNSUPPORTED = (
     "this system is not supported: ChatApp runs on Linux, macOS and other POSIX systems "
     "(missing here: fcntl, termios)"
@@ -106,14 +128,7 @@ WITHOUT_POSIX = (
 )
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        "sys.argv[0] = 'ChatApp'; from chatapp.__main__ import main; sys.exit(main())",
-        "import runpy; runpy.run_module('chatapp', run_name='__main__', alter_sys=True)",
-        "import runpy; runpy.run_path('chatapp.py', run_name='__main__')",
-    ],
-)
+@pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize(
     "words", [["-s", "5000"], ["-c", "a", "127.0.0.1", "5000", "6000"], ["export", "a"], []]
 )

@@ -4,8 +4,9 @@ import random
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.records import Loaded
+from chatapp.peer.core.records import Loaded, OutgoingAdded, StoredOutgoing
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_row
 from chatapp.wire.delivery.policy import Policy
@@ -27,7 +28,7 @@ class Ours:
         self.now = NOW
         self.disk: list[object] = []
         self.seen: list[happened.Event] = []
-        self.is_disk_slow = False
+        self.is_disk_slow = self.is_sync_slow = False
         mail = [AgreementKey(b"\x03" * 32)]
         me = LocalIdentity(name="alice", identity=Identity(b"\x01" * 32), mail_keys=mail, counter=1)
         row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
@@ -53,12 +54,29 @@ class Ours:
         card = self.core.me.card
         return [card.name, card.identity, card.mail, card.counter, card.signature]
 
+    def synced(self) -> None:
+        """Sync the disk."""
+        self.core.synced(self.core.sync_begins())
+        self.settle()
+
+    def _give_again(self) -> None:
+        for lost in self.core.lost_messages(now=self.now):
+            found = [
+                StoredOutgoing(one.number, one.at_ms, one.text, MessageState.DELIVERED)
+                for one in self.disk
+                if isinstance(one, OutgoingAdded) and lost.first <= one.number < lost.end
+            ]
+            self.core.give_again(lost, found, is_all=True, now=self.now)
+
     def settle(self) -> None:
         """Do what a driver does: store, send, show."""
+        self._give_again()
         records = self.core.records_to_store()
         self.disk += records
         if not self.is_disk_slow:
             self.core.records_stored(now=self.now)
+            if not self.is_sync_slow:
+                self.core.synced(self.core.sync_begins())
         self.sent += [(data, to) for data, to in self.core.datagrams_to_send(now=self.now) if to != SERVER]
         self.seen += self.core.events()
 

@@ -94,9 +94,10 @@ def test_a_taken_name_is_refused() -> None:
     impostor = Stranger("Alice", 0x31)
     (cookie,) = house.send(impostor.hello(), THERE)
     (refused,) = house.send(impostor.register(cookie), THERE)
-    nonce, reason, name, counter, signature = unpacked(refused[1:])
+    nonce, reason, name, counter, seconds, text, signature = unpacked(refused[1:])
     assert (refused[0], nonce, reason, name, counter) == (5, impostor.nonce, 1, "Alice", 0)
-    said = by_hand.packed([nonce, reason, name, counter])
+    assert (seconds, text) == (0, "")
+    said = by_hand.packed([nonce, reason, name, counter, seconds, text])
     assert signature == by_hand.signed(house.identity.seed, b"chatapp refused 1\0", said)
 
 
@@ -109,7 +110,7 @@ def test_an_old_card_is_refused() -> None:
         older.nonce = bytes([counter]) * 16
         older.card = by_hand.card(older.seed, "alice", by_hand.public_of(b"\x55" * 32), counter)
         (cookie,) = house.send(older.hello(), HERE)
-        _, reason, _, known, _ = unpacked(house.send(older.register(cookie), HERE)[0][1:])
+        _, reason, _, known, *_ = unpacked(house.send(older.register(cookie), HERE)[0][1:])
         assert (reason, known) == (3, 9)
 
 

@@ -110,6 +110,7 @@ def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
     house.let_in(alice, HERE)
     house.let_in(bob, THERE)
     house.link_up(alice, 1)
+    house.wait(0.2)  # a row without a link is told 100 ms after REGISTER
     house.send(bob.seal([12, 1]), THERE)
     assert row_of(bob, house, alice)[3] == 0
     house.send(bob.seal([10, 1]), THERE)

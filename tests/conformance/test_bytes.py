@@ -184,7 +184,7 @@ def test_a_welcome() -> None:
 
 def test_a_refusal() -> None:
     """Clause 4.5: "the signature is the registry's, with the purpose of REFUSED, over the array `[nonce, reason, name,
-    counter]`"."""
-    said: list[object] = [printed("admission", "nonce"), 1, "alice", 0]
+    counter, seconds, text]`"."""
+    said: list[object] = [printed("admission", "nonce"), 9, "alice", 0, 3600, "spam"]
     signature = by_hand.signed(REGISTRY_SEED, b"chatapp refused 1\0", by_hand.packed(said))
     assert b"\x05" + by_hand.packed([*said, signature]) == printed("admission", "refused")

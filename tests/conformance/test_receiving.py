@@ -12,7 +12,8 @@ from tests.conformance.stranger import Stranger
 
 
 def test_an_acknowledgement_means_that_it_is_stored(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.4: "Ack names numbers that are stored on the receiver's disk; it is never sent before"."""
+    """Clause 6.4: "Ack names numbers that the receiver has stored, so that they survive the death of its program; it is
+    never sent before"."""
     ours.is_disk_slow = True
     ours.receive(bob.seal([4, 7], part(7, "hello")))
     assert acked(bob, ours.take()) == set()
@@ -22,6 +23,23 @@ def test_an_acknowledgement_means_that_it_is_stored(ours: Ours, bob: Stranger) -
     assert acked(bob, ours.take()) == {7}
     assert ours.texts() == ["hello"]
     assert any(isinstance(record, IncomingAdded) and record.number == 7 for record in ours.disk)
+
+
+def test_everybody_learns_when_what_was_acknowledged_survives_a_power_cut(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.13: "everybody who was sent an Ack with its number or a lower one is sent **OnDisk**"."""
+    ours.is_sync_slow = True
+    ours.receive(bob.seal([4, 7], part(7, "hello")))
+    (ack,) = [frame for frame in frames_for(bob, ours.take()) if frame[0] == 2]
+    assert ack[:3] == [2, 7, [1]]
+    assert ack[3] != 0
+    assert ack[4] != 0
+    ours.synced()
+    assert [frame for frame in frames_for(bob, ours.take()) if frame[0] == 9] == [[9, *ack[3:]]]
+    ours.synced()
+    assert frames_for(bob, ours.take()) == []
+    ours.receive(bob.seal(part(7, "hello")))
+    (again,) = [frame for frame in frames_for(bob, ours.take()) if frame[0] == 2]
+    assert again[3:] == [ack[3], 0]
 
 
 def test_a_repeat_is_acknowledged_and_not_shown(ours: Ours, bob: Stranger) -> None:
@@ -98,7 +116,7 @@ def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.3: "Between peers, tags 1 to 8, 10 and 11 count and the others are ignored"."""
+    """Clause 5.3: "Between peers, tags 1 to 11 count and the others are ignored"."""
     ours.receive(bob.seal([12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
     assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 9))
     assert ours.texts() == ["hello"]

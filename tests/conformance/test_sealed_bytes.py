@@ -128,7 +128,8 @@ def test_a_datagram_with_a_message() -> None:
     assert body == printed("direct", "body")
     first = number("direct", "number")
     frames: list[object] = [
-        [2, 7, [3, 2, 1]],
+        [2, 7, [3, 2, 1], 1 << 31, 5],
+        [9, 1 << 31, 4],
         [3, first - 1, 0, [2]],
         [5, first - 3, 2],
         [4, first - 4],

@@ -46,8 +46,66 @@ def test_numbers_begin_with_the_clock(ours: Ours, bob: Stranger) -> None:
     assert second == first + 1
 
 
+def numbers_of(bob: Stranger, ours: Ours) -> list[int]:
+    """The numbers of the parts that ours has sent."""
+    return [frame[1] for frame in frames_for(bob, ours.take()) if frame[0] == 1]
+
+
+def test_a_delivered_message_is_sent_again_to_another_life_of_its_recipient(
+    ours: Ours, bob: Stranger
+) -> None:
+    """Clause 6.13: "the sender sends them again, under their numbers"."""
+    ours.receive(bob.seal([8]))
+    first = ours.core.sending.send("bob", "on the disk", now=ours.now).number
+    ours.settle()
+    ours.receive(bob.seal([2, first, [1], 7, 1]))
+    ours.receive(bob.seal([9, 7, 1]))
+    second = ours.core.sending.send("bob", "not yet", now=ours.now).number
+    ours.settle()
+    ours.receive(bob.seal([2, second, [1], 7, 2]))
+    ours.take()
+    ours.wait(3.0)
+    assert numbers_of(bob, ours) == []
+    ours.receive(bob.seal([9, 8, 0]))
+    ours.wait(0.005)
+    assert numbers_of(bob, ours) == [second]
+    ours.receive(bob.seal([2, second, [1], 8, 0]))
+    ours.wait(3.0)
+    ours.receive(bob.seal([9, 9, 0]))
+    ours.wait(3.0)
+    assert numbers_of(bob, ours) == []
+    assert len([event for event in ours.seen if is_now(event, happened.MessageState.DELIVERED)]) == 2
+
+
+def test_an_acknowledgement_that_comes_after_its_sync_was_done(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.13: "the number of the sync after which all that it names survives a power cut, or 0 if it does already"."""
+    for ack_sync in (0, 1):
+        number = ours.core.sending.send("bob", "hello", now=ours.now).number
+        ours.settle()
+        ours.receive(bob.seal([9, 7, 1], [2, number, [1], 7, ack_sync]))
+    ours.take()
+    ours.receive(bob.seal([9, 8, 0]))
+    ours.wait(3.0)
+    assert numbers_of(bob, ours) == []
+
+
+def test_the_floor_waits_for_the_disk_of_the_recipient(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.3: "delivered ones once they survive a power cut at the recipient"."""
+    floors = []
+    numbers = []
+    for step in range(3):
+        numbers.append(ours.core.sending.send("bob", "hello", now=ours.now).number)
+        ours.settle()
+        floors += [frame[1] for frame in frames_for(bob, ours.take()) if frame[0] == 4]
+        ours.receive(bob.seal([2, numbers[-1], [1], 7, 1 + step // 2]))
+        if step == 1:
+            ours.receive(bob.seal([9, 7, 1]))
+    assert [floor for floor in floors if floor < numbers[2]] == [numbers[0], numbers[0]]
+    assert floors[-1] == numbers[2]
+
+
 def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.4: "Ack names numbers that are stored on the receiver's disk"."""
+    """Clause 6.4: "Ack names numbers that the receiver has stored"."""
     begun = ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.receive(bob.seal([2, begun.number, [1]]))

@@ -31,6 +31,7 @@ from chatapp.wire.messages.direct import (
     Gap,
     Known,
     LastOpening,
+    OnDisk,
     Part,
     PartAck,
     Typing,
@@ -141,7 +142,9 @@ def _admission() -> Iterator[tuple[str, Value]]:
         clock=1_700_000_000_000,
         servers=[Address("192.0.2.8", 5_001), Address("standby.example", 5_000)],
     )
-    refused = make_refused(REGISTRY.identity, nonce=NONCE, reason=RefusalReason.NAME_TAKEN, name="alice")
+    refused = make_refused(
+        REGISTRY.identity, nonce=NONCE, reason=RefusalReason.BANNED, name="alice", seconds=3_600, text="spam"
+    )
     cookie = Cookie(nonce=NONCE, cookie=COOKIE, card=REGISTRY.card)
     yield "nonce", NONCE
     yield "cookie", COOKIE
@@ -204,7 +207,8 @@ def _session() -> Iterator[tuple[str, Value]]:
 def _direct() -> Iterator[tuple[str, Value]]:
     body = encode(DirectBody(at=AT, text=TEXT))
     frames = [
-        Ack(first=7, ranges=[3, 2, 1]),
+        Ack(first=7, ranges=[3, 2, 1], life=2**31, sync=5),
+        OnDisk(life=2**31, sync=4),
         PartAck(number=NUMBER - 1, first=0, ranges=[2]),
         Gap(first=NUMBER - 3, count=2),
         Floor(number=NUMBER - 4),

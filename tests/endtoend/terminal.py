@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 import pyte
 
+from chatapp.peer.ui.texts.answers import TYPE_HELP
 from tests.endtoend.lines import UPDATED
 from tests.support.program import WITHIN
 from tests.support.stage import CHATAPP, QUIET
@@ -205,8 +206,8 @@ class Terminal:
 
 
 def _is_news(row: str) -> bool:
-    """Whether a row says that the table has changed, or who is here."""
-    return row == UPDATED or row.startswith(_HERE_ARE)
+    """Whether a row says that the table has changed, who is here, or how to get help."""
+    return row in (UPDATED, TYPE_HELP) or row.startswith(_HERE_ARE)
 
 
 Open = Callable[..., Awaitable[Terminal]]

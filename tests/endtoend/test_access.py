@@ -101,7 +101,7 @@ async def test_a_name_is_listed_and_released(stage: Stage, runs: bool) -> None:
     listed = await operator(stage, "names", "list", "--port", str(stage.port))
     assert [line.split()[0] for line in listed] == ["alice", "bob"]
     assert re.search(r"  ([0-9a-f]{4} ){8} away since [0-9-]+ [0-9:]+$", listed[1])
-    assert await operator(stage, "names", "release", "BOB") == ["BOB can be taken by anybody now"]
+    assert await operator(stage, "names", "release", "BOB") == ["The name BOB is free now"]
     assert len(await operator(stage, "names", "list")) == 1
     if not runs:
         await stage.registry()
@@ -117,13 +117,19 @@ async def test_a_letter_of_somebody_whose_name_was_released_is_shown(stage: Stag
     await carol.type("send alice the key is under the stone")
     await carol.sees("[Messages received by the server and saved]")
     await gone(carol)
-    assert await operator(stage, "names", "release", "carol") == ["carol can be taken by anybody now"]
+    assert await operator(stage, "names", "release", "carol") == ["The name carol is free now"]
     alice = await stage.peer("alice")
     await alice.sees(
-        re.compile(r"carol \(not in the table\): [-0-9]{10} [:0-9]{8} the key is under the stone")
+        re.compile(
+            r"carol \(unverified: nobody of this name is registered\): [-0-9]{10} [:0-9]{8} the key is under the stone"
+        )
     )
     await alice.type("/history")
-    await alice.sees(re.compile(r"1  .* carol \(never in the table\) to alice: the key is under the stone"))
+    await alice.sees(
+        re.compile(
+            r"1  .* carol \(unverified: nobody of this name is registered\) to alice: the key is under the stone"
+        )
+    )
 
 
 @pytest.mark.parametrize(

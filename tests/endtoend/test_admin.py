@@ -14,7 +14,9 @@ from tests.endtoend.lines import WELCOME
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage, knows
 
-KICKED = "[Not registered: its administrator has disconnected you; try again later.]"
+KICKED = "[Not registered: its administrator has disconnected you for 1 hour.]"
+KICKED_BRIEFLY = "[Not registered: its administrator has disconnected you for 2 seconds.]"
+BANNED_FOR_SPAM = "[Not registered: you are banned from this server for 7 days: spam.]"
 BANNED = "[Not registered: you are banned from this server.]"
 
 
@@ -67,7 +69,7 @@ async def test_somebody_is_kicked_and_banned_and_let_in_again(stage: Stage) -> N
     await bob.sees(KICKED)
     await knows(alice, away=["bob"])
     await bob.type("reg bob")
-    await bob.sees(KICKED)
+    await bob.sees("[Not registered: its administrator has disconnected you for 1 hour.]")
     assert await admin(stage, "kick", "bob", status=1) == [
         'ChatApp: "bob" is not online; to keep somebody out, ban the name or the key'
     ]
@@ -76,6 +78,50 @@ async def test_somebody_is_kicked_and_banned_and_let_in_again(stage: Stage) -> N
     assert await admin(stage, "unban", "ALICE") == ["ALICE is not banned any more"]
     await alice.type("reg alice")
     await alice.sees(WELCOME)
+
+
+async def test_who_is_kicked_comes_back_and_who_is_banned_reads_why(stage: Stage) -> None:
+    _, alice, bob = await hall(stage)
+    await admin(stage, "kick", "bob", "--for", "2s")
+    await bob.sees(KICKED_BRIEFLY)
+    await bob.sees(WELCOME)
+    await admin(stage, "--json", "ban", "bob", "--for", "7d", "--reason", "spam")
+    await bob.sees(BANNED_FOR_SPAM)
+    (ban,) = json.loads("".join(await admin(stage, "bans", "--json")))["bans"]
+    assert (ban["what"], ban["reason"], ban["until"] - ban["since"]) == ("bob", "spam", 7 * 86_400)
+    log = json.loads("".join(await admin(stage, f"--port={stage.port}", "--json", "log")))["deeds"]
+    assert [(one["verb"], one["target"], one["result"]) for one in log] == [
+        ("kick", "bob", "done"),
+        ("ban", "bob", "done"),
+        ("bans", "", "done"),
+    ]
+    await alice.sees("[bob is banned from this server.]")
+
+
+async def test_rooms_are_steered_and_people_are_shown_and_erased(stage: Stage) -> None:
+    _, alice, bob = await hall(stage)
+    await alice.type("join lab")
+    await admin(stage, "room", "topic", "lab", "be", "kind")
+    await bob.sees("[somebody set the topic of lab: be kind]")
+    await admin(stage, "room", "kick", "lab", "bob")
+    await bob.sees("[The server's administrator took you out of lab.]")
+    await alice.sees("bob left lab.")
+    assert await admin(stage, "room", "close", "lab") == ["lab is closed"]
+    await alice.sees("[The server's administrator closed lab.]")
+    assert await admin(stage, "log-level", "ERROR") == ["the registry logs from error on"]
+    assert (await admin(stage, "show", "bob"))[0].split() == ["name", "bob"]
+    assert await admin(stage, "erase", "bob", status=1) == [
+        'ChatApp: "bob" is online: only while they are away can that be done (ChatApp admin kick)'
+    ]
+    await bob.type("/quit")
+    assert await bob.ends() == 0
+    await knows(alice, away=["bob"])
+    await alice.type("send bob the key is under the stone")
+    await alice.sees("[Messages received by the server and saved]")
+    assert await admin(stage, "mail", "purge", "bob") == ["the letters for bob are deleted"]
+    assert (await admin(stage, "erase", "bob"))[0].startswith("erased, with 0 letters")
+    assert "bob" not in "".join(await admin(stage, "log"))
+    assert await admin(stage, "show", "bob", status=1) == ['ChatApp: nobody has the name "bob"']
 
 
 async def test_everybody_is_told_of_a_planned_stop_and_goes_on_directly(stage: Stage) -> None:
@@ -109,7 +155,7 @@ async def test_bans_are_made_without_a_registry_and_outlast_its_end(stage: Stage
     assert await admin(stage, "ban", "127.0.0.0/8") == ["127.0.0.0/8 is banned"]
     await stage.registry()
     await (await stage.peer("alice")).sees(BANNED)
-    assert await admin(stage, "bans") == ["127.0.0.0/8"]
+    assert [line.split()[0] for line in await admin(stage, "bans")] == ["banned", "127.0.0.0/8"]
     assert await admin(stage, "stop") == ["the registry stops"]
 
 
@@ -134,6 +180,13 @@ async def test_a_socket_on_which_another_program_listens_stops_the_start(
         (["kick"], "NAME"),
         (["kick", "bob", "--for", "0s"], '--for: "0s"'),
         (["stop", "--in", "soon"], '--in: "soon"'),
+        (["ban", "bob", "--for", "never"], '--for: "never"'),
+        (["ban", "bob", "--reason", "x" * 201], "--reason: 201"),
+        (["room", "open", "lab"], '"open"'),
+        (["room", "kick", "lab"], "<name>"),
+        (["mail", "read"], '"read"'),
+        (["log-level", "loud"], '"loud"'),
+        (["log", "--count", "0"], '--count: "0"'),
         (["stop", "because"], "--in"),
         (["stop", "--cancel", "--in", "1m"], "--cancel"),
         (["announce", "x" * 1_001], "1,001"),

@@ -1,11 +1,12 @@
 """A backup of a running registry, and a registry that goes on from it, with real programs."""
 
 import re
+import shutil
 import signal
 from pathlib import Path
 
 from tests.endtoend.lines import BACK, CHANNEL_TAKEN, LOST, channel_mail
-from tests.support.stage import CHATAPP, Stage, knows
+from tests.support.stage import CHATAPP, Stage, copy_folder, knows
 
 
 async def operator(stage: Stage, *words: str, status: int = 0) -> list[str]:
@@ -56,6 +57,22 @@ async def test_a_restored_backup_loses_nothing_that_was_said_since(stage: Stage,
         assert len(shown) == len(set(shown)), "shown twice"
 
 
+async def test_the_newest_of_a_series_stay_and_their_age_is_told(stage: Stage, tmp_path: Path) -> None:
+    await stage.registry()
+    series = tmp_path / "series"
+    assert "backup age seconds" not in "".join(await operator(stage, "admin", "stats"))
+    for _ in range(3):
+        await operator(stage, "backup", str(series), "--keep", "2")
+    kept = sorted(series.iterdir())
+    assert len(kept) == 2
+    for backup in kept:
+        assert (await operator(stage, "verify", str(backup)))[0].endswith("read: all sound")
+    (age,) = [line for line in await operator(stage, "admin", "stats") if "backup age seconds" in line]
+    assert float(age.split()[-1]) < 60
+    wrong = await operator(stage, "backup", str(series), "--keep", "none", status=2)
+    assert wrong == ['ChatApp: --keep: "none" is not a whole number from 1 to 1000']
+
+
 async def test_what_is_no_backup_or_of_another_registry_is_refused(stage: Stage, tmp_path: Path) -> None:
     registry = await stage.registry()
     copy, other = str(tmp_path / "copy"), str(tmp_path / "other")
@@ -76,3 +93,53 @@ async def test_what_is_no_backup_or_of_another_registry_is_refused(stage: Stage,
     (folder / "identity.pub").write_text("ab" * 32)
     refused = await operator(stage, "restore", other, "--port", "5001", status=2)
     assert "belongs to another registry" in refused[0]
+
+
+async def test_a_mailbox_that_somebody_changed_is_named_by_a_start_and_by_verify(
+    stage: Stage, tmp_path: Path
+) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    bob.signal(signal.SIGTERM)
+    await bob.ends()
+    await knows(alice, away=["bob"])
+    await alice.type("send bob a letter", "send bob another letter")
+    await alice.sees_times(2, "[Messages received by the server and saved]")
+    registry.signal(signal.SIGTERM)
+    await registry.ends()
+    folder = stage.folder / "registry" / "registry" / str(stage.port)
+    whole = copy_folder(folder, tmp_path / "whole")
+    [name] = [f"mail/{path.name}" for path in folder.glob("mail/*.mail")]
+    content = (folder / name).read_bytes()
+    half = len(content) // 2
+    flipped = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+    for harmed, what in [
+        (None, "missing"),
+        (b"", "changed: it has 0 bytes"),
+        (content[:half], "torn or"),
+        (flipped, "torn or"),
+    ]:
+        shutil.rmtree(folder)
+        copy_folder(whole, folder)
+        (folder / name).unlink()
+        if harmed is not None:
+            (folder / name).write_bytes(harmed)
+        verified = await stage.run("administrator", [*CHATAPP, "verify"], home="registry")
+        assert await verified.ends() == 1
+        [told] = verified.shown(lambda line: name in line)
+        assert what in told
+        assert "a backup" in told
+        registry = await stage.registry()
+        [told] = registry.shown(lambda line: name in line)
+        assert what in told
+        registry.signal(signal.SIGTERM)
+        await registry.ends()
+    shutil.rmtree(folder)
+    copy_folder(whole, folder)
+    (folder / "identity.key").unlink()
+    verified = await stage.run("administrator", [*CHATAPP, "verify"], home="registry")
+    assert await verified.ends() == 1
+    assert len(verified.shown(lambda line: "identity.key: missing" in line)) == 1
+    registry = await stage.begin_registry()
+    await registry.sees(lambda line: "identity.key: missing; restore it from a copy" in line)
+    assert await registry.ends() == 1

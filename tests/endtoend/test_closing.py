@@ -8,7 +8,7 @@ from tests.endtoend.lines import WELCOME
 from tests.support.stage import Stage
 
 
-async def test_peers_and_visitors_are_told_that_the_registry_stops(stage: Stage) -> None:
+async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(stage: Stage) -> None:
     registry = await stage.registry()
     alice = await stage.peer("alice")
     await alice.sees(WELCOME)
@@ -19,6 +19,24 @@ async def test_peers_and_visitors_are_told_that_the_registry_stops(stage: Stage)
     await alice.sees("[Server is closing.]")
     await ana.sees("[The help desk is closed for maintenance. Your place is kept.]")
     assert await registry.ends() == 0
+
+    # The visitor's place is kept for as long as the maintenance takes.
+    await ana.sees(
+        "[Server not responding] Still trying; your place is kept until the server is back, "
+        "and for 60 seconds after that."
+    )
+    registry = await stage.registry()
+    for one in (alice, ana):
+        await one.sees("[Server is back.]")
+
+    # A registry that is back before anybody has missed it is told of as well.
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    await stage.registry()
+    await alice.sees("[Server is closing.]")
+    await ana.sees("[The help desk is closed for maintenance. Your place is kept.]")
+    for one in (alice, ana):
+        await one.sees("[Server is back.]")
 
 
 async def test_the_registry_s_terminal_shows_the_table(stage: Stage) -> None:

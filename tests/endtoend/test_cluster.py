@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from chatapp.registry.cluster.jetstream import Access, JetStream
+from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
 from tests.endtoend.lines import SAVED, WELCOME, mail, received
+from tests.faults.size import IS_WHOLE
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_port
 from tests.support.program import Program
@@ -35,9 +38,9 @@ class Cluster:
     def __init__(self, stage: Stage, server: NatsServer) -> None:
         self._stage = stage
         self.ports = [stage.port, free_port(), free_port()]
-        self._name = f"e2e{stage.port}"
+        self.name = f"e2e{stage.port}"
         self._options = (
-            "--cluster", server.url, "--cluster-name", self._name,
+            "--cluster", server.url, "--cluster-name", self.name,
             "--cluster-key", str(stage.folder / "cluster.key"), "--also", self.addresses,
         )  # fmt: skip
 
@@ -170,3 +173,93 @@ async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(stage: Stage, c
     await alice.sees("bob: once more")
     keeper.signal(signal.SIGTERM)
     assert await keeper.ends() == 0
+
+
+STRAYS = (1, 100, 10_000) if IS_WHOLE else (100,)
+"""How many strays are published at once."""
+
+
+class Stranger:
+    """Somebody who may publish at the servers and has not the cluster's key."""
+
+    def __init__(self, server: NatsServer, name: str) -> None:
+        self._engine = JetStream(Access(servers=(server.url,)), name)
+
+    async def publish(self, subject: Subject, *messages: bytes) -> None:
+        """Publish messages, and wait until the servers have the last one."""
+        engine = self._engine
+
+        async def send() -> None:
+            for message in messages[:-1]:
+                await engine.send_soon(engine.subject(subject), message)
+            await engine.publish_soon(
+                Publication(subject=subject, message=messages[-1], after=None), within=30
+            )
+
+        await asyncio.to_thread(engine.run, send())
+
+    async def __aenter__(self) -> "Stranger":
+        await asyncio.to_thread(self._engine.open, within=10)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._engine.close)
+
+    async def heard(self, stream: Stream) -> list[bytes]:
+        """Return what is in a stream."""
+        extent = await asyncio.to_thread(self._engine.extent, stream)
+        found = await asyncio.to_thread(lambda: list(self._engine.read(stream, extent.first, extent.last)))
+        return [placed.message for placed in found]
+
+
+async def test_strays_in_the_streams_end_no_node_and_nothing_saved_is_lost(
+    stage: Stage, cluster: Cluster, nats_server: NatsServer
+) -> None:
+    """Somebody publishes again what is in the streams: while a node writes, before another one takes over, before a start
+    of all nodes."""
+    nodes = [await cluster.start(0)]
+    await nodes[0].sees(KEEPS_STATE)
+    nodes.append(await cluster.start(1))
+    await nodes[1].sees(cluster.beside(0))
+    bob = await cluster.peer("bob", 0)
+    await bob.type("quit")
+    await bob.ends()
+    alice = await cluster.peer("alice", 0)
+    said = 0
+
+    async def save() -> None:
+        nonlocal said
+        said += 1
+        await alice.type(f"send bob number {said}")
+        await alice.sees(SAVED)
+
+    keeper = 0
+    async with Stranger(nats_server, cluster.name) as stranger:
+        for count in STRAYS:
+            await save()
+            copies = (await stranger.heard(Stream.JOURNAL))[:1] * count
+            await stranger.publish(Subject.JOURNAL, *copies)  # at the writer
+            await stranger.publish(Subject.LEASE, *(await stranger.heard(Stream.LEASE)))
+            await save()
+            await stranger.publish(Subject.JOURNAL, *copies)  # before another node takes over
+            await nodes[keeper].kill()
+            await nodes[1 - keeper].sees(KEEPS_STATE, within=20)
+            nodes[keeper] = await cluster.start(keeper)
+            await nodes[keeper].sees(cluster.beside(1 - keeper))
+            keeper = 1 - keeper
+        await save()
+        stats = await stage.run("administrator", [*CHATAPP, "stats", "--json"], home=f"r{keeper}")
+        assert await stats.ends() == 0, str(stats)
+        assert json.loads("".join(stats.shown()))["figures"]["cluster_strays"] >= STRAYS[-1]
+        for node in nodes:
+            node.signal(signal.SIGTERM)
+            assert await node.ends() == 0
+        await stranger.publish(Subject.JOURNAL, *copies)
+    nodes[0] = await cluster.start(0)
+    await nodes[0].sees(KEEPS_STATE)
+    await save()
+    bob = await cluster.peer("bob", 0)
+    for number in range(1, said + 1):
+        await bob.sees(mail("alice", f"number {number}"))
+    for program in stage.programs:
+        program.complaints[:] = [line for line in program.complaints if "were passed over" not in line]

@@ -16,9 +16,7 @@ from tests.support.program import Program
 from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 READY = re.compile(r"\[alice is ready for other programs \(process \d+, UDP port \d+\)\.\]")
-ATTACHED = re.compile(
-    r"\[Attached to your program that runs already \(process \d+, UDP port \d+\); quit ends only this one\.\]"
-)
+ATTACHED = re.compile(r"\[Second window of alice: quit closes only this window\.\]")
 ENDED = "[The program of alice to which this one was attached has ended.]"
 
 
@@ -165,17 +163,15 @@ async def test_what_does_not_fit_the_running_program_is_one_line(stage: Stage) -
     running = await daemon(stage)
     await running.sees(READY)
     second = await daemon(stage)
-    await second.sees(
-        re.compile(r"\[Your program of alice runs already .*: ChatApp -c alice attaches to it\.\]")
-    )
+    await second.sees(re.compile(r"\[alice is already running .*: ChatApp -c alice opens a window of it\.\]"))
     assert await second.ends() == 1
     elsewhere = await stage.peer("alice", server_port=stage.port - 1)
     await elsewhere.sees(
-        re.compile(rf"\[Your program of alice .* runs at the server 127\.0\.0\.1 {stage.port}: .*\]")
+        re.compile(rf"\[alice is already running .* at the server 127\.0\.0\.1 {stage.port}: .*\]")
     )
     assert await elsewhere.ends() == 1
     other_key = await stage.peer("alice", "--registry-key", "0123 4567 89ab cdef 0123 4567 89ab cdef")
-    await other_key.sees(re.compile(r"\[Your program of alice .*\]"))
+    await other_key.sees(re.compile(r"\[alice is already running .*\]"))
     assert await other_key.ends() == 1
 
 

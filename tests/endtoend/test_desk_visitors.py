@@ -29,7 +29,7 @@ async def test_wrong_answers_are_told_and_after_three_the_request_is_void(stage:
     await ana.type("R2D2", "Ana-9", "Ana Ñ", "12", "98765432101", "9876543210", "7", "0", "x")
     assert await ana.ends() == 1
     assert ana.shown(beginning("[name: ")) == [
-        f'[name: "{one}" has something else than letters and blanks.]' for one in ("R2D2", "Ana-9")
+        f'[name: "{one}" may contain only letters, spaces and . \' -.]' for one in ("R2D2", "Ana-9")
     ]
     no_number = re.compile(r'\[number: ".*" is not a mobile number \(IN: 10 digits such as \d{10}\)\.\]')
     assert len(ana.shown(no_number)) == 2
@@ -181,3 +181,15 @@ async def cut_off(stage: Stage) -> Program:
     await eve.kill()
     await registry.kill()
     return await stage.visitor("Eve")
+
+
+async def test_a_visitor_who_has_just_written_is_not_told_to_have_said_nothing(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await served(stage, "Ana", by=bob)
+    await ana.type("one moment please")
+    await bob.sees("Ana: one moment please")
+    await bob.type(".hold")
+    await ana.sees(beginning("[You are on hold: others are called first"))
+    await ana.type("here I am")
+    await ana.sees(TURN)

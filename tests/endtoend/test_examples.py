@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from examples.theatre import Play
 from tests.endtoend.lines import SAVED, beginning, mail, received
 from tests.support.program import WITHIN
 from tests.support.stage import Stage, knows
@@ -19,6 +20,22 @@ async def test_the_demo_plays_the_main_job(stage: Stage) -> None:
     assert await demo.ends(within=3 * WITHIN) == 0
     assert re.fullmatch(r"Everything went well: \d+ checks in \d+\.\d s", demo.lines[-1].text)
     assert len(demo.shown(lambda line: "  saw    " in line)) > 50
+
+
+def test_a_scene_that_cannot_be_played_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    play = Play()
+    assert play.scene("13. The web", needs=("starlette", "uvicorn"))
+    assert not play.scene("14. Screens", needs=("starlette", "no_library", "no_other"))
+    assert play.scene("15. The end")
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "13. The web",
+        "",
+        "14. Screens",
+        "         not played: no-library and no-other not installed",
+        "",
+        "15. The end",
+    ]
 
 
 @pytest.mark.parametrize("start", ["", "trap '' INT; "], ids=["in front", "started with SIGINT ignored"])

@@ -33,7 +33,7 @@ async def test_people_talk_on_a_full_screen_in_three_sizes(stage: Stage, at_term
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", FULL)
-    await has(alice, "people and rooms", "● bob", "alice · 2 online")
+    await has(alice, "Conversations", "● bob", "alice · 2 online")
     await bob.type("send alice did the probe come up?")
     await has(alice, "bob              1")
     alice.press("\x1ba")  # Alt-A
@@ -43,8 +43,8 @@ async def test_people_talk_on_a_full_screen_in_three_sizes(stage: Stage, at_term
     await has(alice, "you  yes ✓ 你好")
     for lines, columns, first in (
         (12, 40, " bob · online"),
-        (40, 120, " people and"),
-        (24, 80, " people and"),
+        (40, 120, " Conversations"),
+        (24, 80, " Conversations"),
     ):
         alice.resize(lines, columns)
         await has(alice, "did the probe come up?", "yes ✓ 你好", "alice · 2 online", first=first)
@@ -103,7 +103,7 @@ async def test_who_prefers_the_full_screen_gets_it_without_an_option(stage: Stag
     (stage.folder / "alice" / "preferences.toml").write_text('face = "full"\n', encoding="utf-8")
     await stage.registry()
     alice = await at_terminal("alice")
-    await has(alice, "people and rooms", "alice · 1 online")
+    await has(alice, "Conversations", "alice · 1 online")
     alice.press(CTRL_C)
     assert await alice.ends() == 130
     lines = await at_terminal("alice", TERM="dumb")
@@ -133,7 +133,7 @@ async def test_a_second_program_attaches_as_a_full_screen(stage: Stage, at_termi
     first = await at_terminal("alice")
     await first.shows("[Welcome, You are registered.]")
     second = await at_terminal("alice", FULL, LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    await has(second, "Attached to your program that runs", "+ bob", "alice | 2 online")
+    await has(second, "Second window of alice", "+ bob", "alice | 2 online")
     second.press("\x1b2hello\r")  # Alt-2
     await bob.sees("alice: hello")
     await has(second, "you  hello", "ok")

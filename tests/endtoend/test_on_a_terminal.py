@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from chatapp.peer.starts import start_of
+from chatapp.peer.ui.texts.answers import TYPE_HELP
 from tests.endtoend.lines import BYE, RECEIVED, WELCOME
 from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Open
 from tests.support.stage import Stage, knows
@@ -173,6 +175,28 @@ async def test_the_past_comes_back_with_its_times_and_who_is_here(stage: Stage, 
     assert [row[6:] for row in shown[:2]] == ["alice to bob: one", "bob: two"]
     assert len(shown) == 3
     assert re.fullmatch(r"\d\d:\d\d bob: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d three", shown[2])
+
+
+async def test_the_first_start_is_remembered_when_it_is_shown_and_says_how_to_get_help(
+    stage: Stage, at_terminal: Open
+) -> None:
+    await stage.registry()
+    bob = await at_terminal("bob")
+    await bob.shows(TYPE_HELP)
+    bob.press("quit\r")
+    assert await bob.ends() == 0
+    again = await at_terminal("bob")
+    await again.shows("[Nobody else is here.]")
+    again.press("help who\r")
+    await again.shows("who [all] - ")
+    assert TYPE_HELP not in again.text
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    alice.send_signal(signal.SIGKILL)
+    await alice.ends()
+    start = start_of(stage.folder / "alice", "alice")
+    assert start is not None
+    assert len(start.key) == 32
 
 
 async def test_words_are_not_cut_where_a_row_ends(stage: Stage, at_terminal: Open) -> None:

@@ -1,6 +1,9 @@
 """The operator's page in a real browser: the program as operators see it, with a registry and visitors beside it."""
 
+import asyncio
+import contextlib
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -119,12 +122,14 @@ async def test_an_operator_serves_the_line_in_a_browser(machine: OperatorsMachin
     await asha.sees("bob: still there?")
     await expect(page.locator(".mark.sending")).to_have_count(0, timeout=WITHIN)
 
-    # The program is killed: started again, the open page goes on with the whole talk.
+    # The program is killed and started again: the open page says what to do, and the new one shows the whole talk.
     await machine.program.kill()
     await expect(page.get_by_text("The program on this machine does not answer.")).to_be_visible(
         timeout=WITHIN
     )
     machine.program = await machine.start()
+    await expect(page.get_by_text("open the address that it prints")).to_be_visible(timeout=WITHIN)
+    await page.goto(machine.address)
     await expect(page.locator("#banner")).to_be_hidden(timeout=WITHIN)
     await expect(page.locator(".line")).to_have_count(4, timeout=WITHIN)
     await expect(page.get_by_label("Note, for operators only")).to_have_value("resets the password")
@@ -143,6 +148,109 @@ async def test_an_operator_serves_the_line_in_a_browser(machine: OperatorsMachin
     await expect(page.get_by_text("still there?")).to_be_visible()
     assert await page.title() != "owned"
     assert [*troubles, *more_troubles] == []
+    await context.close()
+
+
+class Squatter:
+    """Another program on the port of the page, which keeps what browsers send to it."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.was_asked: Final = asyncio.Event()
+
+    async def heard(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request with something that is not the page."""
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+            self.was_asked.set()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi")
+        writer.close()
+
+    def cookies(self) -> list[str]:
+        """The cookies that browsers have shown."""
+        return [
+            line.removeprefix("Cookie: ")
+            for request in self.requests
+            for line in request.decode().split("\r\n")
+            if line.startswith("Cookie: ")
+        ]
+
+    def paths(self) -> list[str]:
+        """What browsers have asked for."""
+        return [request.decode().split(" ")[1] for request in self.requests]
+
+
+@contextlib.asynccontextmanager
+async def squatting(port: int) -> AsyncIterator[Squatter]:
+    """Have somebody else on the port."""
+    squatter = Squatter()
+    async with await asyncio.start_server(squatter.heard, "127.0.0.1", port, reuse_address=True):
+        yield squatter
+
+
+async def sent_again(port: int, requests: list[bytes]) -> list[bytes]:
+    """Send requests as they were received, each on a connection of its own; return the first line of each answer."""
+    answers = []
+    for request in requests:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        answers.append(await reader.readline())
+        writer.close()
+    return answers
+
+
+async def test_who_takes_the_port_after_the_program_gets_nothing_that_works(
+    machine: OperatorsMachine, browser: Browser
+) -> None:
+    context = await browser.new_context()
+    page, troubles = await page_of(context)
+    await page.goto(machine.address)
+    used, home = machine.address, page.url
+    await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible()
+
+    # The program ends: the page asks nobody any more. Whoever reloads it hands over what opened it.
+    machine.program.signal(signal.SIGTERM)
+    await machine.program.ends()
+    await expect(page.get_by_text("close this page")).to_be_visible()
+    async with squatting(machine.port) as squatter:
+        await page.reload()
+        await squatter.was_asked.wait()
+    assert squatter.paths()[0] == home.removeprefix(machine.url.rstrip("/"))
+    assert "Sec-Fetch-Mode: navigate" in squatter.requests[0].decode()
+    (cookie,) = squatter.cookies()[:1]
+
+    # In the next run none of it works: not as it was sent, not for the page of this run, not the token.
+    machine.program = await machine.start()
+    assert await sent_again(machine.port, squatter.requests[:1]) == [b"HTTP/1.1 403 Forbidden\r\n"]
+    await page.goto(machine.address)
+    now = page.url.removeprefix(machine.url.rstrip("/"))
+    request = f"GET {now} HTTP/1.1\r\nHost: 127.0.0.1:{machine.port}\r\nCookie: {cookie}\r\n\r\n"
+    assert await sent_again(machine.port, [request.encode()]) == [b"HTTP/1.1 403 Forbidden\r\n"]
+    for address in (used, machine.address):
+        await page.goto(address)
+        await expect(page.get_by_role("heading", name="This page is locked")).to_be_visible()
+    assert troubles == []
+    await context.close()
+
+
+async def test_a_page_whose_program_was_killed_tells_nothing_to_who_takes_the_port(
+    machine: OperatorsMachine, browser: Browser
+) -> None:
+    context = await browser.new_context()
+    page, troubles = await page_of(context)
+    await page.goto(machine.address)
+    home = page.url
+    await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible()
+    await machine.program.kill()
+    async with squatting(machine.port) as squatter:
+        await expect(page.get_by_text("close this page")).to_be_visible()
+        await page.get_by_role("button", name="Go on duty", exact=True).click()
+        await expect(page.get_by_text("close this page")).to_be_visible()
+    assert squatter.paths()
+    assert all(re.fullmatch(r"/proof\?nonce=[0-9a-f-]{36}", path) for path in squatter.paths())
+    assert squatter.cookies() == []
+    assert home.split("/")[-2] not in str(squatter.requests)
+    assert troubles == []
     await context.close()
 
 

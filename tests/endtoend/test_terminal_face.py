@@ -205,9 +205,7 @@ async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_comm
     await knows(bob, "alice")
     await alice.shows("[Here: bob.]")
     alice.press("/query bob\r")
-    await alice.stands(
-        "[What you type now is for bob; /query alone ends that.]", ">>>", "alice · 2 online · to bob"
-    )
+    await alice.stands("[Talking to bob. /query ends it.]", ">>>", "alice · 2 online · to bob")
     alice.press("are you there?\r")
     await bob.sees("alice: are you there?")
     await alice.stands(">>> are you there?  ✓", ">>>", "alice · 2 online · to bob")
@@ -215,9 +213,7 @@ async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_comm
     alice.press("join lab\r")
     await alice.stands("[lab] >>>", "alice · lab · 2 online")
     alice.press("who\r")
-    await alice.stands(
-        "[lab] >>> who", "Say this in lab? y/N (the command is /who)", "alice · lab · 2 online"
-    )
+    await alice.stands("[lab] >>> who", "Send this to lab? y/N (to run it: /who)", "alice · lab · 2 online")
     alice.press("y\r")
     await bob.sees("alice (in lab): who")
 

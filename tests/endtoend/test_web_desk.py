@@ -70,7 +70,7 @@ async def fill_in(page: Page, *, name: str, number: str = "98765 43210") -> None
     await page.get_by_label("Full name").fill(name)
     await page.get_by_label("Mobile number").fill(number)
     await page.get_by_label("Other").check()
-    await page.get_by_role("button", name="Join the line").click()
+    await page.get_by_role("button", name="Join the queue").click()
 
 
 async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tmp_path: Path) -> None:
@@ -80,11 +80,11 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     # The form: mistakes are told at their fields, and the first of them has the focus.
     await page.goto(desk.url)
     await is_accessible(page)
-    await page.get_by_role("button", name="Join the line").click()
+    await page.get_by_role("button", name="Join the queue").click()
     await expect(page.get_by_label("Full name")).to_be_focused()
     await expect(page.get_by_text("Please choose what it is about.")).to_be_visible()
-    await fill_in(page, name="O'Brien", number="12")
-    await expect(page.get_by_text('please write "O Brien"')).to_be_visible()
+    await fill_in(page, name="Brien, O'Hara", number="12")
+    await expect(page.get_by_text('please write "Brien O\'Hara"')).to_be_visible()
     await expect(page.get_by_label("Mobile number")).to_have_value("12")
     await is_accessible(page)
 
@@ -97,13 +97,13 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("Saved. The operator reads this")).to_be_visible()
     await page.get_by_label("Is there anything we should know?").fill("My marks went down, and")
-    await page.get_by_role("button", name="Call me when it is my turn").click()
+    await page.get_by_role("button", name="Alert me when it is my turn").click()
     await expect(page.get_by_text("You will hear a sound")).to_be_visible()
     await page.evaluate(NOBODY_LOOKS)
 
     # The turn, and the talk.
     bob = await operator(desk.stage)
-    await bob.sees("About: My marks went down")
+    await bob.sees("Says: My marks went down")
     await expect(page.get_by_role("heading", name="You are talking with bob")).to_be_visible()
     await expect(page.get_by_label("Your message")).to_be_focused()
     await expect(page.get_by_label("Your message")).to_have_value("My marks went down, and")  # was not saved
@@ -169,24 +169,24 @@ async def test_a_browser_without_javascript_and_one_that_leaves(desk: Desk, brow
     await page.goto(desk.url)
     await fill_in(page, name="Asha")
     await expect(page.get_by_text("You are next.")).to_be_visible()
-    await expect(page.get_by_role("button", name="Call me when it is my turn")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Alert me when it is my turn")).to_be_hidden()
     await page.get_by_role("link", name="Is there anything we should know?").click()
     await page.get_by_label("Is there anything we should know?").fill("A book")
     await page.get_by_role("button", name="Save").click()
     bob = await operator(desk.stage)
-    await bob.sees("About: A book")
+    await bob.sees("Says: A book")
     await expect(page.get_by_label("Your message")).to_be_visible(
         timeout=WITHIN
     )  # it has loaded itself again
     await page.get_by_label("Your message").fill("Hello!")
     await page.get_by_role("button", name="Send").click()
     await bob.sees("Asha: Hello!")
-    await bob.type("Which book?")
-    await expect(page.locator("iframe[title=Conversation]")).to_have_attribute("src", "log#end")
-    log, _ = await page_of(plain)  # what the frame shows
-    await log.goto(f"{desk.url}log")
-    await expect(log.get_by_text("Which book?")).to_be_visible()
+    log = page.frame_locator("iframe[title=Conversation]")  # it loads itself again, time after time
     await expect(log.get_by_text("Hello!", exact=True)).to_be_visible()
+    for text in ("Which book?", "And which page?"):
+        await bob.type(text)
+        await expect(log.get_by_text(text)).to_be_visible()
+    assert "Hello!" not in await page.get_by_label("Your message").input_value()
 
     # A page of another site can send nothing in the visitor's name.
     other, _ = await page_of(plain)
@@ -195,6 +195,14 @@ async def test_a_browser_without_javascript_and_one_that_leaves(desk: Desk, brow
     await other.get_by_role("button").click()
     await expect(other.get_by_text("This request comes from another site.")).to_be_visible()
 
+    # The end: the frame leads the whole window to the last page.
+    await bob.type(".end")
+    await log.get_by_role("link", name="Go on").click()
+    await expect(page.get_by_role("heading", name="Thank you for your visit")).to_be_visible()
+    await expect(page.locator("iframe")).to_have_count(0)
+    await page.get_by_role("button", name="Start a new request").click()
+    await fill_in(page, name="Asha")
+    await expect(page.get_by_label("Your message")).to_be_visible()
     await page.get_by_text("Leave", exact=True).click()
     await expect(page.get_by_text("End the conversation?")).to_be_visible()
     await page.get_by_role("button", name="Yes, leave").click()

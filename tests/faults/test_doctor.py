@@ -58,7 +58,7 @@ async def test_each_way_to_the_server_blocked(stage: Stage, lab: RoutedLab) -> N
     status, lines = await doctor(town, "alice", *server)
     assert BOTH_SILENT in about(lines, "UDP")
     assert BOTH_SILENT in about(lines, "TCP")
-    assert lines[-1] == "[2 troubles found.]"
+    assert lines[-1] == "[2 problems found.]"
 
     lab.block()
     lab.run("alice", "ip link set eth0 mtu 1200")
@@ -113,7 +113,7 @@ async def test_without_the_server_a_person_is_still_examined(stage: Stage, lab: 
         beginning(f"[UDP to the server ({town.server}:{PORT}): nothing runs on that port there.")
     )
     await alice.sees(beginning("[Direct path: fine, "))
-    await alice.sees("[2 troubles found.]")
+    await alice.sees("[2 problems found.]")
 
 
 async def test_with_ones_own_name_key_and_clock(stage: Stage, lab: RoutedLab) -> None:

@@ -193,7 +193,7 @@ def strange_lines(*people: Program) -> list[str]:
     usual = re.compile(
         r"\[Welcome, You are registered\.\]|\[Message received by (alice|bob)( through the server)?\.\]"
         r"|\[Message received by Server\.\]|(alice|bob): \d+( x+)?|\[Channel_Message alice: \d+\]"
-        r"|\[(\S+) is (online|away since [-0-9: ]{19})\.\]|\[Unknown command \"/(before|behind).*"
+        r"|\[(\S+) (is online|was last seen [-0-9: ]{16})\.\]|\[Unknown command \"/(before|behind).*"
         r"|\[You are in tea.*|(alice|bob) (joined|left) tea\..*|\[You (have )?left tea.*"
         r"|\[No ACK from friend, .*"
     )

@@ -57,8 +57,8 @@ async def test_forged_datagrams_move_nobody(stage: Stage, figure: Note) -> None:
         await knows(peer, "alice", "bob")
         shown = await who(peer)
         assert {name: state for name, state in shown.items() if name != "mallory"} == {
-            "alice": "online",
-            "bob": "online",
+            "alice": "is online",
+            "bob": "is online",
         }
     await alice.type("send bob undisturbed")
     await bob.sees("alice: undisturbed")

@@ -1,6 +1,9 @@
 """Finding registries by mDNS, between machines on one switch."""
 
 import importlib.util
+import re
+import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,7 +12,7 @@ from tests.endtoend.lines import WELCOME, beginning
 from tests.endtoend.terminal import Terminal
 from tests.faults.routers import SwitchedLab, switched_lab_or_skip
 from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
+from tests.support.stage import CHATAPP, Stage, copy_folder
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("zeroconf") is None, reason="needs zeroconf")
 
@@ -90,5 +93,101 @@ async def test_of_two_registries_the_known_one_is_offered(
     again = await newcomer.start("alice")
     await again.shows("Your name [alice]: ")
     again.press("\r")
-    await again.shows(", known to you)")
+    await again.shows(", where you were last)")
     await again.shows(f"Server (a number, or address and port) [{addresses['two']} 5000]: ")
+
+
+ANNOUNCE = """
+import sys
+from chatapp.wire.aio.lan import Announcer
+announcer = Announcer(5000, sys.argv[1])
+sys.stdin.read()
+"""
+
+
+async def key_of(registry: Program) -> str:
+    """The fingerprint that a registry prints."""
+    return (await registry.sees(re.compile(r"\[Registry key [0-9a-f ]+\]")))[14:-1]
+
+
+async def stopped(registry: Program) -> None:
+    """Stop a registry, which takes its announcement back."""
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+
+
+async def met(newcomer: Newcomer, machine: str, *answers: tuple[str, str]) -> Terminal:
+    """Start ChatApp on a machine and answer its questions."""
+    terminal = await newcomer.start(machine)
+    for question, answer in (*answers, ("Room to enter (may stay empty): ", "")):
+        await terminal.shows(question)
+        terminal.press(f"{answer}\r")
+    return terminal
+
+
+async def test_a_rogue_that_announces_the_known_key_gets_nobody(
+    stage: Stage, lab: SwitchedLab, newcomer: Newcomer
+) -> None:
+    address, rogue_address = lab.machine("server"), lab.machine("rogue")
+    lab.machine("alice")
+    lab.machine("bob")
+    server = await registry(stage, lab, "server", "--no-announce")
+    key = await key_of(server)
+    alice = await met(newcomer, "alice", ("Your name: ", "alice"), ("Server (", f"{address} 5000"))
+    await alice.shows(WELCOME)
+    alice.press("quit\r")
+    assert await alice.ends() == 0
+    await stopped(server)
+    rogue = await registry(stage, lab, "rogue", "--no-announce")
+    words = [*lab.inside("rogue"), sys.executable, "-c", ANNOUNCE, key.replace(" ", "")]
+    await stage.run("announcer", words, home="rogue")
+    await lab.hears_announcements("alice", 1)
+    refused = f"[This is not the server that was announced: the announced key is {key}, this server's is "
+
+    again = await newcomer.start("alice")
+    await again.shows("Your name [alice]: ")
+    again.press("\r")
+    await again.shows(f"{rogue_address} 5000 ({key}, claims to be the server where you were last)")
+    await again.shows(f"[{address} 5000]: ")
+    again.press("1\r")
+    await again.shows("Room to enter (may stay empty): ")
+    again.press("\r")
+    await again.shows(refused)
+    assert await again.ends() == 1
+
+    bob = await met(newcomer, "bob", ("Your name: ", "bob"), (f"[{rogue_address} 5000]: ", ""))
+    await bob.shows(refused)
+    assert await bob.ends() == 1
+    await rogue.type(".table")
+    await rogue.sees("[The table is empty.]")
+
+
+async def test_the_true_registry_is_found_at_its_new_address(
+    stage: Stage, lab: SwitchedLab, newcomer: Newcomer
+) -> None:
+    address, moved_address = lab.machine("server"), lab.machine("moved")
+    lab.machine("alice")
+    server = await registry(stage, lab, "server")
+    key = await key_of(server)
+    await lab.hears_announcements("alice", 1)
+    alice = await met(newcomer, "alice", ("Your name: ", "alice"), (f"[{address} 5000]: ", ""))
+    await alice.shows(WELCOME)
+    await alice.shows(f"[First contact with this server; its key is {key}.]")
+    alice.press("quit\r")
+    assert await alice.ends() == 0
+    await stopped(server)
+    copy_folder(stage.folder / "server", stage.folder / "moved")
+    await registry(stage, lab, "moved")
+    await lab.hears_announcements("alice", 1)
+    again = await met(
+        newcomer,
+        "alice",
+        ("Your name [alice]: ", ""),
+        (f"{moved_address} 5000 ({key}, claims to be the server where you were last)", "1"),
+    )
+    await again.shows(f"[This is the server that you know as {address}:5000.]")
+    await again.shows(WELCOME)
+    again.press("quit\r")
+    assert await again.ends() == 0
+    third = await met(newcomer, "alice", ("Your name [alice]: ", ""), (f"[{moved_address} 5000]: ", ""))
+    await third.shows(WELCOME)

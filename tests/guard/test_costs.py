@@ -68,7 +68,7 @@ class TestDirectMessages:
 
     def test_a_message_costs_few_bytes_more_than_its_text(self, counter: Counter) -> None:
         _, sizes = self.burst(counter)
-        assert sum(sizes) <= MESSAGES * (len(TEXT) + 41)
+        assert sum(sizes) <= MESSAGES * (len(TEXT) + 42)
 
     def test_a_datagram_is_sealed_once(self, monkeypatch: pytest.MonkeyPatch, counter: Counter) -> None:
         sealed: list[bytes] = []

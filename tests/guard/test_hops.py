@@ -26,12 +26,12 @@ from tests.peer.ui.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
-MESSAGE = (58, 345)
+MESSAGE = (59, 359)
 """Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; see
 `docs/decisions/hops.md`."""
-REGISTER = (39, 188)
+REGISTER = (40, 192)
 """For HELLO, REGISTER and the link, at the registry\'s core; `docs/decisions/hops.md` says what they are."""
-ROOM_LINE = (22, 79)
+ROOM_LINE = (23, 79)
 """For one line of a room, at the registry's core."""
 
 TURNS = 5

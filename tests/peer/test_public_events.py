@@ -18,6 +18,9 @@ EVENTS: tuple[Any, ...] = get_args(happened.Event)
 def any_event() -> st.SearchStrategy[Any]:
     texts = st.text(max_size=5)
     st.register_type_strategy(str, texts)
+    st.register_type_strategy(
+        float, st.floats(allow_nan=False)
+    )  # one that is not equal to itself cannot come back
     st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))  # as far as values are carried over
     return st.one_of([st.from_type(one) for one in EVENTS])
 

@@ -22,9 +22,10 @@ __all__ = ["village"]
 NAME, ADDRESS = "localhost", "127.0.0.1"
 
 
-def alice(village: Village, host: str, *, key: str | None = None) -> Peer:
-    """Return Alice's program, started for a server as she types it."""
-    return Peer("alice", (host, village.port), home=village.folder / "alice", registry_key=key)
+def alice(village: Village, host: str, *, key: str | None = None, announced: str | None = None) -> Peer:
+    """Return Alice's program, started for a server as she types it, or (`announced`) as it was announced."""
+    home = village.folder / "alice"
+    return Peer("alice", (host, village.port), home=home, registry_key=key, announced_key=announced)
 
 
 async def other_registry(village: Village, folder: Path) -> Registry:
@@ -122,6 +123,42 @@ async def test_a_key_that_the_user_names_takes_the_place_of_the_pinned_one(
             assert pinned is not None and fingerprint_digits(pinned) == registry.fingerprint.replace(" ", "")
     finally:
         await registry.stop()
+
+
+async def test_a_known_registry_is_recognised_where_it_was_announced(village: Village) -> None:
+    async with alice(village, NAME) as first:
+        known = (await next_of(first, happened.RegistryMet)).key
+        bobs_key = await bobs_key_as_learned_by(first, village)
+    async with alice(village, ADDRESS, announced=known) as moved:
+        assert key_held_for_bob(moved) == bobs_key
+
+
+async def test_whoever_announces_a_known_key_at_another_address_has_to_prove_it(
+    village: Village, tmp_path: Path
+) -> None:
+    async with alice(village, NAME) as first:
+        known = (await next_of(first, happened.RegistryMet)).key
+    rogue = await other_registry(village, tmp_path)
+    try:
+        with pytest.raises(OtherRegistry) as refused:
+            await alice(village, ADDRESS, announced=known).__aenter__()
+        assert (refused.value.expected, refused.value.got) == (known, rogue.fingerprint)
+    finally:
+        await rogue.stop()
+
+
+async def test_an_announced_key_takes_the_place_of_no_key_that_is_known_there(
+    village: Village, tmp_path: Path
+) -> None:
+    async with alice(village, NAME) as first:
+        known = (await next_of(first, happened.RegistryMet)).key
+    rogue = await other_registry(village, tmp_path)
+    try:
+        with pytest.raises(OtherRegistry) as refused:
+            await alice(village, NAME, announced=rogue.fingerprint).__aenter__()
+        assert refused.value.expected == known
+    finally:
+        await rogue.stop()
 
 
 async def test_a_registry_without_the_key_that_the_user_names_is_refused_at_the_first_contact(

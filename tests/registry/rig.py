@@ -6,6 +6,7 @@ from collections import defaultdict
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.front.front import LINKS_MAX
 from chatapp.registry.limits import RegistryPolicy
@@ -225,7 +226,15 @@ class Rig:
 
 
 def row_of(rig: Rig, peer: LinkedPeer) -> Row:
-    """Return a person's row in the table."""
+    """Return a person's row in the table. A row that is not there yet is told without a link after a while (clause 3.3)."""
+    if (row := _row_now(rig, peer)) is None:
+        rig.advance(LINK_AWAITED_FOR)
+        row = _row_now(rig, peer)
+    assert row is not None
+    return row
+
+
+def _row_now(rig: Rig, peer: LinkedPeer) -> Row | None:
     page = decode_notice(bytes(rig.core.house.service.directory.table.page(0)))
     assert isinstance(page, TablePage)
-    return next(row for row in rows_of(page.rows) if row.card.identity == peer.id)  # type: ignore[arg-type]
+    return next((row for row in rows_of(page.rows) if row.card.identity == peer.id), None)  # type: ignore[arg-type]

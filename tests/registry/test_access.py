@@ -6,6 +6,7 @@ from chatapp.registry.access import AccessSettings
 from chatapp.registry.admin.messages import Done, MakeInvites
 from chatapp.registry.admin.texts import lines_of
 from chatapp.registry.effects import DropReason
+from chatapp.registry.store.entries import encode
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
@@ -190,3 +191,18 @@ def test_a_closed_registry_serves_visitors_of_its_desk_but_no_banned_ones(rig: R
     rig.access = AccessSettings(invite_only=True, ban=("10.9.0.1",))
     rig.restart()
     assert refusal(rig.peer("", host="10.9.0.1")) is RefusalReason.BANNED
+
+
+def test_a_banned_key_comes_in_by_no_invitation(rig: Rig) -> None:
+    bob = rig.peer("bob")
+    rig.access = AccessSettings(invite_only=True, ban=(fingerprint(bob.id),))
+    rig.restart()
+    assert refusal(bob, CODE) is RefusalReason.BANNED
+    assert refusal(rig.peer("carol"), CODE) is None
+
+
+def test_only_the_public_half_of_a_code_is_stored(rig: Rig) -> None:
+    (made,) = rig.store.load().invites
+    assert made.code == CODE.public
+    assert CODE._key.seed not in encode(made)
+    assert CODE.text.encode() not in encode(made)

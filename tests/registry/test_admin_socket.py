@@ -27,6 +27,7 @@ from chatapp.registry.admin.messages import (
     AdminRefusal,
     AdminRefused,
     AdminRequest,
+    BanShown,
     BansListed,
     Done,
     LiftBan,
@@ -38,6 +39,7 @@ from chatapp.registry.admin.messages import (
     ReleaseName,
     ShowOnline,
 )
+from chatapp.registry.admin.recorded import account
 from chatapp.registry.admin.texts import refusal_text
 from chatapp.registry.store.entries import NameBound
 from chatapp.registry.store.files import FileStore
@@ -54,9 +56,12 @@ def card_of(name: str) -> bytes:
     return encode(make_card(BOB, name=name, mail=mail, counter=1))
 
 
-async def answer(request: AdminRequest) -> AdminAnswer:
+BOB_BANNED = BansListed([BanShown("bob", "", "root", 5, 0)])
+
+
+async def answer(request: AdminRequest, user: int = 0) -> AdminAnswer:
     """What stands in for the registry."""
-    return BansListed(["bob"]) if request == ListBans() else Done()
+    return BOB_BANNED if request == ListBans() else Done()
 
 
 @asynccontextmanager
@@ -85,7 +90,7 @@ async def test_requests_are_answered_line_by_line_on_a_socket_for_the_owner_alon
         reader, writer = await connected(tmp_path)
         writer.write(BANS + BANS)
         for _ in range(2):
-            assert json.loads(await reader.readline()) == {"type": "bans", "bans": ["bob"]}
+            assert json.loads(await reader.readline())["bans"][0]["what"] == "bob"
         writer.close()
     assert not path.exists()
 
@@ -93,7 +98,7 @@ async def test_requests_are_answered_line_by_line_on_a_socket_for_the_owner_alon
 async def test_an_answer_that_is_under_way_at_the_end_still_goes_out(tmp_path: Path) -> None:
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
-    async def answer_later(request: AdminRequest) -> AdminAnswer:
+    async def answer_later(request: AdminRequest, user: int) -> AdminAnswer:
         asked.set()
         await may_answer.wait()
         return await answer(request)
@@ -107,10 +112,8 @@ async def test_an_answer_that_is_under_way_at_the_end_still_goes_out(tmp_path: P
     closing = asyncio.ensure_future(serving.close())
     assert await idle.read() == b""
     may_answer.set()
-    assert json.loads(await reader.read()) == {
-        "type": "bans",
-        "bans": ["bob"],
-    }  # and the second is not answered
+    (line,) = (await reader.read()).splitlines()  # and the second is not answered
+    assert json.loads(line)["type"] == "bans"
     await closing
     for one in (writer, idle_writer):
         one.close()
@@ -121,7 +124,7 @@ async def test_a_folder_with_a_long_path_has_a_socket_too(tmp_path: Path) -> Non
     folder.mkdir(parents=True)
     before = Path.cwd()
     async with served(folder):
-        assert await asyncio.to_thread(ask, folder, ListBans()) == BansListed(["bob"])
+        assert await asyncio.to_thread(ask, folder, ListBans()) == BOB_BANNED
     assert Path.cwd() == before
 
 
@@ -177,24 +180,51 @@ async def test_a_line_without_an_end_and_a_client_that_says_nothing_are_cut(
         writer.close()
 
 
-async def test_no_more_clients_than_allowed_are_served_at_once(tmp_path: Path) -> None:
+async def test_clients_that_say_nothing_make_way_for_one_that_asks(tmp_path: Path) -> None:
     async with served(tmp_path):
-        waiting = [await connected(tmp_path) for _ in range(CLIENTS_MAX)]
-        for reader, writer in waiting:  # each is being served
-            writer.write(BANS)
-            assert b"bans" in await reader.readline()
-        reader, writer = await connected(tmp_path)
-        assert json.loads(await reader.readline())["refusal"] == AdminRefusal.TOO_MANY_CLIENTS.value
-        assert await reader.read() == b""
-        writer.close()
-    for reader, writer in waiting:
+        silent = [await connected(tmp_path) for _ in range(CLIENTS_MAX)]
+        for _, writer in silent:
+            writer.write(b'{"type":')  # a line without an end
+            await writer.drain()
+        for _ in range(2 * CLIENTS_MAX):
+            assert await asyncio.to_thread(ask, tmp_path, ListBans()) == BOB_BANNED
+        assert await silent[0][0].read() == b"", "the longest silent one made way"
+        silent[-1][1].write(b'"bans"}\n')
+        assert b"bans" in await silent[-1][0].readline(), "the others are served as before"
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_a_client_whose_request_is_carried_out_makes_way_for_nobody(tmp_path: Path) -> None:
+    asked, may_answer = asyncio.Semaphore(0), asyncio.Event()
+
+    async def answer_later(request: AdminRequest, user: int) -> AdminAnswer:
+        asked.release()
+        await may_answer.wait()
+        return await answer(request)
+
+    serving = AdminListener(listen(tmp_path), tmp_path, answer_later)
+    await serving.open()
+    waiting = [await connected(tmp_path) for _ in range(CLIENTS_MAX)]
+    for _, writer in waiting:
+        writer.write(BANS)
+        await asked.acquire()
+    reader, writer = await connected(tmp_path)
+    assert json.loads(await reader.readline())["refusal"] == AdminRefusal.TOO_MANY_CLIENTS.value
+    assert await reader.read() == b""
+    may_answer.set()
+    for reader, _ in waiting:
+        assert b"bans" in await reader.readline()
+    await serving.close()
+    for reader, _ in waiting:
         assert await reader.read() == b"", "the end of the registry ends them"
-        writer.close()
+    for _, one in [*waiting, (reader, writer)]:
+        one.close()
 
 
 async def test_another_user_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(tmp_path):
-        monkeypatch.setattr(listener, "_is_owner", lambda writer: False)
+        monkeypatch.setattr(listener, "_user_of", lambda writer: os.geteuid() + 1)
         reader, writer = await connected(tmp_path)
         assert await reader.read() == b""
         writer.close()
@@ -219,7 +249,9 @@ def test_without_a_registry_the_files_are_asked(tmp_path: Path) -> None:
     assert ask(tmp_path, AddBan("mallory")) == Done()
     assert ask(tmp_path, AddBan("10.1.0.0/16")) == Done()
     assert ask(tmp_path, LiftBan("Mallory")) == Done()
-    assert ask(tmp_path, ListBans()) == BansListed(["10.1.0.0/16"])
+    bans = ask(tmp_path, ListBans())
+    assert isinstance(bans, BansListed)
+    assert [(one.what, one.author) for one in bans.bans] == [("10.1.0.0/16", account(os.geteuid()))]
     loaded = FileStore(tmp_path).load()
     assert (loaded.names, [one.code for one in loaded.invites]) == ([], [b"k" * 32])
     assert [one.what for one in loaded.bans] == ["10.1.0.0/16"]

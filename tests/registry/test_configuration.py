@@ -30,12 +30,16 @@ WRONG: dict[str, list[str]] = {
     "log_level": ['"loud"', "3", '"INFO"'],
     "lease": ["4", "3601", "10.0", '"30"', "true"],
     "letters": ["0", "10000001", "nan"],
+    "names": ["999", "300001", "nan"],
+    "rooms": ["15", "100001", "nan"],
+    "sessions": ["999", "1000001", "nan"],
     "requests": ["99", "10000001", "nan"],
     "keep_mail": ["0", "22", '"7"'],
     "keep_lines": ["0.5", "91", '"7"'],
     "log_format": ['"xml"', "1"],
     "log_file": ['""', "1"],
     "metrics": ['""', '"localhost:9464"', "9464"],
+    "metrics_hosts": ['["a b"]', '["a:1"]', '[""]', '"desk"', "[7]", str([f"a{n}" for n in range(17)])],
     "announce": ['"no"', "0", "[]"],
     "invite_only": ['"yes"', "1", "[]"],
     "allow": ['"bob"', '["bob"]', '["12 34"]', "[7]", str([f"{n:032x}" for n in range(10_001)])],
@@ -144,8 +148,8 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
             "[registry]\nzzz = 1",
             (
                 "[registry] zzz: unknown key; there are data, log_level, log_format, log_file, lease, "
-                "letters, keep_mail, keep_lines, requests, announce, metrics, "
-                "invite_only, allow, ban"
+                "letters, keep_mail, keep_lines, names, rooms, sessions, requests, announce, metrics, "
+                "metrics_hosts, invite_only, allow, ban"
             ),
         ),
         ("[dsk]", '[dsk]: unknown table; did you mean "desk"?'),

@@ -133,6 +133,7 @@ def test_events_tell_the_operator(rig: Rig) -> None:
     assert lines[0] == "bob came in from 10.0.0.1:6000"
     assert lines[1] == "bob was turned away from 10.5.5.5:6000: NAME_TAKEN"
     assert "no room" in lines[2]
+    assert lines[4].startswith("link of bob at 10.0.0.1:")
     assert "does not open" in lines[4]
     rig.turn()
     assert rig.events == []

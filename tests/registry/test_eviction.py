@@ -3,9 +3,11 @@
 import pytest
 
 from chatapp.registry.access import AccessLists, AccessSettings
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.desk import PositionReported
+from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.rooms import EnterRoom
 from chatapp.wire.messages.table import Presence
@@ -102,6 +104,7 @@ def test_the_row_of_a_banned_person_says_so_over_restarts_until_the_ban_ends(
     assert row_of(rig, bob).presence is Presence.AWAY
     bob.renew()
     bob.register()
+    rig.advance(LINK_AWAITED_FOR)
     assert row_of(rig, bob).presence is Presence.ONLINE
 
 
@@ -114,6 +117,7 @@ def test_who_comes_from_another_address_than_the_one_that_is_kept_out_is_here_ag
     bob.address = Address("10.8.0.1", 6_000)
     bob.renew()
     bob.register()
+    rig.advance(LINK_AWAITED_FOR)
     assert row_of(rig, bob).presence is Presence.ONLINE
 
 
@@ -135,3 +139,14 @@ def test_newcomers_come_in_by_the_list_that_holds_now() -> None:
     change(rig)
     assert refusal(dave) is RefusalReason.NOT_INVITED, "a list that was emptied opens nothing"
     assert refusal(bob) is None, "who has a name needs no place on a list"
+
+
+def test_letters_that_were_saved_before_a_ban_are_delivered() -> None:
+    rig = Rig()
+    bob, carol = rig.member("bob"), rig.member("carol")
+    carol.leave()
+    assert bob.ask(DepositMail(reference=1, recipient=carol.id, number=1, letter=b"sealed")) == [MailSaved(1)]
+    change(rig, ban=("bob",))
+    carol.register()
+    batches = [notice for notice in carol.attach() if isinstance(notice, MailBatch)]
+    assert [letter.letter for batch in batches for letter in batch.letters] == [b"sealed"]

@@ -26,6 +26,9 @@ class Neighbours:
     def next_timer(self) -> float:
         return float("inf")
 
+    def figures(self, *, now: float) -> dict[str, float]:
+        return {"cluster_keeps_state": 1}
+
 
 async def test_a_house_that_has_left_hears_nothing_more() -> None:
     """What a node still sends would be handled, and never stored: the store is closed."""

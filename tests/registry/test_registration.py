@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.admission import is_welcome_authentic
 from chatapp.wire.messages.registration import RefusalReason, Refused, Welcome
@@ -83,6 +84,7 @@ def test_a_registered_name_may_change_its_case(rig: Rig) -> None:
     bob = rig.member("bob")
     bob.renew()
     assert isinstance(bob.register(card=bob.make_card(name="Bob")), Welcome)
+    rig.advance(LINK_AWAITED_FOR)
     assert "Bob" in table_of(bob)
 
 

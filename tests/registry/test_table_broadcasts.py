@@ -3,8 +3,14 @@
 import pytest
 
 from chatapp.registry.admin.messages import ReleaseName
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.limits import RegistryPolicy
-from chatapp.wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
+from chatapp.wire.limits import (
+    ROW_CHANGES_BURST,
+    ROW_CHANGES_PER_NETWORK,
+    ROW_CHANGES_PER_NETWORK_BURST,
+    ROW_CHANGES_SPAN,
+)
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from tests.registry.linked_peer import rows_of, table_of
 from tests.registry.rig import Rig, row_of
@@ -132,7 +138,7 @@ class TestBatches:
         ann.batches()
         for number in range(crowd):
             rig.peer(f"user{number}").register()
-        rig.advance(0.02)
+        rig.advance(LINK_AWAITED_FOR + 0.02)
         assert ann.batches()
         bob.drop_link()
         rig.advance(2.0)
@@ -218,10 +224,11 @@ class TestRates:
         for peer in pending:
             peer.register()
         assert len(rig.core.house.service.directory) == 601, "all are served"
+        rig.advance(LINK_AWAITED_FOR)
+        meanwhile = int(LINK_AWAITED_FOR * ROW_CHANGES_PER_NETWORK)
         told = len(names_told(rig))
-        assert told == 1 + int(ROW_CHANGES_PER_NETWORK_BURST)
-        carol = rig.peer("carol")
-        carol.register()
+        assert told == 1 + int(ROW_CHANGES_PER_NETWORK_BURST) + meanwhile
+        rig.member("carol")
         assert "carol" in names_told(rig)
         rig.advance(2.0)
         assert told + 45 <= len(names_told(rig)) <= told + 55, "25 a second"
@@ -243,3 +250,58 @@ class TestRates:
             rig.peer(f"user{number}", host="10.9.9.9").register()
         rig.restart()
         assert len(names_told(rig)) == 600
+
+
+class TestJoins:
+    def test_each_join_is_one_version_and_one_batch(self, rig: Rig) -> None:
+        ann = rig.member("ann")
+        rig.advance(1.0)
+        ann.batches()
+        directory = rig.core.house.service.directory
+        for number in range(5):
+            version = directory.version
+            peer = rig.peer(f"user{number}")
+            peer.register()
+            assert directory.version == version, "nobody is told before the link is there"
+            rig.now += 0.09
+            peer.attach()
+            rig.advance(0.2)
+            assert directory.version == version + 1
+            assert {batch.version for batch in ann.batches() if batch.rows} == {version + 1}
+            row = table_of(ann)[peer.name]
+            assert (row.online, row.sender_index) == (True, peer.sender_index)
+
+    def test_one_without_a_link_is_told_after_a_tenth_of_a_second(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.peer("bob")
+        directory = rig.core.house.service.directory
+        version = directory.version
+        bob.register()
+        rig.advance(LINK_AWAITED_FOR - 0.001)
+        assert directory.version == version
+        rig.advance(0.002)
+        assert (directory.version, table_of(ann)["bob"].online) == (version + 1, True)
+        bob.attach()
+        assert directory.version == version + 2
+
+    def test_one_who_returns_with_a_newer_card_is_told_once(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        bob.drop_link()
+        rig.advance(1.0)
+        directory = rig.core.house.service.directory
+        version = directory.version
+        bob.renew()
+        bob.register()
+        bob.attach()
+        rig.advance(1.0)
+        assert directory.version == version + 1
+        row = table_of(ann)["bob"]
+        assert (row.card, row.online, row.sender_index) == (bob.card, True, bob.sender_index)
+
+    def test_one_who_registers_and_leaves_at_once_is_told_as_away(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.peer("bob")
+        version = rig.core.house.service.directory.version
+        bob.register()
+        bob.leave()
+        rig.advance(1.0)
+        assert rig.core.house.service.directory.version == version + 1
+        assert not table_of(ann)["bob"].online

@@ -21,7 +21,7 @@ from tests.support.program import CHECKOUT, Program
 
 FILE: Final = CHECKOUT / "Containerfile"
 IGNORED: Final = CHECKOUT / ".containerignore"
-VENV: Final = f"{sys.executable} -m venv --without-pip"
+VENV: Final = (sys.executable, "-m", "venv", "--without-pip")
 """What makes the virtual environment here: pip is one of the dependencies that are there already."""
 
 
@@ -67,7 +67,7 @@ def context() -> Iterator[Path]:
     for folder, names, files in os.walk(CHECKOUT):
         here = Path(folder).relative_to(CHECKOUT)
         links = [name for name in names if (Path(folder) / name).is_symlink()]
-        names[:] = [name for name in names if name not in (".git", ".venv", "__pycache__", *links)]
+        names[:] = [name for name in names if name not in (".git", ".venv", ".venvs", "__pycache__", *links)]
         for name in (*files, *links):
             if _passes(str(here / name), rules):
                 yield here / name
@@ -167,7 +167,9 @@ class PlainFolders:
 
     def run(self, steps: str) -> None:
         for step in steps.split(" && "):
-            words = shlex.split(self.mapped(step).replace("python3 -m venv", VENV))
+            words = [self.mapped(word) for word in shlex.split(step)]
+            if words[:3] == ["python3", "-m", "venv"]:
+                words[:3] = VENV
             if "--require-hashes" in words:
                 assert (self.work / words[-1]).exists()
                 continue

@@ -56,7 +56,7 @@ def completed(*words: str) -> list[str]:
         f"COMP_WORDS=({' '.join(map(shlex.quote, words))}) COMP_CWORD={len(words) - 1}\n"
         '_ChatApp; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    return sorted(run("bash", "-c", script).split())
+    return sorted(filter(None, run("bash", "-c", script).splitlines()))
 
 
 @needs("bash")
@@ -72,13 +72,15 @@ def completed(*words: str) -> list[str]:
         ("ChatApp export bob --format j", ["jsonl"]),
         ("ChatApp -c send ad", []),
         ("ChatApp send admin --fo", []),
-        (f"ChatApp config --check {CHECKOUT}/docs/chat", [f"{CHECKOUT}/docs/chatapp.toml"]),
-        (f"ChatApp verify {CHECKOUT}/contrib/mon", [f"{CHECKOUT}/contrib/monitoring"]),
+        ("ChatApp config --check HERE/docs/chat", ["HERE/docs/chatapp.toml"]),
+        ("ChatApp verify HERE/contrib/mon", ["HERE/contrib/monitoring"]),
         ("ChatApp -c alice 127.0.0.1 ", []),
     ],
 )
 def test_bash_offers_what_fits(line: str, offered: Sequence[str]) -> None:
-    assert completed(*line.split(" ")) == offered
+    """HERE is the checkout, whose path may hold a space."""
+    words = [word.replace("HERE", str(CHECKOUT)) for word in line.split(" ")]
+    assert completed(*words) == [word.replace("HERE", str(CHECKOUT)) for word in offered]
 
 
 @needs("bash")
@@ -120,5 +122,7 @@ def test_fish_offers_what_fits() -> None:
         ("ChatApp export bob --format ", {"jsonl", "txt"}),
         ("ChatApp admin stats --as", set()),
     ):
-        found = run("fish", "--no-config", "-c", f"source {file}; complete -C {shlex.quote(line)}")
+        found = run(
+            "fish", "--no-config", "-c", f"source {shlex.quote(str(file))}; complete -C {shlex.quote(line)}"
+        )
         assert {one.split("\t")[0] for one in found.splitlines()} == offered

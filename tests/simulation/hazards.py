@@ -18,6 +18,7 @@ from tests.support.cluster.cluster import SimulatedCluster
 from tests.support.cluster.engine import ENGINE
 from tests.support.network import Weather
 from tests.support.people import Person
+from tests.support.replayer import RATES, Replayer
 from tests.support.world import World
 
 YEAR: Final = 365 * 86_400.0
@@ -147,6 +148,11 @@ def somebody_replays(world: World, chance: random.Random) -> None:
     for _ in range(min(10, len(world.network.recorded))):
         data, source, target = chance.choice(world.network.recorded)
         world.network.forge(data, chance.choice((source, Address("6.6.6.6", 6_666))), target)
+
+
+def somebody_replays_everything(world: World, chance: random.Random) -> None:
+    """Let a stranger hear everything from now on, and send all of it again for ever, at one of several rates."""
+    Replayer(world.network, chance.choice(RATES)).begin()
 
 
 def somebody_forges(world: World, chance: random.Random) -> None:

@@ -25,6 +25,9 @@ CLUSTER_SHARE: Final = 0.1
 TOPIC_SHARE: Final = 0.1
 """Of the steps of a world, the share at which somebody sets the topic of their room, if they are in one."""
 
+REPLAYED_SHARE: Final = 0.5
+"""The share of worlds in which a stranger sends everything again, until the end."""
+
 HOLD_SHARE: Final = 0.2
 """Of the steps of a world with visitors, the share at which others are let go first, or no more."""
 SIDE_SHARE: Final = 0.15
@@ -112,12 +115,19 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 
 
 def live_through(
-    seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True, nodes: int = 1
+    seed: int,
+    *,
+    stops: bool = True,
+    disk_fails: bool = True,
+    fails_over: bool = True,
+    replays: bool = True,
+    nodes: int = 1,
 ) -> World:
     """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the registry is stopped now
     and then. `disk_fails`: in half of them its syncs fail now and then. `fails_over`: in half of them the registry's node
-    dies now and then, and another one takes over. Each has a source of chance of its own that decides when,
-    so the rest of the story is the same with and without. `nodes`: 1, or those of a cluster."""
+    dies now and then, and another one takes over. `replays`: in half of them a stranger sends everything again. Each has a
+    source of chance of its own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of a
+    cluster."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
@@ -128,10 +138,13 @@ def live_through(
     holding = random.Random(f"holds {seed}")
     aside = random.Random(f"aside {seed}")
     topics = random.Random(f"topics {seed}")
+    replaying = random.Random(f"replays {seed}")
     meddling = random.Random(f"cluster {seed}")
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance), nodes=nodes)
     deskdeeds.appoint(world)
     world.start()
+    if replays and replaying.random() < REPLAYED_SHARE:
+        hazards.somebody_replays_everything(world, replaying)
     world.network.run_for(2.0)
     temper = chance.choice(TEMPERS)
     acts = [act for kind in KINDS for act, _ in kind]
@@ -175,12 +188,20 @@ def live_through(
 
 
 def try_seed(
-    seed: int, *, stops: bool = True, disk_fails: bool = True, fails_over: bool = True, nodes: int = 1
+    seed: int,
+    *,
+    stops: bool = True,
+    disk_fails: bool = True,
+    fails_over: bool = True,
+    replays: bool = True,
+    nodes: int = 1,
 ) -> None:
     """Check the promise in the world of this seed; a failure names the seed."""
     again = f"repeat it with CHATAPP_SEED={seed}" + (f" CHATAPP_NODES={nodes}" if nodes > 1 else "")
     try:
-        world = live_through(seed, stops=stops, disk_fails=disk_fails, fails_over=fails_over, nodes=nodes)
+        world = live_through(
+            seed, stops=stops, disk_fails=disk_fails, fails_over=fails_over, replays=replays, nodes=nodes
+        )
         closing.check_end(world)
     except AssertionError as error:
         raise AssertionError(f"seed {seed} ({again}): {error}") from error

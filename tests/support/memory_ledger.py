@@ -30,8 +30,8 @@ class MemoryLedger:
         self._ids: dict[str, int] = {}
         self._runs: dict[int, str] = {}
         """The run of each piece of a snapshot."""
-        self.bytes_max = 1 << 40
-        """The most bytes of messages in all streams together."""
+        self.bytes_max: int | None = None
+        """The most bytes of messages in all streams together; None for any number."""
         self.refuses: Refused | None = None
         self.meddle: Callable[[Publication], Answer | None] = lambda publication: None
         """Called before a message is stored; an answer is given instead of storing it."""
@@ -55,7 +55,7 @@ class MemoryLedger:
         if publication.after is not None and publication.after != self.places[publication.subject]:
             return Overtaken()
         stream = STREAM_OF[publication.subject]
-        if self.bytes + len(publication.message) > self.bytes_max:
+        if self.bytes_max is not None and self.bytes + len(publication.message) > self.bytes_max:
             return Refused("resource limits exceeded for account", is_full=True)
         self.last[stream] += 1
         place = self.places[publication.subject] = self.last[stream]

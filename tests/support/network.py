@@ -55,6 +55,8 @@ class Network:
         """Larger segments of a connection are lost silently, with all that follows (a black hole)."""
         self.recorded: deque[tuple[bytes, Address, Address]] = deque(maxlen=200)
         """Recently sent datagrams, whether or not they arrived: an attacker on the path may replay them."""
+        self.overhears: Callable[[bytes, Address], None] = lambda data, target: None
+        """Called with each datagram that is sent, and its target."""
         self.sent = 0
         """How many datagrams were sent."""
 
@@ -101,6 +103,7 @@ class Network:
         """Send one datagram."""
         self.sent += 1
         self.recorded.append((data, source, target))
+        self.overhears(data, target)
         for delay in self.fate(source, target):
             self.after(delay, lambda: self._arrive(data, source, target))
             if self.weather.corrupted and data and self.random.random() < self.weather.corrupted:

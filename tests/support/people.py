@@ -3,7 +3,7 @@
 A person can crash and start again with what its disk holds; what it was shown is kept for the invariants.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from chatapp.peer.core import events as happened
@@ -11,6 +11,8 @@ from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.events import ClientSaid, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.records import CAN_WAIT, Record
+from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import RENEWALS_MAX
 from chatapp.wire.address import Address
@@ -48,6 +50,10 @@ class Person(Machine):
         self.bound_at: float | None = None
         """When the registry first knew the name."""
         self._counter = 0
+        self._sync_at: float | None = None
+        """When what is stored is to be synced."""
+        self.has_lost_power = False
+        """Whether the machine ever went off without warning."""
         self.operator_code: Callable[[str], JoinCode | None] = lambda name: None
         """Returns the code that the registry printed for an operator's name."""
 
@@ -58,6 +64,7 @@ class Person(Machine):
         if self.lives:
             self.storage.restart()
         self.lives += 1
+        self._sync_at = None
         now = self.network.now
         counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
         self._counter = counter + RENEWALS_MAX  # set aside before they are used, as on disk
@@ -88,6 +95,42 @@ class Person(Machine):
         if self.is_running and isinstance(self.core.not_let_in, happened.AdmissionRefused):
             self.crash()
             self.start()
+
+    def _store(self, records: Sequence[Record]) -> None:
+        if records:
+            self.storage.store(records)
+            if not CAN_WAIT.issuperset(map(type, records)):
+                self._sync_within(SYNC_SPAN)
+
+    def _sync_within(self, span: float) -> None:
+        """Sync after this span, as the driver does, unless a sync is due before."""
+        due = self.network.now + span
+        if self._sync_at is None or due < self._sync_at:
+            self._sync_at, life = due, self.lives
+            self.network.after(span, lambda: self._sync(life, due))
+
+    def _sync(self, life: int, due: float) -> None:
+        if life != self.lives or not self.is_running or due != self._sync_at:
+            return
+        if self._is_put_off(lambda: self._sync(life, due)):
+            return
+        self._sync_at = None
+        number = self.core.sync_begins()
+        if self.storage.sync():
+            self.core.synced(number)
+        self.turn()
+
+    def lose_power(self) -> None:
+        """The machine goes off: what was not synced is lost."""
+        self.crash()
+        self.has_lost_power = True
+        self.storage.lose_power(self.random)
+
+    def may_give_again(self, recipient: bytes, number: int) -> bool:
+        """Whether this person would give a delivered message again if its recipient lost it."""
+        query = "SELECT on_disk FROM streams WHERE ours AND key = ?"
+        (on_disk,) = self.history._db.execute(query, (recipient,)).fetchone()
+        return number >= int(on_disk)
 
     # --- what the disk says
 
@@ -216,11 +259,15 @@ class Person(Machine):
     def turn(self) -> None:
         """Carry out everything that the core has to output."""
         core, now = self.core, self.network.now
+        for lost in core.lost_messages(now=now):
+            found, is_all = self.history.delivered(lost.contact.identity, lost.first, lost.end)
+            core.give_again(lost, found, is_all=is_all, now=now)
         self._send(core.datagrams_to_send(now=now))
         records = core.records_to_store()
-        if records:
-            self.storage.store(records)
+        self._store(records)
         core.records_stored(now=now)
+        if core.wants_sync():
+            self._sync_within(0.0)
         self._send(core.datagrams_to_send(now=now))
         self._tend_link(core, now)
         if (name := core.renaming.take_confirmed()) is not None:
@@ -236,7 +283,7 @@ class Person(Machine):
                 core.operator.lines_shown(event.visit, event.position)
         records = core.records_to_store()
         if records:
-            self.storage.store(records)
+            self._store(records)
             core.records_stored(now=now)
         self._tend_link(core, now)
         self._arm(core)

@@ -15,7 +15,7 @@ from chatapp.validation import CODE_SHOWN
 from tests.support.ports import free_port
 from tests.support.program import CHECKOUT, Program
 
-CHATAPP: Final = (sys.executable, str(CHECKOUT / "chatapp.py"))
+CHATAPP: Final = (sys.executable, str(CHECKOUT / "ChatApp.py"))
 LOSSY: Final = Path(__file__).parent / "lossy"
 PROMPT: Final = ">>> "
 QUIET: Final = {"CHATAPP_ANNOUNCE": "false", "CHATAPP_DISCOVER": "false"}
@@ -192,8 +192,8 @@ async def answer(peer: Program, *typed: str) -> list[str]:
 
 
 async def who(peer: Program) -> dict[str, str]:
-    """Return what `/who` shows now: `online` or `away since <time>` for each name."""
-    rows = (_ROW.fullmatch(line) for line in await answer(peer, "/who"))
+    """Return what `/who all` shows now: `is online` or `was last seen <time>` for each name."""
+    rows = (_ROW.fullmatch(line) for line in await answer(peer, "/who all"))
     return {row[1]: row[2] for row in rows if row}
 
 
@@ -201,8 +201,8 @@ async def knows(peer: Program, *online: str, away: Sequence[str] = ()) -> None:
     """Wait until this peer's table contains this; asked again after each change."""
     while True:
         table = await who(peer)
-        if all(table.get(name) == "online" for name in online) and all(
-            table.get(name, "").startswith("away") for name in away
+        if all(table.get(name) == "is online" for name in online) and all(
+            table.get(name, "").startswith("was last seen") for name in away
         ):
             return
         await peer.sees("[Client table updated.]")
@@ -210,7 +210,12 @@ async def knows(peer: Program, *online: str, away: Sequence[str] = ()) -> None:
 
 _OPERATOR: Final = re.compile(r"\[Operator (\S+): start once with --code ([0-9A-Z-]+)\]")
 _numbers: Final = itertools.count()
-_ROW: Final = re.compile(r"\[(\S+) is (online|away since [-0-9: ]{19})\.\]")
+_ROW: Final = re.compile(r"\[(\S+) (is online|was last seen [-0-9: ]{16})\.\]")
+
+
+def overheard(kind: int, heard: Path) -> dict[str, str]:
+    """Return the environment of a program whose datagrams of one kind are written to a file as it sends them."""
+    return {"PYTHONPATH": str(LOSSY), "LOSSY_KIND": f"{kind:02x}", "LOSSY_HEARD": str(heard)}
 
 
 def lossy(

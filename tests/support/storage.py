@@ -3,7 +3,9 @@
 A crash sets the database back to what was certainly on its disk, so every start files again what followed, from the journal.
 """
 
+import random
 import sqlite3
+import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +14,7 @@ from chatapp.peer.core.records import Record
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import replay
 from chatapp.peer.history.database import History
-from chatapp.peer.history.journal import RecordJournal
+from chatapp.peer.history.journal import LINES, RecordJournal
 from chatapp.wire.storage.disk import Disk
 
 SERVER = "registry"
@@ -23,6 +25,8 @@ class MemoryDisk(Disk):
 
     def __init__(self) -> None:
         self._files: dict[str, bytearray] = {}
+        self._synced: dict[int, int] = {}
+        """By open file, how much of it is on the disk."""
         self._open: list[bytearray] = []
 
     def open_root(self, path: Path) -> int:
@@ -46,6 +50,20 @@ class MemoryDisk(Disk):
     def close(self, file: int) -> None:
         pass
 
+    def sync(self, file: int) -> None:
+        self._synced[file] = len(self._open[file])
+
+    def sync_folder(self, folder: int) -> None:
+        pass
+
+    def lose_power(self, chance: random.Random) -> None:
+        """Forget what was not synced, or the end of it."""
+        for name, content in self._files.items():
+            files = [file for file, other in enumerate(self._open) if other is content]
+            if name != LINES and files:
+                synced = max(self._synced.get(file, 0) for file in files)
+                del content[chance.choice((synced, chance.randint(synced, len(content)))) :]
+
     def size(self, file: int) -> int:
         return len(self._open[file])
 
@@ -68,6 +86,7 @@ class _Database(History):
 
     def __init__(self, content: bytes = b"") -> None:
         super().__init__(":memory:", server=SERVER)
+        weakref.finalize(self, self._db.close)  # whoever is done with a world just forgets it
         if content:
             self._db.deserialize(content)
             self.registries.look_again()
@@ -83,6 +102,8 @@ class Storage:
     """A person's journal and database."""
 
     def __init__(self) -> None:
+        self.is_slow = False
+        """Whether no sync of this disk ends."""
         self._disk = MemoryDisk()
         self._open(b"")
 
@@ -95,6 +116,14 @@ class Storage:
     def store(self, records: Sequence[Record]) -> None:
         """Store records."""
         assert self._queue.keep(records, now=0.0, is_last=True)
+
+    def sync(self) -> bool:
+        """Put on the disk what is stored. False if the disk takes longer."""
+        return not self.is_slow and self._queue.sync(now=0.0)
+
+    def lose_power(self, chance: random.Random) -> None:
+        """Forget what is not on the disk. `restart` follows."""
+        self._disk.lose_power(chance)
 
     def restart(self) -> None:
         """Open what a crash left."""

@@ -10,11 +10,15 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import (
     GROUP_HEADER_SIZE,
     GROUP_OVERHEAD,
+    OPENING_OVERHEAD,
     GroupHeader,
     Kind,
+    OpeningHeader,
     pack_group,
+    pack_opening,
     pack_relayed,
     unpack_group,
+    unpack_opening,
     unpack_relayed,
 )
 
@@ -41,6 +45,23 @@ def test_a_relayed_frame_is_the_senders_bytes(position: int, frame: bytes) -> No
     relayed = pack_relayed(position, frame)
     assert relayed[0] == Kind.GROUP_RELAYED
     assert unpack_relayed(relayed) == (position, frame)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_taken"), [(0, True), (2**63 - 1, True), (2**63, False), (2**64 - 1, False)]
+)
+def test_an_opening_has_a_number_that_a_database_can_hold(number: int, is_taken: bool) -> None:
+    """Clause 5.3."""
+    header = OpeningHeader(b"i" * 32, number, b"s" * 8, b"e" * 32, b"t" * 16, b"p" * 16, 0)
+    datagram = pack_opening(header) + bytes(16)
+    assert len(datagram) == OPENING_OVERHEAD
+    if is_taken:
+        assert unpack_opening(datagram) == header
+    else:
+        with pytest.raises(DecodeError, match=f"number {number}"):
+            unpack_opening(datagram)
+    with pytest.raises(DecodeError, match=f"{OPENING_OVERHEAD - 1} bytes"):
+        unpack_opening(datagram[:-1])
 
 
 @pytest.mark.parametrize(

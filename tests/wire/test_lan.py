@@ -1,5 +1,7 @@
 """Announcements on the local network: what a stranger may say in one, and what is taken of it."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,15 +15,24 @@ NAME = f"lab-pc 5000.{SERVICE}"
 def test_an_announcement_names_the_address_the_machine_and_the_key() -> None:
     found = registry_of(NAME, 5000, ["2001:db8::5", "192.0.2.7"], {b"key": KEY})
     assert found == FoundRegistry(Address("192.0.2.7", 5000), "lab-pc 5000", KEY.decode())
-    only_6 = registry_of(NAME, 5000, ["2001:db8::5"], {})
-    assert only_6 == FoundRegistry(Address("2001:db8::5", 5000), "lab-pc 5000", "")
+    only_6 = registry_of(NAME, 5000, ["2001:db8::5"], {b"key": KEY})
+    assert only_6 == FoundRegistry(Address("2001:db8::5", 5000), "lab-pc 5000", KEY.decode())
 
 
 def test_an_announcement_that_names_no_registry() -> None:
-    assert registry_of(NAME, None, ["192.0.2.7"], {}) is None
-    assert registry_of(NAME, 80, ["192.0.2.7"], {}) is None
-    assert registry_of(NAME, 5000, [], {}) is None
-    assert registry_of(NAME, 5000, ["lab.example"], {}) is None
+    assert registry_of(NAME, None, ["192.0.2.7"], {b"key": KEY}) is None
+    assert registry_of(NAME, 80, ["192.0.2.7"], {b"key": KEY}) is None
+    assert registry_of(NAME, 5000, [], {b"key": KEY}) is None
+    assert registry_of(NAME, 5000, ["lab.example"], {b"key": KEY}) is None
+    assert registry_of(NAME, 5000, ["192.0.2.7"], {}) is None, "nothing could be demanded of it"
+    assert registry_of(NAME, 5000, ["192.0.2.7"], {b"key": KEY[1:]}) is None
+
+
+def test_a_name_cannot_look_like_what_the_list_says_of_it() -> None:
+    name = f"lab: 192.0.2.1 5000 (0123, where you were last)\n.{SERVICE}"
+    found = registry_of(name, 5000, ["192.0.2.7"], {b"key": KEY})
+    assert found is not None
+    assert found.name == "lab- 192-0-2-1 5000 -0123- where you wer"
 
 
 @given(
@@ -36,6 +47,5 @@ def test_whatever_a_stranger_announces_does_no_harm(
     found = registry_of(name, port, addresses, properties)
     if found is not None:
         assert is_port(found.address.port)
-        assert len(found.name) <= 41
-        assert "\x1b" not in found.name
-        assert found.key == "" or len(found.key) == 32
+        assert re.fullmatch("[A-Za-z0-9 -]{0,40}", found.name)
+        assert re.fullmatch("[0-9a-f]{32}", found.key)

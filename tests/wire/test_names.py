@@ -11,12 +11,14 @@ from precis_i18n import get_profile
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import (
     NAME_MAX,
+    OURS,
     PeerName,
     file_name_of,
     is_same_name,
     looks_of,
     name_key,
     peer_name,
+    person_name,
     skeleton,
 )
 from chatapp.wire.text import sanitize
@@ -71,6 +73,35 @@ def test_a_key_is_a_name_and_its_own_key(text: str) -> None:
     key = name_key(peer_name(text))
     assert name_key(key) == key == peer_name(key)
     assert name_key(text) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        *((word, word) for word in OURS),
+        *((word.upper(), word) for word in OURS),
+        ("Y0u", "you"),
+        ("AII", "all"),
+        ("systern", "system"),
+        ("\u043eperator", "operator"),
+        ("\uff41ll", "all"),
+    ],
+)
+def test_no_person_is_called_as_the_faces_call_something_else(text: str, word: str) -> None:
+    with pytest.raises(NameRefused, match=f'"{word}"|the server itself') as refusal:
+        person_name(text)
+    assert refusal.value.name == text
+
+
+@given(PLAIN)
+def test_a_person_may_have_any_name_that_looks_like_none_of_these(text: str) -> None:
+    ours = {look for word in OURS for look in looks_of(word)}
+    assume(is_name(text) and ours.isdisjoint(looks_of(text)))
+    assert person_name(text) == text
+
+
+def test_a_room_may_have_such_a_name() -> None:
+    assert peer_name("all") == "all"
 
 
 @given(PLAIN)

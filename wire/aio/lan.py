@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatapp.wire.address import Address, ip_literal, is_port
 from chatapp.wire.aio.interfaces import own_addresses
-from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo, Zeroconf
@@ -28,6 +27,8 @@ LOOK_FOR: Final = 1.0
 _KEY: Final = b"key"
 _DIGITS: Final = re.compile(rb"[0-9a-f]{32}\Z")
 _NAME_MAX: Final = 40
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9 -]")
+"""What the name of no announcement of ours has. A list of registries has such characters between what it says of each."""
 _ANSWER_WITHIN: Final = 500
 """Milliseconds in which a registry says more about itself."""
 
@@ -39,7 +40,7 @@ class FoundRegistry(NamedTuple):
     name: str
     """What it calls itself: the name of its machine."""
     key: str
-    """The 32 digits of the fingerprint that it claims to have; empty for none."""
+    """The 32 digits of the fingerprint that it claims to have."""
 
 
 class Announcer:
@@ -153,6 +154,8 @@ def registry_of(
     if not hosts or port is None or not is_port(port):
         return None
     claimed = properties.get(_KEY) or b""
+    if _DIGITS.match(claimed) is None:
+        return None
     host = next((one for one in hosts if ":" not in one), hosts[0])
-    shown = sanitize(name.removesuffix(f".{SERVICE}"), _NAME_MAX)
-    return FoundRegistry(Address(host, port), shown, claimed.decode() if _DIGITS.match(claimed) else "")
+    shown = _NOT_IN_NAMES.sub("-", name.removesuffix(f".{SERVICE}"))[:_NAME_MAX]
+    return FoundRegistry(Address(host, port), shown, claimed.decode())

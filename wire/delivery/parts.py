@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark
 from chatapp.wire.messages.direct import PARTS_LIMIT, Part, encode_frame
 
 PART_COST: Final = 64
@@ -320,13 +321,21 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     """The other end has stored the message.
 
-    `sends`: how often its most repeated part was sent; `after`: seconds from the first of these tries. The event may
-    follow a `GaveUp`, since an acknowledgement also covers the recent past.
+    `sends`: how often its most repeated part was sent; `after`: seconds from the first of these tries; `mark`: the sync
+    after which it survives a power cut there. The event may follow a `GaveUp`, since an acknowledgement also covers the
+    recent past.
     """
 
     number: int
     sends: int
     after: float
+    mark: SyncMark = NO_SYNC
+
+
+class SyncReported(msgspec.Struct, frozen=True, gc=False):
+    """The other end's disk has done all syncs of this life up to this one."""
+
+    mark: SyncMark
 
 
 class Unanswered(msgspec.Struct, frozen=True, gc=False):
@@ -353,4 +362,6 @@ class NumbersReported(msgspec.Struct, frozen=True, gc=False):
     number: int
 
 
-DeliveryEvent: TypeAlias = Arrived | Acknowledged | Unanswered | GaveUp | NumbersRequested | NumbersReported
+DeliveryEvent: TypeAlias = (
+    Arrived | Acknowledged | SyncReported | Unanswered | GaveUp | NumbersRequested | NumbersReported
+)

@@ -17,6 +17,7 @@ from chatapp.wire.delivery.parts import (
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import spans
+from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark
 from chatapp.wire.messages.direct import Part, encode_frame
 
 _NO_SPACE_NEEDED: Final = float("-inf")
@@ -262,10 +263,11 @@ class StreamSender:
                     self.highest_sent = message.number
         return [[floor, *[piece.encoded for piece in pieces]] if pieces else [] for pieces in taken]
 
-    def acknowledge(self, first: int, lengths: Sequence[int], now: float) -> None:
-        """Handle an Ack: the other end has stored these numbers. Most of them it has acknowledged before."""
+    def acknowledge(self, first: int, lengths: Sequence[int], now: float, mark: SyncMark = NO_SYNC) -> None:
+        """Handle an Ack: the other end has stored these numbers, and they survive a power cut there after the sync `mark`.
+        Most of them it has acknowledged before."""
         if self._given_up:
-            self._acknowledge_late(first, lengths, now)
+            self._acknowledge_late(first, lengths, now, mark)
         stored = self._schedule.take(spans(first, lengths))
         if not stored:
             return
@@ -279,6 +281,7 @@ class StreamSender:
                 message.number,
                 message.pieces[0].sends if message.pieces[0] is message.pieces[-1] else message.sends,
                 now - message.first_sent_at,
+                mark,
             )
             for message in stored
         ]
@@ -385,11 +388,11 @@ class StreamSender:
             if not message.tries and message.asked_at <= since:
                 self._give_up(message)
 
-    def _acknowledge_late(self, first: int, lengths: Sequence[int], now: float) -> None:
+    def _acknowledge_late(self, first: int, lengths: Sequence[int], now: float, mark: SyncMark) -> None:
         for start, end in spans(first, lengths):
             for number in [number for number in self._given_up if start <= number < end]:
                 message = self._given_up.pop(number)
-                self._events.append(Acknowledged(number, message.sends, message.sent_for(now)))
+                self._events.append(Acknowledged(number, message.sends, message.sent_for(now), mark))
 
     def _drop(self, message: OutgoingMessage) -> None:
         self._schedule.forget(message.number)

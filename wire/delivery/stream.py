@@ -18,10 +18,12 @@ from chatapp.wire.delivery.parts import (
     NumbersReported,
     NumbersRequested,
     PartBuffer,
+    SyncReported,
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import RangeSet, covers, is_bounded
 from chatapp.wire.delivery.sender import StreamSender
+from chatapp.wire.delivery.syncs import SyncMark, Syncs
 from chatapp.wire.framing import OPENING_OVERHEAD
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.direct import (
@@ -33,6 +35,7 @@ from chatapp.wire.messages.direct import (
     Floor,
     Gap,
     Known,
+    OnDisk,
     Part,
     PartAck,
     encode_frame,
@@ -53,15 +56,20 @@ class StreamReceiver:
         "_owed",
         "_owed_limit",
         "_parts_owed",
+        "_syncs",
         "_unconfirmed",
         "_unconfirmed_limit",
         "_unconfirmed_parts",
+        "untold",
     )
 
     def __init__(
-        self, policy: Policy, inbox: Inbox, events: list[DeliveryEvent], assemblies: Assemblies
+        self, policy: Policy, inbox: Inbox, events: list[DeliveryEvent], assemblies: Assemblies, syncs: Syncs
     ) -> None:
         self._inbox = inbox
+        self._syncs = syncs
+        self.untold = 0
+        """The sync that the other end waits for, if what was acknowledged is not on the disk yet; else 0."""
         self._events = events
         self._message_limit = policy.message_limit
         self._assemblies = assemblies
@@ -170,20 +178,25 @@ class StreamReceiver:
         if self._owed:
             owed, self._owed = self._owed, []
             newest = self._inbox.newest(RANGES_LIMIT)
+            life, sync = self._syncs.life, self._syncs.covering
+            if sync:
+                self.untold = sync
             if newest is not None:
-                frames.append(encode_frame(Ack(*newest)))
+                frames.append(encode_frame(Ack(*newest, life, sync)))
                 owed = [number for number in owed if number < newest[0]] if min(owed) < newest[0] else []
             # Repeats from below the floor, or older than the newest ranges: the sender may never have seen their
             # acknowledgement.
             strays = RangeSet(owed)
             while (chunk := strays.newest(RANGES_LIMIT)) is not None:
-                frames.append(encode_frame(Ack(*chunk)))
+                frames.append(encode_frame(Ack(*chunk, life, sync)))
                 strays = RangeSet(number for number in strays if number < chunk[0])
         if self._parts_owed:
             frames += self._part_frames()
         return frames
 
     def _owe(self, number: int) -> None:
+        if self._owed and self._owed[-1] == number:
+            return  # each part of one repeated message asks for the same
         if len(self._owed) < self._owed_limit:
             self._owed.append(number)
 
@@ -257,6 +270,7 @@ class ReliableStream:
         "_sender",
         "_payload_limit",
         "_gap_frames",
+        "_syncs",
         "ignored",
         "inbox",
     )
@@ -270,10 +284,11 @@ class ReliableStream:
         inbox: Inbox | None = None,
         buffer: PartBuffer | None = None,
         network: Callable[[], str] = lambda: "",
+        syncs: Syncs | None = None,
     ) -> None:
         """`inbox` is the one restored from the owner's store; a new one knows no number. All streams of one owner
-        share `buffer`, whose deadlines the owner watches. `network` returns the network under which the other end is
-        counted."""
+        share `buffer`, whose deadlines the owner watches, and `syncs`. `network` returns the network under which the other
+        end is counted."""
         if payload_limit < PAYLOAD_LEAST:
             raise ValueError(f"payload_limit {payload_limit} is below {PAYLOAD_LEAST}")
         self.inbox = Inbox(policy) if inbox is None else inbox
@@ -283,7 +298,8 @@ class ReliableStream:
         self._events: list[DeliveryEvent] = []
         buffer = PartBuffer(policy) if buffer is None else buffer
         assemblies = Assemblies(policy, buffer, network)
-        self._receiver = StreamReceiver(policy, self.inbox, self._events, assemblies)
+        self._syncs = Syncs() if syncs is None else syncs
+        self._receiver = StreamReceiver(policy, self.inbox, self._events, assemblies, self._syncs)
         room = payload_limit - _ARRAY_HEADER - _FLOOR_BYTES
         self._sender = StreamSender(
             policy, rng, self._events, piece_size=room - _PART_BYTES - _ACK_ROOM, room=room
@@ -375,6 +391,18 @@ class ReliableStream:
             self.ignored += self._receiver.receive_parts(parts, now)
         return others
 
+    @property
+    def awaits_sync(self) -> bool:
+        """Whether the other end is to be told when what was acknowledged is on our disk."""
+        return self._receiver.untold > 0
+
+    def report_syncs(self) -> None:
+        """Tell the other end which syncs are done."""
+        done = self._syncs.done
+        if self._receiver.untold <= done:
+            self._receiver.untold = 0
+        self.queue_frame(encode_frame(OnDisk(self._syncs.life, done)))
+
     def queue_frame(self, encoded: bytes) -> None:
         """Send a frame of another kind in the next payload, once. ValueError: it is longer than a payload."""
         if len(encoded) > self._payload_limit - _ARRAY_HEADER:
@@ -391,7 +419,7 @@ class ReliableStream:
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
                 if is_taken:
                     self._acked = frame
-                    self._sender.acknowledge(first, lengths, now)
+                    self._sender.acknowledge(first, lengths, now, SyncMark(frame.life, frame.sync))
             case PartAck(number=number, first=first, ranges=lengths):
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
                 is_taken = is_taken and self._sender.acknowledge_parts(number, first, lengths, now)
@@ -402,6 +430,9 @@ class ReliableStream:
                 is_taken = first + count <= LAST_NUMBER
                 if is_taken:
                     self._receiver.add_gap(first, first + count)
+            case OnDisk(life=life, sync=sync):
+                is_taken = True
+                self._events.append(SyncReported(SyncMark(life, sync)))
             case Known(number=number):
                 is_taken = True
                 self._events.append(NumbersReported(number))

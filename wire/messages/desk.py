@@ -222,6 +222,8 @@ class CommandResult(enum.IntEnum):
     """As many wait in that queue as are allowed."""
     NOT_STORED = 16
     """The registry's disk is full or read-only: nothing was done."""
+    NOT_ON_DUTY = 17
+    """The sender is not on duty."""
 
 
 class CommandDone(Referring, frozen=True, tag=114):
@@ -310,7 +312,7 @@ class ClientChange(enum.IntEnum):
     TAKEN_BACK = 6
     """The operator was away for too long: the visitor is at the head of the line again."""
     UNANSWERED = 7
-    """The visitor was away when called and waits again; the next one who is online comes."""
+    """The visitor was away when called, or was lost for too long, and waits again; the next one who is online comes."""
     SILENT = 8
     """The visitor is online, and has said nothing for a while. The session goes on."""
     HELD = 9
@@ -374,11 +376,11 @@ class FiguresShown(AboutQueue, frozen=True, tag=119):
 
 
 class ShowPast(Referring, frozen=True, tag=135):
-    """Operator to registry (`.past`): the last sessions that are over, with their last 20 lines; of one visitor, with all
-    lines. Answered by `PastShown` alone."""
+    """Operator on duty to registry (`.past`): the last sessions of my queue that are over, with their last 20 lines; of
+    one visitor, with all lines. Answered by `PastShown` alone, or by `CommandDone` with `NOT_ON_DUTY`."""
 
     name: FullName
-    """Of which visitor, in any case of letters; empty: of all."""
+    """Of which visitor, compared by its letters in any case; empty: of all."""
     count: Annotated[int, msgspec.Meta(ge=0, le=DESK_PAST_SHOWN_MAX)]
     """At most so many; 0: 5."""
 
@@ -658,6 +660,10 @@ class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     """The region whose numbers need no country code: `IN`."""
     keep_place: Count
     """Seconds for which a position is kept when the link is lost."""
+    keep_form: Count
+    """Seconds after a session for which operators can look up its form, description and note; 0: not at all."""
+    keep_talk: Count
+    """The same for what was said in it; never longer."""
     closed: Annotated[list[ClosedQueue], msgspec.Meta(max_length=DESK_QUEUES_MAX)]
     """The queues that take no newcomers."""
     is_vouched: bool = False
@@ -682,7 +688,7 @@ class PositionCause(enum.IntEnum):
     MISSED_CALL = 6
     """You are back; you were called while you were away, and have your old position in the line."""
     HELD = 7
-    """You were called and said nothing: you are at the head of the line, and others are called until you show that you are
+    """The operator has put you on hold: you are at the head of the line, and others are called until you show that you are
     there, by `PauseVisit` or `DescribeVisit`."""
     PAUSED = 8
     """By `PauseVisit`: others are called first."""
@@ -690,6 +696,9 @@ class PositionCause(enum.IntEnum):
     """By `PauseVisit` or, after `HELD`, by `DescribeVisit`: you are called in your turn again."""
     TRANSFERRED = 10
     """You were being served, and wait in another queue now, among those who joined before and after you."""
+    LINK_LOST = 11
+    """You are back; you were being served when your link was lost, somebody else was called after a while, and you are at
+    the head of the line."""
 
 
 class PositionReported(Referring, frozen=True, tag=107):

@@ -79,6 +79,8 @@ PARTS_LIMIT: Final = 1024
 """Parts of one message: a stranger must not make us keep a table for a million of them."""
 
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Life: TypeAlias = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+"""A number that differs from those of a program's earlier lives."""
 Length: TypeAlias = Annotated[int, Meta(ge=1, le=LAST_NUMBER)]
 Lengths: TypeAlias = Annotated[list[Length], Meta(min_length=1, max_length=2 * RANGES_LIMIT - 1)]
 PartIndex: TypeAlias = Annotated[int, Meta(ge=0, le=PARTS_LIMIT - 1)]
@@ -95,10 +97,13 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
 
 
 class Ack(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
-    """Acknowledges messages that are stored on the receiver's disk: `ranges` are alternating lengths from `first` on."""
+    """Acknowledges messages that the receiver has stored: `ranges` are alternating lengths from `first` on. They survive a
+    power cut once sync number `sync` of the receiver's life `life` is done; 0: they do now."""
 
     first: Number
     ranges: Lengths
+    life: Life = 0
+    sync: Number = 0
 
 
 class PartAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
@@ -134,11 +139,18 @@ class LastOpening(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7)
     number: Number
 
 
+class OnDisk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
+    """The syncs of the receiver's life `life` up to number `sync` are done (clause 6.13)."""
+
+    life: Life
+    sync: Number
+
+
 class Typing(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
     """The sender's user is writing a message to the recipient (clause 6.11)."""
 
 
-DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap | Known
+DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap | Known | OnDisk
 
 encode_frame: Final = msgspec.msgpack.Encoder().encode
 """Encodes one frame; a datagram's plaintext is one msgpack array of such frames."""

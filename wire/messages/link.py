@@ -41,6 +41,7 @@ from chatapp.wire.messages.rooms import (
     ListRooms,
     RoomChanged,
     RoomEntered,
+    RoomEvicted,
     RoomLeft,
     RoomRefused,
     RoomsListed,
@@ -108,6 +109,7 @@ NodeNotice = (
     | RoomEntered
     | RoomRefused
     | RoomLeft
+    | RoomEvicted
     | RoomChanged
     | RoomsListed
     | TopicChanged

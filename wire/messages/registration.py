@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from chatapp.wire.limits import SERVERS_MAX
+from chatapp.wire.limits import EXCLUSION_TEXT_MAX, SERVERS_MAX
 from chatapp.wire.messages.table import Card, Count, Host, Name, Port, Signature
 
 PROTOCOL_VERSION = 1
@@ -100,6 +100,10 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     name: Name
     counter: Count
     """With OLD_CARD the counter of the card that the registry knows, else 0."""
+    seconds: Count
+    """With BANNED, GATEWAY_BANNED and KICKED how long that still holds; 0 for no end, and with other reasons."""
+    text: Annotated[str, msgspec.Meta(max_length=EXCLUSION_TEXT_MAX)]
+    """What the registry's owner says of it; mostly empty."""
     signature: Signature
 
 

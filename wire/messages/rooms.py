@@ -198,6 +198,13 @@ class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
     reason: RoomRefusal
 
 
+class RoomEvicted(msgspec.Struct, frozen=True, array_like=True, tag=68):
+    """Registry to member: its owner has taken you out of the room, or closed it; you are in no room."""
+
+    group: GroupName
+    is_closed: bool
+
+
 class RoomLeft(msgspec.Struct, frozen=True, array_like=True, tag=75):
     """Registry to peer: you are in no room."""
 

@@ -120,8 +120,8 @@ class OutgoingOpening:
         self, parties: Parties, *, number: int, carrier: Carrier, rng: Randomness, now: float
     ) -> None:
         self.started: Final = now
-        self.said_at = now
-        """When it was last sent."""
+        self.said_at = float("-inf")
+        """When it was last sent to the other party's address."""
         self.session: Final = rng.randbytes(SESSION_ID_SIZE)
         bare = OpeningHeader(parties.ours, number, self.session, b"", b"", b"", 0)
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
 
+from chatapp.wire.address import Address, network_of
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.errors import DecodeError, SealError
 from chatapp.wire.framing import (
     AEAD_TAG_SIZE,
@@ -29,7 +31,12 @@ from chatapp.wire.framing import (
     unpack_opening,
 )
 from chatapp.wire.identity import Identity
-from chatapp.wire.limits import DATAGRAM_MAX
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    DATAGRAM_MAX,
+    OPENINGS_PER_NETWORK_BURST,
+    OPENINGS_PER_NETWORK_PER_SECOND,
+)
 from chatapp.wire.sealing import Ciphers, ReplayWindow
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.opening import (
@@ -61,6 +68,9 @@ SILENT_AFTER: Final = 0.9
 """Seconds without a datagram of theirs after which an unanswered message is repeated with a new opening: two tries."""
 OPENINGS_BURST: Final = 16
 """Openings of one party that are processed at once, with four key agreements each; after that, one a second."""
+COUNTED_AFTER: Final = 30.0
+"""Seconds without an opening of one party after which the next one is processed whatever else comes from its network: a
+crowd behind one address must not keep out somebody who shares that address, or whose address the crowd forges."""
 OPENING_MAX: Final = 2**62
 """A claim to have accepted an opening of ours with such a number is not believed: higher numbers must be left."""
 _OPENING: Final = bytes((Kind.OPENING,))
@@ -324,6 +334,9 @@ class SessionTable:
         self._numbers: dict[bytes, int] = {}
         self._ends: list[tuple[float, int, Pair, Session | OutgoingOpening | Early]] = []
         self._ends_made = 0
+        self._networks: Buckets[str] = Buckets(
+            rate=OPENINGS_PER_NETWORK_PER_SECOND, burst=OPENINGS_PER_NETWORK_BURST, most=BUCKETS_MAX
+        )
         self.ciphers: Final = Ciphers()
 
     def __len__(self) -> int:
@@ -424,11 +437,11 @@ class SessionTable:
         if pair is not None and now >= pair.heard_at + SILENT_AFTER:
             pair.is_doubted = True
 
-    def open_anew(self, identity: bytes) -> None:
-        """Note that they have restarted: the next data goes with an opening."""
-        pair = self._pairs.get(identity)
-        if pair is not None:
-            pair.is_doubted = True
+    def seal_opening(self, identity: bytes, payload: bytes, *, now: float) -> bytes:
+        """Return an opening that carries this payload, whatever session there is. That session is not doubted, and is
+        renewed as before: a stranger who replays can make us send this. Raises SealError."""
+        pair = self._pairs.get(identity) or self._meet(identity)
+        return self._opening_of(pair, now).seal(payload)
 
     def open_above(self, identity: bytes, number: int) -> None:
         """Note that they accept no opening of ours up to this number: an earlier run, of which we know nothing, has
@@ -442,8 +455,9 @@ class SessionTable:
 
     # --- in
 
-    def open(self, datagram: bytes, *, now: float) -> Opened:
-        """Open a datagram. Raises SealError if it is forged or a repeat, DecodeError."""
+    def open(self, datagram: bytes, *, source: Address | None = None, now: float) -> Opened:
+        """Open a datagram. `source`: where it came from; the openings of one network are counted together. Raises SealError
+        if it is forged or a repeat, DecodeError."""
         kind = datagram[0] if datagram else 0
         if kind == Kind.SEALED:
             session = self._session_of(datagram)
@@ -453,15 +467,15 @@ class SessionTable:
         if kind == Kind.ANSWER:
             return self._open_answer(unpack_answer(datagram), datagram, now)
         if kind == Kind.OPENING:
-            return self._open_opening(unpack_opening(datagram), datagram, now)
+            return self._open_opening(unpack_opening(datagram), datagram, source, now)
         raise DecodeError("session", f"kind {kind}")
 
-    def open_run(self, datagrams: Sequence[bytes], *, now: float) -> OpenedRun:
+    def open_run(self, datagrams: Sequence[bytes], *, source: Address | None = None, now: float) -> OpenedRun:
         """Open datagrams that begin with the same SEALED_HEAD_SIZE bytes, or one of any other kind, each as `open` does. One
         that does not open does not keep the others from it. Raises SealError or DecodeError if there is no session, or if
         the one of another kind does not open."""
         if datagrams[0][:1] != _SEALED:
-            opened = self.open(datagrams[0], now=now)
+            opened = self.open(datagrams[0], source=source, now=now)
             return OpenedRun([opened.payload], [], opened.is_newest, opened.is_return, opened.answer)
         session = self._session_of(datagrams[0])
         payloads, problems = session.open_all(datagrams)
@@ -481,8 +495,11 @@ class SessionTable:
             begun, parties=pair.parties, rng=self._rng, ciphers=self.ciphers
         )
 
-    def take_link(self, frame: bytes, *, now: float) -> tuple[bytes, bytes, LinkSession, bytes]:
-        """Accept a link's first frame: return its sender, its payload, the link's session, and the frame to answer with.
+    def take_link(
+        self, frame: bytes, *, source: Address | None = None, now: float
+    ) -> tuple[bytes, bytes, LinkSession, bytes]:
+        """Accept a link's first frame, which came from `source`: return its sender, its payload, the link's session, and
+        the frame to answer with.
 
         Raises SealError, DecodeError.
         """
@@ -490,7 +507,7 @@ class SessionTable:
         pair = self._pairs.get(header.identity) or self._meet(header.identity)
         if header.number <= pair.link_number:
             raise SealError("an opening that was used before")
-        heard = self._hear(pair, header, Carrier.LINK, now)
+        heard = self._hear(pair, header, Carrier.LINK, source, now)
         payload = heard.open(frame)
         pair.link_number = header.number
         head, agreed = heard.answer(bytes(SESSION_ID_SIZE))
@@ -533,6 +550,11 @@ class SessionTable:
         return OutgoingOpening(pair.parties, number=number, carrier=carrier, rng=self._rng, now=now)
 
     def _open_with(self, pair: Pair, payload: bytes, now: float) -> bytes:
+        begun = self._opening_of(pair, now)
+        begun.said_at = now
+        return begun.seal(payload)
+
+    def _opening_of(self, pair: Pair, now: float) -> OutgoingOpening:
         begun = pair.begun
         if begun is None or now >= begun.started + OPENING_LASTS_FOR:
             if pair.begun_before is not None:
@@ -541,8 +563,7 @@ class SessionTable:
             begun = pair.begun = self._begin(pair, Carrier.DATAGRAMS, now)
             self._found[begun.session] = (pair, begun)
             self._end_at(now + ANSWER_AWAITED_FOR, pair, begun)
-        begun.said_at = now
-        return begun.seal(payload)
+        return begun
 
     def _seal_and_renew(self, pair: Pair, session: Session, payload: bytes, now: float) -> list[bytes]:
         if now >= session.born + ERASE_AFTER:
@@ -554,22 +575,34 @@ class SessionTable:
             datagrams.append(self._open_with(pair, b"", now))
         return datagrams
 
-    def _hear(self, pair: Pair, header: OpeningHeader, carrier: Carrier, now: float) -> IncomingOpening:
+    def _hear(
+        self, pair: Pair, header: OpeningHeader, carrier: Carrier, source: Address | None, now: float
+    ) -> IncomingOpening:
         """Accept an opening. Raises SealError, before any expensive computation if the sender cannot prove its
         identity."""
         if not hmac.compare_digest(pair.parties.proof(header, carrier), header.proof):
             raise SealError("no proof of the identity that opens")
+        counted_until = pair.allowed_at + COUNTED_AFTER
         if not pair.take_allowance(now):
             raise SealError("too many openings")
+        if (
+            source is not None
+            and now < counted_until
+            and not self._networks.take(network_of(source.host), now=now)
+        ):
+            raise SealError("too many openings of one network")
         return IncomingOpening(pair.parties, header, carrier=carrier, rng=self._rng)
 
-    def _open_opening(self, header: OpeningHeader, datagram: bytes, now: float) -> Opened:
+    def _open_opening(
+        self, header: OpeningHeader, datagram: bytes, source: Address | None, now: float
+    ) -> Opened:
         pair = self._pairs.get(header.identity) or self._meet(header.identity)
         early = pair.early
         if early is None or datagram[:OPENING_HEAD_SIZE] != early.heard.head:
             if header.number <= pair.number:
                 self._refuse(pair, header, now)
-            early = self._take_opening(pair, self._hear(pair, header, Carrier.DATAGRAMS, now), header, now)
+            heard = self._hear(pair, header, Carrier.DATAGRAMS, source, now)
+            early = self._take_opening(pair, heard, header, now)
         if not early.replay.is_fresh(header.counter):
             raise SealError("replayed")
         payload = early.heard.open(datagram)
@@ -585,10 +618,9 @@ class SessionTable:
 
     def _refuse(self, pair: Pair, header: OpeningHeader, now: float) -> NoReturn:
         """Refuse an opening: raises OldOpening if it is theirs and, as far as can be told, not a belated copy; else
-        SealError."""
+        SealError. It takes nothing from their allowance: a stranger can replay it."""
         is_silent = now >= pair.heard_at + SILENT_AFTER
-        is_theirs = hmac.compare_digest(pair.parties.proof(header, Carrier.DATAGRAMS), header.proof)
-        if is_silent and is_theirs and pair.take_allowance(now):
+        if is_silent and hmac.compare_digest(pair.parties.proof(header, Carrier.DATAGRAMS), header.proof):
             raise OldOpening(pair.number)
         raise SealError("an opening that was used before")
 

@@ -10,6 +10,9 @@ import os
 import sys
 from pathlib import Path
 
+DAMAGED = ".damaged-"
+"""What comes between the name and the number of a damaged file that was set aside."""
+
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
@@ -150,10 +153,10 @@ def set_aside(disk: Disk, folder: int, name: str, *, keep: bool) -> str:
     full disk. A file that has such a name already gets no second one.
     """
     taken = set(disk.names(folder))
-    number = next(n for n in range(1, len(taken) + 2) if f"{name}.damaged-{n}" not in taken)
+    number = next(n for n in range(1, len(taken) + 2) if f"{name}{DAMAGED}{n}" not in taken)
     if keep and number > 1 and _has_two_names(disk, folder, name):
-        return f"{name}.damaged-{number - 1}"
-    aside = f"{name}.damaged-{number}"
+        return f"{name}{DAMAGED}{number - 1}"
+    aside = f"{name}{DAMAGED}{number}"
     if keep:
         disk.link(folder, name, aside)
     else:

@@ -82,8 +82,14 @@ class Journal:
         self.length += len(records)
         return offset
 
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether a sync has failed: what this file holds need not be on the disk, and no later sync can tell."""
+        return bool(self._failed)
+
     def sync(self, upto: int) -> None:
-        """Sync the first `upto` bytes. SyncFailed ends all appending: a second sync would wrongly succeed."""
+        """Sync the first `upto` bytes; a thread may do so during appends. SyncFailed ends all appending: a second sync would
+        wrongly succeed."""
         if upto <= self.synced:
             return
         try:

@@ -6,7 +6,7 @@ probes the mailbox; when it is saved, the others follow.
 
 import enum
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,10 +15,11 @@ from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
-from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered
+from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
 from chatapp.peer.core.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
 from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.delivery.ranges import RangeSet
+from chatapp.wire.delivery.syncs import SyncMark
 from chatapp.wire.errors import SealError
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import AskMail, DepositMail, LetterBody, MailRefusal
@@ -69,7 +70,10 @@ class Settlement:
 
     def adopt(self, contact: Contact) -> None:
         """Take up a contact whose messages are from an earlier run, or were redirected from another key."""
-        if contact.conversation is not None and contact.conversation.outgoing.messages:
+        if contact.conversation is None:
+            return
+        outgoing = contact.conversation.outgoing
+        if outgoing.messages or outgoing.unsynced.lost is not None:
             self.waiting[contact.identity] = contact
 
     def acknowledged(
@@ -85,7 +89,12 @@ class Settlement:
         at_once = self._traces.milliseconds(now)
         delivered, saved = MessageState.DELIVERED, MessageState.SAVED
         usual: list[int] = []
-        for answer, message in conversation.outgoing.deliver(answers):
+        outgoing = conversation.outgoing
+        settled = outgoing.deliver(answers)
+        for answer, message in settled:
+            if message.is_again:
+                outgoing.again.discard(answer.number)
+                continue
             if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
                 more = (answer.sends, int(answer.after * 1_000), int(through_server))
                 trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
@@ -105,7 +114,33 @@ class Settlement:
         out.records += [
             OutgoingDelivered(stream, first, end - first, at_once) for first, end in RangeSet(usual).spans()
         ]
+        if settled:
+            self._note_syncs(outgoing, [answer for answer, _ in settled])
+            if not outgoing.unsynced.spans:
+                out.records.append(OutgoingOnDisk(stream, outgoing.floor))
         self._told_of(contact, conversation)
+
+    def _note_syncs(self, outgoing: OutgoingStream, answers: Sequence[Acknowledged]) -> None:
+        """Note after which syncs these messages survive a power cut. Mostly one acknowledgement has named them all."""
+        note = outgoing.unsynced.note
+        if answers[0].mark is answers[-1].mark:
+            numbers = [answer.number for answer in answers]
+            note(answers[0].mark, min(numbers), max(numbers) + 1)
+        else:
+            for answer in answers:
+                note(answer.mark, answer.number, answer.number + 1)
+
+    def synced(self, contact: Contact, mark: SyncMark) -> None:
+        """Note that a recipient's disk has done this sync: what it covers is finally settled."""
+        conversation = contact.conversation
+        if conversation is None:
+            return
+        outgoing = conversation.outgoing
+        before = outgoing.floor
+        outgoing.unsynced.reported(mark)
+        if outgoing.floor > before:
+            self._out.records.append(OutgoingOnDisk(contact.identity, outgoing.floor))
+            conversation.tell_floor()
 
     def saved(self, contact: Contact, message: Message, *, now: float) -> None:
         """Settle a message as saved: the registry has it on its disk."""
@@ -143,6 +178,8 @@ class Settlement:
         self, contact: Contact, message: Message, reason: MessageReason | None = None, *, now: float
     ) -> None:
         """Keep a message in our outbox: no way is open. Each `reason` is reported once; None: the registry is silent."""
+        if message.is_again:
+            return
         reason = MessageReason.KEY_CHANGED if contact.is_blocked else reason
         is_first = message.state is MessageState.UNSETTLED
         is_other = reason is not None and not any(
@@ -185,7 +222,7 @@ class Settlement:
     def _told_of(self, contact: Contact, conversation: Conversation) -> None:
         """Tell the recipient the new floor, and forget the contact when nothing waits for it any more."""
         conversation.tell_floor()
-        if not conversation.outgoing.messages:
+        if not conversation.outgoing.messages and conversation.outgoing.unsynced.lost is None:
             self.waiting.pop(contact.identity, None)
 
 

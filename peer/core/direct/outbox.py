@@ -5,14 +5,15 @@ link, a sign of life. Every copy has the same number, so the recipient shows the
 `Ladder` decides when to move, `DeliveryPaths` carries it out.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
 from chatapp.peer.core.events import MessageState, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, bodies_of
-from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved
+from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, StoredOutgoing
 from chatapp.peer.core.trace import DeliveryTraces, TraceEvent
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import ReportSilence
@@ -97,7 +98,7 @@ class DeliveryPaths:
         """Send the message by mail, keep it in our outbox, or wait until the registry's state is known: the direct ways
         failed."""
         conversation.outgoing.move(message, DeliveryPath.WAITING)
-        if message.state is MessageState.SAVED:
+        if message.state is MessageState.SAVED or message.is_again:
             return
         if self._registry_status.reach is RegistryReach.UP and not contact.is_blocked:
             self._to_mail(contact, conversation, message, now)
@@ -136,6 +137,18 @@ FIRST_TOLD: Final = 3
 """The first retry that the stream reports at once; a second attempt is too common to be worth an event."""
 
 
+AGAIN_SPAN: Final = 1.0
+"""Seconds between two times at which messages that one recipient may have lost are read from our history."""
+
+
+class LostMessages(NamedTuple):
+    """Our delivered messages to a person with numbers in [first, end), who may have lost them."""
+
+    contact: Contact
+    first: int
+    end: int
+
+
 class Ladder:
     """Moves all our unsettled messages from rung to rung."""
 
@@ -164,6 +177,11 @@ class Ladder:
         """Contacts to whom messages were begun in this turn."""
         self._renumbered: dict[bytes, Contact] = {}
         """Contacts whose messages have just got their numbers, which are not on disk yet."""
+        self._lost: dict[bytes, Contact] = {}
+        """Contacts whose delivered messages are to be read from our history, and given to them again."""
+        self._given_at: dict[bytes, float] = {}
+        """When that was done for each contact the last time."""
+        self._rang_at = 0.0
 
     # --- what happens
 
@@ -215,7 +233,7 @@ class Ladder:
         before = old.conversation
         for message in before.outgoing if before is not None else ():
             assert before is not None
-            if message.state is MessageState.SAVED or message.path is DeliveryPath.LINE:
+            if message.state is MessageState.SAVED or message.is_again or message.path is DeliveryPath.LINE:
                 continue
             before.delivery.withdraw(message.number)
             before.outgoing.settle(message, MessageState.REFUSED)
@@ -257,7 +275,11 @@ class Ladder:
     def climb(self, contact: Contact, *, now: float) -> None:
         """Move every waiting message of a contact as far as it can go now. Call this when something changed."""
         conversation, reach = contact.conversation, self._registry_status.reach
-        if conversation is None or reach is RegistryReach.NONE or not conversation.outgoing.messages:
+        if conversation is None or reach is RegistryReach.NONE:
+            return
+        if conversation.outgoing.unsynced.lost is not None:
+            self._lost[contact.identity] = contact
+        if not conversation.outgoing.messages:
             return
         if conversation.outgoing.has_provisional:
             self.number(contact, now=now)
@@ -273,6 +295,44 @@ class Ladder:
             if self._mail_queue.pauses:  # the recipient is here and empties the mailbox
                 self._mail_queue.pauses.pop(contact.identity, None)
             self._paths.go_straight(contact, conversation, now=now)
+
+    # --- what a recipient may have lost
+
+    def lost(self, *, now: float) -> list[LostMessages]:
+        """Return, once, where to look for delivered messages that their recipients may have lost. Nobody makes us look more
+        often than every AGAIN_SPAN, or before the last ones have arrived."""
+        reach, wanted = self._registry_status.reach, []
+        for identity, contact in list(self._lost.items()):
+            if now < self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN:
+                continue
+            del self._lost[identity]  # the next climb asks for what is left
+            is_there = contact.row.online if reach is RegistryReach.UP else reach is RegistryReach.LOST
+            assert contact.conversation is not None
+            outgoing = contact.conversation.outgoing
+            if (
+                outgoing.unsynced.lost is not None
+                and not outgoing.again
+                and is_there
+                and not contact.is_blocked
+            ):
+                self._given_at[identity] = now
+                wanted.append(LostMessages(contact, *outgoing.unsynced.lost))
+        return wanted
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether `lost` may return anything, now or later."""
+        return bool(self._lost)
+
+    def give_again(
+        self, contact: Contact, found: Sequence[StoredOutgoing], *, is_all: bool, now: float
+    ) -> None:
+        """Send delivered messages once more, as if they were kept; those that are not lost are dropped as repeats. `is_all`:
+        there are no others."""
+        assert contact.conversation is not None
+        contact.conversation.outgoing.give_again(found, is_all=is_all)
+        self._settlement.adopt(contact)
+        self.climb(contact, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
         """Record retry number `tries`."""
@@ -325,6 +385,7 @@ class Ladder:
 
     def handle_timer(self, *, now: float) -> None:
         """Send by mail what was relayed long enough, retry kept messages, and probe full mailboxes."""
+        self._rang_at = now
         reach = self._registry_status.reach
         if reach is RegistryReach.UP and now >= self._expiry_at:
             self._ask_for_expired(now)
@@ -357,6 +418,8 @@ class Ladder:
             dues.append(self._retry_at)
         if self._waiting and self._registry_status.reach is RegistryReach.UP:
             dues.append(self._expiry_at)
+        given = (self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN for identity in self._lost)
+        dues += [due for due in given if due > self._rang_at]  # for the others, each turn asks
         if self._mail_queue.pauses and (mail_at := self._mail_queue.next_timer()) is not None:
             dues.append(mail_at)
         return min(dues, default=None)

@@ -83,6 +83,7 @@ class DirectReceiver:
                 self._rng,
                 buffer=self._buffer,
                 network=lambda: network_of(self._streams[identity].contact.row.host),
+                syncs=self._out.syncs,
             )
             inbox, texts = conversation.delivery.inbox, conversation.texts
             self._streams.add(restored(identity, contact, inbox, texts, stored, conversation=conversation))
@@ -151,7 +152,10 @@ class DirectReceiver:
 
     def stored(self, *, now: float) -> bool:
         """All records handed out so far are on disk: acknowledge and show. Return whether there was anything."""
-        touched = self._streams.stored(now=now) if self._streams.written else {}
+        touched: dict[bytes, Stream] = {}
+        if self._streams.written:
+            self._out.syncs.note_stored()
+            touched = self._streams.stored(now=now)
         has_stored = bool(touched)
         if self._group_receiver.floors:
             touched.update(self._group_receiver.raise_floors())
@@ -217,7 +221,7 @@ class DirectReceiver:
         stream.doubt = AuthorDoubt.OTHER_KEY if is_other else AuthorDoubt.NOT_IN_TABLE
         self._unknown_authors.add(identity)
         if key:
-            self._out.records.append(Named(identity, name, is_claimed=True))
+            self._out.records.append(Named(identity, name, stream.doubt))
         return stream
 
     def _name(self, identity: bytes) -> str:

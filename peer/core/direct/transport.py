@@ -38,6 +38,11 @@ TYPING_TAKEN_SPAN: Final = 1.0
 """Seconds in which at most one Typing of a person is reported."""
 
 
+TOLD_AGAIN_AFTER: Final = 3.0
+"""Seconds in which a person is told at most once above which number we take their openings, by either way: anybody can send
+us one that they recorded."""
+
+
 class OpenedDatagrams(NamedTuple):
     """Opened datagrams and their sender."""
 
@@ -86,6 +91,8 @@ class PeerTransport:
         self._typing_sent: dict[bytes, float] = {}
         self._typing_taken: dict[bytes, float] = {}
         """When the last Typing was sent to each person, and the last one of each person was reported."""
+        self._told: dict[tuple[bytes, bool], float] = {}
+        """When each person was last told the number of their last opening, directly or through the registry."""
         self._to_hail: list[Contact] = []
         self._hail_at: float | None = None
         self._hail_span = HAIL_SPAN
@@ -99,6 +106,8 @@ class PeerTransport:
         )
         self.active: dict[bytes, Contact] = {}
         """Contacts whose delivery stream may have something to send or to wait for."""
+        self._awaiting_sync: dict[bytes, Contact] = {}
+        """Contacts who are to be told when what we acknowledged to them is on our disk."""
 
     def _opening_taken(self, identity: bytes, number: int) -> None:
         self._out.records.append(OpeningTaken(identity, number))
@@ -110,8 +119,11 @@ class PeerTransport:
     def let_go(self, contact: Contact) -> None:
         """Forget a contact whose key was replaced."""
         self.active.pop(contact.identity, None)
+        self._awaiting_sync.pop(contact.identity, None)
         self._typing_sent.pop(contact.identity, None)
         self._typing_taken.pop(contact.identity, None)
+        for is_relayed in (False, True):
+            self._told.pop((contact.identity, is_relayed), None)
         self.sessions.forget(contact.identity)
 
     # --- out
@@ -129,8 +141,21 @@ class PeerTransport:
                 self._send(
                     contact, payloads, through_registry=can_relay and now < contact.relay_until, now=now
                 )
+            if conversation.delivery.awaits_sync:
+                self._awaiting_sync[contact.identity] = contact
             if conversation.delivery.is_at_rest:
                 del self.active[contact.identity]
+
+    def report_syncs(self) -> None:
+        """Tell those who wait for it what is on our disk by now."""
+        for identity, contact in list(self._awaiting_sync.items()):
+            if contact.conversation is not None:
+                delivery = contact.conversation.delivery
+                delivery.report_syncs()
+                self.active[identity] = contact
+                if delivery.awaits_sync:
+                    continue
+            del self._awaiting_sync[identity]
 
     def send_typing(self, to: str, *, now: float) -> None:
         """Tell a person that the user is writing to them. This begins no session and is not repeated: whoever is not there
@@ -227,9 +252,9 @@ class PeerTransport:
         if relayed_by is not None and contact.identity != relayed_by:
             raise SealError("relayed for somebody else than its author")
         try:
-            opened = self.sessions.open_run(datagrams, now=now)
+            opened = self.sessions.open_run(datagrams, source=source or contact.address, now=now)
         except OldOpening as old:
-            self._tell_opening(contact, source, old.number, now)
+            self._tell_opening(contact, old.number, is_relayed=source is None, now=now)
             raise
         if opened.payloads:
             contact.is_heard = True
@@ -239,10 +264,7 @@ class PeerTransport:
             elif opened.is_newest:  # an older one, delayed or replayed, would show an address of the past
                 contact.address = source
         if opened.answer is not None:
-            if source is None:
-                self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=opened.answer))
-            else:
-                self._datagrams.append((opened.answer, source))
+            self._send_back(contact, source, opened.answer)
         return OpenedDatagrams(contact, opened.payloads, opened.problems, opened.is_return)
 
     def typing_arrived(self, contact: Contact, *, now: float) -> None:
@@ -255,15 +277,23 @@ class PeerTransport:
 
     # --- inside
 
-    def _tell_opening(self, contact: Contact, source: Address | None, number: int, now: float) -> None:
-        """Tell somebody above which number we take their openings, by an opening of ours, as we share no session."""
-        self.sessions.open_anew(contact.identity)
+    def _tell_opening(self, contact: Contact, number: int, *, is_relayed: bool, now: float) -> None:
+        """Tell somebody above which number we take their openings, by an opening of ours: they may know of no session. It
+        goes to where they are known to be, so that a stranger who replays their openings gets nothing that is new."""
+        way = (contact.identity, is_relayed)
+        if now < self._told.get(way, -TOLD_AGAIN_AFTER) + TOLD_AGAIN_AFTER:
+            return
+        self._told[way] = now
         payload = join_frames([encode_frame(LastOpening(number))])
-        for datagram in self.sessions.seal(contact.identity, payload, now=now):
-            if source is None:
-                self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=datagram))
-            else:
-                self._datagrams.append((datagram, source))
+        datagram = self.sessions.seal_opening(contact.identity, payload, now=now)
+        self._send_back(contact, None if is_relayed else contact.address, datagram)
+
+    def _send_back(self, contact: Contact, to: Address | None, datagram: bytes) -> None:
+        """Send a datagram by the way by which one came: to an address, or through the registry if it is None."""
+        if to is None:
+            self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=datagram))
+        else:
+            self._datagrams.append((datagram, to))
 
     def _send(self, contact: Contact, payloads: list[bytes], *, through_registry: bool, now: float) -> None:
         address, identity = contact.address, contact.identity

@@ -2,19 +2,20 @@
 
 import enum
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from chatapp.peer.core.events import MessageState
-from chatapp.peer.core.records import DEAD, FINAL, StoredStream
+from chatapp.peer.core.records import DEAD, FINAL, StoredOutgoing, StoredStream
 from chatapp.peer.core.trace import Raw, unpacked
 from chatapp.wire.codec import encode
 from chatapp.wire.delivery.dedup import Inbox
 from chatapp.wire.delivery.parts import Acknowledged, PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import ReliableStream
+from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark, Syncs
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
 
 CLOCKS_DIFFER: Final = 1.0
@@ -57,6 +58,8 @@ class Message(msgspec.Struct, eq=False):
     """Its delivery trace so far."""
     id: int = 0
     """Its id in our history; 0 for a line of a group on its way to one member."""
+    is_again: bool = False
+    """Whether it is delivered, and is given again because its recipient may have lost it. Nobody is told of that."""
 
     @property
     def is_numbered(self) -> bool:
@@ -94,6 +97,62 @@ def bodies_of(messages: Iterable[Message]) -> list[tuple[int, bytes]]:
     ]
 
 
+SPANS_MAX: Final = 8
+"""Syncs of one recipient that are told apart; more are taken together."""
+
+
+class Unsynced:
+    """Which messages to one recipient are delivered, but may not survive a power cut there: a span [first, end) of numbers
+    for each sync of its disk that it has named. Of the numbers in a span, only those of delivered messages count.
+
+    They are in our own history, so nothing more is kept of them. Those that the recipient may have lost are `lost` until
+    they are given again: its program was started again, in another life, or ours was."""
+
+    __slots__ = ("_heard", "_spans", "lost")
+
+    def __init__(self, first: int | None, end: int) -> None:
+        """`first`: of the delivered messages below `end` of which an earlier life of ours did not hear; None for none."""
+        self._heard = NO_SYNC
+        self._spans: dict[SyncMark, tuple[int, int]] = {}
+        self.lost: tuple[int, int] | None = None if first is None else (first, end)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """All spans, those of lost messages as well."""
+        return [*self._spans.values(), self.lost] if self.lost is not None else [*self._spans.values()]
+
+    def note(self, mark: SyncMark, first: int, end: int) -> None:
+        """Note that messages in [first, end) are delivered, and survive once the recipient's disk has done this sync."""
+        self._hear_of(mark.life)
+        if mark.number <= self._heard.number:
+            return
+        span = self._spans.get(mark)
+        self._spans[mark] = (first, end) if span is None else (min(first, span[0]), max(end, span[1]))
+        if len(self._spans) > SPANS_MAX:
+            one, other, *_ = sorted(self._spans)
+            self.note(other, *self._spans.pop(one))
+
+    def reported(self, mark: SyncMark) -> None:
+        """Note that the recipient's disk has done this sync."""
+        self._hear_of(mark.life)
+        if mark.number > self._heard.number:
+            self._heard = mark
+            for done in [other for other in self._spans if other.number <= mark.number]:
+                del self._spans[done]
+
+    def lose(self) -> None:
+        """Note that the recipient's program was started again: it may have lost all these messages."""
+        if self._spans:
+            spans = self.spans
+            self._spans.clear()
+            self.lost = (min(first for first, _ in spans), max(end for _, end in spans))
+
+    def _hear_of(self, life: int) -> None:
+        if life != self._heard.life:
+            self.lose()
+            self._heard = SyncMark(life, 0)
+
+
 class OutgoingStream:
     """Our stream to one recipient: numbers that only rise, and the messages that are not final, in order.
 
@@ -108,9 +167,11 @@ class OutgoingStream:
         "_last",
         "_last_provisional",
         "_skip",
+        "again",
         "has_provisional",
         "idle",
         "messages",
+        "unsynced",
     )
 
     def __init__(self, stored: StoredStream) -> None:
@@ -123,6 +184,9 @@ class OutgoingStream:
         self._ahead: float | None = None
         """How far the registry's clock was ahead when a number of this run was last taken from the clock; None: never."""
         self._gaps = list(stored.gaps)
+        self.unsynced: Final = Unsynced(stored.unsynced_from, stored.last_sent + 1)
+        self.again: Final[set[int]] = set()
+        """Numbers of the messages that are being given again."""
         skipped = {end: start for start, end in stored.gaps}
         self.messages: dict[int, Message] = {
             one.number: Message(
@@ -216,6 +280,21 @@ class OutgoingStream:
         for message in idle.values():
             message.path, message.deadline = path, deadline
 
+    def give_again(self, found: Sequence[StoredOutgoing], *, is_all: bool) -> None:
+        """Put these delivered messages, of those that are lost, on the rung WAITING once more. `is_all`: there are no
+        others."""
+        lost, self.unsynced.lost = self.unsynced.lost, None
+        if lost is not None and found and not is_all:
+            self.unsynced.lost = (found[-1].number + 1, lost[1])
+        for one in found:
+            if one.number not in self.messages:
+                message = Message(
+                    one.number, one.at_ms, one.text, one.number, MessageState.KEPT, id=one.id, is_again=True
+                )
+                self.messages[one.number] = self.idle[one.number] = message
+                self.again.add(one.number)
+        self.messages = dict(sorted(self.messages.items()))
+
     def deliver(self, answers: Iterable[Acknowledged]) -> list[tuple[Acknowledged, Message]]:
         """Forget the messages that their recipient has stored. Return each with its answer, but those that are forgotten
         already."""
@@ -256,18 +335,21 @@ class OutgoingStream:
 
     def since(self, message: Message) -> int:
         """Return the number after the last unsettled one before `message`; the floor if there is none."""
-        earlier = [number for number in self.messages if number < message.number]
-        return max(earlier) + 1 if earlier else self.floor
+        earlier = [number + 1 for number in self.messages if number < message.number]
+        earlier += [min(end, message.number) for first, end in self.unsynced.spans if first < message.number]
+        return max(earlier, default=self.floor)
 
     def _gap(self, start: int, end: int) -> None:
-        if start < end and self.messages:
+        if start < end and (self.messages or self.unsynced.spans):
             self._gaps = _merged([*self._gaps, (start, end)])
 
     @property
     def floor(self) -> int:
-        """The lowest number that is not final (clause 6.3)."""
+        """The lowest number that is not final, or that its recipient may lose (clause 6.3)."""
         first = next(iter(self.messages), PROVISIONAL)
-        return first if first < PROVISIONAL else self._last + 1
+        return min(
+            [first if first < PROVISIONAL else self._last + 1, *[low for low, _ in self.unsynced.spans]]
+        )
 
 
 class Conversation:
@@ -283,11 +365,12 @@ class Conversation:
         *,
         buffer: PartBuffer | None = None,
         network: Callable[[], str] = lambda: "",
+        syncs: Syncs | None = None,
     ) -> None:
-        """`buffer` and `network`: see `ReliableStream`."""
+        """`buffer`, `network`, `syncs`: see `ReliableStream`."""
         self.outgoing = OutgoingStream(stored)
         self.delivery = ReliableStream(
-            policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network
+            policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network, syncs=syncs
         )
         self.texts: dict[int, tuple[int, str, bool, int]] = {
             one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown

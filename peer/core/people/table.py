@@ -116,14 +116,17 @@ class Table:
         rows = [decode_row(raw) for raw in encoded]
         changes: list[tuple[Contact, Change]] = []
         saved: list[Row] = []
+        has_changed = False
         for row in rows:
             shown_before = self._contacts.shown_instead(row.card.name)
             known = self._contacts.by_identity(row.card.identity)
             before = known.row if known is not None else None
+            has_changed = has_changed or before is None or _differ(before, row)
             change = self._contacts.take_row(row)
             if change is Change.KEY_CHANGED:
                 self._note_block(row, shown_before)
             elif change is not Change.REFUSED and self._contacts.clears(row):
+                has_changed = True
                 self._out.records.append(NameCleared(name_key(row.card.name)))
                 self._out.events.append(KeyRestored(name=row.card.name))
             contact = self._contacts.by_identity(row.card.identity)
@@ -142,6 +145,7 @@ class Table:
         self.version, self.saved_at = version, wall
         if rows:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
+        if has_changed:
             self._out.events.append(TableChanged())
         return changes
 
@@ -235,3 +239,8 @@ class NameResolver:
     def next_timer(self) -> float | None:
         """Return the earliest deadline that has not passed."""
         return min((one.deadline for one in self.searches.values() if not one.has_rung), default=None)
+
+
+def _differ(before: Row, row: Row) -> bool:
+    """Whether two rows of one person differ in what a user sees: a sender index is no news, and comes with the link."""
+    return msgspec.structs.replace(row, sender_index=before.sender_index, version=before.version) != before

@@ -119,6 +119,10 @@ class RegistryConnection:
         self._has_begun = False
         """Whether the registry has let us in since `start`."""
         self._was_lost = False
+        self._is_stopping = False
+        """Whether the registry said that it stops, so that its return is told even if it was never missed."""
+        self._was_denied = False
+        """Whether the registry has refused us since it let us in."""
         self._last_life = 0
         self._wants_close = False
 
@@ -126,7 +130,7 @@ class RegistryConnection:
 
     def start(self, me: LocalIdentity, *, table_version: int, now: float) -> None:
         """Register; also after `leave`."""
-        self._has_begun = False
+        self._has_begun = self._was_denied = False
         self._session.use_card(me.card, first_opening=me.first_opening)
         self._session.start(table_version=table_version, now=now)
 
@@ -161,6 +165,7 @@ class RegistryConnection:
         elif isinstance(notice, Left):
             self._session.receive_left(notice, now=now)
         elif isinstance(notice, Announcement):
+            self._is_stopping = self._is_stopping or notice.kind is AnnouncementKind.STOPPING
             self._owner.tell(_announced(notice))
         else:
             self._reader.notice_arrived(notice, now=now)
@@ -217,6 +222,7 @@ class RegistryConnection:
                     self._lost()
                 case Notice.DENIED:
                     assert self._session.denied is not None
+                    self._was_denied = True
                     self._owner.denied(self._session.denied, has_begun=self._has_begun, now=now)
                 case Notice.LEFT | Notice.LEAVE_UNANSWERED:
                     self._end_link()
@@ -242,7 +248,8 @@ class RegistryConnection:
 
     def _welcomed(self, now: float) -> None:
         new_key = self._new_key()
-        is_first, is_back = not self._has_begun, self._was_lost
+        has_returned = self._is_stopping and self._session.life != self._last_life
+        is_first, is_back = not self._has_begun or self._was_denied, self._was_lost or has_returned
         if not self._owner.welcomed(is_first=is_first, is_back=is_back, new_key=new_key, now=now):
             return
         if self._key_news is not None:
@@ -250,7 +257,8 @@ class RegistryConnection:
             self._key_news = None
         if is_back:
             self._owner.tell(ServerBack())
-        self._has_begun, self._was_lost = True, False
+        self._has_begun, self._was_lost, self._was_denied = True, False, False
+        self._is_stopping = self._is_stopping and not is_back
         if self._session.life != self._last_life:
             self._link.forgive()  # of another server, or another start: earlier failures of links say nothing
             self._last_life = self._session.life

@@ -1,7 +1,8 @@
 """The handshake with a registry, in which each end proves its identity to the other (clauses 4.1 to 4.5).
 
 The registry that we accept is the one whose key the user named; otherwise the pinned one; otherwise the one that made our
-join code; otherwise the first that answers.
+join code; otherwise the one that was announced; otherwise the first that answers. An announcement is a stranger's word: its
+key must be proved, and proves nothing else.
 """
 
 import random
@@ -28,6 +29,8 @@ class Handshake:
         self.pinned = pinned
         self.demanded: str | None = None
         """The digits of the fingerprint that the registry must have, whatever is pinned."""
+        self.announced: str | None = None
+        """The digits of the fingerprint that the registry must have at a first contact without a join code."""
         self.is_key_named = False
         """Whether the user, or a join code, named the key of the registry that let us in last."""
         self.stranger: bytes | None = None
@@ -41,10 +44,17 @@ class Handshake:
 
     @property
     def expected(self) -> str:
-        """The fingerprint of the expected key; empty if any key is accepted."""
+        """The fingerprint of the expected key; empty if any key is accepted, or that of the registry of our join code."""
         if self.demanded is not None:
             return in_groups_of_four(self.demanded)
-        return "" if self.pinned is None else fingerprint(self.pinned)
+        if self.pinned is not None:
+            return fingerprint(self.pinned)
+        return "" if self.announced is None or self._code is not None else in_groups_of_four(self.announced)
+
+    @property
+    def is_as_announced(self) -> bool:
+        """Whether nothing but the announcement says which key is expected."""
+        return self.demanded is None and self.pinned is None and self.expected != ""
 
     def use_card(self, card: Card) -> None:
         """Register with this card from now on."""
@@ -91,7 +101,9 @@ class Handshake:
             return fingerprint_digits(registry) == self.demanded
         if self.pinned is not None:
             return registry == self.pinned
-        return self._code is None or self._code.is_made_by(registry)
+        if self._code is not None:
+            return self._code.is_made_by(registry)
+        return self.announced is None or fingerprint_digits(registry) == self.announced
 
     def register(self) -> bytes:
         """Return a REGISTER."""

@@ -222,7 +222,12 @@ class PeerRegistration:
         if is_code_foreign:
             self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key=key))
         else:
-            self._not_let_in(happened.RegistryKeyChanged(expected=self._session.expected, got=key))
+            is_announced = self._session.is_expected_as_announced
+            self._not_let_in(
+                happened.RegistryKeyChanged(
+                    expected=self._session.expected, got=key, is_announced=is_announced
+                )
+            )
         self._transport.hail_all(was_registered=has_begun, now=now)
 
     def left(self, *, is_confirmed: bool) -> None:
@@ -246,7 +251,8 @@ class PeerRegistration:
             key = fingerprint(self._me.identity.public) if reason is RefusalReason.NOT_INVITED else ""
             # The remaining reasons are for visitors of the help desk; only a dishonest registry gives a peer one of them.
             why = AdmissionRefusal.__members__.get(reason.name, AdmissionRefusal.NOT_SERVING)
-            self._not_let_in(happened.AdmissionRefused(reason=why, key=key))
+            seconds, text = self._session.denied_for, self._session.denied_text
+            self._not_let_in(happened.AdmissionRefused(reason=why, key=key, seconds=seconds, text=text))
 
     def _outdo(self) -> bool:
         """Make a card newer than the one the registry knows. Return whether we did."""

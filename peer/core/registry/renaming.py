@@ -15,7 +15,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages import registration as wire
 from chatapp.wire.messages.registration import RefusalReason
-from chatapp.wire.names import peer_name
+from chatapp.wire.names import person_name
 
 _REFUSALS: Final = {
     reason: RenameRefusal[reason.name] for reason in RefusalReason if reason.name in RenameRefusal.__members__
@@ -58,7 +58,7 @@ class Renaming:
     def refusal_of(self, new: str) -> RenameRefusal | None:
         """Return why our name cannot be changed to this one; None when the registry has to decide."""
         try:
-            name = peer_name(new)
+            name = person_name(new)
         except NameRefused:
             return RenameRefusal.INVALID_NAME
         if name == self._me.name:
@@ -81,7 +81,7 @@ class Renaming:
         return confirmed
 
     def _ask(self, new: str, now: float) -> None:
-        self._me.other_name = self._asked = peer_name(new)
+        self._me.other_name = self._asked = person_name(new)
         self._reference = self._rng.getrandbits(32)
         self.deadline = now + self._policy.give_up_after
         card = self._me.card_as(self._me.other_name)

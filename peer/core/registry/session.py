@@ -49,7 +49,7 @@ class Input(enum.Enum):
     WELCOME = "an authentic WELCOME came"
     REFUSED = "an authentic REFUSED came"
     UNANSWERED = "all attempts of a question went unanswered"
-    PAUSED = "the pause between two attempts is over"
+    PAUSED = "the pause between two attempts is over, or the time for which the registry keeps us out"
     SILENCE = "the link broke, or a ping went unanswered"
     LEAVE = "we want to be offline, and were registered before, so the registry may show us online"
     STOP = "we want to be offline, and were never registered"
@@ -60,6 +60,9 @@ class Input(enum.Enum):
 TRANSITIONS: Final = {
     (State.OFFLINE, Input.START): State.GREETING,
     (State.REFUSED, Input.START): State.GREETING,
+    (State.REFUSED, Input.PAUSED): State.GREETING,
+    (State.REFUSED, Input.LEAVE): State.OFFLINE,
+    (State.REFUSED, Input.STOP): State.OFFLINE,
     (State.REGISTERED, Input.START): State.GREETING,
     (State.PAUSING, Input.START): State.GREETING,
     (State.LEAVING, Input.START): State.GREETING,
@@ -213,6 +216,10 @@ class RegistrySession:
         """Whether the registry is lost and an early attempt is under way, because a request waits for it."""
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
+        self.denied_for = 0
+        """Seconds for which the refusal holds, after which we register again; 0 for no end."""
+        self.denied_text = ""
+        """What the registry's owner says of the refusal."""
         self.newer_counter = 0
         """The counter of the newer card that the registry has of us, after it refused an older one."""
         self.table_version = 0
@@ -240,6 +247,11 @@ class RegistrySession:
     def expected(self) -> str:
         """The fingerprint of the key that the registry must have; empty if any key is accepted."""
         return self._handshake.expected
+
+    @property
+    def is_expected_as_announced(self) -> bool:
+        """Whether nothing but an announcement says which key the registry must have."""
+        return self._handshake.is_as_announced
 
     @property
     def is_key_named(self) -> bool:
@@ -286,6 +298,10 @@ class RegistrySession:
         """Accept only the registry whose key has this fingerprint, whatever is pinned."""
         self._handshake.demanded = digits
 
+    def expect_announced(self, digits: str) -> None:
+        """Accept, at a first contact, only the registry whose key has this fingerprint, which was announced."""
+        self._handshake.announced = digits
+
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
         self.table_version, self.is_lost, self._warned_of = table_version, False, None
@@ -313,7 +329,7 @@ class RegistrySession:
 
     def search(self, *, now: float) -> bool:
         """Look for a lost registry at once, because a request waits for it. Return whether an attempt is under way."""
-        if self.is_lost:
+        if self.is_lost and self.state is not State.REFUSED:
             self._step(Input.PAUSED, now)
             self.is_wanted = self.state in (State.GREETING, State.REGISTERING)
         return self.is_wanted
@@ -400,6 +416,7 @@ class RegistrySession:
         is_theirs = self._handshake.takes_refused(refused, is_registering=is_registering)
         if is_theirs and self._may_refuse(refused.reason):
             self.denied, self.newer_counter = refused.reason, refused.counter
+            self.denied_for, self.denied_text = refused.seconds, refused.text
             self._step(Input.REFUSED, now)
 
     def _may_refuse(self, reason: RefusalReason) -> bool:
@@ -503,7 +520,7 @@ class RegistrySession:
             self.servers.pass_on()
         self._question = self._pause_until = self._next_ping = None
         self.is_wanted = self.is_wanted and after is State.REGISTERING
-        self._tell(before, occurrence)
+        self._tell(before, occurrence, after)
         self._is_leave_doubtful = after is State.LEAVING and before is not State.REGISTERED
         if after is State.GREETING or self._is_leave_doubtful:
             self._handshake.begin()
@@ -513,11 +530,13 @@ class RegistrySession:
             self._ask(now)
         elif after is State.PAUSING:
             self._pause_until = now + self._search.next_wait(self._rng.random())
+        elif after is State.REFUSED and self.denied_for:
+            self._pause_until = now + self.denied_for + self._rng.random()
         elif after is State.REGISTERED:
             self._search.reset()
             self._next_ping = now + self._ping_span()
 
-    def _tell(self, before: State, occurrence: Input) -> None:
+    def _tell(self, before: State, occurrence: Input, after: State) -> None:
         if occurrence is Input.WELCOME:
             self._notices.append(Notice.WELCOMED)
             self.is_lost, self._warned_of = False, None
@@ -530,7 +549,7 @@ class RegistrySession:
             self._notices.append(Notice.SILENT)
         elif occurrence is Input.UNANSWERED:
             self._tell_lost()
-        elif occurrence is Input.LEFT:
+        elif occurrence is Input.LEFT or (before is State.REFUSED and after is State.OFFLINE):
             self._notices.append(Notice.LEFT)
         elif occurrence is Input.RELEASED:
             self._notices.append(Notice.RELEASED)

@@ -26,6 +26,7 @@ from chatapp.wire.messages.rooms import (
     GroupGranted,
     LeaveRoom,
     RoomEntered,
+    RoomEvicted,
     RoomLeft,
     RoomRefusal,
     RoomRefused,
@@ -215,6 +216,18 @@ class Rooms:
         if self.current.owes_leave and notice.reference == self._leave_reference:
             self.current.owes_leave = False
             self.current.keep()
+
+    def evicted(self, notice: RoomEvicted, *, now: float) -> None:
+        """Handle the notice that the registry's owner has taken us out of the room, or closed it."""
+        room = self.room
+        if room is None or notice.group != room.name:
+            return
+        if self._arrival.reentry is not None:
+            self._catch_up.group_drained(room.name)
+        self._go_out(now)
+        self.current.keep()
+        how = happened.RoomExit.CLOSED if notice.is_closed else happened.RoomExit.EVICTED
+        self._out.events.append(happened.LeftRoom(room=room.room, how=how))
 
     def granted(self, granted: GroupGranted, *, now: float) -> None:
         """Take the key of a group."""

@@ -381,8 +381,8 @@ class FullApp(App[None]):
     def _title_pieces(self) -> Fragments:
         what = self._session.open_pane.conversation
         pieces: Fragments = [("title", words.title_of(what)), ("about", self._session.about_open())]
-        below = self.log_view.rows_below if self.log_view.book.height else 0
-        return [*pieces, ("alarm", words.more_lines(below))] if below else pieces
+        below = self.log_view.messages_below
+        return [*pieces, ("alarm", words.newer_messages(below))] if below else pieces
 
     def _news(self) -> Fragments:
         """Return how many lines are unread elsewhere, where the list is not in view."""

@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.drivers.linux_driver import LinuxDriver
 
+from chatapp.peer.core import events as happened
 from chatapp.peer.ui.full.app import FullApp
 from chatapp.peer.ui.full.session import FullSession
 from chatapp.peer.ui.full.signs import ASCII, UNICODE
@@ -85,8 +86,7 @@ class FullFace:
         peer: "AnyPeer",
         *,
         is_quiet: bool = False,
-        note_start: Callable[[], None] = lambda: None,
-        note_release: Callable[[], None] = lambda: None,
+        note: Callable[[Sequence[happened.Event]], None] = lambda events: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
         has_started: bool = False,
         greeting: Iterable[str] = (),
@@ -99,8 +99,7 @@ class FullFace:
             peer,
             signs,
             running=self._running,
-            note_start=note_start,
-            note_release=note_release,
+            note=note,
             explain_taken=explain_taken,
             has_started=has_started,
         )

@@ -5,7 +5,7 @@ many there are. So a log of many thousand lines takes no longer to show than one
 """
 
 import enum
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -30,6 +30,8 @@ _TEXT_LEAST: Final = 8
 """Cells that a text gets at least."""
 _CACHED: Final = 400
 """Entries whose rows are kept."""
+CLAIMED: Final = "claimed"
+"""The style of a name that its bearer only claims."""
 
 
 class EntryKind(enum.Enum):
@@ -55,12 +57,14 @@ class LogEntry(msgspec.Struct, kw_only=True, eq=False):
     """The id of the line in the history; 0 for a notice, and for a message that has not begun."""
     sender: str = ""
     is_mine: bool = False
+    is_claimed: bool = False
+    """Whether the author only claims to be `sender`; `note` says so."""
     calls: bool = False
     """Whether it is for the user alone, or has their name in it."""
     mark: Mark | None = None
     """What became of a message of ours; None: it is under way."""
     note: str = ""
-    """Stands below the text: what there is to say about what became of the message."""
+    """Stands below the text: what there is to say about the author, or about what became of the message."""
 
 
 Row = Fragments
@@ -274,6 +278,12 @@ class LogBook:
         place = self.place_of(entry)
         return (0, 0) if place is None else (self._tops[place], self._tops[place + 1])
 
+    def messages_from(self, y: int) -> int:
+        """Return how many messages begin at this row or below it."""
+        if y >= self.height:
+            return 0
+        return sum(one.kind is EntryKind.MESSAGE for one in self._entries[bisect_left(self._tops, y) :])
+
     def entry_at(self, y: int) -> LogEntry | None:
         """Return the entry that has this row."""
         if not 0 <= y < self.height:
@@ -377,14 +387,14 @@ class LogBook:
             rows.append(row)
         if entry.note:
             for start, end in _cut(entry.note, self._width - begins):
-                rows.append([("", " " * begins), (mark_style(entry.mark), entry.note[start:end])])
+                rows.append([("", " " * begins), (_note_style(entry), entry.note[start:end])])
         return rows
 
     def _head(self, entry: LogEntry, begins: int) -> Row:
         """Return what stands before the text of an entry."""
         clock = shown_clock(entry.at)[1]
         is_message = entry.kind is EntryKind.MESSAGE
-        name_style = f"name {entry.sender}" if not entry.is_mine else "me"
+        name_style = "me" if entry.is_mine else CLAIMED if entry.is_claimed else f"name {entry.sender}"
         sign = self._signs.alert if entry.kind is EntryKind.ALERT else self._signs.notice
         if not self._is_wide:
             if is_message:
@@ -411,6 +421,10 @@ _TEXT_STYLES: Final = {
     EntryKind.ALERT: "alert",
     EntryKind.RULE: "rule",
 }
+
+
+def _note_style(entry: LogEntry) -> str:
+    return CLAIMED if entry.is_claimed else mark_style(entry.mark)
 
 
 def mark_style(mark: Mark | None) -> str:

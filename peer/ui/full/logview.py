@@ -11,12 +11,13 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from chatapp.peer.ui.full.logbook import LogBook, LogEntry, Row
+from chatapp.peer.ui.full.logbook import CLAIMED, LogBook, LogEntry, Row
 from chatapp.peer.ui.full.theme import name_colour
 
 _STYLES: Final = (
     "time",
     "me",
+    CLAIMED,
     "text",
     "calls",
     "notice",
@@ -50,6 +51,7 @@ class LogView(ScrollView, can_focus=False):
         scrollbar-gutter: stable;
         & .log--time { color: $chat-muted; }
         & .log--me { color: $chat-me; text-style: bold; }
+        & .log--claimed { color: $warning; }
         & .log--text { color: $foreground; }
         & .log--calls { color: $chat-calls; }
         & .log--notice { color: $chat-muted; }
@@ -143,14 +145,9 @@ class LogView(ScrollView, can_focus=False):
         self._update()
 
     @property
-    def is_at_end(self) -> bool:
-        """Whether the end of the log is in view."""
-        return self.scroll_offset.y >= self.book.height - self.size.height
-
-    @property
-    def rows_below(self) -> int:
-        """How many rows are below those in view."""
-        return max(self.book.height - self.size.height - self.scroll_offset.y, 0)
+    def messages_below(self) -> int:
+        """How many messages begin below the rows in view."""
+        return self.book.messages_from(self.size.height + self.scroll_offset.y)
 
     def _update(self) -> None:
         width = self.scrollable_content_region.width

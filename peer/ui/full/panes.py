@@ -7,18 +7,15 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.core.conversations import EVERYBODY, Conversation, ConversationKind, person
-from chatapp.peer.core.events import Event, MessageState, Person
+from chatapp.peer.core.events import AuthorDoubt, Event, MessageState, Person
 from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
-from chatapp.peer.ui.formatting import MessageLine, mentions
+from chatapp.peer.ui.formatting import DOUBTS, MessageLine, mentions
 from chatapp.peer.ui.full.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.ui.full.signs import Signs
-from chatapp.peer.ui.texts.full import YOU
+from chatapp.peer.ui.texts.full import YOU, title_of
 from chatapp.peer.ui.underway import mark_of
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
-
-NAME_SHOWN: Final = 64
-"""Characters of a name that are shown: twice what a name can have."""
 
 PaneKey = tuple[ConversationKind, str, bool]
 
@@ -108,9 +105,10 @@ def said_entry(
     id_: int = 0,
     is_mine: bool = False,
     calls: bool = False,
+    doubt: AuthorDoubt | None = None,
 ) -> LogEntry:
-    """Return the entry of a message. `text` is sanitized here."""
-    shown_name = YOU if is_mine else sanitize(sender, limit=NAME_SHOWN)
+    """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be `sender`."""
+    shown_name = YOU if is_mine else title_of(person(sender, is_claimed=doubt is not None))
     shown_text = sanitize(text)
     is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
     return LogEntry(
@@ -120,14 +118,22 @@ def said_entry(
         id=id_,
         sender=shown_name,
         is_mine=is_mine,
+        is_claimed=doubt is not None,
         calls=calls or is_named,
+        note="" if doubt is None else DOUBTS[doubt],
     )
 
 
 def past_entry(line: HistoryLine, me: str) -> LogEntry:
     """Return the entry of a line of the past."""
     entry = said_entry(
-        sender=line.sender, text=line.text, at=line.at, me=me, id_=line.id, is_mine=line.outgoing
+        sender=line.sender,
+        text=line.text,
+        at=line.at,
+        me=me,
+        id_=line.id,
+        is_mine=line.outgoing,
+        doubt=line.doubt,
     )
     if line.outgoing:
         entry.mark = mark_of(line.state or MessageState.UNSETTLED, is_direct=line.kind is LineKind.DIRECT)
@@ -222,7 +228,7 @@ class PaneList:
             kind = pane.conversation.kind
             if kind is ConversationKind.DESK and not (is_at_desk or key == opened_key):
                 continue
-            who = here.get(key[1]) if kind is ConversationKind.PERSON else None
+            who = here.get(key[1]) if kind is ConversationKind.PERSON and not key[2] else None
             is_current = kind is ConversationKind.ROOM and room is not None and is_same_name(room, key[1])
             row = ListRow(
                 conversation=pane.conversation if who is None else person(who.name),

@@ -149,8 +149,7 @@ class FullSession:
         signs: Signs,
         *,
         running: Running,
-        note_start: Callable[[], None] = lambda: None,
-        note_release: Callable[[], None] = lambda: None,
+        note: Callable[[Sequence[happened.Event]], None] = lambda events: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
         has_started: bool = False,
     ) -> None:
@@ -164,7 +163,7 @@ class FullSession:
         self._view: SessionView | None = None
         self._state: Final = SessionState(peer, self.completions, Folding())
         self._past: Final = PastReader(peer, settle=self._settle_early, tell_unreadable=self._tell_unreadable)
-        self._note_start, self._note_release = note_start, note_release
+        self._note = note
         self._explain_taken = explain_taken
         self._has_started = has_started
         self._open: Pane = self.panes.pane(EVERYBODY)
@@ -373,6 +372,7 @@ class FullSession:
         self._take(self.peer.take_events())
 
     def _take(self, batch: Sequence[happened.Event]) -> None:
+        self._note(batch)  # before it is shown, as in `LineFace`
         lines = [line for event in batch for line in self._take_event(event)]
         self._state.take(batch, lines)
         for event in batch:
@@ -429,7 +429,13 @@ class FullSession:
         else:
             is_direct = isinstance(line, happened.DirectReceived)
             entry = said_entry(
-                sender=line.sender, text=line.text, at=at, me=self.peer.name, id_=line.id, calls=is_direct
+                sender=line.sender,
+                text=line.text,
+                at=at,
+                me=self.peer.name,
+                id_=line.id,
+                calls=is_direct,
+                doubt=line.doubt if isinstance(line, happened.DirectReceived) else None,
             )
             entry.calls, calls = entry.calls and not is_direct, entry.calls
             pane.note_line(line.id, at, is_mine=False, calls=calls)
@@ -440,7 +446,7 @@ class FullSession:
                 pane.book.mark_unread(entry)
             self._log_changed(pane)
             if calls:
-                self._call(line.sender, line.text)
+                self._call(entry.sender, line.text)
 
     def _said_at_desk(self, event: happened.ClientSaid) -> None:
         pane = self.panes.pane(DESK)
@@ -533,11 +539,6 @@ class FullSession:
                 asyncio.get_running_loop().call_later(TYPING_SHOWN_FOR, self._list_changed)
             case happened.Registered():
                 self._has_started = True
-                self._note_start()
-            case happened.Renamed(is_me=True):
-                self._note_start()
-            case happened.NameReleased():
-                self._note_release()
             case happened.NoServerAtStart(table_time=None):
                 self.end(FAILED, [*lines_of(event), offer_at_end(self.peer.server)])
             case happened.LeaveUnanswered() | happened.ProgramEnded():
@@ -699,6 +700,8 @@ class FullSession:
                 return SayInRoom(text) if self.is_in(what) else Mistake(words.not_there_line(what.name))
             case ConversationKind.DESK:
                 return SayToClient(text)
+            case ConversationKind.PERSON if what.is_claimed:
+                return Mistake(words.not_to_claimed_line(what))
             case ConversationKind.PERSON:
                 try:
                     return SendDirect(peer_name(what.name), text)

@@ -18,13 +18,14 @@ from chatapp.peer.ui.grammar.intents import (
     SayInRoom,
     SendDirect,
     ShowHistory,
+    ShowPeople,
     ShowTopic,
     TrustKey,
     VerifyKey,
 )
 from chatapp.peer.ui.texts import answers
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.names import PeerName, is_same_name, peer_name
+from chatapp.wire.names import PeerName, is_same_name, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
 """A line that begins with one of these is always a command, in a room and outside."""
@@ -62,6 +63,7 @@ WORDS: Final = Shape("<words>", Cut.TEXT)
 NAME_AND_TEXT: Final = Shape("<name> <text>", Cut.WORD_AND_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
+MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_WORD)
 MAYBE_NUMBER: Final = Shape("[n]", Cut.MAYBE_WORD)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 
@@ -93,6 +95,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the first spelling alone, without a sign, works in a room."""
     offline: bool = False
     """Whether the command works after `dereg`."""
+    is_drastic: bool = False
+    """Whether it ends or gives up something. Such a command is suggested only for a word that is one letter away."""
 
     @property
     def usages(self) -> tuple[str, ...]:
@@ -127,6 +131,18 @@ def named(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], I
     def read(context: Context, name: str) -> Intent | Mistake:
         try:
             return to_intent(peer_name(name))
+        except NameRefused as refusal:
+            return Mistake(answers.name_refused(refusal))
+
+    return read
+
+
+def new_name(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
+    """Return a reader of a name that the user wants to have."""
+
+    def read(context: Context, name: str) -> Intent | Mistake:
+        try:
+            return to_intent(person_name(name))
         except NameRefused as refusal:
             return Mistake(answers.name_refused(refusal))
 
@@ -199,6 +215,13 @@ def query(context: Context, *words: str) -> Intent | Mistake:
 def examine(context: Context, *words: str) -> Intent | Mistake:
     """Read the name of another person; without one, the way to the server is meant."""
     return other_person(Examine)(context, words[0]) if words else Examine()
+
+
+def show_people(context: Context, word: str = "") -> Intent | Mistake:
+    """Read whether everybody is to be shown."""
+    if word.lower() not in ("", "all"):
+        return Mistake(answers.usage_line(usage("who", MAYBE_ALL)))
+    return ShowPeople(is_whole=bool(word))
 
 
 def show_history(context: Context, *words: str) -> Intent | Mistake:

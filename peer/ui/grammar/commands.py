@@ -1,11 +1,13 @@
 """The table of commands. Add a row, and help, the guide, completion and suggestions follow."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from chatapp.peer.ui.grammar.arguments import (
     ANSWER,
     HISTORY_SHOWN,
+    MAYBE_ALL,
     MAYBE_COMMAND,
     MAYBE_CONVERSATION,
     MAYBE_NAME,
@@ -24,12 +26,14 @@ from chatapp.peer.ui.grammar.arguments import (
     POSITIONS,
     QUEUE,
     ROOM,
+    SIGNS,
     TEXT,
     WORDS,
     Command,
     examine,
     join,
     named,
+    new_name,
     number,
     other_person,
     own_name,
@@ -37,6 +41,7 @@ from chatapp.peer.ui.grammar.arguments import (
     say,
     send_direct,
     show_history,
+    show_people,
     topic,
     trust,
     verify,
@@ -160,6 +165,7 @@ DESK_COMMANDS: Final = (
         summary="help desk: go off duty; no new visitors come",
         example=EndDuty(0),
         to_intent=lambda context: EndDuty(0),
+        is_drastic=True,
     ),
     Command(
         spellings=(".say",),
@@ -181,6 +187,7 @@ DESK_COMMANDS: Final = (
         summary="help desk: end the session and call the next visitor",
         example=CallNext(0, "", 0),
         to_intent=_of_queue(lambda queue: CallNext(0, queue, 0)),
+        is_drastic=True,
     ),
     Command(
         spellings=(".end",),
@@ -188,6 +195,7 @@ DESK_COMMANDS: Final = (
         summary="help desk: end the session",
         example=EndSession(0, 0),
         to_intent=lambda context: EndSession(0, 0),
+        is_drastic=True,
     ),
     Command(
         spellings=(".drop",),
@@ -195,6 +203,7 @@ DESK_COMMANDS: Final = (
         summary="help desk: take number n out of the waiting room",
         example=DropVisitor(0, 0, 3),
         to_intent=_drop,
+        is_drastic=True,
     ),
     Command(
         spellings=(".move",),
@@ -209,6 +218,7 @@ DESK_COMMANDS: Final = (
         summary="help desk: hand your visitor over to another operator",
         example=HandOver(0, 0, peer_name("bob")),
         to_intent=named(lambda operator: HandOver(0, 0, operator)),
+        is_drastic=True,
     ),
     Command(
         spellings=(".hold",),
@@ -223,6 +233,7 @@ DESK_COMMANDS: Final = (
         summary="help desk: send your visitor to another queue",
         example=TransferVisitor(0, 0, "exams"),
         to_intent=named(lambda queue: TransferVisitor(0, 0, queue)),
+        is_drastic=True,
     ),
     Command(
         spellings=(".note",),
@@ -244,6 +255,7 @@ DESK_COMMANDS: Final = (
         summary="help desk: take no newcomers; they read the text",
         example=CloseQueue(0, "", "Back at two"),
         to_intent=_close,
+        is_drastic=True,
     ),
     Command(
         spellings=(".open",),
@@ -276,10 +288,6 @@ DESK_COMMANDS: Final = (
 )
 
 
-_NEAR: Final = 0.6
-"""How alike (difflib) a suggestion must be: "hello" still finds "help", noise finds nothing."""
-
-
 def _show_help(context: Context, *words: str) -> Intent | Mistake:
     if not words:
         return ShowHelp()
@@ -302,14 +310,14 @@ COMMANDS: Final = (
     Command(
         spellings=("/query",),
         shape=MAYBE_CONVERSATION,
-        summary="send bare lines to one person; or enter a room",
+        summary="talk to one person, or enter a room",
         example=OpenQuery(_BOB),
         to_intent=query,
     ),
     Command(
         spellings=("message", "/message"),
         shape=NOTHING,
-        summary="ask for a name and a text, then send them",
+        summary="write a message step by step",
         example=AskMessage(),
         to_intent=lambda context: AskMessage(),
     ),
@@ -331,7 +339,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/say",),
         shape=TEXT,
-        summary="say something in your room, like a bare line; //x says /x",
+        summary="say something in your room (// begins with a slash)",
         example=SayInRoom("leave the door open"),
         to_intent=say,
         bare="<text>",
@@ -343,6 +351,7 @@ COMMANDS: Final = (
         example=ExitRoom(),
         to_intent=lambda context: ExitRoom(),
         is_bare_in_room=True,
+        is_drastic=True,
     ),
     Command(
         spellings=("/rooms",),
@@ -367,10 +376,10 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("who", "/who", "/users", "server:who"),
-        shape=NOTHING,
-        summary="show who is online, and when the others were last seen",
+        shape=MAYBE_ALL,
+        summary="show who is online, and the last 20 of the others, or all",
         example=ShowPeople(),
-        to_intent=lambda context: ShowPeople(),
+        to_intent=show_people,
     ),
     Command(
         spellings=("/table",),
@@ -382,9 +391,10 @@ COMMANDS: Final = (
     Command(
         spellings=("dereg", "/dereg"),
         shape=NAME,
-        summary="go offline under your own name; messages wait for you",
+        summary="go offline; messages wait for you",
         example=GoOffline(peer_name("alice")),
         to_intent=own_name(GoOffline),
+        is_drastic=True,
     ),
     Command(
         spellings=("reg", "/reg"),
@@ -399,7 +409,7 @@ COMMANDS: Final = (
         shape=NEW_NAME,
         summary="change your name; key, mail and contacts stay",
         example=ChangeName(peer_name("alicia")),
-        to_intent=named(ChangeName),
+        to_intent=new_name(ChangeName),
     ),
     Command(
         spellings=("/release",),
@@ -407,6 +417,7 @@ COMMANDS: Final = (
         summary="give up your name: anybody may take it; asks first",
         example=GiveUpName(),
         to_intent=lambda context: GiveUpName(),
+        is_drastic=True,
     ),
     Command(
         spellings=("/verify",),
@@ -446,7 +457,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/doctor",),
         shape=MAYBE_NAME,
-        summary="find out what keeps you from the server, or from someone",
+        summary="check the connection to the server, or to someone",
         example=Examine(_BOB),
         to_intent=examine,
         offline=True,
@@ -481,6 +492,7 @@ COMMANDS: Final = (
         example=Quit(),
         to_intent=lambda context: Quit(),
         offline=True,
+        is_drastic=True,
     ),
 )
 
@@ -488,88 +500,7 @@ BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for w
 """The row of every spelling."""
 
 
-_ELSEWHERE: Final[Mapping[str, str | None]] = {
-    "/part": "/leave",
-    "/close": "/leave",
-    "/list": "/rooms",
-    "/channels": "/rooms",
-    "/members": "/names",
-    "/whois": "/who",
-    "/online": "/who",
-    "/people": "/who",
-    "/away": "dereg",
-    "/afk": "dereg",
-    "/dnd": "dereg",
-    "/back": "reg",
-    "/connect": "reg",
-    "/disconnect": "dereg",
-    "/block": "/ignore",
-    "/mute": "/ignore",
-    "/unblock": "/unignore",
-    "/unmute": "/unignore",
-    "/me": "/say",
-    "/open": "/query",
-    "/chat": "/query",
-    "/switch": "/query",
-    "/create": "/join",
-    "/enter": "/join",
-    "/room": "/join",
-    "/channel": "/join",
-    "/rename": "/nick",
-    "/name": "/nick",
-    "/unregister": "/release",
-    "/drop": "/release",
-    "/key": "/verify",
-    "/fingerprint": "/verify",
-    "/retopic": "/topic",
-    "/purpose": "/topic",
-    "/group": "/all",
-    "/send": "/dm",
-    "/send_all": "/all",
-    "/private": "/dm",
-    "/group_chat": "/join",
-    "/commands": "/help",
-    "/h": "/help",
-    "/?": "/help",
-    "/man": "/help",
-    "/q": "/quit",
-    "/logout": "/quit",
-    "/exit": "/quit",
-    "/seen": "/who",
-    "/ls": "/rooms",
-    "/pm": "/dm",
-    "/privmsg": "/dm",
-    "/tell": "/dm",
-    "/w": "/dm",
-    "/whisper": "/dm",
-    "/broadcast": "/all",
-    "/shout": "/all",
-    "/wall": "/all",
-    "/bye": "/quit",
-    "/signoff": "/quit",
-    "/find": "/search",
-    "/grep": "/search",
-    "/log": "/history",
-    "/ping": "/doctor",
-    "/clear": None,
-    "/cls": None,
-    "/ctcp": None,
-    "/dcc": None,
-    "/emote": None,
-    "/file": None,
-    "/invite": None,
-    "/mode": None,
-    "/remind": None,
-    "/sendfile": None,
-    "/set": None,
-    "/transfer": None,
-    "/kick": None,
-    "/op": None,
-    "/status": None,
-    "/upload": None,
-}
-"""What commands of IRC, Slack and other chat programs are called here; None for what there is not here at all."""
-
+_DESK_SIGN: Final = "."
 
 DESK_SPELLINGS: Final = frozenset(word for row in DESK_COMMANDS for word in row.spellings)
 """Commands that are offered to operators of the help desk only."""
@@ -578,18 +509,34 @@ DESK_SPELLINGS: Final = frozenset(word for row in DESK_COMMANDS for word in row.
 def unknown(word: str, *, is_operator: bool) -> Mistake:
     """Return a mistake that suggests the command that is called so elsewhere, or the nearest one, if one is near. Those of
     the help desk are suggested to operators only, for words that begin as they do."""
-    lower = word.lower()
-    if lower in _ELSEWHERE:
-        return Mistake(answers.unknown_command(word, _ELSEWHERE[lower]))
-    import difflib  # deferred: a start does not need it
+    # Deferred: a start does not need them.
+    from chatapp.peer.ui.grammar.elsewhere import ELSEWHERE
+    from chatapp.wire.suggestions import nearest
 
+    sign, bare = _sign_and_rest(word.lower())
+    if sign != _DESK_SIGN and bare in ELSEWHERE:
+        here = ELSEWHERE[bare]
+        return Mistake(answers.not_here(word) if here is None else answers.unknown_command(word, here))
     likely = [
         one
         for one in BY_SPELLING
-        if one.startswith(".") == lower.startswith(".") and (is_operator or one not in DESK_SPELLINGS)
+        if one.startswith(_DESK_SIGN) == (sign == _DESK_SIGN) and (is_operator or one not in DESK_SPELLINGS)
     ]
-    near = difflib.get_close_matches(lower, likely, n=1, cutoff=_NEAR)
-    return Mistake(answers.unknown_command(word, near[0] if near else None))
+    by_rest = {_sign_and_rest(one)[1]: one for one in sorted(likely, key=partial(_rank_beside, sign))}
+    drastic = {rest for rest, one in by_rest.items() if BY_SPELLING[one].is_drastic}
+    near = nearest(bare, by_rest, drastic=drastic)
+    return Mistake(answers.unknown_command(word, None if near is None else by_rest[near]))
+
+
+def _rank_beside(sign: str, spelling: str) -> tuple[bool, bool]:
+    """Rank a spelling of a command: best, with the highest rank, is one with the sign that was typed, worst one without."""
+    own, _ = _sign_and_rest(spelling)
+    return own == sign, own != ""
+
+
+def _sign_and_rest(word: str) -> tuple[str, str]:
+    sign = next((one for one in SIGNS if word.startswith(one)), "")
+    return sign, word.removeprefix(sign)
 
 
 def _spelling_of(word: str) -> str | None:

@@ -92,7 +92,9 @@ class GiveUpName(msgspec.Struct, frozen=True):
 
 
 class ShowPeople(msgspec.Struct, frozen=True):
-    """List who is online, and when the others were last seen."""
+    """List who is online, and when the others were last seen: those seen last, or `is_whole` all of them."""
+
+    is_whole: bool = False
 
 
 class ShowTable(msgspec.Struct, frozen=True):

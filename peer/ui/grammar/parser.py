@@ -29,6 +29,8 @@ _IN_ROOM: Final = frozenset(row.spellings[0] for row in COMMANDS if row.is_bare_
 
 _BLANKS: Final = " \t"
 _ESCAPE: Final = "//"
+_QUOTES: Final = ('""', "''", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u201a\u2018")
+"""Pairs of quotes: straight ones, and curly ones of English and German."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -134,9 +136,10 @@ def _some(*arguments: str) -> tuple[str, ...] | None:
 
 def _unquoted(text: str) -> str:
     """Return `text` without the pair of quotes around the whole of it; `"a" and "b"` has no such pair."""
-    inner = text.strip(_BLANKS)
-    if len(inner) > 1 and inner[0] in "\"'" and inner[-1] == inner[0] and inner[0] not in inner[1:-1]:
-        return inner[1:-1]
+    outer = text.strip(_BLANKS)
+    inner, pair = outer[1:-1], outer[:1] + outer[-1:]
+    if len(outer) > 1 and pair in _QUOTES and set(inner).isdisjoint(pair):
+        return inner
     return text
 
 

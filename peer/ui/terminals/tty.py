@@ -51,6 +51,7 @@ STYLE: Final = Style.from_dict(
         "date": "dim",
         "calling": "bold",
         "private": "ansimagenta",
+        "claimed": "ansiyellow",
         "room": "ansicyan",
         "status": "dim",
         "status.me": "nodim bold",

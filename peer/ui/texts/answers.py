@@ -33,7 +33,7 @@ def paste_question(count: int) -> str:
 
 def saying_question(room: str, command: str) -> str:
     """Ask before a line that looks like a command is said in a room."""
-    return f"Say this in {name(room)}? y/N (the command is {command}) "
+    return f"Send this to {name(room)}? y/N (to run it: {command}) "
 
 
 def release_question(me: str) -> str:
@@ -49,22 +49,22 @@ def name_kept(me: str) -> str:
 
 
 def query_line(to: str | None, *, room: str | None) -> str:
-    """Say for whom bare lines are from now on. `room`: the one that the user is in, which has them before anybody else."""
+    """Say where a line without a command goes from now on. `room`: the one that the user is in; it comes first."""
     if room is not None:
-        then = (
-            ""
-            if to is None
-            else f" When you have left it, they go to {name(to)}; until then, /dm {name(to)}."
-        )
-        return f"[Bare lines go to the room {name(room)}.{then}]"
+        other_way = "" if to is None else f" Use /dm {name(to)}, or leave first."
+        return f"[You are in {name(room)}: what you type goes there.{other_way}]"
     if to is None:
-        return "[Bare lines go to nobody now.]"
-    return f"[What you type now is for {name(to)}; /query alone ends that.]"
+        return "[You are not talking to anyone now.]"
+    return f"[Talking to {name(to)}. /query ends it.]"
 
 
 def nobody_and_no_room(typed: str) -> str:
     """Answer a name that is neither of a person nor of a room that the user has seen."""
-    return f"[Nobody called {name(typed)} is known here. If it is a room: join {name(typed)}]"
+    return f'[No person or room called "{name(typed)}". To create the room: join {name(typed)}]'
+
+
+TYPE_HELP: Final = "[Type help for the commands.]"
+"""Told once, at the first start."""
 
 
 def usage_line(how: str) -> str:
@@ -76,6 +76,11 @@ def unknown_command(word: str, near: str | None) -> str:
     """Answer a command that does not exist. `near`: the nearest one that does."""
     advice = f'Did you mean "{near}"?' if near else "Type help for the commands."
     return f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]'
+
+
+def not_here(word: str) -> str:
+    """Answer a command of other programs that this one has not."""
+    return f'[Unknown command "{quoted(word)}": nothing was sent. It is not in this version; type help for the commands.]'
 
 
 def name_refused(refusal: NameRefused) -> str:
@@ -121,9 +126,9 @@ def name_taken(taken: str) -> str:
     return f"[Name {name(taken)} is taken.]"
 
 
-def attached_line(process: int, port: int) -> str:
-    """Say that a running program is used. `process`, `port`: its number and its UDP port."""
-    return f"[Attached to your program that runs already ({_which(process, port)}); quit ends only this one.]"
+def attached_line(who: str) -> str:
+    """Say that this is a further window of a program that runs under the name."""
+    return f"[Second window of {name(who)}: quit closes only this window.]"
 
 
 def ready_line(who: str, process: int, port: int) -> str:
@@ -134,21 +139,21 @@ def ready_line(who: str, process: int, port: int) -> str:
 def runs_already_line(who: str, process: int, port: int) -> str:
     """Say that a program without a face is not needed, as one runs."""
     shown = name(who)
-    return f"[Your program of {shown} runs already ({_which(process, port)}): ChatApp -c {shown} attaches to it.]"
+    return f"[{shown} is already running ({_which(process, port)}): ChatApp -c {shown} opens a window of it.]"
 
 
 def runs_elsewhere_line(who: str, server: Address, process: int, port: int) -> str:
     """Say that a program runs under a name, at another server or with another key of it than the user asked for."""
     at = f"{sanitize(server.host)} {server.port}"
-    which = f"Your program of {name(who)} ({_which(process, port)})"
-    return f"[{which} runs at the server {at}: end it first, or start without a server.]"
+    which = f"{name(who)} is already running ({_which(process, port)})"
+    return f"[{which} at the server {at}: end it first, or start without a server.]"
 
 
 def attachment_line(event: AttachmentEvent) -> str:
     """Say what has happened to the attachment to another program."""
     match event:
         case EventsMissed():
-            return "[This program was too slow to be told everything: /history shows what was said.]"
+            return "[Some lines were skipped here: /history shows them.]"
         case ProgramEnded(name=who):
             return f"[The program of {name(who)} to which this one was attached has ended.]"
         case _:

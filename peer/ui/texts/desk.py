@@ -60,7 +60,7 @@ _DONE: Final = {
     DeskAction.NOTED: "Note about {name} kept",
     DeskAction.CLOSED: "{name} is closed to newcomers",
     DeskAction.OPENED: "{name} is open",
-    DeskAction.ANNOUNCED: "All who wait at {name} are told",
+    DeskAction.ANNOUNCED: "Sent to everyone waiting for {name}",
 }
 _FAILED: Final = {
     CommandFailure.NO_CLIENT: "No active client",
@@ -77,6 +77,7 @@ _FAILED: Final = {
     CommandFailure.SAME_QUEUE: "{name} is in that queue already",
     CommandFailure.QUEUE_FULL: "Too many wait in that queue",
     CommandFailure.NOT_STORED: "Nothing was done: the server's disk is full or read-only",
+    CommandFailure.NOT_ON_DUTY: "Only operators on duty can do that: type .on first",
     CommandFailure.NOT_IN_LINE: "{name} is not in the waiting room any more",
     CommandFailure.LINE_FULL: "Not sent: the client is away, and too much waits for them already",
     CommandFailure.LINE_TOO_FAST: "Not sent: too many lines at once",
@@ -93,7 +94,7 @@ def duty_lines(event: DutyEvent) -> list[str]:
         case AnswersKnown():
             return []  # `.a` lists them
         case VisitorsWaiting(queue=queue, is_first=is_first):
-            return [CallingLine(f"[Somebody waits at {name(queue)}.]", by=name(queue))] if is_first else []
+            return [CallingLine(f"[Someone is waiting ({name(queue)}).]", by=name(queue))] if is_first else []
         case ClientCame():
             return _form(event)
         case ClientMoved(name=who, move=move):
@@ -179,7 +180,7 @@ def _form(came: ClientCame) -> list[str]:
         f"Number: {name(came.number)}",
         f"Issue: {sanitize(came.issue, limit=_TEXT_SHOWN)}",
     ]
-    lines += [f"About: {line}" for line in map(sanitize, came.description.split("\n")) if line]
+    lines += [f"Says: {line}" for line in map(sanitize, came.description.split("\n")) if line]
     if came.note:
         lines.append(f"Note: {sanitize(came.note)}")
     if not came.is_here:

@@ -85,7 +85,7 @@ def finding_texts(findings: Sequence[Finding], server: Address) -> list[FindingT
 def summary_of(findings: Sequence[Finding]) -> str:
     """Sum the findings up in one sentence."""
     wrong = sum(not one.is_fine for one in findings)
-    return f"{counted(wrong, 'trouble', 'troubles')} found." if wrong else "All is well."
+    return f"{counted(wrong, 'problem', 'problems')} found." if wrong else "All is well."
 
 
 def _title(finding: Finding, server: Address) -> str:

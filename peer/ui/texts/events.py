@@ -9,7 +9,6 @@ from chatapp.peer.core.events import (
     Addressed,
     AdmissionRefused,
     AttachmentEvent,
-    AuthorDoubt,
     ChannelReceived,
     ConversationRead,
     DirectReceived,
@@ -63,6 +62,7 @@ from chatapp.peer.ui.formatting import (
     key_accepted,
     key_changed,
     key_met,
+    key_not_as_announced,
     link_trouble,
     name,
     names,
@@ -73,7 +73,7 @@ from chatapp.peer.ui.formatting import (
 from chatapp.peer.ui.texts.answers import attachment_line, name_taken
 from chatapp.peer.ui.texts.desk import duty_lines
 from chatapp.peer.ui.texts.people import IdentityEvent, identity_lines, presence_lines
-from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refusal, kept
+from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refused, kept
 from chatapp.wire.text import sanitize
 
 FateEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandoned
@@ -161,12 +161,8 @@ def _received(line: Line) -> MessageLine:
     sender, text = name(line.sender), sanitize(line.text)
     when = "" if line.late is None else f"{shown_time(line.late)} "
     match line:
-        case DirectReceived(doubt=None):
-            return MessageLine(sender, f": {when}", text)
-        case DirectReceived(doubt=AuthorDoubt.NOT_IN_TABLE):
-            return MessageLine(sender, f" (not in the table): {when}", text)
-        case DirectReceived():
-            return MessageLine(sender, f" (not the key that you know): {when}", text)
+        case DirectReceived(doubt=doubt):
+            return MessageLine(sender, f": {when}", text, doubt=doubt)
         case RoomReceived(room=room):
             return MessageLine(sender, f" (in {name(room)}): {when}", text, audience=Audience.ROOM)
         case ChannelReceived():
@@ -258,8 +254,8 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return ["[Client table updated.]"]
         case NameUnavailable(name=taken):
             return [name_taken(taken)]
-        case AdmissionRefused(reason=why, key=key):
-            return [f"[Not registered: {admission_refusal(why, key)}.]"]
+        case AdmissionRefused():
+            return [f"[Not registered: {admission_refused(event)}.]"]
         case SignedOff():
             return ["[You are Offline. Bye.]"]
         case LeaveUnanswered():
@@ -337,7 +333,7 @@ def _registry_key_lines(
             return f"[This is the server that you know as {names(servers)}.]"
         case RegistryKeyAccepted(key=key):
             return key_accepted(key)
-        case RegistryKeyChanged(expected=expected, got=got):
-            return key_changed(expected, got)
+        case RegistryKeyChanged(expected=expected, got=got, is_announced=is_announced):
+            return key_not_as_announced(expected, got) if is_announced else key_changed(expected, got)
         case _:
             assert_never(event)

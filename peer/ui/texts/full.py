@@ -17,7 +17,7 @@ from chatapp.peer.ui.formatting import counted, name, shown_clock, shown_time
 from chatapp.wire.errors import needs_extra
 from chatapp.wire.text import sanitize
 
-LIST_TITLE: Final = "people and rooms"
+LIST_TITLE: Final = "Conversations"
 YOU: Final = "you"
 GAP: Final = "lines left out"
 HELP_KEY: Final = "F1 help"
@@ -30,7 +30,7 @@ _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
 def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> str:
     """Say that the terminal is too small. `least`: the columns and rows that are needed."""
-    return f"{columns} x {rows} is too small: make it {least[0]} x {least[1]}."
+    return f"The window is {columns} x {rows}; it needs at least {least[0]} x {least[1]}."
 
 
 def cannot_be_full(why: str, *, shows_lines: bool) -> str:
@@ -47,7 +47,7 @@ def title_of(conversation: Conversation) -> str:
     """Return the name of a conversation, as its title and the list show it."""
     match conversation.kind:
         case ConversationKind.PERSON:
-            return name(conversation.name)
+            return name(str(conversation))
         case ConversationKind.ROOM:
             return f"# {name(conversation.name)}"
         case ConversationKind.EVERYBODY:
@@ -73,6 +73,14 @@ def not_there_line(room: str) -> str:
     return f"You are not in {name(room)}, so nothing was sent: press Enter at an empty line to join it."
 
 
+def not_to_claimed_line(conversation: Conversation) -> str:
+    """Answer a line that was typed for somebody who only claims a name."""
+    return (
+        f"{title_of(conversation)} is unverified, so nothing was sent: "
+        f"/query {name(conversation.name)} opens the talk with the registered bearer of the name."
+    )
+
+
 def everybody_about(people: Sequence[Person]) -> str:
     """Say how many people are online."""
     online = sum(one.online for one in people)
@@ -82,7 +90,7 @@ def everybody_about(people: Sequence[Person]) -> str:
 def person_about(person: Person | None, *, now: float) -> str:
     """Say whether a person is there."""
     if person is None:
-        return "not in the table"
+        return "unverified: not registered with this key"
     if person.is_banned:
         return "banned from this server"
     seen = "online" if person.online else f"away since {since(person.since, now=now)}"
@@ -128,9 +136,9 @@ def unread_count(count: int) -> str:
     return str(count) if count < 1_000 else "1k+"
 
 
-def more_lines(count: int) -> str:
-    """Say how many lines are below those that are shown."""
-    return counted(count, "newer line", "newer lines")
+def newer_messages(count: int) -> str:
+    """Say how many messages are below those that are shown."""
+    return counted(count, "newer message", "newer messages")
 
 
 def rule_lines(event: Event) -> list[str]:

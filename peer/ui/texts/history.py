@@ -1,5 +1,6 @@
 """Lines about the past: stored messages, and how each was delivered."""
 
+import math
 from collections.abc import Sequence
 from typing import Final, assert_never
 
@@ -18,8 +19,6 @@ from chatapp.peer.ui.formatting import (
 from chatapp.peer.ui.texts.reasons import UNSENT, kept
 from chatapp.wire.text import sanitize
 
-NEVER_IN_TABLE: Final = "(never in the table)"
-"""Stands behind a name that only its bearer claims: no table ever had it."""
 NOTHING_FOUND: Final = "[No messages were found.]"
 NOTHING_YET: Final = "[There are no messages yet.]"
 NO_SUCH_MESSAGE: Final = "[No such message: /history shows each message with its id.]"
@@ -50,7 +49,9 @@ def _shown_again(line: HistoryLine) -> MessageLine:
     elif line.outgoing:
         where = f" to {name(line.to or '')}"
     text = f"{sanitize(line.text)}{end}"
-    return MessageLine(name(line.sender), f"{where}: ", text, before=before, at=line.at, audience=audience)
+    return MessageLine(
+        name(line.sender), f"{where}: ", text, before=before, at=line.at, audience=audience, doubt=line.doubt
+    )
 
 
 def trace_lines(trace: DeliveryTrace | None) -> list[str]:
@@ -65,10 +66,22 @@ def trace_steps(trace: DeliveryTrace) -> list[str]:
     if not trace.line.outgoing:
         return [f"Only {name(trace.line.sender)} knows how it was delivered."]
     target = name(trace.line.to) if trace.line.to is not None else "the server"
-    sent = [step.at for step in trace.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
-    return [_step(step, target, was_sent=min(sent, default=step.at) < step.at) for step in trace.steps] or [
-        "None of its steps is on record."
-    ]
+    shown: list[str] = []
+    began, sends = math.inf, 0
+    for step in trace.steps:
+        if step.what in (TraceEvent.SENT, TraceEvent.RELAYED):
+            began, sends = min(began, step.at), sends + 1
+        else:
+            if step.what is TraceEvent.ACKNOWLEDGED and step.tries > sends > 0:
+                shown.append(_more_sends(step.tries - sends))
+            sends = 0
+        shown.append(_step(step, target, was_sent=began < step.at))
+    return shown or ["None of its steps is on record."]
+
+
+def _more_sends(count: int) -> str:
+    """Say how often a message was sent besides the steps on record: repeats ahead of their time, and probes, are none."""
+    return f"and {counted(count, 'more send', 'more sends')} of the same message"
 
 
 def _past(line: HistoryLine, width: int) -> MessageLine:
@@ -83,8 +96,7 @@ def _past(line: HistoryLine, width: int) -> MessageLine:
         case _:
             assert_never(line.kind)
     before = f"{line.id:>{width}}  {shown_time(line.at)}  "
-    claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
-    return MessageLine(sender, f"{claim} to {target}: ", sanitize(line.text), before=before)
+    return MessageLine(sender, f" to {target}: ", sanitize(line.text), before=before, doubt=line.doubt)
 
 
 def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:

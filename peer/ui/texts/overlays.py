@@ -6,7 +6,7 @@ from typing import Final, assert_never
 from chatapp.peer.core.conversations import Conversation
 from chatapp.peer.core.events import Figures, ListedVisitor
 from chatapp.peer.history.query import HistoryLine, LineKind
-from chatapp.peer.ui.formatting import counted, name, reason, shown_clock, shown_time
+from chatapp.peer.ui.formatting import counted, doubted, name, reason, shown_clock, shown_time
 
 SEARCH: Final = "Search"
 EVERYWHERE: Final = "everywhere"
@@ -23,7 +23,7 @@ DOCTOR: Final = "Doctor"
 EXAMINING: Final = "Looking at the way to the server: this takes up to 3 seconds."
 
 HELP: Final = "Help"
-TYPES: Final = ("Enter", "type it")
+TYPES: Final = ("Enter", "put it in the line")
 NO_SUCH_COMMAND: Final = "No key or command has these words."
 
 SCREEN_KEYS: Final = (
@@ -120,7 +120,7 @@ def addressed_to(line: HistoryLine) -> str:
     """Return to whom a line was said, to be put behind its sender; empty for a line to the user alone."""
     match line.kind:
         case LineKind.DIRECT:
-            return f"to {name(line.to or '')}" if line.outgoing else ""
+            return f"to {name(line.to or '')}" if line.outgoing else doubted(line.doubt).strip()
         case LineKind.CHANNEL:
             return "to everybody"
         case LineKind.ROOM:

@@ -22,7 +22,7 @@ def _session(one: PastSession) -> list[str]:
     took = f"waited {_span(one.waited)}, took {_span(one.took)}{operator}"
     lines = [f"[{name(one.name)}, {shown_time(one.at)}: {took}.]", f"Number: {name(one.number)}"]
     lines.append(f"Issue: {sanitize(one.issue, limit=_TEXT_SHOWN)}")
-    lines += [f"About: {line}" for line in map(sanitize, one.description.split("\n")) if line]
+    lines += [f"Says: {line}" for line in map(sanitize, one.description.split("\n")) if line]
     if one.note:
         lines.append(f"Note: {sanitize(one.note)}")
     if not one.has_transcript:

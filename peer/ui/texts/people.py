@@ -32,6 +32,7 @@ from chatapp.peer.core.events import (
     Room,
     RoomEntryDenied,
     RoomEntryRefusal,
+    RoomExit,
     RoomsKnown,
     RoomsUnknown,
     SafetyNumber,
@@ -46,7 +47,7 @@ from chatapp.peer.ui.texts.answers import NOT_IN_ROOM
 from chatapp.peer.ui.texts.reasons import NO_ANSWER
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TOPIC_MAX
-from chatapp.wire.names import is_same_name, peer_name
+from chatapp.wire.names import is_same_name, person_name
 from chatapp.wire.text import sanitize
 
 _DIGITS_TOGETHER: Final = 5
@@ -92,6 +93,11 @@ _NO_TOPIC: Final = {
     TopicFailure.UNREACHABLE: "the server is away",
     TopicFailure.UNANSWERED: "the server is not responding",
 }
+_ROOM_EXITS: Final = {
+    RoomExit.LEFT: "[You left {room}.]",
+    RoomExit.EVICTED: "[The server's administrator took you out of {room}.]",
+    RoomExit.CLOSED: "[The server's administrator closed {room}.]",
+}
 _NO_RENAME: Final = {
     RenameRefusal.SAME_NAME: "it is your name already",
     RenameRefusal.PENDING: "another change of your name is under way",
@@ -132,7 +138,7 @@ def _no_rename(event: RenameFailed) -> str:
 def _invalid(text: str) -> str:
     """Say why `text` is not a valid name."""
     try:
-        peer_name(text)
+        person_name(text)
     except NameRefused as refusal:
         return reason(refusal.reason)
     return _NO_ENTRY[RoomEntryRefusal.BAD_NAME]
@@ -181,8 +187,8 @@ def presence_lines(event: PresenceEvent) -> list[str]:
     match event:
         case EnteredRoom():
             return _entered(event)
-        case LeftRoom(room=room):
-            return [f"[You left {name(room)}.]"]
+        case LeftRoom(room=room, how=how):
+            return [_ROOM_EXITS[how].format(room=name(room))]
         case RoomEntryDenied(room=room, reason=why):
             invalid = why is RoomEntryRefusal.INVALID_NAME
             return [f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"]
@@ -195,9 +201,12 @@ def presence_lines(event: PresenceEvent) -> list[str]:
         case RoomsKnown(rooms=rooms):
             return _rooms(rooms)
         case RoomsUnknown(reason=why):
-            return [f"[Which rooms there are is not known: {NO_ANSWER[why]}.]"]
+            return [f"[The list of rooms is not available: {NO_ANSWER[why]}.]"]
         case MembersListed(room=room, members=members):
-            return [f"[{counted(len(members), 'person', 'people')} in {name(room)}:]", *_people(members)]
+            return [
+                f"[{counted(len(members), 'person', 'people')} in {name(room)}:]",
+                *_people(members, is_whole=True),
+            ]
         case TopicKnown() | TopicUnknown() | TopicNotSet():
             return [_topic(event)]
         case PersonAway(is_quiet=False):
@@ -206,9 +215,9 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return []
         case PersonTyping():
             return []  # the status line shows it
-        case PeopleListed(people=people):
+        case PeopleListed(people=people, is_whole=is_whole):
             # Every table holds ourselves, so an empty list means that the table has not come yet.
-            return _people(people) or ["[The list of people has not come from the server yet.]"]
+            return _people(people, is_whole=is_whole) or ["[Still loading the list of people.]"]
         case _:
             assert_never(event)
 
@@ -325,18 +334,28 @@ def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
     return f"[The topic of {where}, set by {author} {shown_time(event.at)}: {text}]"
 
 
-def _people(people: tuple[Person, ...]) -> list[str]:
-    online_first = sorted(people, key=lambda person: (not person.online, person.name.casefold()))
-    return [
-        f"[{name(one.name)} is {_presence(one)}{'; verified' if one.is_verified else ''}.]"
-        for one in online_first
+AWAY_SHOWN: Final = 20
+"""People who are away that `who` shows: those who were seen last."""
+
+
+def _people(people: tuple[Person, ...], *, is_whole: bool) -> list[str]:
+    """Return a line for each person: those online by name, then the others, the one seen last first."""
+    by_name = sorted(people, key=lambda person: person.name.casefold())
+    online = [one for one in by_name if one.online]
+    away = sorted((one for one in by_name if not one.online), key=lambda one: -one.since)
+    shown = away if is_whole else away[:AWAY_SHOWN]
+    lines = [
+        f"[{name(one.name)} {_presence(one)}{'; verified' if one.is_verified else ''}.]"
+        for one in (*online, *shown)
     ]
+    more = len(away) - len(shown)
+    return [*lines, f"[{more:,} more were last seen earlier: /who all shows them.]"] if more else lines
 
 
 def _presence(one: Person) -> str:
     if one.is_banned:
-        return "banned from this server"
-    return "online" if one.online else f"away since {shown_time(one.since)}"
+        return "is banned from this server"
+    return "is online" if one.online else f"was last seen {shown_time(one.since)[:-3]}"
 
 
 def table_lines(people: Sequence[Person]) -> list[str]:
@@ -374,7 +393,7 @@ def _safety_number(event: SafetyNumber) -> list[str]:
     changed = f"[The key of {who} has changed; these are the digits of the new key.]"
     return [
         *([changed] if event.is_changed else []),
-        f"[Compare with {who}, face to face or by voice: if they match, nobody sits between you.]",
+        f"[Compare with {who}, face to face or by voice: if they match, nobody is intercepting.]",
         f"[{sanitize(' '.join(groups))}]",
         f"[You have verified the key of {who}.]"
         if event.is_verified

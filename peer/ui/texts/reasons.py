@@ -3,7 +3,10 @@ not let us in."""
 
 from typing import Final
 
-from chatapp.peer.core.events import AdmissionRefusal, MessageReason, NoAnswer
+from chatapp.peer.core.events import AdmissionRefusal, AdmissionRefused, MessageReason, NoAnswer
+from chatapp.peer.ui.formatting import span
+from chatapp.wire.limits import EXCLUSION_TEXT_MAX
+from chatapp.wire.text import sanitize
 
 NO_ANSWER: Final = {
     NoAnswer.OFFLINE: "you are offline",
@@ -40,6 +43,10 @@ _ADMISSION: Final = {
     AdmissionRefusal.OTHER_PROGRAM: "another program uses your name and key; type reg to take them back",
     AdmissionRefusal.CODE_OF_ANOTHER: "this join code is of another server than the one that answers",
 }
+_FOR_A_WHILE: Final = {
+    AdmissionRefusal.BANNED: "you are banned from this server for {span}",
+    AdmissionRefusal.KICKED: "its administrator has disconnected you for {span}",
+}
 _WHEN_ROOM: Final = frozenset(
     {MessageReason.MAILBOX_FULL, MessageReason.SHARE_USED_UP, MessageReason.DISK_FULL}
 )
@@ -54,7 +61,15 @@ def kept(why: MessageReason) -> str:
     return UNSENT[why]
 
 
-def admission_refusal(refusal: AdmissionRefusal, key: str = "") -> str:
+def admission_refused(event: AdmissionRefused) -> str:
+    """Say why the server does not let us in, for how long, and what its owner says of it."""
+    said = _refusal(event.reason, event.key)
+    if event.seconds:
+        said = _FOR_A_WHILE.get(event.reason, said).format(span=span(event.seconds))
+    return f"{said}: {sanitize(event.text, EXCLUSION_TEXT_MAX)}" if event.text else said
+
+
+def _refusal(refusal: AdmissionRefusal, key: str = "") -> str:
     """Say why the server does not let us in; `key` as in `AdmissionRefused`."""
     if key and refusal is AdmissionRefusal.NOT_INVITED:
         return f"{_ADMISSION[refusal]} or have your key listed: {key}"

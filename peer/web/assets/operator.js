@@ -2,7 +2,13 @@
 "use strict";
 
 const banner = document.getElementById("banner");
+const told = document.getElementById("main").dataset;
 const shown = {};
+// Whether the stream is open: then the program that this page came from has the port.
+let isLive = false;
+let isOver = false;
+const AWAY = "The program on this machine does not answer. Is ChatApp web running?";
+const NOT_DONE = "This was not done: the program on this machine does not answer.";
 let visit = 0;
 let hasBegun = false;
 let stream = null;
@@ -60,6 +66,7 @@ function addLines(lines) {
 function news(event) {
   const piece = JSON.parse(event.data);
   if (piece.locked) { stream.close(); location.reload(); return; }
+  if (piece.bye) { over(); return; }
   warn("");
   const isSame = piece.visit === visit;
   const isNew = piece.visit && !isSame && hasBegun;
@@ -74,15 +81,46 @@ function news(event) {
   if (isNew) { call(piece.title); const text = find("text"); if (text) text.focus(); }
 }
 
+// Closed at the first error: a browser that opens the stream again by itself hands the cookie and the secret address to
+// whoever has the port by then.
 function connect() {
   for (const id of Object.keys(shown)) delete shown[id];
   stream = new EventSource("events");
   stream.onmessage = news;
-  stream.onopen = () => { for (const id of Object.keys(shown)) delete shown[id]; warn(""); };
+  stream.onopen = () => { isLive = true; warn(""); };
   stream.onerror = () => {
-    warn("The program on this machine does not answer. Is ChatApp web running?");
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+    stream.close();
+    isLive = false;
+    warn(AWAY);
+    setTimeout(look, 1000);
   };
+}
+
+function over() {
+  stream.close();
+  isLive = false;
+  isOver = true;
+  warn(told.over);
+}
+
+const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (digits) => parseInt(digits, 16));
+
+// Asks whoever has the port to prove that it is the program of this page. Neither the cookie nor the address is sent.
+async function isProved() {
+  const nonce = crypto.randomUUID();
+  const asked = { credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store", redirect: "error" };
+  const answer = await fetch(`/proof?nonce=${nonce}`, { ...asked, signal: AbortSignal.timeout(5000) });
+  const proof = bytes((await answer.text()).slice(0, 64));
+  const key = await crypto.subtle.importKey("raw", bytes(told.key), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
+  return crypto.subtle.verify("HMAC", key, proof, new TextEncoder().encode(nonce));
+}
+
+async function look() {
+  try {
+    if (await isProved()) connect(); else over();
+  } catch {
+    setTimeout(look, 3000);
+  }
 }
 
 // --- calling the operator
@@ -113,6 +151,7 @@ function call(text) {
 // --- forms
 
 async function send(form) {
+  if (!isLive) { warn(isOver ? told.over : NOT_DONE); return; }
   const button = form.querySelector("button");
   const area = form.querySelector("textarea, input[type=text]");
   const text = area ? area.value : "";
@@ -128,7 +167,7 @@ async function send(form) {
     if (menu && menu.closest("#line, #client")) menu.open = false;
     if (form.id === "composer") toEnd();
   } catch {
-    warn("This was not done: the program on this machine does not answer.");
+    warn(NOT_DONE);
   } finally {
     button.disabled = false;
     if (form.id === "composer" && find("text")) find("text").focus();

@@ -1,59 +1,57 @@
 """Who may open the operator's page: the token in the address, and the cookie and the path for which it is exchanged.
 
-A browser shows a cookie to all ports of a host, so another server on this machine may learn it. It does not learn the path
-of our page, which is a secret as well: every request needs both.
-
-All are derived from one secret in the folder of the operator's keys, so that an open page goes on after a restart.
+All of them are random bytes of one run of the program. Another user of this machine can take the port once the program has
+ended, and a browser then shows that user the cookie and the path of an open page: they open nothing in the next run.
 """
 
 import hashlib
 import hmac
 import os
-from pathlib import Path
 from typing import Final
 
-from chatapp.peer.web.cookies import hashed
-from chatapp.wire.folders import write_whole
+from chatapp.peer.web.cookies import hashed, new_secret
 
-KEY_FILE: Final = "web.secret"
-_SIZE: Final = 32
+_SIZE: Final = 16
 
 
 class Access:
-    """The token, the cookie and the path of one operator's page."""
+    """The token, the cookie and the path of an operator's page, and its proof, in one run of the program."""
 
-    def __init__(self, secret: bytes) -> None:
-        self.token: Final = _derived(secret, b"web token")
-        """What the address holds: 32 hexadecimal digits."""
-        self.cookie: Final = _derived(secret, b"web cookie", size=_SIZE)
+    def __init__(self) -> None:
+        self.token = _random()
+        """What the address holds: 32 hexadecimal digits, for one use."""
+        self.cookie_name: Final = f"chatapp-operator-{_random()}"
+        self.cookie: Final = new_secret()
         """What the browser shows from then on: 64 hexadecimal digits."""
-        self.page: Final = _derived(secret, b"web page")
+        self.page: Final = _random()
         """The name of the page in its address: 32 hexadecimal digits."""
+        self.proof_key: Final = os.urandom(_SIZE)
+        """What the page knows, and is never sent to the port: by it the page tells this program from another one."""
         self._hashed: Final = hashed(self.cookie)
 
-    def is_token(self, text: str) -> bool:
-        """Whether this is the token, compared in constant time."""
-        return hmac.compare_digest(text.encode("utf-8", "replace"), self.token.encode())
+    def use_token(self, text: str) -> bool:
+        """Return whether this is the token, compared in constant time. A new one then takes its place."""
+        if not _is_same(text, self.token):
+            return False
+        self.token = _random()
+        return True
 
     def is_page(self, text: str) -> bool:
         """Whether this is the name of the page, compared in constant time."""
-        return hmac.compare_digest(text.encode("utf-8", "replace"), self.page.encode())
+        return _is_same(text, self.page)
 
     def is_cookie(self, remembered: str | None) -> bool:
         """Whether a browser has shown the cookie. `remembered`: as `SessionCookie.read` returns it."""
-        return remembered is not None and hmac.compare_digest(remembered, self._hashed)
+        return remembered is not None and _is_same(remembered, self._hashed)
+
+    def prove(self, nonce: str) -> str:
+        """Return what shows a page with this nonce that it still talks to this program: HMAC-SHA-256, hexadecimal."""
+        return hmac.digest(self.proof_key, nonce.encode("utf-8", "replace"), hashlib.sha256).hex()
 
 
-def access_of(folder: Path) -> Access:
-    """Return the access to the page of the operator with this folder, whose secret is made if it is missing or damaged.
-    Raises OSError."""
-    path = folder / KEY_FILE
-    secret = path.read_bytes() if path.exists() else b""
-    if len(secret) != _SIZE:
-        secret = os.urandom(_SIZE)
-        write_whole(path, secret)
-    return Access(secret)
+def _random() -> str:
+    return os.urandom(_SIZE).hex()
 
 
-def _derived(secret: bytes, person: bytes, *, size: int = 16) -> str:
-    return hashlib.blake2b(key=secret, digest_size=size, person=person).hexdigest()
+def _is_same(text: str, secret: str) -> bool:
+    return hmac.compare_digest(text.encode("utf-8", "replace"), secret.encode())

@@ -1,15 +1,15 @@
 """The operator's page as a web application: who may open it, what each form does, and the stream of news."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from chatapp.peer.errors import NotOpen
+from chatapp.peer.web.budget import WebBudget
 from chatapp.peer.web.cookies import SessionCookie
 from chatapp.peer.web.forms import Fields, fields_of
 from chatapp.peer.web.guard import Guard
@@ -29,21 +29,31 @@ COOKIE_LASTS_FOR: Final = 12 * 3_600
 class OperatorApp:
     """The page of one operator."""
 
-    def __init__(self, desk: OperatorDesk, access: Access, *, hosts: Sequence[str], port: int) -> None:
-        """`hosts`: the only values of the header `Host` that are served, so that no other name leads here. `port`: it is in
-        the cookie's name, so that two pages on one machine do not replace each other's cookie."""
+    def __init__(
+        self,
+        desk: OperatorDesk,
+        access: Access,
+        *,
+        entered: Callable[[], None],
+        hosts: Sequence[str] = (),
+        budget: WebBudget | None = None,
+    ) -> None:
+        """`hosts`, `budget`: as in `Guard`. `entered` is called when a browser has used the token, so that the
+        next one can be told."""
         self._desk: Final = desk
         self._access: Final = access
-        self._cookie: Final = SessionCookie(f"chatapp-operator-{port}", lasts_for=COOKIE_LASTS_FOR)
+        self._entered: Final = entered
+        self._cookie: Final = SessionCookie(access.cookie_name, lasts_for=COOKIE_LASTS_FOR)
         routes = [
             Route("/", self._enter),
+            Route("/proof", self._prove),
             Route("/assets/{name}", ASSETS.serve),
             Route("/{page}/", self._home),
             Route("/{page}/events", self._events),
             Route("/{page}/do/{verb}", self._do, methods=["POST"]),
             Route("/{page}/assets/{name}", ASSETS.serve),
         ]
-        self.asgi: Final = Guard(Starlette(routes=routes), hosts=hosts)
+        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget)
         """The application, behind its guard."""
 
     def _may_enter(self, request: Request) -> bool:
@@ -51,15 +61,24 @@ class OperatorApp:
         return is_page and self._access.is_cookie(self._cookie.read(request))
 
     async def _enter(self, request: Request) -> Response:
-        """Exchange the token for the cookie and the address of the page."""
-        if not self._access.is_token(request.query_params.get("token", "")):
+        """Exchange the token for the cookie and the address of the page. A program that only looks, by HEAD, does not use
+        the token up."""
+        if request.method != "GET" or not self._access.use_token(request.query_params.get("token", "")):
             return pages.wrong_address()
-        response = RedirectResponse(f"./{self._access.page}/", 303)
-        self._cookie.give(request, response, self._access.cookie)
+        self._entered()
+        page = f"/{self._access.page}/"
+        response = RedirectResponse(page, 303)
+        self._cookie.give(request, response, self._access.cookie, path=page)
         return response
 
+    async def _prove(self, request: Request) -> Response:
+        """Show a page that this is the program that it came from, before it sends its cookie and its path again."""
+        return PlainTextResponse(self._access.prove(request.query_params.get("nonce", "")))
+
     async def _home(self, request: Request) -> Response:
-        return pages.home(self._desk.view) if self._may_enter(request) else pages.wrong_address()
+        if not self._may_enter(request):
+            return pages.wrong_address()
+        return pages.home(self._desk.view, proof_key=self._access.proof_key)
 
     # --- what the operator does
 
@@ -100,12 +119,12 @@ class OperatorApp:
         return StreamResponse(self._news() if self._may_enter(request) else _locked())
 
     async def _news(self) -> AsyncGenerator[bytes, None]:
-        """Yield what has changed, beginning with everything. Each piece is made when the one before it was taken."""
+        """Yield what has changed, beginning with everything, and a goodbye when the program ends. Each piece is made when
+        the one before it was taken."""
         view = self._desk.view
         window = self._desk.enter()
         sent: dict[str, str] = {}
         talk, version = -1, -1
-        yield b"retry: 2000\n\n"
         try:
             while self._desk.is_served(window):
                 if view.version == version:
@@ -126,6 +145,7 @@ class OperatorApp:
                         told["log"] = pages.log(view)
                 talk, version = view.talk, view.version
                 yield server_event(json.dumps(told), number=str(version))
+            yield server_event(json.dumps({"bye": True}), number="")
         finally:
             self._desk.exit(window)
 

@@ -15,7 +15,8 @@ from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
 from chatapp.peer.ui.texts.answers import attached_line
-from chatapp.peer.web.operators.access import Access, access_of
+from chatapp.peer.web.budget import WebBudget
+from chatapp.peer.web.operators.access import Access
 from chatapp.peer.web.operators.app import OperatorApp
 from chatapp.peer.web.operators.desk import OperatorDesk
 from chatapp.peer.web.server import listen, serve
@@ -24,7 +25,6 @@ from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import default_home
 from chatapp.wire.names import PeerName
 
-_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _CLOSES_WITHIN: Final = 0.3
 """Seconds that are given to the registry to answer that we leave."""
 
@@ -72,7 +72,7 @@ async def _run(
             undo.push_async_callback(running.close)
             if not await is_same_server(running, servers, registry_key):
                 return _refuse([elsewhere_line(running)])
-            _say(attached_line(running.process, running.port))
+            _say(attached_line(running.name))
             peer = running
         else:
             undo.push_async_callback(own.close, within=_CLOSES_WITHIN)
@@ -81,28 +81,35 @@ async def _run(
                 undo.callback(offer.close)
             peer = own
         try:
-            access = access_of(peer.folder)
             remember(peer.folder, peer.name, servers, key=peer.server_key)
         except OSError as error:
             return _refuse([f"ChatApp: {error.filename or peer.folder}: {error.strerror or error}"])
         desk = OperatorDesk(peer, is_shared=running is not None)
         undo.push_async_callback(desk.close)
         place = Address(*listener.getsockname()[:2])
-        _say_address(place, access)
-        hosts = [f"{host}:{place.port}" for host in _LOOPBACK_NAMES]
+        access = Access()
+        _say("[Your page, for this machine alone; whoever opens the address can act as you. It works once:]")
+        _say(_address(place, access))
+
+        def entered() -> None:
+            _say("[A browser has opened your page. The address for another one:]")
+            _say(_address(place, access))
+
+        budget = WebBudget()
         return await serve(
-            OperatorApp(desk, access, hosts=hosts, port=place.port).asgi,
+            OperatorApp(desk, access, entered=entered, budget=budget).asgi,
             listener,
             proxies=(),
             until=asyncio.get_running_loop().create_future(),
             ending=desk.end_streams,
+            budget=budget,
         )
 
 
-def _say_address(place: Address, access: Access) -> None:
+def _address(place: Address, access: Access) -> str:
+    """Return the address that the next browser may open."""
     host = f"[{place.host}]" if ":" in place.host else place.host
-    _say("[Your page, for this machine alone; whoever has the address can act as you:]")
-    _say(f"http://{host}:{place.port}/?token={access.token}")
+    return f"http://{host}:{place.port}/?token={access.token}"
 
 
 def _say(line: str) -> None:

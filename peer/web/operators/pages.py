@@ -23,8 +23,8 @@ _MARKS: Final = {
 _NAME_MAX: Final = 32
 
 
-def home(view: OperatorView) -> HTMLResponse:
-    """Return the whole page."""
+def home(view: OperatorView, *, proof_key: bytes) -> HTMLResponse:
+    """Return the whole page. `proof_key`: by which it tells the program that it came from."""
     bar = element(
         "header",
         element("h1", element("span", class_="dot", aria_hidden="true"), "Help desk", class_="brand"),
@@ -53,6 +53,8 @@ def home(view: OperatorView) -> HTMLResponse:
             ),
             element("section", id="form", class_="card pane", aria_label="The form"),
             id="main",
+            data_key=proof_key.hex(),
+            data_over=texts.OVER.format(name=view.name),
         ),
         element(
             "aside",
@@ -155,7 +157,7 @@ def talk_line(line: TalkLine) -> Html:
 def _state(view: OperatorView) -> Html:
     said: Child = None
     if view.is_over:
-        said = texts.OVER
+        said = texts.OVER.format(name=view.name)
     elif view.is_faulty:
         said = texts.FAULTY
     elif view.refusal is not None:
@@ -242,7 +244,7 @@ def _waiting(one: happened.ListedVisitor, number: int) -> Html:
         element("p", element("bdi", one.issue), class_="hint"),
         element(
             "p",
-            "waits ",
+            "waiting for ",
             _since(one.since),
             *(element("span", f" \u00b7 {sign}") for sign in signs),
             class_="hint",
@@ -496,7 +498,7 @@ def _line_form(
 def _search() -> Html:
     return element(
         "form",
-        element("label", "Full name; empty for the last sessions of all", for_="past-name"),
+        element("label", "Name of a visitor (leave empty for everyone)", for_="past-name"),
         element("input", type="text", id="past-name", name="name", maxlength=256, autocomplete="off"),
         element("button", "Show", type="submit"),
         action="do/past",

@@ -27,13 +27,17 @@ AWAY: Final = (
 FAULTY: Final = (
     "A fault of the program has stopped a part of this page; its log tells more. Start ChatApp web again."
 )
-OVER: Final = "The program that this page belongs to has ended. Start it again, then reload the page."
+OVER: Final = (
+    "The program that this page belongs to has ended. "
+    "Start ChatApp web --as {name} again, open the address that it prints, and close this page."
+)
 ARRIVING: Final = "Connecting to the server \u2026"
 NOT_OPERATOR: Final = (
     "You are not an operator of this help desk. Whoever runs the server adds you by --operator {name}."
 )
 WRONG_ADDRESS: Final = (
-    "Open the address that ChatApp web --as has printed in the terminal: its token lets your browser in."
+    "Open the address that ChatApp web --as has printed last in the terminal. "
+    "Each address lets one browser in, once."
 )
 LETTERS: Final = "{count} to you: read with ChatApp -c {name}."
 
@@ -63,6 +67,8 @@ def notice(event: happened.Event) -> str:
             return f"{name} has said nothing yet. Press Next once more to end the session, or Hold to keep the place."
         case happened.NumberMoved(was=was, is_now=is_now):
             return f"Nothing was done: the line has changed, {is_now} has the number that {was} had."
+        case happened.CommandFailed(reason=happened.CommandFailure.NOT_ON_DUTY):
+            return "Only operators on duty can do that: go on duty first."
         case happened.CommandFailed() | happened.CommandSucceeded() | happened.HeldBack():
             return plain(duty_lines(event))
         case _:

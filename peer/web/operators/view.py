@@ -73,8 +73,6 @@ class OperatorView:
         """The visitor whom we serve, with the form."""
         self.is_client_here = True
         self.is_client_silent = False
-        self.may_end_unheard = False
-        """Whether the next click on Next ends a session in which the visitor has said nothing."""
         self.lines: deque[TalkLine] = deque(maxlen=LINES_MAX)
         self.talk = 0
         """Counts the conversations that were shown, to tell one from the next."""
@@ -158,10 +156,11 @@ class OperatorView:
             ):
                 mark = LineMark.SAVED if event.sender == self.name else None
                 self._add(event.sender, event.text, event.at or at, mark=mark)
-                self.may_end_unheard = False
             case happened.ClientMoved():
                 self._client_moved(event, at)
             case happened.DutyChanged(is_on=is_on, queue=queue):
+                if not is_on or queue != self.queue:
+                    self.past = None  # only operators on duty see it, and that of their own queue
                 self.is_operator, self.is_on_duty, self.queue = True, is_on, queue
                 self.wants_room = True
             case happened.VisitorsWaiting():
@@ -175,9 +174,6 @@ class OperatorView:
                 self.figures = event
             case happened.PastSessions(is_quiet=True):
                 self.past = event
-            case happened.NothingSaid():
-                self.may_end_unheard = True
-                self._notice(event, at)
             case happened.CommandSucceeded() | happened.NumberMoved():
                 self.wants_room = True
                 self._note_kept(event)
@@ -205,14 +201,13 @@ class OperatorView:
                 self.letters += len(lines)
             case happened.ProgramEnded():
                 self.is_over = True
-            case happened.ServerAnnounced():
+            case happened.ServerAnnounced() | happened.NothingSaid():
                 self._notice(event, at)
             case _:
                 pass
 
     def _begin(self, came: happened.ClientCame) -> None:
         self.client, self.is_client_here, self.is_client_silent = came, came.is_here, False
-        self.may_end_unheard = False
         self.is_operator = self.wants_room = True
         self.lines.clear()
         self._position = 0

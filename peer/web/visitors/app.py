@@ -1,21 +1,22 @@
 """The visitor's pages as a web application: which request gets which page, and what each form does."""
 
+import contextlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route, Router
 
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.form import Form, issue_number
+from chatapp.peer.web.budget import WebBudget
 from chatapp.peer.web.cookies import SessionCookie
 from chatapp.peer.web.forms import Fields, fields_of
-from chatapp.peer.web.guard import Guard, client_of
+from chatapp.peer.web.guard import TOO_MANY, Guard, RequestRefused, client_of, is_gone
 from chatapp.peer.web.html import element
-from chatapp.peer.web.limits import STREAM_SIGN_OF_LIFE
+from chatapp.peer.web.limits import PAGE_MAX, STREAM_SIGN_OF_LIFE
 from chatapp.peer.web.page import ASSETS, document
 from chatapp.peer.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.web.visitors import pages as parts
@@ -32,6 +33,9 @@ COOKIE_LASTS_FOR: Final = 24 * 3_600
 """Seconds; no visit lasts longer."""
 
 
+_DIGITS_MAX: Final = 9
+"""Digits of a number in a query."""
+
 _CROWDED: Final = frozenset(
     {
         happened.DeskRefusal.LINE_FULL,
@@ -46,8 +50,17 @@ _CROWDED: Final = frozenset(
 class VisitorApp:
     """The pages of one gateway."""
 
-    def __init__(self, gateway: Gateway, *, title: str, forwarded: Callable[[], None] | None = None) -> None:
-        """`title`: the name of the desk; empty for the usual one. `forwarded`: as in `Guard`."""
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        title: str,
+        hosts: Sequence[str] = (),
+        forwarded: Callable[[], None] | None = None,
+        budget: WebBudget | None = None,
+    ) -> None:
+        """`title`: the name of the desk; empty for the usual one. All else is as in `Guard`."""
+        self._turns: Final = (budget := budget or WebBudget()).turns
         self._gateway: Final = gateway
         self._pages: Final = Pages(title)
         self._cookie: Final = SessionCookie("chatapp-desk", lasts_for=COOKIE_LASTS_FOR)
@@ -57,6 +70,7 @@ class VisitorApp:
             Route("/join", _home_again),  # what is loaded again after a form that was not taken
             Route("/events", self._events),
             Route("/log", self._log),
+            Route("/earlier", self._earlier),
             Route("/about", self._about_page),
             Route("/transcript", self._transcript),
             Route("/assets/{name}", ASSETS.serve),
@@ -73,7 +87,9 @@ class VisitorApp:
                 }.items()
             ),
         ]
-        self.asgi: Final = Guard(Starlette(routes=routes), forwarded=forwarded, read_clock=gateway.read_clock)
+        self.asgi: Final = Guard(
+            Router(routes), hosts=hosts, forwarded=forwarded, read_clock=gateway.read_clock, budget=budget
+        )
         """The application, behind its guard."""
 
     # --- pages
@@ -85,12 +101,13 @@ class VisitorApp:
         if session is not None:
             if session.touch():
                 await session.settled()
-            return self._pages.visit(
-                TEXTS[session.language],
-                session.view,
-                number=session.number,
-                description=session.description,
-            )
+            async with self._look(request, session):
+                return self._pages.visit(
+                    TEXTS[session.language],
+                    session.view,
+                    number=session.number,
+                    description=session.description,
+                )
         texts = self._texts(request)
         front = self._gateway.front
         self._gateway.look_again()
@@ -107,7 +124,7 @@ class VisitorApp:
         form = self._gateway.front.form
         assert form is not None
         return FormShown(
-            menu=form.menu,
+            wanted=form,
             number_example=example_number(form.region),
             values=values,
             errors=errors,
@@ -117,9 +134,30 @@ class VisitorApp:
     async def _log(self, request: Request) -> Response:
         session = self._session(request)
         if session is None:
+            return self._pages.log_gone(self._texts(request))
+        session.touch()
+        async with self._look(request, session):
+            turn = _number_in(request, "turn")
+            return self._pages.log_page(TEXTS[session.language], session.view, turn=turn)
+
+    async def _earlier(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
             return RedirectResponse("./", 303)
         session.touch()
-        return self._pages.log_page(TEXTS[session.language], session.view)
+        async with self._look(request, session):
+            before = _number_in(request, "before")
+            return self._pages.earlier(TEXTS[session.language], session.view, before=before)
+
+    @contextlib.asynccontextmanager
+    async def _look(self, request: Request, session: WebSession) -> AsyncIterator[None]:
+        """Wait for the turn to make a page of a visit. Raises RequestRefused, ClientDisconnect."""
+        if not session.may_look():
+            raise RequestRefused(TOO_MANY)
+        async with self._turns.turn(client_of(request.scope)):
+            if is_gone(request.scope):
+                raise ClientDisconnect
+            yield
 
     async def _about_page(self, request: Request) -> Response:
         session = self._session(request)
@@ -131,10 +169,24 @@ class VisitorApp:
         session = self._session(request)
         if session is None:
             return RedirectResponse("./", 303)
-        texts = TEXTS[session.language]
-        text = self._pages.transcript(texts, session.view)
-        name = f"{texts('transcript.file')}.txt"
-        return PlainTextResponse(text, headers={"content-disposition": f'attachment; filename="{name}"'})
+        name = f"{TEXTS[session.language]('transcript.file')}.txt"
+        async with self._look(request, session):
+            return StreamingResponse(
+                self._transcript_of(request, session),
+                media_type="text/plain",
+                headers={"content-disposition": f'attachment; filename="{name}"'},
+            )
+
+    async def _transcript_of(self, request: Request, session: WebSession) -> AsyncIterator[str]:
+        piece = ""
+        for line in self._pages.transcript(TEXTS[session.language], session.view):
+            piece += line
+            if len(piece) > PAGE_MAX // 4:
+                yield piece
+                piece = ""
+                async with self._turns.turn(client_of(request.scope)):
+                    pass
+        yield piece
 
     # --- joining
 
@@ -211,6 +263,8 @@ class VisitorApp:
                 return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
             case Fate.AWAY:
                 return self._answer(request, 503, away)
+            case Fate.MUCH:
+                return self._answer(request, 429, texts("talk.much"))
             case Fate.OVER:
                 return self._answer(request, 410, texts("refusal.gone"))
 
@@ -266,10 +320,12 @@ class VisitorApp:
         session = self._session(request)
         if session is None:
             return StreamResponse(_gone())
+        if not session.may_look():
+            raise RequestRefused(TOO_MANY)
         since = request.headers.get("last-event-id") or request.query_params.get("since", "")
-        return StreamResponse(self._news(session, since))
+        return StreamResponse(self._news(session, since, client_of(request.scope)))
 
-    async def _news(self, session: WebSession, since: str) -> AsyncGenerator[bytes, None]:
+    async def _news(self, session: WebSession, since: str, network: str) -> AsyncGenerator[bytes, None]:
         version = session.version_of(since)
         window = session.enter()
         yield b"retry: 2000\n\n"
@@ -279,7 +335,8 @@ class VisitorApp:
                     yield server_event(json.dumps({"elsewhere": True}), number=session.number)
                     return
                 if session.view.version > version:
-                    piece, version = self._piece(session, version)
+                    async with self._turns.turn(network):
+                        piece, version = self._piece(session, version)
                     yield piece
                 elif not await session.news(within=STREAM_SIGN_OF_LIFE):
                     yield SIGN_OF_LIFE
@@ -290,13 +347,14 @@ class VisitorApp:
         """Return what has changed since a version, and the present version."""
         texts, view = TEXTS[session.language], session.view
         told: dict[str, object] = {"title": self._pages.window_title(texts, view), "stage": view.stage.value}
-        if view.stage_version > version:
+        lines = None if view.stage_version > version else parts.changes(texts, view, since=version)
+        if lines is None:
             told["main"] = self._pages.main(texts, view, description=session.description)
             told["actions"] = "" if view.stage is WebStage.OVER else self._pages.leave(texts, view)
         else:
             told["status"] = parts.status(texts, view)
             told["notes"] = parts.notes(texts, view)
-            told["lines"] = [[one.id, parts.line(texts, one)] for one in view.lines if one.changed > version]
+            told["lines"] = lines
         return server_event(json.dumps(told), number=session.number), view.version
 
     # --- who asks
@@ -316,6 +374,12 @@ class VisitorApp:
 
 async def _gone() -> AsyncGenerator[bytes, None]:
     yield server_event(json.dumps({"gone": True}), number="")
+
+
+def _number_in(request: Request, name: str) -> int:
+    """Return a number of the query; 0 if it is none."""
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else 0
 
 
 async def _home_again(request: Request) -> Response:

@@ -14,8 +14,16 @@ from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.gateway import gateway_key
+from chatapp.peer.web.budget import Ledger
 from chatapp.peer.web.cookies import hashed, new_secret
-from chatapp.peer.web.limits import JOINS_BURST, JOINS_PER_SECOND, SESSIONS_MAX, SESSIONS_PER_ADDRESS
+from chatapp.peer.web.limits import (
+    JOINS_BURST,
+    JOINS_PER_SECOND,
+    SESSIONS_MAX,
+    SESSIONS_PER_ADDRESS,
+    TEXT_IN_ALL,
+    TEXT_PER_NETWORK,
+)
 from chatapp.peer.web.rates import RateLimiter
 from chatapp.peer.web.visitors.session import WebSession, report
 from chatapp.peer.web.visitors.store import GatewayFolder, SessionStore, StoredSession
@@ -139,6 +147,8 @@ class Gateway:
         self.front: Final = FrontDesk()
         self._joins: Final = RateLimiter(rate=JOINS_PER_SECOND, burst=JOINS_BURST)
         self._of_network: Final[Counter[str]] = Counter()
+        self._kept: Final = Ledger(of_network=TEXT_PER_NETWORK, in_all=TEXT_IN_ALL)
+        """The bytes of what all visits show."""
         self._front_news: Final = Waiters(self._loop)
         self._lookout: Visitor | None = None
         self._addresses: Sequence[Address] = ()
@@ -218,6 +228,7 @@ class Gateway:
             network=network,
             form=form,
             is_seen=form is not None,
+            kept=self._kept,
             wall=self._machine.wall,
             tell=self._note_failing_disk,
         )

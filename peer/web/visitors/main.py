@@ -13,8 +13,9 @@ from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import ENGLISH, catalog_of
 from chatapp.peer.visitor.texts import VisitorTexts
-from chatapp.peer.web.limits import DESCRIPTORS_PER_SESSION, SESSIONS_MAX
-from chatapp.peer.web.server import allow_descriptors, listen, serve
+from chatapp.peer.web.budget import WebBudget
+from chatapp.peer.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
+from chatapp.peer.web.server import allow_descriptors, connections_for, listen, serve
 from chatapp.peer.web.visitors.app import VisitorApp
 from chatapp.peer.web.visitors.gateway import Gateway
 from chatapp.peer.web.visitors.texts import TEXTS
@@ -23,7 +24,7 @@ from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import default_home
 
 _OTHER_DESCRIPTORS: Final = 1_024
-"""Descriptors beside those of visits: connections that ask for a page, files, the program's own."""
+"""Descriptors beside those of visits and connections: files, the program's own."""
 
 
 def run(
@@ -32,6 +33,7 @@ def run(
     registry_key: str | None,
     listen_at: Address,
     proxies: Sequence[str],
+    hosts: Sequence[str],
     queue: str,
     title: str,
     language: str | None,
@@ -41,10 +43,24 @@ def run(
     """Serve visitors of a help desk at `listen_at`. `language`: of browsers that ask for none of ours; None: English. All
     else is as in `Gateway`, `serve` and `VisitorApp`. Returns the exit status."""
     start_logging(log_level)
-    allow_descriptors(DESCRIPTORS_PER_SESSION * SESSIONS_MAX + _OTHER_DESCRIPTORS)
+    descriptors = allow_descriptors(
+        CONNECTIONS_MAX + DESCRIPTORS_PER_SESSION * SESSIONS_MAX + _OTHER_DESCRIPTORS
+    )
+    budget = WebBudget(connections=connections_for(descriptors), proxied=bool(proxies))
     try:
         return asyncio.run(
-            _run(servers, registry_key, listen_at, proxies, queue, title, language or ENGLISH, data)
+            _run(
+                servers,
+                registry_key,
+                listen_at,
+                proxies,
+                hosts,
+                queue,
+                title,
+                language or ENGLISH,
+                data,
+                budget,
+            )
         )
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -55,10 +71,12 @@ async def _run(
     registry_key: str | None,
     listen_at: Address,
     proxies: Sequence[str],
+    hosts: Sequence[str],
     queue: str,
     title: str,
     language: str,
     data: Path | None,
+    budget: WebBudget,
 ) -> int:
     until: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with contextlib.AsyncExitStack() as undo:
@@ -81,12 +99,14 @@ async def _run(
             return _refuse(f"{error.filename or ''}: {error.strerror or error}")
         except ChatAppError as error:
             return _refuse(str(error))
+        forwarded = None if proxies else _warn_of_proxy
         return await serve(
-            VisitorApp(gateway, title=title, forwarded=None if proxies else _warn_of_proxy).asgi,
+            VisitorApp(gateway, title=title, hosts=hosts, forwarded=forwarded, budget=budget).asgi,
             listener,
             proxies=proxies,
             until=until,
             ending=gateway.end_streams,
+            budget=budget,
         )
 
 

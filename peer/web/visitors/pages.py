@@ -1,13 +1,14 @@
 """The visitor's pages: the parts of each stage as HTML. Everything that a stranger wrote is escaped."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from starlette.responses import HTMLResponse
 
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.web.html import Child, Html, element, fragment, several_lines
+from chatapp.peer.web.limits import LINES_PER_PAGE
 from chatapp.peer.web.page import document
 from chatapp.peer.web.visitors.texts import TEXTS, WebTexts
 from chatapp.peer.web.visitors.view import Mark, ShownLine, VisitView, WebStage
@@ -30,14 +31,14 @@ class FormShown:
     def __init__(
         self,
         *,
-        menu: tuple[str, ...],
+        wanted: happened.FormWanted,
         number_example: str,
         values: Mapping[str, str] | None = None,
         errors: Mapping[str, str] | None = None,
         refusal: str = "",
     ) -> None:
         """`values`, `errors`: by the fields' names. `refusal`: why the whole form is not taken."""
-        self.menu: Final = menu
+        self.wanted: Final = wanted
         self.number_example: Final = number_example
         self.values: Final = values or {}
         self.errors: Final = errors or {}
@@ -89,7 +90,7 @@ class Pages:
                     maxlength=64,
                 ),
                 _issues(texts, form),
-                element("p", texts("form.privacy"), class_="hint"),
+                element("p", texts.privacy(form.wanted), class_="hint"),
                 element("button", texts("form.send"), type="submit", class_="primary"),
                 action="join",
                 method="post",
@@ -167,26 +168,38 @@ class Pages:
         """Return what leaves the desk, after a question."""
         return _leave(texts, view)
 
-    def log_page(self, texts: WebTexts, view: VisitView) -> HTMLResponse:
+    def log_page(self, texts: WebTexts, view: VisitView, *, turn: int) -> HTMLResponse:
         """Return the conversation as a page of its own, which a browser without JavaScript shows inside the page and loads
-        again and again."""
+        again and again. `turn`: how often it was loaded before."""
         is_talking = view.stage is WebStage.TALKING
-        on = element("a", texts("page.go_on"), href="./", target="_top", class_="button")
         body = element(
             "main",
             log(texts, view),
             element("div", status(texts, view) if is_talking else None, notes(texts, view), role="status"),
-            None if is_talking else element("p", texts("talk.moved"), " ", on, class_="alert calm"),
+            None if is_talking else _elsewhere(texts),
             class_="frame",
         )
+        return self._frame_page(texts, body, again=_frame(turn + 1) if is_talking else "")
+
+    def _frame_page(self, texts: WebTexts, body: Html, *, again: str = "") -> HTMLResponse:
         return document(
             title=texts("talk.log"),
             language=texts.language,
             direction=texts.direction,
             body=fragment(body, element("a", "", id="end")),
-            refresh=REFRESH_AFTER,
+            refresh=REFRESH_AFTER if again else None,
+            again=again,
             kind="log",
         )
+
+    def log_gone(self, texts: WebTexts) -> HTMLResponse:
+        """Return what is shown inside the page when there is no visit any more."""
+        return self._frame_page(texts, element("main", _elsewhere(texts), class_="frame"))
+
+    def earlier(self, texts: WebTexts, view: VisitView, *, before: int) -> HTMLResponse:
+        """Return a page with the lines before one of the conversation, named by its number."""
+        main = fragment(element("h1", texts("talk.earlier")), log(texts, view, before=before))
+        return self._page(texts, main, kind="earlier")
 
     def about(self, texts: WebTexts, description: str) -> HTMLResponse:
         """Return the page on which a browser without JavaScript describes the issue: the page of the line is loaded again
@@ -204,15 +217,14 @@ class Pages:
         )
         return self._page(texts, main, kind="told", status=status)
 
-    def transcript(self, texts: WebTexts, view: VisitView) -> str:
-        """Return the conversation as a text file."""
-        lines = [texts("transcript.heading", title=self.title(texts)), ""]
-        for one in view.lines:
+    def transcript(self, texts: WebTexts, view: VisitView) -> Iterator[str]:
+        """Yield the conversation as a text file, line by line."""
+        yield texts("transcript.heading", title=self.title(texts)) + "\n\n"
+        for one in tuple(view.lines):
             at = dt.datetime.fromtimestamp(one.at).astimezone()
             who = sanitize(one.who) or texts("talk.you")
             said = "\n    ".join(map(sanitize, one.text.split("\n")))
-            lines.append(texts("transcript.line", at=f"{at:%Y-%m-%d %H:%M:%S}", who=who, text=said))
-        return "\n".join([*lines, ""])
+            yield texts("transcript.line", at=f"{at:%Y-%m-%d %H:%M:%S}", who=who, text=said) + "\n"
 
     def _page(
         self,
@@ -335,7 +347,7 @@ def _talking(texts: WebTexts, view: VisitView) -> Html:
         element("div", log(texts, view), class_="scroll script", id="scroll"),
         element(
             "noscript",
-            element("iframe", src="log#end", title=texts("talk.log"), class_="scroll"),
+            element("iframe", src=_frame(0), title=texts("talk.log"), class_="scroll"),
             element("p", texts("talk.refresh"), class_="hint"),
         ),
         element("div", notes(texts, view), id="notes", aria_live="polite"),
@@ -403,19 +415,63 @@ def notes(texts: WebTexts, view: VisitView) -> Html:
     return fragment(element("p", one, class_="note") for one in told if one)
 
 
-def log(texts: WebTexts, view: VisitView) -> Html:
-    """Return the conversation."""
-    lines: Iterable[Html] = (line(texts, one) for one in view.lines)
+def log(texts: WebTexts, view: VisitView, *, before: int | None = None) -> Html:
+    """Return the end of the conversation, as much of it as a page holds, with a link to what is earlier. `before`: the
+    number of the line before which it ends; None for the last one."""
+    shown, first = _latest(
+        texts, (one for one in reversed(view.lines) if before is None or one.number < before)
+    )
+    link = element(
+        "a", texts("talk.earlier"), href=f"earlier?before={first}", target="_blank", rel="noopener"
+    )
     return element(
         "div",
-        element("p", texts("talk.connected"), class_="hint first"),
-        *lines,
+        element("p", link if first else texts("talk.connected"), class_="hint first"),
+        *shown,
         id="log",
         class_="log",
         role="log",
         aria_label=texts("talk.log"),
         tabindex=0,
     )
+
+
+def _latest(texts: WebTexts, newest_first: Iterable[ShownLine]) -> tuple[list[Html], int]:
+    """Return lines, oldest first, as many as a page holds; and the number of the first of them if there are more, else 0."""
+    shown: list[Html] = []
+    size = first = 0
+    for one in newest_first:
+        made = line(texts, one)
+        size += len(made.encode())
+        if size > LINES_PER_PAGE:
+            return shown[::-1], first
+        shown.append(made)
+        first = one.number
+    return shown[::-1], 0
+
+
+def changes(texts: WebTexts, view: VisitView, *, since: int) -> list[list[str]] | None:
+    """Return the lines that have changed since a version, with their ids; None if a page does not hold them."""
+    found, size = [], 0
+    for one in view.lines:
+        if one.changed > since:
+            made = line(texts, one)
+            size += len(made.encode())
+            if size > LINES_PER_PAGE:
+                return None
+            found.append([one.id, str(made)])
+    return found
+
+
+def _frame(turn: int) -> str:
+    """Return the address of the conversation inside the page. Each time it is another one: a browser takes the same address
+    with its fragment for a jump inside what it has."""
+    return f"log?turn={turn}#end"
+
+
+def _elsewhere(texts: WebTexts) -> Html:
+    on = element("a", texts("page.go_on"), href="./", target="_top", class_="button")
+    return element("p", texts("talk.moved"), " ", on, class_="alert calm")
 
 
 def line(texts: WebTexts, shown: ShownLine) -> Html:
@@ -553,7 +609,7 @@ def _issues(texts: WebTexts, form: FormShown) -> Html:
     error = form.errors.get("issue")
     chosen = form.values.get("issue", "")
     is_first_error = error is not None and next(iter(form.errors)) == "issue"
-    issues = list(enumerate(texts.issues(form.menu), 1))
+    issues = list(enumerate(texts.issues(form.wanted.menu), 1))
     told = element("p", error, class_="error", id="issue-error") if error else None
     if len(issues) <= RADIOS_MAX:
         radios = [

@@ -12,7 +12,17 @@ from chatapp.peer.feed import Waiters
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Form
-from chatapp.peer.web.limits import DEEDS_BURST, DEEDS_PER_SECOND, STREAMS_PER_SESSION
+from chatapp.peer.web.budget import Ledger
+from chatapp.peer.web.limits import (
+    DEEDS_BURST,
+    DEEDS_PER_SECOND,
+    KEYS_PER_SESSION,
+    LINE_COST,
+    LOOKS_BURST,
+    LOOKS_PER_SECOND,
+    STREAMS_PER_SESSION,
+    UNSENT_PER_SESSION,
+)
 from chatapp.peer.web.rates import RateLimiter
 from chatapp.peer.web.visitors.store import SessionStore
 from chatapp.peer.web.visitors.view import VisitView, WebStage
@@ -32,9 +42,6 @@ OVER_FOR: Final = 30 * 60.0
 
 RATES_WITHIN: Final = 5 * 60.0
 """Seconds for which a visit that is over can be rated. After that the registry is not bothered with the visitor."""
-
-KEYS_MAX: Final = 256
-"""Lines that are known when they come again: a browser sends a line again when it has seen no answer."""
 
 ASK_AGAIN_AFTER: Final = 5.0
 """Seconds after which a pause is asked for again that has not taken effect."""
@@ -57,6 +64,8 @@ class Fate(enum.Enum):
     """The description would be longer than the registry keeps."""
     AWAY = enum.auto()
     """The registry does not answer, or has not kept it."""
+    MUCH = enum.auto()
+    """Too much is kept already of the visits of this network, or of all."""
     OVER = enum.auto()
     """The visit is over."""
 
@@ -74,13 +83,14 @@ class WebSession:
         network: str,
         form: Form | None,
         is_seen: bool,
+        kept: Ledger,
         wall: Callable[[], float],
         tell: Callable[[happened.VisitEvent], None],
     ) -> None:
         """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
         restart. `form`: what to join the line with; None to go on with a visit. `is_seen`: whether a browser is there.
-        `wall`: tells the Unix time. `tell` is called with each event that the person who
-        runs the gateway should know."""
+        `kept`: the bytes that all visits keep. `wall`: tells the Unix time. `tell` is called with each event that the
+        person who runs the gateway should know."""
         self.id: Final = id_
         self.visitor: Final = visitor
         self.language: Final = language
@@ -89,6 +99,10 @@ class WebSession:
         self._boot: Final = os.urandom(6).hex()
         """Names this object: the versions of another one mean nothing to its pages."""
         self._deeds: Final = RateLimiter(rate=DEEDS_PER_SECOND, burst=DEEDS_BURST)
+        self._looks: Final = RateLimiter(rate=LOOKS_PER_SECOND, burst=LOOKS_BURST)
+        self._kept: Final = kept
+        self._kept_size = 0
+        """Our part of what is kept."""
         self._store: Final = store
         self._form = form
         self._wall: Final = wall
@@ -123,6 +137,7 @@ class WebSession:
     async def close(self, *, within: float | None = None) -> None:
         """Let go of everything. `within`: give the place up, too, waiting so many seconds for the registry."""
         self._is_closed = True
+        self._note_kept()
         if self._detaching is not None:
             await self._detaching
         elif within is None:
@@ -138,6 +153,7 @@ class WebSession:
         while batch := await self.visitor.next_events():
             for event in batch:
                 self._handle(event)
+            self._note_kept()
             self.visitor.events_shown(batch)
             self._news.wake()
             await asyncio.sleep(0)
@@ -172,6 +188,10 @@ class WebSession:
         """Whether the visit may do one thing more: it has not done too much of late."""
         return self._deeds.take("", now=self._loop.time())
 
+    def may_look(self) -> bool:
+        """Whether the visit may ask for one page more."""
+        return self._looks.take("", now=self._loop.time())
+
     async def arrived(self) -> None:
         """Wait for a moment until it is known where the visitor is."""
         with contextlib.suppress(TimeoutError):
@@ -187,16 +207,20 @@ class WebSession:
             return Fate.OVER
         if key and key in self._said_keys:
             return Fate.TAKEN
-        if not self.visitor.is_admitted:
+        if not self.visitor.is_admitted or self.view.unsent > UNSENT_PER_SESSION:
             return Fate.AWAY
+        if not self._kept.has_room(self.network, len(text.encode()) + LINE_COST):
+            return Fate.MUCH
         description = self.visitor.description
         line = self.visitor.say(text)
         if line is not None:
             self.view.said(text, line, at=self._wall())
+            self._note_kept()
         elif self.visitor.description == description:
             return Fate.TOO_LONG  # we wait, and the line would have been added to the description
-        self._said_keys[key] = None
-        if len(self._said_keys) > KEYS_MAX:
+        if key:
+            self._said_keys[key] = None
+        if len(self._said_keys) > KEYS_PER_SESSION:
             del self._said_keys[next(iter(self._said_keys))]
         self._news.wake()
         await self.settled()
@@ -211,6 +235,11 @@ class WebSession:
         self.visitor.describe(text)
         await self.settled()
         return Fate.TAKEN if self._is_described else Fate.AWAY
+
+    def _note_kept(self) -> None:
+        size = 0 if self._is_closed else self.view.size
+        self._kept.add(self.network, size - self._kept_size)
+        self._kept_size = size
 
     async def pause(self, *, is_paused: bool) -> None:
         """Let others go first, or be called in turn again."""
@@ -290,7 +319,11 @@ class WebSession:
     @property
     def number(self) -> str:
         """What names the present state of the view to a window."""
-        return f"{self._boot}-{self.view.version}"
+        return self.number_of(self.view.version)
+
+    def number_of(self, version: int) -> str:
+        """Return what names a version of the view to a window."""
+        return f"{self._boot}-{version}"
 
     def version_of(self, number: str) -> int:
         """Return the version of the view that a window shows, by the number that it was given; -1 for any other one."""

@@ -47,6 +47,10 @@ class WebTexts:
             why=self._terminal.fault(refused),
         )
 
+    def privacy(self, form: happened.FormWanted) -> str:
+        """Return who reads what is written in the form, and for how long it is kept."""
+        return self("form.privacy", kept=self._terminal.kept(form))
+
     # --- where the visitor is
 
     def ahead(self, position: int) -> str:
@@ -84,8 +88,8 @@ class WebTexts:
                 why = self._shared.text(f"over.{cause.name.lower()}")
             case happened.VisitRefused(reason=reason):
                 return self("over.refused", why=self._shared.text(f"refused.{reason.name.lower()}"))
-            case happened.VisitorNotAdmitted(reason=refusal):
-                return self("over.not_admitted", why=self._terminal.not_admitted(refusal))
+            case happened.VisitorNotAdmitted():
+                return self("over.not_admitted", why=self._terminal.not_admitted(end))
             case happened.QueueUnknown():
                 return self("over.queue_unknown")
             case happened.DeskClosed():

@@ -7,9 +7,12 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.visitor import events as happened
+from chatapp.peer.web.limits import LINE_COST, PART_MAX, TEXT_PER_SESSION
 
 LINES_MAX: Final = 1_000
 """Lines that a page shows; the registry keeps no more of a visit."""
+
+_LINE: Final = "line"
 
 NOTES_MAX: Final = 4
 """Notes that are shown at once, the newest ones."""
@@ -49,6 +52,16 @@ class ShownLine(msgspec.Struct, kw_only=True):
     changed: int = 0
     """The version of the view in which it changed last."""
 
+    @property
+    def number(self) -> int:
+        """Its place among all lines of the visit, from 1."""
+        return int(self.id.removeprefix(_LINE))
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes."""
+        return len(self.text.encode()) + LINE_COST
+
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Something to tell the visitor: an event that concerns this moment."""
@@ -80,7 +93,11 @@ class VisitView:
         """For how many seconds the registry keeps the place; None if that is not known."""
         self.operator = ""
         """Who serves, or served last."""
-        self.lines: deque[ShownLine] = deque(maxlen=LINES_MAX)
+        self.lines: deque[ShownLine] = deque()
+        self.size = 0
+        """Bytes of the lines."""
+        self.unsent = 0
+        """Bytes of the visitor's lines that the registry has not stored yet."""
         self.notes: deque[Note] = deque(maxlen=NOTES_MAX)
         self.is_closed = False
         """Whether the queue takes no newcomers any more, while we wait."""
@@ -95,15 +112,16 @@ class VisitView:
         self.is_leaving = False
         """Whether the visitor has left, and the registry does not know it yet."""
         self._count = 0
-        self._own: dict[int, ShownLine] = {}
+        self._own: dict[int, list[ShownLine]] = {}
         """Lines of the visitor that are not settled, by what `Visitor.say` returned."""
 
     # --- what the visitor does
 
     def said(self, text: str, line: int, *, at: float) -> None:
         """Show a line that the visitor says. `line`: as `Visitor.say` returned it."""
-        shown = self._add(ShownLine(id=self._next_id(), who="", text=text, at=at, mark=Mark.SENDING))
+        shown = self._add(who="", text=text, at=at, mark=Mark.SENDING)
         self._own[line] = shown
+        self.unsent += sum(part.size for part in shown)
 
     def rated(self, rating: int) -> None:
         """Note what the visitor has chosen."""
@@ -128,8 +146,9 @@ class VisitView:
             case happened.PositionAnswered(position=position, estimate=estimate):
                 self._enter(WebStage.WAITING)
                 self.position, self.estimate, self.estimate_known = position, estimate, True
-            case happened.SentBack():
+            case happened.SentBack(why=why):
                 self._enter(WebStage.WAITING)
+                self.is_paused = self.is_paused or why is happened.SentBackReason.ON_HOLD
                 self._note(event, at)
             case happened.PauseChanged(is_paused=is_paused):
                 self.is_paused = is_paused
@@ -140,11 +159,11 @@ class VisitView:
                 self._begin_talk()
             case happened.LineReceived(operator=operator, text=text, at=said_at):
                 self.operator = operator
-                self._add(ShownLine(id=self._next_id(), who=operator, text=text, at=said_at))
+                self._add(who=operator, text=text, at=said_at)
             case happened.EarlierLine(operator=operator, text=text, at=said_at):
                 self.operator = operator or self.operator
                 mark = None if operator else Mark.SAVED
-                self._add(ShownLine(id=self._next_id(), who=operator, text=text, at=said_at, mark=mark))
+                self._add(who=operator, text=text, at=said_at, mark=mark)
             case happened.LineSettled(line=line, is_saved=is_saved):
                 self._settle(line, is_saved=is_saved)
             case happened.DeskClosed(is_waiting=True):
@@ -207,20 +226,27 @@ class VisitView:
             self._enter(WebStage.OVER)
 
     def _settle(self, line: int, *, is_saved: bool) -> None:
-        shown = self._own.pop(line, None)
-        if shown is not None:
+        for shown in self._own.pop(line, ()):
             shown.mark = Mark.SAVED if is_saved else Mark.LOST
             shown.changed = self.version + 1
+            self.unsent -= shown.size
 
-    def _add(self, line: ShownLine) -> ShownLine:
-        self.lines.append(line)
+    def _add(self, *, who: str, text: str, at: float, mark: Mark | None = None) -> list[ShownLine]:
+        """Show a text, as several lines if it is long. The oldest lines go when there are too many."""
+        added = [
+            ShownLine(id=self._next_id(), who=who, text=part, at=at, mark=mark, changed=self.version + 1)
+            for part in _parts(text)
+        ]
+        self.lines.extend(added)
+        self.size += sum(line.size for line in added)
+        while len(self.lines) > LINES_MAX or self.size > TEXT_PER_SESSION:
+            self.size -= self.lines.popleft().size
         self._change()
-        line.changed = self.version
-        return line
+        return added
 
     def _next_id(self) -> str:
         self._count += 1
-        return f"line{self._count}"
+        return f"{_LINE}{self._count}"
 
     def _note(self, event: happened.VisitEvent, at: float) -> None:
         if not self.notes or self.notes[-1].event != event:
@@ -234,3 +260,7 @@ class VisitView:
 
     def _change(self) -> None:
         self.version += 1
+
+
+def _parts(text: str) -> list[str]:
+    return [text[at : at + PART_MAX] for at in range(0, len(text), PART_MAX)] or [text]

@@ -201,10 +201,13 @@ class FrontCore:
         """Return the figures of this node. Those of the registry as a whole are the house's."""
         links = None if self._front is None else self._front.links
         figures: dict[str, float] = {
+            "cluster_keeps_state": 0,
             "links": 0 if links is None else len(links),
             "links_held": 0 if links is None else links.throttle.held,
             "room_deliveries": self._delivered + (0 if links is None else links.copies_relayed),
         }
+        if (lag := self._house.lag(now=now)) is not None:
+            figures["cluster_lag_seconds"] = lag
         return CoreSnapshot(figures, self.recorder.counted(), [], {})
 
     # --- time

@@ -90,6 +90,10 @@ class Fronts:
         """The fronts in session."""
         return [front for front in self._fronts.values() if front.session.has_begun]
 
+    def lag(self, *, now: float) -> float:
+        """Return the seconds since the most silent front was heard; 0 without one."""
+        return max((now - front.session.heard_at for front in self.present), default=0.0)
+
     # --- from the bus
 
     def receive(self, data: bytes, *, now: float) -> None:
@@ -153,6 +157,7 @@ class Fronts:
         if order is Order.REPEATED:
             self._channel.drop(DropReason.BUS_OTHER_SESSION)
         elif order is Order.GAP:
+            self._channel.drop(DropReason.BUS_GAP)
             self._lose(front, now)
             self._dismiss(bundle.front, bundle.run)
         else:

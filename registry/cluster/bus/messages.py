@@ -267,6 +267,8 @@ class RefusePeer(msgspec.Struct, frozen=True, array_like=True, tag=46):
     name: Name
     reason: RefusalReason
     counter: Count
+    seconds: Count
+    text: str
 
 
 class EndLink(msgspec.Struct, frozen=True, array_like=True, tag=47):

@@ -141,7 +141,15 @@ class RemoteFront:
         address = refused.to.address
         assert address is not None
         self.session.add(
-            RefusePeer(pack_address(address), refused.nonce, refused.name, refused.reason, refused.counter)
+            RefusePeer(
+                pack_address(address),
+                refused.nonce,
+                refused.name,
+                refused.reason,
+                refused.counter,
+                refused.seconds,
+                refused.text,
+            )
         )
 
     def disconnect(self, link: int, reason: LinkEndReason) -> None:

@@ -257,6 +257,7 @@ class RemoteHouse:
         if order is Order.REPEATED:
             self._channel.drop(DropReason.BUS_OTHER_SESSION)
         elif order is Order.GAP:
+            self._channel.drop(DropReason.BUS_GAP)
             self._end_session(LinkEndReason.HOUSE_SESSION_LOST, tells=True)
             self._begin_entering(now)
         else:
@@ -275,6 +276,10 @@ class RemoteHouse:
             for number in unserved:
                 if self.front is not None:
                     self.front.disconnect(number, LinkEndReason.NO_HOUSE)
+
+    def lag(self, *, now: float) -> float | None:
+        """Return the seconds since the house was heard; None without a session."""
+        return None if self._session is None else now - self._session.heard_at
 
     def _end_session(self, reason: LinkEndReason, *, tells: bool) -> None:
         """End the session. What it has not sent yet is lost. `tells`: whether the house has to be told."""
@@ -350,7 +355,13 @@ class RemoteHouse:
             case RefusePeer():
                 to = Caller(identity=b"", address=unpack_address(item.address))
                 refused = Refuse(
-                    to=to, nonce=item.nonce, name=item.name, reason=item.reason, counter=item.counter
+                    to=to,
+                    nonce=item.nonce,
+                    name=item.name,
+                    reason=item.reason,
+                    counter=item.counter,
+                    seconds=item.seconds,
+                    text=item.text,
                 )
                 front.refuse(refused)
             case EndLink():
@@ -391,6 +402,10 @@ class RemoteHouse:
     def admits(self, now: float, /) -> bool:
         """Return whether people are let in: while there is a session, and the house was heard just now."""
         return self.is_open
+
+    def name_of(self, identity: bytes) -> str:
+        """Return the name of a person, as far as the copy of the table has it."""
+        return "" if self._table is None else self._table.name_of(identity)
 
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Pass on a REGISTER whose signatures were checked, unless an earlier session has used it: then a peer's session

@@ -1,11 +1,13 @@
-"""The bytes of a cluster's messages: sealed, numbered and chained, so that whatever the engine loses, doubles or reorders
-is noticed.
+"""The bytes of a cluster's messages: sealed, numbered and chained, so that whatever the engine loses or reorders is noticed,
+and whatever others put there is passed over.
 
     "CA"  version  kind  key id 8  number 8  previous 32  salt 16  counter 8  |  sealed content, tag 16
 
-All but the content is readable, and the tag covers it together with the cluster's name. `previous` is the SHA-256 of the
-whole message before. `salt` is drawn anew by each process and gives it a key of its own (HKDF), and `counter` rises within
-it, so two processes never meet on a nonce.
+All but the content is readable, and the tag covers it together with the cluster's name. Every version has this header and
+this seal, so that a reader can tell another version's messages from those that nobody with the key wrote. `number` is the
+place for which a message of the journal or a lease was sealed: the engine stores it there or not at all. `previous` is the
+SHA-256 of the whole message of ours before it, whatever strays lie between. `salt` is drawn anew by each process and gives
+it a key of its own (HKDF), and `counter` rises within it, so two processes never meet on a nonce.
 """
 
 import enum
@@ -114,7 +116,7 @@ class Sealer:
         self._counter = 0
 
     def seal(self, kind: Kind, number: int, previous: bytes, content: bytes) -> bytes:
-        """Return a whole message."""
+        """Return a whole message. `number`: its place in the stream, if it is for one place only."""
         self._counter += 1
         header = _HEADER.pack(
             _MAGIC, VERSION, kind, self._key.id, number, previous, self._salt, self._counter
@@ -141,8 +143,6 @@ class Opener:
         if len(message) < _HEADER.size or message[: len(_MAGIC)] != _MAGIC:
             raise BundleRefused(Flaw.NOT_OURS)
         _, version, found, key_id, number, previous, salt, counter = _HEADER.unpack_from(message)
-        if version != VERSION:
-            raise BundleRefused(Flaw.OTHER_VERSION, number)
         if key_id != self._key.id:
             raise BundleRefused(Flaw.OTHER_KEY, number)
         if found != kind:
@@ -156,7 +156,17 @@ class Opener:
         except InvalidTag:
             raise BundleRefused(Flaw.DAMAGED, number) from None
         self._ciphers[salt] = cipher  # only now: strangers may make up salts without end
+        if version != VERSION:
+            raise BundleRefused(Flaw.OTHER_VERSION, number)
         return Opened(number, previous, content)
+
+    def opens(self, kind: Kind, message: bytes) -> bool:
+        """Return whether somebody with the key has sealed a message, in whatever version."""
+        try:
+            self.open(kind, message)
+        except BundleRefused as refused:
+            return refused.flaw is Flaw.OTHER_VERSION
+        return True
 
 
 def hash_of(message: bytes) -> bytes:
@@ -206,7 +216,7 @@ def decode_record(payload: bytes) -> Record:
 
 
 class Head(NamedTuple):
-    """Where a journal ends: the number of its last message, 0 for none, and that message's hash."""
+    """Where a journal ends: its last place, 0 for none, and the hash of the last message of ours, which may be before it."""
 
     number: int = 0
     hash: bytes = NO_HASH
@@ -227,34 +237,72 @@ def parts_of(records: Sequence[bytes], size: int) -> Iterator[bytes]:
 
 
 class JournalReader:
-    """Reads the messages of a journal in order, from `head` on."""
+    """Reads the messages of a journal in order, from `head` on, and passes over strays: what was not sealed with the key for
+    the place where it is. Each message names the one before it, so none can be missing unnoticed but at the end."""
 
     def __init__(self, opener: Opener, head: Head) -> None:
         self._opener = opener
         self._turn: list[bytes] | None = None
+        self._gap = 0
+        """The first place without a message since the last one of ours; 0 for none. It may have had a stray."""
         self.head = head
+        self.strays = 0
+        """How many messages were passed over."""
+        self.has_opened = False
+        """Whether a message was sealed with the key."""
+        self.saw_other_key = False
+        """Whether a stray says that it was sealed with another key."""
 
-    def take(self, number: int, message: bytes) -> list[tuple[Record, bytes]]:
+    def take(self, place: int, message: bytes) -> list[tuple[Record, bytes]]:
         """Take in the message at this place of the stream. Return the records of a turn that it completes, each with its
         encoding. A turn whose owner died in the middle is dropped. Raises BundleRefused."""
-        opened = self._opener.open(Kind.JOURNAL, message)
-        is_next = opened.number == number == self.head.number + 1 and opened.previous == self.head.hash
-        if not is_next or not opened.content:
-            raise BundleRefused(Flaw.OUT_OF_ORDER, number)
+        if place != self.head.number + 1:
+            self._gap = self._gap or self.head.number + 1
+        opened = self._opened(place, message)
+        if opened is None:
+            self.strays += 1
+            self.head = Head(place, self.head.hash)
+            return []
+        if opened.number != place or opened.previous != self.head.hash or not opened.content:
+            raise BundleRefused(Flaw.OUT_OF_ORDER, place)
         flags, part = opened.content[0], opened.content[1:]
         if flags & _FIRST:
             self._turn = []
         elif self._turn is None:
-            raise BundleRefused(Flaw.OUT_OF_ORDER, number)
+            raise BundleRefused(Flaw.OUT_OF_ORDER, place)
         self._turn.append(part)
-        self.head = Head(number, hash_of(message))
+        self._gap = 0
+        self.head = Head(place, hash_of(message))
         if not flags & _LAST:
             return []
         turn, self._turn = b"".join(self._turn), None
         payloads, whole = scan(turn)
         if whole != len(turn):
-            raise BundleRefused(Flaw.DAMAGED, number)
+            raise BundleRefused(Flaw.DAMAGED, place)
         try:
             return [(decode_record(payload), payload) for payload in payloads]
         except BundleRefused as refused:
-            raise BundleRefused(refused.flaw, number) from None
+            raise BundleRefused(refused.flaw, place) from None
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether places are without a message since the last one of ours."""
+        return self._gap != 0
+
+    def finish(self, last: int) -> None:
+        """Check that all places up to the last one were read. Raises BundleRefused."""
+        if self._gap or self.head.number != last:
+            raise BundleRefused(Flaw.OUT_OF_ORDER, self._gap or self.head.number + 1)
+
+    def _opened(self, place: int, message: bytes) -> Opened | None:
+        """Open a message, None for a stray. One for an earlier place was published again, or came too late for that place.
+        Nobody has one for a later place, so before such a one places were lost."""
+        try:
+            opened = self._opener.open(Kind.JOURNAL, message)
+        except BundleRefused as refused:
+            self.saw_other_key |= refused.flaw is Flaw.OTHER_KEY
+            if refused.flaw is Flaw.OTHER_VERSION and refused.number >= place:
+                raise
+            return None
+        self.has_opened = True
+        return opened if opened.number >= place else None

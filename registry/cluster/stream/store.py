@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from threading import Event, Lock
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from chatapp.registry.cluster.stream.bundles import (
     OVERHEAD,
@@ -19,6 +19,7 @@ from chatapp.registry.cluster.stream.bundles import (
     Flaw,
     Head,
     JournalReader,
+    Kind,
     Opener,
     OwnerBegan,
     Record,
@@ -31,6 +32,7 @@ from chatapp.registry.cluster.stream.ledger import (
     Ledger,
     LedgerUnavailable,
     Overtaken,
+    Placed,
     Publication,
     Refused,
     Stream,
@@ -45,6 +47,8 @@ from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreLost, S
 from chatapp.wire.storage.journal import frame
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
 """A snapshot is due when the journal has at least so many bytes and as many as the last snapshot, so that writing
@@ -61,6 +65,8 @@ MESSAGE_LEAST: Final = 8 * 1024
 """The least bytes of a message that the servers have to allow."""
 MESSAGE_MOST: Final = 768 * 1024
 """The most bytes of records in a message, even if the servers allow more: a lost answer costs sending it again."""
+WARN_SPAN: Final = 1.0
+"""The least seconds between two lines in the log about strays."""
 _ROOM_FOR_HEADERS: Final = 512
 _TAKEOVER_TRIES: Final = 20
 _LEASE_LOOK: Final = 0.05
@@ -181,6 +187,15 @@ class StreamStore:
         self._journal_bytes = self._journal_messages = self._snapshot_bytes = 0
         self._checkpoint_at = self._not_before = now()
         self._took = 0.0
+        self._strays = 0
+        self._read_so_far = Verified(0, 0, 0, ())
+        """What `verify` has read."""
+        self._warned_at = float("-inf")
+
+    @property
+    def strays(self) -> int:
+        """How many messages in the streams were passed over since the start: no registry of the cluster wrote them."""
+        return self._strays
 
     @property
     def founded(self) -> ClusterFounded:
@@ -254,35 +269,76 @@ class StreamStore:
     def _read_all(self) -> tuple[Image, JournalReader, Head] | None:
         """Read the newest snapshot and the journal behind it. Return None if an owner that still lives has written another
         snapshot meanwhile, and removed what this one needs. Raises BundleRefused, LedgerUnavailable."""
-        self._journal_bytes = 0
         self._is_other = False
         try:
-            image, head = self._read_snapshot()
-            reader = JournalReader(self._opener, head)
-            self._read_journal(image, reader)
+            image, reader, manifest = self._first_whole(self._read_from)
         except BundleRefused as refused:
             newest = self._ledger.newest(Subject.MANIFEST)
             is_outdated = newest is not None and newest.place != self._manifest_place
             if refused.flaw is Flaw.OUT_OF_ORDER and is_outdated:
                 return None
             raise
-        return image, reader, head
+        self._note_strays(reader.strays)
+        self._covered = (manifest.number, manifest.places[0]) if manifest is not None else (0, 1)
+        self._snapshot_bytes = manifest.size if manifest is not None else 0
+        return image, reader, manifest.head if manifest is not None else Head()
 
-    def _read_snapshot(self) -> tuple[Image, Head]:
-        image = Image()
+    def _first_whole(self, read: Callable[[Manifest | None], _T]) -> _T:
+        """Return what `read` makes of the newest snapshot from which the journal goes on without a gap. The chain shows
+        whether it does, so no old manifest that was published again can set anything back. Raises BundleRefused,
+        LedgerUnavailable."""
+        failed: BundleRefused | None = None
+        for manifest in self._manifests():
+            try:
+                return read(manifest)
+            except BundleRefused as refused:
+                if refused.flaw in (Flaw.OTHER_VERSION, Flaw.OTHER_KEY, Flaw.UNKNOWN_ENTRY):
+                    raise
+                failed = failed or refused
+        assert failed is not None
+        raise failed
+
+    def _manifests(self) -> Iterator[Manifest | None]:
+        """Yield the newest manifest, then those that are found behind strays; None if there is none. Raises BundleRefused,
+        LedgerUnavailable."""
         newest = self._ledger.newest(Subject.MANIFEST)
         self._manifest_place = 0 if newest is None else newest.place
-        self._covered = (0, 1)
         if newest is None:
-            return image, Head()
-        manifest = read_manifest(self._opener, newest)
-        for record, payload in self._snapshot_records(manifest):
-            image.take(record, payload)
-        image.highest_serial = manifest.highest_serial
-        image.is_spent = False
-        self._snapshot_bytes = manifest.size
-        self._covered = manifest.number, manifest.places[0]
-        return image, manifest.head
+            yield None
+            return
+        other_key: BundleRefused | None = None
+        found: list[Manifest] = []
+        try:
+            found.append(read_manifest(self._opener, newest))
+            yield found[0]
+        except BundleRefused as refused:
+            if refused.flaw is Flaw.OTHER_VERSION:
+                raise
+            other_key = refused if refused.flaw is Flaw.OTHER_KEY else None
+        extent = self._ledger.extent(Stream.SNAPSHOTS)
+        for placed in self._ledger.read(Stream.SNAPSHOTS, extent.first, extent.last):
+            with suppress(BundleRefused):
+                found.append(read_manifest(self._opener, placed))
+        if other_key is not None and not found and is_key_of(self._ledger, self._opener) is False:
+            raise other_key
+        self._note_strays(1)
+        yield from sorted(found, key=lambda one: one.number, reverse=True)
+        if not found:
+            yield None
+
+    def _read_from(self, manifest: Manifest | None) -> tuple[Image, JournalReader, Manifest | None]:
+        """Read a snapshot, and the journal behind it to its end. Raises BundleRefused, LedgerUnavailable."""
+        image = Image()
+        if manifest is not None:
+            for record, payload in self._snapshot_records(manifest):
+                image.take(record, payload)
+            image.highest_serial = manifest.highest_serial
+            image.is_spent = False
+        reader = JournalReader(self._opener, Head() if manifest is None else manifest.head)
+        self._read_journal(image, reader)
+        if image.founded is None and reader.saw_other_key and not reader.has_opened:
+            raise BundleRefused(Flaw.OTHER_KEY, 1)
+        return image, reader, manifest
 
     def _snapshot_records(self, manifest: Manifest) -> Iterator[tuple[Record, bytes]]:
         """Yield the records of a snapshot. Raises BundleRefused, LedgerUnavailable."""
@@ -294,16 +350,16 @@ class StreamStore:
         """Read from the reader's head to the end. Raises BundleRefused."""
         extent = self._ledger.extent(Stream.JOURNAL)
         start = reader.head.number + 1
-        if extent.last < reader.head.number or (extent.first > start and extent.last >= start):
+        if extent.last < reader.head.number:
             raise BundleRefused(Flaw.OUT_OF_ORDER, start)
+        self._journal_bytes = 0
         for placed in self._ledger.read(Stream.JOURNAL, start, extent.last):
             self._journal_bytes += len(placed.message)
             for record, payload in reader.take(placed.place, placed.message):
                 image.take(record, payload)
             if self._known is not None and self._known.number == placed.place:
                 self._is_other = self._known.hash not in (b"", reader.head.hash)
-        if reader.head.number != extent.last:
-            raise BundleRefused(Flaw.OUT_OF_ORDER, reader.head.number + 1)
+        reader.finish(extent.last)
 
     def _begin(self, image: Image) -> bool:
         """Write the first turn of this owner. Return False if another message came first."""
@@ -378,14 +434,37 @@ class StreamStore:
         return writer.state
 
     def _look(self, writer: Writer) -> None:
-        place = writer.head.number + 1
+        """Find out why the engine did not store a message at its place."""
+        publication, place = writer.on_its_way, writer.head.number + 1
+        reader = JournalReader(self._opener, writer.head)
+        found: bytes | None = None
         try:
             extent = self._ledger.extent(Stream.JOURNAL)
-            found = next(self._ledger.read(Stream.JOURNAL, place, min(place, extent.last)), None)
+            for placed in self._ledger.read(Stream.JOURNAL, place, extent.last):
+                is_ours = placed.place == place and placed.message == publication
+                if is_ours or not _is_stray(reader, placed):
+                    found = placed.message
+                    break
         except LedgerUnavailable:
             self._pause(RETRY_SPAN)
             return
-        writer.looked(None if found is None else found.message, last=extent.last, now=self._now())
+        if found is None and reader.strays and reader.head.number == extent.last and not reader.has_gap:
+            self._note_strays(reader.strays)
+            writer.passed(extent.last)
+        else:
+            writer.looked(found, last=extent.last, now=self._now())
+
+    def _note_strays(self, count: int) -> None:
+        """Count messages that were passed over, and warn of them, once in a while."""
+        self._strays += count
+        if count and self._now() - self._warned_at >= WARN_SPAN:
+            self._warned_at = self._now()
+            _log.warning(
+                "%s: %s messages in the streams were passed over: no registry of this cluster wrote them; look at who may "
+                "publish there (docs/cluster.md)",
+                self._where,
+                f"{self._strays:,}",
+            )
 
     def _failed(self, state: WriterState) -> StoreError:
         """Note that nothing can be stored, for now or for good."""
@@ -515,7 +594,10 @@ class StreamStore:
                 try:
                     covered = read_manifest(self._opener, newest).number
                 except BundleRefused as refused:
-                    raise StoreBroken(self._where, str(refused)) from None
+                    if refused.flaw is Flaw.OTHER_VERSION:
+                        raise StoreBroken(self._where, str(refused)) from None
+                    self._note_strays(1)
+                    covered = 0
                 if covered > head.number:
                     raise StoreBroken(self._where, "another registry has written a newer snapshot")
                 self._manifest_place = newest.place
@@ -599,35 +681,29 @@ class StreamStore:
         """Read the whole stream as a registry that takes over would, and change nothing. Raises StoreBroken if the servers
         do not answer."""
         with self._checkpointing:
-            steps = self._verified()
-            found = Verified(0, 0, 0, ())
+            self._read_so_far = Verified(0, 0, 0, ())
             try:
-                while (step := next(steps, None)) is not None:
-                    found = step
+                self._first_whole(self._verify_from)
             except BundleRefused as refused:
-                return found._replace(damage=(f"{self._where}: {refused}",))
+                return self._read_so_far._replace(damage=(f"{self._where}: {refused}",))
             except LedgerUnavailable:
                 raise StoreBroken(self._where, "the servers do not answer") from None
-            return found
+            return self._read_so_far
 
-    def _verified(self) -> Iterator[Verified]:
-        """Yield what was found so far. Raises BundleRefused, LedgerUnavailable."""
+    def _verify_from(self, manifest: Manifest | None) -> None:
+        """Read a snapshot and the journal behind it, and note what was read. Raises BundleRefused, LedgerUnavailable."""
         messages = records = size = 0
-        head = Head()
-        newest = self._ledger.newest(Subject.MANIFEST)
-        if newest is not None:
-            manifest = read_manifest(self._opener, newest)
-            records += sum(1 for _ in self._snapshot_records(manifest))
-            head, messages, size = manifest.head, len(manifest.places) + 1, manifest.size
-        reader = JournalReader(self._opener, head)
+        if manifest is not None:
+            records = sum(1 for _ in self._snapshot_records(manifest))
+            messages, size = len(manifest.places) + 1, manifest.size
+        reader = JournalReader(self._opener, Head() if manifest is None else manifest.head)
         last = self._ledger.extent(Stream.JOURNAL).last
-        for placed in self._ledger.read(Stream.JOURNAL, head.number + 1, last):
-            yield Verified(messages, records, size, ())
+        for placed in self._ledger.read(Stream.JOURNAL, reader.head.number + 1, last):
+            self._read_so_far = Verified(messages, records, size, ())
             records += len(reader.take(placed.place, placed.message))
             messages, size = messages + 1, size + len(placed.message)
-        if reader.head.number != last:
-            raise BundleRefused(Flaw.OUT_OF_ORDER, reader.head.number + 1)
-        yield Verified(messages, records, size, ())
+        self._read_so_far = Verified(messages, records, size, ())
+        reader.finish(last)
 
     def snapshot(self) -> Image:
         """Return a copy of everything that is stored. Raises StoreError."""
@@ -635,6 +711,30 @@ class StreamStore:
             if not self._read_only:
                 self._sync()
             return self._stored.copy()
+
+
+def is_key_of(ledger: Ledger, opener: Opener) -> bool | None:
+    """Return whether a message in the journal or in a snapshot was sealed with the key; None if nothing is there. Raises
+    LedgerUnavailable."""
+    found: bool | None = None
+    for stream, kinds in (
+        (Stream.JOURNAL, (Kind.JOURNAL,)),
+        (Stream.SNAPSHOTS, (Kind.SNAPSHOT, Kind.MANIFEST)),
+    ):
+        extent = ledger.extent(stream)
+        for placed in ledger.read(stream, extent.first, extent.last):
+            if any(opener.opens(kind, placed.message) for kind in kinds):
+                return True
+            found = False
+    return found
+
+
+def _is_stray(reader: JournalReader, placed: Placed) -> bool:
+    """Let a reader take a message; return whether it was passed over."""
+    before = reader.strays
+    with suppress(BundleRefused):
+        reader.take(placed.place, placed.message)
+    return reader.strays > before
 
 
 def _why(refused: BundleRefused) -> str:

@@ -4,6 +4,7 @@ READY --begin--> SENDING --acked--> READY
                     |   <--unanswered: again under the same id
                     +--overtaken--> LOOKING --it is ours--> READY
                     |                   |---somebody else's-> FENCED
+                    |                   |---only strays-----> SENDING, behind them
                     |                   +---nothing is there-> SENDING, or SHORTENED if the place before is gone, too
                     +--refused----> REFUSED --resumed--> READY
 """
@@ -46,10 +47,12 @@ class Writer:
         self._sealer = sealer
         self._size = size
         self._parts: deque[bytes] = deque()
+        self._part = b""
+        """The part in the publication."""
         self._current: Publication | None = None
         self._not_before = float("-inf")
         self.head = head
-        """The last message that is known to be stored."""
+        """The last place that is known, and the last message of ours up to there."""
         self.state = WriterState.READY
         self.reason = ""
         """What the engine said when it refused."""
@@ -65,6 +68,11 @@ class Writer:
     def publication(self, *, now: float) -> Publication | None:
         """Return what to publish now; None if nothing is to be sent, or not yet."""
         return self._current if self.state is WriterState.SENDING and now >= self._not_before else None
+
+    @property
+    def on_its_way(self) -> bytes | None:
+        """The message whose fate is not known yet."""
+        return None if self._current is None else self._current.message
 
     @property
     def next_timer(self) -> float | None:
@@ -101,6 +109,14 @@ class Writer:
         else:
             self.state, self._not_before = WriterState.SENDING, now + RETRY_SPAN
 
+    def passed(self, through: int) -> None:
+        """Note that the places up to this one hold nothing but strays: the publication is sealed anew, to stand behind."""
+        if self.state is not WriterState.LOOKING:
+            return
+        self.head = Head(through, self.head.hash)
+        self._parts.appendleft(self._part)
+        self._seal_next()
+
     def resume(self) -> None:
         """Write again after a refusal. The turn that was refused is dropped."""
         if self.state is WriterState.REFUSED:
@@ -116,8 +132,8 @@ class Writer:
         if not self._parts:
             self.state = WriterState.READY
             return
-        number, before = self.head.number + 1, self.head.hash
-        message = self._sealer.seal(Kind.JOURNAL, number, before, self._parts.popleft())
+        number, before, self._part = self.head.number + 1, self.head.hash, self._parts.popleft()
+        message = self._sealer.seal(Kind.JOURNAL, number, before, self._part)
         self._current = Publication(
             subject=Subject.JOURNAL, message=message, after=self.head.number, id=self._sealer.last_id
         )

@@ -12,6 +12,7 @@ class GraceTimers:
         self._kept_positions: Leases[int] = Leases(settings.keep_place)
         self._patience: Leases[int] = Leases(settings.pass_over_after)
         self._settling: Leases[int] = Leases(settings.restart_grace)
+        self._served: Leases[int] = Leases(settings.absent_after)
         self._duties: Leases[OperatorId] = Leases(settings.operator_grace)
 
     # --- visitors
@@ -28,14 +29,22 @@ class GraceTimers:
         """Hold the line for longer: everybody has to find the registry again."""
         self._settling.renew(number, now=now)
 
+    def hold_operator(self, number: int, *, now: float) -> None:
+        """Let an operator wait for a while for this visitor, whom they serve."""
+        self._served.renew(number, now=now)
+
     def visitor_settled(self, number: int) -> None:
         """Stop the deadlines: back, or gone for good."""
-        for leases in (self._kept_positions, self._patience, self._settling):
+        for leases in (self._kept_positions, self._patience, self._settling, self._served):
             leases.end(number)
 
     def no_longer_held_for(self, *, now: float) -> list[int]:
         """Remove and return the visitors for whom the line was held long enough."""
         return self._patience.expired(now=now) + self._settling.expired(now=now)
+
+    def operators_held(self, *, now: float) -> list[int]:
+        """Remove and return the visitors for whom an operator has waited long enough."""
+        return self._served.expired(now=now)
 
     def positions_over(self, *, now: float) -> list[int]:
         """Remove and return the visitors whose position was kept long enough."""
@@ -61,6 +70,7 @@ class GraceTimers:
             self._kept_positions.next_deadline(),
             self._patience.next_deadline(),
             self._settling.next_deadline(),
+            self._served.next_deadline(),
             self._duties.next_deadline(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)

@@ -67,6 +67,7 @@ class DeskQueue:
                 served[visit.queue].append(visit)
                 self.operators.restore(visit, is_on=visit.number not in off_duty)
                 self._absences.operator_lost(visit.operator, now=now)
+                self._absences.hold_operator(visit.number, now=now)
             self._absences.visitor_lost(visit.number, now=now)
         for queue, those in waiting.items():
             ranked = self.line(queue).load(those, served[queue], is_merged=queue in merged)
@@ -107,6 +108,8 @@ class DeskQueue:
             return
         if is_in_line(visit.state):
             self._absences.hold_line(visit.number, now=now)
+        else:
+            self._absences.hold_operator(visit.number, now=now)
         self._step(visit, VisitEvent.LOST, operator=visit.operator)
 
     def returned(self, visit: Visit) -> None:
@@ -254,6 +257,8 @@ class DeskQueue:
             if visit is not None and visit.state is VisitState.MISSED:
                 self._step(visit, VisitEvent.PASSED_OVER)
                 touched[visit.queue] = None
+        for number in self._absences.operators_held(now=now):
+            self._call_another(number, now=now)
         for who in self._absences.duties_over(now=now):
             self.operator_gone(who, now=now)
         for number in self._absences.positions_over(now=now):
@@ -306,6 +311,20 @@ class DeskQueue:
                 continue
             return visit if visit.state is VisitState.WAITING else None
         return None
+
+    def _call_another(self, number: int, *, now: float) -> None:
+        """Call the next visitor in place of one who is served and out of reach, and keep that one's place at the head. If
+        there is nobody to call, or no operator to serve, look again after the same time."""
+        visit = self.visits.get(number)
+        if visit is None or visit.state is not VisitState.ABSENT:
+            return
+        operator = self.operators[visit.operator]
+        if not (operator.is_on and operator.is_here and self._first_for(operator)):
+            self._absences.hold_operator(number, now=now)
+            return
+        self._put_back(visit, PositionCause.LINK_LOST, now=now)
+        self._step(visit, VisitEvent.PASSED_OVER)
+        self._fill(visit.queue)
 
     def _put_back(self, visit: Visit, cause: PositionCause, *, now: float) -> None:
         former = self.operators.release(visit)

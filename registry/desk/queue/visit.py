@@ -46,7 +46,8 @@ class VisitEvent(enum.Enum):
     UNANSWERED = enum.auto()
     """Back in line where it was: the link was lost after the call, before the visitor showed a sign of life."""
     PUT_BACK = enum.auto()
-    """In line again: the operator has vanished, hands over to a busy one, puts on hold, or sends to another queue."""
+    """In line again: the operator has vanished, hands over to a busy one, puts on hold, or sends to another queue; or the
+    visitor was out of reach for too long."""
     HANDED_OVER = enum.auto()
     """Another operator serves."""
     PAUSED = enum.auto()
@@ -107,7 +108,7 @@ class Pause(enum.IntEnum):
     OWN = 1
     """The visitor does, until `RESUMED`."""
     HELD = 2
-    """An operator does: the visitor was called and did not answer. Any sign that the visitor is there ends it."""
+    """An operator does, mostly because the visitor does not answer. Any sign that the visitor is there ends it."""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):

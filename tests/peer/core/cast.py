@@ -156,12 +156,27 @@ class Porter:
         )
 
     def refused(
-        self, register: bytes, reason: RefusalReason, *, by: Identity | None = None, counter: int = 0
+        self,
+        register: bytes,
+        reason: RefusalReason,
+        *,
+        by: Identity | None = None,
+        counter: int = 0,
+        seconds: int = 0,
+        text: str = "",
     ) -> bytes:
         """Return the REFUSED for a REGISTER."""
         asked, by = register_of(register), by or self.identity
         return encode(
-            make_refused(by, nonce=asked.nonce, reason=reason, name=asked.card.name, counter=counter)
+            make_refused(
+                by,
+                nonce=asked.nonce,
+                reason=reason,
+                name=asked.card.name,
+                counter=counter,
+                seconds=seconds,
+                text=text,
+            )
         )
 
     def opened(self, datagram: bytes) -> list[object]:

@@ -23,6 +23,7 @@ from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.link import LinkSession
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone, raw
+from tests.support.histories import in_memory
 
 KEY = b"k" * 32
 SENDER_INDEX = 3
@@ -34,7 +35,7 @@ class CoreDriver:
     def __init__(self, *, disk: History | None = None, porter: Porter | None = None, life: int = 1) -> None:
         self.alice = Someone("alice", life=life)
         self.porter = porter or Porter()
-        self.disk = disk or History(":memory:", server="registry")
+        self.disk = disk or in_memory()
         self.now = 1_000.0
         me = LocalIdentity(
             name="alice",
@@ -51,6 +52,8 @@ class CoreDriver:
             now=self.now,
             wall_offset=WALL,
         )
+        self.is_syncing = True
+        """Whether the disk syncs at once what is stored."""
         self.records: list[Record] = []
         self.happened: list[Event] = []
         self.datagrams: list[tuple[bytes, Address]] = []
@@ -63,11 +66,16 @@ class CoreDriver:
 
     def turn(self) -> None:
         """Carry out everything that the core outputs, and store all records."""
+        for lost in self.core.lost_messages(now=self.now):
+            found, is_all = self.disk.delivered(lost.contact.identity, lost.first, lost.end)
+            self.core.give_again(lost, found, is_all=is_all, now=self.now)
         self.datagrams += self.core.datagrams_to_send(now=self.now)
         records = self.core.records_to_store()
         self.disk.apply(records)
         self.records += records
         self.core.records_stored(now=self.now)
+        if self.is_syncing:
+            self.core.synced(self.core.sync_begins())
         self.datagrams += self.core.datagrams_to_send(now=self.now)
         self._reader.feed(b"".join(self.core.link_bytes_to_send(now=self.now)))
         self.happened += self.core.events()

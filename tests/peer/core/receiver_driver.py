@@ -33,6 +33,7 @@ from chatapp.wire.messages.mail import Letter, LetterBody, MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGranted, GroupLine, GroupPage
 from chatapp.wire.sealing import GroupKey, seal_letter
 from tests.peer.core.cast import POLICY, Someone
+from tests.support.histories import in_memory
 
 ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
 SENDER_INDEXES = {BOB.id: 7, CAROL.id: 8}
@@ -58,7 +59,7 @@ class ReceiverDriver:
         self.now = 100.0
         self.malformed = 0
         """How many messages by datagram had a body that is none."""
-        self.disk = disk or History(":memory:", server="registry")
+        self.disk = disk or in_memory()
         loaded = self.disk.load()
         stored = dict(loaded.streams)
         self.out = Outputs(loaded.last_id)
@@ -134,6 +135,8 @@ class ReceiverDriver:
         """Store all waiting records, as after every turn."""
         self.disk.apply(self.out.drain_records() + self.streams.marks())
         self.direct_receiver.stored(now=self.now)
+        self.out.syncs.end(self.out.syncs.begin())
+        self.catch_up.synced()
 
     # --- what comes of it
 

@@ -13,6 +13,7 @@ from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.core_driver import CoreDriver
 from tests.peer.core.lab import enter, lose_registry
+from tests.peer.core.test_trust import letter_by
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 BOB.home = Address("2.2.2.2", 6_000)
@@ -108,3 +109,12 @@ def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them
     again.core.sending.send_all("to all", now=again.now)
     again.pass_time(3.0)
     assert {to for data, to in again.datagrams if data[0] in SEALED} == {CAROL.home}
+
+
+def test_a_letter_that_was_saved_before_the_ban_is_shown(node: CoreDriver) -> None:
+    shows(node, banned(200), version=200)
+    node.saw()
+    node.told(letter_by(BOB, 2, "left at the server"))
+    node.turn()
+    batches = [event.lines for event in node.saw() if isinstance(event, happened.MailReturned)]
+    assert [line.text for lines in batches for line in lines] == ["left at the server"]

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.records import IncomingAdded, Overtaken, Shown, ShownBehind
-from chatapp.peer.history.database import History
 from chatapp.wire.messages.direct import Floor
 from tests.peer.core.cast import POLICY
 from tests.peer.core.receiver_driver import BOB, ReceiverDriver, part
+from tests.support.histories import in_memory
 
 LONG = POLICY.hold_span + 1.0
 
@@ -23,7 +23,7 @@ class Story:
     """One stream of bob's over several runs of a program, and the facts about it."""
 
     def __init__(self) -> None:
-        self.driver = ReceiverDriver(History(":memory:", server="registry"))
+        self.driver = ReceiverDriver(in_memory())
         self.driver.hears(Floor(1))
         self.stored: set[int] = set()
         self.seen: set[int] = set()
@@ -91,7 +91,7 @@ def test_stored_is_shown_and_what_is_marked_is_not_shown_again(story: list[int |
 
 def after_a_skipped_hole() -> ReceiverDriver:
     """5 was shown though 4 has not come."""
-    driver = ReceiverDriver(History(":memory:", server="registry"))
+    driver = ReceiverDriver(in_memory())
     driver.hears(Floor(3), part(3, "three"), part(5, "five"))
     driver.store()
     driver.now += LONG
@@ -112,7 +112,7 @@ def test_a_latecomer_that_a_crash_kept_from_being_shown_is_shown_in_the_next_lif
 
 
 def test_the_ordinary_case_costs_no_record_more() -> None:
-    driver = ReceiverDriver(History(":memory:", server="registry"))
+    driver = ReceiverDriver(in_memory())
     driver.hears(Floor(1), part(1), part(2))
     driver.store()
     driver.shown()
@@ -120,7 +120,7 @@ def test_the_ordinary_case_costs_no_record_more() -> None:
 
 
 def test_one_that_is_overtaken_on_its_way_to_the_disk_is_marked_before_the_other_counts_as_shown() -> None:
-    driver = ReceiverDriver(History(":memory:", server="registry"))
+    driver = ReceiverDriver(in_memory())
     driver.hears(Floor(4), part(5, "five"))
     driver.store()
     driver.hears(part(4, "four"))

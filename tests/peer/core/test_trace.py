@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.events import MessageReason, MessageState
 from chatapp.peer.core.people.conversation import Message
-from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, StoredOutgoing, StoredStream
+from chatapp.peer.core.records import (
+    OutgoingChanged,
+    OutgoingDelivered,
+    OutgoingOnDisk,
+    StoredOutgoing,
+    StoredStream,
+)
 from chatapp.peer.core.trace import (
     SENT_AT_ONCE,
     STEPS_MAX,
@@ -53,9 +59,13 @@ def test_the_usual_way_is_one_number_on_disk() -> None:
     assert driver.out.drain_records() == [
         OutgoingDelivered(BOB.id, one.number, 1, at_ms),
         OutgoingDelivered(BOB.id, three.number, 2, at_ms),
+        OutgoingOnDisk(BOB.id, two.number),
     ]
     driver.acks(two)
-    assert driver.out.drain_records() == [OutgoingDelivered(BOB.id, two.number, 1, at_ms)]
+    assert driver.out.drain_records() == [
+        OutgoingDelivered(BOB.id, two.number, 1, at_ms),
+        OutgoingOnDisk(BOB.id, other.number + 1),
+    ]
     assert readable(unpacked(at_ms, one.at_ms), one.at_ms) == (
         TraceStep(at=WALL, what=TraceEvent.SENT, tries=1),
         TraceStep(at=WALL + 0.02, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.02),

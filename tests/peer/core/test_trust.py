@@ -1,5 +1,7 @@
 """The user's trust decisions: safety numbers, changed keys, ignored people."""
 
+import contextlib
+
 import pytest
 
 from chatapp.peer.core import events as happened
@@ -22,7 +24,7 @@ from chatapp.wire.messages.mail import (
 )
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from chatapp.wire.sealing import seal_letter
-from tests.peer.core.cast import POLICY, Porter, Someone, raw
+from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw
 from tests.peer.core.core_driver import CoreDriver
 from tests.support.network import Weather
 from tests.support.screen import is_now
@@ -441,3 +443,21 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     world.network.run_for(2.0)
     assert alice.screen.texts() == ["three", "three to all"]  # what was not to be heard does not come back
     assert len(alice.history.lines.latest(9)) == 6
+
+
+def test_nothing_is_sent_to_an_author_who_is_not_in_the_table() -> None:
+    """Whoever answers such a letter writes to the bearer of the name, or to nobody."""
+    node = CoreDriver()
+    node.come_in()
+    node.told(letter_by(NEW_BOB, 1, "answer me"))
+    shows(node, version=node.core.table_version)
+    assert heard(node) == [("answer me", happened.AuthorDoubt.NOT_IN_TABLE)]
+    with contextlib.suppress(KeyError):
+        node.core.sending.send("bob", "who are you?", now=node.now)
+    node.turn()
+    node.pass_time(10.0)
+    assert letters(node) == []
+    assert {to for _, to in node.datagrams} <= {SERVER}
+    shows(node, BOB.row(200), version=200)
+    node.pass_time(10.0)
+    assert {letter.recipient for letter in letters(node)} <= {BOB.id}

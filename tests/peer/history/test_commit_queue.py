@@ -14,6 +14,7 @@ from chatapp.peer.core.records import (
     CursorMoved,
     FloorRaised,
     IncomingAdded,
+    OpeningTaken,
     OutgoingAdded,
     OutgoingChanged,
     Record,
@@ -23,14 +24,16 @@ from chatapp.peer.history import commits, journal
 from chatapp.peer.history.commits import (
     BATCH_SPAN,
     IDLE_SPAN,
+    LAGGING_SYNC_SPAN,
     STORE_AGAIN_AFTER,
+    SYNC_SPAN,
     UNFILED_SPAN,
     CommitQueue,
 )
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import RecordJournal
 from chatapp.wire.storage.journal import scan
-from tests.wire.storage.disks import FailingDisk, no_room
+from tests.wire.storage.disks import FailingDisk, bad_sync, no_room
 
 KEY = b"b" * 32
 PROMISED = IncomingAdded(KEY, 5, 0, "hi", False)
@@ -175,6 +178,8 @@ def test_records_are_filed_when_nothing_was_stored_for_a_moment(rig: Rig) -> Non
     assert rig.texts() == []
     rig.queue.file_if_due(now=1.02 + IDLE_SPAN)
     assert rig.texts() == ["hi"]
+    assert rig.queue.next_timer() == 1.0 + SYNC_SPAN
+    assert rig.queue.sync(now=1.0 + SYNC_SPAN)
     assert rig.queue.next_timer() is None
 
 
@@ -188,7 +193,10 @@ def test_much_is_filed_under_load_a_part_at_a_time(rig: Rig, monkeypatch: pytest
     assert rig.queue.next_timer() == 1.0 + IDLE_SPAN
 
 
-def test_records_that_have_waited_for_long_are_filed_under_load(rig: Rig) -> None:
+def test_records_that_have_waited_for_long_are_filed_under_load(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "SYNC_SPAN", 60.0)
     for step in range(8):
         now = 1.0 + step * UNFILED_SPAN / 8  # never idle
         rig.queue.keep([OutgoingAdded(KEY, step + 1, 0, "x")], now=now)
@@ -205,6 +213,7 @@ def test_records_that_have_waited_for_long_are_filed_under_load(rig: Rig) -> Non
 
 def test_a_database_that_cannot_be_written_is_told_of_once_and_lacks_nothing_later(rig: Rig) -> None:
     rig.queue.keep([PROMISED], now=1.0)
+    assert rig.queue.sync(now=1.0)
     rig.other.execute("BEGIN IMMEDIATE")
     rig.queue.file_if_due(now=2.0)
     assert rig.queue.filing_trouble == "database is locked"
@@ -246,6 +255,74 @@ def test_the_end_leaves_no_journal(rig: Rig) -> None:
     assert rig.texts() == ["hi"]
     rig.journal = RecordJournal(rig.folder, server="here", disk=rig.disk)
     rig.queue.use(rig.history, rig.journal)
+
+
+def test_what_was_told_is_synced_within_a_second_and_only_once(rig: Rig) -> None:
+    rig.queue.keep([PROMISED], now=1.0)
+    for step in range(1, 10):
+        rig.queue.keep([Shown(KEY, 5)], now=1.0 + step * 0.05)  # later records do not put it off
+    assert rig.queue.begin_sync(now=1.0 + SYNC_SPAN - 0.01) is None
+    pending = rig.queue.begin_sync(now=1.0 + SYNC_SPAN)
+    assert pending is not None
+    assert rig.queue.begin_sync(now=9.0) is None, "one at a time"
+    pending.run()
+    assert rig.queue.end_sync(None, now=2.0)
+    assert rig.disk.steps.count("sync") == rig.disk.steps.count("sync_folder") == 1
+    rig.queue.file_all(now=2.0)
+    assert rig.queue.next_timer() is None, "nothing is new, and nobody is woken up"
+    assert rig.queue.begin_sync(now=99.0) is None
+    rig.queue.keep([PROMISED], now=100.0)
+    assert rig.queue.sync(now=100.1)
+    assert rig.disk.steps.count("sync") == 2
+    assert rig.disk.steps.count("sync_folder") == 1, "the name of the file is on the disk"
+
+
+def test_what_is_written_during_a_sync_waits_for_the_next(rig: Rig) -> None:
+    rig.queue.keep([PROMISED], now=1.0)
+    pending = rig.queue.begin_sync(now=2.0)
+    assert pending is not None
+    rig.queue.keep([PROMISED], now=2.1)
+    pending.run()
+    assert rig.queue.end_sync(None, now=2.2)
+    rig.queue.file_all(now=2.2)
+    assert rig.queue.next_timer() == 2.1 + SYNC_SPAN
+
+
+def test_what_nobody_was_told_of_is_synced_late_or_never_alone(rig: Rig) -> None:
+    rig.queue.keep([PATIENT], now=1.0, is_last=True)
+    rig.queue.file_all(now=1.0)
+    assert rig.queue.next_timer() is None
+    rig.queue.keep([OpeningTaken(KEY, 1)], now=2.0)
+    rig.queue.file_all(now=2.0)
+    assert rig.queue.next_timer() == 2.0 + LAGGING_SYNC_SPAN
+    rig.queue.keep([PROMISED], now=3.0)
+    rig.queue.file_all(now=3.0)
+    assert rig.queue.next_timer() == 3.0 + SYNC_SPAN
+
+
+def test_all_generations_are_synced(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "GENERATION_MAX", 1)
+    for number in range(3):
+        rig.queue.keep([IncomingAdded(KEY, number, 0, "x", False)], now=1.0)
+    assert rig.queue.sync(now=1.0)
+    assert rig.disk.steps.count("sync") == 3
+
+
+def test_after_a_failed_sync_the_database_takes_what_the_disk_did_not_confirm(rig: Rig) -> None:
+    rig.queue.keep([PROMISED], now=1.0)
+    rig.disk.wrong = bad_sync
+    assert not rig.queue.sync(now=2.0)
+    assert "Input/output error" in str(rig.queue.trouble)
+    rig.disk.wrong = lambda what: None
+    rig.other.execute("BEGIN")
+    rig.other.execute("SELECT count(*) FROM lines").fetchone()  # a reader: the database is not on the disk
+    assert not rig.queue.sync(now=3.0)
+    rig.other.execute("ROLLBACK")
+    rig.queue.keep([Shown(KEY, 5)], now=4.0)  # in another generation
+    assert rig.queue.begin_sync(now=4.0) is not None
+    assert len(journals_in(rig.folder)) == 1
+    assert rig.texts() == ["hi"]
+    assert rig.queue.end_sync(None, now=4.1)
 
 
 def journals_in(folder: Path) -> list[str]:

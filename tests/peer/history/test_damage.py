@@ -37,7 +37,8 @@ FILED: Final = 4
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """As `kill -9` leaves one: a database with its log, and a journal with more, copied from under an open one."""
+    """As `kill -9` leaves one a moment after a sync: a database with its log, and a journal with more, copied from under an
+    open one."""
     return killed(tmp_path / "a", LINES, filed=FILED)
 
 
@@ -52,6 +53,7 @@ def killed(folder: Path, count: int, *, filed: int, first: int = 1, server: str 
         queue.keep([OutgoingAdded(BOB.id, number, 0, f"line {number}"), CursorMoved(number)], now=0.0)
         if number == filed:
             queue.file_all(now=0.0)
+    assert queue.sync(now=0.0)
     for path in living.iterdir():
         (dead / path.name).write_bytes(path.read_bytes())
     journal.close()
@@ -190,10 +192,45 @@ def test_without_the_database_the_journal_has_the_newest_lines(history: Path, *,
     history.unlink()
     if is_there:
         history.touch()
+    journal = journal_of(history)
+    later = journal.with_name(journal.name[:-1] + "2")
+    journal.rename(later)  # as if an earlier generation was filed and removed
     assert opened(history) == (ALL, HistoryMissing(path=str(history), found=LINES))
     history.unlink()
     assert opened(history) == ([], HistoryMissing(path=str(history), found=0))
     assert opened(history) == ([], None)
+
+
+def test_a_database_that_never_reached_the_disk_is_made_again_from_the_whole_journal(history: Path) -> None:
+    """As a power cut in the first seconds of a person leaves it."""
+    history.write_bytes(b"")
+    log_of(history).unlink()
+    assert opened(history) == (ALL, None)
+
+
+def test_lines_that_were_not_on_the_disk_are_not_missed(tmp_path: Path) -> None:
+    """Of these nobody was told that they are on it: their senders give them again. What was on it and is gone is told with
+    the right number."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    db, journal, _ = open_history(folder / "history.db", server="here", is_new=True)
+    queue = CommitQueue(db, journal)
+    sizes = []
+    for number in range(1, LINES + 1):
+        queue.keep([OutgoingAdded(BOB.id, number, 0, f"line {number}")], now=0.0)
+        if number == FILED:
+            assert queue.sync(now=0.0)
+        sizes.append(journal_of(folder / "history.db").stat().st_size)
+    journal.close()
+    db.close()
+    whole = journal_of(folder / "history.db").read_bytes()
+    for left in range(1, LINES + 1):
+        copy = tmp_path / str(left)
+        copy.mkdir()
+        (copy / "journal.lines").write_bytes((folder / "journal.lines").read_bytes())
+        (copy / journal_of(folder / "history.db").name).write_bytes(whole[: sizes[left - 1]])
+        lost = LinesLost(path=str(copy / "history.db"), count=FILED - left, kept_as=None)
+        assert opened(copy / "history.db") == (texts(*range(1, left + 1)), lost if left < FILED else None)
 
 
 @pytest.mark.parametrize("content", [b"", b"7", b"x" * 20, b"0" * 20, None])

@@ -23,11 +23,13 @@ from chatapp.peer.core.records import (
     Loaded,
     NameBlocked,
     NameCleared,
+    Named,
     NumberUsed,
     OutgoingAdded,
     OutgoingChanged,
     OutgoingDelivered,
     OutgoingMoved,
+    OutgoingOnDisk,
     Overtaken,
     ReadUpTo,
     Record,
@@ -40,14 +42,17 @@ from chatapp.peer.core.records import (
     StoredIncoming,
     StoredOutgoing,
     StoredStream,
+    parties_of,
 )
 from chatapp.peer.core.trace import Stored
+from chatapp.peer.history import loading
 from chatapp.peer.history.database import History
 from chatapp.wire.messages.direct import LAST_NUMBER, PROVISIONAL
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
 from chatapp.wire.names import name_key
 from tests.peer.core.cast import Someone
+from tests.support.histories import in_memory
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 PEOPLE: Final = (BOB, CAROL)
@@ -81,6 +86,7 @@ class Model:
         }
         self.groups: dict[str, StoredGroup] = {}
         self.used: dict[bytes, int] = {}
+        self.on_disk: dict[bytes, int] = {}
         self.ids: dict[tuple[bool, bytes, int], int] = {}
         """By (ours, stream, number): lines are counted as they come."""
 
@@ -136,6 +142,8 @@ class Model:
                 self.groups[group] = StoredGroup(self.groups.get(group, StoredGroup()).cursor, position)
             case NumberUsed(stream, number):
                 self.used[stream] = max(number, self.used.get(stream, 0))
+            case OutgoingOnDisk(stream, number):
+                self.on_disk[stream] = max(number, self.on_disk.get(stream, 0))
             case RoomKept():
                 self.fixed["room"] = record
             case RegistryPinned(identity):
@@ -199,7 +207,15 @@ class Model:
             for number, how in state.items()
             if how not in FINAL
         )
+        unsynced = [
+            number
+            for number, how in state.items()
+            if how is MessageState.DELIVERED and number >= self.on_disk.get(stream, 0)
+        ]
+        is_direct = parties_of(stream, is_ours=True).room is None
+        assert loaded.unsynced_from == (min(unsynced, default=None) if is_direct else None)
         waiting = [number for number, how in state.items() if how not in FINAL]
+        waiting = sorted(waiting + unsynced) if is_direct else waiting
         alive = [number for number, how in state.items() if how not in DEAD]
         gap = {number for start, end in loaded.gaps for number in range(start, end)}
         between = range(waiting[0], loaded.last_sent + 1) if waiting else range(0)
@@ -234,6 +250,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(CursorMoved, numbers, groups),
     st.builds(LineAccepted, numbers, groups),
     st.builds(NumberUsed, streams, numbers),
+    st.builds(OutgoingOnDisk, streams, numbers),
     st.builds(RoomKept, st.none() | st.just("#lab"), st.just(((BOB.id, 2),)), st.booleans()),
     st.builds(RegistryPinned, st.sampled_from([BOB.id, CAROL.id])),
     st.builds(RowsSaved, st.lists(rows, max_size=2).map(tuple), numbers, st.floats(0, 9)),
@@ -268,7 +285,7 @@ def test_what_was_applied_comes_back(tmp_path: Path, batches: list[list[Record]]
 
 @pytest.fixture
 def history() -> History:
-    return History(":memory:", server="here")
+    return in_memory()
 
 
 def test_a_new_one_is_empty(history: History) -> None:
@@ -408,6 +425,15 @@ def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are
     assert history.load().replaced == ()
 
 
+def test_the_authors_of_what_is_still_to_be_shown_are_named_as_far_as_that_is_known(history: History) -> None:
+    dan = Someone("dan")
+    unshown: list[Record] = [IncomingAdded(one.id, 5, 0, "hi", False) for one in (BOB, CAROL, dan)]
+    history.apply([RowsSaved((BOB.row(1),), 1, 1.0), Named(CAROL.id, "Carol"), *unshown])
+    assert history.load().unknown_authors == {CAROL.id: "Carol", dan.id: ""}
+    history.apply([Shown(CAROL.id, 5)])
+    assert history.load().unknown_authors == {dan.id: ""}
+
+
 def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:
     """The id of a stream that was new in a failed transaction is invalid."""
     with pytest.raises(sqlite3.IntegrityError):
@@ -417,3 +443,21 @@ def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:
         (CAROL.id, "to carol"),
         (BOB.id, "to bob"),
     ]
+
+
+def test_a_recipient_that_never_says_what_is_on_its_disk_makes_no_start_slow(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "UNSYNCED_MAX", 3)
+    said: list[Record] = [OutgoingAdded(BOB.id, number, 0, "x") for number in range(1, 10)]
+    history.apply([*said, OutgoingDelivered(BOB.id, 1, 9, 0)])
+    assert history.load().streams[BOB.id].unsynced_from == 7
+    history.apply([OutgoingOnDisk(BOB.id, 8)])
+    assert history.load().streams[BOB.id].unsynced_from == 8
+    assert [one.number for one in history.delivered(BOB.id, 8, 10)[0]] == [8, 9]
+    monkeypatch.setattr(loading, "GIVEN_AGAIN_MAX", 1)
+    found, is_all = history.delivered(BOB.id, 8, 10)
+    assert [one.number for one in found] == [8]
+    assert not is_all
+    history.apply([OutgoingOnDisk(BOB.id, 10)])
+    assert history.load().streams[BOB.id].unsynced_from is None

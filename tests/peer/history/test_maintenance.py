@@ -21,6 +21,7 @@ from chatapp.wire.delivery.dedup import NEW, REPEAT
 from chatapp.wire.messages.direct import PROVISIONAL
 from chatapp.wire.messages.rooms import CHANNEL
 from tests.peer.core.cast import POLICY, Someone
+from tests.support.histories import in_memory
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
@@ -35,7 +36,7 @@ def texts(history: History) -> list[str]:
 
 
 def test_the_newest_stay_and_what_went_is_not_found() -> None:
-    history = History(":memory:", server="here")
+    history = in_memory()
     for number in range(1, 11):
         history.apply([OutgoingAdded(BOB.id, number, 0, f"line {number}")])
         history.apply([OutgoingChanged(BOB.id, number, MessageState.DELIVERED)])
@@ -49,7 +50,7 @@ def test_the_newest_stay_and_what_went_is_not_found() -> None:
 
 
 def test_numbers_go_on_though_all_lines_to_somebody_went() -> None:
-    history = History(":memory:", server="here")
+    history = in_memory()
     history.apply([OutgoingAdded(BOB.id, 7, 0, "old"), OutgoingChanged(BOB.id, 7, MessageState.REFUSED)])
     history.apply(
         [OutgoingAdded(CAROL.id, 1, 0, "new"), OutgoingChanged(CAROL.id, 1, MessageState.DELIVERED)]
@@ -61,7 +62,7 @@ def test_numbers_go_on_though_all_lines_to_somebody_went() -> None:
 
 def test_what_never_got_a_number_leaves_none_behind() -> None:
     """Clause 6.10."""
-    history = History(":memory:", server="here")
+    history = in_memory()
     for number in (7, PROVISIONAL):
         history.apply(
             [OutgoingAdded(BOB.id, number, 0, ""), OutgoingChanged(BOB.id, number, MessageState.REFUSED)]
@@ -75,7 +76,7 @@ def test_what_never_got_a_number_leaves_none_behind() -> None:
 
 
 def test_what_is_unsettled_or_unshown_stays_and_the_numbers_of_what_may_come_again() -> None:
-    history = History(":memory:", server="here")
+    history = in_memory()
     history.apply([OutgoingAdded(BOB.id, number, 0, f"ours {number}") for number in (1, 2, 3, 4)])
     history.apply(
         [OutgoingChanged(BOB.id, 1, MessageState.SAVED), OutgoingChanged(BOB.id, 2, MessageState.EXPIRED)]
@@ -100,7 +101,7 @@ def test_what_is_unsettled_or_unshown_stays_and_the_numbers_of_what_may_come_aga
 
 def test_numbers_in_holes_are_kept_too() -> None:
     """A late line may come a second time."""
-    history = History(":memory:", server="here")
+    history = in_memory()
     history.apply([IncomingAdded(BOB.id, n, 0, "", False) for n in (1, 5, 9, 10)])
     history.apply([Shown(BOB.id, 9), FloorRaised(BOB.id, 9, ((2, 5), (5, 9)))])
     drop(history, keep=1)
@@ -115,7 +116,7 @@ def test_numbers_in_holes_are_kept_too() -> None:
 
 
 def test_a_file_that_is_too_large_loses_its_oldest_lines_bit_by_bit() -> None:
-    history = History(":memory:", server="here")
+    history = in_memory()
     for number in range(1, 201):
         history.apply([OutgoingAdded(BOB.id, number, 0, "x" * 4_000)])
         history.apply([OutgoingChanged(BOB.id, number, MessageState.DELIVERED)])
@@ -147,7 +148,7 @@ class TestWhoeverFloodsAHistoryPaysForIt:
     @pytest.fixture
     def history(self) -> History:
         """The user has talked with bob, has lines of carol, the channel and a room, and is then flooded."""
-        history = History(":memory:", server="here")
+        history = in_memory()
         for number in range(1, 11):
             history.apply([OutgoingAdded(BOB.id, number, 0, "ours")])
             history.apply([OutgoingChanged(BOB.id, number, MessageState.DELIVERED)])
@@ -204,7 +205,7 @@ class TestWhoeverFloodsAHistoryPaysForIt:
 
 
 def test_a_start_looks_at_what_is_not_settled_only_and_finds_it_all() -> None:
-    history = History(":memory:", server="here")
+    history = in_memory()
     history.apply([OutgoingAdded(BOB.id, number, 0, "") for number in (1, 2, 3)])
     history.apply(
         [

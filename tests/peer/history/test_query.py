@@ -18,6 +18,7 @@ from chatapp.peer.history.schema import AnotherFormat
 from chatapp.peer.ui.export import Format, exported, history_of
 from tests.peer.core.cast import Someone
 from tests.peer.village import WITHIN, Village, village
+from tests.support.histories import in_memory
 
 __all__ = ["village"]
 
@@ -88,7 +89,7 @@ async def test_people_are_trusted_and_ignored_through_the_sdk(village: Village) 
 
 
 def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:
-    history = History(":memory:", server="here")
+    history = in_memory()
     room = b"##tea\0"
     history.apply([Named(BOB.id, "Bob"), IncomingAdded(room + BOB.id, 1, 0, "in a room", False)])
     history.apply([OutgoingAdded(room, 1, 0, "ours"), IncomingAdded(b"#" + b"c" * 32, 1, 0, "to all", False)])

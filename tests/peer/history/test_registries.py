@@ -171,9 +171,10 @@ def test_servers_that_are_named_together_lead_to_one_registry_unless_they_are_kn
     assert visit(path, "b:5000").registry == SECOND
 
 
-def test_of_servers_of_which_none_is_known_the_first_counts(path: Path) -> None:
+def test_of_servers_the_first_known_one_counts_or_without_one_the_first(path: Path) -> None:
     assert first_known_server(path, ["x:5000", "y:5000"]) == "x:5000"
     visit(path, "a:5000", RegistryPinned(FIRST))
     assert first_known_server(path, ["x:5000", "y:5000"]) == "x:5000"
+    assert first_known_server(path, ["x:5000", "a:5000"]) == "a:5000"
     path.write_bytes(b"no database")
     assert first_known_server(path, ["x:5000", "a:5000"]) == "x:5000"

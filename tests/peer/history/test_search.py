@@ -8,12 +8,13 @@ from chatapp.peer.core.records import IgnoreChanged, IncomingAdded, OutgoingAdde
 from chatapp.peer.history.database import History
 from chatapp.peer.history.search import INDEXED_AT_ONCE
 from tests.peer.core.cast import Someone
+from tests.support.histories import in_memory
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
 
 def history_of(*texts: str) -> History:
-    history = History(":memory:", server="here")
+    history = in_memory()
     history.apply([OutgoingAdded(BOB.id, number, number, text) for number, text in enumerate(texts, 1)])
     return history
 

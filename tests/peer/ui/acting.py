@@ -274,6 +274,7 @@ class Scene:
         stay: bool = False,
         is_ready: bool = True,
         is_screen: bool = False,
+        is_first: bool = False,
         past: Sequence[HistoryLine] = (),
     ) -> None:
         self.paper = Paper()
@@ -288,7 +289,11 @@ class Scene:
             stay=stay,
             completions=self.completions,
             is_screen=is_screen,
+            is_first=is_first,
+            note=lambda events: self.noted.append((list(events), list(self.paper.lines))),
         )
+        self.noted: list[tuple[list[happened.Event], list[str]]] = []
+        """The events that the face has noted, each batch with what was on paper by then."""
         self._running = asyncio.ensure_future(self.face.run())
 
     async def all_done(self) -> bool:
@@ -321,7 +326,7 @@ def past(text: str, *, to: str = "alice", room: str | None = None, at: float = 0
         at=at,
         kind=LineKind.ROOM if room else LineKind.DIRECT,
         sender="alice" if is_ours else "bob",
-        is_claimed=False,
+        doubt=None,
         to=None if room else to,
         room=room,
         text=text,

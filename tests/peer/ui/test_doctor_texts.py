@@ -35,7 +35,7 @@ def test_every_check_and_every_trouble_is_worded() -> None:
     assert {trouble for whys in TROUBLES.values() for trouble in whys} == set(Trouble)
     for finding in EVERY:
         line, summary = doctor_lines([finding], SERVER)
-        assert summary == "[1 trouble found.]"
+        assert summary == "[1 problem found.]"
         assert line.endswith(".]")
         assert "{" not in line
 
@@ -79,7 +79,7 @@ def test_of_several_servers_each_is_named() -> None:
     assert silent == "[Other server 192.0.2.3:5001: no answer now: it is down, or cut off.]"
     assert fine == "[Other server 192.0.2.4:5001: fine, 2 ms.]"
     assert foreign.startswith("[Other server 192.0.2.5:5001: it is another registry, with another key")
-    assert summary == "[2 troubles found.]"
+    assert summary == "[2 problems found.]"
 
 
 def test_amounts() -> None:
@@ -88,7 +88,7 @@ def test_amounts() -> None:
     lines = doctor_lines([clock, disk], SERVER)
     assert lines[0].startswith("[Clock: yours is 4,000 s ahead of the server's:")
     assert lines[1].startswith("[Disk: only 1 MiB are free below /data: free some space")
-    assert lines[2] == "[2 troubles found.]"
+    assert lines[2] == "[2 problems found.]"
 
 
 @given(st.sampled_from(EVERY), st.text(), st.text().map(lambda text: "".join(text.split())))

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.events import MessageReason
+from chatapp.peer.core.events import AuthorDoubt, MessageReason
 from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine
@@ -35,14 +36,14 @@ def said(
     kind: LineKind = LineKind.DIRECT,
     room: str | None = None,
     text: str = "hi",
-    is_claimed: bool = False,
+    doubt: AuthorDoubt | None = None,
 ) -> HistoryLine:
     return HistoryLine(
         id=id_,
         at=NOON,
         kind=kind,
         sender=sender,
-        is_claimed=is_claimed,
+        doubt=doubt,
         to=to,
         room=room,
         text=text,
@@ -71,14 +72,14 @@ def test_ids_stand_below_one_another() -> None:
             said(10, sender="bob", to="alice", text="a: b\n"),
             said(11, to=None, kind=LineKind.CHANNEL),
             said(12, to=None, kind=LineKind.ROOM, room="lab"),
-            said(13, sender="carol", to="alice", is_claimed=True),
+            said(13, sender="carol", to="alice", doubt=AuthorDoubt.NOT_IN_TABLE),
         ]
     ) == [
         " 9  2023-11-14 22:13:20  alice to bob: hi",
         "10  2023-11-14 22:13:20  bob to alice: a: b⏎",
         "11  2023-11-14 22:13:20  alice to everybody: hi",
         "12  2023-11-14 22:13:20  alice to lab: hi",
-        "13  2023-11-14 22:13:20  carol (never in the table) to alice: hi",
+        "13  2023-11-14 22:13:20  carol (unverified: nobody of this name is registered) to alice: hi",
     ]
     assert history_lines([]) == []
 
@@ -136,6 +137,17 @@ def test_each_step_in_words(step: TraceStep, line: str) -> None:
         "7  2023-11-14 22:13:20  alice to bob: hi",
         line,
     ]
+
+
+def test_sends_that_are_no_steps_are_counted() -> None:
+    first = TraceStep(at=NOON, what=TraceEvent.SENT, tries=1)
+    received = TraceStep(at=NOON + 1, what=TraceEvent.ACKNOWLEDGED, tries=7, span=1.0)
+    assert trace_lines(DeliveryTrace(line=said(), steps=(first, received)))[2:] == [
+        "[and 6 more sends of the same message]",
+        "[acknowledged by bob after 7 tries, 1.00 s (22:13:21.000)]",
+    ]
+    steps = (*(msgspec.structs.replace(first, tries=number) for number in range(1, 8)), received)
+    assert len(trace_lines(DeliveryTrace(line=said(), steps=steps))) == 9, "each is on record"
 
 
 def test_a_letter_says_whether_another_way_was_tried_before() -> None:

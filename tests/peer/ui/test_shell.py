@@ -68,7 +68,7 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
         ("/unignore bob", "[Nobody called bob is known here.]"),
         ("hello", "[Unknown command"),
         ("dereg bob", "[You are alice, not bob.]"),
-        ("help who", "who - "),
+        ("help who", "who [all] - "),
         ("send bob " + "x" * (TEXT_MAX + 1), "[Message to bob not sent: 65,537 bytes, at most 65,536.]"),
         ("send_all " + "x" * (TEXT_MAX + 1), "[Message to everybody not sent: 65,537 bytes"),
         ("x" * (LINE_MAX + 1), "[That line is too long: a message has at most 65,536 bytes.]"),
@@ -303,6 +303,29 @@ async def test_a_screen_shows_the_past_and_who_is_here() -> None:
     await scene.ends()
 
 
+async def test_the_first_start_says_how_to_get_help() -> None:
+    scene = Scene(is_screen=True, is_first=True)
+    await scene.all_done()
+    assert scene.paper.lines == ["[Here: bob.]", "[Type help for the commands.]"]
+    await scene.ends()
+
+
+async def test_a_pipe_does_not_say_how_to_get_help() -> None:
+    scene = Scene(is_first=True)
+    await scene.all_done()
+    assert scene.paper.lines == []
+    await scene.ends()
+
+
+async def test_events_are_noted_before_they_are_shown() -> None:
+    scene = Scene()
+    scene.peer.happens(happened.Registered())
+    await scene.all_done()
+    assert scene.paper.lines == ["[Welcome, You are registered.]"]
+    assert scene.noted == [([happened.Registered()], [])]
+    await scene.ends()
+
+
 async def test_who_is_here_is_not_known_without_the_server() -> None:
     scene = Scene(is_screen=True)
     scene.peer.is_server_away = True
@@ -341,7 +364,7 @@ async def test_a_query_takes_bare_lines_until_it_is_closed() -> None:
     scene.paper.type("/query bob", "are you there?", "//who", "who", "/query", "and now?")
     await scene.all_done()
     assert scene.peer.asked == ["send bob are you there?", "send bob /who"]
-    assert "[What you type now is for bob; /query alone ends that.]" in scene.paper.lines
+    assert "[Talking to bob. /query ends it.]" in scene.paper.lines
     assert scene.paper.lines.count("bob: how are you?") == 2  # at the start, and for the query
     assert any(shown.startswith('[Unknown command "and"') for shown in scene.paper.lines)
     await scene.ends()
@@ -354,8 +377,8 @@ async def test_in_a_room_a_query_says_that_bare_lines_go_to_the_room() -> None:
     await scene.all_done()
     assert scene.peer.asked == ["say hello"]
     assert scene.paper.lines == [
-        "[Bare lines go to the room lab. When you have left it, they go to bob; until then, /dm bob.]",
-        "[Bare lines go to the room lab.]",
+        "[You are in lab: what you type goes there. Use /dm bob, or leave first.]",
+        "[You are in lab: what you type goes there.]",
     ]
     await scene.ends()
 
@@ -373,7 +396,7 @@ async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
     scene = Scene()
     scene.paper.type("/query carol", "/query bob")
     await scene.all_done()
-    assert scene.paper.lines[0] == "[Nobody called carol is known here. If it is a room: join carol]"
+    assert scene.paper.lines[0] == '[No person or room called "carol". To create the room: join carol]'
     assert scene.paper.view.query == "bob"
     scene.peer.happens(happened.Renamed(old="bob", new="rob", is_me=False))
     await scene.all_done()
@@ -391,7 +414,7 @@ async def test_a_command_in_a_room_is_asked_about(answer: str, asked: list[str])
     scene.peer.room = "lab"
     scene.paper.type("who", answer)
     await scene.all_done()
-    assert scene.paper.questions == ["Say this in lab? y/N (the command is /who) ", ""]
+    assert scene.paper.questions == ["Send this to lab? y/N (to run it: /who) ", ""]
     assert scene.peer.asked == asked
     assert ("[Nothing was sent.]" in scene.paper.lines) is (not asked)
     await scene.ends()

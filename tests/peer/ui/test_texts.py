@@ -75,6 +75,7 @@ from chatapp.peer.core.events import (
     Room,
     RoomEntryDenied,
     RoomEntryRefusal,
+    RoomExit,
     RoomReceived,
     RoomsKnown,
     RoomsUnknown,
@@ -134,6 +135,26 @@ def test_banned_people_are_shown_as_banned() -> None:
     assert lines_of(PeopleListed(people=people)) == ["[eve is online.]", "[bob is banned from this server.]"]
 
 
+@pytest.mark.parametrize(("away", "shown"), [(20, 20), (21, 20), (1_100, 20)])
+def test_who_shows_those_online_and_the_last_20_of_the_others(away: int, shown: int) -> None:
+    people = (
+        *(
+            Person(name=f"away{number:04}", online=False, since=NOON - number)
+            for number in range(away, 0, -1)
+        ),
+        *(Person(name=f"on{number:02}", online=True, since=NOON) for number in range(30)),
+    )
+    lines = lines_of(PeopleListed(people=people))
+    names = [line.partition(" ")[0][1:] for line in lines[: 30 + shown]]
+    assert names == [
+        *(f"on{number:02}" for number in range(30)),
+        *(f"away{number:04}" for number in range(1, 1 + shown)),
+    ]
+    more = [f"[{away - shown:,} more were last seen earlier: /who all shows them.]"] if away > shown else []
+    assert lines[30 + shown :] == more
+    assert len(lines_of(PeopleListed(people=people, is_whole=True))) == 30 + away
+
+
 def in_doubt(doubt: AuthorDoubt) -> DirectReceived:
     return DirectReceived(
         id=9, sender="bob", identity=b"", number=1, text="hi", at=NOON, late=NOON, doubt=doubt
@@ -191,7 +212,7 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         RoomsUnknown(reason=NoAnswer.UNREACHABLE),
-        ["[Which rooms there are is not known: the server is away.]"],
+        ["[The list of rooms is not available: the server is away.]"],
     ),
     (
         MessageChanged(to="bob", id=1, state=MessageState.KEPT, reason=MessageReason.MAILBOX_FULL),
@@ -248,8 +269,8 @@ LINES: list[tuple[Event, list[str]]] = [
         MailReturned(lines=(in_doubt(AuthorDoubt.NOT_IN_TABLE), in_doubt(AuthorDoubt.OTHER_KEY))),
         [
             "[You have messages]",
-            f"bob (not in the table): {SHOWN_NOON} hi",
-            f"bob (not the key that you know): {SHOWN_NOON} hi",
+            f"bob (unverified: nobody of this name is registered): {SHOWN_NOON} hi",
+            f"bob (unverified: not the key that you know): {SHOWN_NOON} hi",
         ],
     ),
     (MessageChanged(to="", id=1, state=MessageState.SAVED), ["[Message received by Server.]"]),
@@ -257,6 +278,14 @@ LINES: list[tuple[Event, list[str]]] = [
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
     (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
+    (
+        AdmissionRefused(reason=AdmissionRefusal.KICKED, seconds=300),
+        ["[Not registered: its administrator has disconnected you for 5 minutes.]"],
+    ),
+    (
+        AdmissionRefused(reason=AdmissionRefusal.BANNED, text="spam\x1b"),
+        ["[Not registered: you are banned from this server: spam\\x1b.]"],
+    ),
     (AdmissionRefused(reason=AdmissionRefusal.FULL), ["[Not registered: it takes no more new names now.]"]),
     (SignedOff(), ["[You are Offline. Bye.]"]),
     (LeaveUnanswered(), ["[Server not responding]", "[Exiting]"]),
@@ -277,7 +306,7 @@ LINES: list[tuple[Event, list[str]]] = [
         NoServerAtStart(table_time=NOON),
         [f"[Server not responding] Working with the table of {SHOWN_NOON}; still trying."],
     ),
-    (PeopleListed(people=()), ["[The list of people has not come from the server yet.]"]),
+    (PeopleListed(people=()), ["[Still loading the list of people.]"]),
     (
         PeopleListed(
             people=(
@@ -286,7 +315,7 @@ LINES: list[tuple[Event, list[str]]] = [
                 Person(name="Alice", online=True, since=NOON),
             )
         ),
-        ["[Alice is online.]", "[bob is online.]", f"[carol is away since {SHOWN_NOON}.]"],
+        ["[Alice is online.]", "[bob is online.]", f"[carol was last seen {SHOWN_NOON[:-3]}.]"],
     ),
     (in_room("hi"), ["bob (in lab): hi"]),
     (in_room("a: b", late=NOON), [f"bob (in lab): {SHOWN_NOON} a: b"]),
@@ -329,6 +358,11 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[The topic of lab is not changed: a topic has at most 200 characters.]"],
     ),
     (LeftRoom(room="lab"), ["[You left lab.]"]),
+    (
+        LeftRoom(room="lab", how=RoomExit.EVICTED),
+        ["[The server's administrator took you out of lab.]"],
+    ),
+    (LeftRoom(room="lab", how=RoomExit.CLOSED), ["[The server's administrator closed lab.]"]),
     (RoomEntryDenied(room="lab", reason=RoomEntryRefusal.ROOM_FULL), ["[You cannot enter lab: it is full.]"]),
     (NotInRoom(), ["[You are not in any room.]"]),
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
@@ -351,7 +385,7 @@ LINES: list[tuple[Event, list[str]]] = [
                 Person(name="bob", online=True, since=NOON),
             ),
         ),
-        ["[2 people in lab:]", "[bob is online.]", f"[carol is away since {SHOWN_NOON}.]"],
+        ["[2 people in lab:]", "[bob is online.]", f"[carol was last seen {SHOWN_NOON[:-3]}.]"],
     ),
     (ConversationRead(conversation=EVERYBODY, id=7), []),
     (PersonCame(name="bob"), []),
@@ -379,7 +413,7 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         SafetyNumber(name="bob", digits="1234567890" * 6),
         [
-            "[Compare with bob, face to face or by voice: if they match, nobody sits between you.]",
+            "[Compare with bob, face to face or by voice: if they match, nobody is intercepting.]",
             f"[{' '.join(['12345', '67890'] * 6)}]",
             "[If they match: /trust bob <digits>]",
         ],
@@ -388,7 +422,7 @@ LINES: list[tuple[Event, list[str]]] = [
         SafetyNumber(name="bob", digits="1234567890", is_verified=True, is_changed=True),
         [
             "[The key of bob has changed; these are the digits of the new key.]",
-            "[Compare with bob, face to face or by voice: if they match, nobody sits between you.]",
+            "[Compare with bob, face to face or by voice: if they match, nobody is intercepting.]",
             "[12345 67890]",
             "[You have verified the key of bob.]",
         ],
@@ -465,6 +499,10 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[The server's key has changed: expected ab12, got cd34.]"],
     ),
     (
+        RegistryKeyChanged(expected="ab12", got="cd34", is_announced=True),
+        ["[This is not the server that was announced: the announced key is ab12, this server's is cd34.]"],
+    ),
+    (
         TooLong(to="bob", size=70_000, limit=65_536),
         ["[Message to bob not sent: 70,000 bytes, at most 65,536.]"],
     ),
@@ -510,7 +548,7 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         EventsMissed(),
-        ["[This program was too slow to be told everything: /history shows what was said.]"],
+        ["[Some lines were skipped here: /history shows them.]"],
     ),
     (
         ProgramEnded(name="alice"),

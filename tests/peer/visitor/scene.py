@@ -18,7 +18,13 @@ from chatapp.wire.messages.desk import (
 
 FORM = Form(name="Ana", number="+919876543210", issue=1)
 DESK = DeskShown(
-    queues=["desk", "exams"], menu=["Depression", "Other"], region="IN", keep_place=60, closed=[]
+    queues=["desk", "exams"],
+    menu=["Depression", "Other"],
+    region="IN",
+    keep_place=60,
+    keep_form=86_400,
+    keep_talk=86_400,
+    closed=[],
 )
 WALL = 1_800_000_000.0
 

@@ -93,7 +93,7 @@ def refusals() -> list[FormRefused]:
         (full_name, ""),
         (full_name, "x" * 65),
         (full_name, "R2D2"),
-        (full_name, "O\u2019Brien"),
+        (full_name, "Brien, O\u2019Hara"),
         (lambda typed: mobile_number(typed, "IN"), "98765"),
         (lambda typed: mobile_number(typed, "IN"), "98765x"),
         (lambda typed: mobile_number(typed, "AQ"), "98765"),
@@ -156,3 +156,17 @@ def test_hindi_lines() -> None:
     assert IN_HINDI.lines_of(happened.LineReceived(operator="bob", text="नमस्ते", position=1, at=0.0)) == [
         "bob: नमस्ते"
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text", "line"),
+    [
+        (0, "", "[Request refused: you are banned from this server.]"),
+        (0, "spam\x1b", "[Request refused: you are banned from this server: spam\\x1b.]"),
+        (604_793, "spam", "[Request refused: you are banned from this server for 7 days: spam.]"),
+        (61, "", "[Request refused: you are banned from this server for 2 minutes.]"),
+    ],
+)
+def test_a_banned_visitor_reads_for_how_long_and_why(seconds: int, text: str, line: str) -> None:
+    banned = happened.VisitorNotAdmitted(reason=happened.RefusalReason.BANNED, seconds=seconds, text=text)
+    assert IN_ENGLISH.lines_of(banned) == [line]

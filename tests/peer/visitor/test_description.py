@@ -154,6 +154,7 @@ def test_a_visitor_on_hold_or_in_another_queue_reads_why() -> None:
     scene = waiting()
     for cause, why in (
         (PositionCause.HELD, happened.SentBackReason.ON_HOLD),
+        (PositionCause.LINK_LOST, happened.SentBackReason.LINK_LOST),
         (PositionCause.TRANSFERRED, happened.SentBackReason.TRANSFERRED),
     ):
         scene.serve()

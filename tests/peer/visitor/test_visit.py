@@ -1,5 +1,6 @@
 """One visit: joining, each position and turn, the end."""
 
+import msgspec
 import pytest
 
 from chatapp.peer.visitor import events as happened
@@ -25,11 +26,22 @@ from chatapp.wire.messages.desk import (
 )
 from tests.peer.visitor.scene import DESK, FORM, Scene
 
+FORM_WANTED = happened.FormWanted(
+    region="IN", menu=("Depression", "Other"), keep_form=86_400, keep_talk=86_400
+)
+
+
+def test_a_desk_that_comes_back_with_another_form_asks_for_that_one() -> None:
+    scene = Scene()
+    for desk in (DESK, DESK, msgspec.structs.replace(DESK, keep_talk=0)):
+        scene.visit.handle(desk)
+    assert scene.visit.events() == [FORM_WANTED, msgspec.structs.replace(FORM_WANTED, keep_talk=0)]
+
 
 def test_the_desk_asks_for_a_form_and_the_ticket_is_on_disk_before_it_is_sent() -> None:
     scene = Scene()
     scene.visit.handle(DESK)
-    assert scene.visit.events() == [happened.FormWanted(region="IN", menu=("Depression", "Other"))]
+    assert scene.visit.events() == [FORM_WANTED]
     scene.visit.join(FORM)
     assert scene.said() == []
     scene.store()

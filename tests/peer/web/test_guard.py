@@ -23,7 +23,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def guard() -> Guard:
-    return Guard(echo, read_clock=lambda: 0.0)
+    return Guard(echo, hosts=[HOST], read_clock=lambda: 0.0)
 
 
 async def test_every_answer_has_the_headers() -> None:
@@ -80,10 +80,42 @@ async def test_other_methods_are_refused(method: str) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
-async def test_only_the_named_hosts_are_served() -> None:
-    app = Guard(echo, hosts=["127.0.0.1:8080"], read_clock=lambda: 0.0)
-    assert (await ask(app)).status == 421
-    assert (await ask(app, headers={"host": "127.0.0.1:8080"})).status == 200
+@pytest.mark.parametrize(
+    "host",
+    [
+        HOST,
+        f"{HOST}:8080",
+        "DESK.example.",
+        "localhost",
+        "localhost:8080",
+        "127.0.0.1:8080",
+        "192.0.2.1",
+        "[::1]:80",
+    ],
+)
+async def test_its_own_names_and_ip_addresses_are_served(host: str) -> None:
+    assert (await ask(guard(), headers={"host": host})).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.example",
+        f"{HOST}.evil.example",
+        f"evil.{HOST}",
+        f"{HOST}:",
+        f"{HOST}:x",
+        "localhost@evil",
+        "[evil]",
+        "::1",
+        "a b",
+    ],
+)
+async def test_other_names_are_refused_in_one_line(host: str) -> None:
+    answer = await ask(guard(), headers={"host": host})
+    assert answer.status == 400
+    assert answer.text == "No page is served under this name; --host NAME adds a name.\n"
 
 
 async def test_a_body_has_a_limit_whether_it_says_its_length_or_not() -> None:

@@ -46,6 +46,20 @@ async def test_a_gateway_that_was_killed_goes_on_with_every_visit(tmp_path: Path
         assert len(desk.gateway.sessions) == 3
 
 
+async def test_a_visit_goes_on_in_its_language_if_there_still_is_such_a_language(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = await desk.visitor("Asha")
+        (file,) = session_files(desk)
+        stored = msgspec.json.decode(file.read_bytes(), type=StoredSession)
+        for language, shown in (("hi", "hi"), ("tlh", "en")):
+            await desk.kill_gateway()
+            file.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, language=language)))
+            desk.start_gateway()
+            (session,) = desk.gateway.sessions.values()
+            assert session.language == shown
+            assert f'lang="{shown}"' in await asha.get("/")
+
+
 async def test_a_registry_that_was_killed_keeps_the_places_and_the_talk(tmp_path: Path) -> None:
     async with web_desk(tmp_path) as desk:
         asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")

@@ -58,9 +58,7 @@ def test_every_reason_has_a_text() -> None:
         assert IN_ENGLISH.end(happened.VisitEnded(cause=cause)).endswith(".")
         assert IN_ENGLISH.end(happened.EndedUnseen(cause=cause)).endswith(".")
     for reason in happened.DeskRefusal:
-        assert IN_ENGLISH.end(happened.VisitRefused(reason=reason)).startswith(
-            "Your request was not accepted: "
-        )
+        assert IN_ENGLISH.end(happened.VisitRefused(reason=reason)).startswith("The reason: ")
     for refusal in happened.RefusalReason:
         assert "does not let you in: " in IN_ENGLISH.end(happened.VisitorNotAdmitted(reason=refusal))
     for why in happened.SentBackReason:

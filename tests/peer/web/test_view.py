@@ -90,8 +90,10 @@ def test_who_is_put_back_reads_why_until_the_next_turn() -> None:
     back = happened.SentBack(why=happened.SentBackReason.ON_HOLD, queue="")
     view = view_of(WAITING, SERVED, back, happened.PositionKnown(position=1, operators=1))
     assert (view.stage, [note.event for note in view.notes]) == (WebStage.WAITING, [back])
+    assert view.is_paused, "the page offers to be called again"
     view.handle(SERVED, at=AT)
     assert not view.notes
+    assert not view.is_paused
 
 
 def test_only_the_first_end_counts() -> None:

@@ -197,7 +197,7 @@ class WebDesk:
             tell=self.told.append,
             machine=self._place.machine,
         )
-        self._app = VisitorApp(self._gateway, title="")
+        self._app = VisitorApp(self._gateway, title="", hosts=[HOST])
         self._gateway.open()
 
     async def stop_gateway(self) -> None:

@@ -15,8 +15,17 @@ from chatapp.registry.cluster.lease import (
     Lease,
     LeaseState,
 )
-from chatapp.registry.cluster.stream.bundles import KEY_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
-from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
+from chatapp.registry.cluster.stream.bundles import (
+    KEY_SIZE,
+    BundleRefused,
+    ClusterKey,
+    Flaw,
+    Kind,
+    Opener,
+    Sealer,
+)
+from chatapp.registry.cluster.stream.ledger import Answer, Publication, Stream, Subject, Unanswered
+from tests.support.cluster.versions import sealed_by_later_version
 from tests.support.memory_ledger import MemoryLedger
 
 KEY = ClusterKey(bytes(KEY_SIZE))
@@ -178,13 +187,64 @@ def test_lost_answers_to_renewals_do_not_lose_the_lease() -> None:
     assert world.serving == ["n0"]
 
 
-def test_a_lease_of_a_cluster_with_another_key_is_refused() -> None:
+def put(world: World, message: bytes) -> None:
+    """Publish in the lease's place, as somebody without the cluster's key may."""
+    world.ledger.publish(Publication(subject=Subject.LEASE, message=message, after=None))
+
+
+def strays(world: World) -> list[bytes]:
+    """Return what somebody may publish there: nonsense, what another key sealed, and what the lease was once."""
+    lease = world.ledger.newest(Subject.LEASE)
+    assert lease is not None
+    other = Sealer(ClusterKey(bytes([1]) * KEY_SIZE), "c", bytes(16))
+    return [b"", b"nonsense", other.seal(Kind.LEASE, 1, bytes(32), b"x"), lease.message]
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_strays_in_the_leases_place_end_nobody(count: int) -> None:
+    world, first, _ = owned()
+    for stray in strays(world):
+        for _ in range(count):
+            put(world, stray)
+            world.now += 0.001
+        world.run(1)
+        assert world.serving == ["n0"]
+    assert first.lease.strays > 0
+    first.is_frozen = True
+    for stray in strays(world):
+        put(world, stray)
+    world.run(SPAN + 1)
+    assert world.nodes[1].serves
+
+
+def test_an_old_lease_that_is_published_again_hands_nothing_over() -> None:
+    """It opens: its holder gave it back, or is another one."""
+    world, first, second = owned()
+    world.ledger.publish(first.lease.release())
+    released = world.ledger.newest(Subject.LEASE)
+    assert released is not None
+    world.run(SPAN)
+    assert second.serves
+    put(world, released.message)
+    world.run(1)
+    assert second.serves
+
+
+def test_a_lease_of_a_cluster_with_another_key_is_not_taken_while_it_is_renewed() -> None:
     world, _, _ = owned()
     opener = Opener(ClusterKey(bytes([1]) * KEY_SIZE), "c")
     other = Lease(Sealer(KEY, "c", bytes(16)), opener, holder="x", name="x", now=world.now)
+    assert not other.looked(world.ledger.newest(Subject.LEASE), now=world.now)
+    assert other.saw_other_key
+
+
+def test_a_lease_of_another_version_is_refused() -> None:
+    world, first, _ = owned()
+    place = world.ledger.last[Stream.LEASE] + 1
+    put(world, sealed_by_later_version(KEY, "c", Kind.LEASE, place, bytes(32), b"x"))
     with pytest.raises(BundleRefused) as caught:
-        other.looked(world.ledger.newest(Subject.LEASE), now=world.now)
-    assert caught.value.flaw is Flaw.OTHER_KEY
+        first.lease.found(world.ledger.newest(Subject.LEASE))
+    assert caught.value.flaw is Flaw.OTHER_VERSION
 
 
 @given(data=st.data())

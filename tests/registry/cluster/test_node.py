@@ -25,6 +25,7 @@ from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.storage.journal import frame
 from tests.registry.store.playbook import BOB, full_script, stored, view
+from tests.support.cluster.versions import sealed_by_later_version
 from tests.support.nats_server import NatsServer, remove, single
 from tests.support.ports import free_port
 
@@ -174,7 +175,7 @@ async def test_a_folder_has_one_node_and_the_cluster_has_one_key(nodes: Nodes, t
     [
         ("entry", "it has an entry that this version does not know; run the same version"),
         ("version", "it was written by another version; run the same version of ChatApp on all nodes"),
-        ("junk", "it is no message of a registry; restore it from a backup"),
+        ("moved", "the message before it is missing, or another one; restore it from a backup"),
     ],
 )
 async def test_what_a_node_cannot_read_it_does_not_own(nodes: Nodes, change: str, why: str) -> None:
@@ -189,10 +190,12 @@ async def test_what_a_node_cannot_read_it_does_not_own(nodes: Nodes, change: str
     engine.open(within=10)
     (last,) = engine.read(Stream.JOURNAL, 1, 9)
     sealer = Sealer(key, nodes.name, bytes(16))
-    message = sealer.seal(
-        Kind.JOURNAL, 2, hash_of(last.message), next(parts_of([frame(b"\x92\x7f\x01")], 99))
-    )
-    message = {"entry": message, "version": message[:2] + b"\x09" + message[3:], "junk": b"hello"}[change]
+    content, before = next(parts_of([frame(b"\x92\x7f\x01")], 99)), hash_of(last.message)
+    message = {
+        "entry": sealer.seal(Kind.JOURNAL, 2, before, content),
+        "version": sealed_by_later_version(key, nodes.name, Kind.JOURNAL, 2, before, content),
+        "moved": sealer.seal(Kind.JOURNAL, 3, before, content),
+    }[change]
     engine.publish(Publication(subject=Subject.JOURNAL, message=message, after=1))
     engine.close()
     await node.close()

@@ -8,6 +8,8 @@ from chatapp.wire.messages.desk import (
     CallNext,
     ClientAssigned,
     ClientCause,
+    ClientChange,
+    ClientChanged,
     DeskRefusal,
     DeskRefused,
     DutyStatus,
@@ -46,31 +48,69 @@ def test_a_lost_link_keeps_the_position_and_what_was_said_meanwhile(help_desk: H
     ]
     help_desk.type("are you there?")
     help_desk.type("é ✓ " + "x" * 3_000)
-    help_desk.advance(59.0)
+    help_desk.advance(9.0)
     asha.come_back()
     assert asha.last(OperatorAssigned).cause is OperatorCause.RETURNED
     assert asha.texts == ["are you there?", "é ✓ " + "x" * 3_000]
-    assert help_desk.shown() == ["[Somebody waits at desk.]", "[Asha is back.]"]
+    assert help_desk.shown() == ["[Someone is waiting (desk).]", "[Asha is back.]"]
     asha.say("one", number=1)  # the confirmation was lost with the link
     assert asha.last(LinesSaved) == LinesSaved(1, 1)
     assert help_desk.shown() == []
     assert isinstance(bela, Visitor)
 
 
-def test_after_that_time_the_position_is_gone_and_the_next_is_called(help_desk: HelpDesk) -> None:
+def test_who_is_lost_while_served_is_next_after_whoever_is_called_instead() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann = help_desk.operator("Ann")
+    asha, bela, cem = help_desk.line_of("Asha", "Bela", "Cem")
+    ann.ask(TakeDuty(1, ""))
+    asha.say("one")
+    ann.hear()
+    asha.drop()
+    ann.say(asha.visit, "are you there?")
+    help_desk.advance(10.0)
+    moved, came = [one for one in ann.hear() if isinstance(one, ClientChanged | ClientAssigned)][-2:]
+    assert moved == ClientChanged(asha.visit, ClientChange.UNANSWERED, "Asha")
+    assert isinstance(came, ClientAssigned)
+    assert (came.visit, came.cause) == (bela.visit, ClientCause.CALLED)
+    assert cem.last(PositionReported).position == 2
+    asha.come_back()
+    told = asha.last(PositionReported)
+    assert (told.cause, told.position, told.is_paused) == (PositionCause.LINK_LOST, 1, False)
+    assert asha.texts == ["are you there?"]
+    ann.ask(CallNext(2, "", bela.visit))
+    again = ann.last(ClientAssigned)
+    assert (again.visit, again.cause) == (asha.visit, ClientCause.HANDED_OVER)
+
+
+def test_the_next_is_called_after_a_while_and_later_the_position_is_gone(help_desk: HelpDesk) -> None:
     asha, bela = help_desk.line_of("Asha", "Bela")
     asha.drop()
     help_desk.shown()
-    help_desk.advance(60.0)
+    help_desk.advance(10.0)
     assert help_desk.shown()[:4] == [
-        "[Somebody waits at desk.]",
-        "[Asha did not come back.]",
-        "[Next client; waited 1 min 0 s.]",
+        "[Someone is waiting (desk).]",
+        "[Asha does not answer; the place is kept for a while.]",
+        "[Next client; waited 10 s.]",
         "Name: Bela",
     ]
+    help_desk.advance(50.0)
     asha.come_back()
     assert asha.last(DeskRefused) == DeskRefused(6, DeskRefusal.NO_SUCH_TICKET)
     assert bela.last(OperatorAssigned).cause is OperatorCause.CALLED
+
+
+def test_if_nobody_else_waits_the_operator_keeps_the_visitor_until_the_place_is_gone(
+    help_desk: HelpDesk,
+) -> None:
+    asha = help_desk.joined("Asha")
+    asha.drop()
+    help_desk.advance(59.0)
+    help_desk.shown()
+    help_desk.advance(1.0)
+    assert help_desk.shown() == ["[Asha did not come back.]"]
+    asha.come_back()
+    assert asha.last(DeskRefused) == DeskRefused(6, DeskRefusal.NO_SUCH_TICKET)
 
 
 def test_an_operator_s_new_program_gets_all_that_was_said_in_the_session() -> None:

@@ -73,4 +73,4 @@ def test_the_console_shows_each_line_of_it(help_desk: HelpDesk) -> None:
     asha = help_desk.joined()
     asha.ask(DescribeVisit(7, asha.visit, "one\nt\x1b[2Jwo"))
     help_desk.shown()
-    assert help_desk.type(".next")[4:] == ["Issue: Depression", "About: one", "About: t\\x1b[2Jwo"]
+    assert help_desk.type(".next")[4:] == ["Issue: Depression", "Says: one", "Says: t\\x1b[2Jwo"]

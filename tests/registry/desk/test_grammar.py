@@ -26,6 +26,8 @@ from chatapp.wire.messages.desk import (
     [
         (".room", ShowRoom(0, "")),
         ("/room admissions", ShowRoom(0, "admissions")),
+        (". room", ShowRoom(0, "")),
+        ("/  room  admissions", ShowRoom(0, "admissions")),
         (".next", CallNext(0, "", 0)),
         ("/NEXT Admissions", CallNext(0, "Admissions", 0)),
         (".end", EndSession(0, 0)),
@@ -61,6 +63,8 @@ def test_lines(typed: str, meant: object) -> None:
         (".end now", "[Usage: .end]"),
         (".handover", "[Usage: .handover <operator>]"),
         (".dorp 1", "[Unknown command .dorp. Did you mean .drop?]"),
+        (".edit", "[Unknown command .edit. .help shows all commands.]"),
+        (".enf", "[Unknown command .enf. Did you mean .end?]"),
         (".zzz", "[Unknown command .zzz. .help shows all commands.]"),
         (".\x1b[2J", "[Unknown command .\\x1b[2J. .help shows all commands.]"),
         ("x" * (TEXT_MAX + 1), "[Not sent: 65,537 bytes are too long; a message has at most 65,536.]"),

@@ -195,7 +195,7 @@ def test_the_console_closes_opens_and_announces() -> None:
     bela = help_desk.joined("Bela")
     help_desk.shown()
     assert help_desk.type(".announce") == ["[Usage: .announce <text>]"]
-    assert help_desk.type(".announce be patient") == ["[All who wait at desk are told.]"]
+    assert help_desk.type(".announce be patient") == ["[Sent to everyone waiting for desk.]"]
     assert bela.last(DeskAnnounced) == DeskAnnounced("desk", "be patient")
     assert help_desk.type(".close " + "x" * 201) == ["[Usage: .close [text]]"]
     assert help_desk.type(".close") == ["[desk is closed to newcomers.]"]

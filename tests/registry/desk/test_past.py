@@ -5,6 +5,7 @@ from chatapp.wire.limits import DESK_NOTE_MAX, DESK_PAST_BYTES_SHOWN, DESK_PAST_
 from chatapp.wire.messages.desk import (
     CommandDone,
     CommandResult,
+    EndDuty,
     EndSession,
     NoteVisitor,
     PastShown,
@@ -32,6 +33,7 @@ def served(help_desk: HelpDesk, ann: Worker, name: str, *texts: str, note: str =
 
 
 def past(worker: Worker, name: str = "", count: int = 0) -> PastShown:
+    worker.ask(TakeDuty(7, ""))
     worker.ask(ShowPast(9, name, count))
     return worker.last(PastShown)
 
@@ -62,7 +64,7 @@ def test_a_number_and_a_name_choose() -> None:
     for name in ("Asha Rao", "Ben", "Asha Rao", "Cem"):
         served(help_desk, ann, name, *(f"line {n}" for n in range(30)))
     assert [one.name for one in past(ann, count=2).sessions] == ["Asha Rao", "Cem"]
-    of_asha = past(ann, "asha rao")
+    of_asha = past(ann, "asha-rao")
     assert ([one.name for one in of_asha.sessions], of_asha.total) == (["Asha Rao"] * 2, 2)
     assert [(len(one.lines), one.left_out) for one in of_asha.sessions] == [(31, 0)] * 2
     (cem,) = past(ann, count=1).sessions
@@ -131,6 +133,52 @@ def test_the_forms_that_do_not_fit_take_no_room_from_the_lines() -> None:
     shown = past(ann, count=DESK_PAST_SHOWN_MAX)
     assert len(shown.sessions) < DESK_PAST_SHOWN_MAX
     assert [line.text for line in shown.sessions[-1].lines] == ["line 39", "I see, Asha Rao"]
+
+
+def test_sessions_are_kept_for_a_day_unless_the_settings_say_otherwise() -> None:
+    help_desk, ann = scene(DeskSettings(operators=("Ann",)))
+    served(help_desk, ann, "Asha Rao", "my book")
+    help_desk.advance(DAY - 60)
+    assert [one.has_transcript for one in _past_later(help_desk, ann).sessions] == [True]
+    help_desk.advance(120)
+    assert _past_later(help_desk, ann).total == 0
+
+
+def test_only_operators_on_duty_may_look() -> None:
+    help_desk, ann = scene()
+    served(help_desk, ann, "Asha Rao", "my book")
+    bob = help_desk.operator("Bob")
+    for worker in (ann, bob):
+        worker.ask(EndDuty(8))
+        worker.hear()
+        worker.ask(ShowPast(9, "", 0))
+        assert worker.hear() == [CommandDone(9, CommandResult.NOT_ON_DUTY, "")]
+    bob.ask(TakeDuty(1, ""))
+    assert past(bob).total == 1
+
+
+def test_operators_see_the_sessions_of_their_own_queue() -> None:
+    settings = DeskSettings(operators=("Ann", "Bob"), queues=("desk", "exams"))
+    help_desk, ann = scene(settings)
+    served(help_desk, ann, "Asha Rao", "my book")
+    bob = help_desk.operator("Bob")
+    bob.ask(TakeDuty(1, "exams"))
+    assert (past(bob).total, past(bob, "Asha Rao").total) == (0, 0)
+    bob.ask(TakeDuty(1, "desk"))
+    assert past(bob).total == 1
+
+
+def test_sessions_of_a_queue_that_the_settings_name_no_more_are_those_of_the_first_one() -> None:
+    settings = DeskSettings(operators=("Ann",), queues=("desk", "exams"))
+    help_desk = HelpDesk(settings)
+    ann = help_desk.operator("Ann")
+    ann.ask(TakeDuty(1, "exams"))
+    visitor = help_desk.visitor("Asha Rao")
+    visitor.join(queue="exams")
+    ann.ask(EndSession(3, ann.client))
+    assert past(ann).total == 1
+    later = HelpDesk(DeskSettings(operators=("Ann",), queues=("desk",)), store=help_desk.rig.store)
+    assert past(later.operator("Ann")).total == 1
 
 
 def test_only_operators_may_look() -> None:

@@ -240,14 +240,86 @@ def test_a_position_survives_the_renumbering_of_the_line(*, restarts: bool) -> N
     assert [one.number for one in queue.line("desk")] == [2, 3, 5, 4]
 
 
-def test_who_has_answered_a_call_has_the_session_kept() -> None:
-    queue, visits = desk(1, 2)
+def served_and_lost(*numbers: int) -> tuple[DeskQueue, dict[int, Visit]]:
+    """A desk whose visitor 1 has talked to the console's operator, and is out of reach from 10.0 on."""
+    queue, visits = desk(*numbers)
     queue.take_duty(CONSOLE, "desk")
     visits[1].has_answered = True
     queue.lost(visits[1], now=10.0)
     assert visits[1].state is VisitState.ABSENT
-    queue.handle_timer(now=69.0)
     assert called(queue) == [1]
+    return queue, visits
+
+
+def test_a_visitor_lost_while_served_keeps_the_head_of_the_line_and_the_next_is_called() -> None:
+    queue, visits = served_and_lost(1, 2, 3)
+    queue.handle_timer(now=19.9)
+    assert called(queue) == []
+    queue.handle_timer(now=20.0)
+    assert called(queue) == [2]
+    assert [one.number for one in queue.line("desk")] == [1, 3]
+    queue.end(visits[2], OverCause.ENDED)
+    assert called(queue) == [3]
+    queue.returned(visits[1])
+    assert visits[1].missed is PositionCause.LINK_LOST
+    queue.end(visits[3], OverCause.ENDED)
+    assert called(queue) == [1]
+
+
+def test_that_visitor_s_place_is_kept_for_as_long_as_any() -> None:
+    queue, _ = served_and_lost(1, 2)
+    queue.handle_timer(now=20.0)
+    queue.handle_timer(now=69.9)
+    assert [one.number for one in queue.line("desk")] == [1]
+    queue.handle_timer(now=70.0)
+    assert not queue.line("desk")
+
+
+def test_where_nobody_else_can_be_called_a_lost_visitor_has_the_session_kept() -> None:
+    queue, visits = served_and_lost(1)
+    queue.handle_timer(now=25.0)
+    assert visits[1].state is VisitState.ABSENT
+    visits[2] = visit(2, "desk")
+    queue.join(visits[2])
+    queue.kept(visits[2], now=26.0)
+    queue.handle_timer(now=30.0)
+    assert called(queue) == []
+    queue.handle_timer(now=35.0)
+    assert called(queue) == [2]
+
+
+def test_an_operator_who_is_away_or_off_duty_is_given_nobody_in_place_of_a_lost_visitor() -> None:
+    queue, visits = served_and_lost(1, 2)
+    queue.operator_lost(CONSOLE, now=11.0)
+    queue.handle_timer(now=20.0)
+    assert visits[1].state is VisitState.ABSENT
+    queue.operator_returned(CONSOLE)
+    queue.end_duty(CONSOLE)
+    queue.handle_timer(now=30.0)
+    assert visits[1].state is VisitState.ABSENT
+    queue.take_duty(CONSOLE, "desk")
+    queue.handle_timer(now=40.0)
+    assert called(queue) == [2]
+
+
+def test_a_visitor_who_is_back_in_time_goes_on() -> None:
+    queue, visits = served_and_lost(1, 2)
+    queue.returned(visits[1])
+    queue.handle_timer(now=60.0)
+    assert visits[1].state is VisitState.SERVED
+    assert called(queue) == []
+
+
+def test_a_lost_visitor_holds_nobody_up_after_a_restart_either() -> None:
+    _, visits = served_and_lost(1, 2)
+    again = DeskQueue(DeskSettings())
+    again.load([visit_of(record_of(one), "desk") for one in visits.values()], now=50.0)
+    again.operator_returned(CONSOLE)
+    again.returned(again.visits[2])
+    again.handle_timer(now=59.9)
+    assert called(again) == []
+    again.handle_timer(now=60.0)
+    assert called(again) == [2]
 
 
 def test_a_visitor_handed_to_a_busy_operator_waits_for_that_one_alone() -> None:

@@ -15,6 +15,16 @@ def test_with_nobody_there(help_desk: HelpDesk) -> None:
     assert help_desk.type("") == []
 
 
+def test_help_without_a_sign_is_help_until_a_client_could_read_it(help_desk: HelpDesk) -> None:
+    assert help_desk.type("Help ") == help_desk.type(".help")
+    assert help_desk.type("help me") == ["[No active client.]"]
+    asha = help_desk.joined()
+    help_desk.shown()
+    help_desk.advance(2.0)
+    assert help_desk.type("help") == []
+    assert asha.texts[-1] == "help"
+
+
 def test_the_end_of_the_input_puts_the_visitor_back(help_desk: HelpDesk) -> None:
     asha = help_desk.joined()
     help_desk.close()
@@ -34,7 +44,7 @@ def test_the_terminal_rings_for_the_first_who_waits(help_desk: HelpDesk) -> None
     help_desk.joined("Ravi Iyer")
     help_desk.advance(1.0)
     (line,) = help_desk.shown()
-    assert line == "[Somebody waits at desk.]"
+    assert line == "[Someone is waiting (desk).]"
     assert isinstance(line, CallingLine)
     help_desk.joined("Meera Das")
     help_desk.advance(1.0)
@@ -45,4 +55,4 @@ def test_the_terminal_rings_for_the_first_who_waits(help_desk: HelpDesk) -> None
     help_desk.shown()
     help_desk.joined("Tom Lee")
     help_desk.advance(1.0)
-    assert help_desk.shown() == ["[Somebody waits at desk.]"]
+    assert help_desk.shown() == ["[Someone is waiting (desk).]"]

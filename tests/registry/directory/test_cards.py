@@ -1,5 +1,6 @@
 """Cards of a known person: older, repeated, newer."""
 
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.wire.address import Address
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused, Welcome
@@ -27,6 +28,7 @@ def test_a_register_replayed_from_elsewhere_changes_nothing(rig: Rig) -> None:
     data = bob.register_bytes(bob.hello())
     rig.receive(data, bob.address)
     assert isinstance(bob.answer(), Welcome)
+    rig.advance(LINK_AWAITED_FOR)
     version = rig.core.house.service.directory.version
     rig.receive(data, Address("10.6.6.6", 6_666))
     assert [answer[0] for answer in rig.take(Address("10.6.6.6", 6_666))] == [Kind.COOKIE]
@@ -51,11 +53,13 @@ def test_a_repeated_register_brings_nobody_back_who_has_left(rig: Rig) -> None:
     data = bob.register_bytes(cookie)
     rig.receive(data, bob.address)
     bob.use_registry(cookie)
+    rig.advance(LINK_AWAITED_FOR)
     bob.leave()
     rig.receive(data, bob.address)
     assert bob.answer() is None
     assert not table_of(ann)["bob"].online
     assert isinstance(bob.register(), Welcome), "a REGISTER of a new HELLO does"
+    rig.advance(LINK_AWAITED_FOR)
     assert table_of(ann)["bob"].online
 
 
@@ -64,6 +68,7 @@ def test_a_newer_card_replaces_the_older_and_the_link_stays(rig: Rig) -> None:
     link = bob.link
     bob.renew()
     bob.register()
+    rig.advance(LINK_AWAITED_FOR)
     row = table_of(ann)["bob"]
     assert row.card == bob.card
     assert row.sender_index == bob.sender_index
@@ -98,4 +103,5 @@ def test_nothing_of_an_earlier_registration_opens_a_session(rig: Rig) -> None:
     rig.receive(opening, ELSEWHERE)
     assert not rig.take(ELSEWHERE)
     assert bob.ping()
+    rig.advance(LINK_AWAITED_FOR)
     assert row_of(rig, bob).host == bob.address.host

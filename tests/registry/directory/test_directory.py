@@ -2,7 +2,6 @@
 
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,9 +104,8 @@ class TestNames:
         directory.names.release_claim("bob", PEOPLE[0].public)
         assert directory.names.holder("bob") == PEOPLE[0].public
 
-    def test_a_full_directory_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("chatapp.registry.directory.directory.NAMES_MAX", 2)
-        directory = Directory(version=0)
+    def test_a_full_directory_says_so(self) -> None:
+        directory = Directory(version=0, names_max=2)
         bind(directory, card_of(0))
         bind(directory, card_of(1))
         assert refusal(directory, card_of(2)) is RefusalReason.FULL

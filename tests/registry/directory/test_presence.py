@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.effects import DropReason, LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.limits import DATAGRAM_FRAMES_MAX, SILENCE_REPORTS_BURST
@@ -180,6 +181,7 @@ def test_an_opened_datagram_moves_its_sender(rig: Rig) -> None:
     bob = rig.peer("bob")
     bob.register()
     rig.receive(bob.seal(Ping(1)), ELSEWHERE)
+    rig.advance(LINK_AWAITED_FOR)
     row = row_of(rig, bob)
     assert (row.host, row.port) == ELSEWHERE
     assert len(rig.take(ELSEWHERE)) == 1
@@ -191,6 +193,7 @@ def test_an_old_datagram_moves_nobody_and_is_not_answered_there(rig: Rig) -> Non
     held_back = bob.seal(Ping(1))
     bob.ping()
     rig.receive(held_back, ELSEWHERE)
+    rig.advance(LINK_AWAITED_FOR)
     assert (row_of(rig, bob).host, row_of(rig, bob).port) == bob.address
     assert not rig.take(ELSEWHERE)
 
@@ -222,6 +225,7 @@ def test_of_who_has_not_come_back_to_a_new_life_no_place_is_said(rig: Rig) -> No
     assert (row.presence, row.host, row.port) == (Presence.AWAY, "", 0)
     bob.renew()
     bob.register()
+    rig.advance(LINK_AWAITED_FOR)
     assert row_of(rig, bob).is_placed
     bob.leave()
     row = row_of(rig, bob)

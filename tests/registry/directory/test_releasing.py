@@ -1,5 +1,6 @@
 """People who give up their names: when the name is free, what is deleted, and what the others learn."""
 
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.directory.names import key_of
 from chatapp.registry.effects import DropReason
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailExpired, MailRefused, MailSaved
@@ -147,5 +148,6 @@ class TestTheTable:
         released(bob)
         bob.renew()
         bob.register()
+        rig.advance(LINK_AWAITED_FOR)
         rows = [row for row in table_of(alice).values() if row.card.identity == bob.id]
         assert [row.presence for row in rows] == [Presence.ONLINE]

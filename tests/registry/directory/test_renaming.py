@@ -3,6 +3,7 @@
 import pytest
 
 from chatapp.registry.effects import DropReason, NameChanged
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire import limits
 from chatapp.wire.limits import RENAMES_SPAN
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram
@@ -53,6 +54,7 @@ class TestRenaming:
             ("two words", RefusalReason.BAD_NAME),
             ("", RefusalReason.BAD_NAME),
             ("server", RefusalReason.BAD_NAME),
+            ("0perator", RefusalReason.BAD_NAME),
         ],
     )
     def test_who_may_not_have_it_keeps_the_name(
@@ -109,10 +111,9 @@ class TestRenaming:
         rig.advance(RENAMES_SPAN)
         accepted(ann, "anna")
 
-    def test_a_full_directory_has_no_room_for_more_names(
-        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("chatapp.registry.directory.directory.NAMES_MAX", 3)
+    def test_a_full_directory_has_no_room_for_more_names(self) -> None:
+        rig = Rig(policy=RegistryPolicy(names_max=3))
+        ann, bob = rig.member("ann"), rig.member("bob")
         accepted(ann, "anna")
         assert refused(bob, "rob") is RefusalReason.FULL
         accepted(ann, "ann")

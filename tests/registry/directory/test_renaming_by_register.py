@@ -1,5 +1,6 @@
 """Renaming by registering under another name."""
 
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.wire import limits
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused, Welcome
 from tests.registry.linked_peer import LinkedPeer, table_of
@@ -66,6 +67,7 @@ class TestByRegister:
         rig.receive(ann.register_bytes(ann.hello()), ann.address)
         rig.commit()
         assert RenameRefused(1, RefusalReason.OLD_CARD) in ann.notices()
+        rig.advance(LINK_AWAITED_FOR)
         assert table_of(bob)["ann"].card == ann.card
         rig.auto_commit = True
         rig.restart()

@@ -170,7 +170,11 @@ def test_refusals_are_no_longer_than_what_asked_for_them(rig: Rig, bob: LinkedPe
 
 
 @pytest.mark.parametrize(
-    "name", ["bob\n", "a b", "server", "x" * 31 + "/", "..", "\u202ebob", "B\u00f6b ", "a,b"]
+    "name",
+    [
+        *("bob\n", "a b", "server", "x" * 31 + "/", "..", "\u202ebob", "B\u00f6b ", "a,b"),
+        *("you", "All", "syst\u0435m"),
+    ],
 )
 def test_invalid_names_are_refused(rig: Rig, name: str) -> None:
     answer = rig.peer(name).register()

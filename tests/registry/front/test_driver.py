@@ -54,6 +54,7 @@ class ScriptedCore:
 class RecordingLink:
     """A link that records the calls of the driver."""
 
+    waiting = 700
     remote = Address("10.0.0.1", 40_000)
 
     def __init__(self) -> None:
@@ -135,6 +136,20 @@ async def test_links_that_get_the_same_are_written_to_together(
     await rig.turn(link_writes=[(first, [line]), (99, [line]), (second, [line]), (first, [line, b"x"])])
     assert groups == [([ann, bob], [line]), ([ann], [line, b"x"])]
     assert rig.core.backlogs == [first]
+    figures = rig.driver.figures()
+    assert figures["bytes_out"] == 3 * len(line) + 1
+    assert (figures["links_behind"], figures["link_queue_bytes"]) == (1, 700)
+
+
+async def test_bytes_and_datagrams_are_counted_both_ways(rig: DriverUnderTest) -> None:
+    here = Address("10.0.0.1", 40_000)
+    rig.driver.receive([(b"ping", here), (b"pong!", here)])
+    rig.driver.link_frames(cast("TcpLink", rig.links[0]), [b"hello", b"you"])
+    rig.driver.start(cast("Endpoint", RecordingEndpoint()))
+    await rig.turn(datagrams=[(b"answer", here)], broadcasts=[(b"news", [here] * 3)])
+    figures = rig.driver.figures()
+    assert (figures["datagrams_in"], figures["bytes_in"]) == (2, 4 + 5 + (4 + 5) + (4 + 3))
+    assert (figures["datagrams_out"], figures["bytes_out"]) == (4, 6 + 3 * 4)
 
 
 needs_uvloop = pytest.mark.skipif("uvloop" not in LOOPS, reason="no uvloop here")

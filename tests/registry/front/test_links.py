@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.effects import DropReason, LinkEndReason, LinkRenewed
 from chatapp.registry.front.links import QUEUED_MAX
 from chatapp.wire.codec import encode
@@ -196,6 +197,7 @@ class TestPace:
     def test_who_asks_for_more_than_it_can_read_is_cut(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(300):
             rig.peer(f"user{number}").register()
+        rig.advance(LINK_AWAITED_FOR)
         bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(500)))
         assert rig.closed[bob.link or 0] == LinkEndReason.OUTPUT_UNREAD
         assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
@@ -204,6 +206,7 @@ class TestPace:
     def test_the_network_of_one_that_was_cut_pays_for_it(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(300):
             rig.peer(f"user{number}").register()
+        rig.advance(LINK_AWAITED_FOR)
         for _ in range(100):
             bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(100)))
             bob.register()

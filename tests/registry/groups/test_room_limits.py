@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire import limits
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import GROUP_KEPT_FOR
@@ -66,11 +67,9 @@ class TestCaps:
         members = [RoomMember(bytes(32), HERE)] * limits.ROOM_MEMBERS_MAX
         assert len(encode(RoomEntered(2**32 - 1, "#" + "x" * 32, members, 2**63 - 1, 2**63 - 1))) < 40_000
 
-    def test_rooms_in_all_and_the_deserted_make_way(
-        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("chatapp.registry.groups.rooms.ROOMS_MAX", 2)
-        eve = rig.member("eve")
+    def test_rooms_in_all_and_the_deserted_make_way(self) -> None:
+        rig = Rig(policy=RegistryPolicy(rooms_max=2))
+        ann, bob, eve = rig.member("ann"), rig.member("bob"), rig.member("eve")
         entered(ann, "one")
         entered(bob, "two")
         assert eve.enter("three") == RoomRefused(0, RoomRefusal.TOO_MANY_ROOMS)
@@ -152,9 +151,8 @@ class TestShares:
     """People who hold rooms while they are away have a share of the rooms; others can still make some."""
 
     @pytest.fixture
-    def rig(self, monkeypatch: pytest.MonkeyPatch) -> Rig:
-        monkeypatch.setattr("chatapp.registry.groups.rooms.ROOMS_MAX", 8)
-        return Rig()
+    def rig(self) -> Rig:
+        return Rig(policy=RegistryPolicy(rooms_max=8))
 
     @pytest.fixture
     def pending(self, rig: Rig) -> list[LinkedPeer]:

@@ -272,20 +272,17 @@ def test_each_damage_is_found_and_nothing_is_changed(new_folder: Callable[[], Pa
     mail = next(name for name in manifest.files if name.startswith("mail/"))
     group = next(name for name in manifest.files if name.startswith("groups/"))
     journal = next(name for name in manifest.files if name.startswith("journal-"))
-    with (target / mail).open("ab") as file:
-        file.write(b"torn")
+    (target / mail).write_bytes((target / mail).read_bytes()[:-4])
     (target / group).write_bytes(b"x" * 9)
     (target / "identity.key").write_bytes(b"short")
     (target / journal).unlink()
     before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
-    found = inspect(target, lengths={})
-    assert found.damage == sorted(
+    assert [line.partition(";")[0] for line in inspect(target, lengths={}).damage] == sorted(
         [
-            f"{mail}: 2 records are whole, the last 4 bytes are torn or damaged",
+            f"{mail}: 1 records are whole, the last 8 bytes are torn or damaged",
             f"{group}: 0 records are whole, the last 9 bytes are torn or damaged",
-            f"{group}: its end is missing",
             "identity.key: holds no key",
-            f"journal {int(journal.removeprefix('journal-'))}: missing",
+            f"{journal}: missing",
         ]
     )
     assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == before

@@ -18,7 +18,7 @@ from chatapp.wire.address import Address
 DOCUMENT = Path(__file__).parents[3] / "docs" / "registry.md"
 EVENTS = (
     effects.PeerRegistered(name="bob\x1b", address=Address("192.0.2.7", 6000)),
-    effects.LinkEnded(address=Address("::1", 7), reason=effects.LinkEndReason.SILENT),
+    effects.LinkEnded(name="eve", address=Address("::1", 7), reason=effects.LinkEndReason.SILENT),
     effects.Fault(reason="KeyError('x')", places=("core.py:9",)),
     RegistryStarted(port=5000, key="ab"),
 )
@@ -51,7 +51,7 @@ def line_of(event: msgspec.Struct | None, message: str = "said") -> dict[str, ob
 def test_an_event_is_an_object_with_its_fields() -> None:
     assert [line_of(event) for event in EVENTS] == [
         {"event": "peer_registered", "name": "bob\x1b", "address": "192.0.2.7:6000"},
-        {"event": "link_ended", "address": "[::1]:7", "reason": "silent"},
+        {"event": "link_ended", "name": "eve", "address": "[::1]:7", "reason": "silent"},
         {"event": "fault", "reason": "KeyError('x')", "places": ["core.py:9"]},
         {"event": "registry_started", "port": 5000, "key": "ab"},
     ]

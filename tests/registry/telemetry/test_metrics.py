@@ -46,7 +46,10 @@ def snapshot(lag: float = 0.0) -> Snapshot:
 
 @asynccontextmanager
 async def served(why: str = "") -> AsyncIterator[Address]:
-    server, at = MetricsServer(snapshot, lambda: why), Address("127.0.0.1", free_port())
+    server, at = (
+        MetricsServer(snapshot, lambda: why, hosts=["Desk.example"]),
+        Address("127.0.0.1", free_port()),
+    )
     await server.open(at)
     try:
         yield at
@@ -54,14 +57,31 @@ async def served(why: str = "") -> AsyncIterator[Address]:
         server.close()
 
 
-async def asked(at: Address, request: str) -> tuple[int, str]:
+async def asked(at: Address, request: str, host: str = "localhost:9464") -> tuple[int, str]:
     """Return the status and the body."""
     reader, writer = await asyncio.open_connection(at.host, at.port)
-    writer.write(f"{request}\r\nHost: x\r\n\r\n".encode())
+    writer.write(f"{request}\r\nHost: {host}\r\n\r\n".encode())
     answer = (await reader.read()).decode()
     writer.close()
     head, _, body = answer.partition("\r\n\r\n")
     return int(head.split()[1]), body
+
+
+@pytest.mark.parametrize("host", ["evil.example", "", "localhost\r\nHost: localhost", "desk.example.evil"])
+async def test_other_names_are_refused_in_one_line(host: str) -> None:
+    async with served() as at:
+        assert await asked(at, "GET /metrics HTTP/1.1", host) == (
+            400,
+            "nothing is served under this name; --metrics-host NAME adds a name\n",
+        )
+
+
+@pytest.mark.parametrize(
+    "host", ["desk.example", "DESK.example:9464", "192.0.2.7:9464", "[::1]", "localhost"]
+)
+async def test_its_own_names_and_ip_addresses_are_served(host: str) -> None:
+    async with served() as at:
+        assert (await asked(at, "GET /healthz HTTP/1.1", host))[0] == 200
 
 
 def samples() -> dict[str, float]:
@@ -202,3 +222,8 @@ def test_the_dashboard_shows_every_figure() -> None:
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     missing = {name for name in FIGURES if PREFIX + name not in text}
     assert missing <= {"store_accepts_writes"}, "an alert watches it"
+
+
+def test_no_figure_names_anybody() -> None:
+    assert any(VISITOR in queue.visitors for queue in snapshot().queues)
+    assert VISITOR.name.encode() not in rendered(snapshot())[1]

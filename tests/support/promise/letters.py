@@ -36,7 +36,8 @@ class LettersPromise:
         number = person.number_of(event.id)
         is_stored = reader.holds(sender, number)
         if event.state is MessageState.DELIVERED:
-            assert is_stored, f"I2: {number} is not with {event.to}"
+            is_kept = reader.has_lost_power and person.may_give_again(reader.identity.public, number)
+            assert is_stored or is_kept, f"I2: {number} is not with {event.to}"
         else:
             is_held = self._world.registry.holds(sender, reader.identity.public, number)
             assert is_held or is_stored, f"I3: {number} is not in the mailbox of {event.to}"

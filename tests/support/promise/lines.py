@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.support.world import World
 
 Stream = tuple[str, type, str, bytes]
+POWER_CUT_COSTS = 1.0
+"""Seconds before a power cut of which a person's disk may know nothing."""
 
 
 class LinesPromise:
@@ -34,6 +36,14 @@ class LinesPromise:
         """What this person says from now on may be shown before what the lost state of the disk has left with the
         registry: nobody knows of that until it is fetched."""
         self._put_back[author.identity.public] = self._world.network.now
+
+    def lost_power(self, person: Person) -> None:
+        """This person's disk lost what it did not hold for a second, so that may be shown once more."""
+        durable = self._world.network.now - POWER_CUT_COSTS
+        for stream, shown in self._shown.items():
+            if stream[0] == person.name:
+                for number in [number for number, (at, _) in shown.items() if at > durable]:
+                    del shown[number]
 
     def look(self) -> None:
         """After every step."""

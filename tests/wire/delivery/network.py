@@ -16,6 +16,7 @@ from chatapp.wire.delivery.parts import (
     GaveUp,
     NumbersReported,
     NumbersRequested,
+    SyncReported,
     Unanswered,
 )
 from chatapp.wire.delivery.policy import Policy
@@ -215,7 +216,7 @@ class End:
             case GaveUp(number=number):
                 if number in self.disk.outgoing:
                     self.given_up.add(number)
-            case Unanswered() | NumbersRequested() | NumbersReported():
+            case SyncReported() | Unanswered() | NumbersRequested() | NumbersReported():
                 pass
             case _:
                 assert_never(event)

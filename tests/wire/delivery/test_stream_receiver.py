@@ -13,6 +13,7 @@ from chatapp.wire.delivery.parts import Arrived, Assemblies, DeliveryEvent, Part
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import spans
 from chatapp.wire.delivery.stream import StreamReceiver
+from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.messages.direct import Ack, DeliveryFrame, Part, PartAck
 from tests.wire.delivery.network import frames_of
 
@@ -25,7 +26,7 @@ class ReceivingEnd:
         self.events: list[DeliveryEvent] = []
         self.inbox = Inbox(self.policy, floor=floor)
         assemblies = Assemblies(self.policy, PartBuffer(self.policy))
-        self.stream_receiver = StreamReceiver(self.policy, self.inbox, self.events, assemblies)
+        self.stream_receiver = StreamReceiver(self.policy, self.inbox, self.events, assemblies, Syncs())
 
     def say(self) -> list[DeliveryFrame]:
         return frames_of(join_frames(self.stream_receiver.frames()))

@@ -370,3 +370,14 @@ def test_no_counter_is_used_twice_under_one_key(script: list[tuple[str, bytes]])
             line.do(what, payload)
         line.settle()
     assert len(used) == len(set(used)) == 1 + len(line.all_up) + len(line.all_down)
+
+
+def test_what_goes_by_a_link_shows_nothing_of_what_was_said() -> None:
+    said = b"what is said here"
+    here, there = table(ALICE, 1), table(REGISTRY, 2)
+    first, _ = here.open_link(REGISTRY.public, said, now=0.0)
+    assert said not in first
+    _, _, registry, _ = there.take_link(first, now=0.0)
+    assert said not in registry.seal(said)
+    peer, _ = linked()
+    assert said not in peer.seal(said)

@@ -5,6 +5,7 @@ The vectors are those for `Noise_KK_25519_AESGCM_SHA256` in two public collectio
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -251,3 +252,31 @@ def test_a_message_that_does_not_open_leaves_the_count_as_it_is() -> None:
     sealed = here.encrypt(b"", b"text")
     assert refuses(lambda message: there.decrypt(b"", message), sealed[:-1])
     assert there.decrypt(b"", sealed) == b"text"
+
+
+class StolenKey:
+    """The static key of the responder in the hands of a thief who says to be the initiator."""
+
+    def __init__(self, stolen: AgreementKey, claimed: bytes) -> None:
+        self.public = claimed
+        self._stolen = stolen
+        self._claimed = claimed
+
+    def agree(self, other: bytes) -> bytes:
+        """Agree as the initiator would where the responder's key does as well, and wrongly elsewhere."""
+        return self._stolen.agree(self._claimed if other == self._stolen.public else other)
+
+
+def test_who_stole_the_key_of_one_side_speaks_for_the_other_and_cannot_read_the_answer() -> None:
+    vector = VECTORS[0]
+    stolen, claimed = key(vector.responder_static), key(vector.initiator_static).public
+    thief = HandshakeState(
+        is_initiator=True,
+        prologue=bytes.fromhex(vector.prologue),
+        static=cast(AgreementKey, StolenKey(stolen, claimed)),
+        ephemeral=key("33" * 32),
+        their_static=stolen.public,
+    )
+    responder = sides(vector)[1]
+    assert responder.read_first(thief.write_first(b"forged")) == b"forged"
+    assert refuses(thief.read_second, responder.write_second(b"secret"))

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatapp.wire.address import Address
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.framing import ANSWER_OVERHEAD, OPENING_OVERHEAD, SEALED_OVERHEAD, Kind
 from chatapp.wire.identity import Identity, agreement_half
+from chatapp.wire.limits import OPENINGS_PER_NETWORK_BURST
 from chatapp.wire.sealing import CIPHERS_KEPT, Ciphers
 from chatapp.wire.sessions.session import (
     ERASE_AFTER,
@@ -219,25 +221,41 @@ def test_a_restored_side_is_told_above_which_number_to_open(bob: SessionTable) -
     assert bob.open(sent(again, BOB, b"again", now=SILENT_AFTER), now=SILENT_AFTER).payload == b"again"
 
 
-def test_a_belated_copy_a_forgery_and_a_flood_are_told_nothing(
-    alice: SessionTable, bob: SessionTable
-) -> None:
+def test_a_belated_copy_and_a_forgery_are_told_nothing(alice: SessionTable, bob: SessionTable) -> None:
     first = sent(alice, BOB, b"a")
     bob.open(first, now=0.0)
     later = OPENING_LASTS_FOR
     bob.open(sent(alice, BOB, b"b", now=later), now=later)
-    forged = first[:-1] + bytes((first[-1] ^ 1,))
     no_proof = first[:81] + bytes((first[81] ^ 1,)) + first[82:]
     for datagram, at in ((first, later + SILENT_AFTER - 0.1), (no_proof, later + SILENT_AFTER)):
         with pytest.raises(SealError) as refused:
             bob.open(datagram, now=at)
         assert not isinstance(refused.value, OldOpening)
-    told = 0
+
+
+def test_copies_of_an_opening_use_up_nothing_that_the_next_one_needs(
+    alice: SessionTable, bob: SessionTable
+) -> None:
+    first = sent(alice, BOB, b"a")
+    bob.open(first, now=0.0)
+    bob.handle_timer(now=ERASE_AFTER)
     for _ in range(3 * OPENINGS_BURST):
-        with pytest.raises(SealError) as refused:
-            bob.open(forged, now=later + SILENT_AFTER)
-        told += isinstance(refused.value, OldOpening)
-    assert 0 < told <= OPENINGS_BURST
+        with pytest.raises(OldOpening):
+            bob.open(first, now=ERASE_AFTER)
+    later = sent(alice, BOB, b"b", now=ERASE_AFTER)
+    assert bob.open(later, now=ERASE_AFTER).payload == b"b"
+
+
+def test_an_opening_for_a_stranger_leaves_the_session_and_its_renewal_as_they_are(
+    alice: SessionTable, bob: SessionTable
+) -> None:
+    meet(alice, bob)
+    told = alice.seal_opening(BOB.public, b"told", now=1.0)
+    assert sent(alice, BOB, b"x", now=1.0)[0] == Kind.SEALED
+    again = alice.seal_opening(BOB.public, b"told", now=RENEW_AFTER)
+    assert told[0] == again[0] == Kind.OPENING
+    assert [data[0] for data in alice.seal(BOB.public, b"x", now=RENEW_AFTER)] == [Kind.SEALED, Kind.OPENING]
+    assert bob.open(again, now=RENEW_AFTER).payload == b"told"
 
 
 @pytest.mark.parametrize("number", [0, 98, OPENING_MAX, 2**63 - 1])
@@ -262,6 +280,32 @@ def test_one_who_opens_again_and_again_is_heeded_so_often(bob: SessionTable) -> 
     assert taken(5.0) == 5
 
 
+def test_a_crowd_at_one_address_is_heeded_so_often_and_keeps_nobody_out(bob: SessionTable) -> None:
+    """The first opening of each in a while is heeded; for more of them the crowd shares what its network may ask."""
+    crowd = [Identity(bytes([9, number]) * 16) for number in range(100)]
+    burst = int(OPENINGS_PER_NETWORK_BURST)
+    bob = table(BOB, context_of=lambda _: b"")
+
+    def taken(source: Address, each: int, *, now: float) -> int:
+        count = 0
+        for identity in crowd:
+            opener = table(identity, context_of=lambda _: b"", first_number=int(now) << 10)
+            for number in range(each):
+                opening = sent(opener, BOB, b"x", now=now + number * OPENING_LASTS_FOR)
+                with contextlib.suppress(SealError):
+                    count += bob.open(opening, source=source, now=now).payload == b"x"
+        return count
+
+    home, shared = Address("1.1.1.1", 1), Address("6.6.6.6", 6)
+    bob._networks.overdraw("6.6.6.6", burst - 50, now=0.0)
+    assert taken(shared, 2, now=0.0) == 100 + 50
+    assert taken(shared, 1, now=1.0) == 100
+    assert taken(shared, 3, now=1.0) == 100
+    assert taken(home, 1, now=2.0) == 100, "another network"
+    alice = table(ALICE, context_of=lambda _: b"")
+    assert bob.open(sent(alice, BOB, b"y", now=2.0), source=shared, now=2.0).payload == b"y"
+
+
 def test_only_the_newest_datagram_says_how_things_are_now(alice: SessionTable, bob: SessionTable) -> None:
     early = [sent(alice, BOB, b"1"), sent(alice, BOB, b"2")]
     assert bob.open(early[1], now=0.0).is_newest
@@ -274,6 +318,19 @@ def test_only_the_newest_datagram_says_how_things_are_now(alice: SessionTable, b
     restarted = table(ALICE, first_number=1_000)
     assert bob.open(sent(restarted, BOB, b"6"), now=0.0).is_newest
     assert not bob.open(old, now=0.0).is_newest
+
+
+def test_what_comes_with_an_answer_is_newer_than_what_came_before_the_opening(
+    alice: SessionTable, bob: SessionTable
+) -> None:
+    alice.open(sent(bob, ALICE, b"an opening"), now=0.0)
+    bob.open(sent(alice, BOB, b"an answer"), now=0.0)
+    assert alice.open(sent(bob, ALICE, b"1"), now=0.0).is_newest
+    held = sent(bob, ALICE, b"held")
+    opening = alice.seal(BOB.public, b"2", now=RENEW_AFTER)[-1]
+    bob.open(opening, now=RENEW_AFTER)
+    assert alice.open(sent(bob, ALICE, b"3", now=RENEW_AFTER), now=RENEW_AFTER).is_newest
+    assert not alice.open(held, now=RENEW_AFTER).is_newest
 
 
 # --- restarts
@@ -306,7 +363,7 @@ def test_whose_datagrams_still_come_is_not_doubted(alice: SessionTable, bob: Ses
     alice.doubt(BOB.public, now=SILENT_AFTER)
     alice.open(sent(bob, ALICE, b"here", now=1.0), now=1.0)
     assert sent(alice, BOB, b"x", now=1.0)[0] == Kind.SEALED
-    alice.open_anew(BOB.public)
+    alice.doubt(BOB.public, now=1.0 + SILENT_AFTER)
     assert sent(alice, BOB, b"x", now=1.0)[0] == Kind.OPENING
 
 
@@ -398,7 +455,7 @@ def conversation(steps: list[tuple[str, int, float]], *, together: bool) -> list
         if action == "doubt":
             alice.doubt(BOB.public, now=now)
         elif action == "restart":
-            alice.open_anew(BOB.public)
+            alice.doubt(BOB.public, now=now + SILENT_AFTER)
         elif together:
             datagrams = alice.seal_all(BOB.public, payloads, now=now)
         else:
@@ -543,3 +600,29 @@ def test_the_newest_opening_by_one_way_does_not_shut_out_the_other(
     later = sent(alice, BOB, b"x")
     assert isinstance(bob.open(later, now=0.0), Opened)
     assert bob.take_link(frame, now=0.0)[1] == b"attach"
+
+
+# --- what others learn
+
+
+def test_what_is_sealed_shows_nothing_of_what_was_said(alice: SessionTable, bob: SessionTable) -> None:
+    said = b"what is said here"
+    opening = sent(alice, BOB, said)
+    assert said not in opening
+    assert bob.open(opening, now=0.0).payload == said
+    answer = sent(bob, ALICE, said)
+    assert said not in answer
+    alice.open(answer, now=0.0)
+    in_session = sent(alice, BOB, said)
+    assert said not in in_session
+    eve = table(EVE, context_of=lambda _: b"")
+    for datagram in (opening, answer, in_session):
+        with pytest.raises(SealError):
+            eve.open(datagram, now=0.0)
+
+
+def test_both_sides_could_have_made_any_datagram_of_a_session(alice: SessionTable, bob: SessionTable) -> None:
+    """So a datagram shows nobody else who wrote it."""
+    meet(alice, bob)
+    assert len(keys_of(alice)) >= 2  # one for each direction
+    assert keys_of(alice) <= keys_of(bob)

@@ -84,7 +84,8 @@ class PlaceOverlay(Picker[Conversation]):
 
     def _of(self, what: Conversation, unread: int) -> Place:
         if what.kind is ConversationKind.PERSON:
-            known = next((one for one in self._people if is_same_name(one.name, what.name)), None)
+            bearers = () if what.is_claimed else self._people
+            known = next((one for one in bearers if is_same_name(one.name, what.name)), None)
             about = "" if known is None else self._presence(known)
             sign = self._signs.away if known is None else self._sign(known)
         else:
@@ -136,4 +137,4 @@ class PlaceOverlay(Picker[Conversation]):
 
 def _title(what: Conversation) -> str:
     """Return what a place is called, behind its sign."""
-    return what.name or str(what)
+    return what.name if what.kind is ConversationKind.ROOM else str(what)

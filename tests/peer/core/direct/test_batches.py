@@ -292,9 +292,9 @@ def test_a_fault_of_ours_does_not_hide_that_somebody_has_restarted() -> None:
             raise RuntimeError("a bug")
         kept_climb(self, contact, now=now)
 
-    def noted(self: Dispatcher, changes: Any, now: float) -> None:
+    def noted(self: Dispatcher, changes: Any, now: float, *, is_heard: bool) -> None:
         changed.extend(change for _, change in changes)
-        kept_changed(self, changes, now)
+        kept_changed(self, changes, now, is_heard=is_heard)
 
     with (
         patch.object(Ladder, "climb", faulty),

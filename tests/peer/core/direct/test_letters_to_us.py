@@ -114,10 +114,10 @@ def test_a_letter_whose_author_is_not_in_the_table_is_shown_with_a_warning(
     assert doubts(driver) == [(shown, "by mallory", doubt)]
     assert driver.troubles() == []
     (line,) = driver.disk.lines.latest(9)
-    assert (line.text, line.name, line.is_claimed) == (
+    assert (line.text, line.name, line.doubt) == (
         "by mallory",
         None if shown == SOMEBODY else shown,
-        shown != SOMEBODY,
+        None if shown == SOMEBODY else doubt,
     )
     driver.gets(called(name))  # the same again
     driver.store()

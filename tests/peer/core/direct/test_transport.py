@@ -17,8 +17,11 @@ from chatapp.peer.core.direct.transport import (
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
+from chatapp.wire.codec import join_frames
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind
+from chatapp.wire.framing import Kind, unpack_opening
+from chatapp.wire.messages.direct import LastOpening, RelayDatagram, encode_frame
+from chatapp.wire.sessions.session import ERASE_AFTER, OldOpening
 from tests.peer.core.cast import Someone
 
 ALICE = Someone("alice")
@@ -114,6 +117,30 @@ def test_a_hail_is_answered_and_shows_where_somebody_is() -> None:
     again.transport.sessions.restore(taken.identity, taken.number)
     with pytest.raises(SealError):  # what was recorded moves nobody, after a restart either
         again.transport.open_run([hail], source=ELSEWHERE, now=crier.now)
+
+
+def test_whoever_replays_an_opening_gets_nothing_and_its_author_is_told_now_and_then() -> None:
+    """Clause 5.2: "to the address at which it knows that sender ... at most every 3 seconds by each way"."""
+    crier = Crier(CROWD[:1])
+    bob = CROWD[0].session_with(crier.alice)
+    opening = bob.seal(b"\x90")
+    crier.transport.open_run([opening], source=CROWD[0].home, now=crier.now)
+    crier.transport.sessions.handle_timer(now=crier.now + ERASE_AFTER)
+    told: list[float] = []
+    for tick in range(100):
+        now = crier.now + ERASE_AFTER + tick / 10
+        with pytest.raises(OldOpening):
+            crier.transport.open_run([opening], source=ELSEWHERE, now=now)
+        for data, to in crier.transport.datagrams_to_send():
+            assert to == CROWD[0].home
+            assert bob.open(data, now=now) == join_frames(
+                [encode_frame(LastOpening(unpack_opening(opening).number))]
+            )
+            told.append(tick / 10)
+    assert told == [0.0, 3.0, 6.0, 9.0]
+    with pytest.raises(OldOpening):
+        crier.transport.open_run([opening], source=None, now=crier.now + 200.0, relayed_by=CROWD[0].id)
+    assert [type(request) for request in crier.out.requests] == [RelayDatagram]
 
 
 def test_what_somebody_else_hands_on_is_not_even_opened() -> None:

@@ -60,6 +60,18 @@ def test_a_batch_that_follows_is_taken_saved_and_said_once() -> None:
     assert copy.out.drain_records() == [RowsSaved(rows=(BOB.row(3), CAROL.row(5)), version=5, at=WALL)]
 
 
+def test_a_sender_index_is_taken_and_no_news_to_a_user() -> None:
+    """It comes with the link, which a slow program may open after its row was announced."""
+    copy = Copy()
+    copy.batch(0, 5, BOB.row(5))
+    copy.out.drain_events()
+    assert copy.batch(5, 6, BOB.row(6, sender_index=7))
+    assert copy.out.drain_events() == []
+    assert [contact.row.sender_index for contact in copy.contacts] == [7]
+    assert copy.batch(6, 7, BOB.row(7, sender_index=7, online=False))
+    assert TableChanged() in copy.out.drain_events()
+
+
 def test_a_batch_behind_a_gap_is_not_taken_and_the_version_stays() -> None:
     copy = Copy()
     assert not copy.batch(4, 5, BOB.row(5))

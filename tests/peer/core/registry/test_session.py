@@ -138,7 +138,7 @@ def test_the_same_cookie_again_renews_nothing() -> None:
 def test_no_state_but_the_resting_ones_lasts_without_an_answer() -> None:
     for state in State:
         by_time = {TRANSITIONS.get((state, one)) for one in (Input.UNANSWERED, Input.PAUSED)} - {None}
-        assert bool(by_time) is (state not in RESTING), state
+        assert bool(by_time) is (state is not State.OFFLINE), state  # a refusal may end
 
 
 def test_a_hello_is_tried_five_times_half_a_second_apart() -> None:
@@ -264,6 +264,31 @@ def test_a_refusal_by_the_registry_ends_the_tries() -> None:
     assert scene.pass_time(60.0) == []
 
 
+def test_a_refusal_with_an_end_is_waited_for_and_no_longer() -> None:
+    """Clause 4.5."""
+    scene = Scene()
+    register = scene.greet(scene.start())
+    kicked = scene.porter.refused(register, RefusalReason.KICKED, seconds=60, text="cool down")
+    scene.session.receive_refused(kicked, now=scene.now)
+    assert scene.told() == [Notice.DENIED]
+    assert (scene.session.denied_for, scene.session.denied_text) == (60, "cool down")
+    assert scene.pass_time(59.9) == []
+    said = scene.pass_time(1.2)
+    assert said[0][1][0] == Kind.HELLO
+    assert scene.state is State.GREETING
+
+
+def test_who_goes_offline_while_refused_stays_so() -> None:
+    scene = Scene()
+    register = scene.greet(scene.start())
+    kicked = scene.porter.refused(register, RefusalReason.KICKED, seconds=60)
+    scene.session.receive_refused(kicked, now=scene.now)
+    scene.told()
+    scene.session.leave(now=scene.now)
+    assert scene.told() == [Notice.LEFT]
+    assert scene.pass_time(120.0) == []
+
+
 def test_the_first_registry_that_lets_us_in_is_pinned() -> None:
     """Clause 3.5."""
     scene = Scene()
@@ -337,6 +362,50 @@ def test_a_code_of_another_registry_is_not_shown_to_the_known_one() -> None:
     scene.session.use_code(JoinCode.generate(CHANCE, registry=Porter("elsewhere").id))
     assert register_of(scene.greet(scene.start())).invitation == b""
     assert scene.session.is_code_foreign
+
+
+def test_an_announced_key_has_to_be_proved_at_the_first_contact_and_was_named_by_nobody() -> None:
+    scene = Scene()
+    scene.session.expect_announced(fingerprint_digits(Porter().id))
+    assert scene.session.expected == fingerprint(Porter().id)
+    assert scene.session.is_expected_as_announced
+    hello = scene.start()
+    scene.session.receive_cookie(Porter("announcer").cookie(hello), SERVER, now=scene.now)
+    assert scene.state is State.GREETING
+    scene.let_in(hello)
+    assert scene.session.pinned == Porter().id
+    assert not scene.session.is_key_named
+
+
+def test_an_announcer_with_another_key_is_told_like_any_stranger() -> None:
+    scene = Scene()
+    scene.session.expect_announced(fingerprint_digits(Porter("true").id))
+    scene.session.receive_cookie(scene.porter.cookie(scene.start()), SERVER, now=scene.now)
+    scene.pass_time(2.5)
+    assert scene.told() == [Notice.WRONG_KEY]
+    assert scene.session.stranger == scene.porter.id
+
+
+def test_an_announced_key_takes_the_place_of_no_pinned_one() -> None:
+    scene = Scene(pinned=Porter().id)
+    scene.session.expect_announced(fingerprint_digits(Porter("announcer").id))
+    assert scene.session.expected == fingerprint(Porter().id)
+    assert not scene.session.is_expected_as_announced
+    hello = scene.start()
+    scene.session.receive_cookie(Porter("announcer").cookie(hello), SERVER, now=scene.now)
+    assert scene.state is State.GREETING
+    scene.let_in(hello)
+
+
+def test_an_announced_key_does_not_get_a_code_of_another_registry() -> None:
+    scene = Scene()
+    scene.session.use_code(JoinCode.generate(CHANCE, registry=Porter("true").id))
+    scene.session.expect_announced(fingerprint_digits(scene.porter.id))
+    assert not scene.session.is_expected_as_announced
+    scene.session.receive_cookie(scene.porter.cookie(scene.start()), SERVER, now=scene.now)
+    assert scene.state is State.GREETING
+    scene.pass_time(2.5)
+    assert scene.told() == [Notice.WRONG_CODE]
 
 
 def test_the_pinned_registry_is_heard_though_another_answered_first() -> None:

@@ -16,6 +16,7 @@ from chatapp.wire.messages.rooms import (
     ListRooms,
     RoomChanged,
     RoomEntered,
+    RoomEvicted,
     RoomInfo,
     RoomLeft,
     RoomMember,
@@ -149,6 +150,25 @@ def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_ret
     node.greet()
     node.told(MailBatch([], more=False))
     assert len(requests(node, LeaveRoom)) == 1
+
+
+@pytest.mark.parametrize(
+    ("is_closed", "how"), [(False, happened.RoomExit.EVICTED), (True, happened.RoomExit.CLOSED)]
+)
+def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
+    node: CoreDriver, *, is_closed: bool, how: happened.RoomExit
+) -> None:
+    """Clause 12.3."""
+    enter(node)
+    node.saw()
+    node.told(RoomEvicted("#other", is_closed))
+    assert node.saw() == []
+    node.told(RoomEvicted("#lab", is_closed))
+    assert node.saw() == [happened.LeftRoom(room="lab", how=how)]
+    lose_registry(node)
+    node.register()
+    node.greet()
+    assert requests(node, EnterRoom) == []
 
 
 def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node: CoreDriver) -> None:

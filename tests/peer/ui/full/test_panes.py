@@ -17,7 +17,7 @@ def state(conversation: Conversation, *, unread: int = 0, at: float = 1.0, id_: 
         at=at,
         kind=LineKind.DIRECT,
         sender="bob",
-        is_claimed=False,
+        doubt=None,
         to="alice",
         room=None,
         text="hi",

@@ -32,7 +32,7 @@ class FakePast:
                 at=1_800_000_000.0 + number,
                 kind=LineKind.CHANNEL,
                 sender="bob",
-                is_claimed=False,
+                doubt=None,
                 to=None,
                 room=None,
                 text=f"line {number}",

@@ -22,7 +22,7 @@ async def test_a_message_goes_both_ways_with_a_mark(village: Village) -> None:  
         alice = village.peer("alice")
         await alice.open()
         async with Played(alice).on_screen() as screen:
-            await screen.shows("people and rooms", "● bob", "* everybody", "alice · 2 online", "F1 help")
+            await screen.shows("Conversations", "● bob", "* everybody", "alice · 2 online", "F1 help")
             await bob.send("alice", "did the probe come up?")
             await screen.counts("bob", 1)
             await screen.press("alt+a")
@@ -120,7 +120,7 @@ async def test_a_room_where_the_user_is_not_takes_no_line(village: Village) -> N
             await screen.type("")
             await screen.shows("# physics · 1 here")
             await screen.type("leave")
-            await screen.shows("Say this in physics? y/N")
+            await screen.shows("Send this to physics? y/N")
             await screen.type("n")
             await screen.shows("✗", "Nothing was sent.")
             assert alice.room == "physics"
@@ -132,16 +132,16 @@ async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  
         await alice.open()
         async with Played(alice).on_screen(40, 12) as screen:
             await screen.shows("* everybody", "> Write to everybody", "alice · 2 online")
-            assert "people and rooms" not in screen.text
+            assert "Conversations" not in screen.text
             await screen.press("f4")
-            await screen.shows("people and rooms", "● bob")
+            await screen.shows("Conversations", "● bob")
             await screen.press("down", "enter")
             await screen.shows("bob · online", "> Write to bob")
             for number in range(20):
                 await bob.send("alice", f"number {number}")
             await screen.shows("number 19")
             await screen.press("pageup")
-            await screen.shows("newer lines")
+            await screen.shows("newer messages")
             await bob.send("alice", "one more")
             await screen.until(lambda: screen.session.open_pane.book.newest_id > 20)
             assert "one more" not in screen.text
@@ -157,9 +157,9 @@ async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  
             await screen.press("ctrl+p")
             await screen.until(lambda: screen.app.composer.text == "x")  # what was typed is kept
             await screen.pilot.resize_terminal(30, 10)
-            await screen.shows("30 x 10 is too small: make it", "40 x 12.")
+            await screen.shows("The window is 30 x 10", "40 x 12.")
             await screen.pilot.resize_terminal(120, 40)
-            await screen.shows("people and rooms", "one more")
+            await screen.shows("Conversations", "one more")
             await screen.press("ctrl+c")
             assert screen.app.composer.text == ""
             await screen.press("ctrl+c")

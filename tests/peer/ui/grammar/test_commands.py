@@ -1,9 +1,11 @@
 """Commands: their meaning, their arguments, and the message for a wrong line."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chatapp.peer.ui.grammar import commands
-from chatapp.peer.ui.grammar.commands import BY_SPELLING
+from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS, unknown
+from chatapp.peer.ui.grammar.elsewhere import ELSEWHERE
 from chatapp.peer.ui.grammar.intents import (
     SERVER,
     AskMessage,
@@ -32,6 +34,7 @@ from chatapp.peer.ui.grammar.intents import (
 )
 from chatapp.peer.ui.grammar.parser import parse
 from chatapp.wire.names import peer_name
+from chatapp.wire.suggestions import is_one_letter_away
 from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
 
 
@@ -43,6 +46,8 @@ from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
         ("/users ", ShowPeople()),
         ("server:who", ShowPeople()),
         ("Server:Who", ShowPeople()),
+        ("who all", ShowPeople(is_whole=True)),
+        ("/who ALL ", ShowPeople(is_whole=True)),
         ("quit", Quit()),
         ("exit", Quit()),
         ("/quit", Quit()),
@@ -120,7 +125,8 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("dereg", "[Usage: dereg <name>]"),
         ("reg", "[Usage: reg <name>]"),
         ("dereg Alice now", "[Usage: dereg <name>]"),
-        ("who is there", "[Usage: who]"),
+        ("who is there", "[Usage: who [all]]"),
+        ("/who bob", "[Usage: who [all]]"),
         ("quit now", "[Usage: quit]"),
         ("help me please", "[Usage: help [command]]"),
         ("join", "[Usage: join <room>]"),
@@ -135,7 +141,8 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("/history 99999999999", '[Give a number from 1 to 10,000, not "99999999999".]'),
         ("/history \u0665", '[Give a number from 1 to 10,000, not "\u0665".]'),
         ("/join l/b", '["l/b" is not a name: only letters, digits, _ and - are allowed.]'),
-        ("/nick server", '["server" is not a name: it is kept for the server itself.]'),
+        ("/join server", '["server" is not a name: it is kept for the server itself.]'),
+        ("/nick AII", '["AII" is not a name: it looks like "all", a word that ChatApp keeps for itself.]'),
         ("/say hi", "[You are not in any room.]"),
         ("//text", "[You are not in any room.]"),
         ("/topic", "[You are not in any room.]"),
@@ -194,6 +201,9 @@ def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | ChangeTo
     assert parse(typed, IN_LAB) == meant
 
 
+NOT_HERE = "It is not in this version; type help for the commands."
+
+
 @pytest.mark.parametrize(
     ("word", "advice"),
     [
@@ -201,8 +211,21 @@ def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | ChangeTo
         ("/LIST", 'Did you mean "/rooms"?'),
         ("/away", 'Did you mean "dereg"?'),
         ("/block", 'Did you mean "/ignore"?'),
-        ("/clear", "Type help for the commands."),
-        ("/file", "Type help for the commands."),
+        ("server:list", 'Did you mean "/rooms"?'),
+        ("/clear", NOT_HERE),
+        ("/file", NOT_HERE),
+        ("/edit", NOT_HERE),
+        ("edit", NOT_HERE),
+        ("server:edit", NOT_HERE),
+        ("/delete", NOT_HERE),
+        ("/drop", NOT_HERE),
+        ("/edits", "Type help for the commands."),
+        ("/delte", "Type help for the commands."),
+        ("server:lst", "Type help for the commands."),
+        ("/exi", 'Did you mean "server:exit"?'),
+        ("exot", 'Did you mean "exit"?'),
+        ("/relase", 'Did you mean "/release"?'),
+        ("leav", 'Did you mean "leave"?'),
         ("romm", 'Did you mean "/rooms"?'),
         (".romm", "Type help for the commands."),
         ("/join_room", 'Did you mean "/join"?'),
@@ -225,9 +248,45 @@ def test_commands_of_the_help_desk_are_suggested_to_operators_only() -> None:
 
 
 def test_every_word_of_other_programs_leads_to_a_command_and_is_none_itself() -> None:
-    for word, here in commands._ELSEWHERE.items():
-        assert word not in BY_SPELLING
+    for word, here in ELSEWHERE.items():
+        assert f"/{word}" not in BY_SPELLING
         assert here is None or here in BY_SPELLING
+
+
+DRASTIC = (
+    "leave",
+    "dereg",
+    "/release",
+    "quit",
+    ".off",
+    ".next",
+    ".end",
+    ".drop",
+    ".handover",
+    ".transfer",
+    ".close",
+)
+
+
+def test_what_ends_or_gives_up_something_is_marked() -> None:
+    assert {row.spellings[0] for row in COMMANDS if row.is_drastic} == set(DRASTIC)
+
+
+@given(
+    st.sampled_from(sorted(BY_SPELLING)).flatmap(
+        lambda word: st.tuples(st.just(word), st.integers(0, len(word)), st.text("aeilnrstx", max_size=3))
+    )
+)
+def test_nothing_that_ends_or_gives_up_something_is_suggested_for_a_word_that_is_not_close(
+    mistyped: tuple[str, int, str],
+) -> None:
+    spelling, at, more = mistyped
+    word = spelling[:at] + more + spelling[at + 1 :]
+    line = unknown(word, is_operator=True).line
+    suggested = line.partition('Did you mean "')[2].removesuffix('"?]')
+    bare = [one.removeprefix("server:").lstrip("/.") for one in (word, suggested)]
+    if suggested and BY_SPELLING[suggested].is_drastic and bare[0] not in ELSEWHERE:
+        assert is_one_letter_away(*bare)
 
 
 def test_a_query_of_a_room_by_its_sign_enters_it() -> None:

@@ -40,6 +40,19 @@ def said(sender: str, text: str, position: int) -> happened.ClientSaid:
     return happened.ClientSaid(sender=sender, text=text, visit=7, position=position, at=AT - 5)
 
 
+def test_past_sessions_are_shown_on_duty_alone_and_those_of_the_own_queue() -> None:
+    past = happened.PastSessions(sessions=(), total=0, is_quiet=True)
+    on, elsewhere, off = (
+        happened.DutyChanged(is_on=is_on, queue=queue)
+        for is_on, queue in ((True, "desk"), (True, "exams"), (False, "desk"))
+    )
+    assert view_of(on, past, on).past is past
+    for change in (elsewhere, off):
+        assert view_of(on, past, change).past is None
+    failed = happened.CommandFailed(reason=happened.CommandFailure.NOT_ON_DUTY)
+    assert "Only operators on duty can do that: go on duty first." in parts(view_of(failed))["notices"]
+
+
 def test_a_session_from_the_call_to_its_end() -> None:
     view = view_of(happened.DutyChanged(is_on=True, queue="desk"), CAME)
     assert (view.is_on_duty, view.queue, view.visit) == (True, "desk", 7)

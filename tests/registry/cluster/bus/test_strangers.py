@@ -39,6 +39,7 @@ from chatapp.registry.ports import number_at_front
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.messages.registration import Ping
 from tests.registry.cluster.bus.simulated import KEY, NAME, FrontProcess, HouseProcess, World
+from tests.support.cluster.versions import sealed_by_later_version
 from tests.support.tampering import tampered
 
 OTHER = bytes(8)
@@ -93,7 +94,8 @@ BAD = [
     (sealed(NEWER, name="other"), DropReason.BUS_SEAL_BROKEN),
     (sealed(NEWER, kind=Kind.LEASE), DropReason.BUS_SEAL_BROKEN),
     (sealed(NEWER)[:-1], DropReason.BUS_SEAL_BROKEN),
-    (sealed(NEWER)[:2] + b"\x07" + sealed(NEWER)[3:], DropReason.BUS_OTHER_VERSION),
+    (sealed(NEWER)[:2] + b"\x07" + sealed(NEWER)[3:], DropReason.BUS_SEAL_BROKEN),
+    (sealed_by_later_version(KEY, NAME, Kind.BUS, 0, bytes(32), b"x"), DropReason.BUS_OTHER_VERSION),
     (sealed(b""), DropReason.BUS_MALFORMED),
     (sealed(b"\x93\x63\x00\x00"), DropReason.BUS_MALFORMED),
     (sealed(encode([1, b"short", 5, "n"])), DropReason.BUS_MALFORMED),

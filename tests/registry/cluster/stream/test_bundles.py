@@ -1,5 +1,7 @@
 """Bundles: what was written is read, and every loss, exchange, repeat and forgery is noticed."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from chatapp.registry.cluster.stream.bundles import (
 from chatapp.registry.store.entries import Entry, encode
 from chatapp.wire.storage.journal import frame
 from tests.registry.store.playbook import bound, line, stored, taken
+from tests.support.cluster.versions import sealed_by_later_version
 
 KEY = ClusterKey(bytes(KEY_SIZE))
 SALT = bytes(16)
@@ -57,18 +60,20 @@ def test_what_is_written_is_read(turns: list[list[Entry]], size: int) -> None:
 
 
 @given(turns=st.lists(ENTRIES, min_size=1, max_size=4), data=st.data())
-def test_a_lost_doubled_moved_or_altered_message_is_noticed(
-    turns: list[list[Entry]], data: st.DataObject
-) -> None:
-    messages = journal(turns)
-    index = data.draw(st.integers(0, len(messages) - 1))
-    match data.draw(st.sampled_from(("lose", "double", "swap", "alter", "cut"))):
-        case "lose" if index < len(messages) - 1:
-            del messages[index]
-        case "double":
-            messages.insert(index, messages[index])
-        case "swap" if index:
-            messages[index - 1], messages[index] = messages[index], messages[index - 1]
+def test_a_lost_moved_or_altered_message_is_noticed(turns: list[list[Entry]], data: st.DataObject) -> None:
+    messages = [*journal(turns), b""]
+    messages[-1] = journal([*turns, [stored(1)]])[
+        len(messages) - 1
+    ]  # the chain shows nothing of what is behind the last
+    index = data.draw(st.integers(0, len(messages) - 2))
+    places = list(range(1, len(messages) + 1))
+    match data.draw(st.sampled_from(("lose", "lose and move up", "swap", "alter", "cut"))):
+        case "lose":
+            del messages[index], places[index]
+        case "lose and move up":
+            del messages[index], places[-1]
+        case "swap":
+            messages[index + 1], messages[index] = messages[index], messages[index + 1]
         case "alter":
             byte = data.draw(st.integers(0, len(messages[index]) - 1))
             broken = bytearray(messages[index])
@@ -76,10 +81,9 @@ def test_a_lost_doubled_moved_or_altered_message_is_noticed(
             messages[index] = bytes(broken)
         case "cut":
             messages[index] = messages[index][: data.draw(st.integers(0, len(messages[index]) - 1))]
-        case _:
-            return
+    reader = JournalReader(Opener(KEY, "c"), Head())
     with pytest.raises(BundleRefused):
-        read(messages)
+        list(itertools.starmap(reader.take, zip(places, messages, strict=True)))
 
 
 def test_a_turn_whose_owner_died_in_the_middle_is_dropped() -> None:
@@ -94,22 +98,28 @@ def test_each_flaw_has_its_name() -> None:
     other_key = Sealer(ClusterKey(bytes([1]) * KEY_SIZE), "c", SALT)
     other_cluster = Sealer(KEY, "d", SALT)
     unknown = next(parts_of([frame(b"\x92\x7f\x01")], 100))
-    flawed = {
-        Flaw.NOT_OURS: b"hello",
-        Flaw.OTHER_VERSION: message[:2] + b"\x09" + message[3:],
-        Flaw.OTHER_KEY: other_key.seal(Kind.JOURNAL, 1, bytes(32), b"x"),
-        Flaw.DAMAGED: other_cluster.seal(Kind.JOURNAL, 1, bytes(32), b"x"),
+    lease = Sealer(KEY, "c", SALT).seal(Kind.LEASE, 1, bytes(32), b"\x03")
+    strays = [
+        (Flaw.NOT_OURS, b"hello"),
+        (Flaw.NOT_OURS, lease),
+        (Flaw.DAMAGED, message[:2] + b"\x09" + message[3:]),
+        (Flaw.OTHER_KEY, other_key.seal(Kind.JOURNAL, 1, bytes(32), b"x")),
+        (Flaw.DAMAGED, other_cluster.seal(Kind.JOURNAL, 1, bytes(32), b"x")),
+    ]
+    for flaw, bad in strays:
+        with pytest.raises(BundleRefused) as caught:
+            Opener(KEY, "c").open(Kind.JOURNAL, bad)
+        assert caught.value.flaw is flaw
+        assert read([bad]) == []
+    refused = {
+        Flaw.OTHER_VERSION: sealed_by_later_version(KEY, "c", Kind.JOURNAL, 1, bytes(32), b"x"),
         Flaw.UNKNOWN_ENTRY: Sealer(KEY, "c", SALT).seal(Kind.JOURNAL, 1, bytes(32), unknown),
         Flaw.OUT_OF_ORDER: Sealer(KEY, "c", SALT).seal(Kind.JOURNAL, 2, bytes(32), b"\x03"),
     }
-    for flaw, bad in flawed.items():
+    for flaw, bad in refused.items():
         with pytest.raises(BundleRefused) as caught:
             read([bad])
         assert caught.value.flaw is flaw
-    lease = Sealer(KEY, "c", SALT).seal(Kind.LEASE, 1, bytes(32), b"\x03")
-    with pytest.raises(BundleRefused) as caught:
-        read([lease])
-    assert caught.value.flaw is Flaw.NOT_OURS
 
 
 @given(junk=st.binary(max_size=200))
@@ -122,3 +132,13 @@ def test_two_processes_never_share_a_nonce_under_one_key() -> None:
     one, two = (Sealer(KEY, "c", bytes([number]) * 16) for number in (1, 2))
     messages = [sealer.seal(Kind.JOURNAL, 1, bytes(32), b"same") for sealer in (one, two, one)]
     assert len({message[-20:] for message in messages}) == 3
+
+
+def test_what_is_stored_shows_nothing_without_the_key() -> None:
+    secret = stored(1, size=400)
+    (message,) = journal([[secret]], size=2_000)
+    assert secret.letter[:16] not in message
+    assert secret.sender not in message
+    other = ClusterKey(b"other" + bytes(KEY_SIZE - 5))
+    assert not JournalReader(Opener(other, "c"), Head()).take(1, message)
+    assert JournalReader(Opener(KEY, "c"), Head()).take(1, message)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chatapp.registry.cluster.stream import store
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Refused, Stream, Subject, Unanswered
 from chatapp.registry.cluster.stream.mark import Mark
@@ -75,6 +76,26 @@ def test_a_node_does_not_begin_its_cluster_anew() -> None:
         ):
             home.node(empty).load()
         assert empty.last[Stream.JOURNAL] == 0
+
+
+def test_a_snapshot_is_due_when_the_journal_since_the_last_one_is_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store, "CHECKPOINT_BYTES", 1_000)
+    home = Home()
+    node = home.serving(MemoryLedger())
+    for first in (1, 101):
+        serials = itertools.count(first)
+        written = 0
+        while not node.checkpoint_due(home.now):
+            node.append([stored(next(serials))])
+            node.sync()
+            written += 1
+            assert written < 100, "no snapshot is ever due"
+        assert written > 3
+        node.checkpoint()
+        assert not node.checkpoint_due(home.now)
+    node.close()
 
 
 def test_a_node_notices_that_the_stream_has_lost_its_end() -> None:

@@ -76,7 +76,7 @@ def said(
         at=NOON + id_,
         kind=LineKind.ROOM if to is None else LineKind.DIRECT,
         sender=sender,
-        is_claimed=False,
+        doubt=None,
         to=to,
         room=None if to is not None else room,
         text=text,

@@ -45,7 +45,7 @@ async def test_findings_come_with_their_advice_and_again_when_the_server_is_back
     doctor = Doctor(lost)
     host = Host(partial(DoctorOverlay, doctor.examine, SERVER, signs=ASCII))
     async with host.run_test() as pilot:
-        await until(pilot, lambda: note(host.overlay) == "1 trouble found.")
+        await until(pilot, lambda: note(host.overlay) == "1 problem found.")
         (line,) = shown(host)
         assert line.startswith("! UDP to the server (192.0.2.1:5000): nothing runs on that port there. Start")
         doctor.findings = [fine]
@@ -64,7 +64,7 @@ async def test_a_person_and_a_program_that_has_ended() -> None:
     doctor = Doctor(Finding(check=Check.PERSON, trouble=Trouble.AWAY, subject="[/]bob"))
     host = Host(partial(DoctorOverlay, doctor.examine, SERVER, person="bob", signs=UNICODE))
     async with host.run_test() as pilot:
-        await until(pilot, lambda: note(host.overlay) == "1 trouble found.")
+        await until(pilot, lambda: note(host.overlay) == "1 problem found.")
         assert shown(host) == ["✗ Person: [/]bob is away: messages are saved and delivered on return."]
         doctor.error = NotOpen()
         await pilot.press("f2")

@@ -1,6 +1,6 @@
 """Token buckets: a burst, then a rate; idle buckets are forgotten first."""
 
-from chatapp.registry.limits import Buckets
+from chatapp.wire.buckets import Buckets
 
 
 def test_a_burst_then_the_rate() -> None:

@@ -1,0 +1,52 @@
+"""`ChatApp check`: look at what a registry on this machine needs, whether it runs or not."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from chatapp.commands.asking import FAILED, AsJson, Data, Port, folder_of_registry
+from chatapp.options import HELP, command_line
+from chatapp.validation import Misuse, folder_from
+from chatapp.wire.address import parse_port
+
+app: Final = command_line()
+
+
+@app.command("check", epilog="Exit status: 0 all is well, 1 problem found, 2 misused.", context_settings=HELP)
+def check(
+    port: Port = None,
+    data: Data = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The registry's configuration file."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Look at a registry's settings, port, disk and clock, and at the servers of its cluster and their certificates."""
+    from chatapp.registry.settings import Misconfigured, cluster_of, configure
+
+    try:
+        settings = configure(Path(file) if file else None, environment=os.environ).settings
+    except Misconfigured as wrong:
+        raise Misuse(str(wrong)) from None
+    from chatapp.registry.app import folder_of
+    from chatapp.registry.checks import checks
+
+    home = folder_from(data or settings.registry.data)
+    if port is None:
+        folder = folder_of_registry(data or settings.registry.data, None)
+    else:
+        folder = folder_of(parse_port(port, "--port"), home)
+    found = list(checks(folder, cluster_of(settings.cluster)))
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode({"type": "checks", "checks": found}).decode())
+    else:
+        for one in found:
+            typer.echo(f"{'well' if one.is_well else 'WRONG'}  {one.what}: {one.found}")
+    return 0 if all(one.is_well for one in found) else FAILED

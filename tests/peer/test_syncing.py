@@ -1,0 +1,86 @@
+"""When an open peer puts its journal on the disk: before a welcome, soon after what it acknowledged, never for nothing."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from chatapp import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.history.commits import SYNC_SPAN
+from chatapp.peer.node import PeerNode
+from chatapp.testing import Town
+from tests.peer.village import Village, sees, village
+
+__all__ = ["village"]
+
+A_WHILE = 600.0
+
+
+class Syncs:
+    """The journals' syncs that a program of the test asks for, none of which reaches the disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths: list[Path] = []
+        self.threads: dict[Path, str] = {}
+        """The thread of the last sync in each folder."""
+        monkeypatch.setattr(os, "fdatasync", self._sync)
+
+    def _sync(self, file: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{file}"))
+        self.paths.append(path)
+        self.threads[path.parent] = threading.current_thread().name
+
+    def of(self, peer: Peer) -> int:
+        """Return how often the journal of a peer was synced."""
+        return sum(path.parent == peer.folder for path in self.paths)
+
+
+@pytest.fixture
+def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
+    return Syncs(monkeypatch)
+
+
+async def test_a_peer_syncs_what_it_acknowledged_within_a_second_and_then_rests(syncs: Syncs) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await town.wait(A_WHILE)
+        before = syncs.of(bob)
+        await town.wait(A_WHILE)
+        assert syncs.of(bob) == before, "nothing is new"
+        began = town.now
+        while town.now < began + 5.0:
+            await (await alice.send("bob", "hi")).settled()
+            await town.wait(0.1)
+        assert 5.0 <= syncs.of(bob) - before <= 5.0 / SYNC_SPAN + 1
+        await town.wait(1.0)
+        during = syncs.of(bob)
+        await town.wait(A_WHILE)
+        assert syncs.of(bob) == during, "nothing is new"
+
+
+async def test_the_key_of_a_registry_is_on_the_disk_before_the_welcome(
+    syncs: Syncs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    tell = PeerNode.tell
+
+    def told(node: PeerNode, events: list[happened.Event]) -> None:
+        if any(isinstance(event, happened.Registered) for event in events):
+            synced.append(sum(path.parent == node.keys.folder for path in syncs.paths))
+        tell(node, events)
+
+    monkeypatch.setattr(PeerNode, "tell", told)
+    async with Town() as town:
+        await town.peer("alice")
+        assert synced == [1]
+
+
+async def test_the_event_loop_does_not_wait_for_the_disk(village: Village, syncs: Syncs) -> None:
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        await sees(alice, "bob", online=True)
+        node, before = bob._open_node(), syncs.of(bob)
+        await (await alice.send("bob", "hi")).settled()
+        await node.until(lambda core: syncs.of(bob) > before)
+        assert syncs.threads[bob.folder].startswith("chatapp-disk")

@@ -1,0 +1,75 @@
+"""What people are told at a node that has no house: which node keeps the state, and that none does."""
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Final, cast
+
+from chatapp.registry.app import ListeningPort
+from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.jetstream import JetStream
+from chatapp.registry.cluster.serving import UNSEEN_AFTER, Bus, FrontOffice, NodeFront
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey
+from chatapp.registry.limits import RegistryPolicy
+
+NONE_IS_SEEN: Final = "[No node that keeps the state is seen: nobody is served here until one is.]"
+
+
+class Timers:
+    """The timers of an event loop, which run when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(self, seconds: float, act: Callable[[], None]) -> SimpleNamespace:
+        timer = (seconds, act)
+        self.waiting.append(timer)
+
+        def cancel() -> None:
+            self.waiting = [one for one in self.waiting if one is not timer]
+
+        return SimpleNamespace(cancel=cancel)
+
+    def ring(self) -> None:
+        ((_, act),) = self.waiting
+        self.waiting.clear()
+        act()
+
+
+async def test_people_are_told_once_that_no_node_keeps_the_state_and_which_one_does() -> None:
+    told: list[str] = []
+    front = NodeFront(
+        Bus(cast(JetStream, SimpleNamespace(bus="c")), ClusterKey(bytes(KEY_SIZE)), "c", name="one"),
+        cast(ListeningPort, SimpleNamespace(number=5000)),
+        FrontOffice(
+            say=told.append, opened=lambda node, key: told.append(node), reload=None, stop=lambda: None
+        ),
+        trouble=lambda: None,
+        policy=RegistryPolicy(),
+        links_max=9,
+    )
+    timers = Timers()
+    front._loop = cast(asyncio.AbstractEventLoop, timers)
+
+    def look(house: str) -> None:
+        identity = SimpleNamespace(public=bytes(32)) if house else None
+        state = HouseState.OPEN if house else HouseState.SEARCHING
+        front._core = SimpleNamespace(state=state, identity=identity, house_name=house)  # type: ignore[assignment]
+        front._tell()
+
+    look("")
+    look("")
+    assert ([seconds for seconds, _ in timers.waiting], told) == ([UNSEEN_AFTER], [])
+    timers.ring()
+    look("")
+    assert (timers.waiting, told) == ([], [NONE_IS_SEEN])
+    look("two")
+    look("two")
+    assert told[1:] == ["two"]
+    look("")
+    look("three")  # in time: nobody is told that there was none
+    assert (timers.waiting, told[2:]) == ([], ["three"])
+    look("")
+    timers.ring()
+    look("three")
+    assert told[3:] == [NONE_IS_SEEN, "three"]
