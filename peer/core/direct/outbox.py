@@ -52,14 +52,14 @@ class DeliveryPaths:
         """Put all waiting messages on rung 1, the direct way.
 
         Saved messages go along when a newer one goes: the recipient then gets the stream in order, and drops the copy
-        from the mailbox. Alone they stay where they are, unless they are overdue."""
+        from the mailbox. Alone they stay where they are, unless they are overdue or the registry may have lost them."""
         outgoing = conversation.outgoing
         idle = outgoing.in_order()
         if not idle:
             return
         if idle[-1].state is MessageState.SAVED and all(one.state is MessageState.SAVED for one in idle):
             wall = self._traces.seconds(now)
-            if not any(is_overdue(message, wall=wall) for message in idle):
+            if not any(message.may_be_lost or is_overdue(message, wall=wall) for message in idle):
                 return
         is_relaying = self._registry_status.reach is RegistryReach.UP and now < contact.relay_until
         path = DeliveryPath.RELAYED if is_relaying else DeliveryPath.STRAIGHT
@@ -296,7 +296,14 @@ class Ladder:
                 self._mail_queue.pauses.pop(contact.identity, None)
             self._paths.go_straight(contact, conversation, now=now)
 
-    # --- what a recipient may have lost
+    # --- what the registry or a recipient may have lost
+
+    def registry_restarted(self) -> None:
+        """Note that the registry was started again: if that was from a backup, letters saved since are lost. Each goes
+        straight to its recipient as soon as they are there, who drops it if they have it."""
+        for contact in self._waiting.values():
+            for message in contact.conversation.outgoing if contact.conversation is not None else ():
+                message.may_be_lost = message.state is MessageState.SAVED
 
     def lost(self, *, now: float) -> list[LostMessages]:
         """Return, once, where to look for delivered messages that their recipients may have lost. Nobody makes us look more

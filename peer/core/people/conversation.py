@@ -60,6 +60,8 @@ class Message(msgspec.Struct, eq=False):
     """Its id in our history; 0 for a line of a group on its way to one member."""
     is_again: bool = False
     """Whether it is delivered, and is given again because its recipient may have lost it. Nobody is told of that."""
+    may_be_lost: bool = False
+    """Whether it is saved, and the registry was started again since, perhaps from a backup made before."""
 
     @property
     def is_numbered(self) -> bool:

@@ -68,6 +68,10 @@ class RegistryMonitor:
         self._outbox.clock_known(now=now)
         self._ladder.number_all(now=now)
 
+    def registry_restarted(self) -> None:
+        """Doubt what the registry's earlier run saved for us."""
+        self._ladder.registry_restarted()
+
     def look(self, *, now: float) -> None:
         """Measure whether the registry can be reached, and tell the parts that depend on it."""
         if self._unresolved.waiting:  # mostly not: no call
@@ -193,6 +197,7 @@ class PeerRegistration:
         if run != self._last_run:  # each server has a card of its own, but they have one table
             if self._last_run is not None:
                 self._contacts.forget_sender_indices()
+                self._monitor.registry_restarted()
             self._last_run = run
         if self._session.is_registry_behind:
             self._table.begin_anew()

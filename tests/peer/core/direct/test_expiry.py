@@ -91,6 +91,18 @@ def test_a_saved_one_in_its_time_waits_for_something_newer() -> None:
     assert driver_with(60.0, away_for=None).sent() == []
 
 
+def test_one_that_a_restarted_registry_may_have_lost_goes_straight_once_its_reader_is_there() -> None:
+    """The registry may have been restored from a backup that was made before the letter came."""
+    driver = driver_with(60.0, away_for=60.0)
+    driver.ladder.registry_restarted()
+    driver.row(online=False)
+    assert driver.sent() == [], "its reader is away"
+    driver.row(online=True)
+    assert driver.sent() == [5]
+    driver.acks(driver.conversation.outgoing.messages[5])
+    assert driver.state() == [MessageState.DELIVERED]
+
+
 def test_a_peer_that_stays_online_looks_again_now_and_then() -> None:
     driver = driver_with(LONG - 20.0, away_for=LONG + 60.0)
     assert asked(driver) == []
