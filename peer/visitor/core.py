@@ -73,6 +73,8 @@ class VisitorRegistration:
             self.tell(happened.VisitorServerLost(keep_place=keep_place, is_stopped=self._is_stopped))
         else:
             self.tell(happened.NoServer())
+        for _ in range(self._visit.give_up_questions()):
+            self.tell(happened.QuestionUnanswered())
 
     def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
         """Tell the visitor that another registry answers. `is_code_foreign` is never true: a visitor has no join code."""
@@ -172,18 +174,18 @@ class VisitorCore:
 
     def ask_position(self) -> None:
         """Ask where we are; `PositionAnswered`, `ServedAnswered` or `QuestionUnanswered` follows."""
-        if self._link.is_up:
-            self._visit.ask_position()
-        else:
+        if self._session.is_lost:
             self._events.append(happened.QuestionUnanswered())
+        else:
+            self._visit.ask_position()
 
     def pause(self, *, is_paused: bool) -> None:
         """Let others go first, or be called in turn again; `PauseChanged`, `PositionAnswered`, `ServedAnswered` or
         `QuestionUnanswered` follows."""
-        if self._link.is_up and self._visit.stage in ADMITTED:
-            self._visit.pause(is_paused=is_paused)
-        else:
+        if self._session.is_lost or self._visit.stage not in ADMITTED:
             self._events.append(happened.QuestionUnanswered())
+        else:
+            self._visit.pause(is_paused=is_paused)
 
     def say(self, text: str, *, now: float) -> int | None:
         """Say a line to the operator, and return what `LineSettled` will name it by; or add it to the description while we
@@ -196,10 +198,10 @@ class VisitorCore:
 
     def rate(self, rating: int) -> None:
         """Rate the session, from 1 to 5, during it or after its end; `Rated` or `QuestionUnanswered` follows."""
-        if self._link.is_up:
-            self._visit.rate(rating)
-        else:
+        if self._session.is_lost:
             self._events.append(happened.QuestionUnanswered())
+        else:
+            self._visit.rate(rating)
 
     @property
     def description(self) -> str:

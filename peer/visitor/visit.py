@@ -121,8 +121,8 @@ class Visit:
         self._form: Form | None = None
         self._shown_position = 0
         self._reference = 0
-        self._asked: set[int] = set()
-        """References of the questions for our position that are not answered."""
+        self._asked: dict[int, AskPosition | PauseVisit | RateVisit] = {}
+        """The questions that are not answered, by reference."""
         self._desk: DeskShown | None = None
         self._wanted: happened.FormWanted | None = None
         """The form that we were asked to fill in."""
@@ -147,10 +147,11 @@ class Visit:
 
     def ask_position(self) -> None:
         """Ask where we are; `PositionAnswered` or `ServedAnswered` follows."""
-        reference = self._next_reference()
-        if self.stage in ADMITTED:  # Otherwise the answer to an earlier request says the same.
-            self._asked.add(reference)
-        self._send(AskPosition(reference))
+        question = AskPosition(self._next_reference())
+        if self.stage in ADMITTED:
+            self._ask(question)
+        else:  # The answer to an earlier request says the same.
+            self._send(question)
 
     def say(self, text: str, *, wall: float) -> int | None:
         """Say a line to the operator, and return what `LineSettled` will name it by. While we wait, it is added to the
@@ -178,15 +179,22 @@ class Visit:
 
     def pause(self, *, is_paused: bool) -> None:
         """Let others go first, or be called in turn again. Only while we are in the line or are being served."""
-        reference = self._next_reference()
-        self._asked.add(reference)
-        self._send(PauseVisit(reference, self._conversation.visit, is_paused))
+        self._ask(PauseVisit(self._next_reference(), self._conversation.visit, is_paused))
 
     def rate(self, rating: int) -> None:
         """Rate the session, from 1 to 5, during it or after its end; `Rated` follows."""
-        reference = self._next_reference()
-        self._asked.add(reference)
-        self._send(RateVisit(reference, self._ticket.value or self._rateable or bytes(TICKET_SIZE), rating))
+        ticket = self._ticket.value or self._rateable or bytes(TICKET_SIZE)
+        self._ask(RateVisit(self._next_reference(), ticket, rating))
+
+    def _ask(self, question: AskPosition | PauseVisit | RateVisit) -> None:
+        self._asked[question.reference] = question
+        self._send(question)
+
+    def give_up_questions(self) -> int:
+        """Forget the questions that are not answered: the registry is lost. Return how many there were."""
+        count = len(self._asked)
+        self._asked.clear()
+        return count
 
     def leave(self) -> None:
         """Give the position up for good; `VisitEnded` follows."""
@@ -245,7 +253,7 @@ class Visit:
     def handle(self, notice: NoticeToVisitor) -> None:
         """Handle a notice of the desk."""
         if isinstance(notice, PositionReported | OperatorAssigned | DeskRefused):
-            self._asked.discard(notice.reference)
+            self._asked.pop(notice.reference, None)
         match notice:
             case DeskShown():
                 self._desk_shown(notice)
@@ -262,7 +270,7 @@ class Visit:
             case QueueClosed():
                 self._closed(notice)
             case VisitRated():
-                self._asked.discard(notice.reference)
+                self._asked.pop(notice.reference, None)
                 self._is_rated = self._is_rated or notice.is_kept
                 self._tell(happened.Rated(is_kept=notice.is_kept))
             case DeskAnnounced(operator=operator, text=text):
@@ -279,7 +287,6 @@ class Visit:
     def _desk_shown(self, desk: DeskShown) -> None:
         """Say on a new link what we want: this is its first notice."""
         self._desk = desk
-        self._asked.clear()  # Nothing asked on the earlier link will be answered.
         self._conversation.link_up()
         self._description.link_up()
         if self._has_gateway and not desk.is_vouched:
@@ -298,6 +305,8 @@ class Visit:
                     self._next_reference(), self._ticket.value, self._conversation.shown, with_own=True
                 )
             )
+        for question in self._asked.values():  # What was asked on the earlier link is not answered there.
+            self._send(question)
 
     def _closed_queue(self, desk: DeskShown) -> ClosedQueue | None:
         """Return our queue if it takes no newcomers."""

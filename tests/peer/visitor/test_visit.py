@@ -22,6 +22,7 @@ from chatapp.wire.messages.desk import (
     OverCause,
     PositionCause,
     PositionReported,
+    ReturnToDesk,
     VisitOver,
 )
 from tests.peer.visitor.scene import DESK, FORM, Scene
@@ -52,7 +53,7 @@ def test_the_desk_asks_for_a_form_and_the_ticket_is_on_disk_before_it_is_sent() 
     assert not scene.settled()
 
 
-def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None:
+def test_a_question_is_settled_when_it_is_answered_or_the_visit_is_over() -> None:
     scene = Scene()
     scene.join()
     scene.wait()
@@ -65,11 +66,11 @@ def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None
     assert not scene.settled()
     scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False))
     assert scene.settled()
-    for end in (scene.relink, lambda: scene.visit.handle(VisitOver(7, OverCause.ENDED))):
-        scene.visit.ask_position()
-        assert not scene.settled()
-        end()
-        assert scene.settled()
+    scene.visit.ask_position()
+    scene.relink()
+    assert not scene.settled()
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    assert scene.settled()
 
 
 def test_a_position_each_change_of_it_and_the_turn() -> None:
@@ -248,3 +249,31 @@ def test_sent_back_to_the_line() -> None:
         happened.PositionKnown(position=1, operators=1),
         happened.Served(turn=happened.Turn.HANDED_OVER, operator="bob"),
     ]
+
+
+def test_a_question_that_a_link_did_not_answer_is_asked_again_on_the_next_one() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait(position=1)
+    scene.is_up = False
+    scene.visit.ask_position()
+    assert scene.said() == []
+    scene.is_up = True
+    scene.relink()
+    returned, asked = scene.said()
+    assert isinstance(returned, ReturnToDesk)
+    assert isinstance(asked, AskPosition)
+    scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False))
+    scene.relink()
+    assert [type(request) for request in scene.said()] == [ReturnToDesk], "answered"
+
+
+def test_a_question_ends_unanswered_when_the_registry_is_lost() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait(position=1)
+    scene.visit.ask_position()
+    assert not scene.settled()
+    assert scene.visit.give_up_questions() == 1
+    assert scene.settled()
+    assert scene.visit.give_up_questions() == 0
