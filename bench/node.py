@@ -24,8 +24,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from chatapp.peer.api.events import DirectReceived, MailReturned, MessageState
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import DirectReceived, MailReturned, MessageState
 from chatapp.peer.receipts import Receipt
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DRAINED_A_WAKE_UP, DatagramEndpoint, Receive

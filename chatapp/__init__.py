@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from chatapp import events
-    from chatapp.peer.client import Peer, PeerState
-    from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, ConversationKind, person, room
-    from chatapp.peer.core.events import MessageState
-    from chatapp.peer.errors import (
+    from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, ConversationKind, person, room
+    from chatapp.peer.api.errors import (
         AlreadyOpen,
         AlreadyRead,
         FellBehind,
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
         OtherRegistry,
         ServerUnreachable,
     )
+    from chatapp.peer.api.events import MessageState
+    from chatapp.peer.client import Peer, PeerState
     from chatapp.peer.feed import Subscription
     from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
     from chatapp.peer.keystore import FolderInUse
@@ -74,12 +74,12 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "DESK": "chatapp.peer.core.conversations",
-    "EVERYBODY": "chatapp.peer.core.conversations",
+    "DESK": "chatapp.peer.api.conversations",
+    "EVERYBODY": "chatapp.peer.api.conversations",
     "ChatAppError": "chatapp.wire.errors",
-    "Conversation": "chatapp.peer.core.conversations",
-    "ConversationKind": "chatapp.peer.core.conversations",
-    "MessageState": "chatapp.peer.core.events",
+    "Conversation": "chatapp.peer.api.conversations",
+    "ConversationKind": "chatapp.peer.api.conversations",
+    "MessageState": "chatapp.peer.api.events",
     "Peer": "chatapp.peer.client",
     "Policy": "chatapp.wire.delivery.policy",
     "Receipt": "chatapp.peer.receipts",
@@ -92,8 +92,8 @@ _HOMES: Final = {
     "PortInUse": "chatapp.wire.errors",
     "Subscription": "chatapp.peer.feed",
     "TextTooLong": "chatapp.wire.errors",
-    "person": "chatapp.peer.core.conversations",
-    "room": "chatapp.peer.core.conversations",
+    "person": "chatapp.peer.api.conversations",
+    "room": "chatapp.peer.api.conversations",
 }
 """The module of each public name; the names that are missing here are errors of the SDK."""
 
@@ -107,7 +107,7 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("chatapp.events")
     if name not in __all__:
         raise AttributeError(f"module 'chatapp' has no attribute {name!r}")
-    found: object = getattr(_loaded(_HOMES.get(name, "chatapp.peer.errors")), name)
+    found: object = getattr(_loaded(_HOMES.get(name, "chatapp.peer.api.errors")), name)
     globals()[name] = found
     return found
 

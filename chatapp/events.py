@@ -12,7 +12,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from chatapp.peer.core.events import (
+from chatapp.peer.api.codec import decode, encode
+from chatapp.peer.api.events import (
     SOMEBODY,
     Absence,
     Addressed,
@@ -131,7 +132,6 @@ from chatapp.peer.core.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.rpc.values import decode, encode
 
 __all__ = [
     "SOMEBODY",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatapp.peer.core.trace import readable, unpacked
+from chatapp.peer.api.trace import readable, unpacked
 from chatapp.peer.ui.grammar.intents import Context
 from chatapp.peer.ui.grammar.parser import parse
 from chatapp.registry.access import Bans

@@ -11,10 +11,10 @@ import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.trace import TraceEvent, packed
 from chatapp.peer.core import records as said
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import CHANNEL_MARK
-from chatapp.peer.core.trace import TraceEvent, packed
 from chatapp.peer.history.database import History
 from chatapp.peer.ui.grammar.commands import COMMANDS
 from chatapp.peer.visitor.conversation import StoredVisit

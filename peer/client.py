@@ -6,7 +6,7 @@
         async for event in me.events(): ...
 
 A method that needs an open peer raises NotOpen on one that is closed. Requests go to the core of the open node
-(`peer.node`); what comes of them is told by events (`peer.core.events`).
+(`peer.node`); what comes of them is told by events (`peer.api.events`).
 """
 
 import contextlib
@@ -17,13 +17,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, assert_never
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.operator import DeskTalk, VisitTarget
-from chatapp.peer.core.people.table import LookUp
-from chatapp.peer.core.registry.session import State
-from chatapp.peer.driver import resolved
-from chatapp.peer.errors import (
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import (
     AlreadyOpen,
     NameTaken,
     NotAdmitted,
@@ -33,6 +28,11 @@ from chatapp.peer.errors import (
     OtherRegistry,
     ServerUnreachable,
 )
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.operator import DeskTalk, VisitTarget
+from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.registry.session import State
+from chatapp.peer.driver import resolved
 from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.folders import folder_of
 from chatapp.peer.keystore import NameHasKeys

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Generic, Self, TypeVar
 
-from chatapp.peer.errors import AlreadyRead, FellBehind
+from chatapp.peer.api.errors import AlreadyRead, FellBehind
 from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXTS_WAITING_MAX
 
 Event = TypeVar("Event")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.driver import Driver, SyncThread, resolved
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import EventFeed
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import first_known_server, open_history

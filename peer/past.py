@@ -6,9 +6,9 @@ Everything is read from the disk, beside the event loop: however long the histor
 from collections.abc import Callable
 from typing import Final
 
-from chatapp.peer.core.conversations import DESK, Conversation
+from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.records import FINAL
-from chatapp.peer.core.trace import Raw, readable, unpacked
 from chatapp.peer.history.conversations import UNREAD_MAX, identity_of
 from chatapp.peer.history.query import (
     ConversationState,

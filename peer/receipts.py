@@ -5,9 +5,9 @@ import weakref
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.core.conversations import Conversation, addressed
-from chatapp.peer.core.events import Event, MessageChanged, MessageReason, MessageState
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.api.conversations import Conversation, addressed
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import Event, MessageChanged, MessageReason, MessageState
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
 CHANNEL: Final = ""

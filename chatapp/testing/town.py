@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from chatapp.bot import Bot
+from chatapp.peer.api import events as happened
 from chatapp.peer.client import Peer, PeerState
-from chatapp.peer.core import events as happened
 from chatapp.registry.app import Registry
 from chatapp.testing.clock import BEGIN, VirtualClock
 from chatapp.testing.errors import TownMisused

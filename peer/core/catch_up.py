@@ -5,8 +5,8 @@ The room is announced first, then the missed lines, oldest first. If there are t
 
 from dataclasses import dataclass
 
+from chatapp.peer.api.events import EnteredRoom, Line, MailReturned, RoomReceived
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import EnteredRoom, Line, MailReturned, RoomReceived
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.membership import Membership

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.peer.core.events import Event
+from chatapp.peer.api.events import Event
 from chatapp.peer.core.records import Record
 from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.errors import WireError

@@ -10,8 +10,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from chatapp.peer.core import conversations
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import conversations
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus, drop_invalid
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
@@ -52,7 +53,6 @@ from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.requests import RoomList, RoomRequest, TopicRequest
 from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.peer.core.sending import Sending
-from chatapp.peer.core.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.trust import TrustDecisions
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
@@ -28,7 +29,6 @@ from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import Membership
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.rooms import Rooms
-from chatapp.peer.core.trace import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_table_signed, table_in
 from chatapp.wire.codec import DatagramFrame, decode_payloads, decode_table_batch

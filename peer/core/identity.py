@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.people.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import (
     Named,

@@ -9,9 +9,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
+from chatapp.peer.api.events import AuthorDoubt, ChannelReceived, DirectReceived, Line, RoomReceived
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import AuthorDoubt, ChannelReceived, DirectReceived, Line, RoomReceived
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.records import (

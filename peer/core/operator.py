@@ -10,9 +10,9 @@ from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import CommandFailure, DeskAction
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import CommandFailure, DeskAction
 from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.limits import DESK_LINES_MAX
 from chatapp.wire.messages.desk import (

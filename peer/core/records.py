@@ -10,8 +10,8 @@ from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from chatapp.peer.core.events import AuthorDoubt, MessageState
-from chatapp.peer.core.trace import Stored
+from chatapp.peer.api.events import AuthorDoubt, MessageState
+from chatapp.peer.api.trace import Stored
 from chatapp.wire.address import Address
 from chatapp.wire.messages.direct import Number
 from chatapp.wire.messages.rooms import CHANNEL

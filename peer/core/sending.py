@@ -7,11 +7,12 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.events import NotInRoom
+from chatapp.peer.api.trace import Raw, WallClock
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
-from chatapp.peer.core.events import NotInRoom
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.peer.core.people.roster import Contacts
@@ -19,7 +20,6 @@ from chatapp.peer.core.people.table import LookUp, NameResolver
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
-from chatapp.peer.core.trace import Raw, WallClock
 from chatapp.wire.errors import NameRefused, TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import is_same_name, peer_name

@@ -9,7 +9,8 @@ import re
 from collections.abc import Set
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
@@ -21,7 +22,6 @@ from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import IgnoreChanged, NameCleared, PersonVerified, RegistryVerified, RowsSaved
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
-from chatapp.peer.core.trace import WallClock
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint, fingerprint_digits, fingerprint_from
 from chatapp.wire.messages.table import Row

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.doctor.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_servers

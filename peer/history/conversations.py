@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.core.conversations import EVERYBODY, Conversation, ConversationKind, person, room
-from chatapp.peer.core.events import SOMEBODY
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person, room
+from chatapp.peer.api.events import SOMEBODY
 from chatapp.peer.core.records import CHANNEL_MARK, KEY_SIZE, parties_of
 from chatapp.peer.history import schema
 from chatapp.peer.history.schema import damage_named

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from chatapp.peer.core.events import HistoryMissing, LinesLost
+from chatapp.peer.api.events import HistoryMissing, LinesLost
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Batch, RecordJournal
 from chatapp.peer.history.registries import first_known

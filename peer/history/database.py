@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import (
     CursorMoved,
     FloorRaised,
@@ -46,7 +47,6 @@ from chatapp.peer.core.records import (
     StoredOutgoing,
     conversation_of,
 )
-from chatapp.peer.core.trace import Stored
 from chatapp.peer.history import loading, schema
 from chatapp.peer.history.journal import Batch, Position
 from chatapp.peer.history.maintenance import Maintenance

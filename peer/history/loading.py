@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
     DEAD,
     FINAL,

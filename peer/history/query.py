@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.core.conversations import EVERYBODY, Conversation, person
-from chatapp.peer.core.conversations import room as in_room
-from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, MessageState
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person
+from chatapp.peer.api.conversations import room as in_room
+from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MessageState
+from chatapp.peer.api.trace import Stored, TraceStep
 from chatapp.peer.core.records import KEY_SIZE, parties_of
-from chatapp.peer.core.trace import Stored, TraceStep
 from chatapp.peer.history.conversations import ConversationQueries
 from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.search import Indexes, query

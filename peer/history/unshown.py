@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     SOMEBODY,
     ChannelReceived,
     DirectReceived,

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.client import Peer
-from chatapp.peer.core.conversations import Conversation
 from chatapp.peer.core.operator import DeskTalk
 from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
 from chatapp.peer.past import PAGE

@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chatapp.peer.core.events import AdmissionRefusal, NoAnswer
-from chatapp.peer.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
+from chatapp.peer.api.codec import TYPE, decode, encode
+from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
+from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.peer.rpc.protocol import Code, RpcError
-from chatapp.peer.rpc.values import TYPE, decode, encode
 from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
 
 _CARRIED: Final[Mapping[type[ChatAppError], Mapping[str, type]]] = {

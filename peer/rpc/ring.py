@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.codec import encode
 from chatapp.peer.rpc.protocol import EVENTS_KEPT, LINES_TOGETHER, TEXT_KEPT, TEXT_TOGETHER
-from chatapp.peer.rpc.values import encode
 
 _EVENT_SIZE: Final = 128
 """Bytes that an event counts besides its text."""

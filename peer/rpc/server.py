@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.rpc.hub import Hub
 from chatapp.peer.rpc.protocol import CALLS_MAX, CLIENTS_MAX, UNREAD_MAX, Farewell
 from chatapp.peer.rpc.session import Call, RpcSession

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
+from chatapp.peer.api.events import Line, MessageReason, MessageState, Person
 from chatapp.peer.client import PeerState
-from chatapp.peer.core.events import Line, MessageReason, MessageState, Person
 from chatapp.wire.address import Address
 
 

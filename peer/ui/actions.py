@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, assert_never
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import Conversation, person, room
-from chatapp.peer.errors import NotLetIn
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import Conversation, person, room
+from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.formatting import AnswerLine

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
-from chatapp.peer.errors import NotLetIn
 from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, open_or_attach

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from chatapp.peer.core.trace import TraceStep, readable, unpacked
+from chatapp.peer.api.trace import TraceStep, readable, unpacked
 from chatapp.peer.folders import folder_of
 from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import msgspec
 
-from chatapp.peer.core.events import AuthorDoubt, LinkTrouble
+from chatapp.peer.api.events import AuthorDoubt, LinkTrouble
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize

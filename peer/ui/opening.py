@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from chatapp.peer.api.errors import NotResponding, NotRunning
 from chatapp.peer.client import Peer
-from chatapp.peer.errors import NotResponding, NotRunning
 from chatapp.peer.keystore import FolderInUse
 from chatapp.peer.rpc.attached.running import running_program
 from chatapp.peer.starts import Taken, TakenBy

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
+from chatapp.peer.api.events import MessageState, ProgramEnded
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState, ProgramEnded
-from chatapp.peer.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.rpc.attached.running import is_same_server
 from chatapp.peer.starts import remember

@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.errors import NotLetIn
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import AnswerLine, SettledLine, TypedLine, View
 from chatapp.peer.ui.grammar import parser

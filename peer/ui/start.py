@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.rpc.attached.running import is_same_server
 from chatapp.peer.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.ui.grammar.completion import CompletionIndex

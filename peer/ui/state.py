@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import Conversation
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.ui.formatting import MessageLine, View
 from chatapp.peer.ui.grammar.completion import CompletionIndex
 from chatapp.peer.ui.terminals.folding import Folding

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.api.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import CommandFailed, Event, Figures, Registered
-from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, open_peer
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED

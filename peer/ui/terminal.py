@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.api.errors import NotOpen
 from chatapp.wire.address import Address
 
 DONE: Final = 0

@@ -7,8 +7,8 @@ message that was kept or saved, is a line that quotes it.
 from collections import deque
 from typing import Final
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.ui.formatting import Mark, SettledLine, TypedLine
 from chatapp.wire.text import sanitize
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.form import Form
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.driver import Driver
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import EventFeed
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.core import VisitorCore
 from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder, VisitStore
-from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import ADMITTED, Stage
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.core.operator import DeskConversation
-from chatapp.peer.visitor import events as happened
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
     AckDeskLines,

@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, get_args
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form
+from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import drop_invalid
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession, State
-from chatapp.peer.core.trace import WallClock
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import ADMITTED, NoticeToVisitor, Stage, Visit
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy

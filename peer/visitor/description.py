@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import DescribeVisit, DescriptionAnswered, DescriptionResult
 

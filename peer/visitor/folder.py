@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
 from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.events import RegistryKeyUnreadable, TicketDamaged
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import fingerprint_digits

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import FormQuestion
 from chatapp.peer.ui.formatting import CallingLine, MessageLine, name, names, shown_clock, shown_day
 from chatapp.peer.ui.grammar.completion import Candidate
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import ENGLISH, Catalog
-from chatapp.peer.visitor.form import FormQuestion
 from chatapp.wire.errors import FormRefused, quoted
 from chatapp.wire.limits import EXCLUSION_TEXT_MAX, GUESTS_PER_ADDRESS, TEXT_MAX
 from chatapp.wire.text import sanitize

@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable
 from typing import Final, assert_never
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form
 from chatapp.peer.visitor.conversation import StoredVisit, Ticket, VisitorConversation
 from chatapp.peer.visitor.description import Description
-from chatapp.peer.visitor.form import Form
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
     AckDeskLines,

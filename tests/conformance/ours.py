@@ -2,9 +2,9 @@
 
 import random
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Loaded, OutgoingAdded, StoredOutgoing
 from chatapp.wire.address import Address

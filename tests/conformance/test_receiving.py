@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chatapp.peer.core.events import PersonTyping
+from chatapp.peer.api.events import PersonTyping
 from chatapp.peer.core.records import IncomingAdded
 from tests.conformance import by_hand
 from tests.conformance.ours import WALL, Ours, acked, frames_for, part

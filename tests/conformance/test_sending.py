@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from tests.conformance import by_hand
 from tests.conformance.ours import NOW, WALL, Ours, frames_for
 from tests.conformance.stranger import Fields, Stranger, unpacked

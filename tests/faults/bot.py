@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.receipts import Receipt
 from tests.faults.ledger import Ledger, What
 

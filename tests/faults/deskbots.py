@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import ClientCame, ClientMoved, ClientSaid
+from chatapp.peer.api.form import Form
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import ClientCame, ClientMoved, ClientSaid
-from chatapp.peer.errors import NotOpen
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
-from chatapp.peer.visitor.form import Form
 from chatapp.wire.address import ServerSpec
 from chatapp.wire.messages.desk import EndSession, TakeDuty
 from tests.faults.bot import ports_in, servers_from, wait

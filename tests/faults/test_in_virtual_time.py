@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.simulation.hazards import YEAR

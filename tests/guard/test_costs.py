@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from chatapp.peer.api import events as happened
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.driver import Driver
 from chatapp.peer.history.database import History

@@ -14,8 +14,8 @@ from types import FrameType
 import pytest
 
 import chatapp
+from chatapp.peer.api.events import DirectReceived
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import DirectReceived
 from chatapp.peer.driver import Driver
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.ui.shell import LineFace

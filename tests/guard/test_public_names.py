@@ -4,7 +4,7 @@ import inspect
 from typing import Any, get_args
 
 from chatapp import events as public
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 
 EVENTS: tuple[Any, ...] = get_args(happened.Event)
 

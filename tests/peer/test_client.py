@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.client import Peer, PeerState
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import (
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import (
     AlreadyOpen,
     AlreadyRead,
     NameTaken,
@@ -19,6 +17,8 @@ from chatapp.peer.errors import (
     OtherRegistry,
     ServerUnreachable,
 )
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.client import Peer, PeerState
 from chatapp.peer.folders import IDENTITY_FILE
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import FolderInUse, KeyFolder

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import FellBehind
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import Record
-from chatapp.peer.errors import FellBehind
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Batch, RecordJournal
 from chatapp.peer.keystore import KeyFolder

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.api.events import HistoryMissing, StorageEvent
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import HistoryMissing, StorageEvent
 from chatapp.peer.keystore import KeyFolder
 from chatapp.peer.ui.opening import NotOpened, open_peer
 

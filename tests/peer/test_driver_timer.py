@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from chatapp.peer.core.trace import WallClock
+from chatapp.peer.api.trace import WallClock
 from chatapp.peer.driver import SETTLE_SPAN, DrivenNode, Driver
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import Receive

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from chatapp.peer.errors import AlreadyRead, FellBehind
+from chatapp.peer.api.errors import AlreadyRead, FellBehind
 from chatapp.peer.feed import SHOWN_TOGETHER, UNREAD_MAX, EventFeed
 from tests.peer.village import WITHIN
 

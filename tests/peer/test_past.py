@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import DESK, EVERYBODY, person, room
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import DESK, EVERYBODY, person, room
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, MessageQueries
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 

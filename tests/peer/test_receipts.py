@@ -5,9 +5,9 @@ import gc
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.receipts import CHANNEL, Receipts
 from chatapp.wire.messages.rooms import ROOM_SIGN
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import OtherRegistry
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
-from chatapp.peer.errors import OtherRegistry
 from chatapp.registry.app import Registry
 from chatapp.wire.identity import fingerprint_digits
 from tests.peer.village import Village, next_of, outcome_of, village

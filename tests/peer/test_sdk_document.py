@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 import chatapp
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatapp import Peer
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.node import PeerNode
 from chatapp.testing import Town

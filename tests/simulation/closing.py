@@ -6,7 +6,7 @@ order.
 
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.registry.desk.queue.visit import Visit
 from tests.simulation import deskdeeds
 from tests.support.world import World

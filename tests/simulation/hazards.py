@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode_hello
 from chatapp.wire.framing import Kind

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from tests.support.people import Person
 from tests.support.screen import is_now
 from tests.support.world import World

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.visitor import events as visits
+from chatapp.peer.api import events as happened
+from chatapp.peer.api import visit_events as visits
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.sessions.link import LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER

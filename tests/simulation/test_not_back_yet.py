@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageState
 from tests.support.machine import POLICY
 from tests.support.people import Person
 from tests.support.world import World

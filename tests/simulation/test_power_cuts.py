@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.history.commits import SYNC_SPAN
 from tests.simulation import closing
 from tests.support.network import Weather

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageState
 from tests.support.people import Person
 from tests.support.world import World
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.registry.session import State
 from tests.simulation import hazards
 from tests.support.network import Weather

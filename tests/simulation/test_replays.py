@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.wire.sessions.session import ERASE_AFTER, OPENINGS_BURST
 from tests.support.people import Person

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core import events as told
+from chatapp.peer.api import events as happened
+from chatapp.peer.api import events as told
 from chatapp.registry.desk.settings import DeskSettings
 from tests.simulation import deskdeeds
 from tests.support.guests import Guest

@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.wire.messages.direct import DirectGroupLine
 from tests.peer.core.cast import POLICY, WALL
 from tests.peer.core.core_driver import CoreDriver

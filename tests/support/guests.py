@@ -5,12 +5,12 @@ A visitor's program can crash and start again with what its disk holds; what it 
 
 from typing import cast
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.core import VisitorCore
-from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import ADMITTED, Stage
 from chatapp.registry.desk.queue.visit import digest
 from chatapp.wire.address import Address

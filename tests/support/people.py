@@ -6,9 +6,9 @@ A person can crash and start again with what its disk holds; what it was shown i
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import ClientSaid, MessageState
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.events import ClientSaid, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import CAN_WAIT, Record

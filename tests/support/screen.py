@@ -2,7 +2,7 @@
 
 from typing import TypeGuard
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 
 
 def is_now(event: object, *states: happened.MessageState) -> TypeGuard[happened.MessageChanged]:

@@ -3,8 +3,8 @@
 After every step the promise of docs/reliability.md is checked (`promise`). What happens in a world is others' to say.
 """
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import group_mark
 from chatapp.registry.desk.settings import DeskSettings
 from tests.support.cluster.cluster import SimulatedCluster

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatapp import MessageState, NameTaken, Peer, events, person
-from chatapp.peer.core.events import MessageReason
+from chatapp.peer.api.events import MessageReason
 from chatapp.peer.node import PeerNode
 from chatapp.testing import Town, TownMisused
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
+from chatapp.peer.api.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
 from chatapp.peer.core.context import Outputs, RegistryStatus
-from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
-from chatapp.peer.core.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
 from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.delivery.ranges import RangeSet
 from chatapp.wire.delivery.syncs import SyncMark

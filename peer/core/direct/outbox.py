@@ -8,13 +8,13 @@ link, a sign of life. Every copy has the same number, so the recipient shows the
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from chatapp.peer.api.events import MessageState, Unacknowledged
+from chatapp.peer.api.trace import DeliveryTraces, TraceEvent
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
-from chatapp.peer.core.events import MessageState, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, bodies_of
 from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, StoredOutgoing
-from chatapp.peer.core.trace import DeliveryTraces, TraceEvent
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import ReportSilence
 

@@ -8,9 +8,9 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
+from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MailHeldBack, MailUnreadable
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, MailHeldBack, MailUnreadable
 from chatapp.peer.core.inbox import Stream, Streams, restored
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from chatapp.peer.api.events import PersonTyping
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import PersonTyping
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import OpeningTaken

@@ -7,11 +7,11 @@ of the stream covers the registry's identity, so the messages never go to a name
 import random
 from collections.abc import Mapping
 
+from chatapp.peer.api.events import Addressed, MessageReason
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import Settlement
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.events import Addressed, MessageReason
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.trace import Raw, unpacked
 from chatapp.peer.core.records import DEAD, FINAL, StoredOutgoing, StoredStream
-from chatapp.peer.core.trace import Raw, unpacked
 from chatapp.wire.codec import encode
 from chatapp.wire.delivery.dedup import Inbox
 from chatapp.wire.delivery.parts import Acknowledged, PartBuffer

@@ -8,8 +8,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     Absence,
     KeyChanged,
     KeyRestored,
@@ -18,6 +17,7 @@ from chatapp.peer.core.events import (
     Renamed,
     TableChanged,
 )
+from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol, assert_never
 
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     LinkTroubled,
     RegistryKeyAccepted,
     RegistryMet,

@@ -5,7 +5,7 @@
 
 from typing import Final
 
-from chatapp.peer.core.events import LinkTrouble, LinkTroubled
+from chatapp.peer.api.events import LinkTrouble, LinkTroubled
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 

@@ -5,12 +5,13 @@ The connection itself, which a visitor has as well, is in `peer.core.registry.co
 
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import AdmissionRefusal
+from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
-from chatapp.peer.core.events import AdmissionRefusal
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
@@ -21,7 +22,6 @@ from chatapp.peer.core.registry.renaming import Renaming
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.rooms import Rooms
-from chatapp.peer.core.trace import WallClock
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.table import run_of

@@ -6,8 +6,8 @@ The keys stay with us. We are offline afterwards, and the next registration is t
 import random
 from typing import Final
 
+from chatapp.peer.api.events import NameReleased, ReleaseFailed, ReleaseRefusal
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NameReleased, ReleaseFailed, ReleaseRefusal
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.registration import Departure
 from chatapp.peer.core.registry.session import RegistrySession, State

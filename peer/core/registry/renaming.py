@@ -7,8 +7,8 @@ of them.
 import random
 from typing import Final
 
+from chatapp.peer.api.events import NameUnavailable, Renamed, RenameFailed, RenameRefusal
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NameUnavailable, Renamed, RenameFailed, RenameRefusal
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.wire.delivery.policy import Policy

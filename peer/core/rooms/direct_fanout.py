@@ -7,9 +7,9 @@ never mail, and it is settled without an event. `GroupOutbox` decides when a lin
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.direct.transport import PeerTransport
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message
 from chatapp.peer.core.records import NumberUsed

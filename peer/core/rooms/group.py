@@ -4,8 +4,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.trace import Raw, Stored
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import (
     CursorMoved,
@@ -17,7 +18,6 @@ from chatapp.peer.core.records import (
     StoredStream,
     group_mark,
 )
-from chatapp.peer.core.trace import Raw, Stored
 from chatapp.wire.codec import encode
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGranted

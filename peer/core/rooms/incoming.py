@@ -5,9 +5,9 @@ Each line goes into its sender's stream to the group, so a line that comes two w
 
 import contextlib
 
+from chatapp.peer.api.events import SOMEBODY, LineLoss, LineUnreadable
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import SOMEBODY, LineLoss, LineUnreadable
 from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import make_inbox

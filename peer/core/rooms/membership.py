@@ -7,8 +7,8 @@ there before and is back soon has neither left nor joined.
 from collections.abc import Iterable
 from typing import Final
 
+from chatapp.peer.api.events import MemberJoined, MemberLeft, Person, TopicKnown
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import MemberJoined, MemberLeft, Person, TopicKnown
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Contacts

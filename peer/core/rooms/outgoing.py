@@ -6,14 +6,15 @@ A line keeps its number on both ways, so members show it once.
 from dataclasses import dataclass
 from typing import Final
 
-from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     LinesAbandoned,
     MessageChanged,
     MessageReason,
     MessageState,
 )
+from chatapp.peer.api.trace import DeliveryTraces, TraceEvent, WallClock
+from chatapp.peer.core.catch_up import CatchUp
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.registry.link import RegistryLink
@@ -22,7 +23,6 @@ from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import RoomRecipients
-from chatapp.peer.core.trace import DeliveryTraces, TraceEvent, WallClock
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.rooms import (
     FetchGroup,

@@ -4,10 +4,10 @@ import abc
 import random
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import NoAnswer, Room, RoomsKnown, RoomsUnknown, TopicFailure
 from chatapp.peer.core.catch_up import PendingRequest
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NoAnswer, Room, RoomsKnown, RoomsUnknown, TopicFailure
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.current import CurrentRoom

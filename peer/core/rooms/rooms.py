@@ -7,10 +7,10 @@ heard of it.
 import random
 from typing import Final
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.records import RoomKept
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession

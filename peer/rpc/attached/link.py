@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.rpc.protocol import LINE_MAX, Code, RpcError
 from chatapp.peer.rpc.refusals import exception_of
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.codec import decode, encode
+from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import PeerState, line_id
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.operator import DeskTalk
-from chatapp.peer.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
 from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.folders import folder_of
 from chatapp.peer.history.unshown import in_senders_order
@@ -29,7 +30,6 @@ from chatapp.peer.rpc.pages import TalkPage
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION, Farewell, RpcError
 from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, Unshown
-from chatapp.peer.rpc.values import decode, encode
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
 from chatapp.wire.folders import default_home

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core.conversations import Conversation
+from chatapp.peer.api.codec import encode
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
 from chatapp.peer.past import PAGE, PAGE_MAX
 from chatapp.peer.rpc.pages import Conversations, Page
-from chatapp.peer.rpc.values import encode
 
 if TYPE_CHECKING:
     from chatapp.peer.rpc.attached.remote import RemotePeer

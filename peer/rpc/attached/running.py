@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatapp.peer.api.errors import NotOpen, NotRunning
 from chatapp.peer.driver import resolved
-from chatapp.peer.errors import NotOpen, NotRunning
 from chatapp.peer.folders import folder_of
 from chatapp.peer.rpc.place import is_offered
 from chatapp.wire.address import Address

@@ -17,8 +17,8 @@ from textual.events import AppFocus, Resize
 from textual.screen import Screen
 from textual.widgets import Static
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import DESK, Conversation
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.ui.formatting import Fragments, status_pieces
 from chatapp.peer.ui.full.bars import Bar
 from chatapp.peer.ui.full.composer import Composer

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.drivers.linux_driver import LinuxDriver
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.ui.full.app import FullApp
 from chatapp.peer.ui.full.session import FullSession
 from chatapp.peer.ui.full.signs import ASCII, UNICODE

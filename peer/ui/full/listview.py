@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from chatapp.peer.core.conversations import Conversation, ConversationKind
+from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.ui.full.logbook import clipped
 from chatapp.peer.ui.full.panes import ListRow
 from chatapp.peer.ui.full.signs import Signs

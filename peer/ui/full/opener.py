@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import DESK, Conversation, ConversationKind
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.full.session import FullSession
 from chatapp.peer.ui.full.signs import Signs

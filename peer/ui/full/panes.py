@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.conversations import EVERYBODY, Conversation, ConversationKind, person
-from chatapp.peer.core.events import AuthorDoubt, Event, MessageState, Person
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person
+from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person
 from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import DOUBTS, MessageLine, mentions
 from chatapp.peer.ui.full.logbook import EntryKind, LogBook, LogEntry

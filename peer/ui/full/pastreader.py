@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core.conversations import DESK, Conversation
+from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.past import PAGE_MAX
 from chatapp.peer.ui.full.logbook import LogBook, LogEntry

@@ -2,8 +2,8 @@
 
 import enum
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, person, room
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
 from chatapp.peer.ui.full.logbook import EntryKind
 
 

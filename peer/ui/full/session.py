@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from chatapp.peer.client import PeerState
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import (
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import (
     DESK,
     EVERYBODY,
     Conversation,
@@ -22,8 +21,9 @@ from chatapp.peer.core.conversations import (
     person,
     room,
 )
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import NotLetIn
+from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.client import PeerState
 from chatapp.peer.receipts import Receipt
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import CallingLine, TypedLine, View

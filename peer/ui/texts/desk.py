@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, assert_never
 
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     AnswersKnown,
     ClientCame,
     ClientMove,

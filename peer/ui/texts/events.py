@@ -5,7 +5,7 @@ Lines about people and rooms stand in `people`, those of the help desk in `desk`
 
 from typing import Final, assert_never
 
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     Addressed,
     AdmissionRefused,
     AttachmentEvent,

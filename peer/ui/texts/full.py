@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.peer.core.conversations import Conversation, ConversationKind
-from chatapp.peer.core.events import (
+from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.events import (
     Event,
     NoServerAtStart,
     Person,

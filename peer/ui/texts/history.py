@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.core.trace import TraceEvent, TraceStep
+from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import (
     AnswerLine,

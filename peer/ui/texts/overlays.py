@@ -3,8 +3,8 @@
 from datetime import date
 from typing import Final, assert_never
 
-from chatapp.peer.core.conversations import Conversation
-from chatapp.peer.core.events import Figures, ListedVisitor
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.events import Figures, ListedVisitor
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.ui.formatting import counted, doubted, name, reason, shown_clock, shown_time
 

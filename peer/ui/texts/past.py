@@ -1,6 +1,6 @@
 """Lines about past sessions of the help desk, for an operator."""
 
-from chatapp.peer.core.events import PastSession, PastSessions
+from chatapp.peer.api.events import PastSession, PastSessions
 from chatapp.peer.ui.formatting import counted, name, shown_time
 from chatapp.wire.text import sanitize
 

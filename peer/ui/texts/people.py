@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     Absence,
     Doubt,
     EnteredRoom,

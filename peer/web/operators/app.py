@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.web.budget import WebBudget
 from chatapp.peer.web.cookies import SessionCookie
 from chatapp.peer.web.forms import Fields, fields_of

@@ -7,9 +7,9 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Final
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.client import PeerState
-from chatapp.peer.core import events as happened
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import Waiters
 from chatapp.peer.rpc.attached.anypeer import AnyPeer
 from chatapp.peer.web.operators.view import OperatorView, TalkLine

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.responses import HTMLResponse
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.web.html import Child, Html, element, fragment, several_lines
 from chatapp.peer.web.operators import texts
 from chatapp.peer.web.operators.view import LineMark, OperatorView, TalkLine

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import ClientMove
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import ClientMove
 from chatapp.peer.ui.texts.desk import duty_lines
 from chatapp.peer.ui.texts.events import lines_of
 

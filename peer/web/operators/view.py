@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.core.operator import DeskTalk
 
 LINES_MAX: Final = 1_000

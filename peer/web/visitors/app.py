@@ -9,8 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
-from chatapp.peer.visitor import events as happened
-from chatapp.peer.visitor.form import Form, issue_number
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form, issue_number
 from chatapp.peer.web.budget import WebBudget
 from chatapp.peer.web.cookies import SessionCookie
 from chatapp.peer.web.forms import Fields, fields_of

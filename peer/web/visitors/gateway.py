@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form
 from chatapp.peer.feed import Waiters
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.gateway import gateway_key
 from chatapp.peer.web.budget import Ledger
 from chatapp.peer.web.cookies import hashed, new_secret

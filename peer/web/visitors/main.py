@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import ENGLISH, catalog_of
 from chatapp.peer.visitor.texts import VisitorTexts
 from chatapp.peer.web.budget import WebBudget

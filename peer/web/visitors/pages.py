@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import HTMLResponse
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.web.html import Child, Html, element, fragment, several_lines
 from chatapp.peer.web.limits import LINES_PER_PAGE
 from chatapp.peer.web.page import document

@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form
 from chatapp.peer.feed import Waiters
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
-from chatapp.peer.visitor.form import Form
 from chatapp.peer.web.budget import Ledger
 from chatapp.peer.web.limits import (
     DEEDS_BURST,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.ui.formatting import shown_clock, shown_day
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
 from chatapp.peer.visitor.texts import VisitorTexts
 from chatapp.wire.errors import FormRefused

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.web.limits import LINE_COST, PART_MAX, TEXT_PER_SESSION
 
 LINES_MAX: Final = 1_000

@@ -4,14 +4,14 @@ number; nobody answers unless the test says so.
 
 import msgspec
 
+from chatapp.peer.api.events import Event, MessageChanged, MessageState
+from chatapp.peer.api.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
-from chatapp.peer.core.events import Event, MessageChanged, MessageState
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, StoredStream
-from chatapp.peer.core.trace import DeliveryTraces, WallClock
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp
 from chatapp.wire.messages.direct import Ack, Part

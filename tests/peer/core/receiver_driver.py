@@ -5,10 +5,7 @@ The disk is a real history, in memory.
 
 import random
 
-from chatapp.peer.core.catch_up import CatchUp, RoomArrival
-from chatapp.peer.core.context import Outputs, RegistryStatus
-from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     ChannelReceived,
     DirectReceived,
     Line,
@@ -17,6 +14,9 @@ from chatapp.peer.core.events import (
     MailReturned,
     MailUnreadable,
 )
+from chatapp.peer.core.catch_up import CatchUp, RoomArrival
+from chatapp.peer.core.context import Outputs, RegistryStatus
+from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table

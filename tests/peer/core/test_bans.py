@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.framing import Kind

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api.events import ChannelReceived, DirectReceived, Line, MailReturned
 from chatapp.peer.core.catch_up import CatchUp, in_order
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
 from tests.peer.core.receiver_driver import arrival

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import StoredGroup
 from chatapp.peer.core.registry.registration import SEEKING_SPAN
 from chatapp.peer.core.rooms.outgoing import SAID_AGAIN_AFTER

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api import events as happened
 from chatapp.peer.core import dispatch
-from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import OutgoingAdded, RowsSaved

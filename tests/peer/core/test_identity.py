@@ -1,7 +1,7 @@
 """The user's own identity: rising card counters, and notes to oneself."""
 
+from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.records import (
     IncomingAdded,

@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.wire.desk import STILL_SERVED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.core.registry.registration import OUTDONE_MAX
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason

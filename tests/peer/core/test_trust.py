@@ -4,11 +4,11 @@ import contextlib
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.trace import TraceEvent, readable
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.table import LookUp
-from chatapp.peer.core.trace import TraceEvent, readable
 from chatapp.peer.core.trust import safety_number
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import fingerprint

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
     CAN_WAIT,
     CursorMoved,

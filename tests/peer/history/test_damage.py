@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.events import HistoryMissing, LinesLost
+from chatapp.peer.api.events import HistoryMissing, LinesLost
 from chatapp.peer.core.records import (
     CursorMoved,
     IncomingAdded,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import (
     DEAD,
     FINAL,
@@ -44,7 +45,6 @@ from chatapp.peer.core.records import (
     StoredStream,
     parties_of,
 )
-from chatapp.peer.core.trace import Stored
 from chatapp.peer.history import loading
 from chatapp.peer.history.database import History
 from chatapp.wire.messages.direct import LAST_NUMBER, PROVISIONAL

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import IncomingAdded, Loaded, OutgoingAdded, OutgoingChanged, Record
 from chatapp.peer.history import journal as journal_module
 from chatapp.peer.history.commits import CommitQueue

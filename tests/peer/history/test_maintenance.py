@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.people.conversation import make_inbox
 from chatapp.peer.core.records import (
     FloorRaised,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import SOMEBODY, MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import SOMEBODY, MessageState
+from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
-from chatapp.peer.core.trace import TraceEvent
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import LineKind, shown
 from chatapp.peer.history.schema import AnotherFormat

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotRunning
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import OperatorDesk, Peer, PeerState, PeerTrust
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import person
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.errors import AlreadyOpen, NotOpen, NotRunning
 from chatapp.peer.past import Past
 from chatapp.peer.rpc.attached.remote import RemoteDesk, RemotePeer, RemoteTrust
 from chatapp.peer.rpc.attached.remotepast import RemotePast

@@ -7,8 +7,8 @@ from typing import cast
 import msgspec
 import pytest
 
+from chatapp.peer.api.events import Person
 from chatapp.peer.client import Peer, PeerState
-from chatapp.peer.core.events import Person
 from chatapp.peer.rpc import hub as hub_module
 from chatapp.peer.rpc.hub import Hub, PeopleLog
 from chatapp.peer.rpc.session import RpcSession

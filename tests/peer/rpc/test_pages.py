@@ -3,9 +3,9 @@
 from types import SimpleNamespace
 from typing import cast
 
+from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.events import ClientCame
 from chatapp.peer.client import Peer
-from chatapp.peer.core.conversations import Conversation, ConversationKind
-from chatapp.peer.core.events import ClientCame
 from chatapp.peer.core.operator import DeskTalk, DeskTalkLine
 from chatapp.peer.history.query import ConversationState
 from chatapp.peer.rpc import pages

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.rpc.protocol import LINE_MAX
 from chatapp.peer.rpc.ring import EventRing
 from chatapp.wire.limits import TEXT_MAX

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.rpc.protocol import LINE_MAX, Code, Farewell, RpcError
 from chatapp.peer.rpc.ring import EventRing
 from chatapp.peer.rpc.session import Call, RpcSession

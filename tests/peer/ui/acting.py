@@ -8,12 +8,12 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import Conversation
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.doctor.findings import Finding
-from chatapp.peer.errors import NotLetIn
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.ui.formatting import TypedLine, View
 from chatapp.peer.ui.grammar.completion import CompletionIndex

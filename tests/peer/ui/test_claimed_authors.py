@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.core.conversations import EVERYBODY, person
-from chatapp.peer.core.events import AuthorDoubt
+from chatapp.peer.api.conversations import EVERYBODY, person
+from chatapp.peer.api.events import AuthorDoubt
 from chatapp.peer.core.records import IncomingAdded, Named, Record, RowsSaved
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import DeliveryTrace, MessageQueries, StoredLine, shown

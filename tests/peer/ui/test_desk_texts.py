@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.events import (
+from chatapp.peer.api.events import (
     AnswersKnown,
     ClientCame,
     ClientMove,

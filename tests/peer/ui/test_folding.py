@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.texts.events import lines_of
 from tests.peer.ui.acting import line

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.events import AuthorDoubt, MessageReason
-from chatapp.peer.core.trace import TraceEvent, TraceStep
+from chatapp.peer.api.events import AuthorDoubt, MessageReason
+from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine
 from chatapp.peer.ui.texts.history import NO_SUCH_MESSAGE, history_lines, past_lines, trace_lines

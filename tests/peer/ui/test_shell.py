@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.ui.acting import Actor, Scene, line, past

@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.errors import NameTaken
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NameTaken
 from chatapp.peer.ui import actions
 from tests.peer.ui.acting import Scene, line
 

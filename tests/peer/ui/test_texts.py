@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.conversations import EVERYBODY
-from chatapp.peer.core.events import (
+from chatapp.peer.api.conversations import EVERYBODY
+from chatapp.peer.api.events import (
     Absence,
     Addressed,
     AdmissionRefusal,

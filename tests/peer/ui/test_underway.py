@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageReason, MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.ui.formatting import Mark, SettledLine, TypedLine
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.underway import REMEMBERED_MAX, UnderWay

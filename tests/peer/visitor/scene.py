@@ -2,8 +2,8 @@
 
 import random
 
+from chatapp.peer.api.form import Form
 from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import Visit
 from chatapp.wire.messages.desk import (
     ConversationRequest,

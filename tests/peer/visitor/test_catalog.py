@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import FormQuestion, Interview, issue_number
 from chatapp.peer.ui import formatting
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.catalog import (
     ENGLISH,
     LANGUAGES,
@@ -16,7 +17,6 @@ from chatapp.peer.visitor.catalog import (
     places_in,
     texts_in,
 )
-from chatapp.peer.visitor.form import FormQuestion, Interview, issue_number
 from chatapp.peer.visitor.texts import VisitorTexts
 from chatapp.registry.desk.settings import DEFAULT_MENU
 from chatapp.wire.desk import full_name, mobile_number

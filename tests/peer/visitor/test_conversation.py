@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     DescribeVisit,

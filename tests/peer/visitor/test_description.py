@@ -1,6 +1,6 @@
 """What a visitor writes while waiting, and what lets others go first."""
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import (
     DescribeVisit,

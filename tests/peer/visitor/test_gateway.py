@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.keystore import BrokenKeyFile
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.gateway import GATEWAY_KEY_FILE, gateway_key
 from tests.peer.visitor.scene import DESK, Scene
 

@@ -6,7 +6,7 @@ The registry's transcript and the visitor's conversation are real; links break a
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.registry.desk.transcript import VISITOR, Transcript
 from chatapp.wire.messages.desk import (

@@ -2,8 +2,8 @@
 
 import random
 
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.core import VisitorCore
 from chatapp.wire.framing import Kind

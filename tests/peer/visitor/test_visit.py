@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.visit import Stage
 from chatapp.wire.messages.desk import (

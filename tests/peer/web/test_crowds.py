@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form
 from chatapp.peer.visitor.client import Visitor
-from chatapp.peer.visitor.form import Form
 from chatapp.peer.visitor.visit import Stage, Visit
 from chatapp.peer.web.limits import DEEDS_BURST
 from chatapp.peer.web.visitors.gateway import LOOK_AGAIN_AFTER

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.web.cookies import hashed
 from chatapp.peer.web.visitors.session import ABSENT_AFTER, GONE_AFTER, OVER_FOR, RATES_WITHIN

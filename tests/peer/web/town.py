@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message
 
-from chatapp.peer.visitor import events as happened
+from chatapp.peer.api import visit_events as happened
 from chatapp.peer.web.visitors.app import VisitorApp
 from chatapp.peer.web.visitors.gateway import Gateway
 from chatapp.registry.access import AccessSettings

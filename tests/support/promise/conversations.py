@@ -5,8 +5,8 @@ Checked by what visitors and operators were shown.
 
 from typing import TYPE_CHECKING
 
-from chatapp.peer.core.events import ClientCame, ClientSaid
-from chatapp.peer.visitor.events import LineReceived
+from chatapp.peer.api.events import ClientCame, ClientSaid
+from chatapp.peer.api.visit_events import LineReceived
 from tests.support.guests import Guest
 from tests.support.people import Person
 

@@ -8,8 +8,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core.events import ClientCame, ClientMove, ClientMoved
-from chatapp.peer.visitor.events import LineReceived, Rated
+from chatapp.peer.api.events import ClientCame, ClientMove, ClientMoved
+from chatapp.peer.api.visit_events import LineReceived, Rated
 from chatapp.registry.desk.queue.queue import DeskQueue
 from chatapp.registry.desk.queue.visit import (
     NOBODY,

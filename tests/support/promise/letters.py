@@ -6,7 +6,7 @@ Checked on the disks.
 
 from typing import TYPE_CHECKING
 
-from chatapp.peer.core.events import MessageChanged, MessageState
+from chatapp.peer.api.events import MessageChanged, MessageState
 from chatapp.peer.core.records import DEAD
 from tests.support.people import Person
 from tests.support.screen import is_now

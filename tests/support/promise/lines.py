@@ -5,7 +5,7 @@ Checked on the screens.
 
 from typing import TYPE_CHECKING
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.people import Person
 from tests.support.screen import is_now

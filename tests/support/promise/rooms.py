@@ -3,8 +3,8 @@ member who stayed has every line that the registry accepted."""
 
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import group_mark
 from tests.support.people import Person
 

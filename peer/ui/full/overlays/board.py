@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import ClientMove
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import ClientMove
 from chatapp.wire.names import is_same_name
 
 MINUTE: Final = 60.0

@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import ClientMove
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import ClientMove
 from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.board import DeskBoard, minutes
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph, key_line

@@ -6,7 +6,7 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.content import Content
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.desk import DeskPane
 from chatapp.peer.ui.full.overlays.overlay import Overlay, Picker

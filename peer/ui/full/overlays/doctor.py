@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.ui.full.overlays.overlay import Overlay
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph

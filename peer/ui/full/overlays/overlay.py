@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph, key_line
 from chatapp.peer.ui.full.signs import Signs
 from chatapp.wire.text import sanitize

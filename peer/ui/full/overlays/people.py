@@ -5,8 +5,8 @@ from typing import Final
 
 from textual.content import Content
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import Conversation, person
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import Conversation, person
 from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.overlay import Picker
 from chatapp.peer.ui.full.signs import Signs

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from textual.content import Content
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import Conversation, ConversationKind, person, room
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import Conversation, ConversationKind, person, room
 from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.choice import fit
 from chatapp.peer.ui.full.overlays.overlay import Picker

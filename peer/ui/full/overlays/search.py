@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.timer import Timer
 
-from chatapp.peer.core.conversations import Conversation
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.formatting import name, shown_clock
 from chatapp.peer.ui.full.overlays.overlay import Picker

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.history.query import DeliveryTrace
 from chatapp.peer.ui.formatting import name, shown_time
 from chatapp.peer.ui.full.overlays.overlay import Overlay

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api.events import DirectReceived
 from chatapp.peer.core import core
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.dispatch import Dispatcher
-from chatapp.peer.core.events import DirectReceived
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Change
 from chatapp.wire.address import Address

@@ -2,9 +2,9 @@
 
 import pytest
 
+from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
-from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import AskMail

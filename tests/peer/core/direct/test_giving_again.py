@@ -1,8 +1,8 @@
 """Delivered messages that their recipient may have lost: given again, quietly, seldom, and some at a time."""
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.outbox import AGAIN_SPAN
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import StoredOutgoing
 from chatapp.wire.delivery.syncs import SyncMark

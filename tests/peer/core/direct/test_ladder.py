@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from chatapp.peer.api.events import Event, MessageState, Unacknowledged
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import Event, MessageState, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR
 from chatapp.peer.core.people.conversation import DeliveryPath
 from chatapp.peer.core.records import StoredOutgoing, StoredStream

@@ -1,8 +1,8 @@
 """Room lines that outlive the program that sent them: sent after a restart, in order, or reported as given up."""
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
-from chatapp.peer.core.trace import TraceEvent, readable, unpacked
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, DirectReceived, MailHeldBack, MailUnreadable
 from chatapp.peer.core.direct import receiving
-from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, DirectReceived, MailHeldBack, MailUnreadable
 from chatapp.peer.core.records import IncomingAdded
 from chatapp.wire.messages.direct import Floor
 from chatapp.wire.messages.mail import Letter, TakeMail

@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.events import Line
+from chatapp.peer.api.events import Line
 from chatapp.peer.core.inbox import Stream, Streams
 from chatapp.peer.core.people.conversation import OutgoingStream, bodies_of
 from chatapp.peer.core.records import StoredStream

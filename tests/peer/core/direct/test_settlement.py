@@ -1,8 +1,8 @@
 """The end of outgoing messages: each outcome is reported once, and the recipient learns what not to wait for."""
 
+from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.outbox import RETRY_SPAN
-from chatapp.peer.core.events import MessageChanged, MessageReason, MessageState
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.messages.direct import Floor, Gap
 from chatapp.wire.messages.mail import MailRefusal

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import DirectReceived, MessageChanged, MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.people.table import LookUp
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailBatch

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api.events import KeyChanged, TableChanged
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import KeyChanged, TableChanged
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import FETCH_TIMEOUT, Table
 from chatapp.peer.core.records import RowsSaved

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core.events import LinkTrouble, LinkTroubled, ServerLost
+from chatapp.peer.api.events import LinkTrouble, LinkTroubled, ServerLost
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Ping, Pong
 from tests.peer.core.cast import Someone

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from chatapp.peer.core.events import RegistryMet, ServerBack
+from chatapp.peer.api.events import RegistryMet, ServerBack
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.connection import ConnectionEvent, RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink

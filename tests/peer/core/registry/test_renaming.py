@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.people.table import LookUp
 from chatapp.wire.framing import Kind

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.records import NumberUsed
 from chatapp.wire.codec import decode_frames, decode_group_body, encode, join_frames

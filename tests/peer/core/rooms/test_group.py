@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import MessageState
 from chatapp.peer.core.records import (
     CHANNEL_MARK,
     CursorMoved,

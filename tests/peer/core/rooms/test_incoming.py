@@ -1,6 +1,6 @@
 """Incoming channel lines: shown once after they are stored, with missing positions and unknown senders."""
 
-from chatapp.peer.core.events import SOMEBODY, ChannelReceived, LineLoss, LineUnreadable
+from chatapp.peer.api.events import SOMEBODY, ChannelReceived, LineLoss, LineUnreadable
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT
 from chatapp.wire.framing import pack_group, unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chatapp.peer.api.events import Event, MemberJoined, MemberLeft
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import Event, MemberJoined, MemberLeft
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.rooms.membership import RETURN_SPAN, Membership
 from chatapp.wire.messages.rooms import RoomMember, RoomPresence

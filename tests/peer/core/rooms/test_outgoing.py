@@ -1,9 +1,9 @@
 """Outgoing group lines: answered, left behind, kept over a crash; and lines of ignored people."""
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageReason, MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageReason, MessageState
+from chatapp.peer.api.trace import TraceEvent, readable, unpacked
 from chatapp.peer.core.records import group_mark
-from chatapp.peer.core.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.messages.direct import DirectGroupLine

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.registry.session import State
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import TopicFailure
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import TopicFailure
 from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.messages.rooms import (
     NO_TOPIC,

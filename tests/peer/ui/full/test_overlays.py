@@ -2,10 +2,10 @@
 
 from textual.widgets import Input
 
-from chatapp.peer.core.conversations import person
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.form import Form
 from chatapp.peer.ui.full.signs import ASCII
 from chatapp.peer.visitor.client import Visitor
-from chatapp.peer.visitor.form import Form
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint

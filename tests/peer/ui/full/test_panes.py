@@ -1,7 +1,7 @@
 """The list of conversations: their order, and what is unread."""
 
-from chatapp.peer.core.conversations import DESK, EVERYBODY, Conversation, person, room
-from chatapp.peer.core.events import Person
+from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
+from chatapp.peer.api.events import Person
 from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
 from chatapp.peer.ui.full.panes import ListRow, PaneList, next_with_news, said_entry
 from chatapp.peer.ui.full.signs import UNICODE

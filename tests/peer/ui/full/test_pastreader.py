@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.conversations import EVERYBODY, Conversation
+from chatapp.peer.api.conversations import EVERYBODY, Conversation
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
 from chatapp.peer.ui.full.panes import Pane

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from textual.events import Paste
 
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import DESK, EVERYBODY, person
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.client import PeerState
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import DESK, EVERYBODY, person
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.formatting import Mark
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.types import Message
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.web.operators.access import Access
 from chatapp.peer.web.operators.app import OperatorApp
 from chatapp.peer.web.operators.desk import OperatorDesk

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from chatapp.peer.api import events as happened
 from chatapp.peer.client import Peer
-from chatapp.peer.core import events as happened
 from chatapp.peer.web.operators.desk import OperatorDesk
 from chatapp.peer.web.operators.view import LineMark
 from chatapp.wire.messages.desk import NoteVisitor, TakeDuty

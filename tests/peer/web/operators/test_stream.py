@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from starlette.types import Message
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.peer.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.web.operators.access import Access
 from chatapp.peer.web.operators.app import OperatorApp

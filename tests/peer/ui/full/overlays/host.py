@@ -8,8 +8,8 @@ from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import MessageState
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.ui.full.overlays.overlay import Overlay
 from chatapp.peer.ui.full.theme import DARK, THEMES

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import ClientMove
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import ClientMove
 from chatapp.peer.ui.full.overlays.board import DeskBoard, minutes
 
 NOW = 1_700_000_000.0

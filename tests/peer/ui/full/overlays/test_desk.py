@@ -5,8 +5,8 @@ from functools import partial
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import ClientMove
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import ClientMove
 from chatapp.peer.ui.full.overlays.board import DeskBoard
 from chatapp.peer.ui.full.overlays.desk import DeskPane
 from chatapp.peer.ui.full.overlays.desk_overlays import NameOverlay

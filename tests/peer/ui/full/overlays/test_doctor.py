@@ -5,9 +5,9 @@ from functools import partial
 
 from textual.widgets import Static
 
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
-from chatapp.peer.errors import NotOpen
 from chatapp.peer.ui.full.overlays.doctor import DoctorOverlay
 from chatapp.peer.ui.full.signs import ASCII, UNICODE
 from chatapp.wire.address import Address

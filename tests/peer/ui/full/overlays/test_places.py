@@ -3,10 +3,10 @@
 import asyncio
 from functools import partial
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.conversations import EVERYBODY, person, room
-from chatapp.peer.core.events import NoAnswer
-from chatapp.peer.errors import NotAnswered
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.errors import NotAnswered
+from chatapp.peer.api.events import NoAnswer
 from chatapp.peer.ui.full.overlays.people import PeopleOverlay
 from chatapp.peer.ui.full.overlays.places import PlaceOverlay
 from chatapp.peer.ui.full.signs import ASCII, UNICODE

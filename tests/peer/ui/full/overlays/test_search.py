@@ -6,8 +6,8 @@ import sqlite3
 import pytest
 from textual.widgets import Input, OptionList
 
-from chatapp.peer.core.conversations import Conversation, room
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.api.conversations import Conversation, room
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.full.overlays.search import PAGE, SearchOverlay
 from chatapp.peer.ui.full.signs import UNICODE

@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 from textual.widgets import Static
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.trace import TraceEvent, TraceStep
-from chatapp.peer.errors import NotOpen
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace
 from chatapp.peer.ui.full.overlays.why import WhyOverlay
 from chatapp.peer.ui.full.signs import UNICODE

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core import events as happened
-from chatapp.peer.core.events import AdmissionRefusal, NoAnswer
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.codec import decode, encode, shape_of
+from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
+from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.peer.doctor.findings import Finding
-from chatapp.peer.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine
 from chatapp.peer.rpc.protocol import RpcError
 from chatapp.peer.rpc.refusals import exception_of, refusal_of
 from chatapp.peer.rpc.shared import Greeting
-from chatapp.peer.rpc.values import decode, encode, shape_of
 from chatapp.wire.errors import ChatAppError, DecodeError, NameRefused, TextTooLong
 from chatapp.wire.messages.desk import NoteVisitor, OperatorRequest, TakeDuty
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatapp import events as public
 from chatapp.events import from_json, to_json
-from chatapp.peer.core import events as happened
+from chatapp.peer.api import events as happened
 from chatapp.wire.errors import DecodeError
 
 EVENTS: tuple[Any, ...] = get_args(happened.Event)

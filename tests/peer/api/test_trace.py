@@ -4,17 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.events import MessageReason, MessageState
-from chatapp.peer.core.people.conversation import Message
-from chatapp.peer.core.records import (
-    OutgoingChanged,
-    OutgoingDelivered,
-    OutgoingOnDisk,
-    StoredOutgoing,
-    StoredStream,
-)
-from chatapp.peer.core.trace import (
+from chatapp.peer.api.events import MessageReason, MessageState
+from chatapp.peer.api.trace import (
     SENT_AT_ONCE,
     STEPS_MAX,
     DeliveryTraces,
@@ -24,6 +15,15 @@ from chatapp.peer.core.trace import (
     packed,
     readable,
     unpacked,
+)
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.people.conversation import Message
+from chatapp.peer.core.records import (
+    OutgoingChanged,
+    OutgoingDelivered,
+    OutgoingOnDisk,
+    StoredOutgoing,
+    StoredStream,
 )
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import MailRefusal

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.core.events import MessageReason
+from chatapp.peer.api.events import MessageReason
 
 STEPS_MAX: Final = 64
 """Steps remembered of one message. A kept message is retried every 30 s while nobody answers; the first steps say what

@@ -3,7 +3,7 @@
 from types import UnionType
 from typing import get_args
 
-from chatapp.peer.core import events
+from chatapp.peer.api import events
 
 
 def test_all_that_can_happen_is_in_the_one_module() -> None:

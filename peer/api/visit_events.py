@@ -4,7 +4,7 @@ import enum
 
 import msgspec
 
-from chatapp.peer.core import events as peers
+from chatapp.peer.api import events as peers
 from chatapp.wire.messages.desk import DeskRefusal, LineRefusal, OverCause
 from chatapp.wire.messages.registration import RefusalReason
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.conversations import EVERYBODY, Conversation, addressed, person
-from chatapp.peer.core.conversations import room as in_room
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, addressed, person
+from chatapp.peer.api.conversations import room as in_room
 from chatapp.wire.address import Address
 from chatapp.wire.messages.rooms import ROOM_SIGN
 

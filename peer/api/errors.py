@@ -15,7 +15,7 @@ ChatAppError
     +-- OtherRegistry     another registry is at this address      expected, got
 """
 
-from chatapp.peer.core.events import AdmissionRefusal, NoAnswer
+from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.wire.errors import ChatAppError, quoted
 
 
