@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.ui.grammar.help import GUIDE_BEGINS, GUIDE_ENDS, guide_table
+from chatapp.peer.commands.commands import GUIDE_BEGINS, GUIDE_ENDS, guide_table
 
 GUIDE: Final = Path(__file__).parents[1] / "docs" / "guide.md"
 _LIST: Final = re.compile(f"{re.escape(GUIDE_BEGINS)}.*?{re.escape(GUIDE_ENDS)}", re.DOTALL)

@@ -3,8 +3,8 @@
 from typing import Final
 
 from chatapp.peer.api.trace import readable, unpacked
-from chatapp.peer.ui.grammar.intents import Context
-from chatapp.peer.ui.grammar.parser import parse
+from chatapp.peer.commands.intents import Context
+from chatapp.peer.commands.parser import parse
 from chatapp.registry.access import Bans
 from chatapp.registry.desk import console as desk
 from chatapp.registry.settings import flaw_of_bans, flaw_of_keys

@@ -9,8 +9,8 @@ import msgspec
 
 import chatapp
 from chatapp.commands.chat import AGAIN_USAGE, CLIENT_USAGE, DESK_USAGE, SERVER_USAGE
-from chatapp.peer.ui.grammar.arguments import usage
-from chatapp.peer.ui.grammar.commands import COMMANDS as TYPED
+from chatapp.peer.commands.arguments import usage
+from chatapp.peer.commands.commands import COMMANDS as TYPED
 from chatapp.registry.settings import KEYS, OPTIONS, TABLES, VARIABLES, allowed
 from release.commands import HELP, PROGRAM, CommandPage, OptionRow, command_line
 

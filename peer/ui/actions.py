@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import Conversation, person, room
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.history.query import HistoryLine, LineKind
-from chatapp.peer.receipts import Receipt
-from chatapp.peer.ui.formatting import AnswerLine
-from chatapp.peer.ui.grammar.help import help_lines
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.commands import help_lines
+from chatapp.peer.commands.intents import (
     SERVER,
     AskMessage,
     ChangeName,
@@ -47,6 +44,9 @@ from chatapp.peer.ui.grammar.intents import (
     Unignore,
     VerifyKey,
 )
+from chatapp.peer.history.query import HistoryLine, LineKind
+from chatapp.peer.receipts import Receipt
+from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.texts import history
 from chatapp.peer.ui.texts.people import table_lines
 from chatapp.wire.errors import TextTooLong

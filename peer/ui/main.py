@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from chatapp.peer.commands.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.formatting import View
-from chatapp.peer.ui.grammar.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.terminal import ENDING_SIGNALS, FAILED, INTERRUPTED, Wanted
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.ui.texts import full as words

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.ui.actions import Actions
-from chatapp.peer.ui.formatting import AnswerLine, SettledLine, TypedLine, View
-from chatapp.peer.ui.grammar import parser
-from chatapp.peer.ui.grammar.completion import CompletionIndex
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands import parser
+from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.commands.intents import (
     AskMessage,
     Context,
     Empty,
@@ -33,7 +31,9 @@ from chatapp.peer.ui.grammar.intents import (
     SendAll,
     SendDirect,
 )
-from chatapp.peer.ui.grammar.parser import Confirmation, Dialogue
+from chatapp.peer.commands.parser import Confirmation, Dialogue
+from chatapp.peer.ui.actions import Actions
+from chatapp.peer.ui.formatting import AnswerLine, SettledLine, TypedLine, View
 from chatapp.peer.ui.state import TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.folding import Folding

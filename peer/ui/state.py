@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.ui.formatting import MessageLine, View
-from chatapp.peer.ui.grammar.completion import CompletionIndex
 from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.people import typing_note

@@ -19,6 +19,7 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.commands.completion import Candidate
 from chatapp.peer.ui.formatting import Fragments, status_pieces
 from chatapp.peer.ui.full.bars import Bar
 from chatapp.peer.ui.full.composer import Composer
@@ -30,7 +31,6 @@ from chatapp.peer.ui.full.panes import ListRow, Pane, next_with_news
 from chatapp.peer.ui.full.session import FullSession
 from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.full.theme import DARK, OTHER, THEMES
-from chatapp.peer.ui.grammar.completion import Candidate
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.notices import notice, title, titled
 from chatapp.peer.ui.texts import full as words

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.grammar.completion import Candidate, common_start
+from chatapp.peer.commands.completion import Candidate, common_start
 
 
 class Replacement(msgspec.Struct, frozen=True):

@@ -8,9 +8,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from chatapp.peer.commands.completion import Candidate
 from chatapp.peer.ui.full.completing import Completing
 from chatapp.peer.ui.full.panes import Pane
-from chatapp.peer.ui.grammar.completion import Candidate
 from chatapp.peer.ui.texts.answers import paste_question
 
 REMEMBERED_MAX: Final = 500

@@ -24,18 +24,10 @@ from chatapp.peer.api.conversations import (
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import PeerState
-from chatapp.peer.receipts import Receipt
-from chatapp.peer.ui.actions import Actions
-from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
-from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
-from chatapp.peer.ui.full.panes import ListRow, Pane, PaneList, said_entry
-from chatapp.peer.ui.full.pastreader import PastReader
-from chatapp.peer.ui.full.routing import Spot, kind_of, place_of
-from chatapp.peer.ui.full.signs import Signs
-from chatapp.peer.ui.grammar import parser
-from chatapp.peer.ui.grammar.arguments import SIGNS
-from chatapp.peer.ui.grammar.completion import CompletionIndex
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands import parser
+from chatapp.peer.commands.arguments import SIGNS
+from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.commands.intents import (
     AskMessage,
     Context,
     Empty,
@@ -54,7 +46,15 @@ from chatapp.peer.ui.grammar.intents import (
     ShowRooms,
     ShowTable,
 )
-from chatapp.peer.ui.grammar.parser import Confirmation, Dialogue
+from chatapp.peer.commands.parser import Confirmation, Dialogue
+from chatapp.peer.receipts import Receipt
+from chatapp.peer.ui.actions import Actions
+from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
+from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
+from chatapp.peer.ui.full.panes import ListRow, Pane, PaneList, said_entry
+from chatapp.peer.ui.full.pastreader import PastReader
+from chatapp.peer.ui.full.routing import Spot, kind_of, place_of
+from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.state import TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.folding import Folding

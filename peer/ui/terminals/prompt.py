@@ -26,13 +26,13 @@ from prompt_toolkit.layout.menus import CompletionsMenu
 from prompt_toolkit.layout.processors import BeforeInput, HighlightIncrementalSearchProcessor
 from prompt_toolkit.widgets import SearchToolbar
 
+from chatapp.peer.commands.completion import Candidate, CandidateSource, common_start
 from chatapp.peer.ui.formatting import (
     Fragments,
     View,
     prompt_of,
     status_pieces,
 )
-from chatapp.peer.ui.grammar.completion import Candidate, CandidateSource, common_start
 from chatapp.peer.ui.texts.answers import ASK_TO, paste_question
 
 OFFERED_AT_ONCE: Final = 8

@@ -22,6 +22,7 @@ from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
+from chatapp.peer.commands.completion import CandidateSource
 from chatapp.peer.ui.formatting import (
     CallingLine,
     Fragments,
@@ -33,7 +34,6 @@ from chatapp.peer.ui.formatting import (
     fragments,
     shown_clock,
 )
-from chatapp.peer.ui.grammar.completion import CandidateSource
 from chatapp.peer.ui.terminal import DONE, INTERRUPTED
 from chatapp.peer.ui.terminals.held import Held, HeldLines
 from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of

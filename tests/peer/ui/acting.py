@@ -13,10 +13,10 @@ from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import Peer
+from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.ui.formatting import TypedLine, View
-from chatapp.peer.ui.grammar.completion import CompletionIndex
 from chatapp.peer.ui.shell import LineFace
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong

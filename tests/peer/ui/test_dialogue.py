@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.ui.grammar.intents import Empty, GiveUpName, Mistake, SendDirect
-from chatapp.peer.ui.grammar.parser import Confirmation, Dialogue
+from chatapp.peer.commands.intents import Empty, GiveUpName, Mistake, SendDirect
+from chatapp.peer.commands.parser import Confirmation, Dialogue
 from chatapp.wire.names import peer_name
 
 

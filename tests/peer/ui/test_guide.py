@@ -2,8 +2,7 @@
 
 import pytest
 
-from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS
-from chatapp.peer.ui.grammar.help import help_lines
+from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, DESK_COMMANDS, help_lines
 from examples.guide import GUIDE, with_commands
 
 

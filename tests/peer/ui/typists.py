@@ -1,7 +1,7 @@
 """Names and typed lines for parser tests."""
 
-from chatapp.peer.ui.grammar.intents import Context, Mistake
-from chatapp.peer.ui.grammar.parser import parse
+from chatapp.peer.commands.intents import Context, Mistake
+from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 
 ALICE = Context(me=peer_name("Alice"))

@@ -5,10 +5,10 @@ from typing import Final
 
 from textual.content import Content
 
+from chatapp.peer.commands.arguments import SIGNS, Command, usage
+from chatapp.peer.commands.commands import COMMANDS, DESK_COMMANDS
 from chatapp.peer.ui.full.overlays.overlay import Picker
 from chatapp.peer.ui.full.signs import Signs
-from chatapp.peer.ui.grammar.arguments import SIGNS, Command, usage
-from chatapp.peer.ui.grammar.commands import COMMANDS, DESK_COMMANDS
 from chatapp.peer.ui.texts import overlays as texts
 
 

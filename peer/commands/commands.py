@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from chatapp.peer.ui.grammar.arguments import (
+import msgspec
+
+from chatapp.peer.commands.arguments import (
     ANSWER,
     HISTORY_SHOWN,
     MAYBE_ALL,
@@ -44,9 +46,10 @@ from chatapp.peer.ui.grammar.arguments import (
     show_people,
     topic,
     trust,
+    usage,
     verify,
 )
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.intents import (
     AskMessage,
     ChangeName,
     ChangeTopic,
@@ -510,7 +513,7 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     """Return a mistake that suggests the command that is called so elsewhere, or the nearest one, if one is near. Those of
     the help desk are suggested to operators only, for words that begin as they do."""
     # Deferred: a start does not need them.
-    from chatapp.peer.ui.grammar.elsewhere import ELSEWHERE
+    from chatapp.peer.commands.elsewhere import ELSEWHERE
     from chatapp.wire.suggestions import nearest
 
     sign, bare = _sign_and_rest(word.lower())
@@ -543,3 +546,57 @@ def _spelling_of(word: str) -> str | None:
     """Return the spelling that is meant by a word behind `help`, which may lack its sign: `dm` means `/dm`."""
     word = word.lower()
     return next((one for one in (word, f"/{word}", word[1:]) if one in BY_SPELLING), None)
+
+
+# --- help: the lines that `help` shows and the list in the guide, both made from the table of commands.
+
+_BY_MEANING: Final[Mapping[type[Intent], Command]] = {type(row.example): row for row in COMMANDS}
+
+
+_NOT_TYPED: Final = frozenset({"reference", "visit"})
+"""Fields of an operator's request that the core fills in."""
+
+
+def as_typed(intent: Intent, *, in_room: bool = False) -> str:
+    """Spell a line that means `intent`, as it is typed in a room or outside. Empty for the intent `Empty`."""
+    row = _BY_MEANING.get(type(intent))
+    if row is None:
+        return ""
+    faithful = (one for one in row.spellings if one not in row.unquoted)
+    spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
+    fields = msgspec.structs.asdict(intent).items()
+    arguments = [
+        str(value) for field, value in fields if value not in (None, "", 0) and field not in _NOT_TYPED
+    ]
+    return " ".join((spelling, *arguments))
+
+
+GUIDE_BEGINS: Final = (
+    "<!-- The list of commands is made from peer/commands/commands.py by `python -m examples.guide`. -->"
+)
+GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
+
+
+def help_lines(command: str | None = None, *, is_operator: bool = False) -> list[str]:
+    """List every command, one line each, those of the help desk for operators only; or for one spelling its summary, all
+    its spellings and an example."""
+    if command is not None:
+        row = BY_SPELLING[command]
+        return [
+            f"{usage(command, row.shape)} - {row.summary}",
+            f"Spellings: {' · '.join(row.usages)}",
+            f"Example: {as_typed(row.example, in_room=isinstance(row.example, SayInRoom))}",
+        ]
+    offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
+    width = max(len(usage(row.spellings[0], row.shape)) for row in offered)
+    return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in offered]
+
+
+def guide_table() -> str:
+    """Return the list of commands as Markdown, between the marks that the guide has for it."""
+    lines = ["| you type | or | what happens |", "|---|---|---|"]
+    for row in COMMANDS:
+        others = [f"`{one}`" for one in (*row.spellings[1:], row.bare) if one]
+        typed = usage(row.spellings[0], row.shape)
+        lines.append(f"| `{typed}` | {', '.join(others)} | {row.summary} |")
+    return "\n".join((GUIDE_BEGINS, "", *lines, "", GUIDE_ENDS))

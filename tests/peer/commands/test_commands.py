@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS, unknown
-from chatapp.peer.ui.grammar.elsewhere import ELSEWHERE
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
+from chatapp.peer.commands.elsewhere import ELSEWHERE
+from chatapp.peer.commands.intents import (
     SERVER,
     AskMessage,
     ChangeName,
@@ -32,7 +32,7 @@ from chatapp.peer.ui.grammar.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.peer.ui.grammar.parser import parse
+from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from chatapp.wire.suggestions import is_one_letter_away
 from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.grammar.arguments import HISTORY_MAX, SIGNS, Command, Cut, usage
-from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS
-from chatapp.peer.ui.grammar.help import as_typed, help_lines
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.arguments import HISTORY_MAX, SIGNS, Command, Cut, usage
+from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, as_typed, help_lines
+from chatapp.peer.commands.intents import (
     AskMessage,
     ChangeName,
     ChangeTopic,
@@ -35,7 +34,7 @@ from chatapp.peer.ui.grammar.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.peer.ui.grammar.parser import parse
+from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from tests.peer.ui.typists import ALICE, IN_LAB
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.formatting import View, prompt_of
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.intents import (
     Context,
     ExitRoom,
     Intent,
@@ -14,7 +13,8 @@ from chatapp.peer.ui.grammar.intents import (
     SayToClient,
     ShowPeople,
 )
-from chatapp.peer.ui.grammar.parser import parse
+from chatapp.peer.commands.parser import parse
+from chatapp.peer.ui.formatting import View, prompt_of
 from chatapp.wire.limits import DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,

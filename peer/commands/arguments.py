@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.intents import (
     SERVER,
     ChangeTopic,
     Context,

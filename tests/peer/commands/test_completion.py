@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.ui.grammar.commands import BY_SPELLING, DESK_SPELLINGS
-from chatapp.peer.ui.grammar.completion import RECENT_MAX, CompletionIndex, candidates, common_start
+from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
+from chatapp.peer.commands.completion import RECENT_MAX, CompletionIndex, candidates, common_start
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ the help desk, any line without a sign is said to that visitor, in a room and ou
 import re
 from typing import Final
 
-from chatapp.peer.ui.grammar.arguments import SIGNS, Command, Cut, usage
-from chatapp.peer.ui.grammar.commands import BY_SPELLING, COMMANDS, unknown
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.arguments import SIGNS, Command, Cut, usage
+from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
+from chatapp.peer.commands.intents import (
     Context,
     Empty,
     Intent,

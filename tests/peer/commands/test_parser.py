@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.grammar.intents import (
+from chatapp.peer.commands.intents import (
     Context,
     Empty,
     ExitRoom,
@@ -19,7 +19,7 @@ from chatapp.peer.ui.grammar.intents import (
     ShowHelp,
     ShowPeople,
 )
-from chatapp.peer.ui.grammar.parser import parse
+from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from chatapp.wire.text import sanitize
 from tests.peer.ui.typists import ALICE, AWAY, BOB, IN_LAB, said

@@ -5,8 +5,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.ui.grammar.arguments import SIGNS, Command, Cut
-from chatapp.peer.ui.grammar.commands import BY_SPELLING, DESK_SPELLINGS
+from chatapp.peer.commands.arguments import SIGNS, Command, Cut
+from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
 
 RECENT_MAX: Final = 256
 

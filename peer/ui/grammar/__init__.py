@@ -1,1 +1,0 @@
-"""Typed lines: the commands, their arguments, the parser, completion and help."""
