@@ -29,7 +29,7 @@ from chatapp.peer.api.errors import (
     ServerUnreachable,
 )
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.operator import DeskTalk, VisitTarget
+from chatapp.peer.core.desk.operator import DeskTalk, VisitTarget
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.driver import resolved

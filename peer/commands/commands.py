@@ -107,7 +107,7 @@ from chatapp.wire.messages.desk import (
 from chatapp.wire.names import peer_name
 
 # An operator's command is the request itself. Its reference, and the visit that it concerns, are 0 here: the core
-# fills them in (`peer.core.operator`).
+# fills them in (`peer.core.desk.operator`).
 
 
 def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:

@@ -15,6 +15,7 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus, drop_invalid
+from chatapp.peer.core.desk.operator import Operator
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder, LostMessages
 from chatapp.peer.core.direct.path_test import PathResult, PathTests
@@ -24,11 +25,11 @@ from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
 from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, PendingBacklog
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NameResolver, Table
+from chatapp.peer.core.people.trust import TrustDecisions
 from chatapp.peer.core.records import (
     CHANNEL_MARK,
     Loaded,
@@ -45,15 +46,12 @@ from chatapp.peer.core.registry.releasing import Releasing
 from chatapp.peer.core.registry.renaming import Renaming
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.peer.core.rooms.current import CurrentRoom
-from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
-from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
+from chatapp.peer.core.rooms.membership import DirectFanout, Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
-from chatapp.peer.core.rooms.requests import RoomList, RoomRequest, TopicRequest
-from chatapp.peer.core.rooms.rooms import Rooms
+from chatapp.peer.core.rooms.rooms import RoomList, RoomRequest, Rooms, TopicRequest
 from chatapp.peer.core.sending import Sending
-from chatapp.peer.core.trust import TrustDecisions
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.delivery.parts import PartBuffer

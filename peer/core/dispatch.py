@@ -8,12 +8,12 @@ from typing import Final
 from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import RegistryReach, RegistryStatus
+from chatapp.peer.core.desk.operator import Operator
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.path_test import PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import OpenedDatagrams, PeerTransport
-from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import SKIPPED_MAX, Conversation
 from chatapp.peer.core.people.roster import Change, Contacts
@@ -23,10 +23,9 @@ from chatapp.peer.core.registry.registration import RegistryMonitor
 from chatapp.peer.core.registry.releasing import Releasing
 from chatapp.peer.core.registry.renaming import Renaming
 from chatapp.peer.core.registry.session import SEALED_KINDS, RegistrySession
-from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
-from chatapp.peer.core.rooms.membership import Membership
+from chatapp.peer.core.rooms.membership import DirectFanout, Membership
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.wire.address import Address

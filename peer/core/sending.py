@@ -10,11 +10,11 @@ import msgspec
 from chatapp.peer.api.events import NotInRoom
 from chatapp.peer.api.trace import Raw, WallClock
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.desk.operator import Operator, VisitTarget
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
-from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import LookUp, NameResolver
 from chatapp.peer.core.registry.session import RegistrySession

@@ -6,7 +6,7 @@ import msgspec
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.client import Peer
-from chatapp.peer.core.operator import DeskTalk
+from chatapp.peer.core.desk.operator import DeskTalk
 from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
 from chatapp.peer.past import PAGE
 from chatapp.peer.rpc.protocol import LINES_TOGETHER, TEXT_TOGETHER

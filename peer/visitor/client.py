@@ -1,6 +1,6 @@
 """A visitor of a help desk as a program uses it.
 
-Requests go to the core of the open visitor (`peer.visitor.core`); what comes of them is told by events.
+Requests go to the core of the open visitor (`peer.core.visitor`); what comes of them is told by events.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typing import Final
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.form import Form
+from chatapp.peer.core.desk.visit import ADMITTED, Stage
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.driver import Driver
 from chatapp.peer.feed import EventFeed
-from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.core import VisitorCore
 from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder, VisitStore
-from chatapp.peer.visitor.visit import ADMITTED, Stage
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import msgspec
 
 from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
-from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import fingerprint_digits

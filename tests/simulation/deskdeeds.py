@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.operator import Operator, VisitTarget
-from chatapp.peer.visitor.visit import Stage
+from chatapp.peer.core.desk.operator import Operator, VisitTarget
+from chatapp.peer.core.desk.visit import Stage
 from chatapp.registry.desk.queue.visit import digest
 from chatapp.registry.desk.settings import DEFAULT_QUEUE, DeskSettings
 from chatapp.wire.identity import fingerprint_digits

@@ -8,10 +8,10 @@ from typing import cast
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form
 from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.desk.visit import ADMITTED, Stage
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.core import VisitorCore
-from chatapp.peer.visitor.visit import ADMITTED, Stage
+from chatapp.peer.core.visitor import VisitorCore
 from chatapp.registry.desk.queue.visit import digest
 from chatapp.wire.address import Address
 from chatapp.wire.identity import AgreementKey, Identity

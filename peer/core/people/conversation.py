@@ -35,9 +35,7 @@ class DeliveryPath(enum.Enum):
     STRAIGHT = "being sent by UDP"
     RELAYED = "being sent by UDP and through the registry"
     MAIL = "queued as sealed mail for the registry"
-    LINE = (
-        "a group's line on its way to one member, which is on no ladder: see `peer.core.rooms.direct_fanout`"
-    )
+    LINE = "a group's line on its way to one member, which is on no ladder: see `peer.core.rooms.membership`"
 
 
 class Message(msgspec.Struct, eq=False):

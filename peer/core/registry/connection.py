@@ -20,8 +20,7 @@ from chatapp.peer.api.events import (
     ServerStopPlanned,
 )
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.registry.link import RegistryLink
-from chatapp.peer.core.registry.linkwatch import LinkWatch
+from chatapp.peer.core.registry.link import LinkWatch, RegistryLink
 from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_notice

@@ -19,10 +19,9 @@ from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
-from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
-from chatapp.peer.core.rooms.membership import RoomRecipients
+from chatapp.peer.core.rooms.membership import DirectFanout, RoomRecipients
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.rooms import (
     FetchGroup,

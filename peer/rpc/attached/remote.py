@@ -18,7 +18,7 @@ from chatapp.peer.api.codec import decode, encode
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.client import PeerState, line_id
-from chatapp.peer.core.operator import DeskTalk
+from chatapp.peer.core.desk.operator import DeskTalk
 from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.folders import folder_of
 from chatapp.peer.history.unshown import in_senders_order

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
-from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import make_private, write_whole
 

@@ -13,7 +13,7 @@ from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.core_driver import CoreDriver
 from tests.peer.core.lab import enter, lose_registry
-from tests.peer.core.test_trust import letter_by
+from tests.peer.core.people.test_trust import letter_by
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 BOB.home = Address("2.2.2.2", 6_000)

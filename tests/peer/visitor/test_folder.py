@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
-from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.visitor.folder import VisitFolder
 
 SERVER, KEY, OTHER_KEY = "desk.local:5000", b"k" * 32, b"o" * 32

@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.keystore import BrokenKeyFile
 from chatapp.peer.visitor.gateway import GATEWAY_KEY_FILE, gateway_key
-from tests.peer.visitor.scene import DESK, Scene
+from tests.peer.core.desk.scene import DESK, Scene
 
 VOUCHED = msgspec.structs.replace(DESK, is_vouched=True)
 

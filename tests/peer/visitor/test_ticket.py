@@ -3,9 +3,9 @@
 import random
 
 from chatapp.peer.api import visit_events as happened
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.core import VisitorCore
+from chatapp.peer.core.visitor import VisitorCore
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.desk import (
     DeskLine,
@@ -17,7 +17,7 @@ from chatapp.wire.messages.desk import (
     ReturnToDesk,
 )
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone
-from tests.peer.visitor.scene import DESK, Scene
+from tests.peer.core.desk.scene import DESK, Scene
 
 TICKET = b"t" * 16
 

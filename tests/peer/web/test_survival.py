@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.web.cookies import hashed
 from chatapp.peer.web.visitors.session import ABSENT_AFTER, GONE_AFTER, OVER_FOR, RATES_WITHIN
 from chatapp.peer.web.visitors.store import GatewayFolder, GatewayRuns, StoredSession

@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from chatapp.peer.api import events as happened
-from chatapp.peer.core.operator import DeskTalk, DeskTalkLine
+from chatapp.peer.core.desk.operator import DeskTalk, DeskTalkLine
 from chatapp.peer.web.operators.pages import log, parts, window_title
 from chatapp.peer.web.operators.view import NOTICES_MAX, LineMark, OperatorView
 

@@ -21,7 +21,7 @@ from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import IgnoreChanged, NameCleared, PersonVerified, RegistryVerified, RowsSaved
 from chatapp.peer.core.registry.session import RegistrySession, State
-from chatapp.peer.core.rooms.direct_fanout import DirectFanout
+from chatapp.peer.core.rooms.membership import DirectFanout
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint, fingerprint_digits, fingerprint_from
 from chatapp.wire.messages.table import Row

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.core.operator import DeskConversation
+from chatapp.peer.core.desk.operator import DeskConversation
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
     AckDeskLines,

@@ -7,7 +7,7 @@ import pytest
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.operator import Operator, VisitTarget
+from chatapp.peer.core.desk.operator import Operator, VisitTarget
 from chatapp.wire.desk import STILL_SERVED
 from chatapp.wire.messages.desk import (
     AckDeskLines,

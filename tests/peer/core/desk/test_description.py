@@ -16,7 +16,7 @@ from chatapp.wire.messages.desk import (
     VisitOver,
     VisitRated,
 )
-from tests.peer.visitor.scene import WALL, Scene
+from tests.peer.core.desk.scene import WALL, Scene
 
 KEPT = [happened.NotYourTurn(), happened.Described()]
 

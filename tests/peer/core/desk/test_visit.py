@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.visit import Stage
+from chatapp.peer.core.desk.visit import Stage
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     AskPosition,
@@ -25,7 +25,7 @@ from chatapp.wire.messages.desk import (
     ReturnToDesk,
     VisitOver,
 )
-from tests.peer.visitor.scene import DESK, FORM, Scene
+from tests.peer.core.desk.scene import DESK, FORM, Scene
 
 FORM_WANTED = happened.FormWanted(
     region="IN", menu=("Depression", "Other"), keep_form=86_400, keep_talk=86_400

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.registry.desk.transcript import VISITOR, Transcript
 from chatapp.wire.messages.desk import (
     AckDeskLines,
@@ -17,7 +17,7 @@ from chatapp.wire.messages.desk import (
     ReturnToDesk,
     SendDeskLine,
 )
-from tests.peer.visitor.scene import DESK, WALL, Scene
+from tests.peer.core.desk.scene import DESK, WALL, Scene
 
 OPERATOR = b"o" * 32
 LONG = 40_000

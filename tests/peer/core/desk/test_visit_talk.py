@@ -17,7 +17,7 @@ from chatapp.wire.messages.desk import (
     SendDeskLine,
     VisitOver,
 )
-from tests.peer.visitor.scene import WALL, Scene
+from tests.peer.core.desk.scene import WALL, Scene
 
 
 def test_lines_are_said_again_on_a_new_link_until_they_are_taken() -> None:

@@ -1,7 +1,7 @@
 """The core of a visitor: what comes in from the registry, and what goes out to it, without any I/O.
 
 A visitor is a guest at the registry: a key and a card without a name, no table, no mail, only the desk (clause 13.1 of the
-protocol). What is asked and told at the desk is in `peer.visitor.visit`.
+protocol). What is asked and told at the desk is in `peer.core.desk.visit`.
 """
 
 import random
@@ -13,12 +13,12 @@ from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form
 from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import drop_invalid
+from chatapp.peer.core.desk.visit import ADMITTED, NoticeToVisitor, Stage, Visit
+from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession, State
-from chatapp.peer.visitor.conversation import StoredVisit
-from chatapp.peer.visitor.visit import ADMITTED, NoticeToVisitor, Stage, Visit
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, fingerprint

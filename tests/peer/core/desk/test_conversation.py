@@ -1,6 +1,6 @@
 """One end of a help-desk conversation: line numbers, answers, and a restart under another clock."""
 
-from chatapp.peer.core.operator import DeskConversation
+from chatapp.peer.core.desk.operator import DeskConversation
 
 WALL = 1_800_000_000.0
 HOUR = 3_600.0

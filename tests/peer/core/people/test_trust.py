@@ -9,7 +9,7 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
 from chatapp.peer.core.people.table import LookUp
-from chatapp.peer.core.trust import safety_number
+from chatapp.peer.core.people.trust import safety_number
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import MAIL_KEPT_FOR
