@@ -13,9 +13,9 @@ from bench.figures import LOWER, Figure
 from bench.machine import Failed, free_port, scratch
 from bench.measures import Plan
 from chatapp.peer.api.conversations import person, room
-from chatapp.peer.client import Peer
 from chatapp.peer.core.records import FloorRaised, IncomingAdded, Named, Shown, group_mark
 from chatapp.peer.history.database import History
+from chatapp.peer.sdk.client import Peer
 from chatapp.wire.address import server_name
 from chatapp.wire.messages.rooms import CHANNEL
 

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
         ServerUnreachable,
     )
     from chatapp.peer.api.events import MessageState
-    from chatapp.peer.client import Peer, PeerState
-    from chatapp.peer.feed import Subscription
+    from chatapp.peer.api.state import PeerState
     from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
     from chatapp.peer.keystore import FolderInUse
-    from chatapp.peer.past import Past
-    from chatapp.peer.receipts import Receipt
+    from chatapp.peer.rpc.offer import Offer
+    from chatapp.peer.sdk.client import Peer
+    from chatapp.peer.sdk.feed import Subscription
+    from chatapp.peer.sdk.past import Past
+    from chatapp.peer.sdk.receipts import Receipt
     from chatapp.wire.delivery.policy import Policy
     from chatapp.wire.errors import ChatAppError, PortInUse, TextTooLong
 
@@ -57,6 +59,7 @@ __all__ = [
     "NotOpen",
     "NotResponding",
     "NotRunning",
+    "Offer",
     "OtherRegistry",
     "Past",
     "Peer",
@@ -80,17 +83,18 @@ _HOMES: Final = {
     "Conversation": "chatapp.peer.api.conversations",
     "ConversationKind": "chatapp.peer.api.conversations",
     "MessageState": "chatapp.peer.api.events",
-    "Peer": "chatapp.peer.client",
+    "Offer": "chatapp.peer.rpc.offer",
+    "Peer": "chatapp.peer.sdk.client",
     "Policy": "chatapp.wire.delivery.policy",
-    "Receipt": "chatapp.peer.receipts",
+    "Receipt": "chatapp.peer.sdk.receipts",
     "ConversationState": "chatapp.peer.history.query",
     "DeliveryTrace": "chatapp.peer.history.query",
     "FolderInUse": "chatapp.peer.keystore",
     "HistoryLine": "chatapp.peer.history.query",
-    "Past": "chatapp.peer.past",
-    "PeerState": "chatapp.peer.client",
+    "Past": "chatapp.peer.sdk.past",
+    "PeerState": "chatapp.peer.api.state",
     "PortInUse": "chatapp.wire.errors",
-    "Subscription": "chatapp.peer.feed",
+    "Subscription": "chatapp.peer.sdk.feed",
     "TextTooLong": "chatapp.wire.errors",
     "person": "chatapp.peer.api.conversations",
     "room": "chatapp.peer.api.conversations",

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from chatapp import ChatAppError, Conversation, Peer, Receipt, events
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.remote import RemotePeer
+    from chatapp.peer.sdk.remote import RemotePeer
 
 __all__ = ["Bot", "Handler", "Message", "Report", "Task"]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.driver import Driver, SyncThread, resolved
-from chatapp.peer.feed import EventFeed
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import first_known_server, open_history
 from chatapp.peer.history.maintenance import MaintenanceSchedule
@@ -20,7 +20,8 @@ from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.reader import HistoryReader, ReaderClosed
 from chatapp.peer.history.unshown import received
 from chatapp.peer.keystore import KeyFolder
-from chatapp.peer.receipts import Receipts
+from chatapp.peer.sdk.feed import EventFeed
+from chatapp.peer.sdk.receipts import Receipts
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
@@ -28,6 +29,11 @@ from chatapp.wire.errors import AddressRefused
 from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
+
+
+def line_id() -> int:
+    """Return a new id of a line to a visitor, which no other program that uses the peer draws: 52 random bits, not 0."""
+    return secrets.randbits(52) or 1
 
 
 class PeerNode:

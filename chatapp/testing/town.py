@@ -12,7 +12,8 @@ from typing import Final, Self, TypeVar
 
 from chatapp.bot import Bot
 from chatapp.peer.api import events as happened
-from chatapp.peer.client import Peer, PeerState
+from chatapp.peer.api.state import PeerState
+from chatapp.peer.sdk.client import Peer
 from chatapp.registry.app import Registry
 from chatapp.testing.clock import BEGIN, VirtualClock
 from chatapp.testing.errors import TownMisused

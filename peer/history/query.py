@@ -1,6 +1,6 @@
 """Read a history: pages of it, the lines that match a search, one by its id, conversations, all of it.
 
-`MessageQueries` reads the tables; `shown` makes a line as people read it. `peer.past` is what the SDK offers.
+`MessageQueries` reads the tables; `shown` makes a line as people read it. `peer.sdk.past` is what the SDK offers.
 """
 
 import enum

@@ -14,13 +14,13 @@ import msgspec
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.codec import encode
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.client import Peer
 from chatapp.peer.rpc.methods import METHODS, Method, method
 from chatapp.peer.rpc.protocol import LINES_TOGETHER, PEOPLE_TOGETHER, UNSHOWN_MAX, Code, RpcError
 from chatapp.peer.rpc.refusals import refusal_of
 from chatapp.peer.rpc.ring import EventRing, notice, together
 from chatapp.peer.rpc.session import HELLO, Call, RpcSession
 from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Subscribed, Unshown
+from chatapp.peer.sdk.client import Peer
 from chatapp.wire.errors import ChatAppError, quoted
 
 _log = logging.getLogger("chatapp.peer")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.rpc.place import bound_socket, remove_socket
 
 if TYPE_CHECKING:
-    from chatapp.peer.client import Peer
     from chatapp.peer.rpc.server import RpcServer
+    from chatapp.peer.sdk.client import Peer
 
 
 class Offer:

@@ -5,32 +5,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.client import Peer
-from chatapp.peer.core.desk.operator import DeskTalk
-from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
-from chatapp.peer.past import PAGE
+from chatapp.peer.history.query import DeliveryTrace, HistoryLine
 from chatapp.peer.rpc.protocol import LINES_TOGETHER, TEXT_TOGETHER
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines of the past. `more`: whether further ones of those that were asked for follow."""
-
-    lines: tuple[HistoryLine, ...]
-    more: bool
-
-
-class Conversations(msgspec.Struct, frozen=True, kw_only=True):
-    """Conversations. `more`: whether further ones follow."""
-
-    conversations: tuple[ConversationState, ...]
-    more: bool
-
-
-class TalkPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines of the conversation with a visitor of the help desk. `more`: whether further ones follow."""
-
-    talk: DeskTalk | None
-    more: bool
+from chatapp.peer.rpc.shared import Conversations, Page, TalkPage
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.past import PAGE
 
 
 def _first(texts: Iterable[str]) -> int:

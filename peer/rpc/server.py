@@ -12,7 +12,7 @@ from chatapp.peer.rpc.protocol import CALLS_MAX, CLIENTS_MAX, UNREAD_MAX, Farewe
 from chatapp.peer.rpc.session import Call, RpcSession
 
 if TYPE_CHECKING:
-    from chatapp.peer.client import Peer
+    from chatapp.peer.sdk.client import Peer
 
 LOOK_SPAN: Final = 0.5
 """Seconds after which the state is looked at again while a message is under way."""

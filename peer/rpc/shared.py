@@ -5,7 +5,9 @@ from pathlib import Path
 import msgspec
 
 from chatapp.peer.api.events import Line, MessageReason, MessageState, Person
-from chatapp.peer.client import PeerState
+from chatapp.peer.api.state import PeerState
+from chatapp.peer.core.desk.operator import DeskTalk
+from chatapp.peer.history.query import ConversationState, HistoryLine
 from chatapp.wire.address import Address
 
 
@@ -68,3 +70,24 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     state: MessageState
     reason: MessageReason | None
     through_server: bool
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of the past. `more`: whether further ones of those that were asked for follow."""
+
+    lines: tuple[HistoryLine, ...]
+    more: bool
+
+
+class Conversations(msgspec.Struct, frozen=True, kw_only=True):
+    """Conversations. `more`: whether further ones follow."""
+
+    conversations: tuple[ConversationState, ...]
+    more: bool
+
+
+class TalkPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of the conversation with a visitor of the help desk. `more`: whether further ones follow."""
+
+    talk: DeskTalk | None
+    more: bool

@@ -45,7 +45,7 @@ from chatapp.peer.commands.intents import (
     VerifyKey,
 )
 from chatapp.peer.history.query import HistoryLine, LineKind
-from chatapp.peer.receipts import Receipt
+from chatapp.peer.sdk.receipts import Receipt
 from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.texts import history
 from chatapp.peer.ui.texts.people import table_lines
@@ -53,7 +53,7 @@ from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+    from chatapp.peer.sdk.anypeer import AnyPeer
 
 PAST_SHOWN: Final = 20
 """Lines of the past that are shown at the start."""

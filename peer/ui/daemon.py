@@ -10,7 +10,8 @@ from typing import Final
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.client import Peer
+from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, open_or_attach
@@ -64,7 +65,7 @@ async def _serve(peer: Peer, home: Path) -> int:
         await running.close()
         return _failed([line])
     try:
-        offer = peer.offer()
+        offer = Offer(peer)
     except OSError as error:
         await peer.close(within=0.3)
         return _failed([f"ChatApp: {peer.folder / 'socket'}: {error.strerror or error}"])

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.errors import NotResponding, NotRunning
-from chatapp.peer.client import Peer
 from chatapp.peer.keystore import FolderInUse
-from chatapp.peer.rpc.attached.running import running_program
+from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.running import running_program
 from chatapp.peer.starts import Taken, TakenBy
 from chatapp.peer.ui.texts import answers
 from chatapp.wire.errors import ChatAppError, PortInUse
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.remote import RemotePeer
-    from chatapp.peer.rpc.offer import Offer
+    from chatapp.peer.sdk.remote import RemotePeer
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -73,7 +73,7 @@ def elsewhere_line(peer: "RemotePeer") -> str:
 def offered(peer: Peer) -> "Offer | None":
     """Offer an open peer to other programs; None if the disk prevents that, which only they notice."""
     try:
-        return peer.offer()
+        return Offer(peer)
     except OSError as error:
         _log.warning("other programs cannot attach to this one: %s", error)
         return None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
-from chatapp.peer.client import Peer
-from chatapp.peer.receipts import Receipt
-from chatapp.peer.rpc.attached.running import is_same_server
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.receipts import Receipt
+from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, open_or_attach
@@ -25,8 +25,8 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.anypeer import AnyPeer
-    from chatapp.peer.rpc.attached.remote import RemotePeer
+    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.remote import RemotePeer
 
 DELIVERED: Final = 0
 SAVED: Final = 3

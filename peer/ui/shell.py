@@ -58,7 +58,7 @@ from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, is_same_name
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+    from chatapp.peer.sdk.anypeer import AnyPeer
 
 
 LAST_WORDS_WITHIN: Final = 0.5

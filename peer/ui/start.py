@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.client import Peer
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.rpc.attached.running import is_same_server
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.shell import LineFace, Terminal
@@ -18,7 +18,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.remote import RemotePeer
+    from chatapp.peer.sdk.remote import RemotePeer
 
 
 class PeerStart:

@@ -19,7 +19,7 @@ TYPING_SHOWN_FOR: Final = 6.0
 """Seconds for which a person counts as typing after having said so: two of the spans in which it is said again."""
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+    from chatapp.peer.sdk.anypeer import AnyPeer
 
 
 class SessionState:

@@ -12,7 +12,7 @@ import msgspec
 
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import CommandFailed, Event, Figures, Registered
-from chatapp.peer.client import Peer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, open_peer
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED

@@ -143,7 +143,7 @@ def test_the_installed_package_runs_beside_packages_named_like_our_folders(
     shown = run([sys.executable, "-c", code], cwd=tmp_path, path=installed)
     file, *names = shown.split()
     assert Path(file).is_relative_to(installed)
-    assert names == ["cli", "peer", "registry", "wire", "chatapp.peer.client"]
+    assert names == ["cli", "peer", "registry", "wire", "chatapp.peer.sdk.client"]
 
 
 TOWN = """

@@ -19,8 +19,8 @@ from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import ClientCame, ClientMoved, ClientSaid
 from chatapp.peer.api.form import Form
-from chatapp.peer.client import Peer
-from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.visitor import Visitor
 from chatapp.wire.address import ServerSpec
 from chatapp.wire.messages.desk import EndSession, TakeDuty
 from tests.faults.bot import ports_in, servers_from, wait

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from chatapp.peer.client import Peer
+from chatapp.peer.sdk.client import Peer
 from chatapp.wire.admission import make_refused, make_welcome
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind, OpeningHeader, pack_opening

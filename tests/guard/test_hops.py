@@ -15,9 +15,9 @@ import pytest
 
 import chatapp
 from chatapp.peer.api.events import DirectReceived
-from chatapp.peer.client import Peer
 from chatapp.peer.driver import Driver
 from chatapp.peer.history.commits import CommitQueue
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.shell import LineFace
 from chatapp.registry.directory.broadcasts import TableBroadcaster
 from chatapp.wire.messages.rooms import RoomEntered

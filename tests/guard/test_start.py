@@ -38,7 +38,7 @@ NOT_AT_A_START = {
     "typer",
     "unittest",
 }
-NOT_BEFORE_A_PROMPT = {"chatapp.peer.client", "chatapp.wire.sessions", "cryptography", "nacl", "sqlite3"}
+NOT_BEFORE_A_PROMPT = {"chatapp.peer.sdk.client", "chatapp.wire.sessions", "cryptography", "nacl", "sqlite3"}
 NOT_IN_A_PEER = NOT_AT_A_START | {"chatapp.registry", "ssl", "uvloop"}
 STANDARD_MOST = 200
 """How many modules of the standard library a start may load: they differ from one Python to the next, 192 with 3.13."""

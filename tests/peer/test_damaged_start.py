@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api.events import HistoryMissing, StorageEvent
-from chatapp.peer.client import Peer
 from chatapp.peer.keystore import KeyFolder
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.opening import NotOpened, open_peer
 
 NOBODY = ("127.0.0.1", 1_024)

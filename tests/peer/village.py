@@ -13,10 +13,10 @@ import pytest
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
-from chatapp.peer.client import Peer
-from chatapp.peer.receipts import Receipt
-from chatapp.peer.rpc.attached.remote import RemotePeer
-from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.receipts import Receipt
+from chatapp.peer.sdk.remote import RemotePeer
+from chatapp.peer.sdk.visitor import Visitor
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
 from chatapp.registry.desk.settings import DeskSettings

@@ -127,7 +127,7 @@ class Guest(Person):
             self.turn()
             self.crash()
 
-    # --- one turn, as in `peer.visitor.client`
+    # --- one turn, as in `peer.sdk.visitor`
 
     def turn(self) -> None:
         """Carry out everything that the core has to output."""

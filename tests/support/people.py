@@ -254,7 +254,7 @@ class Person(Machine):
         self.core.start(now=self.network.now)
         self.turn()
 
-    # --- one turn, as in `peer.client`
+    # --- one turn, as in `peer.sdk.client`
 
     def turn(self) -> None:
         """Carry out everything that the core has to output."""

@@ -8,6 +8,7 @@ import pytest
 
 from chatapp import NotAdmitted, Peer, events
 from chatapp.bot import Bot, Message
+from chatapp.peer.rpc.offer import Offer
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.testing import Town
 
@@ -315,7 +316,7 @@ async def test_a_bot_works_at_a_program_that_runs_already(town: Town) -> None:
     await alice.send("robot", "before the bot")
     await alice.say("old line")
     await town.wait(5.0)
-    offer = robot.offer()
+    offer = Offer(robot)
     async with Peer.attach("robot", home=robot.folder.parents[1]) as attached:
         serving = asyncio.create_task(bot.serve(attached))
         assert await texts(town, alice, 1) == ["before the bot"]

@@ -24,7 +24,7 @@ from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE
 if TYPE_CHECKING:
     from textual.app import App
 
-    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+    from chatapp.peer.sdk.anypeer import AnyPeer
 
 for _digit in "0123456789":
     # One terminal on one system sends these for signs. All others send them for Alt and a digit, which open conversations.

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.history.query import HistoryLine
-from chatapp.peer.past import PAGE_MAX
+from chatapp.peer.sdk.past import PAGE_MAX
 from chatapp.peer.ui.full.logbook import LogBook, LogEntry
 from chatapp.peer.ui.full.panes import Pane, past_entry
 from chatapp.wire.errors import ChatAppError
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+    from chatapp.peer.sdk.anypeer import AnyPeer
 
 PAGE: Final = 100
 """Lines of the past that are read at a time."""

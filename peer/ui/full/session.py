@@ -23,7 +23,7 @@ from chatapp.peer.api.conversations import (
 )
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.client import PeerState
+from chatapp.peer.api.state import PeerState
 from chatapp.peer.commands import parser
 from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
@@ -47,7 +47,7 @@ from chatapp.peer.commands.intents import (
     ShowTable,
 )
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.receipts import Receipt
+from chatapp.peer.sdk.receipts import Receipt
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
@@ -80,7 +80,7 @@ from chatapp.wire.names import PeerName, is_same_name, peer_name
 from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.anypeer import AnyPeer
+    from chatapp.peer.sdk.anypeer import AnyPeer
 
 LOOKS_EVERY: Final = 0.25
 """Seconds until the status line is drawn anew while a message is under way."""

@@ -9,9 +9,9 @@ from typing import Final
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.client import PeerState
-from chatapp.peer.feed import Waiters
-from chatapp.peer.rpc.attached.anypeer import AnyPeer
+from chatapp.peer.api.state import PeerState
+from chatapp.peer.sdk.anypeer import AnyPeer
+from chatapp.peer.sdk.feed import Waiters
 from chatapp.peer.web.operators.view import OperatorView, TalkLine
 from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import OperatorRequest, ShowRoom

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.client import Peer
-from chatapp.peer.rpc.attached.anypeer import AnyPeer
-from chatapp.peer.rpc.attached.running import is_same_server
+from chatapp.peer.sdk.anypeer import AnyPeer
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach

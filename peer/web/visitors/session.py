@@ -10,8 +10,8 @@ from typing import Final
 
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form
-from chatapp.peer.feed import Waiters
-from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.sdk.feed import Waiters
+from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.web.budget import Ledger
 from chatapp.peer.web.limits import (
     DEEDS_BURST,

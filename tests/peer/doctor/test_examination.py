@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from chatapp.peer.api.errors import NameTaken, NotOpen
-from chatapp.peer.client import Peer
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
+from chatapp.peer.sdk.client import Peer
 from tests.peer.village import WITHIN, Village, sees, village
 
 __all__ = ["village"]

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from chatapp.peer.api.events import Person
-from chatapp.peer.client import Peer, PeerState
+from chatapp.peer.api.state import PeerState
 from chatapp.peer.rpc import hub as hub_module
 from chatapp.peer.rpc.hub import Hub, PeopleLog
 from chatapp.peer.rpc.session import RpcSession
 from chatapp.peer.rpc.shared import PeerSnapshot
+from chatapp.peer.sdk.client import Peer
 
 PEOPLE = [Person(name=name, online=True, since=0.0) for name in ("alice", "bob", "carol")]
 

@@ -5,11 +5,12 @@ from typing import cast
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.events import ClientCame
-from chatapp.peer.client import Peer
 from chatapp.peer.core.desk.operator import DeskTalk, DeskTalkLine
 from chatapp.peer.history.query import ConversationState
 from chatapp.peer.rpc import pages
 from chatapp.peer.rpc.protocol import LINES_TOGETHER
+from chatapp.peer.rpc.shared import Conversations
+from chatapp.peer.sdk.client import Peer
 
 MANY = 2 * LINES_TOGETHER + 1
 
@@ -30,7 +31,7 @@ async def test_the_pages_of_conversations_end_and_have_each_once() -> None:
     assert [one.more for one in found] == [True, True, False]
     assert [state for one in found for state in one.conversations] == states
     assert await pages.conversations(peer, -1) == found[0]
-    assert await pages.conversations(peer, MANY) == pages.Conversations(conversations=(), more=False)
+    assert await pages.conversations(peer, MANY) == Conversations(conversations=(), more=False)
 
 
 async def test_so_do_those_of_a_talk() -> None:

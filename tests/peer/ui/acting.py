@@ -12,10 +12,10 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.client import Peer
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.history.query import HistoryLine, LineKind
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.formatting import TypedLine, View
 from chatapp.peer.ui.shell import LineFace
 from chatapp.wire.address import Address

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from chatapp.peer.client import Peer
+from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui import opening
 from chatapp.peer.ui.opening import NotOpened, open_or_attach, open_peer
 from tests.peer.village import Village, village
@@ -38,7 +39,7 @@ async def test_a_program_that_has_just_started_is_attached_to(
         offers = []
 
         async def offer() -> None:
-            offers.append(alice.offer())
+            offers.append(Offer(alice))
 
         after_a_look(monkeypatch, offer)
         running = await open_or_attach(another(village, port=alice.port if has_port else 0))

@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form
 from chatapp.peer.core.desk.visit import Stage, Visit
-from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.web.limits import DEEDS_BURST
 from chatapp.peer.web.visitors.gateway import LOOK_AGAIN_AFTER
 from chatapp.peer.web.visitors.view import WebStage

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from textual.pilot import Pilot
 
-from chatapp.peer.client import Peer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.full.app import FullApp
 from chatapp.peer.ui.full.session import FullSession
 from chatapp.peer.ui.full.signs import UNICODE, Signs

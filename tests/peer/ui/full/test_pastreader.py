@@ -17,7 +17,7 @@ from chatapp.peer.ui.full.signs import UNICODE
 from chatapp.peer.ui.texts.full import GAP
 
 if TYPE_CHECKING:
-    from chatapp.peer.client import Peer
+    from chatapp.peer.sdk.client import Peer
 
 LINES = 1_000
 

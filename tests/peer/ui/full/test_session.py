@@ -11,12 +11,12 @@ from textual.events import Paste
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.client import PeerState
+from chatapp.peer.api.state import PeerState
 from chatapp.peer.history.query import HistoryLine
+from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.ui.formatting import Mark
 from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
 from chatapp.peer.ui.full.pastreader import PAGE
-from chatapp.peer.visitor.client import Visitor
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.ui.full.playing import WITHIN, Played

@@ -3,7 +3,8 @@
 import asyncio
 
 from chatapp.peer.api import events as happened
-from chatapp.peer.client import Peer
+from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.web.operators.desk import OperatorDesk
 from chatapp.peer.web.operators.view import LineMark
 from chatapp.wire.messages.desk import NoteVisitor, TakeDuty
@@ -15,7 +16,7 @@ __all__ = ["village"]
 async def test_a_page_that_comes_later_shows_the_form_and_what_was_said(village: Village) -> None:
     visitor, _ = await village.open_desk("bob")
     async with asyncio.timeout(WITHIN), village.peer("bob") as bob:
-        offer = bob.offer()
+        offer = Offer(bob)
         await bob.ready()
         bob.desk.ask(TakeDuty(0, ""))
         await next_of(bob, happened.ClientCame)

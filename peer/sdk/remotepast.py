@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.api.codec import encode
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
-from chatapp.peer.past import PAGE, PAGE_MAX
-from chatapp.peer.rpc.pages import Conversations, Page
+from chatapp.peer.rpc.shared import Conversations, Page
+from chatapp.peer.sdk.past import PAGE, PAGE_MAX
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.remote import RemotePeer
+    from chatapp.peer.sdk.remote import RemotePeer
 
 
 class RemotePast:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import aclosing, suppress
 
 from chatapp import events as happened
-from chatapp.peer.client import Peer
+from chatapp.peer.sdk.client import Peer
 from chatapp.testing import Town
 
 

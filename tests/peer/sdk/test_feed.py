@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from chatapp.peer.api.errors import AlreadyRead, FellBehind
-from chatapp.peer.feed import SHOWN_TOGETHER, UNREAD_MAX, EventFeed
+from chatapp.peer.sdk.feed import SHOWN_TOGETHER, UNREAD_MAX, EventFeed
 from tests.peer.village import WITHIN
 
 
@@ -103,7 +103,7 @@ async def test_only_the_reader_decides_what_was_shown_and_not_of_what_it_holds()
 async def test_a_subscriber_that_is_too_slow_is_closed_and_told_what_it_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 3)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 3)
     desk = Desk()
     slow, quick = desk.feed.subscribe(), desk.feed.subscribe()
     for number in range(5):
@@ -119,7 +119,7 @@ async def test_a_subscriber_that_is_too_slow_is_closed_and_told_what_it_lost(
 
 
 async def test_long_texts_close_a_slow_subscriber_before_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.TEXTS_WAITING_MAX", 2_000)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.TEXTS_WAITING_MAX", 2_000)
     desk = Desk()
     slow, quick = desk.feed.subscribe(), desk.feed.subscribe()
     for _ in range(2):
@@ -173,7 +173,7 @@ async def test_the_next_loop_after_the_first_has_ended_goes_on_where_it_left() -
 
 
 async def test_the_reader_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 3)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 3)
     desk = Desk()
     reader = desk.read()
     desk.feed.put([event(0)])
@@ -190,7 +190,7 @@ async def test_the_reader_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 2)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 2)
     desk = Desk()
     desk.feed.put([event(0)])
     assert await desk.feed.next_batch() == [event(0)]
@@ -204,7 +204,7 @@ async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytes
 
 
 async def test_long_texts_fill_a_feed_before_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.TEXTS_WAITING_MAX", 3_000)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.TEXTS_WAITING_MAX", 3_000)
     desk = Desk()
     reader = desk.read()
     coming = await waiting(reader)
@@ -216,7 +216,7 @@ async def test_long_texts_fill_a_feed_before_many_do(monkeypatch: pytest.MonkeyP
 
 
 async def test_who_has_not_begun_to_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 2)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 2)
     desk = Desk()
     desk.feed.put([event(0), event(1)])
     assert not desk.feed.is_full

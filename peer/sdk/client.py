@@ -10,8 +10,6 @@ A method that needs an open peer raises NotOpen on one that is closed. Requests 
 """
 
 import contextlib
-import enum
-import secrets
 from asyncio import timeout
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,17 +26,18 @@ from chatapp.peer.api.errors import (
     OtherRegistry,
     ServerUnreachable,
 )
+from chatapp.peer.api.state import PeerState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.desk.operator import DeskTalk, VisitTarget
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.driver import resolved
-from chatapp.peer.feed import EventFeed, Subscription
 from chatapp.peer.folders import folder_of
 from chatapp.peer.keystore import NameHasKeys
-from chatapp.peer.node import PeerNode
-from chatapp.peer.past import Past
-from chatapp.peer.receipts import Receipt
+from chatapp.peer.node import PeerNode, line_id
+from chatapp.peer.sdk.feed import EventFeed, Subscription
+from chatapp.peer.sdk.past import Past
+from chatapp.peer.sdk.receipts import Receipt
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
@@ -51,13 +50,7 @@ from chatapp.wire.names import PeerName, is_same_name, person_name
 
 if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
-    from chatapp.peer.rpc.attached.remote import RemotePeer
-    from chatapp.peer.rpc.offer import Offer
-
-
-def line_id() -> int:
-    """Return a new id of a line to a visitor, which no other program that uses the peer draws: 52 random bits, not 0."""
-    return secrets.randbits(52) or 1
+    from chatapp.peer.sdk.remote import RemotePeer
 
 
 class OperatorDesk:
@@ -209,23 +202,6 @@ class PeerTrust:
         answer = node.core.trust.ignore(name, is_ignored=is_ignored)
         node.driver.schedule()
         return answer
-
-
-class PeerState(enum.Enum):
-    """Whether a peer is with the registry."""
-
-    CLOSED = enum.auto()
-    """The peer is not open."""
-    SEEKING = enum.auto()
-    """It is looking for the registry."""
-    ONLINE = enum.auto()
-    """It is registered and has a link to the registry."""
-    ALONE = enum.auto()
-    """The registry does not answer; direct chat goes on."""
-    OFFLINE = enum.auto()
-    """It has left, as the user asked."""
-    REFUSED = enum.auto()
-    """The registry does not let it in."""
 
 
 class Peer:
@@ -730,19 +706,12 @@ class Peer:
         sqlite3.Error."""
         return self._open_node().unshown(after=after, count=limit)
 
-    def offer(self) -> "Offer":
-        """Let other programs of this user attach to this peer (`attach`) until the offer is closed, which comes before the
-        peer is. Raises NotOpen, OSError."""
-        from chatapp.peer.rpc.offer import Offer
-
-        return Offer(self)
-
     @staticmethod
     def attach(name: str, *, home: Path | None = None, shows: bool = True) -> "RemotePeer":
         """Return a peer that stands for the one of this name that another program of this user runs and offers. `open` it,
         or enter it, as any peer; its end leaves the other program alone. `shows`: whether what this program has dealt with
         counts as shown, as with `events` and `events_shown` of any peer. Raises NameRefused."""
-        from chatapp.peer.rpc.attached.remote import RemotePeer
+        from chatapp.peer.sdk.remote import RemotePeer
 
         return RemotePeer(name, home=home, shows=shows)
 

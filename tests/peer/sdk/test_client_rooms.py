@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.client import Peer
+from chatapp.peer.sdk.client import Peer
 from chatapp.testing import Town
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 

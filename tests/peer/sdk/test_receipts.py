@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.receipts import CHANNEL, Receipts
+from chatapp.peer.sdk.receipts import CHANNEL, Receipts
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
 FATES: list[tuple[happened.MessageChanged, MessageState]] = [

@@ -14,7 +14,7 @@ from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
-    from chatapp.peer.rpc.attached.remote import RemotePeer
+    from chatapp.peer.sdk.remote import RemotePeer
 
 
 async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> "RemotePeer | None":
@@ -22,7 +22,7 @@ async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> 
     `Peer.attach`. Raises NotResponding, and NotRunning with the reason if the program that runs cannot be used."""
     if not is_offered(folder_of(home, name)):
         return None
-    from chatapp.peer.rpc.attached.remote import RemotePeer  # deferred: most starts need it not
+    from chatapp.peer.sdk.remote import RemotePeer  # deferred: most starts need it not
 
     peer = RemotePeer(name, home=home, shows=shows)
     try:

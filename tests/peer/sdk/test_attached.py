@@ -16,13 +16,15 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotRunning
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.client import OperatorDesk, Peer, PeerState, PeerTrust
-from chatapp.peer.past import Past
-from chatapp.peer.rpc.attached.remote import RemoteDesk, RemotePeer, RemoteTrust
-from chatapp.peer.rpc.attached.remotepast import RemotePast
-from chatapp.peer.rpc.attached.running import running_program
+from chatapp.peer.api.state import PeerState
+from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.rpc.place import FILE, connected_socket
 from chatapp.peer.rpc.ring import EventRing
+from chatapp.peer.sdk.client import OperatorDesk, Peer, PeerTrust
+from chatapp.peer.sdk.past import Past
+from chatapp.peer.sdk.remote import RemoteDesk, RemotePeer, RemoteTrust
+from chatapp.peer.sdk.remotepast import RemotePast
+from chatapp.peer.sdk.running import running_program
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import PeerName
@@ -35,7 +37,7 @@ __all__ = ["village"]
 async def offered(village: Village, name: str) -> AsyncIterator[Peer]:
     """Open a peer and offer it to others."""
     async with asyncio.timeout(WITHIN), village.peer(name) as peer:
-        offer = peer.offer()
+        offer = Offer(peer)
         try:
             yield peer
         finally:
@@ -48,7 +50,7 @@ def attached(village: Village, name: str, *, shows: bool = True) -> RemotePeer:
 
 # --- one interface
 
-OWN = {"offer", "attach", "listen_shown"}
+OWN = {"attach", "listen_shown"}
 """What only the program that runs a peer can do or needs, and how one is found."""
 ATTACHED_ONLY = {"ask", "post", "greeting", "process", "snapshot"}
 """What the parts of an attached peer use."""
@@ -241,7 +243,7 @@ async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_misse
 
 async def test_of_lines_that_nobody_has_shown_no_text_is_kept_and_of_others_nothing(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
-        offer = alice.offer()
+        offer = Offer(alice)
         async with attached(village, "alice") as face:
             for _ in range(3):
                 assert await outcome_of(await bob.send("alice", "x" * TEXT_MAX)) is MessageState.DELIVERED
@@ -371,7 +373,7 @@ async def test_without_a_program_there_is_nothing_to_attach_to(village: Village)
         (alice.folder / FILE).touch()  # as one that was killed leaves it
         with pytest.raises(NotRunning):
             await attached(village, "alice").open()
-        offer = alice.offer()
+        offer = Offer(alice)
         async with attached(village, "alice"):
             assert stat.S_IMODE(os.stat(alice.folder / FILE).st_mode) == 0o600
         offer.close()
@@ -389,7 +391,7 @@ async def test_a_path_that_is_too_long_for_a_socket_is_no_hindrance(tmp_path: Pa
 
 async def test_the_end_of_the_program_is_told(village: Village) -> None:
     async with village.peer("alice") as alice:
-        offer = alice.offer()
+        offer = Offer(alice)
         face = attached(village, "alice")
         async with asyncio.timeout(WITHIN):
             await face.open()
@@ -426,7 +428,7 @@ async def test_a_client_that_was_cut_comes_back_and_misses_nothing(village: Vill
 async def test_a_reader_that_is_far_behind_gets_the_rest_later(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 5)
     async with (
         offered(village, "alice") as alice,
         village.peer("bob") as bob,
@@ -451,7 +453,7 @@ async def test_a_reader_that_is_far_behind_gets_the_rest_later(
 async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the_rest(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 5)
     async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
         face.take_events()
         face._any_feed().is_read = True  # as after the first events of a reader
@@ -507,7 +509,7 @@ async def test_an_unknown_kind_of_event_hinders_no_other(village: Village) -> No
 async def test_another_version_of_the_protocol_is_a_reason(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.rpc.attached.remote.VERSION", 99)
+    monkeypatch.setattr("chatapp.peer.sdk.remote.VERSION", 99)
     async with offered(village, "alice"):
         with pytest.raises(NotRunning, match="cannot be used: this program speaks version 1"):
             await attached(village, "alice").open()

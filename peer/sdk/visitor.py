@@ -17,7 +17,7 @@ from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.driver import Driver
-from chatapp.peer.feed import EventFeed
+from chatapp.peer.sdk.feed import EventFeed
 from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder, VisitStore
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses
@@ -169,7 +169,7 @@ class Visitor:
         visitor comes (`peer.visitor.gateway.gateway_key`): a registry that lists it counts the visitor with the gateway,
         and not with this machine's address; from another one `GatewayUnknown` follows. `open_store`: opens the store of
         this visit; by default an unfinished visit in the folder `home` is continued, else a new one is begun there. All
-        else is as in `peer.client.Peer`. Raises AddressRefused, KeyRefused."""
+        else is as in `peer.sdk.client.Peer`. Raises AddressRefused, KeyRefused."""
         self._machine: Final = machine
         self._gateway: Final = gateway
         self._servers: Final = servers_of(server)

@@ -1,1 +1,0 @@
-"""A program that works through a running one."""
