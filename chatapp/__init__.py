@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chatapp.peer.api.events import MessageState
     from chatapp.peer.api.state import PeerState
     from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
-    from chatapp.peer.keystore import FolderInUse
+    from chatapp.peer.node.keystore import FolderInUse
     from chatapp.peer.rpc.offer import Offer
     from chatapp.peer.sdk.client import Peer
     from chatapp.peer.sdk.feed import Subscription
@@ -89,7 +89,7 @@ _HOMES: Final = {
     "Receipt": "chatapp.peer.sdk.receipts",
     "ConversationState": "chatapp.peer.history.query",
     "DeliveryTrace": "chatapp.peer.history.query",
-    "FolderInUse": "chatapp.peer.keystore",
+    "FolderInUse": "chatapp.peer.node.keystore",
     "HistoryLine": "chatapp.peer.history.query",
     "Past": "chatapp.peer.sdk.past",
     "PeerState": "chatapp.peer.api.state",

@@ -14,7 +14,7 @@ from chatapp.wire.errors import AddressRefused, ChatAppError
 from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
-    from chatapp.peer.starts import Start
+    from chatapp.peer.node.starts import Start
     from chatapp.wire.aio.lan import FoundRegistry
 
 ASK_SERVER: Final = "Server (address and port, such as 192.168.1.5 5000)"
@@ -70,7 +70,7 @@ def ask_all(
     say: Say = print,
 ) -> Choice:
     """Ask for everything that a start needs, except what is given. Raises Misuse, InputEnded at the end of input."""
-    from chatapp.peer.starts import latest_name, start_of
+    from chatapp.peer.node.starts import latest_name, start_of
 
     given = None if servers is None else ServerChoice(servers)
     finish = tuple if given else (look or look_around)()

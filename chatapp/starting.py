@@ -228,7 +228,7 @@ def _places(mode: str, name: str, named: ServerWords) -> tuple[tuple[Address, ..
 def server_to_use(name: PeerName, folder: Path | None, *, may_ask: bool) -> ServerChoice:
     """Return the servers of the last start with this name; if there is none, ask for them where somebody can be asked.
     Raises Misuse, AddressRefused."""
-    from chatapp.peer.starts import start_of
+    from chatapp.peer.node.starts import start_of
 
     if may_ask and is_terminal() and start_of(folder or default_home(), name) is None:
         return ask_server(None, look_around()())
@@ -243,7 +243,7 @@ def remembered_server(
 ) -> tuple[Address, ...]:
     """Return the servers of the last start with this name. Raises Misuse with the command line `usage` if there is none,
     AddressRefused."""
-    from chatapp.peer.starts import start_of
+    from chatapp.peer.node.starts import start_of
 
     start = start_of(folder or default_home(), name)
     if start is None:

@@ -13,10 +13,9 @@ from typing import Final
 
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.folders import folder_of
 from chatapp.peer.history.database import History
-from chatapp.peer.keystore import MARK, BrokenKeyFile, KeyFolder
-from chatapp.peer.visitor.folder import VisitFolder
+from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder, folder_of
+from chatapp.peer.node.ticket import VisitFolder
 from chatapp.registry.admin.listener import answered
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
 from chatapp.registry.settings import Misconfigured, configure, shown

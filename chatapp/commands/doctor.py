@@ -32,7 +32,7 @@ def doctor(
     check_options(words)
     folder = folder_from(data)
     me = None if name is None else name_from(name)
-    from chatapp.peer.starts import latest_name, start_of
+    from chatapp.peer.node.starts import latest_name, start_of
     from chatapp.wire.folders import default_home
 
     home = folder or default_home()

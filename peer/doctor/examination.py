@@ -6,7 +6,7 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.doctor.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_servers
-from chatapp.peer.node import PeerNode
+from chatapp.peer.node.local import PeerNode
 from chatapp.wire.names import is_same_name
 
 _REFUSALS: Final = {

@@ -6,7 +6,7 @@
         async for event in me.events(): ...
 
 A method that needs an open peer raises NotOpen on one that is closed. Requests go to the core of the open node
-(`peer.node`); what comes of them is told by events (`peer.api.events`).
+(`peer.node.local`); what comes of them is told by events (`peer.api.events`).
 """
 
 import contextlib
@@ -31,10 +31,9 @@ from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.desk.operator import DeskTalk, VisitTarget
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.driver import resolved
-from chatapp.peer.folders import folder_of
-from chatapp.peer.keystore import NameHasKeys
-from chatapp.peer.node import PeerNode, line_id
+from chatapp.peer.node.driver import resolved
+from chatapp.peer.node.keystore import NameHasKeys, folder_of
+from chatapp.peer.node.local import PeerNode, line_id
 from chatapp.peer.sdk.feed import EventFeed, Subscription
 from chatapp.peer.sdk.past import Past
 from chatapp.peer.sdk.receipts import Receipt

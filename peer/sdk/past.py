@@ -18,7 +18,7 @@ from chatapp.peer.history.query import (
     StoredLine,
     shown,
 )
-from chatapp.peer.node import PeerNode
+from chatapp.peer.node.local import PeerNode
 
 PAGE: Final = 50
 """Lines of a page, if nothing else is asked for."""

@@ -19,10 +19,9 @@ from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotResponding, NotRunn
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.core.desk.operator import DeskTalk
-from chatapp.peer.folders import folder_of
 from chatapp.peer.history.unshown import in_senders_order
-from chatapp.peer.keystore import holder_of
-from chatapp.peer.node import line_id
+from chatapp.peer.node.keystore import folder_of, holder_of
+from chatapp.peer.node.local import line_id
 from chatapp.peer.rpc.link import RpcLink
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION, Farewell, RpcError

@@ -16,9 +16,9 @@ from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
-from chatapp.peer.driver import Driver
+from chatapp.peer.node.driver import Driver
+from chatapp.peer.node.ticket import TooManyVisits, VisitFolder, VisitStore
 from chatapp.peer.sdk.feed import EventFeed
-from chatapp.peer.visitor.folder import TooManyVisits, VisitFolder, VisitStore
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
@@ -166,7 +166,7 @@ class Visitor:
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`queue`: which queue of the desk, by default its first one. `gateway`: the key of the gateway through which the
-        visitor comes (`peer.visitor.gateway.gateway_key`): a registry that lists it counts the visitor with the gateway,
+        visitor comes (`peer.node.ticket.gateway_key`): a registry that lists it counts the visitor with the gateway,
         and not with this machine's address; from another one `GatewayUnknown` follows. `open_store`: opens the store of
         this visit; by default an unfinished visit in the folder `home` is continued, else a new one is begun there. All
         else is as in `peer.sdk.client.Peer`. Raises AddressRefused, KeyRefused."""

@@ -10,9 +10,9 @@ from typing import Final
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.node.starts import note_release, remember, why_taken
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.starts import note_release, remember, why_taken
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, open_or_attach
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running, run_until_signal

@@ -9,8 +9,8 @@ from typing import Final
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
 from chatapp.peer.doctor.probes import probe_disk, probe_servers
-from chatapp.peer.driver import resolved
-from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.node.driver import resolved
+from chatapp.peer.node.keystore import FolderInUse
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED

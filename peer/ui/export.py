@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 from chatapp.peer.api.trace import TraceStep, readable, unpacked
-from chatapp.peer.folders import folder_of
 from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
+from chatapp.peer.node.keystore import folder_of
 from chatapp.peer.ui.formatting import doubted, shown_time
 from chatapp.wire.text import sanitize
 

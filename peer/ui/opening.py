@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.errors import NotResponding, NotRunning
-from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.node.keystore import FolderInUse
+from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import running_program
-from chatapp.peer.starts import Taken, TakenBy
 from chatapp.peer.ui.texts import answers
 from chatapp.wire.errors import ChatAppError, PortInUse
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
+from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.receipts import Receipt
 from chatapp.peer.sdk.running import is_same_server
-from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, open_or_attach
 from chatapp.peer.ui.terminal import INTERRUPTED

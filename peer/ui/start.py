@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
-from chatapp.peer.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import FAILED, Face, Wanted, end_loading, run_until_signal

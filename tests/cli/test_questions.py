@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import chatapp.__main__
-from chatapp.peer.folders import folder_of
-from chatapp.peer.starts import Start, remember
+from chatapp.peer.node.keystore import folder_of
+from chatapp.peer.node.starts import Start, remember
 from chatapp.questions import Choice, InputEnded, ServerChoice, ask_all, ask_name, ask_server, servers_typed
 from chatapp.validation import Misuse
 from chatapp.wire.address import Address

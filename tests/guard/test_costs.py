@@ -12,9 +12,9 @@ import pytest
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.driver import Driver
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import RecordJournal
+from chatapp.peer.node.driver import Driver
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.app import Registry
 from chatapp.wire.address import Address

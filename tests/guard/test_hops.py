@@ -15,8 +15,8 @@ import pytest
 
 import chatapp
 from chatapp.peer.api.events import DirectReceived
-from chatapp.peer.driver import Driver
 from chatapp.peer.history.commits import CommitQueue
+from chatapp.peer.node.driver import Driver
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.shell import LineFace
 from chatapp.registry.directory.broadcasts import TableBroadcaster

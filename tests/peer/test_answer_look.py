@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import cast
 
-from chatapp.peer.driver import LOOK_SPAN, LOOKS_LEFT_OUT, AnswerLook
+from chatapp.peer.node.driver import LOOK_SPAN, LOOKS_LEFT_OUT, AnswerLook
 
 
 class SteppedLoop:

@@ -14,7 +14,7 @@ from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import CAN_WAIT, Record
 from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.history.database import History
-from chatapp.peer.keystore import RENEWALS_MAX
+from chatapp.peer.node.keystore import RENEWALS_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.identity import AgreementKey, Identity

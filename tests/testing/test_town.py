@@ -8,7 +8,7 @@ import pytest
 
 from chatapp import MessageState, NameTaken, Peer, events, person
 from chatapp.peer.api.events import MessageReason
-from chatapp.peer.node import PeerNode
+from chatapp.peer.node.local import PeerNode
 from chatapp.testing import Town, TownMisused
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramEnded
-from chatapp.peer.starts import Taken, TakenBy
+from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.ui.formatting import counted, name
 from chatapp.peer.ui.texts.reasons import QUOTED_MAX
 from chatapp.wire.address import Address

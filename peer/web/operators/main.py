@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.anypeer import AnyPeer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
-from chatapp.peer.starts import remember
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED

@@ -11,9 +11,9 @@ from typing import Final
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form
 from chatapp.peer.core.desk.visit_talk import StoredVisit
+from chatapp.peer.node.ticket import gateway_key
 from chatapp.peer.sdk.feed import Waiters
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.visitor.gateway import gateway_key
 from chatapp.peer.web.budget import Ledger
 from chatapp.peer.web.cookies import hashed, new_secret
 from chatapp.peer.web.limits import (

@@ -14,7 +14,7 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import Record
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Batch, RecordJournal
-from chatapp.peer.keystore import KeyFolder
+from chatapp.peer.node.keystore import KeyFolder
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreBroken, StoreFull
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village

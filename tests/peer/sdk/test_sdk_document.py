@@ -15,7 +15,7 @@ from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "sdk.md"
+PAGE: Final = Path(__file__).parents[3] / "docs" / "sdk.md"
 PROGRAMS: Final = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 SAY, HEAR, READ, REFUSED = range(len(PROGRAMS))
 

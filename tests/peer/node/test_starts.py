@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.folders import IDENTITY_FILE, folder_of
-from chatapp.peer.starts import FILE, Taken, TakenBy, latest_name, note_release, remember, start_of, why_taken
+from chatapp.peer.node.keystore import IDENTITY_FILE, folder_of
+from chatapp.peer.node.starts import (
+    FILE,
+    Taken,
+    TakenBy,
+    latest_name,
+    note_release,
+    remember,
+    start_of,
+    why_taken,
+)
 from chatapp.wire.address import Address
 from chatapp.wire.names import peer_name
 

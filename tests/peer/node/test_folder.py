@@ -8,7 +8,7 @@ import pytest
 
 from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
 from chatapp.peer.core.desk.visit_talk import StoredVisit
-from chatapp.peer.visitor.folder import VisitFolder
+from chatapp.peer.node.ticket import VisitFolder
 
 SERVER, KEY, OTHER_KEY = "desk.local:5000", b"k" * 32, b"o" * 32
 TICKET = StoredVisit(ticket=b"t" * 16, shown=7)

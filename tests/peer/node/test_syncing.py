@@ -9,7 +9,7 @@ import pytest
 from chatapp import Peer
 from chatapp.peer.api import events as happened
 from chatapp.peer.history.commits import SYNC_SPAN
-from chatapp.peer.node import PeerNode
+from chatapp.peer.node.local import PeerNode
 from chatapp.testing import Town
 from tests.peer.village import Village, sees, village
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.keystore import BrokenKeyFile
-from chatapp.peer.visitor.gateway import GATEWAY_KEY_FILE, gateway_key
+from chatapp.peer.node.keystore import BrokenKeyFile
+from chatapp.peer.node.ticket import GATEWAY_KEY_FILE, gateway_key
 from tests.peer.core.desk.scene import DESK, Scene
 
 VOUCHED = msgspec.structs.replace(DESK, is_vouched=True)

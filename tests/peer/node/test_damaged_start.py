@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api.events import HistoryMissing, StorageEvent
-from chatapp.peer.keystore import KeyFolder
+from chatapp.peer.node.keystore import KeyFolder
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.opening import NotOpened, open_peer
 

@@ -12,9 +12,10 @@ import msgspec
 
 from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
 from chatapp.peer.core.desk.visit_talk import StoredVisit
+from chatapp.peer.node.keystore import BrokenKeyFile
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import make_private, write_whole
-from chatapp.wire.identity import fingerprint_digits
+from chatapp.wire.identity import Identity, fingerprint_digits
 from chatapp.wire.limits import GUESTS_PER_ADDRESS
 
 _KEY_SIZE: Final = 32
@@ -172,3 +173,22 @@ class VisitFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+# --- the key of a gateway, through which visitors without a program of their own come to a help desk (clause 4.10)
+
+GATEWAY_KEY_FILE: Final = "gateway.key"
+
+
+def gateway_key(folder: Path) -> Identity:
+    """Return the gateway's key in `folder`, which is made if it is missing. Its fingerprint
+    (`chatapp.wire.identity.fingerprint`) is what the registry is given by `--gateway`; `Visitor(gateway=...)` takes the key.
+    Raises BrokenKeyFile, OSError."""
+    make_private(folder)
+    path = folder / GATEWAY_KEY_FILE
+    if not path.exists():
+        write_whole(path, os.urandom(_KEY_SIZE))
+    secret = path.read_bytes()
+    if len(secret) != _KEY_SIZE:
+        raise BrokenKeyFile(path)
+    return Identity(secret)

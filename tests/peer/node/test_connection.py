@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from chatapp.peer.driver import Connection, DrivenNode
+from chatapp.peer.node.driver import Connection, DrivenNode
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.keystore import (
+from chatapp.peer.node.keystore import (
     MAIL_KEY_LASTS_FOR,
     MARK,
     RENEWALS_MAX,
@@ -115,7 +115,7 @@ def test_a_new_key_survives_a_crash_before_its_public_half_is_written(
         raise OSError("cut short")
 
     with monkeypatch.context() as patch:
-        patch.setattr("chatapp.peer.keystore.keep_public_half", crash)
+        patch.setattr("chatapp.peer.node.keystore.keep_public_half", crash)
         with pytest.raises(OSError, match="cut short"):
             KeyFolder(folder.parents[1], "alice", wall=NOW)
     made = (folder / "identity.key").read_bytes()

@@ -12,14 +12,14 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.driver import Driver, SyncThread, resolved
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import first_known_server, open_history
 from chatapp.peer.history.maintenance import MaintenanceSchedule
 from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.reader import HistoryReader, ReaderClosed
 from chatapp.peer.history.unshown import received
-from chatapp.peer.keystore import KeyFolder
+from chatapp.peer.node.driver import Driver, SyncThread, resolved
+from chatapp.peer.node.keystore import KeyFolder
 from chatapp.peer.sdk.feed import EventFeed
 from chatapp.peer.sdk.receipts import Receipts
 from chatapp.wire.address import Address, server_name
@@ -396,7 +396,7 @@ class PeerNode:
         """Give our folder this name, under which the registry knows us for certain now.
 
         The history is closed while its folder moves. A crash at any point leaves a folder that is found under either name
-        (`peer.keystore`)."""
+        (`peer.node.keystore`)."""
         now, server = self._loop.time(), self._history.registries.server
         self.commits.keep((), now=now, is_last=True)
         self._sync_thread.wait()
