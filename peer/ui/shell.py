@@ -32,11 +32,8 @@ from chatapp.peer.commands.intents import (
     SendDirect,
 )
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import AnswerLine, SettledLine, TypedLine, View
-from chatapp.peer.ui.state import TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
-from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts.answers import (
     LINE_TOO_LONG,
@@ -53,6 +50,9 @@ from chatapp.peer.ui.texts.answers import (
 )
 from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.ui.texts.people import here_line
+from chatapp.peer.view.actions import Actions
+from chatapp.peer.view.folding import Folding
+from chatapp.peer.view.status import TYPING_SHOWN_FOR, SessionState
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, is_same_name

@@ -24,17 +24,17 @@ from chatapp.peer.ui.formatting import Fragments, status_pieces
 from chatapp.peer.ui.full.bars import Bar
 from chatapp.peer.ui.full.composer import Composer
 from chatapp.peer.ui.full.listview import ListView
-from chatapp.peer.ui.full.logbook import LogEntry
 from chatapp.peer.ui.full.logview import LogView
 from chatapp.peer.ui.full.opener import Opener
-from chatapp.peer.ui.full.panes import ListRow, Pane, next_with_news
-from chatapp.peer.ui.full.session import FullSession
-from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.full.theme import DARK, OTHER, THEMES
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.notices import notice, title, titled
 from chatapp.peer.ui.texts import full as words
 from chatapp.peer.ui.texts.answers import LEAVE_AGAIN
+from chatapp.peer.view.logbook import LogEntry
+from chatapp.peer.view.panes import ListRow, Pane, next_with_news
+from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.signs import Signs
 from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
@@ -325,8 +325,8 @@ class FullApp(App[None]):
     def _desk_pane(self) -> "DeskPane":
         """Return the desk pane, which is made when it is first needed."""
         if self._desk is None:
-            from chatapp.peer.ui.full.overlays.board import DeskBoard
             from chatapp.peer.ui.full.overlays.desk import DeskPane
+            from chatapp.peer.view.board import DeskBoard
 
             peer = self._session.peer
             desk = peer.desk

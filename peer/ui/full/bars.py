@@ -7,8 +7,8 @@ from textual.content import Content
 from textual.widget import Widget
 
 from chatapp.peer.ui.formatting import Fragments
-from chatapp.peer.ui.full.logbook import clipped
 from chatapp.peer.ui.terminals.layout import cells_of
+from chatapp.peer.view.logbook import clipped
 
 _STYLES: Final = {
     "class:status": "$chat-muted",

@@ -15,11 +15,11 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.ui.full.app import FullApp
-from chatapp.peer.ui.full.session import FullSession
-from chatapp.peer.ui.full.signs import ASCII, UNICODE
 from chatapp.peer.ui.full.theme import theme_for
 from chatapp.peer.ui.terminal import FAILED, Running
 from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE
+from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.signs import ASCII, UNICODE
 
 if TYPE_CHECKING:
     from textual.app import App

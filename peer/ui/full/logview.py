@@ -11,8 +11,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from chatapp.peer.ui.full.logbook import CLAIMED, LogBook, LogEntry, Row
 from chatapp.peer.ui.full.theme import name_colour
+from chatapp.peer.view.logbook import CLAIMED, LogBook, LogEntry, Row
 
 _STYLES: Final = (
     "time",

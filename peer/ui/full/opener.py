@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.history.query import HistoryLine
-from chatapp.peer.ui.full.session import FullSession
-from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.texts import overlays as texts
+from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.signs import Signs
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
     from chatapp.peer.ui.full.app import FullApp
-    from chatapp.peer.ui.full.overlays.board import DeskBoard
     from chatapp.peer.ui.full.overlays.desk_overlays import DeskOverlay
     from chatapp.peer.ui.full.overlays.overlay import Overlay
+    from chatapp.peer.view.board import DeskBoard
 
 Result = TypeVar("Result")
 

@@ -12,7 +12,7 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.anypeer import AnyPeer
 from chatapp.peer.sdk.feed import Waiters
-from chatapp.peer.web.operators.view import OperatorView, TalkLine
+from chatapp.peer.view.desk import OperatorView, TalkLine
 from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
 

@@ -6,9 +6,9 @@ from typing import Final
 from starlette.responses import HTMLResponse
 
 from chatapp.peer.api import events as happened
+from chatapp.peer.view.desk import LineMark, OperatorView, TalkLine
 from chatapp.peer.web.html import Child, Html, element, fragment, several_lines
 from chatapp.peer.web.operators import texts
-from chatapp.peer.web.operators.view import LineMark, OperatorView, TalkLine
 from chatapp.peer.web.page import document
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_DESCRIPTION_MAX, DESK_NOTE_MAX, DESK_QUEUE_NAME_MAX
 

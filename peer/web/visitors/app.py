@@ -11,6 +11,7 @@ from starlette.routing import Route, Router
 
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form, issue_number
+from chatapp.peer.view.visit import WebStage
 from chatapp.peer.web.budget import WebBudget
 from chatapp.peer.web.cookies import SessionCookie
 from chatapp.peer.web.forms import Fields, fields_of
@@ -24,7 +25,6 @@ from chatapp.peer.web.visitors.gateway import Crowded, Gateway
 from chatapp.peer.web.visitors.pages import FormShown, Pages
 from chatapp.peer.web.visitors.session import Fate, WebSession
 from chatapp.peer.web.visitors.texts import TEXTS, WebTexts, language_of
-from chatapp.peer.web.visitors.view import WebStage
 from chatapp.wire.desk import example_number, full_name, mobile_number
 from chatapp.wire.errors import FormRefused, TextTooLong
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX

@@ -7,11 +7,11 @@ from typing import Final
 from starlette.responses import HTMLResponse
 
 from chatapp.peer.api import visit_events as happened
+from chatapp.peer.view.visit import Mark, ShownLine, VisitView, WebStage
 from chatapp.peer.web.html import Child, Html, element, fragment, several_lines
 from chatapp.peer.web.limits import LINES_PER_PAGE
 from chatapp.peer.web.page import document
 from chatapp.peer.web.visitors.texts import TEXTS, WebTexts
-from chatapp.peer.web.visitors.view import Mark, ShownLine, VisitView, WebStage
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX, DESK_FORM_NAME_MAX
 from chatapp.wire.text import sanitize
 

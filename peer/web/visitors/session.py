@@ -12,6 +12,7 @@ from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form
 from chatapp.peer.sdk.feed import Waiters
 from chatapp.peer.sdk.visitor import Visitor
+from chatapp.peer.view.visit import VisitView, WebStage
 from chatapp.peer.web.budget import Ledger
 from chatapp.peer.web.limits import (
     DEEDS_BURST,
@@ -25,7 +26,6 @@ from chatapp.peer.web.limits import (
 )
 from chatapp.peer.web.rates import RateLimiter
 from chatapp.peer.web.visitors.store import SessionStore
-from chatapp.peer.web.visitors.view import VisitView, WebStage
 from chatapp.wire.errors import quoted
 
 ASK_AFTER: Final = 20.0

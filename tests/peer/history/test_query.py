@@ -15,7 +15,7 @@ from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded, Outgo
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import LineKind, shown
 from chatapp.peer.history.schema import AnotherFormat
-from chatapp.peer.ui.export import Format, exported, history_of
+from chatapp.peer.view.export import Format, exported, history_of
 from tests.peer.core.cast import Someone
 from tests.peer.village import WITHIN, Village, village
 from tests.support.histories import in_memory

@@ -284,7 +284,7 @@ async def test_who_is_typing_stands_in_the_status_line_until_their_message_comes
 
 
 async def test_who_stops_typing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.ui.state.TYPING_SHOWN_FOR", 0.0)
+    monkeypatch.setattr("chatapp.peer.view.status.TYPING_SHOWN_FOR", 0.0)
     scene = Scene()
     scene.peer.happens(happened.PersonTyping(name="bob"))
     await scene.all_done()

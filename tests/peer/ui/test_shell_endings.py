@@ -6,7 +6,7 @@ import pytest
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NameTaken
-from chatapp.peer.ui import actions
+from chatapp.peer.view import actions
 from tests.peer.ui.acting import Scene, line
 
 

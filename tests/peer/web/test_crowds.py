@@ -9,9 +9,9 @@ from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import Form
 from chatapp.peer.core.desk.visit import Stage, Visit
 from chatapp.peer.sdk.visitor import Visitor
+from chatapp.peer.view.visit import WebStage
 from chatapp.peer.web.limits import DEEDS_BURST
 from chatapp.peer.web.visitors.gateway import LOOK_AGAIN_AFTER
-from chatapp.peer.web.visitors.view import WebStage
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS
 from tests.peer.web.asking import ask
 from tests.peer.web.town import web_desk

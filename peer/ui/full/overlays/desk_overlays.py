@@ -10,8 +10,8 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.desk import DeskPane
 from chatapp.peer.ui.full.overlays.overlay import Overlay, Picker
-from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.texts import overlays as texts
+from chatapp.peer.view.signs import Signs
 
 
 class DeskOverlay(Overlay[None]):

@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph, key_line
-from chatapp.peer.ui.full.signs import Signs
+from chatapp.peer.view.signs import Signs
 from chatapp.wire.text import sanitize
 
 Result = TypeVar("Result")

@@ -6,7 +6,7 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
-from chatapp.peer.ui.full.signs import Signs
+from chatapp.peer.view.signs import Signs
 from chatapp.wire.text import sanitize
 
 _NOTHING: Final = Content("")

@@ -9,9 +9,9 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import Conversation, person
 from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.overlay import Picker
-from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.terminals.layout import cells_of
 from chatapp.peer.ui.texts import overlays as texts
+from chatapp.peer.view.signs import Signs
 from chatapp.wire.text import sanitize
 
 

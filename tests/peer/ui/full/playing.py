@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.full.app import FullApp
-from chatapp.peer.ui.full.session import FullSession
-from chatapp.peer.ui.full.signs import UNICODE, Signs
 from chatapp.peer.ui.terminal import Running
+from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.signs import UNICODE, Signs
 
 WITHIN: Final = 20.0
 

@@ -5,7 +5,7 @@ from textual.widgets import Input
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.form import Form
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.ui.full.signs import ASCII
+from chatapp.peer.view.signs import ASCII
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint

@@ -5,7 +5,7 @@ from textual.events import Paste
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import EVERYBODY, person, room
-from chatapp.peer.ui.full.signs import ASCII
+from chatapp.peer.view.signs import ASCII
 from tests.peer.ui.full.playing import Played
 from tests.peer.village import Village, sees, village  # noqa: F401
 

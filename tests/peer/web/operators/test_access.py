@@ -10,11 +10,11 @@ import pytest
 from starlette.types import Message
 
 from chatapp.peer.api import events as happened
+from chatapp.peer.view.desk import OperatorView
 from chatapp.peer.web.operators.access import Access
 from chatapp.peer.web.operators.app import OperatorApp
 from chatapp.peer.web.operators.desk import OperatorDesk
 from chatapp.peer.web.operators.pages import parts
-from chatapp.peer.web.operators.view import OperatorView
 from chatapp.testing import Town
 from tests.peer.web.asking import Answer, ask, scope_of
 

@@ -5,8 +5,8 @@ import asyncio
 from chatapp.peer.api import events as happened
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
+from chatapp.peer.view.desk import LineMark
 from chatapp.peer.web.operators.desk import OperatorDesk
-from chatapp.peer.web.operators.view import LineMark
 from chatapp.wire.messages.desk import NoteVisitor, TakeDuty
 from tests.peer.village import WITHIN, Village, next_of, village
 

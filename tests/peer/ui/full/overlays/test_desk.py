@@ -7,13 +7,13 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import ClientMove
-from chatapp.peer.ui.full.overlays.board import DeskBoard
 from chatapp.peer.ui.full.overlays.desk import DeskPane
 from chatapp.peer.ui.full.overlays.desk_overlays import NameOverlay
-from chatapp.peer.ui.full.signs import UNICODE
 from chatapp.peer.ui.full.theme import DARK, THEMES
+from chatapp.peer.view.board import DeskBoard
+from chatapp.peer.view.signs import UNICODE
 from tests.peer.ui.full.overlays.host import HOSTILE, Host, note, plain, rows, until
-from tests.peer.ui.full.overlays.test_board import NOW, came, listed, shown
+from tests.peer.view.test_board import NOW, came, listed, shown
 
 ON = happened.DutyChanged(is_on=True, queue="front desk")
 

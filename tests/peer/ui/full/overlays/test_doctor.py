@@ -9,7 +9,7 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
 from chatapp.peer.ui.full.overlays.doctor import DoctorOverlay
-from chatapp.peer.ui.full.signs import ASCII, UNICODE
+from chatapp.peer.view.signs import ASCII, UNICODE
 from chatapp.wire.address import Address
 from tests.peer.ui.full.overlays.host import Host, note, plain, until
 

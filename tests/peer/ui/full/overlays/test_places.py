@@ -9,7 +9,7 @@ from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import NoAnswer
 from chatapp.peer.ui.full.overlays.people import PeopleOverlay
 from chatapp.peer.ui.full.overlays.places import PlaceOverlay
-from chatapp.peer.ui.full.signs import ASCII, UNICODE
+from chatapp.peer.view.signs import ASCII, UNICODE
 from tests.peer.ui.full.overlays.host import Host, note, rows, somebody, until
 
 

@@ -10,7 +10,7 @@ from chatapp.peer.api.conversations import Conversation, room
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.ui.full.overlays.search import PAGE, SearchOverlay
-from chatapp.peer.ui.full.signs import UNICODE
+from chatapp.peer.view.signs import UNICODE
 from tests.peer.ui.full.overlays.host import HOSTILE, Host, note, rows, said, until
 
 HINT = "Type words that the message contains."

@@ -11,7 +11,7 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace
 from chatapp.peer.ui.full.overlays.why import WhyOverlay
-from chatapp.peer.ui.full.signs import UNICODE
+from chatapp.peer.view.signs import UNICODE
 from tests.peer.ui.full.overlays.host import HOSTILE, NOON, Host, note, plain, said, until
 
 

@@ -1,7 +1,7 @@
 """What a visitor's page shows, by the events of the visit."""
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.web.visitors.view import Mark, VisitView, WebStage
+from chatapp.peer.view.visit import Mark, VisitView, WebStage
 
 AT = 1_800_000_000.0
 

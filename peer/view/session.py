@@ -48,16 +48,8 @@ from chatapp.peer.commands.intents import (
 )
 from chatapp.peer.commands.parser import Confirmation, Dialogue
 from chatapp.peer.sdk.receipts import Receipt
-from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
-from chatapp.peer.ui.full.logbook import EntryKind, LogEntry
-from chatapp.peer.ui.full.panes import ListRow, Pane, PaneList, said_entry
-from chatapp.peer.ui.full.pastreader import PastReader
-from chatapp.peer.ui.full.routing import Spot, kind_of, place_of
-from chatapp.peer.ui.full.signs import Signs
-from chatapp.peer.ui.state import TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
-from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts import full as words
 from chatapp.peer.ui.texts import history
@@ -73,7 +65,15 @@ from chatapp.peer.ui.texts.answers import (
 )
 from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.underway import mark_of
+from chatapp.peer.view.actions import Actions
+from chatapp.peer.view.folding import Folding
+from chatapp.peer.view.logbook import EntryKind, LogEntry
+from chatapp.peer.view.panes import ListRow, Pane, PaneList, said_entry
+from chatapp.peer.view.pastreader import PastReader
+from chatapp.peer.view.routing import Spot, kind_of, place_of
+from chatapp.peer.view.signs import Signs
+from chatapp.peer.view.status import TYPING_SHOWN_FOR, SessionState
+from chatapp.peer.view.underway import mark_of
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom
 from chatapp.wire.names import PeerName, is_same_name, peer_name

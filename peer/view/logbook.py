@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.ui.formatting import Fragments, Mark, local_day, shown_clock, shown_day
-from chatapp.peer.ui.full.signs import Signs
 from chatapp.peer.ui.terminals.layout import breaks, cells_of
 from chatapp.peer.ui.texts.full import GAP
+from chatapp.peer.view.signs import Signs
 
 WIDE: Final = 50
 """From this width on, names stand in a column of their own."""
@@ -380,7 +380,7 @@ class LogBook:
             first = head if number == 0 else [("", " " * begins)]
             text = entry.text[start:end].replace("\t", " " * 8)
             row = [*first, (style, text)]
-            if number == len(cuts) - 1 and entry.is_mine:
+            if number == len(cuts) - 1 and entry.is_mine and entry.kind is EntryKind.MESSAGE:
                 blanks = self._width - 1 - self._signs.mark_width - begins - _cells(text)
                 sign = self._signs.mark(entry.mark)
                 row += [("", " " * max(blanks, 1)), (mark_style(entry.mark), sign)]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.full.overlays.snippets import LEAD, LENGTH, pattern_of, snippet
-from chatapp.peer.ui.full.signs import UNICODE
+from chatapp.peer.view.signs import UNICODE
+from chatapp.peer.view.snippets import LEAD, LENGTH, pattern_of, snippet
 from chatapp.wire.text import sanitize
 
 

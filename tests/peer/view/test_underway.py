@@ -6,7 +6,7 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.ui.formatting import Mark, SettledLine, TypedLine
 from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.underway import REMEMBERED_MAX, UnderWay
+from chatapp.peer.view.underway import REMEMBERED_MAX, UnderWay
 
 
 def changed(

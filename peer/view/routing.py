@@ -4,7 +4,7 @@ import enum
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
-from chatapp.peer.ui.full.logbook import EntryKind
+from chatapp.peer.view.logbook import EntryKind
 
 
 class Spot(enum.Enum):

@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import ClientMove
-from chatapp.peer.ui.full.overlays.board import DeskBoard, minutes
+from chatapp.peer.view.board import DeskBoard, minutes
 
 NOW = 1_700_000_000.0
 

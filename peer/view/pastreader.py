@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.sdk.past import PAGE_MAX
-from chatapp.peer.ui.full.logbook import LogBook, LogEntry
-from chatapp.peer.ui.full.panes import Pane, past_entry
+from chatapp.peer.view.logbook import LogBook, LogEntry
+from chatapp.peer.view.panes import Pane, past_entry
 from chatapp.wire.errors import ChatAppError
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import Person
 from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
-from chatapp.peer.ui.full.panes import ListRow, PaneList, next_with_news, said_entry
-from chatapp.peer.ui.full.signs import UNICODE
+from chatapp.peer.view.panes import ListRow, PaneList, next_with_news, said_entry
+from chatapp.peer.view.signs import UNICODE
 
 
 def at_table(name: str, *, online: bool = True) -> Person:

@@ -9,10 +9,10 @@ from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.ui.formatting import MessageLine, View
-from chatapp.peer.ui.terminals.folding import Folding
 from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.ui.texts.people import typing_note
-from chatapp.peer.ui.underway import UnderWay
+from chatapp.peer.view.folding import Folding
+from chatapp.peer.view.underway import UnderWay
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 TYPING_SHOWN_FOR: Final = 6.0
