@@ -88,7 +88,7 @@ def _named(read: Callable[[str], PeerName], text: str, what: str) -> PeerName:
 
 def language_from(typed: str | None) -> str | None:
     """Return the language of a visitor, None for none. Raises Misuse."""
-    from chatapp.peer.visitor.catalog import LANGUAGES
+    from chatapp.peer.words.catalog import LANGUAGES
 
     language = None if typed is None else typed.lower()
     if language is not None and language not in LANGUAGES:

@@ -23,7 +23,7 @@ from chatapp.peer.commands.intents import (
     TrustKey,
     VerifyKey,
 )
-from chatapp.peer.ui.texts import answers
+from chatapp.peer.words import answers
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, is_same_name, peer_name, person_name
 

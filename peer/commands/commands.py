@@ -82,7 +82,7 @@ from chatapp.peer.commands.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.peer.ui.texts import answers
+from chatapp.peer.words import answers
 from chatapp.wire.desk import past_asked
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (

@@ -20,7 +20,7 @@ from chatapp.peer.commands.intents import (
     SayToClient,
     SendDirect,
 )
-from chatapp.peer.ui.texts import answers
+from chatapp.peer.words import answers
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, peer_name
 

@@ -16,8 +16,8 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, open_or_attach
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running, run_until_signal
-from chatapp.peer.ui.texts import answers
-from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.words import answers
+from chatapp.peer.words.events import lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import default_home, known_homes

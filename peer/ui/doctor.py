@@ -14,7 +14,7 @@ from chatapp.peer.node.keystore import FolderInUse
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
-from chatapp.peer.ui.texts.doctor import doctor_lines
+from chatapp.peer.words.doctor import doctor_lines
 from chatapp.wire.address import Address
 from chatapp.wire.errors import AddressRefused, ChatAppError
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from chatapp.peer.commands.completion import CandidateSource, CompletionIndex
-from chatapp.peer.ui.formatting import View
 from chatapp.peer.ui.terminal import ENDING_SIGNALS, FAILED, INTERRUPTED, Wanted
 from chatapp.peer.ui.terminals.raw import RawTerminal
-from chatapp.peer.ui.texts import full as words
-from chatapp.peer.ui.texts.answers import not_sent_lines
+from chatapp.peer.words import full as words
+from chatapp.peer.words.answers import not_sent_lines
+from chatapp.peer.words.formatting import View
 
 if TYPE_CHECKING:
     from chatapp.peer.ui.shell import Terminal

@@ -12,7 +12,7 @@ from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import running_program
-from chatapp.peer.ui.texts import answers
+from chatapp.peer.words import answers
 from chatapp.wire.errors import ChatAppError, PortInUse
 
 if TYPE_CHECKING:

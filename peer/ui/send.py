@@ -19,8 +19,8 @@ from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, open_or_attach
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import EMPTY_MESSAGE, attachment_line, not_attached_line
-from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_line, not_attached_line
+from chatapp.peer.words.events import lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 

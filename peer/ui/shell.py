@@ -32,10 +32,12 @@ from chatapp.peer.commands.intents import (
     SendDirect,
 )
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.ui.formatting import AnswerLine, SettledLine, TypedLine, View
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts.answers import (
+from chatapp.peer.view.actions import Actions
+from chatapp.peer.view.folding import Folding
+from chatapp.peer.view.status import TYPING_SHOWN_FOR, SessionState
+from chatapp.peer.words.answers import (
     LINE_TOO_LONG,
     NOTHING_SENT,
     OFFER,
@@ -48,11 +50,9 @@ from chatapp.peer.ui.texts.answers import (
     release_question,
     saying_question,
 )
-from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
-from chatapp.peer.ui.texts.people import here_line
-from chatapp.peer.view.actions import Actions
-from chatapp.peer.view.folding import Folding
-from chatapp.peer.view.status import TYPING_SHOWN_FOR, SessionState
+from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
+from chatapp.peer.words.formatting import AnswerLine, SettledLine, TypedLine, View
+from chatapp.peer.words.people import here_line
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, is_same_name

@@ -13,7 +13,7 @@ from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import FAILED, Face, Wanted, end_loading, run_until_signal
-from chatapp.peer.ui.texts import answers
+from chatapp.peer.words import answers
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes
 

@@ -16,8 +16,8 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, open_peer
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
-from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.texts.reasons import SERVER_SILENT
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.reasons import SERVER_SILENT
 from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import ShowFigures
 

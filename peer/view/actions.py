@@ -46,9 +46,9 @@ from chatapp.peer.commands.intents import (
 )
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.sdk.receipts import Receipt
-from chatapp.peer.ui.formatting import AnswerLine
-from chatapp.peer.ui.texts import history
-from chatapp.peer.ui.texts.people import table_lines
+from chatapp.peer.words import history
+from chatapp.peer.words.formatting import AnswerLine
+from chatapp.peer.words.people import table_lines
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
 
@@ -104,7 +104,7 @@ class Actions:
                 except sqlite3.Error as error:
                     self._show([AnswerLine(history.history_unreadable(error))])
             case Examine(name):
-                from chatapp.peer.ui.texts.doctor import doctor_lines  # deferred: rarely needed
+                from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
                 self._show(doctor_lines(await self._peer.examine(name), self._peer.server))
             case ShowHelp(command):

@@ -15,7 +15,7 @@ from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.node.keystore import folder_of
-from chatapp.peer.ui.formatting import doubted, shown_time
+from chatapp.peer.words.formatting import doubted, shown_time
 from chatapp.wire.text import sanitize
 
 

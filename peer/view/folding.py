@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from chatapp.peer.api import events as happened
-from chatapp.peer.ui.texts.people import came_line, joined_line, left_line, left_room_line, lost_line
+from chatapp.peer.words.people import came_line, joined_line, left_line, left_room_line, lost_line
 from chatapp.wire.names import name_key
 
 

@@ -14,10 +14,10 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.formatting import Fragments, Mark, local_day, shown_clock, shown_day
 from chatapp.peer.ui.terminals.layout import breaks, cells_of
-from chatapp.peer.ui.texts.full import GAP
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words.formatting import Fragments, Mark, local_day, shown_clock, shown_day
+from chatapp.peer.words.full import GAP
 
 WIDE: Final = 50
 """From this width on, names stand in a column of their own."""

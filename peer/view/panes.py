@@ -9,11 +9,11 @@ import msgspec
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person
 from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person
 from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
-from chatapp.peer.ui.formatting import DOUBTS, MessageLine, mentions
-from chatapp.peer.ui.texts.full import YOU, title_of
 from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.underway import mark_of
+from chatapp.peer.words.formatting import DOUBTS, MessageLine, mentions
+from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
 

@@ -48,23 +48,8 @@ from chatapp.peer.commands.intents import (
 )
 from chatapp.peer.commands.parser import Confirmation, Dialogue
 from chatapp.peer.sdk.receipts import Receipt
-from chatapp.peer.ui.formatting import CallingLine, TypedLine, View
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
-from chatapp.peer.ui.texts import full as words
-from chatapp.peer.ui.texts import history
-from chatapp.peer.ui.texts.answers import (
-    LINE_TOO_LONG,
-    NOTHING_SENT,
-    name_kept,
-    nobody_and_no_room,
-    not_sent_lines,
-    offer_at_end,
-    release_question,
-    saying_question,
-)
-from chatapp.peer.ui.texts.desk import answer_said, no_answer, ready_answer
-from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.view.actions import Actions
 from chatapp.peer.view.folding import Folding
 from chatapp.peer.view.logbook import EntryKind, LogEntry
@@ -74,6 +59,21 @@ from chatapp.peer.view.routing import Spot, kind_of, place_of
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.status import TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.view.underway import mark_of
+from chatapp.peer.words import full as words
+from chatapp.peer.words import history
+from chatapp.peer.words.answers import (
+    LINE_TOO_LONG,
+    NOTHING_SENT,
+    name_kept,
+    nobody_and_no_room,
+    not_sent_lines,
+    offer_at_end,
+    release_question,
+    saying_question,
+)
+from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import CallingLine, TypedLine, View
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom
 from chatapp.wire.names import PeerName, is_same_name, peer_name

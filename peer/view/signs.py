@@ -4,8 +4,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.formatting import Mark
 from chatapp.peer.ui.terminals.held import MARKS
+from chatapp.peer.words.formatting import Mark
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):

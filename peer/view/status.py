@@ -8,11 +8,11 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.ui.formatting import MessageLine, View
-from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.texts.people import typing_note
 from chatapp.peer.view.folding import Folding
 from chatapp.peer.view.underway import UnderWay
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import MessageLine, View
+from chatapp.peer.words.people import typing_note
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 TYPING_SHOWN_FOR: Final = 6.0

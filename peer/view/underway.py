@@ -9,7 +9,7 @@ from typing import Final
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.ui.formatting import Mark, SettledLine, TypedLine
+from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
 from chatapp.wire.text import sanitize
 
 QUOTED: Final = 40

@@ -12,14 +12,14 @@ from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import TRIES, Interview, rating_of
 from chatapp.peer.faces.line.transcript import Transcript, default_path
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.ui.formatting import AnswerLine, View
 from chatapp.peer.ui.main import make_terminal, run_program
 from chatapp.peer.ui.shell import LAST_WORDS_WITHIN, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, Running, end_loading, run_until_signal
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.terminals.raw import RawTerminal
-from chatapp.peer.visitor.catalog import ENGLISH, catalog_of, language_of
-from chatapp.peer.visitor.texts import VisitorCompletions, VisitorTexts
+from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
+from chatapp.peer.words.formatting import AnswerLine, View
+from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.text import sanitize

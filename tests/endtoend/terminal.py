@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import pyte
 
-from chatapp.peer.ui.texts.answers import TYPE_HELP
+from chatapp.peer.words.answers import TYPE_HELP
 from tests.endtoend.lines import UPDATED
 from tests.support.program import WITHIN
 from tests.support.stage import CHATAPP, QUIET

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from chatapp.peer.node.starts import start_of
-from chatapp.peer.ui.texts.answers import TYPE_HELP
+from chatapp.peer.words.answers import TYPE_HELP
 from tests.endtoend.lines import BYE, RECEIVED, WELCOME
 from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Open
 from tests.support.stage import Stage, knows

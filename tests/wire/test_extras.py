@@ -4,7 +4,7 @@ import re
 import subprocess
 import tomllib
 
-from chatapp.peer.ui.texts.full import NOT_INSTALLED
+from chatapp.peer.words.full import NOT_INSTALLED
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
 from chatapp.wire.errors import needs_extra
 from tests.support.program import CHECKOUT

@@ -20,7 +20,6 @@ from textual.widgets import Static
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.commands.completion import Candidate
-from chatapp.peer.ui.formatting import Fragments, status_pieces
 from chatapp.peer.ui.full.bars import Bar
 from chatapp.peer.ui.full.composer import Composer
 from chatapp.peer.ui.full.listview import ListView
@@ -29,12 +28,13 @@ from chatapp.peer.ui.full.opener import Opener
 from chatapp.peer.ui.full.theme import DARK, OTHER, THEMES
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.notices import notice, title, titled
-from chatapp.peer.ui.texts import full as words
-from chatapp.peer.ui.texts.answers import LEAVE_AGAIN
 from chatapp.peer.view.logbook import LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, next_with_news
 from chatapp.peer.view.session import FullSession
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import full as words
+from chatapp.peer.words.answers import LEAVE_AGAIN
+from chatapp.peer.words.formatting import Fragments, status_pieces
 from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Final
 from textual.content import Content
 from textual.widget import Widget
 
-from chatapp.peer.ui.formatting import Fragments
 from chatapp.peer.ui.terminals.layout import cells_of
 from chatapp.peer.view.logbook import clipped
+from chatapp.peer.words.formatting import Fragments
 
 _STYLES: Final = {
     "class:status": "$chat-muted",

@@ -9,9 +9,9 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from chatapp.peer.commands.completion import Candidate
-from chatapp.peer.ui.texts.answers import paste_question
 from chatapp.peer.view.completing import Completing
 from chatapp.peer.view.panes import Pane
+from chatapp.peer.words.answers import paste_question
 
 REMEMBERED_MAX: Final = 500
 """Lines of the history of what was typed."""

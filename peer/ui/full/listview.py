@@ -13,10 +13,10 @@ from textual.strip import Strip
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.ui.terminals.layout import cells_of
-from chatapp.peer.ui.texts import full as words
 from chatapp.peer.view.logbook import clipped
 from chatapp.peer.view.panes import ListRow
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import full as words
 
 _PARTS: Final = ("online", "away", "room", "name", "hot", "calls", "since")
 

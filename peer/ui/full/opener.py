@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.history.query import HistoryLine
-from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.view.session import FullSession
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:

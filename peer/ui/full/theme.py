@@ -9,7 +9,7 @@ from typing import Final
 
 from textual.theme import Theme
 
-from chatapp.peer.ui.formatting import OF_16, drawn_by
+from chatapp.peer.words.formatting import OF_16, drawn_by
 
 DARK: Final = "chatapp-dark"
 LIGHT: Final = "chatapp-light"

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.formatting import Fragments, Mark, TypedLine, shown_clock
 from chatapp.peer.ui.terminals.layout import MARGIN, TIME, wrapped
+from chatapp.peer.words.formatting import Fragments, Mark, TypedLine, shown_clock
 
 HELD_SHOWN: Final = 5
 """Held lines that are drawn; the others are counted."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from wcwidth import wcwidth
 
-from chatapp.peer.ui.formatting import Fragments, MessageLine, shown_clock, shown_day
+from chatapp.peer.words.formatting import Fragments, MessageLine, shown_clock, shown_day
 
 TIME: Final = "class:time"
 DATE: Final = "class:date"

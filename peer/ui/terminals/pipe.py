@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
-from chatapp.peer.ui.formatting import PROMPT, TypedLine, View, prompt_of
+from chatapp.peer.words.formatting import PROMPT, TypedLine, View, prompt_of
 from chatapp.wire.limits import TEXT_MAX
 
 CHUNK: Final = 65_536

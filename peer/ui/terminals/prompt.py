@@ -27,13 +27,13 @@ from prompt_toolkit.layout.processors import BeforeInput, HighlightIncrementalSe
 from prompt_toolkit.widgets import SearchToolbar
 
 from chatapp.peer.commands.completion import Candidate, CandidateSource, common_start
-from chatapp.peer.ui.formatting import (
+from chatapp.peer.words.answers import ASK_TO, paste_question
+from chatapp.peer.words.formatting import (
     Fragments,
     View,
     prompt_of,
     status_pieces,
 )
-from chatapp.peer.ui.texts.answers import ASK_TO, paste_question
 
 OFFERED_AT_ONCE: Final = 8
 """Lines of the completion menu; in a small window it gets what is left."""

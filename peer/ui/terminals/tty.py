@@ -23,7 +23,15 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from chatapp.peer.commands.completion import CandidateSource
-from chatapp.peer.ui.formatting import (
+from chatapp.peer.ui.terminal import DONE, INTERRUPTED
+from chatapp.peer.ui.terminals.held import Held, HeldLines
+from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of
+from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE, notice, title, titled
+from chatapp.peer.ui.terminals.prompt import PromptApp
+from chatapp.peer.ui.terminals.raw import RawTerminal
+from chatapp.peer.ui.terminals.reflow import breaks_rows, rows_more
+from chatapp.peer.words.answers import LEAVE_AGAIN
+from chatapp.peer.words.formatting import (
     CallingLine,
     Fragments,
     MessageLine,
@@ -34,14 +42,6 @@ from chatapp.peer.ui.formatting import (
     fragments,
     shown_clock,
 )
-from chatapp.peer.ui.terminal import DONE, INTERRUPTED
-from chatapp.peer.ui.terminals.held import Held, HeldLines
-from chatapp.peer.ui.terminals.layout import Pages, cells_of, hang_of
-from chatapp.peer.ui.terminals.notices import KEEP_TITLE, RESTORE_TITLE, notice, title, titled
-from chatapp.peer.ui.terminals.prompt import PromptApp
-from chatapp.peer.ui.terminals.raw import RawTerminal
-from chatapp.peer.ui.terminals.reflow import breaks_rows, rows_more
-from chatapp.peer.ui.texts.answers import LEAVE_AGAIN
 from chatapp.wire.text import sanitize
 
 STYLE: Final = Style.from_dict(

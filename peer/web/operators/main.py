@@ -14,12 +14,12 @@ from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
-from chatapp.peer.ui.texts.answers import attached_line
 from chatapp.peer.web.budget import WebBudget
 from chatapp.peer.web.operators.access import Access
 from chatapp.peer.web.operators.app import OperatorApp
 from chatapp.peer.web.operators.desk import OperatorDesk
 from chatapp.peer.web.server import listen, serve
+from chatapp.peer.words.answers import attached_line
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import default_home

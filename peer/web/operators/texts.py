@@ -4,8 +4,8 @@ from typing import Final
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import ClientMove
-from chatapp.peer.ui.texts.desk import duty_lines
-from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.words.desk import duty_lines
+from chatapp.peer.words.events import lines_of
 
 _MOVES: Final = {
     ClientMove.AWAY: "{name} lost the connection; the place is kept for a while.",

@@ -11,14 +11,14 @@ from typing import Final
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
-from chatapp.peer.visitor.catalog import ENGLISH, catalog_of
-from chatapp.peer.visitor.texts import VisitorTexts
 from chatapp.peer.web.budget import WebBudget
 from chatapp.peer.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
 from chatapp.peer.web.server import allow_descriptors, connections_for, listen, serve
 from chatapp.peer.web.visitors.app import VisitorApp
 from chatapp.peer.web.visitors.gateway import Gateway
 from chatapp.peer.web.visitors.texts import TEXTS
+from chatapp.peer.words.catalog import ENGLISH, catalog_of
+from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import default_home

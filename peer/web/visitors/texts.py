@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.ui.formatting import shown_clock, shown_day
-from chatapp.peer.visitor.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
-from chatapp.peer.visitor.texts import VisitorTexts
+from chatapp.peer.words.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
+from chatapp.peer.words.formatting import shown_clock, shown_day
+from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.text import sanitize
 

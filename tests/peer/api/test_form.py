@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.form import TRIES, Form, FormQuestion, Interview, issue_number
-from chatapp.peer.visitor.catalog import catalog_of
-from chatapp.peer.visitor.texts import VisitorTexts
+from chatapp.peer.words.catalog import catalog_of
+from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.text import sanitize
 

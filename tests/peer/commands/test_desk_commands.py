@@ -14,7 +14,7 @@ from chatapp.peer.commands.intents import (
     ShowPeople,
 )
 from chatapp.peer.commands.parser import parse
-from chatapp.peer.ui.formatting import View, prompt_of
+from chatapp.peer.words.formatting import View, prompt_of
 from chatapp.wire.limits import DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,

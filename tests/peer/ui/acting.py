@@ -16,8 +16,8 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.history.query import HistoryLine, LineKind
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.ui.formatting import TypedLine, View
 from chatapp.peer.ui.shell import LineFace
+from chatapp.peer.words.formatting import TypedLine, View
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX

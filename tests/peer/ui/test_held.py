@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from chatapp.peer.ui.formatting import Fragments, Mark, TypedLine
 from chatapp.peer.ui.terminals.held import HELD_SHOWN, Held, HeldLines
 from chatapp.peer.ui.terminals.reflow import breaks_rows, rows_more
+from chatapp.peer.words.formatting import Fragments, Mark, TypedLine
 
 
 def text_of(row: Fragments) -> str:

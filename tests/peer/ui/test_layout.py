@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.formatting import Fragments, MessageLine
 from chatapp.peer.ui.terminals.layout import LINE_END, Pages, breaks, cells_of, wrapped
+from chatapp.peer.words.formatting import Fragments, MessageLine
 from chatapp.wire.text import sanitize
 
 FRIDAY, SATURDAY = date(2026, 11, 20), date(2026, 11, 21)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.ui.formatting import MessageLine, calls
 from chatapp.peer.ui.terminals.notices import NOTICE_MAX, notice, title, titled
+from chatapp.peer.words.formatting import MessageLine, calls
 
 
 @pytest.mark.parametrize(

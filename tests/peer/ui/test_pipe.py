@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.ui.formatting import View
 from chatapp.peer.ui.terminals.pipe import BATCHES_WAITING_MAX, LINE_MAX, PipeTerminal
+from chatapp.peer.words.formatting import View
 from chatapp.wire.limits import TEXT_MAX
 
 WITHIN: Final = 60.0

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api import events as happened
-from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.view.folding import Folding
+from chatapp.peer.words.events import lines_of
 from tests.peer.ui.acting import line
 
 CHANGED = happened.TableChanged()

@@ -5,10 +5,10 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.formatting import Mark
 from chatapp.peer.ui.terminals.layout import cells_of
 from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.view.signs import ASCII, UNICODE, Signs
+from chatapp.peer.words.formatting import Mark
 
 FRIDAY = datetime(2026, 11, 20, 9, 41).timestamp()
 DAY = 86_400.0

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation
 from chatapp.peer.history.query import HistoryLine, LineKind
-from chatapp.peer.ui.texts.full import GAP
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.pastreader import AROUND, PAGE, PastReader
 from chatapp.peer.view.signs import UNICODE
+from chatapp.peer.words.full import GAP
 
 if TYPE_CHECKING:
     from chatapp.peer.sdk.client import Peer

@@ -6,8 +6,8 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person, room
 from chatapp.peer.view.logbook import EntryKind
 from chatapp.peer.view.routing import Place, Spot, kind_of, place_of
-from tests.peer.ui.test_desk_texts import LINES as DESK_LINES
-from tests.peer.ui.test_texts import LINES
+from tests.peer.words.test_desk_texts import LINES as DESK_LINES
+from tests.peer.words.test_texts import LINES
 
 SHOWN_ELSEWHERE = (
     happened.MessageChanged | happened.Unacknowledged | happened.Registered | happened.TableChanged

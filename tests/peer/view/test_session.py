@@ -14,9 +14,9 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.ui.formatting import Mark
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.pastreader import PAGE
+from chatapp.peer.words.formatting import Mark
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.ui.full.playing import WITHIN, Played

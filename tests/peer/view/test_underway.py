@@ -4,9 +4,9 @@ import pytest
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import MessageReason, MessageState
-from chatapp.peer.ui.formatting import Mark, SettledLine, TypedLine
-from chatapp.peer.ui.texts.events import lines_of
 from chatapp.peer.view.underway import REMEMBERED_MAX, UnderWay
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
 
 
 def changed(

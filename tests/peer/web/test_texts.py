@@ -5,8 +5,8 @@ import re
 import pytest
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.visitor.catalog import ENGLISH, LANGUAGES, places_in, texts_in
 from chatapp.peer.web.visitors.texts import CATALOGS, TEXTS, language_of
+from chatapp.peer.words.catalog import ENGLISH, LANGUAGES, places_in, texts_in
 
 IN_ENGLISH = TEXTS[ENGLISH]
 

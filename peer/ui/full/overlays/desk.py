@@ -13,11 +13,11 @@ from textual.timer import Timer
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import ClientMove
-from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph, key_line
-from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.view.board import DeskBoard, minutes
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.formatting import name
 from chatapp.wire.text import sanitize
 
 REFRESH_AFTER: Final = 0.5

@@ -7,11 +7,11 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from chatapp.peer.api import events as happened
-from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.desk import DeskPane
 from chatapp.peer.ui.full.overlays.overlay import Overlay, Picker
-from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.formatting import name
 
 
 class DeskOverlay(Overlay[None]):

@@ -12,9 +12,9 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.ui.full.overlays.overlay import Overlay
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph
-from chatapp.peer.ui.texts import overlays as texts
-from chatapp.peer.ui.texts.doctor import finding_texts, summary_of
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.doctor import finding_texts, summary_of
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.text import sanitize

@@ -8,8 +8,8 @@ from textual.content import Content
 from chatapp.peer.commands.arguments import SIGNS, Command, usage
 from chatapp.peer.commands.commands import COMMANDS, DESK_COMMANDS
 from chatapp.peer.ui.full.overlays.overlay import Picker
-from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
 
 
 class HelpOverlay(Picker[str]):

@@ -7,11 +7,11 @@ from textual.content import Content
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import Conversation, person
-from chatapp.peer.ui.formatting import name
 from chatapp.peer.ui.full.overlays.overlay import Picker
 from chatapp.peer.ui.terminals.layout import cells_of
-from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.formatting import name
 from chatapp.wire.text import sanitize
 
 

@@ -11,11 +11,11 @@ from textual.timer import Timer
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.history.query import HistoryLine
-from chatapp.peer.ui.formatting import name, shown_clock
 from chatapp.peer.ui.full.overlays.overlay import Picker
-from chatapp.peer.ui.texts import overlays as texts
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.snippets import pattern_of, snippet
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.formatting import name, shown_clock
 from chatapp.wire.errors import ChatAppError
 
 PAGE: Final = 50

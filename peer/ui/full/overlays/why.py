@@ -11,12 +11,12 @@ from textual.content import Content
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.history.query import DeliveryTrace
-from chatapp.peer.ui.formatting import name, shown_time
 from chatapp.peer.ui.full.overlays.overlay import Overlay
 from chatapp.peer.ui.full.overlays.paragraph import Paragraph
-from chatapp.peer.ui.texts import overlays as texts
-from chatapp.peer.ui.texts.history import trace_steps
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.formatting import name, shown_time
+from chatapp.peer.words.history import trace_steps
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.text import sanitize
 

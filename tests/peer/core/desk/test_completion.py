@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatapp.peer.visitor.catalog import catalog_of
-from chatapp.peer.visitor.texts import COMMANDS, VisitorCompletions, VisitorTexts
+from chatapp.peer.words.catalog import catalog_of
+from chatapp.peer.words.visitor import COMMANDS, VisitorCompletions, VisitorTexts
 
 TEXTS = VisitorTexts(catalog_of("en"))
 

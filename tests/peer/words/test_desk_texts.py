@@ -31,8 +31,8 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.ui.formatting import shown_time
-from chatapp.peer.ui.texts.events import lines_of
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import shown_time
 from chatapp.wire.text import sanitize
 
 SINCE = 1_800_000_000.0

@@ -7,8 +7,8 @@ import pytest
 
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import FormQuestion, Interview, issue_number
-from chatapp.peer.ui import formatting
-from chatapp.peer.visitor.catalog import (
+from chatapp.peer.words import formatting
+from chatapp.peer.words.catalog import (
     ENGLISH,
     LANGUAGES,
     Catalog,
@@ -17,7 +17,7 @@ from chatapp.peer.visitor.catalog import (
     places_in,
     texts_in,
 )
-from chatapp.peer.visitor.texts import VisitorTexts
+from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.registry.desk.settings import DEFAULT_MENU
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused

@@ -42,9 +42,9 @@ from chatapp.peer.api.events import (
     TopicUnknown,
     Trusted,
 )
-from chatapp.peer.ui.formatting import AnswerLine, counted, name, names, reason, shown_time
-from chatapp.peer.ui.texts.answers import NOT_IN_ROOM
-from chatapp.peer.ui.texts.reasons import NO_ANSWER
+from chatapp.peer.words.answers import NOT_IN_ROOM
+from chatapp.peer.words.formatting import AnswerLine, counted, name, names, reason, shown_time
+from chatapp.peer.words.reasons import NO_ANSWER
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.names import is_same_name, person_name

@@ -53,7 +53,9 @@ from chatapp.peer.api.events import (
     TooLong,
     Unacknowledged,
 )
-from chatapp.peer.ui.formatting import (
+from chatapp.peer.words.answers import attachment_line, name_taken
+from chatapp.peer.words.desk import duty_lines
+from chatapp.peer.words.formatting import (
     STOP_CANCELLED,
     Audience,
     MessageLine,
@@ -70,10 +72,8 @@ from chatapp.peer.ui.formatting import (
     shown_time,
     stop_planned,
 )
-from chatapp.peer.ui.texts.answers import attachment_line, name_taken
-from chatapp.peer.ui.texts.desk import duty_lines
-from chatapp.peer.ui.texts.people import IdentityEvent, identity_lines, presence_lines
-from chatapp.peer.ui.texts.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refused, kept
+from chatapp.peer.words.people import IdentityEvent, identity_lines, presence_lines
+from chatapp.peer.words.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refused, kept
 from chatapp.wire.text import sanitize
 
 FateEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandoned

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
-from chatapp.peer.ui.texts.doctor import doctor_lines
+from chatapp.peer.words.doctor import doctor_lines
 from chatapp.wire.address import Address
 
 SERVER = Address("192.0.2.1", 5000)

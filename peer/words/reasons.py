@@ -4,7 +4,7 @@ not let us in."""
 from typing import Final
 
 from chatapp.peer.api.events import AdmissionRefusal, AdmissionRefused, MessageReason, NoAnswer
-from chatapp.peer.ui.formatting import span
+from chatapp.peer.words.formatting import span
 from chatapp.wire.limits import EXCLUSION_TEXT_MAX
 from chatapp.wire.text import sanitize
 

@@ -98,7 +98,8 @@ from chatapp.peer.api.events import (
     Trusted,
     Unacknowledged,
 )
-from chatapp.peer.ui.formatting import (
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import (
     MessageLine,
     View,
     names,
@@ -107,8 +108,7 @@ from chatapp.peer.ui.formatting import (
     shown_time,
     status_pieces,
 )
-from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.texts.people import table_lines
+from chatapp.peer.words.people import table_lines
 from chatapp.wire.address import Address
 from chatapp.wire.text import sanitize
 

@@ -15,16 +15,16 @@ from chatapp.peer.history.database import History
 from chatapp.peer.history.query import DeliveryTrace, MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.history.unshown import received
-from chatapp.peer.ui.formatting import DOUBTS, fragments
 from chatapp.peer.ui.full.overlays.places import PlaceOverlay
 from chatapp.peer.ui.full.overlays.search import SearchOverlay
-from chatapp.peer.ui.texts.events import lines_of
-from chatapp.peer.ui.texts.full import not_to_claimed_line
-from chatapp.peer.ui.texts.history import history_lines, past_lines, trace_lines
 from chatapp.peer.view.export import Format, exported
 from chatapp.peer.view.logbook import CLAIMED, LogBook, LogEntry
 from chatapp.peer.view.panes import PaneList, past_entry, said_entry
 from chatapp.peer.view.signs import UNICODE
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import DOUBTS, fragments
+from chatapp.peer.words.full import not_to_claimed_line
+from chatapp.peer.words.history import history_lines, past_lines, trace_lines
 from tests.peer.core.cast import Someone
 from tests.peer.ui.full.overlays.host import Host, note, rows, somebody, until
 from tests.peer.ui.full.overlays.test_places import Rooms

@@ -5,8 +5,8 @@ from typing import Final, assert_never
 
 from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramEnded
 from chatapp.peer.node.starts import Taken, TakenBy
-from chatapp.peer.ui.formatting import counted, name
-from chatapp.peer.ui.texts.reasons import QUOTED_MAX
+from chatapp.peer.words.formatting import counted, name
+from chatapp.peer.words.reasons import QUOTED_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import DESK_PAST_SHOWN_MAX, TEXT_MAX

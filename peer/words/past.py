@@ -1,7 +1,7 @@
 """Lines about past sessions of the help desk, for an operator."""
 
 from chatapp.peer.api.events import PastSession, PastSessions
-from chatapp.peer.ui.formatting import counted, name, shown_time
+from chatapp.peer.words.formatting import counted, name, shown_time
 from chatapp.wire.text import sanitize
 
 _TEXT_SHOWN = 200

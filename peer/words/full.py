@@ -13,7 +13,7 @@ from chatapp.peer.api.events import (
     ServerLost,
     ServerStopping,
 )
-from chatapp.peer.ui.formatting import counted, name, shown_clock, shown_time
+from chatapp.peer.words.formatting import counted, name, shown_clock, shown_time
 from chatapp.wire.errors import needs_extra
 from chatapp.wire.text import sanitize
 

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 
 from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
-from chatapp.peer.ui.formatting import (
+from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
     MessageLine,
@@ -16,7 +16,7 @@ from chatapp.peer.ui.formatting import (
     shown_instant,
     shown_time,
 )
-from chatapp.peer.ui.texts.reasons import UNSENT, kept
+from chatapp.peer.words.reasons import UNSENT, kept
 from chatapp.wire.text import sanitize
 
 NOTHING_FOUND: Final = "[No messages were found.]"

@@ -25,9 +25,9 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.ui.formatting import AnswerLine, CallingLine, MessageLine, name, shown_time
-from chatapp.peer.ui.texts.answers import NO_CLIENT
-from chatapp.peer.ui.texts.past import past_lines
+from chatapp.peer.words.answers import NO_CLIENT
+from chatapp.peer.words.formatting import AnswerLine, CallingLine, MessageLine, name, shown_time
+from chatapp.peer.words.past import past_lines
 from chatapp.wire.text import sanitize
 
 _MOVES: Final = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.formatting import (
+from chatapp.peer.words.formatting import (
     OF_16,
     OF_256,
     AnswerLine,
