@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from chatapp.peer.api.events import DirectReceived, MailReturned, MessageState
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.receipts import Receipt
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DRAINED_A_WAKE_UP, DatagramEndpoint, Receive
 from chatapp.wire.aio.machine import Machine

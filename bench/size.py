@@ -73,7 +73,7 @@ def s2(plan: Plan) -> Iterator[Figure]:
         for number in range(plan.rounds_wanted + 1):
             words = [*command, str(free_port())]
             bare.append(_span([sys.executable, "-c", "pass"], environment))
-            imports.append(_span([sys.executable, "-c", "import chatapp.peer.ui.start"], environment))
+            imports.append(_span([sys.executable, "-c", "import chatapp.peer.faces.line.start"], environment))
             on_terminal.append(_until_prompt(words, environment, is_terminal=True))
             on_pipe.append(_until_prompt(words, environment, is_terminal=False))
             if number == 0:  # the first start makes keys and fills caches

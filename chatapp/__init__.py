@@ -25,14 +25,14 @@ if TYPE_CHECKING:
         ServerUnreachable,
     )
     from chatapp.peer.api.events import MessageState
+    from chatapp.peer.api.past import ConversationState, DeliveryTrace, HistoryLine
     from chatapp.peer.api.state import PeerState
-    from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
+    from chatapp.peer.node.feed import Subscription
     from chatapp.peer.node.keystore import FolderInUse
+    from chatapp.peer.node.receipts import Receipt
     from chatapp.peer.rpc.offer import Offer
     from chatapp.peer.sdk.client import Peer
-    from chatapp.peer.sdk.feed import Subscription
     from chatapp.peer.sdk.past import Past
-    from chatapp.peer.sdk.receipts import Receipt
     from chatapp.wire.delivery.policy import Policy
     from chatapp.wire.errors import ChatAppError, PortInUse, TextTooLong
 
@@ -86,15 +86,15 @@ _HOMES: Final = {
     "Offer": "chatapp.peer.rpc.offer",
     "Peer": "chatapp.peer.sdk.client",
     "Policy": "chatapp.wire.delivery.policy",
-    "Receipt": "chatapp.peer.sdk.receipts",
-    "ConversationState": "chatapp.peer.history.query",
-    "DeliveryTrace": "chatapp.peer.history.query",
+    "Receipt": "chatapp.peer.node.receipts",
+    "ConversationState": "chatapp.peer.api.past",
+    "DeliveryTrace": "chatapp.peer.api.past",
     "FolderInUse": "chatapp.peer.node.keystore",
-    "HistoryLine": "chatapp.peer.history.query",
+    "HistoryLine": "chatapp.peer.api.past",
     "Past": "chatapp.peer.sdk.past",
     "PeerState": "chatapp.peer.api.state",
     "PortInUse": "chatapp.wire.errors",
-    "Subscription": "chatapp.peer.sdk.feed",
+    "Subscription": "chatapp.peer.node.feed",
     "TextTooLong": "chatapp.wire.errors",
     "person": "chatapp.peer.api.conversations",
     "room": "chatapp.peer.api.conversations",

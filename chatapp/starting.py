@@ -115,7 +115,7 @@ def visit(
     demanded = registry_key_from(registry_key, os.environ)
     language = language_from(lang)
     _load_asyncio()
-    from chatapp.peer.visitor.face import run
+    from chatapp.peer.faces.line.visitor import run
 
     return run(
         servers=found,
@@ -172,7 +172,7 @@ def talk(
         found, announced_key = server_to_use(me, folder, may_ask=not plain)
     _load_asyncio()
     if is_daemon:
-        from chatapp.peer.ui.daemon import run as run_daemon
+        from chatapp.peer.faces.line.daemon import run as run_daemon
 
         return run_daemon(
             name=me,
@@ -185,10 +185,10 @@ def talk(
             code=shown,
             log_level=log_level,
         )
-    from chatapp.peer.ui.main import run
-    from chatapp.peer.ui.terminal import Wanted
+    from chatapp.peer.faces.line.main import run
+    from chatapp.peer.faces.program import StartOptions
 
-    wanted = Wanted(
+    wanted = StartOptions(
         name=me,
         servers=found,
         registry_key=demanded,

@@ -14,7 +14,8 @@ from typing import Final
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.database import History
-from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder, folder_of
+from chatapp.peer.node.folders import folder_of
+from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.node.ticket import VisitFolder
 from chatapp.registry.admin.listener import answered
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest

@@ -12,10 +12,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.api.trace import TraceEvent, packed
 from chatapp.peer.commands.commands import COMMANDS
 from chatapp.peer.core import records as said
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.records import CHANNEL_MARK
 from chatapp.peer.history.database import History
 from chatapp.registry.admin.messages import ListNames, MakeInvites, ReleaseName

@@ -1,4 +1,4 @@
-"""`ChatApp daemon`: the arguments of a peer without a face; `peer.ui.daemon` runs it."""
+"""`ChatApp daemon`: the arguments of a peer without a face; `peer.faces.line.daemon` runs it."""
 
 from typing import Annotated, Final
 

@@ -1,4 +1,4 @@
-"""`ChatApp doctor`: the arguments for finding out why something does not work; `peer.ui.doctor` finds out."""
+"""`ChatApp doctor`: the arguments for finding out why something does not work; `peer.faces.line.doctor` finds out."""
 
 from typing import Annotated, Final
 
@@ -46,6 +46,6 @@ def doctor(
     else:
         raise Misuse("no server is known here yet: type ChatApp doctor <server-ip> <server-port>")
     is_known_there = start is not None and not set(start.servers).isdisjoint(servers)
-    from chatapp.peer.ui.doctor import run
+    from chatapp.peer.faces.line.doctor import run
 
     return run(servers=servers, name=me if is_known_there else None, home=home, log_level=log_level.value)

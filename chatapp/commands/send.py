@@ -1,4 +1,4 @@
-"""`ChatApp send`: the arguments for sending one message; `peer.ui.send` sends it."""
+"""`ChatApp send`: the arguments for sending one message; `peer.faces.line.send` sends it."""
 
 import os
 from typing import Annotated, Final
@@ -63,7 +63,7 @@ def send(
         raise Misuse("text: the message is empty")
     usage = "send {name} <server-ip> <server-port> <to> <text>"
     found = remembered_server(me, folder, usage=usage) if servers is None else found_servers(servers)
-    from chatapp.peer.ui.send import run
+    from chatapp.peer.faces.line.send import run
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
     return run(

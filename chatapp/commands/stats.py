@@ -1,5 +1,5 @@
-"""`ChatApp stats`: the figures of a help desk, asked for by an operator over the network (`peer.ui.stats`), or by the
-administrator on the registry's own machine."""
+"""`ChatApp stats`: the figures of a help desk, asked for by an operator over the network (`peer.faces.line.stats`), or by
+the administrator on the registry's own machine."""
 
 import os
 from typing import Annotated, Final
@@ -58,7 +58,7 @@ def stats(
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = servers_from(host, there)
-    from chatapp.peer.ui.stats import run
+    from chatapp.peer.faces.line.stats import run
 
     return run(
         name=name,

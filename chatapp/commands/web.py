@@ -1,4 +1,4 @@
-"""`ChatApp web`: the arguments of the web desk; `peer.web` serves it."""
+"""`ChatApp web`: the arguments of the web desk; `peer.faces.web` serves it."""
 
 import ipaddress
 import os
@@ -109,7 +109,7 @@ def web(
     demanded = registry_key_from(registry_key, os.environ)
     found = servers_from(server, there)
     try:
-        from chatapp.peer.web.visitors.main import run
+        from chatapp.peer.faces.web.visitors.main import run
     except ModuleNotFoundError as missing:
         return _lacks(missing)
     return run(
@@ -143,7 +143,7 @@ def _serve_operator(
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = servers_from(host, port)
     try:
-        from chatapp.peer.web.operators.main import run
+        from chatapp.peer.faces.web.operators.main import run
     except ModuleNotFoundError as missing:
         return _lacks(missing)
     return run(

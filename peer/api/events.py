@@ -1,6 +1,6 @@
 """Events: what happens at a node that a user or a program should know of, as one closed union, grouped by topic.
 
-Faces word them (`peer.ui.texts`). Programs match the classes and the enums; the enums' values are explanations, not texts.
+Faces word them (`peer.words`). Programs match the classes and the enums; the enums' values are explanations, not texts.
 Each class has its name as its tag. `chatapp.events` is the public name of this module.
 """
 

@@ -8,6 +8,10 @@ import msgspec
 
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
+from chatapp.wire.messages.desk import (
+    TICKET_SIZE,
+)
+from chatapp.wire.messages.table import Count
 
 TRIES: Final = 3
 """Wrong answers in a row to one question after which the request is void."""
@@ -102,3 +106,17 @@ class Interview:
         if question is FormQuestion.NUMBER:
             return mobile_number(typed, self._region)
         return issue_number(typed, self.menu)
+
+
+class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a visit that is kept on disk."""
+
+    ticket: bytes = b""
+    """Empty while we have no position."""
+    shown: Count = 0
+    """The highest position of the visit that was shown."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a ticket that no registry would accept: its request would never be answered."""
+        if len(self.ticket) not in (0, TICKET_SIZE):
+            raise ValueError(f"a ticket has {TICKET_SIZE} bytes")

@@ -3,20 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
-import msgspec
-
 from chatapp.peer.commands.arguments import SIGNS, Command, Cut
 from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
+from chatapp.peer.words.formatting import Candidate
 
 RECENT_MAX: Final = 256
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """One way to complete a line: `text` replaces the last `replaces` characters. `about` says what it is."""
-
-    text: str
-    replaces: int
-    about: str = ""
 
 
 class CandidateSource(Protocol):

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Final, get_args
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.api.form import Form
+from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import drop_invalid
 from chatapp.peer.core.desk.visit import ADMITTED, NoticeToVisitor, Stage, Visit
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.connection import RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink

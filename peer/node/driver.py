@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.api.trace import WallClock
-from chatapp.peer.sdk.feed import Waiters
+from chatapp.peer.node.feed import Waiters
 from chatapp.wire.address import Address, ip_literal
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.link import TcpLink

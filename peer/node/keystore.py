@@ -13,25 +13,12 @@ from typing import Final
 
 from msgspec import MsgspecError, json
 
+from chatapp.peer.node.folders import IDENTITY_FILE, folder_of
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.folders import keep_public_half, make_private, sync_folder, write_whole
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import MAIL_KEPT_FOR
-from chatapp.wire.names import file_name_of, is_same_name, name_key, peer_name
-
-IDENTITY_FILE: Final = "identity.key"
-"""The file of the secret key that a name belongs to."""
-
-
-def peers_folder(home: Path) -> Path:
-    """Return the folder that has the folders of all names."""
-    return home / "peers"
-
-
-def folder_of(home: Path, name: str) -> Path:
-    """Return the folder of a name's keys and messages."""
-    return peers_folder(home) / file_name_of(name_key(name))
-
+from chatapp.wire.names import is_same_name, peer_name
 
 MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
 """Seconds for which a mail key is in the card. After that it is kept for as long as mail sealed to it may wait."""

@@ -19,9 +19,9 @@ from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.reader import HistoryReader, ReaderClosed
 from chatapp.peer.history.unshown import received
 from chatapp.peer.node.driver import Driver, SyncThread, resolved
+from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import KeyFolder
-from chatapp.peer.sdk.feed import EventFeed
-from chatapp.peer.sdk.receipts import Receipts
+from chatapp.peer.node.receipts import Receipts
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.node.keystore import IDENTITY_FILE, folder_of, peers_folder
+from chatapp.peer.node.folders import IDENTITY_FILE, folder_of, peers_folder
 from chatapp.wire.address import Address, is_port
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.folders import write_whole

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.node.keystore import BrokenKeyFile
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import make_private, write_whole

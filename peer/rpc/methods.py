@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 
 from chatapp.peer.api.codec import Shape, shape_of
 from chatapp.peer.doctor.findings import Finding
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.rpc import pages
 from chatapp.peer.rpc.protocol import Code, RpcError
 from chatapp.peer.rpc.shared import Sent
 from chatapp.peer.sdk.client import OperatorDesk, Peer, PeerTrust
-from chatapp.peer.sdk.receipts import Receipt
 from chatapp.wire.errors import DecodeError
 
 _LOCAL_NAMES: Final = {"Finding": Finding}

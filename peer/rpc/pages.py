@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.history.query import DeliveryTrace, HistoryLine
+from chatapp.peer.api.past import DeliveryTrace, HistoryLine
 from chatapp.peer.rpc.protocol import LINES_TOGETHER, TEXT_TOGETHER
 from chatapp.peer.rpc.shared import Conversations, Page, TalkPage
 from chatapp.peer.sdk.client import Peer

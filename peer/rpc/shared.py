@@ -5,9 +5,8 @@ from pathlib import Path
 import msgspec
 
 from chatapp.peer.api.events import Line, MessageReason, MessageState, Person
+from chatapp.peer.api.past import ConversationState, DeskTalk, HistoryLine
 from chatapp.peer.api.state import PeerState
-from chatapp.peer.core.desk.operator import DeskTalk
-from chatapp.peer.history.query import ConversationState, HistoryLine
 from chatapp.wire.address import Address
 
 

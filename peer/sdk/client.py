@@ -26,17 +26,19 @@ from chatapp.peer.api.errors import (
     OtherRegistry,
     ServerUnreachable,
 )
+from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.desk.operator import DeskTalk, VisitTarget
+from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.node.driver import resolved
-from chatapp.peer.node.keystore import NameHasKeys, folder_of
+from chatapp.peer.node.feed import EventFeed, Subscription
+from chatapp.peer.node.folders import folder_of
+from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.local import PeerNode, line_id
-from chatapp.peer.sdk.feed import EventFeed, Subscription
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.past import Past
-from chatapp.peer.sdk.receipts import Receipt
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine

@@ -7,17 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.api.past import ConversationState, DeliveryTrace, HistoryLine
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.records import FINAL
 from chatapp.peer.history.conversations import UNREAD_MAX, identity_of
-from chatapp.peer.history.query import (
-    ConversationState,
-    DeliveryTrace,
-    HistoryLine,
-    MessageQueries,
-    StoredLine,
-    shown,
-)
+from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.node.local import PeerNode
 
 PAGE: Final = 50

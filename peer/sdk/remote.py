@@ -17,17 +17,18 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.codec import decode, encode
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import PeerState
-from chatapp.peer.core.desk.operator import DeskTalk
 from chatapp.peer.history.unshown import in_senders_order
-from chatapp.peer.node.keystore import folder_of, holder_of
+from chatapp.peer.node.feed import EventFeed, Subscription
+from chatapp.peer.node.folders import folder_of
+from chatapp.peer.node.keystore import holder_of
 from chatapp.peer.node.local import line_id
+from chatapp.peer.node.receipts import Receipt, Receipts
 from chatapp.peer.rpc.link import RpcLink
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, VERSION, Farewell, RpcError
 from chatapp.peer.rpc.shared import Greeting, PeerSnapshot, Sent, Subscribed, TalkPage, Unshown
-from chatapp.peer.sdk.feed import EventFeed, Subscription
-from chatapp.peer.sdk.receipts import Receipt, Receipts
 from chatapp.peer.sdk.remotepast import RemotePast
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.codec import encode
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.history.query import ConversationState, DeliveryTrace, HistoryLine
+from chatapp.peer.api.past import ConversationState, DeliveryTrace, HistoryLine
 from chatapp.peer.rpc.shared import Conversations, Page
 from chatapp.peer.sdk.past import PAGE, PAGE_MAX
 

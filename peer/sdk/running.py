@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatapp.peer.api.errors import NotOpen, NotRunning
 from chatapp.peer.node.driver import resolved
-from chatapp.peer.node.keystore import folder_of
+from chatapp.peer.node.folders import folder_of
 from chatapp.peer.rpc.place import is_offered
 from chatapp.wire.address import Address
 from chatapp.wire.errors import AddressRefused

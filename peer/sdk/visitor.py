@@ -11,14 +11,13 @@ from typing import Final
 
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.form import Form
+from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.node.driver import Driver
+from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.ticket import TooManyVisits, VisitFolder, VisitStore
-from chatapp.peer.sdk.feed import EventFeed
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import Conversation, person, room
 from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.intents import (
     SERVER,
@@ -44,8 +45,7 @@ from chatapp.peer.commands.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.peer.history.query import HistoryLine, LineKind
-from chatapp.peer.sdk.receipts import Receipt
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.words import history
 from chatapp.peer.words.formatting import AnswerLine
 from chatapp.peer.words.people import table_lines

@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.commands.completion import Candidate, common_start
+from chatapp.peer.commands.completion import common_start
+from chatapp.peer.words.formatting import Candidate
 
 
 class Replacement(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api import events as happened
-from chatapp.peer.core.desk.operator import DeskTalk
+from chatapp.peer.api.past import DeskTalk
 
 LINES_MAX: Final = 1_000
 """Lines that the page shows; the registry keeps no more of a visit."""

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.api.trace import TraceStep, readable, unpacked
 from chatapp.peer.history.damage import file_leftovers
-from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
+from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
-from chatapp.peer.node.keystore import folder_of
+from chatapp.peer.node.folders import folder_of
 from chatapp.peer.words.formatting import doubted, shown_time
 from chatapp.wire.text import sanitize
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.terminals.layout import breaks, cells_of
+from chatapp.peer.view.layout import breaks, cells_of
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.words.formatting import Fragments, Mark, local_day, shown_clock, shown_day
 from chatapp.peer.words.full import GAP

@@ -8,7 +8,7 @@ import msgspec
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person
 from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person
-from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
+from chatapp.peer.api.past import ConversationState, HistoryLine, LineKind
 from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.underway import mark_of

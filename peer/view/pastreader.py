@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.conversations import DESK, Conversation
-from chatapp.peer.history.query import HistoryLine
+from chatapp.peer.api.past import HistoryLine
 from chatapp.peer.sdk.past import PAGE_MAX
 from chatapp.peer.view.logbook import LogBook, LogEntry
 from chatapp.peer.view.panes import Pane, past_entry

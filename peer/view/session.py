@@ -47,17 +47,16 @@ from chatapp.peer.commands.intents import (
     ShowTable,
 )
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.sdk.receipts import Receipt
-from chatapp.peer.ui.terminal import DONE, FAILED, Running
-from chatapp.peer.ui.terminals.pipe import LINE_MAX
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.view.actions import Actions
 from chatapp.peer.view.folding import Folding
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, PaneList, said_entry
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.routing import Spot, kind_of, place_of
+from chatapp.peer.view.running import DONE, FAILED, Running
 from chatapp.peer.view.signs import Signs
-from chatapp.peer.view.status import TYPING_SHOWN_FOR, SessionState
+from chatapp.peer.view.status import LINE_MAX, TYPING_SHOWN_FOR, SessionState
 from chatapp.peer.view.underway import mark_of
 from chatapp.peer.words import full as words
 from chatapp.peer.words import history

@@ -4,8 +4,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.terminals.held import MARKS
-from chatapp.peer.words.formatting import Mark
+from chatapp.peer.words.formatting import MARKS, Mark
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from chatapp.peer.view.underway import UnderWay
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import MessageLine, View
 from chatapp.peer.words.people import typing_note
+from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 TYPING_SHOWN_FOR: Final = 6.0
@@ -163,3 +164,7 @@ class SessionState:
             people = self._peer.people()
             self._completions.set_people(one.name for one in people)
             self._online = sum(one.online for one in people)
+
+
+LINE_MAX: Final = 8 * TEXT_MAX
+"""Bytes kept of one typed line. A longer one is refused, once."""

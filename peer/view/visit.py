@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.web.limits import LINE_COST, PART_MAX, TEXT_PER_SESSION
 
 LINES_MAX: Final = 1_000
 """Lines that a page shows; the registry keeps no more of a visit."""
@@ -264,3 +263,16 @@ class VisitView:
 
 def _parts(text: str) -> list[str]:
     return [text[at : at + PART_MAX] for at in range(0, len(text), PART_MAX)] or [text]
+
+
+TEXT_PER_SESSION: Final = 1024 * 1024
+"""Bytes of lines that are kept to be shown of one visit; the oldest go first. The registry keeps a quarter of it."""
+
+
+LINE_COST: Final = 512
+"""Bytes that a line costs beside its text: a thousand empty lines are not free."""
+
+
+PART_MAX: Final = 16 * 1024
+"""Characters of a text that are shown as one line; a longer text is shown as several. Escaped, each has at most ten bytes,
+so every line fits in a page."""

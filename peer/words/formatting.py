@@ -442,3 +442,21 @@ def _with_mentions(text: str, me: str, style: str) -> Fragments:
 
 def _naming(me: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){re.escape(me)}(?![\w-])", re.IGNORECASE)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One way to complete a line: `text` replaces the last `replaces` characters. `about` says what it is."""
+
+    text: str
+    replaces: int
+    about: str = ""
+
+
+PENDING_STYLE: Final = "class:mark"
+MARKS: Final = {
+    Mark.RECEIVED: ("class:mark.received", "\u2713", "ok"),
+    Mark.SAVED: (PENDING_STYLE, "\u25a3", "saved"),
+    Mark.KEPT: ("class:mark.kept", "\u29d6", "kept"),
+    Mark.REFUSED: ("class:mark.refused", "\u2717", "refused"),
+}
+"""The style, the sign, and the word where the terminal is not written to in UTF-8."""

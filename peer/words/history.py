@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Final, assert_never
 
+from chatapp.peer.api.past import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.api.trace import TraceEvent, TraceStep
-from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,

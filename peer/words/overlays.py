@@ -5,7 +5,7 @@ from typing import Final, assert_never
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Figures, ListedVisitor
-from chatapp.peer.history.query import HistoryLine, LineKind
+from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.words.formatting import counted, doubted, name, reason, shown_clock, shown_time
 
 SEARCH: Final = "Search"

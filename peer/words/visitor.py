@@ -5,9 +5,16 @@ from typing import Final, assert_never
 
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.api.form import FormQuestion
-from chatapp.peer.commands.completion import Candidate
 from chatapp.peer.words.catalog import ENGLISH, Catalog
-from chatapp.peer.words.formatting import CallingLine, MessageLine, name, names, shown_clock, shown_day
+from chatapp.peer.words.formatting import (
+    CallingLine,
+    Candidate,
+    MessageLine,
+    name,
+    names,
+    shown_clock,
+    shown_day,
+)
 from chatapp.wire.errors import FormRefused, quoted
 from chatapp.wire.limits import EXCLUSION_TEXT_MAX, GUESTS_PER_ADDRESS, TEXT_MAX
 from chatapp.wire.text import sanitize

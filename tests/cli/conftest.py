@@ -16,9 +16,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     stand_in = Started()
     runs = {
         "chatapp.registry.server": stand_in.serve,
-        "chatapp.peer.ui.main": stand_in.chat,
-        "chatapp.peer.ui.send": stand_in.say,
-        "chatapp.peer.visitor.face": stand_in.visit,
+        "chatapp.peer.faces.line.main": stand_in.chat,
+        "chatapp.peer.faces.line.send": stand_in.say,
+        "chatapp.peer.faces.line.visitor": stand_in.visit,
     }
     for name, run in runs.items():
         module = types.ModuleType(name)

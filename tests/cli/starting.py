@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.ui.terminal import Wanted
+from chatapp.peer.faces.program import StartOptions
 from chatapp.registry.settings import Settings
 
 SEND: Final = ["send", "alice", "127.0.0.1", "5000", "bob"]
@@ -24,7 +24,7 @@ class Started:
         self.mode, self.told = "registry", told
         return self.status
 
-    def chat(self, wanted: Wanted, **told: object) -> int:
+    def chat(self, wanted: StartOptions, **told: object) -> int:
         self.mode, self.told = "peer", {**msgspec.structs.asdict(wanted), **told}
         return self.status
 

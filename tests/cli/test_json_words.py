@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api.events import MessageReason, MessageState
+from chatapp.peer.api.past import LineKind
 from chatapp.peer.api.trace import TraceEvent
-from chatapp.peer.history.query import LineKind
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import chatapp.__main__
-from chatapp.peer.node.keystore import folder_of
+from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.starts import Start, remember
 from chatapp.questions import Choice, InputEnded, ServerChoice, ask_all, ask_name, ask_server, servers_typed
 from chatapp.validation import Misuse

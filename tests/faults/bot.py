@@ -16,8 +16,8 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.core import PeerCore
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.receipts import Receipt
 from tests.faults.ledger import Ledger, What
 
 EACH: Final = 2.0

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from chatapp.peer.web.limits import PAGE_MAX
+from chatapp.peer.faces.web.limits import PAGE_MAX
 from tests.endtoend.lines import beginning
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, limited, memory_of

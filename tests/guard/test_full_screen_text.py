@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-FULL: Final = Path(__file__).parents[2] / "peer" / "ui" / "full"
+FULL: Final = Path(__file__).parents[2] / "peer" / "faces" / "full"
 READS_MARKUP: Final = {
     "Static",
     "Label",

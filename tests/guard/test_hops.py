@@ -15,14 +15,14 @@ import pytest
 
 import chatapp
 from chatapp.peer.api.events import DirectReceived
+from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.ui.shell import LineFace
 from chatapp.registry.directory.broadcasts import TableBroadcaster
 from chatapp.wire.messages.rooms import RoomEntered
 from chatapp.wire.names import name_key
-from tests.peer.ui.acting import Paper
+from tests.peer.faces.line.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 

@@ -21,9 +21,9 @@ import asyncio
 asyncio.Runner.run = lambda runner, work: work.close() or 0  # all is loaded, and the program would begin to run
 main({words})
 if {is_terminal}:
-    import chatapp.peer.ui.terminals.tty
+    import chatapp.peer.faces.line.tty
 elif {words}[0] == "-c":
-    import chatapp.peer.ui.start
+    import chatapp.peer.faces.line.start
 print(*sorted(sys.modules))
 """
 

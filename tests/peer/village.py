@@ -13,8 +13,8 @@ import pytest
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.receipts import Receipt
 from chatapp.peer.sdk.remote import RemotePeer
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.registry.access import AccessSettings

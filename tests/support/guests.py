@@ -6,10 +6,9 @@ A visitor's program can crash and start again with what its disk holds; what it 
 from typing import cast
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.api.form import Form
+from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.registry.desk.queue.visit import digest

@@ -12,6 +12,7 @@ import msgspec
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.events import CommandFailure, DeskAction
+from chatapp.peer.api.past import DeskTalk, DeskTalkLine
 from chatapp.peer.core.context import Outputs
 from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.limits import DESK_LINES_MAX
@@ -298,31 +299,6 @@ def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
         is_silent=shown.is_silent,
         operator=shown.operator,
     )
-
-
-class DeskTalkLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the conversation with a visitor."""
-
-    sender: str
-    """The visitor, or the operator who said it."""
-    text: str
-    at: float
-    """Unix time."""
-    is_ours: bool
-    is_saved: bool = True
-    """Whether the registry has stored it; False for a line of ours that was not answered yet."""
-    position: int = 0
-    """Its place in the visit; 0 for a line of ours that we said in this run."""
-    line: int = 0
-    """By what events name a line of ours; 0 if they do not."""
-
-
-class DeskTalk(msgspec.Struct, frozen=True, kw_only=True):
-    """The visitor whom we serve, and what was said so far, also to earlier operators."""
-
-    client: happened.ClientCame
-    """The form and the note as they are now."""
-    lines: tuple[DeskTalkLine, ...]
 
 
 class _Talk:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.api.form import Form
+from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.desk.description import Description
-from chatapp.peer.core.desk.visit_talk import StoredVisit, Ticket, VisitorConversation
+from chatapp.peer.core.desk.visit_talk import Ticket, VisitorConversation
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
     AckDeskLines,

@@ -4,9 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.core.desk.operator import DeskConversation
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
@@ -17,25 +16,10 @@ from chatapp.wire.messages.desk import (
     LineRefused,
     LinesSaved,
 )
-from chatapp.wire.messages.table import Count
 
 MILLISECONDS: Final = 1_000
 MICROSECONDS: Final = 1_000_000
 """In a second: a line's number is the time at which it was typed (clause 6.2)."""
-
-
-class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a visit that is kept on disk."""
-
-    ticket: bytes = b""
-    """Empty while we have no position."""
-    shown: Count = 0
-    """The highest position of the visit that was shown."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a ticket that no registry would accept: its request would never be answered."""
-        if len(self.ticket) not in (0, TICKET_SIZE):
-            raise ValueError(f"a ticket has {TICKET_SIZE} bytes")
 
 
 class Ticket:

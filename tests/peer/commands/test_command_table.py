@@ -36,7 +36,7 @@ from chatapp.peer.commands.intents import (
 )
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
-from tests.peer.ui.typists import ALICE, IN_LAB
+from tests.peer.faces.line.typists import ALICE, IN_LAB
 
 WORDS_OF_ALL = st.text(
     alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1

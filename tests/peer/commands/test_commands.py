@@ -35,7 +35,7 @@ from chatapp.peer.commands.intents import (
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from chatapp.wire.suggestions import is_one_letter_away
-from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
+from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from chatapp.peer.commands.intents import (
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from chatapp.wire.text import sanitize
-from tests.peer.ui.typists import ALICE, AWAY, BOB, IN_LAB, said
+from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
 
 
 @pytest.mark.parametrize(

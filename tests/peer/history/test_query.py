@@ -10,10 +10,11 @@ import pytest
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import SOMEBODY, MessageState
+from chatapp.peer.api.past import LineKind
 from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
 from chatapp.peer.history.database import History
-from chatapp.peer.history.query import LineKind, shown
+from chatapp.peer.history.query import shown
 from chatapp.peer.history.schema import AnotherFormat
 from chatapp.peer.view.export import Format, exported, history_of
 from tests.peer.core.cast import Someone

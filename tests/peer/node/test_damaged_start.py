@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api.events import HistoryMissing, StorageEvent
+from chatapp.peer.faces.opening import NotOpened, open_peer
 from chatapp.peer.node.keystore import KeyFolder
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.ui.opening import NotOpened, open_peer
 
 NOBODY = ("127.0.0.1", 1_024)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.api.visit_events import RegistryKeyUnreadable, TicketDamaged
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.peer.node.ticket import VisitFolder
 
 SERVER, KEY, OTHER_KEY = "desk.local:5000", b"k" * 32, b"o" * 32

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.node.keystore import IDENTITY_FILE
+from chatapp.peer.node.folders import IDENTITY_FILE
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry

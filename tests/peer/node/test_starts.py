@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.node.keystore import IDENTITY_FILE, folder_of
+from chatapp.peer.node.folders import IDENTITY_FILE, folder_of
 from chatapp.peer.node.starts import (
     FILE,
     Taken,

@@ -3,7 +3,7 @@
 import random
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.core.desk.visit_talk import StoredVisit
+from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.wire.framing import Kind

@@ -5,8 +5,7 @@ from typing import cast
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.events import ClientCame
-from chatapp.peer.core.desk.operator import DeskTalk, DeskTalkLine
-from chatapp.peer.history.query import ConversationState
+from chatapp.peer.api.past import ConversationState, DeskTalk, DeskTalkLine
 from chatapp.peer.rpc import pages
 from chatapp.peer.rpc.protocol import LINES_TOGETHER
 from chatapp.peer.rpc.shared import Conversations

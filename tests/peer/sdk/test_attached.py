@@ -428,7 +428,7 @@ async def test_a_client_that_was_cut_comes_back_and_misses_nothing(village: Vill
 async def test_a_reader_that_is_far_behind_gets_the_rest_later(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.node.feed.EVENTS_WAITING_MAX", 5)
     async with (
         offered(village, "alice") as alice,
         village.peer("bob") as bob,
@@ -453,7 +453,7 @@ async def test_a_reader_that_is_far_behind_gets_the_rest_later(
 async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the_rest(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.node.feed.EVENTS_WAITING_MAX", 5)
     async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
         face.take_events()
         face._any_feed().is_read = True  # as after the first events of a reader

@@ -102,7 +102,7 @@ async def test_a_peer_that_shows_nothing_accepts_nothing_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stopped terminal must not fill our memory: senders find us away, and their messages wait."""
-    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr("chatapp.peer.node.feed.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await next_of(bob, happened.Registered)
         receipts = [await alice.send("bob", str(number)) for number in range(3)]
@@ -127,7 +127,7 @@ async def test_a_peer_that_shows_nothing_accepts_nothing_and_loses_nothing(
 async def test_a_subscriber_that_hangs_stops_nobody(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.sdk.feed.EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr("chatapp.peer.node.feed.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         hanging, reader = bob.subscribe(), bob.events()
         reading = asyncio.create_task(texts_until(reader, "19"))

@@ -10,7 +10,8 @@ from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person, room
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.history.query import DeliveryTrace, HistoryLine, MessageQueries
+from chatapp.peer.api.past import DeliveryTrace, HistoryLine
+from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.sdk.client import Peer
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 

@@ -1,7 +1,7 @@
 """Completion with Tab on the full screen."""
 
-from chatapp.peer.commands.completion import Candidate
 from chatapp.peer.view.completing import Completing, Replacement
+from chatapp.peer.words.formatting import Candidate
 
 
 def offered(typed: str) -> list[Candidate]:

@@ -5,9 +5,9 @@ import re
 import msgspec
 
 from chatapp.peer.api import events as happened
-from chatapp.peer.core.desk.operator import DeskTalk, DeskTalkLine
+from chatapp.peer.api.past import DeskTalk, DeskTalkLine
+from chatapp.peer.faces.web.operators.pages import log, parts, window_title
 from chatapp.peer.view.desk import NOTICES_MAX, LineMark, OperatorView
-from chatapp.peer.web.operators.pages import log, parts, window_title
 
 AT = 1_800_000_000.0
 CAME = happened.ClientCame(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chatapp.peer.api import events as happened
 from chatapp.peer.view.folding import Folding
 from chatapp.peer.words.events import lines_of
-from tests.peer.ui.acting import line
+from tests.peer.faces.line.acting import line
 
 CHANGED = happened.TableChanged()
 

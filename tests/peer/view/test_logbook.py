@@ -5,7 +5,7 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.terminals.layout import cells_of
+from chatapp.peer.view.layout import cells_of
 from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.view.signs import ASCII, UNICODE, Signs
 from chatapp.peer.words.formatting import Mark

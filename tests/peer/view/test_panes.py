@@ -2,7 +2,7 @@
 
 from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import Person
-from chatapp.peer.history.query import ConversationState, HistoryLine, LineKind
+from chatapp.peer.api.past import ConversationState, HistoryLine, LineKind
 from chatapp.peer.view.panes import ListRow, PaneList, next_with_news, said_entry
 from chatapp.peer.view.signs import UNICODE
 

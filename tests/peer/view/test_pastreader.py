@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation
-from chatapp.peer.history.query import HistoryLine, LineKind
+from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.pastreader import AROUND, PAGE, PastReader

@@ -11,15 +11,15 @@ from textual.events import Paste
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person
 from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.past import HistoryLine
 from chatapp.peer.api.state import PeerState
-from chatapp.peer.history.query import HistoryLine
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.pastreader import PAGE
 from chatapp.peer.words.formatting import Mark
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import TEXT_MAX
-from tests.peer.ui.full.playing import WITHIN, Played
+from tests.peer.faces.full.playing import WITHIN, Played
 from tests.peer.village import Village, outcome_of, village  # noqa: F401
 
 

@@ -10,13 +10,14 @@ import pytest
 
 from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.api.events import AuthorDoubt
+from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.core.records import IncomingAdded, Named, Record, RowsSaved
+from chatapp.peer.faces.full.overlays.places import PlaceOverlay
+from chatapp.peer.faces.full.overlays.search import SearchOverlay
 from chatapp.peer.history.database import History
-from chatapp.peer.history.query import DeliveryTrace, MessageQueries, StoredLine, shown
+from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.history.unshown import received
-from chatapp.peer.ui.full.overlays.places import PlaceOverlay
-from chatapp.peer.ui.full.overlays.search import SearchOverlay
 from chatapp.peer.view.export import Format, exported
 from chatapp.peer.view.logbook import CLAIMED, LogBook, LogEntry
 from chatapp.peer.view.panes import PaneList, past_entry, said_entry
@@ -26,9 +27,9 @@ from chatapp.peer.words.formatting import DOUBTS, fragments
 from chatapp.peer.words.full import not_to_claimed_line
 from chatapp.peer.words.history import history_lines, past_lines, trace_lines
 from tests.peer.core.cast import Someone
-from tests.peer.ui.full.overlays.host import Host, note, rows, somebody, until
-from tests.peer.ui.full.overlays.test_places import Rooms
-from tests.peer.ui.full.overlays.test_search import Past
+from tests.peer.faces.full.overlays.host import Host, note, rows, somebody, until
+from tests.peer.faces.full.overlays.test_places import Rooms
+from tests.peer.faces.full.overlays.test_search import Past
 
 MALLORY, BOB = Someone("mallory"), Someone("bob")
 NOON_MS: Final = 1_700_000_000_000

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import AuthorDoubt, MessageReason
+from chatapp.peer.api.past import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.api.trace import TraceEvent, TraceStep
-from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.words.formatting import MessageLine
 from chatapp.peer.words.history import NO_SUCH_MESSAGE, history_lines, past_lines, trace_lines
 from chatapp.wire.text import sanitize

@@ -2,9 +2,8 @@
 
 import random
 
-from chatapp.peer.api.form import Form
+from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.desk.visit import Visit
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.wire.messages.desk import (
     ConversationRequest,
     DeskShown,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api import visit_events as happened
-from chatapp.peer.core.desk.visit_talk import StoredVisit
+from chatapp.peer.api.form import StoredVisit
 from chatapp.registry.desk.transcript import VISITOR, Transcript
 from chatapp.wire.messages.desk import (
     AckDeskLines,

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.core.desk.visit import Stage
-from chatapp.peer.core.desk.visit_talk import StoredVisit
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     AskPosition,

@@ -1,0 +1,148 @@
+"""Opens what stands above the conversations, with what it takes from the session, and does what the user chose there."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
+from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.signs import Signs
+from chatapp.peer.words import overlays as texts
+from chatapp.wire.names import is_same_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.faces.full.app import FullApp
+    from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
+    from chatapp.peer.faces.full.overlays.overlay import Overlay
+    from chatapp.peer.view.board import DeskBoard
+
+Result = TypeVar("Result")
+
+# The overlays are imported when one is opened: a start need not wait for them.
+
+
+class Opener:
+    """Opens the overlays of one full screen."""
+
+    def __init__(self, app: "FullApp", session: FullSession, signs: Signs) -> None:
+        self._app: Final = app
+        self._session: Final = session
+        self._signs: Final = signs
+        self._desk: DeskOverlay | None = None
+
+    def _open(
+        self, overlay: "Overlay[Result]", chosen: "Callable[[Result | None], None] | None" = None
+    ) -> None:
+        """Open an overlay above all else; one is open at a time."""
+        if not self.is_open:
+            _ = self._app.push_screen(overlay, chosen)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an overlay is open."""
+        return len(self._app.screen_stack) > 1
+
+    @property
+    def is_desk_open(self) -> bool:
+        """Whether the help desk is shown on a screen of its own."""
+        return self._desk is not None and self._app.screen is self._desk
+
+    def take_events(self, batch: Sequence[happened.Event]) -> None:
+        """Tell the overlay that is open what happened."""
+        if self.is_open:
+            from chatapp.peer.faces.full.overlays.overlay import Overlay
+
+            for screen in self._app.screen_stack:
+                if isinstance(screen, Overlay):
+                    screen.take_events(batch)
+
+    def search(self, typed: str = "") -> None:
+        """Search in all conversations, or in the one that is open."""
+        from chatapp.peer.faces.full.overlays.search import SearchOverlay
+
+        here = self._session.open_pane.conversation
+        conversation = None if here == DESK else here
+        overlay = SearchOverlay(
+            self._session.peer.past, signs=self._signs, conversation=conversation, typed=typed
+        )
+        self._open(overlay, self._found)
+
+    def _found(self, line: HistoryLine | None) -> None:
+        if line is not None:
+            self._app.run_worker(self._go_to_line(line))
+
+    async def _go_to_line(self, line: HistoryLine) -> None:
+        if not await self._app.jump_to(line.conversation, line.id):
+            self._session.show_here([texts.GONE])
+
+    def why(self, id_: int) -> None:
+        """Show how the line with this id was delivered."""
+        from chatapp.peer.faces.full.overlays.why import WhyOverlay
+
+        self._open(WhyOverlay(self._session.peer.past, id_, signs=self._signs))
+
+    def doctor(self) -> None:
+        """Show what keeps the user from the server."""
+        from chatapp.peer.faces.full.overlays.doctor import DoctorOverlay
+
+        peer = self._session.peer
+        self._open(DoctorOverlay(peer.examine, peer.server, signs=self._signs))
+
+    def help(self) -> None:
+        """Show the keys and the commands."""
+        from chatapp.peer.faces.full.overlays.help import HelpOverlay
+
+        is_operator = self._session.peer.desk.is_operator
+        keys = (*texts.SCREEN_KEYS, *(texts.OPERATOR_KEYS if is_operator else ()))
+        self._open(HelpOverlay(keys, signs=self._signs, is_operator=is_operator), self._typed)
+
+    def _typed(self, spelling: str | None) -> None:
+        """Put a command into the input, behind a sign if it needs one there."""
+        if spelling:
+            self._app.composer.put(f"{spelling} ")
+
+    def go_to(self) -> None:
+        """Choose a conversation, a room or a person."""
+        from chatapp.peer.faces.full.overlays.places import PlaceOverlay
+
+        peer = self._session.peer
+        known = [(row.conversation, row.unread) for row in self._session.rows()]
+        overlay = PlaceOverlay(known, peer.people(), peer.rooms, me=peer.name, signs=self._signs)
+        self._open(overlay, self._went)
+
+    def table(self) -> None:
+        """Show the table of people."""
+        from chatapp.peer.faces.full.overlays.people import PeopleOverlay
+
+        self._open(PeopleOverlay(self._session.peer.people(), signs=self._signs), self._went)
+
+    def _went(self, conversation: Conversation | None) -> None:
+        if conversation is None:
+            return
+        self._app.open_conversation(conversation)
+        room = self._session.peer.room
+        is_room = conversation.kind is ConversationKind.ROOM
+        if is_room and (room is None or not is_same_name(room, conversation.name)):
+            self._session.press(f"/join {conversation.name}")
+
+    def desk(self, board: "DeskBoard") -> None:
+        """Show the help desk on a screen of its own."""
+        from chatapp.peer.faces.full.overlays.desk import DeskPane
+        from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
+
+        self._desk = DeskOverlay(DeskPane(board, signs=self._signs), signs=self._signs)
+        self._open(self._desk)
+
+    def ask_name(self, command: str, board: "DeskBoard") -> None:
+        """Ask for the operator or the queue of a command of the desk, and carry it out."""
+        from chatapp.peer.faces.full.overlays.desk_overlays import NameOverlay
+
+        title = texts.HAND_OVER if command == ".handover" else texts.TRANSFER
+        known = board.colleagues() if command == ".handover" else ()
+
+        def named(name: str | None) -> None:
+            if name:
+                self._session.press(f"{command} {name}")
+
+        self._open(NameOverlay(title, known, signs=self._signs), named)

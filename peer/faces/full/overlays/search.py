@@ -1,0 +1,158 @@
+"""Search (F3): find messages in one conversation or in all of them, and go to the place where one was said."""
+
+import sqlite3
+import time
+from collections.abc import Awaitable, Sequence
+from typing import ClassVar, Final, Protocol
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.timer import Timer
+
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.faces.full.overlays.overlay import Picker
+from chatapp.peer.view.signs import Signs
+from chatapp.peer.view.snippets import pattern_of, snippet
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.formatting import name, shown_clock
+from chatapp.wire.errors import ChatAppError
+
+PAGE: Final = 50
+"""Messages that are looked up at a time."""
+AFTER: Final = 0.15
+"""Seconds after the last key until a search begins."""
+NEAR_END: Final = 5
+"""Rows before the last one at which older messages are looked up."""
+
+
+class Searchable(Protocol):
+    """What can be searched: `Peer.past`."""
+
+    def search(
+        self, words: str, *, conversation: Conversation | None, before: int | None, limit: int
+    ) -> Awaitable[list[HistoryLine]]:
+        """Return the newest `limit` lines that have all the words, oldest first."""
+        ...
+
+
+class SearchOverlay(Picker[HistoryLine]):
+    """Finds messages while the user types, the newest ones first. Its result is the message that was chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "switch", show=False, priority=True)]
+
+    def __init__(
+        self,
+        past: Searchable,
+        *,
+        signs: Signs,
+        conversation: Conversation | None = None,
+        is_here: bool = False,
+        typed: str = "",
+        after: float = AFTER,
+    ) -> None:
+        """`conversation`: the open one; None if there is none. `is_here`: whether to search only there at first. `after`:
+        seconds after the last key until a search begins."""
+        keys = (texts.FINDS, texts.SWITCH_SCOPE) if conversation is not None else (texts.FINDS,)
+        super().__init__(texts.SEARCH, signs=signs, typed=typed, keys=keys)
+        self._past: Final = past
+        self._after: Final = after
+        self._conversation: Final = conversation
+        self._is_here = is_here and conversation is not None
+        self._found: list[HistoryLine] = []
+        """The newest first."""
+        self._words = ""
+        self._has_more = False
+        self._timer: Timer | None = None
+
+    def on_mount(self) -> None:
+        """Say where is searched. Textual calls the method of `Picker` as well."""
+        self._show_scope()
+
+    def look_for(self, typed: str) -> None:
+        """Begin a search soon, unless more is typed before."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if not typed.strip():
+            self.workers.cancel_group(self, "search")
+            self._found, self._has_more = [], False
+            self.show_rows([])
+            self.note(texts.SEARCH_HINT)
+            return
+        self._timer = self.set_timer(self._after, lambda: self._begin(typed))
+
+    def take(self, value: HistoryLine | None) -> None:
+        """Close with this line. While a search is due, begin it instead: the lines shown are those of other words."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._begin(self._input.value)
+        else:
+            super().take(value)
+
+    def moved_to(self, place: int) -> None:
+        """Look up older messages when the last ones are near."""
+        if self._has_more and place >= len(self._found) - NEAR_END:
+            self._has_more = False  # until the answer is here
+            self._search(self._words, self._found)
+
+    def action_switch(self) -> None:
+        """Search in the open conversation, or in all of them."""
+        if self._conversation is not None:
+            self._is_here = not self._is_here
+            self._show_scope()
+            self.look_for(self._input.value)
+
+    def _show_scope(self) -> None:
+        where = texts.EVERYWHERE
+        if self._is_here and self._conversation is not None:
+            where = texts.conversation_name(self._conversation)
+        self._prompt.show(Content.assemble((where, "$primary"), ("> ", "$chat-muted")))
+
+    def _begin(self, typed: str) -> None:
+        self._timer = None
+        self._search(typed, [])
+
+    def _search(self, words: str, found: Sequence[HistoryLine]) -> None:
+        """Look up a page, after the messages that were found before."""
+        self.run_worker(self._look_up(words, found), group="search", exclusive=True)
+
+    async def _look_up(self, words: str, found: Sequence[HistoryLine]) -> None:
+        conversation = self._conversation if self._is_here else None
+        before = found[-1].id if found else None
+        try:
+            page = await self._past.search(words, conversation=conversation, before=before, limit=PAGE)
+        except sqlite3.Error as error:
+            self._fail(texts.unreadable(error))
+            return
+        except ChatAppError as error:
+            self._fail(texts.failed(error))
+            return
+        self._words, self._found = words, [*found, *reversed(page)]
+        self._has_more = len(page) == PAGE
+        self._show_found(keep=bool(found))
+
+    def _fail(self, why: str) -> None:
+        self._found, self._has_more = [], False
+        self.show_rows([])
+        self.note(why)
+
+    def _show_found(self, *, keep: bool) -> None:
+        wanted, today = pattern_of(self._words), shown_clock(time.time())[0]
+        width = max((len(texts.short_time(line.at, today)) for line in self._found), default=0)
+        rows = []
+        for line in self._found:
+            text, marks = snippet(line.text, wanted, cut=self._signs.cut)
+            body = Content(text)
+            for start, end in marks:
+                body = body.stylize("bold $warning", start, end)
+            at = texts.short_time(line.at, today).ljust(width)
+            head = Content.assemble(
+                (at, "$chat-muted"),
+                "  ",
+                (name(line.sender), "bold"),
+                (f" {texts.addressed_to(line)}", "$chat-muted"),
+            )
+            rows.append((line, Content.assemble(head, "\n  ", body)))
+        self.show_rows(rows, keep=keep)
+        self.note(texts.found(len(rows), has_more=self._has_more) if rows else texts.NOTHING_FOUND)

@@ -1,0 +1,140 @@
+"""`ChatApp daemon`: a peer without a face. Other programs attach to it; it runs until a signal ends it."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.faces.opening import NotOpened, open_or_attach
+from chatapp.peer.faces.program import run_until_signal, start_logging
+from chatapp.peer.node.starts import note_release, remember, why_taken
+from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.view.running import DONE, FAILED, INTERRUPTED, Running
+from chatapp.peer.words import answers
+from chatapp.peer.words.events import lines_of
+from chatapp.wire.address import Address
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.folders import default_home, known_homes
+
+
+def run(
+    *,
+    name: str,
+    servers: Sequence[Address],
+    registry_key: str | None,
+    port: int,
+    data: Path | None,
+    log_level: str,
+    room: str | None = None,
+    ack_timeout: float | None = None,
+    code: str | None = None,
+) -> int:
+    """Run a peer for others to attach to, until a signal ends it. The arguments are as in `Peer`. Returns the exit
+    status."""
+    start_logging(log_level)
+    home = data or default_home()
+    peer = Peer(
+        name,
+        servers,
+        port=port,
+        home=home,
+        policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
+        room=room,
+        code=code,
+        registry_key=registry_key,
+    )
+    try:
+        return asyncio.run(_serve(peer, home))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+async def _serve(peer: Peer, home: Path) -> int:
+    try:
+        running = await open_or_attach(peer, shows=False)
+    except NotOpened as error:
+        return _failed(error.lines)
+    if running is not None:
+        line = answers.runs_already_line(running.name, running.process, running.port)
+        await running.close()
+        return _failed([line])
+    try:
+        offer = Offer(peer)
+    except OSError as error:
+        await peer.close(within=0.3)
+        return _failed([f"ChatApp: {peer.folder / 'socket'}: {error.strerror or error}"])
+    try:
+        return await run_until_signal(Daemon(peer, home))
+    finally:
+        offer.close()
+        await peer.close(within=0.3)
+
+
+class Daemon:
+    """A peer that nobody looks at."""
+
+    def __init__(self, peer: Peer, home: Path) -> None:
+        self._peer: Final = peer
+        self._home: Final = home
+        self._running: Final = Running()
+        self._has_started = False
+        peer.listen(self._note)
+
+    def stop(self, status: int) -> None:
+        """End the program with this exit status."""
+        self._running.stop(status)
+
+    async def run(self) -> int:
+        """Run until a signal, or a refusal at the start, ends the program. Returns the exit status."""
+        return await self._running.until_over(self._start())
+
+    async def _start(self) -> None:
+        peer = self._peer
+        with contextlib.suppress(NotLetIn):  # an event says the same, and has ended the program
+            await peer.ready()
+        if not self._running.is_over:
+            print(answers.ready_line(peer.name, os.getpid(), peer.port), flush=True)
+
+    def _note(self, events: Sequence[happened.Event]) -> None:
+        """Note the start, and what ends the program. Messages are left to the programs that show them."""
+        peer = self._peer
+        for event in events:
+            match event:
+                case happened.RegistryMet() | happened.RegistryRecognized() | happened.RegistryKeyAccepted():
+                    _say(lines_of(event), to_error=True)
+                case happened.Registered() | happened.Renamed(is_me=True):
+                    self._has_started = True
+                    remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
+                case happened.NameReleased():
+                    note_release(peer.folder)
+                    self.stop(DONE)
+                case happened.NoServerAtStart(table_time=None):
+                    _say(lines_of(event))
+                    self.stop(FAILED)
+                case happened.NameUnavailable(name=name) if peer.is_offline:
+                    taken = why_taken(self._home, name, others=known_homes())
+                    _say([*lines_of(event), answers.taken_line(taken)])
+                    self.stop(FAILED)
+                case happened.AdmissionRefused(seconds=seconds) if seconds and self._has_started:
+                    _say(lines_of(event), to_error=True)  # the peer comes back by itself
+                case happened.AdmissionRefused() | happened.RegistryKeyChanged() if peer.is_offline:
+                    _say(lines_of(event))
+                    self.stop(FAILED)
+                case _:
+                    pass
+
+
+def _failed(lines: Iterable[str]) -> int:
+    for line in lines:
+        _say([line], to_error=not line.startswith("["))
+    return FAILED
+
+
+def _say(lines: Iterable[str], *, to_error: bool = False) -> None:
+    print(*lines, sep="\n", file=sys.stderr if to_error else sys.stdout, flush=True)

@@ -1,0 +1,210 @@
+"""`ChatApp send`: send one message, wait for its fate, report it by exit status and one line or JSON object, and leave."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
+from chatapp.peer.api.events import MessageState, ProgramEnded
+from chatapp.peer.faces.opening import NotOpened, elsewhere_line, open_or_attach
+from chatapp.peer.faces.program import start_logging
+from chatapp.peer.node.receipts import Receipt
+from chatapp.peer.node.starts import remember
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.running import is_same_server
+from chatapp.peer.view.running import INTERRUPTED
+from chatapp.peer.view.status import LINE_MAX
+from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_line, not_attached_line
+from chatapp.peer.words.events import lines_of
+from chatapp.wire.address import Address
+from chatapp.wire.errors import TextTooLong
+
+if TYPE_CHECKING:
+    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.remote import RemotePeer
+
+DELIVERED: Final = 0
+SAVED: Final = 3
+FAILED: Final = 4
+"""The message stays in our own outbox, was refused, or could not be sent at all."""
+
+SETTLES_WITHIN: Final = 30.0
+"""Seconds after which the message counts as kept. All ways of delivery together take ten at most; a script must not hang."""
+
+FREE_WITHIN: Final = 10.0
+"""Seconds to wait for a folder that another program holds without offering itself, such as a second `ChatApp send`."""
+
+_OUTCOMES: Final = {
+    MessageState.DELIVERED: ("delivered", DELIVERED),
+    MessageState.SAVED: ("saved", SAVED),
+    MessageState.KEPT: ("kept", FAILED),
+    MessageState.REFUSED: ("refused", FAILED),
+    MessageState.EXPIRED: ("refused", FAILED),
+}
+
+
+def run(
+    *,
+    name: str,
+    servers: Sequence[Address],
+    registry_key: str | None,
+    to: str,
+    text: str | None,
+    data: Path | None,
+    code: str | None = None,
+    as_json: bool,
+    log_level: str,
+) -> int:
+    """Send `text`, or else what standard input holds, to one person. Returns the exit status: 0 delivered, 3 saved, 4
+    kept or failed. The other arguments are as in `Peer`."""
+    start_logging(log_level)
+    try:
+        text = _standard_input() if text is None else text
+        if not text.strip():
+            return _failed(to, EMPTY_MESSAGE, as_json=as_json)
+        peer = Peer(name, servers, home=data, code=code, registry_key=registry_key)
+        return asyncio.run(_send(peer, registry_key, to, text, as_json=as_json))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _standard_input() -> str:
+    """Read standard input without its last line end. Of more than a message can hold, enough is read to be refused."""
+    raw = sys.stdin.buffer.read(LINE_MAX)
+    return raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+
+async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_json: bool) -> int:
+    """Send by the program that runs under this name, else by one of our own for as long as that takes."""
+    try:
+        running = await open_or_attach(peer, shows=False, within=FREE_WITHIN)
+    except NotOpened as error:
+        return _failed(to, *error.lines, as_json=as_json)
+    if running is not None:
+        return await _say_through(running, peer.servers, registry_key, to, text, as_json=as_json)
+    return await _say_and_leave(peer, to, text, as_json=as_json)
+
+
+async def _say_through(
+    running: "RemotePeer",
+    servers: Sequence[Address],
+    registry_key: str | None,
+    to: str,
+    text: str,
+    *,
+    as_json: bool,
+) -> int:
+    try:
+        if not await is_same_server(running, servers, registry_key):
+            return _failed(to, elsewhere_line(running), as_json=as_json)
+        return await _say(running, to, text, as_json=as_json)
+    except NotOpen:
+        return _failed(to, attachment_line(ProgramEnded(name=running.name)), as_json=as_json)
+    finally:
+        await running.close()
+
+
+async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
+    try:
+        with contextlib.suppress(NotLetIn):  # an event says the same
+            await peer.ready()
+        before = peer.take_events()
+        if not _is_in(before):
+            return _failed(to, *_lines(before), as_json=as_json)
+        if any(isinstance(event, happened.Registered) for event in before):
+            remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
+        _report_registry(before)
+        return await _say(peer, to, text, as_json=as_json)
+    finally:
+        await peer.close(within=0.3)
+
+
+async def _say(peer: "AnyPeer", to: str, text: str, *, as_json: bool) -> int:
+    started = asyncio.get_running_loop().time()
+    receipt: Receipt | None = None
+    try:
+        async with asyncio.timeout(SETTLES_WITHIN):
+            receipt = await peer.send(to, text)
+            await receipt.settled()
+    except TextTooLong as error:
+        too_long = happened.TooLong(to=to, size=error.size, limit=error.limit)
+        return _failed(to, *lines_of(too_long), as_json=as_json)
+    except TimeoutError:
+        if receipt is None:
+            return _failed(to, not_attached_line(str(NotResponding(peer.name))), as_json=as_json)
+        receipt.settle(MessageState.KEPT)
+    seconds = asyncio.get_running_loop().time() - started
+    return _report(receipt, peer.take_events(), seconds, as_json=as_json)
+
+
+def _is_in(events: Sequence[happened.Event]) -> bool:
+    """Whether the registry let us in, or we can work with the table of an earlier run."""
+    return any(
+        isinstance(event, happened.Registered)
+        or (isinstance(event, happened.NoServerAtStart) and event.table_time is not None)
+        for event in events
+    )
+
+
+def _report_registry(events: Sequence[happened.Event]) -> None:
+    """Report the registry's key on standard error: standard output is one line, which scripts read."""
+    for event in events:
+        if isinstance(
+            event, happened.RegistryMet | happened.RegistryRecognized | happened.RegistryKeyAccepted
+        ):
+            print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
+
+
+def _lines_about(receipt: Receipt, events: Sequence[happened.Event]) -> list[str]:
+    """Say what became of a message. Its events may be missing: a busy program has more than are kept for us."""
+    ways = [
+        event for event in events if isinstance(event, happened.Unacknowledged) and event.id == receipt.id
+    ]
+    changed = happened.MessageChanged(
+        to=receipt.to,
+        id=receipt.id,
+        state=receipt.state,
+        reason=receipt.reason,
+        through_server=receipt.through_server,
+    )
+    return _lines([*ways, changed])
+
+
+def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *, as_json: bool) -> int:
+    outcome, status = _OUTCOMES[receipt.state]
+    if as_json:
+        _print_json(
+            to=receipt.to,
+            id=receipt.id,
+            outcome=outcome,
+            through_server=receipt.through_server,
+            seconds=round(seconds, 3),
+            reason="" if receipt.reason is None else receipt.reason.name.lower(),
+        )
+    else:
+        print(*_lines_about(receipt, events), sep="\n", flush=True)
+    return status
+
+
+def _failed(to: str, *lines: str, as_json: bool) -> int:
+    """Report that nothing was sent."""
+    if as_json:
+        reason = " ".join(line.removeprefix("[").removesuffix("]") for line in lines)
+        _print_json(to=to, id=0, outcome="refused", through_server=False, seconds=0.0, reason=reason)
+    else:
+        for line in lines:
+            print(line, file=sys.stdout if line.startswith("[") else sys.stderr, flush=True)
+    return FAILED
+
+
+def _print_json(**fields: object) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+def _lines(events: Sequence[happened.Event]) -> list[str]:
+    return [line for event in events for line in lines_of(event)]

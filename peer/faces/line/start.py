@@ -1,0 +1,154 @@
+"""One start of a peer at its terminal: open the peer, or attach to one that runs, and show it until the user ends it."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.faces.line.shell import LineFace, Terminal
+from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach
+from chatapp.peer.faces.program import Face, StartOptions, resume_gc, run_until_signal
+from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.running import is_same_server
+from chatapp.peer.view.running import FAILED
+from chatapp.peer.words import answers
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.folders import known_homes
+
+if TYPE_CHECKING:
+    from chatapp.peer.sdk.remote import RemotePeer
+
+
+class PeerStart:
+    """One start of a peer at its terminal."""
+
+    def __init__(self, wanted: StartOptions, terminal: Terminal, completions: CompletionIndex | None) -> None:
+        """`completions`: where to note names for a terminal that offers them; None for a pipe."""
+        self._wanted: Final = wanted
+        self._terminal: Final = terminal
+        self._completions: Final = completions
+        self.is_name_taken = False
+        """Whether the name was refused at the start because it is taken."""
+        self.complaints: Sequence[str] = ()
+        """Why the peer could not start, where that is for standard error."""
+
+    async def chat(self) -> int:
+        """Run the peer until the user ends it. Returns the exit status."""
+        wanted = self._wanted
+        if wanted.is_full:
+            import chatapp.peer.faces.full.face  # noqa: F401 - before the collector is turned on
+        resume_gc()
+        peer = self._new_peer()
+        try:
+            running = await open_or_attach(peer)
+        except NotOpened as error:
+            self.is_name_taken = error.is_taken
+            return await self._cannot_start(error.lines)
+        if running is not None:
+            return await self._attach(running)
+        face = self._new_face(peer)
+        offer = offered(peer)
+        try:
+            return await run_until_signal(face)
+        finally:
+            if offer is not None:
+                offer.close()
+            await peer.close(within=0.3)
+
+    def _new_peer(self) -> Peer:
+        wanted = self._wanted
+        return Peer(
+            wanted.name,
+            wanted.servers,
+            port=wanted.port,
+            home=wanted.home,
+            policy=None if wanted.ack_timeout is None else Policy(ack_timeout=wanted.ack_timeout),
+            room=wanted.room,
+            code=wanted.code,
+            registry_key=wanted.registry_key,
+            announced_key=wanted.announced_key,
+        )
+
+    def _new_face(self, peer: Peer) -> Face:
+        """Return the face of a peer that this program runs."""
+
+        def note(events: Sequence[happened.Event]) -> None:
+            for event in events:
+                match event:
+                    case happened.Registered() | happened.Renamed(is_me=True):
+                        remember(peer.folder, peer.name, self._wanted.servers, key=peer.server_key)
+                    case happened.NameReleased():
+                        note_release(peer.folder)
+                    case _:
+                        pass
+
+        if self._wanted.is_full:
+            from chatapp.peer.faces.full.face import FullFace  # deferred: Textual takes as long as all else
+
+            return FullFace(
+                peer,
+                is_quiet=self._wanted.quiet,
+                note=note,
+                explain_taken=lambda: self._explain(peer.name),
+            )
+        return LineFace(
+            peer,
+            self._terminal,
+            stay=self._wanted.stay,
+            completions=self._completions,
+            is_screen=self._completions is not None,
+            note=note,
+            is_first=latest_name(self._wanted.home) is None,
+            explain_taken=lambda: self._explain(peer.name),
+        )
+
+    async def _attach(self, peer: "RemotePeer") -> int:
+        """Show a peer that another program runs, until the user ends this one. Returns the exit status."""
+        try:
+            if not await is_same_server(peer, self._wanted.servers, self._wanted.registry_key):
+                return await self._cannot_start([elsewhere_line(peer)])
+            face = self._face_beside(peer)
+            if self._wanted.room is not None:
+                peer.enter_room(self._wanted.room)
+                await peer.room_settled()
+            return await run_until_signal(face)
+        except NotOpen:
+            return await self._cannot_start([answers.attachment_line(happened.ProgramEnded(name=peer.name))])
+        finally:
+            await peer.close()
+
+    def _face_beside(self, peer: "RemotePeer") -> Face:
+        """Return the face of a peer that another program runs."""
+        greeting = answers.attached_line(peer.name)
+        if self._wanted.is_full:
+            from chatapp.peer.faces.full.face import FullFace  # deferred, as above
+
+            return FullFace(peer, is_quiet=self._wanted.quiet, has_started=True, greeting=[greeting])
+        face = LineFace(
+            peer,
+            self._terminal,
+            stay=self._wanted.stay,
+            completions=self._completions,
+            is_screen=self._completions is not None,
+            has_started=True,
+        )
+        self._terminal.show([greeting])
+        return face
+
+    def _explain(self, name: str) -> list[str]:
+        self.is_name_taken = True
+        return [answers.taken_line(why_taken(self._wanted.home, name, others=known_homes()))]
+
+    async def _cannot_start(self, complaints: Sequence[str]) -> int:
+        """Show why the peer cannot start, and quote what was typed meanwhile. Returns the exit status."""
+        is_shown = complaints[0].startswith("[")
+        if not is_shown:
+            self.complaints = complaints
+        unread = [line for line in self._terminal.unread() if line.strip()]
+        self._terminal.show([*(complaints if is_shown else ()), *answers.not_sent_lines(unread)])
+        with contextlib.suppress(OSError):
+            await self._terminal.shown()
+        return FAILED

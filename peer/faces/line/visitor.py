@@ -1,0 +1,397 @@
+"""A visitor at a terminal: ask the form, carry out what is typed, show what happens."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import TRIES, Interview, rating_of
+from chatapp.peer.faces.line.main import make_terminal, run_program
+from chatapp.peer.faces.line.raw import RawTerminal
+from chatapp.peer.faces.line.shell import LAST_WORDS_WITHIN, Terminal
+from chatapp.peer.faces.line.transcript import Transcript, default_path
+from chatapp.peer.faces.program import resume_gc, run_until_signal
+from chatapp.peer.sdk.visitor import Visitor
+from chatapp.peer.view.running import DONE, FAILED, Running
+from chatapp.peer.view.status import LINE_MAX
+from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
+from chatapp.peer.words.formatting import AnswerLine, View
+from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts
+from chatapp.wire.address import Address
+from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.text import sanitize
+
+TYPED_AHEAD: Final = 1_000
+"""Typed lines that may wait to be carried out."""
+
+_QUIT: Final = frozenset({"/quit", ".quit", "/exit", "server:exit"})
+_HELP: Final = frozenset({"/help", ".help"})
+_NEW: Final = frozenset({"/new", ".new"})
+_QUEUE: Final = frozenset({".queue", "/queue"})
+_PAUSE: Final = frozenset({".pause", "/pause"})
+_RESUME: Final = frozenset({".resume", "/resume"})
+_TRANSCRIPT: Final = frozenset({".transcript", "/transcript"})
+_ABOUT: Final = frozenset({".about", "/about"})
+_RATE: Final = frozenset({".rate", "/rate"})
+_IN_LINE: Final = _TRANSCRIPT | _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
+_SIGNS: Final = ("/", ".")
+
+
+class VisitorFace:
+    """One visitor at one terminal."""
+
+    def __init__(
+        self, visitor: Visitor, terminal: Terminal, texts: VisitorTexts, *, stay: bool, is_screen: bool
+    ) -> None:
+        """`is_screen`: whether a person looks, who is asked for a rating at the end; a script is not."""
+        self._is_screen = is_screen
+        self._asks_rating = False
+        self._wrong_ratings = 0
+        self._visitor = visitor
+        self._terminal = terminal
+        self._texts = texts
+        self._stay = stay
+        self._interview: Interview | None = None
+        self._wants_new = self._wants_quit = self._is_input_over = False
+        self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
+        self._position = ""
+        self._is_first_line = False
+        """Whether the operator who has called us has said nothing yet."""
+        self._has_shown_earlier = False
+        """Whether something was shown of what was said before this start."""
+        self._written: list[happened.VisitEvent] = []
+        """Events given to the terminal, which has not confirmed yet that they are on the screen."""
+        self._transcript = Transcript()
+        self._running = Running()
+        self._changed = asyncio.Event()
+
+    def stop(self, status: int) -> None:
+        """End now with this exit status."""
+        self._running.stop(status)
+
+    async def run(self) -> int:
+        """Run until the visit, the user, the input or `stop` ends it. Returns the exit status."""
+        self._terminal.set_view(View())
+        try:
+            return await self._running.until_over(
+                self._show_events(), self._read_lines(), self._carry_out_lines()
+            )
+        finally:
+            self._transcript.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_WITHIN):
+                    await self._show(self._visitor.take_events())
+
+    # --- what happens
+
+    async def _show_events(self) -> None:
+        while batch := await self._visitor.next_events():
+            await self._show(batch)
+            for event in batch:
+                self._react(event)
+            self._quit_if_lost()
+            self._changed.set()
+
+    async def _show(self, batch: Sequence[happened.VisitEvent]) -> None:
+        """Show a batch of events with one write. Only what is on the screen counts as shown."""
+        for event in batch:
+            self._note_position(event)
+        notes = (self._position,) if self._position else ()
+        self._terminal.set_view(View(notes=notes, is_server_away=self._visitor.is_lost))
+        self._terminal.show([line for event in batch for line in self._lines(event)])
+        self._written += batch
+        await self._terminal.shown()
+        shown, self._written = self._written, []
+        self._visitor.events_shown(shown)
+
+    def _lines(self, event: happened.VisitEvent) -> list[str]:
+        """Return the lines for an event. The operator's first line calls the visitor."""
+        match event:
+            case happened.Served():
+                self._is_first_line = True
+            case happened.EarlierLine(operator=operator, text=text, at=at):
+                return self._earlier_lines(event, operator or self._texts.line("transcript.you"), text, at)
+            case happened.LineReceived(operator=operator, text=text, at=at):
+                self._note_said(operator, text, at=at)
+                is_first, self._is_first_line = self._is_first_line, False
+                return self._texts.lines_of(event, is_first=is_first)
+            case _:
+                pass
+        return self._texts.lines_of(event)
+
+    def _earlier_lines(self, event: happened.EarlierLine, who: str, text: str, at: float) -> list[str]:
+        """Return the lines for what was said before this start. A person reads it again; a script has had it once."""
+        self._note_said(who, text, at=at)
+        if not self._is_screen:
+            return []
+        heading = [] if self._has_shown_earlier else [self._texts.line("line.earlier")]
+        self._has_shown_earlier = True
+        return [*heading, *self._texts.lines_of(event)]
+
+    def _note_position(self, event: happened.VisitEvent) -> None:
+        match event:
+            case happened.PositionKnown(position=position):
+                self._position = self._texts.status(position)
+            case happened.Served() | happened.ServedAnswered():
+                self._position = self._texts.status(0)
+            case happened.VisitEnded() | happened.PositionGone() | happened.EndedUnseen():
+                self._position = ""
+            case _:
+                pass
+
+    def _react(self, event: happened.VisitEvent) -> None:
+        """Do what an event asks for, besides showing it."""
+        match event:
+            case happened.FormWanted(region=region, menu=menu):
+                self._interview = Interview(region=region, menu=menu)
+                self._ask()
+            case happened.VisitEnded() if self._wants_new:
+                self._wants_new = False
+                self._visitor.begin_anew()
+            case happened.VisitEnded(may_rate=True) if self._is_screen:
+                self._asks_rating = True
+                self._terminal.show([AnswerLine(self._texts.line("rating.ask"))])
+            case happened.VisitEnded():
+                self.stop(DONE)
+            case (
+                happened.VisitRefused()
+                | happened.VisitorNotAdmitted()
+                | happened.FolderFull()
+                | happened.QueueUnknown()
+                | happened.RegistryKeyChanged()
+                | happened.DeskClosed(is_waiting=False)
+            ):
+                self.stop(FAILED)
+            case _:
+                pass
+
+    # --- what is typed
+
+    async def _read_lines(self) -> None:
+        """Queue what is typed. Carrying it out may wait for the registry, and the user must be able to quit meanwhile."""
+        async with contextlib.aclosing(self._terminal.typed()) as lines:
+            async for line in lines:
+                if line.strip().lower() in _QUIT:
+                    self._wants_quit = True
+                    self._quit_if_lost()
+                await self._typed.put(line)
+        await self._typed.put(None)
+        self._is_input_over = not self._stay
+        self._quit_if_lost()
+
+    def _quit_if_lost(self) -> None:
+        """End at once if the registry is away: what was typed before would wait for it, and quitting must not."""
+        if self._wants_quit and self._visitor.is_lost:
+            self.stop(DONE)
+        elif self._is_input_over and self._visitor.is_lost:
+            self.stop(FAILED)  # A script must not hang.
+
+    async def _carry_out_lines(self) -> None:
+        while (line := await self._typed.get()) is not None:
+            if line.strip().lower() in _QUIT:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_WORDS_WITHIN):
+                        await self._lines_sent()
+                self.stop(DONE)
+                return
+            await self._stage_known()
+            if len(line) > LINE_MAX:
+                self._terminal.show([self._texts.line_too_long()])
+            elif self._asks_rating:
+                await self._rate_at_end(line.strip())
+            elif self._interview is not None:
+                self._answer(self._interview, line)
+            else:
+                self._carry_out(line.rstrip("\r\n"))
+            await asyncio.sleep(0)
+        if self._stay:
+            return
+        await self._stage_known()
+        if self._interview is None:
+            await self._visitor.settled()
+        self.stop(DONE)
+
+    async def _lines_sent(self) -> None:
+        """Wait until the registry has our lines: leaving would overtake them."""
+        if self._interview is None and not self._visitor.wants_form:
+            await self._visitor.settled()
+
+    async def _stage_known(self) -> None:
+        """Wait until it is known what a typed line answers: a question of the form, or the operator."""
+        await self._visitor.stage_known()
+        while self._visitor.wants_form and self._interview is None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _ask(self) -> None:
+        interview = self._interview
+        if interview is not None and interview.question is not None:
+            self._terminal.show(
+                map(AnswerLine, self._texts.question_lines(interview.question, interview.menu))
+            )
+
+    def _answer(self, interview: Interview, line: str) -> None:
+        word = line.strip().lower()
+        if word in _HELP:
+            self._terminal.show(map(AnswerLine, self._texts.help))
+        elif word.partition(" ")[0] in _IN_LINE:
+            self._terminal.show([AnswerLine(self._texts.line("form.first"))])
+        elif word in _NEW:
+            interview.begin_anew()
+        elif not interview.answer(line.rstrip("\r\n")) and interview.refusal is not None:
+            self._terminal.show([self._texts.answer_refused(interview.refusal)])
+        if interview.is_void:
+            self._terminal.show([self._texts.line("form.void")])
+            self.stop(FAILED)
+        elif interview.form is not None:
+            self._interview = None
+            self._visitor.join(interview.form)
+        else:
+            self._ask()
+
+    def _carry_out(self, line: str) -> None:
+        word = line.strip().lower()
+        if not word:
+            return
+        if word in _QUEUE:
+            self._visitor.ask_position()
+        elif word in _PAUSE or word in _RESUME:
+            self._visitor.pause(is_paused=word in _PAUSE)
+        elif word.partition(" ")[0] in _RATE:
+            self._rate(word.partition(" ")[2])
+        elif word.partition(" ")[0] in _TRANSCRIPT:
+            self._write_transcript(line.strip().partition(" ")[2].strip())
+        elif word.partition(" ")[0] in _ABOUT:
+            self._describe(line.strip().partition(" ")[2].strip())
+        elif word in _HELP:
+            self._terminal.show(map(AnswerLine, self._texts.help))
+        elif word in _NEW:
+            self._wants_new = True
+            self._transcript.begin_anew()
+            self._visitor.begin_anew()
+        elif line.startswith("//"):
+            self._say(line[1:])
+        elif word.startswith(_SIGNS) and word.partition(" ")[0].strip("./"):
+            self._terminal.show([self._texts.unknown_command(word.partition(" ")[0])])
+        else:
+            self._say(line)
+
+    def _rate(self, typed: str) -> None:
+        rating = rating_of(typed)
+        if rating is None:
+            self._terminal.show([AnswerLine(self._texts.line("rating.wrong"))])
+        else:
+            self._visitor.rate(rating)
+
+    async def _rate_at_end(self, typed: str) -> None:
+        """Rate the session that is over, or skip that; then end. Wrong answers are asked again, as those of the form are.
+        What was said can still be written to a file."""
+        word, _, rest = typed.partition(" ")
+        if word.lower() in _TRANSCRIPT:
+            self._write_transcript(rest.strip())
+            return
+        rating = rating_of(typed)
+        if typed and rating is None:
+            self._wrong_ratings += 1
+            self._terminal.show([AnswerLine(self._texts.line("rating.wrong"))])
+            if self._wrong_ratings < TRIES:
+                return
+        if rating is not None:
+            self._visitor.rate(rating)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_WITHIN):
+                    await self._visitor.settled()
+        self.stop(DONE)
+
+    def _describe(self, text: str) -> None:
+        """Show the description, replace it, or (`-`) clear it."""
+        if not text:
+            self._terminal.show(map(AnswerLine, self._texts.description_lines(self._visitor.description)))
+        elif self._visitor.is_waiting:
+            self._visitor.describe("" if text == "-" else text.encode("utf-8", "replace").decode())
+        else:
+            self._terminal.show([AnswerLine(self._texts.line("description.too_late"))])
+
+    def _write_transcript(self, typed: str) -> None:
+        """Begin to write what is said to a file."""
+        path = Path(typed).expanduser() if typed else default_path()
+        try:
+            count = self._transcript.write_to(path)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._terminal.show([self._texts.transcript_failed(str(path), _reason(error))])
+        else:
+            self._terminal.show([self._texts.transcript_begun(str(path), count)])
+
+    def _note_said(self, who: str, text: str, *, at: float | None = None) -> None:
+        try:
+            self._transcript.note(sanitize(who), sanitize(text), at=at)
+        except OSError as error:
+            self._terminal.show([self._texts.transcript_failed("", _reason(error))])
+
+    def _say(self, text: str) -> None:
+        try:
+            self._visitor.say(text.encode("utf-8", "replace").decode())
+            if not self._visitor.is_waiting:
+                self._note_said(self._texts.line("transcript.you"), text)
+        except TextTooLong as error:
+            self._terminal.show([self._texts.message_too_long(error.size, error.limit)])
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+_LEAVES_WITHIN: Final = 0.5
+"""Seconds that are given to the registry to answer that we leave."""
+
+
+def run(
+    *,
+    servers: Sequence[Address],
+    registry_key: str | None,
+    queue: str,
+    data: Path | None,
+    plain: bool,
+    quiet: bool,
+    stay: bool,
+    language: str | None,
+    log_level: str,
+) -> int:
+    """Visit a help desk until the visit or the user ends it. `quiet`: draw no attention on a terminal. `language`: one of
+    `catalog.LANGUAGES`; None: on a terminal that of the environment, else English, which scripts match. Returns the exit
+    status."""
+
+    def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
+        visitor = Visitor(servers, registry_key=registry_key, queue=queue, home=data)
+        spoken = language or (ENGLISH if raw is None else language_of(os.environ))
+        return _visit(visitor, raw, VisitorTexts(catalog_of(spoken)), stay=stay, quiet=quiet)
+
+    return run_program(visit, plain=plain, log_level=log_level)
+
+
+async def _visit(
+    visitor: Visitor, raw: RawTerminal | None, texts: VisitorTexts, *, stay: bool, quiet: bool
+) -> int:
+    terminal = make_terminal(raw, VisitorCompletions(texts), quiet=quiet)
+    resume_gc()
+    try:
+        visitor.open()
+    except OSError as error:
+        return _refuse(f"{error.filename or ''}: {error.strerror or error}")
+    except ChatAppError as error:
+        return _refuse(str(error))
+    try:
+        face = VisitorFace(visitor, terminal, texts, stay=stay, is_screen=raw is not None)
+        return await run_until_signal(face)
+    finally:
+        await visitor.close(within=_LEAVES_WITHIN)
+
+
+def _refuse(why: str) -> int:
+    """Say why the program cannot run. Returns the exit status."""
+    print(f"ChatApp: {why}", file=sys.stderr)
+    return FAILED

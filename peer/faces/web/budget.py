@@ -1,0 +1,189 @@
+"""What clients may take of the program: bytes, connections, turns at the event loop, and lines of its log.
+
+One network (`wire.address.network_of`) never takes what others need. The empty network stands for all clients that a proxy
+brings and for visits of an earlier run: it has no limit of its own, only the one for all.
+"""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from typing import Final, Generic, TypeVar
+
+from chatapp.peer.faces.web.limits import (
+    CONNECTIONS_MAX,
+    CONNECTIONS_PER_NETWORK,
+    FLIGHT_MAX,
+    FLIGHT_PER_NETWORK,
+    LOG_LINE_EVERY,
+)
+from chatapp.wire.errors import quoted
+
+T = TypeVar("T", bound=Hashable)
+
+_log: Final = logging.getLogger("chatapp.peer")
+
+
+class Ledger:
+    """How many bytes are held for each network, and in all."""
+
+    def __init__(self, *, of_network: int, in_all: int) -> None:
+        """`of_network`, `in_all`: the most bytes for one network, and for all together."""
+        self._of_network_max: Final = of_network
+        self._in_all_max: Final = in_all
+        self._of: Counter[str] = Counter()
+        self.total = 0
+
+    def has_room(self, network: str, size: int) -> bool:
+        """Whether so many bytes more may be held for a network."""
+        is_within = not network or self._of[network] + size <= self._of_network_max
+        return is_within and self.total + size <= self._in_all_max
+
+    def add(self, network: str, size: int) -> None:
+        """Note that so many bytes more are held for a network; fewer if `size` is negative."""
+        self.total += size
+        self._of[network] += size
+        if self._of[network] == 0:
+            del self._of[network]
+
+    def take(self, network: str, size: int) -> bool:
+        """Note so many bytes more, if there is room for them."""
+        has_room = self.has_room(network, size)
+        if has_room:
+            self.add(network, size)
+        return has_room
+
+
+class Crowd(Generic[T]):
+    """Connections by their networks, in each network the one first that has been silent longest."""
+
+    def __init__(self, *, of_network: int, in_all: int) -> None:
+        """`of_network`, `in_all`: the most connections of one network, and of all together."""
+        self._of_network_max: Final = of_network
+        self._in_all_max: Final = in_all
+        self._of: dict[str, dict[T, None]] = {}
+        self._network_of: dict[T, str] = {}
+
+    def enter(self, one: T, network: str) -> T | None:
+        """Note a newcomer. Return who must go: the newcomer, if its own network has its full number; if there is no place at
+        all, the one that has been silent longest in the network that has most; else None."""
+        mine = self._of.get(network, {})
+        if network and len(mine) >= self._of_network_max:
+            return one
+        self._of.setdefault(network, mine)[one] = None
+        self._network_of[one] = network
+        if len(self._network_of) <= self._in_all_max:
+            return None
+        most = max(self._of, key=lambda network: len(self._of[network]))
+        victim = next(iter(self._of[most]))
+        self.leave(victim)
+        return victim
+
+    def heard(self, one: T) -> None:
+        """Note that a connection is not silent."""
+        network = self._network_of.get(one)
+        if network is not None:
+            del self._of[network][one]
+            self._of[network][one] = None
+
+    def leave(self, one: T) -> None:
+        """Forget a connection."""
+        network = self._network_of.pop(one, None)
+        if network is not None:
+            del self._of[network][one]
+            if not self._of[network]:
+                del self._of[network]
+
+
+class FairTurns:
+    """Lets one piece of work be done at a time. Networks take turns, so one that asks for much waits for itself."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._is_taken = False
+
+    @asynccontextmanager
+    async def turn(self, network: str) -> AsyncIterator[None]:
+        """Wait for a turn, and hold it."""
+        if self._is_taken:
+            await self._wait(network)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            # Not at once: whatever else is due in the event loop comes between two turns.
+            asyncio.get_running_loop().call_soon(self._pass_on)
+
+    async def _wait(self, network: str) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(network, deque()).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            network, waiting = self._waiting.popitem(last=False)
+            first = waiting.popleft()
+            if waiting:
+                self._waiting[network] = waiting
+            if not first.done():
+                first.set_result(None)
+                return
+        self._is_taken = False
+
+
+class Incidents:
+    """What clients did that was refused or cut short: counted, and told in at most one log line a second."""
+
+    def __init__(self, *, read_clock: Callable[[], float] = time.monotonic) -> None:
+        self.counts: Final[Counter[str]] = Counter()
+        """How often each kind has happened."""
+        self._now: Final = read_clock
+        self._tell_at = float("-inf")
+
+    def note(self, kind: str) -> None:
+        """Count something that a client did."""
+        self.counts[kind] += 1
+        if self._may_tell():
+            _log.info("web desk, since its start: %s", self._told())
+
+    def fault(self, error: Exception) -> None:
+        """Count an error of our own, and say where it is."""
+        self.counts["fault"] += 1
+        if self._may_tell():
+            *_, place = traceback.extract_tb(error.__traceback__)
+            where = f"{place.filename}:{place.lineno}"
+            _log.error("fault of the web desk at %s: %s (%s)", where, quoted(repr(error)), self._told())
+
+    def _may_tell(self) -> bool:
+        now = self._now()
+        if now < self._tell_at:
+            return False
+        self._tell_at = now + LOG_LINE_EVERY
+        return True
+
+    def _told(self) -> str:
+        return ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.counts.items()))
+
+
+class WebBudget:
+    """All that the clients of one port share."""
+
+    def __init__(self, *, connections: int = CONNECTIONS_MAX, proxied: bool = False) -> None:
+        """`connections`: the most in all. `proxied`: whether connections come by a proxy, whose address says nothing."""
+        self.is_proxied: Final = proxied
+        self.crowd: Final[Crowd[object]] = Crowd(
+            of_network=min(CONNECTIONS_PER_NETWORK, connections), in_all=connections
+        )
+        self.flight: Final = Ledger(of_network=FLIGHT_PER_NETWORK, in_all=FLIGHT_MAX)
+        """Bytes of bodies that arrive and of answers that are not taken yet."""
+        self.turns: Final = FairTurns()
+        """For pages, which cost most."""
+        self.incidents: Final = Incidents()

@@ -1,0 +1,154 @@
+"""The operator's page as a web application: who may open it, what each form does, and the stream of news."""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route, Router
+
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.faces.web.budget import WebBudget
+from chatapp.peer.faces.web.cookies import SessionCookie
+from chatapp.peer.faces.web.forms import Fields, fields_of
+from chatapp.peer.faces.web.guard import Guard
+from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
+from chatapp.peer.faces.web.operators import pages
+from chatapp.peer.faces.web.operators.access import Access
+from chatapp.peer.faces.web.operators.deeds import Unclear, deed_of, number_in
+from chatapp.peer.faces.web.operators.desk import OperatorDesk
+from chatapp.peer.faces.web.page import ASSETS
+from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
+from chatapp.wire.errors import ChatAppError, TextTooLong
+
+COOKIE_LASTS_FOR: Final = 12 * 3_600
+"""Seconds."""
+
+
+class OperatorApp:
+    """The page of one operator."""
+
+    def __init__(
+        self,
+        desk: OperatorDesk,
+        access: Access,
+        *,
+        entered: Callable[[], None],
+        hosts: Sequence[str] = (),
+        budget: WebBudget | None = None,
+    ) -> None:
+        """`hosts`, `budget`: as in `Guard`. `entered` is called when a browser has used the token, so that the
+        next one can be told."""
+        self._desk: Final = desk
+        self._access: Final = access
+        self._entered: Final = entered
+        self._cookie: Final = SessionCookie(access.cookie_name, lasts_for=COOKIE_LASTS_FOR)
+        routes = [
+            Route("/", self._enter),
+            Route("/proof", self._prove),
+            Route("/assets/{name}", ASSETS.serve),
+            Route("/{page}/", self._home),
+            Route("/{page}/events", self._events),
+            Route("/{page}/do/{verb}", self._do, methods=["POST"]),
+            Route("/{page}/assets/{name}", ASSETS.serve),
+        ]
+        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget)
+        """The application, behind its guard."""
+
+    def _may_enter(self, request: Request) -> bool:
+        is_page = self._access.is_page(request.path_params["page"])
+        return is_page and self._access.is_cookie(self._cookie.read(request))
+
+    async def _enter(self, request: Request) -> Response:
+        """Exchange the token for the cookie and the address of the page. A program that only looks, by HEAD, does not use
+        the token up."""
+        if request.method != "GET" or not self._access.use_token(request.query_params.get("token", "")):
+            return pages.wrong_address()
+        self._entered()
+        page = f"/{self._access.page}/"
+        response = RedirectResponse(page, 303)
+        self._cookie.give(request, response, self._access.cookie, path=page)
+        return response
+
+    async def _prove(self, request: Request) -> Response:
+        """Show a page that this is the program that it came from, before it sends its cookie and its path again."""
+        return PlainTextResponse(self._access.prove(request.query_params.get("nonce", "")))
+
+    async def _home(self, request: Request) -> Response:
+        if not self._may_enter(request):
+            return pages.wrong_address()
+        return pages.home(self._desk.view, proof_key=self._access.proof_key)
+
+    # --- what the operator does
+
+    async def _do(self, request: Request) -> Response:
+        if not self._may_enter(request):
+            return pages.wrong_address()
+        fields = await fields_of(request)
+        verb = request.path_params["verb"]
+        try:
+            match verb:
+                case "say":
+                    self._say(fields)
+                case "dismiss":
+                    self._desk.dismiss()
+                case _:
+                    deed = deed_of(verb, fields, queue=self._desk.view.queue)
+                    self._desk.ask(deed.request, visit=deed.visit, asks_first=deed.asks_first)
+                    await self._desk.answered()
+        except TextTooLong as error:
+            return PlainTextResponse(f"That is too long: {error.size:,} bytes, at most {error.limit:,}.", 413)
+        except NotOpen:
+            return PlainTextResponse("The program that this page belongs to has ended.", 410)
+        except ChatAppError as error:
+            return PlainTextResponse(str(error), 422)
+        if "application/json" in request.headers.get("accept", ""):
+            return Response(status_code=204)
+        return RedirectResponse("../", 303)
+
+    def _say(self, fields: Fields) -> None:
+        text = fields.get("text", "").replace("\r\n", "\n").strip()
+        if not text:
+            raise Unclear("Type something first.")
+        self._desk.say(text, visit=number_in(fields, "visit"))
+
+    # --- the stream of news
+
+    async def _events(self, request: Request) -> Response:
+        return StreamResponse(self._news() if self._may_enter(request) else _locked())
+
+    async def _news(self) -> AsyncGenerator[bytes, None]:
+        """Yield what has changed, beginning with everything, and a goodbye when the program ends. Each piece is made when
+        the one before it was taken."""
+        view = self._desk.view
+        window = self._desk.enter()
+        sent: dict[str, str] = {}
+        talk, version = -1, -1
+        try:
+            while self._desk.is_served(window):
+                if view.version == version:
+                    if not await self._desk.news(within=STREAM_SIGN_OF_LIFE):
+                        yield SIGN_OF_LIFE
+                    continue
+                changed = {id_: html for id_, html in pages.parts(view).items() if sent.get(id_) != html}
+                sent |= changed
+                told: dict[str, object] = {"title": pages.window_title(view), "parts": changed}
+                told["visit"] = view.visit
+                if view.talk != talk:
+                    told["log"] = pages.log(view)
+                elif changed or view.lines:
+                    told["lines"] = [
+                        [line.id, pages.talk_line(line)] for line in view.lines if line.changed > version
+                    ]
+                    if view.client is None:
+                        told["log"] = pages.log(view)
+                talk, version = view.talk, view.version
+                yield server_event(json.dumps(told), number=str(version))
+            yield server_event(json.dumps({"bye": True}), number="")
+        finally:
+            self._desk.exit(window)
+
+
+async def _locked() -> AsyncGenerator[bytes, None]:
+    yield server_event(json.dumps({"locked": True}), number="")

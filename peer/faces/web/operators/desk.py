@@ -1,0 +1,194 @@
+"""The operator's desk behind the page: the peer, what the page shows of it, and the windows that wait for news."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Final
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.state import PeerState
+from chatapp.peer.node.feed import Waiters
+from chatapp.peer.sdk.anypeer import AnyPeer
+from chatapp.peer.view.desk import OperatorView, TalkLine
+from chatapp.wire.errors import quoted
+from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
+
+_log: Final = logging.getLogger("chatapp.peer")
+
+ROOM_AFTER: Final = 10.0
+"""Seconds between two questions who waits, while a window is open: who is away or pauses is told by the answer alone."""
+
+ROOM_AT_ONCE: Final = 0.3
+"""Seconds for which changes of the line are gathered before it is asked for."""
+
+LISTED_AFTER: Final = 1.0
+"""Seconds after which it is looked again whether the registry lists us as an operator."""
+
+SAID_AGAIN_AFTER: Final = 1.0
+"""Seconds after which it is looked again whether a link is there."""
+
+ANSWERS_WITHIN: Final = 3.0
+"""Seconds for which a request of the page waits for the registry's answer."""
+
+
+class OperatorDesk:
+    """One operator's desk."""
+
+    def __init__(self, peer: AnyPeer, *, is_shared: bool) -> None:
+        """`peer` is open. `is_shared`: another program runs it."""
+        self._peer: Final = peer
+        self.view: Final = OperatorView(peer.name)
+        self._loop: Final = asyncio.get_running_loop()
+        self._news: Final = Waiters(self._loop)
+        self._windows: list[object] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        if is_shared:
+            desk = peer.desk
+            self.view.found(
+                is_on_duty=desk.is_on_duty,
+                is_operator=desk.is_operator,
+                answers=dict(desk.answers),
+            )
+        self._start(self._read(is_shared=is_shared))
+        self._start(self._look())
+
+    async def close(self) -> None:
+        """End all that goes on here; the peer stays open."""
+        self.end_streams()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def end_streams(self) -> None:
+        """Let all windows go."""
+        self._windows.clear()
+        self._news.wake()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Log a bug that has ended a task, and tell the page that it gets no more news."""
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.error("fault of the operator's page: %s", quoted(repr(error)), exc_info=error)
+        self.view.failed()
+        self._news.wake()
+
+    # --- what happens
+
+    async def _find_talk(self) -> None:
+        """Take over what was said to the visitor whom the program serves that runs the peer."""
+        talk = await self._peer.desk.talk()
+        if talk is not None:
+            for line in self.view.found_talk(talk):
+                self._start(self._note_saved(line))
+            self._news.wake()
+
+    async def _read(self, *, is_shared: bool) -> None:
+        with contextlib.suppress(NotOpen):
+            if is_shared:
+                await self._find_talk()
+            while batch := await self._peer.next_events():
+                for event in batch:
+                    self.view.handle(event, at=time.time())
+                self._peer.events_shown(_of_visitors(batch))
+                self._news.wake()
+        self.view.handle(happened.ProgramEnded(name=self._peer.name), at=time.time())
+        self._news.wake()
+
+    async def _look(self) -> None:
+        """Ask who waits when that has changed, and from time to time while somebody looks."""
+        asked_at = -ROOM_AFTER
+        while not self.view.is_over:
+            with contextlib.suppress(NotOpen):
+                self._note_duty()
+            now = self._loop.time()
+            is_late = bool(self._windows) and now - asked_at >= ROOM_AFTER
+            if (self.view.wants_room or is_late) and self.view.is_operator and not self._peer.is_server_away:
+                asked_at, self.view.wants_room = now, False
+                self.ask(ShowRoom(0, self.view.queue))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_AFTER if self.view.is_operator else LISTED_AFTER):
+                    await self._news.wait()
+            await asyncio.sleep(ROOM_AT_ONCE)
+
+    def _note_duty(self) -> None:
+        """Take over whether the registry lists us as an operator, which no event tells."""
+        if self._peer.desk.is_operator and not self.view.is_operator:
+            self.view.listed()
+            self._news.wake()
+
+    # --- what the page asks for
+
+    def ask(self, request: OperatorRequest, *, visit: int | None = None, asks_first: bool = False) -> None:
+        """Ask the registry for something; events tell what comes of it. `visit`: of which visitor."""
+        with contextlib.suppress(NotOpen):
+            self._peer.desk.ask(request, visit=visit, asks_first=asks_first, is_quiet=True)
+
+    async def answered(self) -> None:
+        """Wait for a moment until everything that was asked is answered."""
+        with contextlib.suppress(TimeoutError, NotOpen):
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                await self._peer.desk.answered()
+                await asyncio.sleep(0)
+
+    def say(self, text: str, *, visit: int) -> None:
+        """Say a line to the visitor of this visit. Raises TextTooLong, NotOpen."""
+        number = self._peer.desk.say(text, visit=visit)
+        if visit == self.view.visit:
+            line = self.view.said(text, at=time.time(), number=number)
+            self._start(self._note_saved(line))
+        self._news.wake()
+
+    async def _note_saved(self, line: TalkLine) -> None:
+        with contextlib.suppress(NotOpen):
+            await self._peer.desk.said()
+            while self._peer.state is not PeerState.ONLINE:  # without a link nothing is known of our lines
+                await self.news(within=SAID_AGAIN_AFTER)
+                await self._peer.desk.said()
+            await asyncio.sleep(0)  # why a line was refused is told first
+            self.view.saved(line)
+            self._news.wake()
+
+    def dismiss(self) -> None:
+        """Take the notices away."""
+        self.view.dismiss()
+        self._news.wake()
+
+    # --- whoever looks
+
+    def enter(self) -> object:
+        """Note a window that looks; return what `exit` takes."""
+        window = object()
+        self._windows.append(window)
+        self._news.wake()
+        return window
+
+    def exit(self, window: object) -> None:
+        """Note that a window is closed."""
+        self._windows = [one for one in self._windows if one is not window]
+
+    def is_served(self, window: object) -> bool:
+        """Whether this window still gets news."""
+        return any(one is window for one in self._windows)
+
+    async def news(self, *, within: float) -> bool:
+        """Wait for news; False if there are none in time."""
+        try:
+            async with asyncio.timeout(within):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def _of_visitors(batch: Sequence[happened.Event]) -> list[happened.Event]:
+    """Return the events whose lines the page shows; messages of other people wait for a program that shows them."""
+    return [event for event in batch if isinstance(event, happened.ClientSaid)]

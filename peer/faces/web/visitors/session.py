@@ -1,0 +1,416 @@
+"""One browser session: its visitor at the registry, what its pages show, and the streams that wait for news."""
+
+import asyncio
+import contextlib
+import enum
+import logging
+import os
+from collections.abc import Callable
+from typing import Final
+
+from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api.form import Form
+from chatapp.peer.faces.web.budget import Ledger
+from chatapp.peer.faces.web.limits import (
+    DEEDS_BURST,
+    DEEDS_PER_SECOND,
+    KEYS_PER_SESSION,
+    LOOKS_BURST,
+    LOOKS_PER_SECOND,
+    STREAMS_PER_SESSION,
+    UNSENT_PER_SESSION,
+)
+from chatapp.peer.faces.web.rates import RateLimiter
+from chatapp.peer.faces.web.visitors.store import SessionStore
+from chatapp.peer.node.feed import Waiters
+from chatapp.peer.sdk.visitor import Visitor
+from chatapp.peer.view.visit import LINE_COST, VisitView, WebStage
+from chatapp.wire.errors import quoted
+
+ASK_AFTER: Final = 20.0
+"""Seconds between two questions how long the wait may be."""
+
+ABSENT_AFTER: Final = 45.0
+"""Seconds without a browser after which others are called first: a phone that was put away, a window that was closed."""
+
+GONE_AFTER: Final = 15 * 60.0
+"""Seconds without a browser after which the place is given up."""
+
+OVER_FOR: Final = 30 * 60.0
+"""Seconds for which the last page of a visit can still be seen."""
+
+RATES_WITHIN: Final = 5 * 60.0
+"""Seconds for which a visit that is over can be rated. After that the registry is not bothered with the visitor."""
+
+ASK_AGAIN_AFTER: Final = 5.0
+"""Seconds after which a pause is asked for again that has not taken effect."""
+
+SETTLES_WITHIN: Final = 3.0
+"""Seconds for which a request waits until the registry has stored what it said."""
+
+
+_VERSION_DIGITS: Final = 12
+
+_log: Final = logging.getLogger("chatapp.peer")
+
+
+class Fate(enum.Enum):
+    """What became of a text that the browser sent."""
+
+    TAKEN = enum.auto()
+    """It is on its way to the registry, or stored there."""
+    TOO_LONG = enum.auto()
+    """The description would be longer than the registry keeps."""
+    AWAY = enum.auto()
+    """The registry does not answer, or has not kept it."""
+    MUCH = enum.auto()
+    """Too much is kept already of the visits of this network, or of all."""
+    OVER = enum.auto()
+    """The visit is over."""
+
+
+class WebSession:
+    """One visit, and whoever looks at it. Times are those of the event loop."""
+
+    def __init__(
+        self,
+        id_: str,
+        visitor: Visitor,
+        store: SessionStore,
+        *,
+        language: str,
+        network: str,
+        form: Form | None,
+        is_seen: bool,
+        kept: Ledger,
+        wall: Callable[[], float],
+        tell: Callable[[happened.VisitEvent], None],
+    ) -> None:
+        """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
+        restart. `form`: what to join the line with; None to go on with a visit. `is_seen`: whether a browser is there.
+        `kept`: the bytes that all visits keep. `wall`: tells the Unix time. `tell` is called with each event that the
+        person who runs the gateway should know."""
+        self.id: Final = id_
+        self.visitor: Final = visitor
+        self.language: Final = language
+        self.network: Final = network
+        self.view: Final = VisitView()
+        self._boot: Final = os.urandom(6).hex()
+        """Names this object: the versions of another one mean nothing to its pages."""
+        self._deeds: Final = RateLimiter(rate=DEEDS_PER_SECOND, burst=DEEDS_BURST)
+        self._looks: Final = RateLimiter(rate=LOOKS_PER_SECOND, burst=LOOKS_BURST)
+        self._kept: Final = kept
+        self._kept_size = 0
+        """Our part of what is kept."""
+        self._store: Final = store
+        self._form = form
+        self._wall: Final = wall
+        self._tell: Final = tell
+        self._loop: Final = asyncio.get_running_loop()
+        self._news: Final = Waiters(self._loop)
+        self._streams: list[object] = []
+        self._seen_at = self._loop.time() - (0.0 if is_seen else ABSENT_AFTER)
+        self._asked_at = -ASK_AFTER
+        self._asked_for = 0
+        self._over_at: float | None = None
+        self._said_keys: dict[str, None] = {}
+        """The keys of the last lines that were said."""
+        self._paused_at = -ASK_AGAIN_AFTER
+        """When the pause was asked for last on behalf of an absent browser."""
+        self._is_leaving = False
+        """Whether the visitor wants to leave, and the registry has not confirmed it."""
+        self._is_rating_lost = False
+        """Whether the rating has to be sent once more."""
+        self._is_described = False
+        """Whether the registry has stored what was described last."""
+        self._reading: asyncio.Task[None] | None = None
+        self._detaching: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def open(self) -> None:
+        """Look for the registry. Raises AddressRefused, PortInUse, OSError."""
+        self.visitor.open()
+        self._reading = self._loop.create_task(self._read())
+        self._reading.add_done_callback(report)
+
+    async def close(self, *, within: float | None = None) -> None:
+        """Let go of everything. `within`: give the place up, too, waiting so many seconds for the registry."""
+        self._is_closed = True
+        self._note_kept()
+        if self._detaching is not None:
+            await self._detaching
+        elif within is None:
+            await self.visitor.detach()
+        else:
+            await self.visitor.close(within=within)
+        if self._reading is not None:
+            await asyncio.wait((self._reading,))
+        self._streams.clear()
+        self._news.wake()
+
+    async def _read(self) -> None:
+        while batch := await self.visitor.next_events():
+            for event in batch:
+                self._handle(event)
+            self._note_kept()
+            self.visitor.events_shown(batch)
+            self._news.wake()
+            await asyncio.sleep(0)
+
+    def _handle(self, event: happened.VisitEvent) -> None:
+        form = self._form
+        self.view.handle(event, at=self._wall())
+        match event:
+            case happened.FormWanted() if form is not None:
+                self._form = None
+                self.visitor.join(form)
+            case happened.TicketNotStored():
+                self._tell(event)
+            case happened.PauseChanged(is_paused=is_paused) if self._is_here and self._store.is_absent:
+                if is_paused:
+                    self._come_back()
+                else:
+                    self._note_absence(is_absent=False)
+            case happened.QuestionUnanswered() | happened.VisitorServerLost():
+                self._is_rating_lost = bool(self.view.rating) and self.view.is_rating_kept is None
+            case happened.Described() | happened.LineSettled(is_saved=True):
+                # What is described at the very moment of the turn is said as a line.
+                self._is_described = True
+            case _:
+                pass
+        if self.view.stage is WebStage.OVER and self._over_at is None:
+            self._over_at = self._loop.time()
+
+    # --- what the browser asks for
+
+    def may_act(self) -> bool:
+        """Whether the visit may do one thing more: it has not done too much of late."""
+        return self._deeds.take("", now=self._loop.time())
+
+    def may_look(self) -> bool:
+        """Whether the visit may ask for one page more."""
+        return self._looks.take("", now=self._loop.time())
+
+    async def arrived(self) -> None:
+        """Wait for a moment until it is known where the visitor is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_WITHIN):
+                while self.view.stage is WebStage.ARRIVING:
+                    await self._news.wait()
+
+    async def say(self, text: str, *, key: str) -> Fate:
+        """Say a line, and wait for a moment until the registry has stored it. `key`: a line that comes again under the same
+        key was sent twice, and is said once. Raises TextTooLong."""
+        await self.arrived()
+        if self._is_over:
+            return Fate.OVER
+        if key and key in self._said_keys:
+            return Fate.TAKEN
+        if not self.visitor.is_admitted or self.view.unsent > UNSENT_PER_SESSION:
+            return Fate.AWAY
+        if not self._kept.has_room(self.network, len(text.encode()) + LINE_COST):
+            return Fate.MUCH
+        description = self.visitor.description
+        line = self.visitor.say(text)
+        if line is not None:
+            self.view.said(text, line, at=self._wall())
+            self._note_kept()
+        elif self.visitor.description == description:
+            return Fate.TOO_LONG  # we wait, and the line would have been added to the description
+        if key:
+            self._said_keys[key] = None
+        if len(self._said_keys) > KEYS_PER_SESSION:
+            del self._said_keys[next(iter(self._said_keys))]
+        self._news.wake()
+        await self.settled()
+        return Fate.TAKEN
+
+    async def describe(self, text: str) -> Fate:
+        """Replace the description. `TAKEN` means that the registry has stored it."""
+        await self.arrived()
+        if self._is_over:
+            return Fate.OVER
+        self._is_described = False
+        self.visitor.describe(text)
+        await self.settled()
+        return Fate.TAKEN if self._is_described else Fate.AWAY
+
+    def _note_kept(self) -> None:
+        size = 0 if self._is_closed else self.view.size
+        self._kept.add(self.network, size - self._kept_size)
+        self._kept_size = size
+
+    async def pause(self, *, is_paused: bool) -> None:
+        """Let others go first, or be called in turn again."""
+        if not self._is_over:
+            self._note_absence(is_absent=False)  # from now on it is the visitor's own pause
+            self.visitor.pause(is_paused=is_paused)
+            await self.settled()
+
+    async def rate(self, rating: int) -> None:
+        """Rate the session, once, if that is possible. The rating is sent again until the registry has answered."""
+        if self.view.may_rate and not self.view.rating and not self._is_closed:
+            self.view.rated(rating)
+            self.visitor.rate(rating)
+            await self.settled()
+
+    async def leave(self) -> None:
+        """Give the place up; if the registry does not answer now, as soon as it does."""
+        if self._is_over:
+            return
+        self._is_leaving = True
+        self._send_leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_WITHIN):
+                while not self._is_over:
+                    await self._news.wait()
+        if not self._is_over:
+            self.view.leaves()
+            self._news.wake()
+
+    def _send_leave(self) -> None:
+        if self.visitor.is_linked and self.visitor.is_admitted:
+            self.visitor.begin_anew()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing can be done any more: a request may have begun before the end."""
+        return self._is_closed or self.view.stage is WebStage.OVER
+
+    @property
+    def description(self) -> str:
+        """What the visitor wrote about the issue, while they wait."""
+        is_waiting = self.view.stage is WebStage.WAITING and not self._is_closed
+        return self.visitor.description if is_waiting else ""
+
+    async def settled(self) -> None:
+        """Wait for a moment until all that was asked of the registry is answered."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_WITHIN):
+                await self.visitor.settled()
+                await asyncio.sleep(0)
+
+    # --- whoever looks
+
+    async def news(self, *, within: float) -> bool:
+        """Wait for news; False if there are none in time."""
+        try:
+            async with asyncio.timeout(within):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """Let every stream look whether there is anything to do."""
+        self._news.wake()
+
+    def enter(self) -> object:
+        """Note a window that looks. Return what `exit` takes. The oldest of too many windows is sent away."""
+        window = object()
+        self._streams.append(window)
+        if len(self._streams) > STREAMS_PER_SESSION:
+            del self._streams[0]
+            self._news.wake()
+        self.touch()
+        return window
+
+    @property
+    def number(self) -> str:
+        """What names the present state of the view to a window."""
+        return self.number_of(self.view.version)
+
+    def number_of(self, version: int) -> str:
+        """Return what names a version of the view to a window."""
+        return f"{self._boot}-{version}"
+
+    def version_of(self, number: str) -> int:
+        """Return the version of the view that a window shows, by the number that it was given; -1 for any other one."""
+        boot, _, version = number.partition("-")
+        is_ours = boot == self._boot and version.isdecimal() and len(version) <= _VERSION_DIGITS
+        return int(version) if is_ours and int(version) <= self.view.version else -1
+
+    def is_served(self, window: object) -> bool:
+        """Whether this window is still one of those that get news."""
+        return any(one is window for one in self._streams)
+
+    def exit(self, window: object) -> None:
+        """Note that a window is closed."""
+        self._streams = [one for one in self._streams if one is not window]
+        self.touch()
+
+    def touch(self) -> bool:
+        """Note that the browser is there. Return whether that is news to the registry."""
+        self._seen_at = self._loop.time()
+        is_back = self._store.is_absent and not self._is_over
+        if is_back:
+            self._come_back()
+        return is_back
+
+    @property
+    def _is_here(self) -> bool:
+        return bool(self._streams) or self._loop.time() - self._seen_at < ABSENT_AFTER
+
+    def _come_back(self) -> None:
+        """Be called in turn again: the browser is back."""
+        self._paused_at = self._loop.time()
+        self.visitor.pause(is_paused=False)
+
+    def _note_absence(self, *, is_absent: bool) -> None:
+        with contextlib.suppress(OSError):
+            self._store.note_absence(is_absent=is_absent)
+
+    def _detach(self) -> None:
+        """Leave the registry alone: the visit is over, and can only be read any more."""
+        if self._detaching is None:
+            self.view.may_rate = False
+            self._detaching = self._loop.create_task(self.visitor.detach())
+
+    # --- time
+
+    def tend(self) -> bool:
+        """Do what is due. Return False if the session is to be closed: nobody has looked for long."""
+        now = self._loop.time()
+        if self._over_at is not None:
+            if now - self._over_at >= RATES_WITHIN:
+                self._detach()
+            elif self._is_rating_lost and self.visitor.is_linked:
+                self._is_rating_lost = False
+                self.visitor.rate(self.view.rating)
+            return now - self._over_at < OVER_FOR
+        if self._streams:
+            self._seen_at = now
+        absent_for = now - self._seen_at
+        if absent_for >= GONE_AFTER:
+            return False
+        if self._is_leaving:
+            self._send_leave()
+        is_waiting = self.view.stage is WebStage.WAITING and not self.view.is_away
+        if is_waiting:
+            self._tend_pause(now)
+        is_new = self.view.position != self._asked_for
+        if is_waiting and absent_for < ABSENT_AFTER and (is_new or now - self._asked_at >= ASK_AFTER):
+            self._asked_at, self._asked_for = now, self.view.position
+            self.visitor.ask_position()
+        return True
+
+    def _tend_pause(self, now: float) -> None:
+        """Let others go first while no browser is there, and not any more when it is back. A request may be lost with its
+        link, so it is repeated until the registry reports the pause that we want."""
+        is_here = self._is_here
+        if not is_here and not self.view.is_paused and not self._store.is_absent:
+            self._note_absence(is_absent=True)
+        if not self._store.is_absent:
+            return
+        if self.view.is_paused is is_here:
+            if now - self._paused_at >= ASK_AGAIN_AFTER and self.visitor.is_linked:
+                self._paused_at = now
+                self.visitor.pause(is_paused=not is_here)
+        elif is_here and now - self._paused_at >= ASK_AGAIN_AFTER:
+            self._note_absence(is_absent=False)  # the pause had not taken effect
+
+
+def report(task: asyncio.Task[None]) -> None:
+    """Log a bug that has ended a task."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("fault of a web session: %s", quoted(repr(error)), exc_info=error)

@@ -1,1 +1,0 @@
-"""Where lines are typed and shown: a pipe, or a terminal."""

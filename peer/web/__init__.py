@@ -1,1 +1,0 @@
-"""The web desk: pages in a browser, for visitors of a help desk and for its operators."""

@@ -1,0 +1,90 @@
+"""A small app that shows one overlay, with lines and people to put into it."""
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from textual.app import App
+from textual.content import Content
+from textual.pilot import Pilot
+from textual.widgets import OptionList, Static
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.faces.full.overlays.overlay import Overlay
+from chatapp.peer.faces.full.theme import DARK, THEMES
+
+Result = TypeVar("Result")
+
+NOON: Final = 1_700_000_000.0
+HOSTILE: Final = "[@click=app.quit]x[/] \x1b[31m\u202e[/] {}"
+"""Text that would end the app, break its markup or paint the terminal if a widget took it for markup."""
+
+
+class Host(App[None], Generic[Result]):
+    """Shows an overlay and keeps what it gave back."""
+
+    overlay: Overlay[Result]
+
+    def __init__(self, make: Callable[[], Overlay[Result]]) -> None:
+        """`make`: makes the pane, once the app runs."""
+        super().__init__()
+        self._make = make
+        self.results: list[Result | None] = []
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK
+
+    @property
+    def is_current_overlay(self) -> bool:
+        """Whether the overlay is open."""
+        return self.screen is self.overlay
+
+    async def on_mount(self) -> None:
+        self.overlay = self._make()
+        await self.push_screen(self.overlay, self.results.append)
+
+
+def plain(content: object) -> str:
+    """Return the text of something that a widget shows, which must not be a bare string."""
+    assert isinstance(content, Content)
+    return content.plain
+
+
+def rows(overlay: Overlay[Result]) -> list[str]:
+    """Return the rows of an overlay's list."""
+    return [plain(option.prompt) for option in overlay.query_one(OptionList).options]
+
+
+def note(overlay: Overlay[Result]) -> str:
+    """Return the line below an overlay's body."""
+    return plain(overlay.query_one("#note", Static).content)
+
+
+async def until(pilot: Pilot[None], happened: Callable[[], bool]) -> None:
+    """Let the app run until this is so."""
+    while not happened():
+        await pilot.pause()
+
+
+def said(
+    id_: int, text: str, *, sender: str = "bob", to: str | None = None, room: str | None = "lab"
+) -> HistoryLine:
+    """Return a line of the past: in a room, or with `to` to one person."""
+    return HistoryLine(
+        id=id_,
+        at=NOON + id_,
+        kind=LineKind.ROOM if to is None else LineKind.DIRECT,
+        sender=sender,
+        doubt=None,
+        to=to,
+        room=None if to is not None else room,
+        text=text,
+        outgoing=sender == "alice",
+        state=MessageState.DELIVERED if sender == "alice" else None,
+    )
+
+
+def somebody(name: str, *, online: bool = True) -> happened.Person:
+    """Return a person of the table."""
+    return happened.Person(name=name, online=online, since=NOON, host="192.0.2.7", port=4_000)

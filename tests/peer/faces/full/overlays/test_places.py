@@ -1,0 +1,100 @@
+"""Going somewhere: conversations with news first, then all places, by a few letters."""
+
+import asyncio
+from functools import partial
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.errors import NotAnswered
+from chatapp.peer.api.events import NoAnswer
+from chatapp.peer.faces.full.overlays.people import PeopleOverlay
+from chatapp.peer.faces.full.overlays.places import PlaceOverlay
+from chatapp.peer.view.signs import ASCII, UNICODE
+from tests.peer.faces.full.overlays.host import Host, note, rows, somebody, until
+
+
+class Rooms:
+    """The registry's rooms, or why they are not known."""
+
+    def __init__(self, *rooms: tuple[str, int]) -> None:
+        self.rooms = tuple(happened.Room(name=name, here=here) for name, here in rooms)
+        self.error: Exception | None = None
+        self.is_known = asyncio.Event()
+        self.is_known.set()
+
+    async def ask(self) -> tuple[happened.Room, ...]:
+        await self.is_known.wait()
+        if self.error is not None:
+            raise self.error
+        return self.rooms
+
+
+def overlay(rooms: Rooms) -> PlaceOverlay:
+    """Return the overlay of alice, who knows three conversations and four people."""
+    known = [(room("lab"), 0), (person("bob"), 2), (EVERYBODY, 0)]
+    people = [somebody("alice"), somebody("bob"), somebody("[/]eve", online=False), somebody("carol")]
+    return PlaceOverlay(known, people, rooms.ask, me="alice", signs=UNICODE)
+
+
+async def test_what_is_unread_comes_first_then_conversations_then_people_and_rooms() -> None:
+    host = Host(partial(overlay, Rooms(("lab", 3), ("physics", 12))))
+    async with host.run_test() as pilot:
+        await until(pilot, lambda: len(rows(host.overlay)) == 6)
+        assert [" ".join(row.split()) for row in rows(host.overlay)] == [
+            "● bob 2 new lines",
+            "# lab 3 here",
+            "* everybody",
+            "# physics 12 here",
+            "● carol online",
+            "○ [/]eve away since 2023-11-14 22:13",
+        ]
+        await pilot.press(*"phy", "enter")
+        await until(pilot, lambda: bool(host.results))
+    assert host.results == [room("physics")]
+
+
+async def test_a_name_that_is_no_place_makes_a_room() -> None:
+    host = Host(partial(overlay, Rooms()))
+    async with host.run_test() as pilot:
+        await pilot.press(*"exam-2")
+        assert [" ".join(row.split()) for row in rows(host.overlay)] == ["# exam-2 a new room"]
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(host.results))
+    assert host.results == [room("exam-2")]
+
+
+async def test_rooms_that_come_late_leave_the_choice_and_a_silent_server_is_one_line() -> None:
+    known, unknown = Rooms(("physics", 12)), Rooms()
+    known.is_known.clear()
+    host = Host(partial(overlay, known))
+    async with host.run_test() as pilot:
+        await pilot.press("down", "down")
+        known.is_known.set()
+        await until(pilot, lambda: any("physics" in row for row in rows(host.overlay)))
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(host.results))
+    assert host.results == [EVERYBODY]
+    unknown.error = NotAnswered(NoAnswer.UNREACHABLE)
+    host = Host(partial(overlay, unknown))
+    async with host.run_test() as pilot:
+        await until(
+            pilot, lambda: note(host.overlay) == "The rooms are not listed: there is no link to the registry."
+        )
+        assert len(rows(host.overlay)) == 5
+
+
+async def test_the_table_has_a_row_for_each_person_and_finds_them_by_address() -> None:
+    people = [somebody("alice"), somebody("[b]eve", online=False)]
+    host = Host(partial(PeopleOverlay, people, signs=ASCII))
+    async with host.run_test() as pilot:
+        assert rows(host.overlay) == [
+            "+ alice   192.0.2.7  4000  online",
+            "- [b]eve  192.0.2.7  4000  away since 2023-11-14 22:13",
+        ]
+        assert note(host.overlay) == "2 people, 1 online."
+        await pilot.press(*"[b]", "enter")
+        await until(pilot, lambda: bool(host.results))
+    assert host.results == [person("[b]eve")]
+    host = Host(partial(PeopleOverlay, [], signs=ASCII))
+    async with host.run_test():
+        assert note(host.overlay) == "The table has not come from the server yet."

@@ -1,0 +1,90 @@
+"""A full screen that is played: a real peer in the village, Textual without a terminal, and the screen as text."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Self
+
+from textual.pilot import Pilot
+
+from chatapp.peer.faces.full.app import FullApp
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.view.running import Running
+from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.signs import UNICODE, Signs
+
+WITHIN: Final = 20.0
+
+
+class Played:
+    """One full screen."""
+
+    def __init__(self, peer: Peer, *, signs: Signs = UNICODE, has_started: bool = False) -> None:
+        self.peer: Final = peer
+        self.running: Final = Running()
+        self.session: Final = FullSession(peer, signs, running=self.running, has_started=has_started)
+        self.app: Final = FullApp(self.session, signs, is_quiet=True)
+        self.rang: list[str] = []
+        self._pilot: Pilot[None] | None = None
+
+    @contextlib.asynccontextmanager
+    async def on_screen(self, columns: int = 80, rows: int = 24) -> AsyncIterator[Self]:
+        """Run the screen with so many columns and rows."""
+        async with self.app.run_test(size=(columns, rows)) as pilot:
+            self._pilot = pilot
+            session = self.session
+            work = asyncio.create_task(self.running.until_over(session.show_events(), session.read_lines()))
+            try:
+                yield self
+            finally:
+                self.running.stop(0)
+                await work
+
+    @property
+    def pilot(self) -> Pilot[None]:
+        assert self._pilot is not None
+        return self._pilot
+
+    @property
+    def rows(self) -> list[str]:
+        """Return the rows of the screen as text, without blanks at their ends."""
+        strips = self.app.screen._compositor.render_strips()
+        return [strip.text.rstrip() for strip in strips]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.rows)
+
+    async def shows(self, *texts: str) -> None:
+        """Wait until the screen has all these texts."""
+        await self.until(lambda: all(text in self.text for text in texts), lambda: f"{texts}")
+
+    async def counts(self, name: str, unread: int) -> None:
+        """Wait until the list has this conversation with so many unread lines; 0: without a number."""
+        row = re.compile(rf"\S {re.escape(name)} +{unread}$" if unread else rf"\S {re.escape(name)}$")
+        await self.until(lambda: any(row.match(one[1:22].rstrip()) for one in self.rows), lambda: row.pattern)
+
+    async def hides(self, text: str) -> None:
+        """Wait until the screen has this text no more."""
+        await self.until(lambda: text not in self.text, lambda: f"no {text!r}")
+
+    async def until(self, holds: Callable[[], bool], about: Callable[[], str] = lambda: "that") -> None:
+        """Wait until a condition holds."""
+        try:
+            async with asyncio.timeout(WITHIN):
+                while not holds():
+                    await self.pilot.pause()
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            raise AssertionError(f"the screen never had {about()}; it is:\n{self.text}") from None
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, by Textual's names."""
+        await self.pilot.press(*keys)
+
+    async def type(self, line: str) -> None:
+        """Type a line and press Enter."""
+        composer = self.app.composer
+        composer.put(line)
+        await self.pilot.press("enter")

@@ -1,0 +1,287 @@
+"""The full screen with real peers: what stands on it, and what keys do."""
+
+import pytest
+from textual.events import Paste
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.view.signs import ASCII
+from tests.peer.faces.full.playing import Played
+from tests.peer.village import Village, sees, village  # noqa: F401
+
+HOSTILE = ["[/]", "[@click=app.quit]x[/]", "$error [bold]", "\x1b]0;owned\x07\x1b[2J"]
+
+
+def selected(screen: Played) -> str | None:
+    entry = screen.app.selected_entry
+    return None if entry is None else entry.text
+
+
+async def test_a_message_goes_both_ways_with_a_mark(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("Conversations", "● bob", "* everybody", "alice · 2 online", "F1 help")
+            await bob.send("alice", "did the probe come up?")
+            await screen.counts("bob", 1)
+            await screen.press("alt+a")
+            await screen.shows("bob · online", "bob  did the probe come up?")
+            await screen.counts("bob", 0)
+            await screen.type("yes, at the second try")
+            await screen.shows("you  yes, at the second try", "✓")
+            for text in HOSTILE:
+                await bob.send("alice", f"a{text}b")
+                visible = text.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
+                await screen.shows(f"bob  a{visible}b")
+            assert not screen.running.is_over
+
+
+async def test_lines_count_as_shown_and_read_when_they_were_painted(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob, village.peer("carol") as carol:
+        alice = village.peer("alice")
+        await alice.open()
+        shown: list[str] = []
+        alice.listen_shown(lambda lines: shown.extend(line.text for line in lines))
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob", "● carol", "First contact")
+            await carol.send("alice", "from carol")
+            await bob.send("alice", "from bob")
+            await screen.counts("bob", 1)
+            await screen.counts("carol", 1)
+            await screen.press("alt+2" if screen.app._rows[1].conversation == person("bob") else "alt+3")
+            await screen.until(lambda: shown == ["from bob"])
+            await screen.counts("bob", 0)
+            states = {str(one.conversation): one.unread for one in await alice.past.conversations()}
+            assert states == {"bob": 0, "carol": 1}
+        assert shown == ["from bob"]
+
+
+async def test_events_stand_where_they_belong(village: Village) -> None:  # noqa: F811
+    bob = village.peer("bob", room="lab")
+    await bob.open()
+    await bob.ready()
+    alice = village.peer("alice", room="lab")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("# lab · 2 here", "You are in lab with bob.")
+        bob.set_topic("the second sensor")
+        await screen.shows("# lab · 2 here: the second sensor")
+        screen.app.open_conversation(EVERYBODY)
+        await screen.shows("* everybody · 2 online")
+        await bob.say("anybody here?")
+        await screen.counts("lab", 1)
+        assert "anybody here?" not in screen.text
+        await screen.type("/who")
+        await screen.shows("bob is online.")
+        screen.app.open_conversation(room("lab"))
+        await screen.shows("── new ─", "bob  anybody here?")
+        assert "bob is online." not in screen.text
+        await screen.type("/msg bob are you there?")
+        await screen.shows("bob · online", "you  are you there?", "✓")
+        await bob.close()
+        await screen.shows("○ bob", "away since", "bob has left.")
+
+
+async def test_the_death_of_the_registry_is_a_rule_and_an_alarm(village: Village) -> None:  # noqa: F811
+    bob = village.peer("bob")
+    await bob.open()
+    await bob.ready()
+    alice = village.peer("alice")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("● bob")
+        await sees(bob, "alice", online=True)
+        await village.close_registry()
+        await screen.shows("server away", "the server is away; direct chat goes on ─")
+        screen.app.open_conversation(person("bob"))
+        await screen.type("still here?")
+        await screen.shows("you  still here?", "✓")
+        screen.app.open_conversation(EVERYBODY)
+        await screen.type("and the others?")
+        await screen.shows("you  and the others?", "⧖", "Server not responding.")
+        await village.open_registry()
+        await screen.shows("the server is back ─", "✓")
+        await screen.hides("server away")
+
+
+async def test_a_room_where_the_user_is_not_takes_no_line(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob", room="lab"):
+        alice = village.peer("alice", room="physics")
+        await alice.open()
+        async with Played(alice).on_screen(columns=120) as screen:
+            await screen.shows("# physics · 1 here")
+            await screen.type("/join lab")
+            await screen.shows("# lab · 2 here")
+            screen.app.open_conversation(room("physics"))
+            await screen.shows("you are in lab: press Enter to join physics")
+            await screen.type("hello?")
+            await screen.shows("You are not in physics, so nothing was sent")
+            await screen.type("")
+            await screen.shows("# physics · 1 here")
+            await screen.type("leave")
+            await screen.shows("Send this to physics? y/N")
+            await screen.type("n")
+            await screen.shows("✗", "Nothing was sent.")
+            assert alice.room == "physics"
+
+
+async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen(40, 12) as screen:
+            await screen.shows("* everybody", "> Write to everybody", "alice · 2 online")
+            assert "Conversations" not in screen.text
+            await screen.press("f4")
+            await screen.shows("Conversations", "● bob")
+            await screen.press("down", "enter")
+            await screen.shows("bob · online", "> Write to bob")
+            for number in range(20):
+                await bob.send("alice", f"number {number}")
+            await screen.shows("number 19")
+            await screen.press("pageup")
+            await screen.shows("newer messages")
+            await bob.send("alice", "one more")
+            await screen.until(lambda: screen.session.open_pane.book.newest_id > 20)
+            assert "one more" not in screen.text
+            await screen.press("escape")
+            await screen.shows("one more")
+            await screen.press("shift+up", "shift+up")
+            await screen.until(lambda: selected(screen) == "number 19")
+            await screen.press("x")
+            await screen.until(lambda: selected(screen) is None)
+            await screen.press("ctrl+n")
+            await screen.shows("* everybody")
+            assert screen.app.composer.text == ""
+            await screen.press("ctrl+p")
+            await screen.until(lambda: screen.app.composer.text == "x")  # what was typed is kept
+            await screen.pilot.resize_terminal(30, 10)
+            await screen.shows("The window is 30 x 10", "40 x 12.")
+            await screen.pilot.resize_terminal(120, 40)
+            await screen.shows("Conversations", "one more")
+            await screen.press("ctrl+c")
+            assert screen.app.composer.text == ""
+            await screen.press("ctrl+c")
+            assert screen.running.is_over
+
+
+async def test_the_input_has_a_history_completion_and_asks_before_a_paste_is_sent(
+    village: Village,  # noqa: F811
+) -> None:
+    async with village.peer("barbara"), village.peer("barney"):
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice, signs=ASCII).on_screen() as screen:
+            await screen.shows("+ barbara", "+ barney")
+            composer = screen.app.composer
+            await screen.press("slash", "q", "u", "e", "r", "tab", "space", "b", "tab")
+            assert composer.text == "/query bar"
+            await screen.shows("barbara", "barney")
+            await screen.press("tab", "tab", "enter")
+            await screen.shows("> Write to barney")
+            await screen.press("h", "i", "enter")
+            await screen.shows("you  hi", "ok")
+            await screen.press("n", "e", "up")
+            assert composer.text == "hi"
+            await screen.press("up", "up", "down", "down")
+            assert composer.text == "ne"
+            composer.put("")
+            composer.post_message(Paste("one\r\ntwo\n"))
+            await screen.shows("Send 2 lines as one message? (y/n)")
+            await screen.press("n")
+            await screen.hides("Send 2 lines")
+            assert composer.text == ""
+            composer.post_message(Paste("one\r\ntwo\n"))
+            await screen.shows("Send 2 lines")
+            await screen.press("y")
+            await screen.shows("you  one", "two")
+            lines = await alice.past.page(person("barney"))
+            assert lines[-1].text == "one\ntwo"
+
+
+async def test_the_past_is_read_page_by_page_and_jumped_into(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        async with village.peer("alice") as before:
+            for number in range(230):
+                await before.send("bob", f"number {number:03}")
+            await before.settled()
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("you  number 229", "you  number 215")
+            book = screen.session.open_pane.book
+            assert len([one for one in book.entries if one.id]) == 100
+            first = book.oldest_id
+            await screen.press("ctrl+home")
+            await screen.until(lambda: book.oldest_id != first)
+            await screen.shows("you  number 130")
+            screen.app.open_conversation(EVERYBODY)
+            wanted = (await alice.past.search("number 005"))[0]
+            assert await screen.app.jump_to(wanted.conversation, wanted.id)
+            await screen.shows("bob · online", "you  number 005")
+            assert screen.app.selected_entry is book.by_id(wanted.id)
+            assert not await screen.app.jump_to(wanted.conversation, 10**9)
+            assert bob.name == "bob"
+
+
+async def test_what_a_jump_has_left_out_is_read_when_it_comes_near(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob"):
+        async with village.peer("alice") as before:
+            for number in range(300):
+                await before.send("bob", f"number {number:03}")
+            await before.settled()
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("you  number 299")
+            book = screen.session.open_pane.book
+            wanted = (await alice.past.search("number 005"))[0]
+            assert await screen.app.jump_to(wanted.conversation, wanted.id)
+            await screen.shows("you  number 005")
+            assert [book.entries[book.place_of(gap) or 0].text for gap in book.gaps] == ["number 200"]
+            for _ in range(40):
+                await screen.press("pagedown")
+                await screen.until(lambda: not screen.session.open_pane.is_loading)
+            await screen.shows("you  number 299")
+            assert not book.gaps
+            talk = [entry.text for entry in book.entries if entry.id]
+            assert talk == [f"number {number:03}" for number in range(300)]
+
+
+async def test_what_came_while_away_is_new_in_its_conversation(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        async with village.peer("alice"):
+            pass
+        await bob.send("alice", "for your return")
+        await bob.settled()
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("bob")
+            screen.app.open_conversation(person("bob"))
+            await screen.shows("── new ─", "bob  for your return")
+            assert screen.text.count("for your return") == 1
+
+
+async def test_a_key_that_has_changed_is_told_loudly_in_its_conversation(village: Village) -> None:  # noqa: F811
+    alice = village.peer("alice")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("alice · 1 online")
+        alice._open_node().tell([happened.KeyChanged(name="bob")])
+        await screen.until(lambda: any(row.calls for row in screen.session.rows()))
+        await screen.press("alt+a")
+        await screen.shows("!  The key of bob has changed")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_a_refused_start_ends_with_a_line(village: Village, columns: int) -> None:  # noqa: F811
+    async with village.peer("alice"):
+        other = village.peer("alice")
+        other._home = village.folder / "elsewhere"  # type: ignore[misc]
+        await other.open()
+        played = Played(other)
+        async with played.on_screen(columns):
+            await played.until(lambda: played.running.is_over)
+        assert played.session.last_words[0] == "[Name alice is taken.]"

@@ -1,0 +1,222 @@
+"""Who may open the operator's page: the token, the cookie, the host and the origin."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from starlette.types import Message
+
+from chatapp.peer.api import events as happened
+from chatapp.peer.faces.web.operators.access import Access
+from chatapp.peer.faces.web.operators.app import OperatorApp
+from chatapp.peer.faces.web.operators.desk import OperatorDesk
+from chatapp.peer.faces.web.operators.pages import parts
+from chatapp.peer.view.desk import OperatorView
+from chatapp.testing import Town
+from tests.peer.faces.web.asking import Answer, ask, scope_of
+
+HOST = "127.0.0.1:8081"
+ACCESS = Access()
+FORMER = Access()
+"""That of an earlier run."""
+PAGE = f"/{ACCESS.page}"
+
+
+def test_nothing_of_a_run_is_that_of_another_run() -> None:
+    for secret in ("token", "cookie_name", "cookie", "page", "proof_key"):
+        assert getattr(ACCESS, secret) != getattr(FORMER, secret)
+
+
+def test_the_token_and_the_cookie_do_not_stand_for_each_other() -> None:
+    access = Access()
+    for wrong in ("", "é", access.cookie, access.page, access.token[:-1], FORMER.token):
+        assert not access.use_token(wrong)
+    assert not access.is_cookie(None)
+    assert not access.is_cookie(access.cookie)
+    assert access.is_page(access.page)
+    for wrong in ("", "é", access.token, access.cookie, FORMER.page):
+        assert not access.is_page(wrong)
+
+
+def test_a_token_is_for_one_use() -> None:
+    access = Access()
+    used = access.token
+    assert access.use_token(used)
+    assert not access.use_token(used)
+    assert access.token != used
+    assert access.use_token(access.token)
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[OperatorApp]:
+    """The page of somebody who is no operator, in virtual time."""
+    async with Town() as town:
+        desk = OperatorDesk(await town.peer("bob"), is_shared=False)
+        yield OperatorApp(desk, ACCESS, hosts=[HOST], entered=lambda: None)
+        await desk.close()
+
+
+async def asked(app: OperatorApp, path: str = f"{PAGE}/", *, cookie: str = "", **more: str) -> Answer:
+    """Ask as a browser does; a `fields` of forms is empty."""
+    headers = {"host": HOST, **({"cookie": f"{ACCESS.cookie_name}={cookie}"} if cookie else {}), **more}
+    is_form = "/do/" in path
+    return await ask(app.asgi, path, headers=headers, fields={} if is_form else None, origin=f"http://{HOST}")
+
+
+def named(path: str) -> str:
+    """Fill the secrets of this run into a path."""
+    return path.format(page=ACCESS.page, cookie=ACCESS.cookie, token=ACCESS.token)
+
+
+async def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(app: OperatorApp) -> None:
+    token = ACCESS.token
+    answer = await asked(app, f"/?token={token}")
+    assert (answer.status, answer.headers["location"]) == (303, f"{PAGE}/")
+    (cookie,) = answer.cookies
+    assert token not in cookie
+    assert cookie.startswith(f"{ACCESS.cookie_name}={ACCESS.cookie}; ")
+    assert {"httponly", "samesite=strict", f"path={PAGE}/"} <= set(cookie.lower().split("; "))
+    page = await asked(app, cookie=ACCESS.cookie)
+    assert page.status == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert token not in page.text
+    again = await asked(app, f"/?token={token}")
+    assert (again.status, again.cookies) == (403, [])
+
+
+async def test_each_browser_that_enters_is_told_to_the_operator_with_the_next_token() -> None:
+    access, entered = Access(), list[str]()
+    async with Town() as town:
+        desk = OperatorDesk(await town.peer("bob"), is_shared=False)
+        app = OperatorApp(desk, access, hosts=[HOST], entered=lambda: entered.append(access.token))
+        first = access.token
+        assert (await asked(app, "/?token=wrong")).status == 403
+        assert entered == []
+        assert (await asked(app, f"/?token={first}")).status == 303
+        assert entered == [access.token] != [first]
+        await desk.close()
+
+
+async def test_looking_at_the_address_without_opening_it_does_not_use_it_up(app: OperatorApp) -> None:
+    path = f"/?token={ACCESS.token}"
+    looked = await ask(app.asgi, path, headers={"host": HOST}, method="HEAD")
+    assert (looked.status, looked.cookies) == (403, [])
+    assert (await asked(app, path)).status == 303
+
+
+async def test_cookie_and_path_of_an_earlier_run_open_nothing(app: OperatorApp) -> None:
+    shown = f"{FORMER.cookie_name}={FORMER.cookie}"
+    for path in (f"/{FORMER.page}/", f"{PAGE}/", f"/?token={FORMER.token}"):
+        answer = await ask(app.asgi, path, headers={"host": HOST, "cookie": shown})
+        assert (answer.status, answer.cookies) == (403, [])
+
+
+async def test_the_program_proves_to_its_pages_that_it_is_theirs(app: OperatorApp) -> None:
+    page = await asked(app, cookie=ACCESS.cookie)
+    assert f'data-key="{ACCESS.proof_key.hex()}"' in page.text
+    proof = await asked(app, "/proof?nonce=1b9d6bcd")
+    assert proof.text == hmac.new(ACCESS.proof_key, b"1b9d6bcd", hashlib.sha256).hexdigest()
+    assert (await asked(app, "/proof")).status == 200
+
+
+async def test_a_page_that_is_open_at_the_end_is_told_goodbye() -> None:
+    access = Access()
+    headers = {"host": HOST, "cookie": f"{access.cookie_name}={access.cookie}"}
+    pieces: list[bytes] = []
+    async with Town() as town:
+        desk = OperatorDesk(await town.peer("bob"), is_shared=False)
+        app = OperatorApp(desk, access, hosts=[HOST], entered=lambda: None)
+        first = asyncio.Event()
+
+        async def receive() -> Message:
+            never: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+            return await never
+
+        async def send(message: Message) -> None:
+            pieces.append(message.get("body", b""))
+            if pieces[-1]:
+                first.set()
+
+        stream = asyncio.create_task(
+            app.asgi(scope_of(f"/{access.page}/events", headers=headers), receive, send)
+        )
+        await first.wait()
+        desk.end_streams()
+        await stream
+        await desk.close()
+    assert json.loads(pieces[-2].split(b"data: ")[1]) == {"bye": True}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/{page}/",
+        "/",
+        "/?token=",
+        "/?token=wrong",
+        "/?token={cookie}",
+        "/{page}/do/on",
+        "/wrong/do/on",
+    ],
+)
+async def test_without_them_there_is_one_clear_page(app: OperatorApp, path: str) -> None:
+    for cookie in ("", "wrong", ACCESS.token, FORMER.cookie):
+        answer = await asked(app, named(path), cookie=cookie)
+        assert answer.status == 403
+        assert "Open the address that ChatApp web --as has printed" in answer.text
+        assert answer.cookies == []
+
+
+@pytest.mark.parametrize("path", ["/", "/wrong/", "/{token}/", "/{cookie}/"])
+async def test_the_cookie_alone_which_other_ports_see_opens_nothing(app: OperatorApp, path: str) -> None:
+    path = named(path)
+    answer = await asked(app, path, cookie=ACCESS.cookie)
+    assert answer.status == 403
+    assert ACCESS.page not in f"{answer.headers} {answer.text}"
+    assert (await asked(app, f"{path.rstrip('/')}/do/on", cookie=ACCESS.cookie)).status in (403, 404)
+    stream = await asked(app, "/wrong/events", cookie=ACCESS.cookie)
+    assert stream.text == 'id: \ndata: {"locked": true}\n\n'
+
+
+async def test_a_wrong_token_does_not_use_the_cookie(app: OperatorApp) -> None:
+    assert (await asked(app, "/?token=wrong", cookie=ACCESS.cookie)).status == 403
+
+
+async def test_another_host_or_site_is_refused_even_with_the_cookie(app: OperatorApp) -> None:
+    rebound = await asked(app, cookie=ACCESS.cookie, host="evil.example:8081")
+    assert rebound.status == 400
+    foreign = await asked(app, f"{PAGE}/do/on", cookie=ACCESS.cookie, origin="http://evil.example")
+    assert foreign.status == 403
+    assert "another site" in foreign.text
+    assert (await asked(app, f"{PAGE}/do/on", cookie=ACCESS.cookie)).status == 303
+
+
+async def test_a_stream_without_the_cookie_tells_nothing_but_that(app: OperatorApp) -> None:
+    answer = await asked(app, f"{PAGE}/events")
+    assert answer.text == 'id: \ndata: {"locked": true}\n\n'
+
+
+async def test_a_fault_behind_the_page_is_logged_and_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def handle(view: OperatorView, event: happened.Event, *, at: float) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(OperatorView, "handle", handle)
+    async with Town() as town:
+        bob = await town.peer("bob")
+        desk = OperatorDesk(bob, is_shared=False)
+        bob.enter_room("lab")
+        while not desk.view.is_faulty:
+            await desk.news(within=1)
+        assert "A fault of the program" in parts(desk.view)["state"]
+        await desk.close()
+    assert "fault of the operator's page: ZeroDivisionError()" in caplog.text
+
+
+async def test_a_form_that_makes_no_sense_is_answered_with_one_line(app: OperatorApp) -> None:
+    answer = await asked(app, f"{PAGE}/do/end", cookie=ACCESS.cookie)
+    assert (answer.status, answer.text) == (422, "This page is out of date: reload it.")
