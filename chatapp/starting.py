@@ -35,7 +35,7 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
-    from chatapp.registry.settings import Settings
+    from chatapp.registry.program.settings import Settings
 
 
 LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
@@ -70,7 +70,7 @@ def serve(
     number = parse_port(port_text, "port")
     data = options.get("data")
     folder_from(None if data is None else str(data))
-    from chatapp.registry.settings import Misconfigured, configure
+    from chatapp.registry.program.settings import Misconfigured, configure
 
     def read() -> "Settings":
         listed = {key: listed_in(file, f"--{key}") for key, file in lists.items()}
@@ -81,7 +81,7 @@ def serve(
         settings = read()
     except Misconfigured as wrong:
         raise Misuse(str(wrong)) from None
-    from chatapp.registry.server import run
+    from chatapp.registry.program.server import run
 
     files = [file for file in (config, *lists.values()) if file]
 

@@ -7,7 +7,7 @@ from chatapp.peer.commands.intents import Context
 from chatapp.peer.commands.parser import parse
 from chatapp.registry.access import Bans
 from chatapp.registry.desk import console as desk
-from chatapp.registry.settings import flaw_of_bans, flaw_of_keys
+from chatapp.registry.program.settings import flaw_of_bans, flaw_of_keys
 from chatapp.registry.store import entries
 from chatapp.wire import address, sealing
 from chatapp.wire.admission import CodeRefused, JoinCode

@@ -11,7 +11,7 @@ import chatapp
 from chatapp.commands.chat import AGAIN_USAGE, CLIENT_USAGE, DESK_USAGE, SERVER_USAGE
 from chatapp.peer.commands.arguments import usage
 from chatapp.peer.commands.commands import COMMANDS as TYPED
-from chatapp.registry.settings import KEYS, OPTIONS, TABLES, VARIABLES, allowed
+from chatapp.registry.program.settings import KEYS, OPTIONS, TABLES, VARIABLES, allowed
 from release.commands import HELP, PROGRAM, CommandPage, OptionRow, command_line
 
 SAMPLE: Final = Path(__file__).parents[1] / "docs" / "chatapp.toml"

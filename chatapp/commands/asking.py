@@ -26,7 +26,7 @@ def folder_of_registry(data: str | None, port: str | None) -> Path:
     """Return the folder of a registry that has run at least once. Raises Misuse, AddressRefused."""
     wanted = None if port is None else parse_port(port, "--port")
     home = folder_from(data)
-    from chatapp.registry.admin.client import folders_in
+    from chatapp.registry.program.admin.client import folders_in
     from chatapp.wire.folders import default_home
 
     home = home or default_home()
@@ -44,7 +44,7 @@ def folder_of_registry(data: str | None, port: str | None) -> Path:
 
 def key_of_registry(folder: Path) -> bytes | None:
     """Return a registry's identity key. None, and a line on standard error, if it cannot be read."""
-    from chatapp.registry.admin.client import AdminRequestFailed, key_of
+    from chatapp.registry.program.admin.client import AdminRequestFailed, key_of
 
     try:
         return key_of(folder)
@@ -55,9 +55,9 @@ def key_of_registry(folder: Path) -> bytes | None:
 
 def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
     """Return the registry's answer. None, and a line on standard error, if it refuses or does not answer."""
-    from chatapp.registry.admin.client import AdminRequestFailed, ask
     from chatapp.registry.admin.messages import AdminRefused
-    from chatapp.registry.admin.texts import refusal_text
+    from chatapp.registry.program.admin.client import AdminRequestFailed, ask
+    from chatapp.registry.program.admin.texts import refusal_text
 
     try:
         answer = ask(folder, request)
@@ -87,7 +87,7 @@ def show(answer: "AdminAnswer", *, as_json: bool = False, done: str = "") -> Non
 
         typer.echo(msgspec.json.encode(answer).decode())
         return
-    from chatapp.registry.admin.texts import lines_of
+    from chatapp.registry.program.admin.texts import lines_of
 
     for line in lines_of(answer) or ([done] if done else []):
         typer.echo(line)

@@ -27,14 +27,14 @@ def check(
     as_json: AsJson = False,
 ) -> int:
     """Look at a registry's settings, port, disk and clock, and at the servers of its cluster and their certificates."""
-    from chatapp.registry.settings import Misconfigured, cluster_of, configure
+    from chatapp.registry.program.settings import Misconfigured, cluster_of, configure
 
     try:
         settings = configure(Path(file) if file else None, environment=os.environ).settings
     except Misconfigured as wrong:
         raise Misuse(str(wrong)) from None
-    from chatapp.registry.app import folder_of
-    from chatapp.registry.checks import checks
+    from chatapp.registry.program.app import folder_of
+    from chatapp.registry.program.checks import checks
 
     home = folder_from(data or settings.registry.data)
     if port is None:

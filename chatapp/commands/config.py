@@ -26,7 +26,7 @@ def config(
     ] = None,
 ) -> int:
     """Show the settings of a registry and where each comes from, or test a file."""
-    from chatapp.registry.settings import Misconfigured, configure, shown
+    from chatapp.registry.program.settings import Misconfigured, configure, shown
 
     try:
         if check is not None:

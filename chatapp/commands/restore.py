@@ -28,8 +28,8 @@ def restore(folder: Folder, port: Port = None, data: Data = None, replace: Repla
     """Put a backup back. The registry must not run. Whatever was said since then is still with those who said it."""
     wanted = None if port is None else parse_port(port, "--port")
     source, home = path_from(folder), folder_from(data)
-    from chatapp.registry.admin.client import AdminRequestFailed
-    from chatapp.registry.app import folder_of
+    from chatapp.registry.program.admin.client import AdminRequestFailed
+    from chatapp.registry.program.app import folder_of
     from chatapp.registry.store.backup import BackupFailed, flaws_of, read_manifest
 
     try:
@@ -50,7 +50,7 @@ def restore(folder: Folder, port: Port = None, data: Data = None, replace: Repla
 
 def _restore(source: Path, manifest: "Manifest", target: Path, *, replace: bool) -> None:
     """Put a backup back, instead of the files that are there. Raises BackupFailed, AdminRequestFailed, Misuse."""
-    from chatapp.registry.admin.client import held
+    from chatapp.registry.program.admin.client import held
     from chatapp.registry.store.backup import put_back
 
     if not target.exists():
@@ -68,7 +68,7 @@ def _restore(source: Path, manifest: "Manifest", target: Path, *, replace: bool)
 
 def _key_of(folder: Path) -> str | None:
     """Return a registry's key; None if its file is missing or damaged, which may be the reason to restore it."""
-    from chatapp.registry.admin.client import AdminRequestFailed, key_of
+    from chatapp.registry.program.admin.client import AdminRequestFailed, key_of
 
     try:
         return key_of(folder).hex()

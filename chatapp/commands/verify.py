@@ -25,7 +25,7 @@ app: Final = command_line()
 def verify(folder: Backup = None, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Read everything that a registry keeps, or a backup, and say what is damaged. It changes nothing."""
     from chatapp.registry.admin.messages import FilesVerified, VerifyFiles
-    from chatapp.registry.admin.texts import lines_of
+    from chatapp.registry.program.admin.texts import lines_of
 
     is_own = folder is None
     answer = answer_to(folder_of_registry(data, port), VerifyFiles()) if is_own else _read(folder or "")
@@ -43,7 +43,7 @@ def verify(folder: Backup = None, port: Port = None, data: Data = None, as_json:
 
 def _read(folder: str) -> "AdminAnswer | None":
     """Return what a backup has. None, and a line on standard error, if it is none."""
-    from chatapp.registry.admin.client import verified
+    from chatapp.registry.program.admin.client import verified
     from chatapp.registry.store.backup import BackupFailed, read_manifest
 
     backup = path_from(folder)

@@ -14,7 +14,7 @@ from chatapp.bot import Bot
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.app import Registry
+from chatapp.registry.program.app import Registry
 from chatapp.testing.clock import BEGIN, VirtualClock
 from chatapp.testing.errors import TownMisused
 from chatapp.testing.network import Network, SimulatedListener, Weather, make_endpoint_at

@@ -36,7 +36,7 @@ from chatapp.registry.desk.texts import (
 )
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import Effect, ShowOnConsole
-from chatapp.registry.texts import table_lines
+from chatapp.registry.program.texts import table_lines
 from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed, past_asked
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.registry.front.front import Output
-from chatapp.registry.texts import LINK_ENDS, event_line
+from chatapp.registry.program.texts import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from chatapp.registry.settings import VARIABLES
+from chatapp.registry.program.settings import VARIABLES
 from tests.cli.starting import Started
 
 
@@ -15,7 +15,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
         monkeypatch.delenv(variable, raising=False)
     stand_in = Started()
     runs = {
-        "chatapp.registry.server": stand_in.serve,
+        "chatapp.registry.program.server": stand_in.serve,
         "chatapp.peer.faces.line.main": stand_in.chat,
         "chatapp.peer.faces.line.send": stand_in.say,
         "chatapp.peer.faces.line.visitor": stand_in.visit,

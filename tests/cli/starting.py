@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.faces.program import StartOptions
-from chatapp.registry.settings import Settings
+from chatapp.registry.program.settings import Settings
 
 SEND: Final = ["send", "alice", "127.0.0.1", "5000", "bob"]
 PEER: Final = ["-c", "alice", "127.0.0.1", "5000", "6000"]

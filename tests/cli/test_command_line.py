@@ -7,7 +7,7 @@ import pytest
 
 import chatapp.__main__
 import chatapp.commands.chat
-from chatapp.registry.settings import DeskTable, RegistryTable, Settings
+from chatapp.registry.program.settings import DeskTable, RegistryTable, Settings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.errors import ChatAppError

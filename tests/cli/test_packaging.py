@@ -137,7 +137,7 @@ def test_the_installed_package_runs_beside_packages_named_like_our_folders(
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "import chatapp, cli, peer, registry, wire\n"
         "from chatapp import Peer\n"
-        "from chatapp.registry.server import run\n"
+        "from chatapp.registry.program.server import run\n"
         "print(chatapp.__file__, cli.NAME, peer.NAME, registry.NAME, wire.NAME, Peer.__module__)"
     )
     shown = run([sys.executable, "-c", code], cwd=tmp_path, path=installed)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.admin.listener import SOCKET
+from chatapp.registry.program.admin.listener import SOCKET
 from chatapp.wire.folders import at_folder
 from tests.endtoend.lines import WELCOME
 from tests.support.program import Program

@@ -16,7 +16,7 @@ from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import RecordJournal
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.app import Registry
+from chatapp.registry.program.app import Registry
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.sessions.session import Session

@@ -10,8 +10,8 @@ from chatapp.registry.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.front.front import LINKS_MAX
 from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.program.texts import event_line
 from chatapp.registry.store.entries import Entry
-from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_notice

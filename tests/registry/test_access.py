@@ -4,8 +4,8 @@ import pytest
 
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.admin.messages import Done, MakeInvites
-from chatapp.registry.admin.texts import lines_of
 from chatapp.registry.effects import DropReason
+from chatapp.registry.program.admin.texts import lines_of
 from chatapp.registry.store.entries import encode
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint

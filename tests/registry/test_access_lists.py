@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.access import Bans
-from chatapp.registry.settings import flaw_of_bans, flaw_of_keys
+from chatapp.registry.program.settings import flaw_of_bans, flaw_of_keys
 from chatapp.wire.identity import fingerprint, fingerprint_from
 
 IDENTITY = bytes(range(32))

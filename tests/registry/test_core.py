@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from chatapp.registry.effects import LinkEnded, NamesSkipped, PeerRegistered, RegistrationRefused, StoreFailed
 from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.program.texts import event_line
 from chatapp.registry.store.entries import NameBound, NameReserved
-from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, encode_hello
 from chatapp.wire.framing import Kind

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chatapp.registry.driver import RegistryDriver
+from chatapp.registry.program.driver import RegistryDriver
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 

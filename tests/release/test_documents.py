@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.commands import COMMANDS
-from chatapp.registry.settings import KEYS
+from chatapp.registry.program.settings import KEYS
 from release.commands import command_line
 from tests.support.program import CHECKOUT
 

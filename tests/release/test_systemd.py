@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from chatapp.registry.settings import VARIABLES, configure
+from chatapp.registry.program.settings import VARIABLES, configure
 from tests.support.program import CHECKOUT
 
 FOLDER: Final = CHECKOUT / "contrib" / "systemd"

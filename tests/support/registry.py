@@ -183,12 +183,12 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self._recover()
 
     def _recover(self) -> None:
-        """Try to recover the store, as `registry.driver` does."""
+        """Try to recover the store, as `registry.program.driver` does."""
         if self.store.recovery_due(self.network.now) and not (self.store.full or self.store.sync_fails):
             self.store.recover()
 
     def end_turn(self, core: RegistryCore) -> None:
-        """Commit as `registry.driver` does: one sync at a time covers what was appended before it began."""
+        """Commit as `registry.program.driver` does: one sync at a time covers what was appended before it began."""
         entries = core.entries_to_store()
         if entries:
             try:

@@ -9,7 +9,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from chatapp.registry.effects import Fault
 from chatapp.registry.front.front import Output
-from chatapp.registry.texts import event_line
+from chatapp.registry.program.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
@@ -187,7 +187,7 @@ class RegistryMachine(ABC, Generic[CoreType]):
         self._unread.calls.append(act)
         return True
 
-    # --- one turn, as in `registry.driver`
+    # --- one turn, as in `registry.program.driver`
 
     def turn(self) -> None:
         """Carry out everything that the core has to output."""

@@ -13,7 +13,7 @@ import pytest
 from chatapp.peer.api import events as happened
 from chatapp.peer.api.errors import OtherRegistry
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.app import Registry
+from chatapp.registry.program.app import Registry
 from chatapp.wire.identity import fingerprint_digits
 from tests.peer.village import Village, next_of, outcome_of, village
 

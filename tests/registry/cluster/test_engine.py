@@ -12,10 +12,10 @@ import pytest
 from chatapp.registry.cluster import jetstream as jetstream_module
 from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.node import ClusterNode
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.stream.ledger import Acked, Publication, Refused, Subject
 from chatapp.registry.cluster.texts import no_house_line
+from chatapp.registry.program.node import ClusterNode
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_port
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import nats
 import pytest
 
-from chatapp.registry.admin.client import AdminRequestFailed, ask
 from chatapp.registry.admin.messages import VerifyFiles
-from chatapp.registry.cluster import node as node_module
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import read_key
-from chatapp.registry.cluster.node import ClusterNode
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.storage import ClusterStorage
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Kind, Sealer, hash_of, parts_of
 from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
 from chatapp.registry.cluster.stream.store import StreamUnusable
 from chatapp.registry.keystore import KeyUnusable
+from chatapp.registry.program import node as node_module
+from chatapp.registry.program.admin.client import AdminRequestFailed, ask
+from chatapp.registry.program.node import ClusterNode
 from chatapp.registry.storage import FolderStorage
 from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
 from chatapp.wire.aio.machine import THIS_MACHINE

@@ -10,8 +10,8 @@ import nkeys
 import pytest
 
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.node import ClusterNode
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
+from chatapp.registry.program.node import ClusterNode
 from chatapp.wire.errors import ChatAppError
 from tests.support.nats_server import NatsServer, remove, single
 

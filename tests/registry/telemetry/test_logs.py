@@ -37,7 +37,7 @@ def other_handlers() -> Iterator[None]:
 
 
 def line_of(event: msgspec.Struct | None, message: str = "said") -> dict[str, object]:
-    record = logging.LogRecord("chatapp.registry.driver", logging.WARNING, "", 0, message, (), None)
+    record = logging.LogRecord("chatapp.registry.program.driver", logging.WARNING, "", 0, message, (), None)
     if event is not None:
         record.event = event
     text = JsonFormatter().format(record)

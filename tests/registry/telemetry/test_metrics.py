@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chatapp.registry.admin.messages import QueueFigures, VisitorFigures
-from chatapp.registry.settings import metrics_address
+from chatapp.registry.program.settings import metrics_address
 from chatapp.registry.telemetry import metrics
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, WAIT_BOUNDS, Histogram, Snapshot
 from chatapp.registry.telemetry.metrics import (

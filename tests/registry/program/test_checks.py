@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.checks import AHEAD_MOST, Check, checks
 from chatapp.registry.cluster.settings import ClusterSettings
+from chatapp.registry.program.checks import AHEAD_MOST, Check, checks
 from tests.support.ports import free_port
 
 INFO = b'INFO {"server_id":"a","jetstream":true}\r\n'

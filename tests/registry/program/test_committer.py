@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from chatapp.registry.driver import Committer
+from chatapp.registry.program.driver import Committer
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.errors import StoreLost
 from chatapp.wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
@@ -201,7 +201,7 @@ async def test_a_disk_that_is_full_now_and_then_is_told_of_once(
         alice.send_raw(alice.line("a line"))
         await settled(committer, rig)
     assert len(caplog.records) == 1
-    monkeypatch.setattr("chatapp.registry.driver.QUIET_AFTER", 0.0)
+    monkeypatch.setattr("chatapp.registry.program.driver.QUIET_AFTER", 0.0)
     alice.send_raw(alice.line("a line"))
     await settled(committer, rig)
     assert len(caplog.records) == 2

@@ -3,8 +3,8 @@
 import asyncio
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.server import SettingsReload
-from chatapp.registry.settings import DeskTable, RegistryTable, Settings
+from chatapp.registry.program.server import SettingsReload
+from chatapp.registry.program.settings import DeskTable, RegistryTable, Settings
 from chatapp.wire.errors import ChatAppError
 
 

@@ -14,7 +14,6 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.app import ListeningPort
 from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bus.session import MESSAGE_MAX
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
@@ -22,7 +21,6 @@ from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
-from chatapp.registry.cluster.serving import Bus, FrontOffice, HouseBus, NodeFront
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls, without_secrets
 from chatapp.registry.cluster.storage import ClusterStorage, check_folder
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
@@ -31,6 +29,8 @@ from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import is_key_of
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.program.app import ListeningPort
+from chatapp.registry.program.serving import Bus, FrontOffice, HouseBus, NodeFront
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.app import folder_of, raise_descriptor_limit
 from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, KeyUnusable, load_or_make
+from chatapp.registry.program.app import folder_of, raise_descriptor_limit
 from chatapp.wire.folders import make_private
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.settings import (
+from chatapp.registry.program.settings import (
     FILE_MAX,
     KEYS,
     OPTIONS,

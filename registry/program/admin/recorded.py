@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.admin.log import AdminLog
 from chatapp.registry.admin.messages import (
     AddBan,
     AdminAnswer,
@@ -24,6 +23,7 @@ from chatapp.registry.admin.messages import (
     SetLogLevel,
     ShowLog,
 )
+from chatapp.registry.program.admin.log import AdminLog
 from chatapp.wire.names import is_same_name
 
 Answer = Callable[[RegistryRequest], Awaitable[AdminAnswer]]

@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, MakeInvites, ShowStats, StatsShown
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.driver import RegistryDriver
 from chatapp.registry.front.driver import FrontDriver
 from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.storage import FolderStorage, Found, Storage
-from chatapp.registry.store.protocol import Loaded, Store
-from chatapp.registry.telemetry.figures import FIGURES, Snapshot
-from chatapp.registry.texts import (
+from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
+from chatapp.registry.program.driver import RegistryDriver
+from chatapp.registry.program.texts import (
     NEW_KEY_LINE,
     address_lines,
     failure_line,
@@ -30,6 +27,9 @@ from chatapp.registry.texts import (
     port_unusable_line,
     start_lines,
 )
+from chatapp.registry.storage import FolderStorage, Found, Storage
+from chatapp.registry.store.protocol import Loaded, Store
+from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.aio.link import TcpLink
@@ -39,8 +39,8 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
-    from chatapp.registry.admin.recorded import Answer
-    from chatapp.registry.cluster.serving import HouseBus
+    from chatapp.registry.program.admin.recorded import Answer
+    from chatapp.registry.program.serving import HouseBus
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
 
@@ -241,7 +241,7 @@ class Registry:
     async def open_admin(self, answer: "Answer") -> None:
         """Serve the administrator. `answer`: carries out a request."""
         if self._admin_socket is not None:
-            from chatapp.registry.admin.recorded import (
+            from chatapp.registry.program.admin.recorded import (
                 RecordedAdmin,
             )  # deferred: it is needed once people are served
 

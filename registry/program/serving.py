@@ -19,7 +19,6 @@ from chatapp.registry.admin.messages import (
     StopRegistry,
     VerifyFiles,
 )
-from chatapp.registry.app import ListeningPort, process_figures
 from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bus.front_node import FrontCore
 from chatapp.registry.cluster.bus.house_node import HouseNode
@@ -31,6 +30,7 @@ from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opene
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.front.driver import FrontDriver
 from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.program.app import ListeningPort, process_figures
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Histogram, Snapshot
 from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.identity import Identity, fingerprint
@@ -60,7 +60,8 @@ class Bus:
 
 
 class HouseBus:
-    """The other nodes, as the node with the house reaches them. It is `registry.driver.Neighbours` once it has joined."""
+    """The other nodes, as the node with the house reaches them. It is `registry.program.driver.Neighbours` once it has
+    joined."""
 
     def __init__(
         self, bus: Bus, *, term: int, holds_lease: Callable[[], bool], overtaken: Callable[[], None]

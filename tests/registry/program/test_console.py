@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from chatapp.registry.desk.texts import CallingLine
-from chatapp.registry.server import LINE_MAX, Console
+from chatapp.registry.program.server import LINE_MAX, Console
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX
 
 
@@ -74,7 +74,7 @@ async def test_lines_that_nobody_reads_are_counted(pipes: Pipes, monkeypatch: py
     shown: list[bytes] = []
     console = pipes.console()
     held = asyncio.Event()
-    monkeypatch.setattr("chatapp.registry.server.threading.Thread", lambda **_: held)
+    monkeypatch.setattr("chatapp.registry.program.server.threading.Thread", lambda **_: held)
     monkeypatch.setattr(held, "start", lambda: None, raising=False)
     console.show(["x"] * (DESK_CONSOLE_LINES_MAX + 7))
     console._was_written()
@@ -92,7 +92,7 @@ class Writer:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.started = 0
-        monkeypatch.setattr("chatapp.registry.server.threading.Thread", self._made)
+        monkeypatch.setattr("chatapp.registry.program.server.threading.Thread", self._made)
 
     def _made(self, **_: object) -> "Writer":
         return self
@@ -117,7 +117,7 @@ async def test_a_terminal_rings_for_a_line_that_calls(
 ) -> None:
     os.close(pipes.writing)
     Writer(monkeypatch)
-    monkeypatch.setattr("chatapp.registry.server.os.isatty", lambda descriptor: is_terminal)
+    monkeypatch.setattr("chatapp.registry.program.server.os.isatty", lambda descriptor: is_terminal)
     console = pipes.console(quiet=quiet)
     console.show([CallingLine("[Next client.]"), "Name: Ana"])
     bell = b"\a" if is_terminal and not quiet else b""
@@ -128,7 +128,7 @@ async def test_the_end_waits_until_the_last_line_is_written(
     pipes: Pipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.close(pipes.writing)
-    monkeypatch.setattr("chatapp.registry.server.FLUSH_FOR", 60.0)
+    monkeypatch.setattr("chatapp.registry.program.server.FLUSH_FOR", 60.0)
     Writer(monkeypatch)
     console = pipes.console()
     console.show(["one", "two"])
@@ -146,7 +146,7 @@ async def test_the_end_does_not_wait_for_ever_for_a_reader(
     pipes: Pipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.close(pipes.writing)
-    monkeypatch.setattr("chatapp.registry.server.FLUSH_FOR", 0.0)
+    monkeypatch.setattr("chatapp.registry.program.server.FLUSH_FOR", 0.0)
     Writer(monkeypatch)
     console = pipes.console()
     console.show(["one"])
@@ -166,7 +166,7 @@ async def test_lines_are_written_in_order_whatever_a_terminal_takes_at_once(
         written.extend(data[:3])
         return min(len(data), 3)
 
-    monkeypatch.setattr("chatapp.registry.server.os.write", write)
+    monkeypatch.setattr("chatapp.registry.program.server.os.write", write)
     console = pipes.console()
     console.show(["é ✓", "two"])
     console.show(["three"])

@@ -24,8 +24,8 @@ from chatapp.registry.admin.messages import (
     SetRoomTopic,
     ShowPerson,
 )
-from chatapp.registry.admin.texts import lines_of, refusal_text
 from chatapp.registry.effects import LinkEndReason
+from chatapp.registry.program.admin.texts import lines_of, refusal_text
 from chatapp.registry.store.files import FileStore
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.mail import DepositMail, MailExpired

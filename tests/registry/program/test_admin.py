@@ -29,8 +29,8 @@ from chatapp.registry.admin.messages import (
     ShowTable,
     TellStop,
 )
-from chatapp.registry.admin.texts import lines_of, refusal_text
 from chatapp.registry.effects import LinkEndReason
+from chatapp.registry.program.admin.texts import lines_of, refusal_text
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, RegistryNotice
 from chatapp.wire.messages.mail import DepositMail

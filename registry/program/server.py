@@ -21,8 +21,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from chatapp.registry.access import AccessLists
-from chatapp.registry.admin.control import AdminControl
-from chatapp.registry.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.admin.messages import (
     AdminAnswer,
     AdminRefusal,
@@ -30,7 +28,12 @@ from chatapp.registry.admin.messages import (
     ListsReloaded,
     RegistryRequest,
 )
-from chatapp.registry.app import (
+from chatapp.registry.cluster.settings import ClusterSettings
+from chatapp.registry.cluster.texts import KEEPS_STATE_LINE, console_elsewhere_line, serving_beside_line
+from chatapp.registry.desk.texts import CallingLine
+from chatapp.registry.program.admin.control import AdminControl
+from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
+from chatapp.registry.program.app import (
     ListeningPort,
     Registry,
     Unable,
@@ -39,10 +42,24 @@ from chatapp.registry.app import (
     links_max,
     raise_descriptor_limit,
 )
-from chatapp.registry.cluster.settings import ClusterSettings
-from chatapp.registry.cluster.texts import KEEPS_STATE_LINE, console_elsewhere_line, serving_beside_line
-from chatapp.registry.desk.texts import CallingLine
-from chatapp.registry.settings import Settings, access_of, cluster_of, desk_of, metrics_address, policy_of
+from chatapp.registry.program.settings import (
+    Settings,
+    access_of,
+    cluster_of,
+    desk_of,
+    metrics_address,
+    policy_of,
+)
+from chatapp.registry.program.texts import (
+    beside_text,
+    failure_line,
+    not_reloaded_line,
+    reloaded_line,
+    restart_needed_line,
+    searching_text,
+    serving_text,
+    unshown_line,
+)
 from chatapp.registry.storage import Storage
 from chatapp.registry.telemetry.figures import NOTHING, Snapshot
 from chatapp.registry.telemetry.logs import (
@@ -54,23 +71,13 @@ from chatapp.registry.telemetry.logs import (
     event_name,
 )
 from chatapp.registry.telemetry.supervisor import Supervisor
-from chatapp.registry.texts import (
-    beside_text,
-    failure_line,
-    not_reloaded_line,
-    reloaded_line,
-    restart_needed_line,
-    searching_text,
-    serving_text,
-    unshown_line,
-)
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
 
 if TYPE_CHECKING:
-    from chatapp.registry.cluster.node import ClusterNode
-    from chatapp.registry.cluster.serving import HouseBus, NodeFront
+    from chatapp.registry.program.node import ClusterNode
+    from chatapp.registry.program.serving import HouseBus, NodeFront
     from chatapp.registry.telemetry.metrics import MetricsServer
     from chatapp.wire.aio.lan import Announcer
 
@@ -409,7 +416,7 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
 async def _serve_in_cluster(run: "_Run", settings: ClusterSettings, stopped: asyncio.Future[int]) -> None:
     """Serve as the front of the cluster's house, and as the house whenever the lease is this node's, until a signal comes.
     Raises Unable."""
-    from chatapp.registry.cluster.node import ClusterNode  # deferred: not every registry is in a cluster
+    from chatapp.registry.program.node import ClusterNode  # deferred: not every registry is in a cluster
 
     name = f"{socket.gethostname()}:{run.port}"
     node = ClusterNode(settings, folder=run.folder, name=name, say=_say)
@@ -554,7 +561,7 @@ class _Run:
     async def open_beside(self, node: "ClusterNode") -> None:
         """Open what a node of a cluster has in both roles: the administrator's socket, the metrics and the console. Raises
         Unable."""
-        from chatapp.registry.admin.recorded import (
+        from chatapp.registry.program.admin.recorded import (
             RecordedAdmin,
         )  # deferred: it is needed once people are served
 
@@ -572,7 +579,7 @@ class _Run:
         """Serve as the front of another node's house, unless this node does. Raises ClusterUnavailable."""
         if self._front is not None:
             return
-        from chatapp.registry.cluster.serving import FrontOffice  # deferred: most registries are alone
+        from chatapp.registry.program.serving import FrontOffice  # deferred: most registries are alone
 
         def opened(house: str, key: str) -> None:
             for line in (*listening.first_lines(key, self.folder), serving_beside_line(house)):

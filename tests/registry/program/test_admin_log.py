@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.admin.client import ask
-from chatapp.registry.admin.listener import AdminListener, listen
-from chatapp.registry.admin.log import ERASED, FILE, FORMER, LENGTH_MAX, AdminLog
 from chatapp.registry.admin.messages import (
     AddBan,
     AdminAnswer,
@@ -30,8 +27,11 @@ from chatapp.registry.admin.messages import (
     ShowLog,
     ShowOnline,
 )
-from chatapp.registry.admin.recorded import RecordedAdmin, account
-from chatapp.registry.admin.texts import lines_of
+from chatapp.registry.program.admin.client import ask
+from chatapp.registry.program.admin.listener import AdminListener, listen
+from chatapp.registry.program.admin.log import ERASED, FILE, FORMER, LENGTH_MAX, AdminLog
+from chatapp.registry.program.admin.recorded import RecordedAdmin, account
+from chatapp.registry.program.admin.texts import lines_of
 
 ME = os.geteuid()
 
