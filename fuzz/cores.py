@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.front.links import PeerLink
+from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store import entries
 from chatapp.wire.address import Address
 from chatapp.wire.framing import Kind
-from tests.registry.desk.help_desk import HelpDesk
 from tests.registry.linked_peer import LinkedPeer
+from tests.registry.rules.desk.help_desk import HelpDesk
 from tests.support.guests import Guest
 from tests.support.memory_store import MemoryStore
 from tests.support.network import Network

@@ -5,9 +5,9 @@ from typing import Final
 from chatapp.peer.api.trace import readable, unpacked
 from chatapp.peer.commands.intents import Context
 from chatapp.peer.commands.parser import parse
-from chatapp.registry.access import Bans
-from chatapp.registry.desk import console as desk
 from chatapp.registry.program.settings import flaw_of_bans, flaw_of_keys
+from chatapp.registry.rules.desk import console as desk
+from chatapp.registry.rules.people.access import Bans
 from chatapp.registry.store import entries
 from chatapp.wire import address, sealing
 from chatapp.wire.admission import CodeRefused, JoinCode

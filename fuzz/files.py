@@ -17,9 +17,9 @@ from chatapp.peer.history.database import History
 from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.node.ticket import VisitFolder
-from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
 from chatapp.registry.program.admin.listener import answered
 from chatapp.registry.program.settings import Misconfigured, configure, shown
+from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import AgreementKey, Identity

@@ -5,15 +5,15 @@ It is a front and a house that call each other.
 
 from typing import Final
 
-from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
-from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.front.front import LINKS_MAX, Front, Output
-from chatapp.registry.groups.rules import ReadLines
 from chatapp.registry.house.house import House
-from chatapp.registry.limits import RegistryPolicy, WallClock
-from chatapp.registry.mail import ReadLetters
 from chatapp.registry.ports import LOCAL
+from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
+from chatapp.registry.rules.mail import ReadLetters
+from chatapp.registry.rules.people.access import AccessLists, AccessSettings
+from chatapp.registry.rules.rooms.rules import ReadLines
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot

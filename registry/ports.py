@@ -9,8 +9,8 @@ the house's own process is node 0, so a registry on one machine sees plain numbe
 
 from typing import Final, Protocol
 
-from chatapp.registry.admin.messages import AdminAnswer
-from chatapp.registry.effects import Admit, Caller, LinkEndReason, Refuse
+from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.effects import Admit, Caller, LinkEndReason, Refuse
 from chatapp.wire.address import Address
 from chatapp.wire.framing import GroupHeader
 from chatapp.wire.messages.link import PeerRequest

@@ -115,7 +115,7 @@ cause traffic."""
 
 MAILBOX_PLACES: Final = 256
 """Places in one mailbox, 1 MiB. At most half of them are for one network, and a third for one sender
-(`registry.limits`): otherwise four people could fill a mailbox, and nobody else's letter would be saved there for 21
+(`registry.rules.limits`): otherwise four people could fill a mailbox, and nobody else's letter would be saved there for 21
 days."""
 
 MAIL_PLACES: Final = 512_000
@@ -159,7 +159,7 @@ ROOMS_MADE_SPAN: Final = 600.0
 
 ROOMS_MADE_PER_ADDRESS_BURST: Final = 256
 """Rooms that may be created from one address at once: identities cost nothing, and a school of 5,000 in rooms of 20 shares
-an address. At most half of all rooms are for one network in any case (`registry.limits.Shares`)."""
+an address. At most half of all rooms are for one network in any case (`registry.rules.limits.Shares`)."""
 
 ROOMS_MADE_PER_ADDRESS_SPAN: Final = 30.0
 """Seconds until one room more may be created from there."""

@@ -10,7 +10,7 @@ from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
 
 if TYPE_CHECKING:
-    from chatapp.registry.admin.messages import AdminAnswer, AdminRequest
+    from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRequest
 
 DATA_HELP: Final = "Where the registry keeps its files."
 PORT_HELP: Final = "The registry's port, if several registries ran here."
@@ -55,9 +55,9 @@ def key_of_registry(folder: Path) -> bytes | None:
 
 def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
     """Return the registry's answer. None, and a line on standard error, if it refuses or does not answer."""
-    from chatapp.registry.admin.messages import AdminRefused
     from chatapp.registry.program.admin.client import AdminRequestFailed, ask
     from chatapp.registry.program.admin.texts import refusal_text
+    from chatapp.registry.rules.admin.messages import AdminRefused
 
     try:
         answer = ask(folder, request)

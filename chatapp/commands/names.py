@@ -31,7 +31,7 @@ def names(
     """List every name with the fingerprint of its key, or release the name of somebody who is away."""
     words = words or []
     check_options(words)
-    from chatapp.registry.admin.messages import ListNames, ReleaseName
+    from chatapp.registry.rules.admin.messages import ListNames, ReleaseName
 
     match words:
         case ["list", *rest]:

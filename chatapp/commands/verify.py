@@ -10,7 +10,7 @@ from chatapp.commands.backup import path_from
 from chatapp.options import HELP, command_line
 
 if TYPE_CHECKING:
-    from chatapp.registry.admin.messages import AdminAnswer
+    from chatapp.registry.rules.admin.messages import AdminAnswer
 
 Backup = Annotated[
     str | None, typer.Argument(metavar="[DIR]", help="A backup, instead of the registry's own files.")
@@ -24,8 +24,8 @@ app: Final = command_line()
 )
 def verify(folder: Backup = None, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Read everything that a registry keeps, or a backup, and say what is damaged. It changes nothing."""
-    from chatapp.registry.admin.messages import FilesVerified, VerifyFiles
     from chatapp.registry.program.admin.texts import lines_of
+    from chatapp.registry.rules.admin.messages import FilesVerified, VerifyFiles
 
     is_own = folder is None
     answer = answer_to(folder_of_registry(data, port), VerifyFiles()) if is_own else _read(folder or "")

@@ -8,7 +8,7 @@ import hashlib
 from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar
 
-from chatapp.registry.effects import DropReason
+from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import is_invitation_for, is_register_authentic, is_voucher_for, make_refused
 from chatapp.wire.buckets import Buckets

@@ -12,10 +12,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
-from chatapp.registry.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.registry.front.front import Output
 from chatapp.registry.program.texts import LINK_ENDS, event_line
+from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
+from chatapp.registry.rules.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine

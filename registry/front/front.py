@@ -9,8 +9,12 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from chatapp.registry.admin.messages import AdminAnswer
-from chatapp.registry.effects import (
+from chatapp.registry.front.admission import FairQueue, Gate
+from chatapp.registry.front.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
+from chatapp.registry.front.sessions import Sessions
+from chatapp.registry.ports import HousePort
+from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.effects import (
     Admit,
     Caller,
     DropReason,
@@ -22,11 +26,7 @@ from chatapp.registry.effects import (
     Refuse,
     RegistrationRefused,
 )
-from chatapp.registry.front.admission import FairQueue, Gate
-from chatapp.registry.front.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
-from chatapp.registry.front.sessions import Sessions
-from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.ports import HousePort
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import make_refused, make_welcome

@@ -8,8 +8,8 @@ import enum
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from chatapp.registry.effects import Caller, LinkEndReason
-from chatapp.registry.limits import Leases
+from chatapp.registry.rules.effects import Caller, LinkEndReason
+from chatapp.registry.rules.limits import Leases
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.framing import frame

@@ -7,7 +7,7 @@ earlier life of the registry, opens nothing.
 import itertools
 from typing import Final
 
-from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import SessionTable

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.effects import Caller, Effect, LettersOutcome, Persist, Resume, StoreLetter
+from chatapp.registry.rules.effects import Caller, Effect, LettersOutcome, Persist, Resume, StoreLetter
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.limits import PROMISES_BYTES_MAX, PROMISES_MAX
 

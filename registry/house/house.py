@@ -7,11 +7,11 @@ holds back whatever must wait for the disk.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, assert_never
 
-from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.messages import CoreRequest
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.directory.broadcasts import TableBroadcaster
-from chatapp.registry.effects import (
+from chatapp.registry.house.barrier import CommitBarrier
+from chatapp.registry.ports import LOCAL, FrontPort, node_of
+from chatapp.registry.rules.admin.messages import CoreRequest
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.effects import (
     Admit,
     AnswerAdmin,
     Caller,
@@ -37,12 +37,12 @@ from chatapp.registry.effects import (
     StoreLetter,
     TellEverybody,
 )
-from chatapp.registry.groups.rules import ReadLines
-from chatapp.registry.house.barrier import CommitBarrier
-from chatapp.registry.house.service import Service
-from chatapp.registry.limits import RegistryPolicy, WallClock
-from chatapp.registry.mail import ReadLetters
-from chatapp.registry.ports import LOCAL, FrontPort, node_of
+from chatapp.registry.rules.hub import Service
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
+from chatapp.registry.rules.mail import ReadLetters
+from chatapp.registry.rules.people.access import AccessLists, AccessSettings
+from chatapp.registry.rules.people.directory import TableBroadcaster
+from chatapp.registry.rules.rooms.rules import ReadLines
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot

@@ -9,13 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.access import AccessLists, AccessSettings
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest, Done, MakeInvites, ShowStats, StatsShown
 from chatapp.registry.core import RegistryCore
-from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.front.driver import FrontDriver
 from chatapp.registry.keystore import KeyUnusable
-from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.driver import RegistryDriver
 from chatapp.registry.program.texts import (
@@ -27,6 +23,17 @@ from chatapp.registry.program.texts import (
     port_unusable_line,
     start_lines,
 )
+from chatapp.registry.rules.admin.messages import (
+    AdminAnswer,
+    CoreRequest,
+    Done,
+    MakeInvites,
+    ShowStats,
+    StatsShown,
+)
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.storage import FolderStorage, Found, Storage
 from chatapp.registry.store.protocol import Loaded, Store
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot

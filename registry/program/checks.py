@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from chatapp.registry.admin.messages import ShowStats, StatsShown
 from chatapp.registry.cluster.settings import ClusterSettings, server_urls
 from chatapp.registry.program.admin.client import AdminRequestFailed, ask
+from chatapp.registry.rules.admin.messages import ShowStats, StatsShown
 from chatapp.wire.codec import decode_cookie, encode_hello
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import Kind

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from chatapp.registry.access import AccessLists
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.front.driver import FrontDriver, Timed
+from chatapp.registry.rules.people.access import AccessLists
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot, Histogram
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine

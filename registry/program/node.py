@@ -28,9 +28,9 @@ from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Su
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import is_key_of
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable
-from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import Bus, FrontOffice, HouseBus, NodeFront
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of

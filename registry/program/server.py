@@ -20,17 +20,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from chatapp.registry.access import AccessLists
-from chatapp.registry.admin.messages import (
-    AdminAnswer,
-    AdminRefusal,
-    AdminRefused,
-    ListsReloaded,
-    RegistryRequest,
-)
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.texts import KEEPS_STATE_LINE, console_elsewhere_line, serving_beside_line
-from chatapp.registry.desk.texts import CallingLine
 from chatapp.registry.program.admin.control import AdminControl
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.app import (
@@ -60,6 +51,15 @@ from chatapp.registry.program.texts import (
     serving_text,
     unshown_line,
 )
+from chatapp.registry.rules.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    ListsReloaded,
+    RegistryRequest,
+)
+from chatapp.registry.rules.desk.texts import CallingLine
+from chatapp.registry.rules.people.access import AccessLists
 from chatapp.registry.storage import Storage
 from chatapp.registry.telemetry.figures import NOTHING, Snapshot
 from chatapp.registry.telemetry.logs import (

@@ -5,7 +5,18 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.cluster import texts
+from chatapp.registry.cluster.bus.front_node import FrontCore
+from chatapp.registry.cluster.bus.house_node import HouseNode
+from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_HOUSE, front_subject
+from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.jetstream import JetStream
+from chatapp.registry.cluster.messenger import Messenger
+from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.front.driver import FrontDriver
+from chatapp.registry.program.app import ListeningPort, process_figures
+from chatapp.registry.rules.admin.messages import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -19,18 +30,7 @@ from chatapp.registry.admin.messages import (
     StopRegistry,
     VerifyFiles,
 )
-from chatapp.registry.cluster import texts
-from chatapp.registry.cluster.bus.front_node import FrontCore
-from chatapp.registry.cluster.bus.house_node import HouseNode
-from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_HOUSE, front_subject
-from chatapp.registry.cluster.bus.remote_house import HouseState
-from chatapp.registry.cluster.jetstream import JetStream
-from chatapp.registry.cluster.messenger import Messenger
-from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.front.driver import FrontDriver
-from chatapp.registry.limits import RegistryPolicy
-from chatapp.registry.program.app import ListeningPort, process_figures
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Histogram, Snapshot
 from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.identity import Identity, fingerprint

@@ -13,7 +13,6 @@ from typing import Annotated, Final, get_args, get_type_hints
 
 import msgspec
 
-from chatapp.registry.access import AccessSettings, Bans
 from chatapp.registry.cluster.settings import (
     DEFAULT_NAME,
     ClusterSettings,
@@ -23,10 +22,10 @@ from chatapp.registry.cluster.settings import (
 from chatapp.registry.cluster.settings import (
     SERVERS_MAX as CLUSTER_SERVERS_MAX,
 )
-from chatapp.registry.desk.hours import Hours
-from chatapp.registry.desk.ready import ready_answers
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.rules.desk.opening import Hours
+from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.people.access import AccessSettings, Bans
 from chatapp.registry.telemetry.logs import LogFormat, LogLevel
 from chatapp.wire.address import Address, host_name, ip_literal, is_port, is_server, servers_of
 from chatapp.wire.desk import is_region
@@ -236,7 +235,7 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table `[desk]` (`registry.desk.settings` says what each setting means)."""
+    """The table `[desk]` (`registry.rules.desk.settings` says what each setting means)."""
 
     queues: Queues = DeskSettings().queues
     menu: Menu = DeskSettings().menu

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, assert_never
 
-from chatapp.registry.access import Operators
-from chatapp.registry.directory.directory import Directory
-from chatapp.registry.effects import (
+from chatapp.registry.rules.effects import (
     Event,
     Fault,
     LinkEnded,
@@ -19,6 +17,8 @@ from chatapp.registry.effects import (
     RegistrationRefused,
     StoreFailed,
 )
+from chatapp.registry.rules.people.access import Operators
+from chatapp.registry.rules.people.directory import Directory
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import quoted
 from chatapp.wire.identity import fingerprint

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from chatapp.registry.admin.messages import QueueFigures
+from chatapp.registry.rules.admin.messages import QueueFigures
 
 
 class FigureKind(enum.Enum):

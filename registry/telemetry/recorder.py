@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from chatapp.registry.effects import DropReason, Event, Fault
+from chatapp.registry.rules.effects import DropReason, Event, Fault
 
 
 class Recorder:

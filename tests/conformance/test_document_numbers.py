@@ -5,9 +5,9 @@ import importlib
 
 import pytest
 
-from chatapp.registry.desk.notices import MOVES_SPAN
-from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.front.links import TIME_TO_SPEAK, WAITING_AT_ONCE
+from chatapp.registry.rules.desk.notices import MOVES_SPAN
+from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire import limits
 from chatapp.wire.delivery.dedup import RANGES_MAX
 from chatapp.wire.delivery.policy import Policy

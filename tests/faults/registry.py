@@ -27,7 +27,7 @@ ENDED_REMEMBERED: Final = 512
 
 def lower_limits() -> None:
     """Lower the limits. The modules that use them must not be loaded before."""
-    assert "chatapp.registry.groups.room" not in sys.modules
+    assert "chatapp.registry.rules.rooms.room" not in sys.modules
     assert LOW.keys() <= vars(limits).keys()
     vars(limits).update(LOW)
     from chatapp.registry.front import links

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from chatapp.registry.effects import DropReason
+from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_cookie
 from chatapp.wire.framing import Kind

@@ -91,6 +91,6 @@ def test_what_fits_has_no_fault() -> None:
 
 def test_the_tests_of_a_class_and_a_state_machine_are_tests() -> None:
     assert security.is_test(
-        "tests/registry/directory/test_presence.py::TestReports::test_a_reporter_has_a_bucket"
+        "tests/registry/rules/people/test_presence.py::TestReports::test_a_reporter_has_a_bucket"
     )
     assert security.is_test("tests/simulation/test_rules.py::TestWorlds")

@@ -17,10 +17,10 @@ from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.remote import RemotePeer
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.registry.access import AccessSettings
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.program.app import Registry
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import fingerprint

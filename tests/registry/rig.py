@@ -3,14 +3,14 @@
 import random
 from collections import defaultdict
 
-from chatapp.registry.access import AccessSettings
 from chatapp.registry.core import RegistryCore
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.directory.directory import LINK_AWAITED_FOR
-from chatapp.registry.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.front.front import LINKS_MAX
-from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.program.texts import event_line
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.effects import DropReason, Event, LinkEndReason
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.people.access import AccessSettings
+from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from chatapp.registry.limits import (
+from chatapp.registry.rules.limits import (
     EPOCHS_BY_CLOCK_MAX,
     WallClock,
     first_epoch,

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.admin.messages import Done
-from chatapp.registry.effects import (
+from chatapp.registry.house.barrier import CommitBarrier
+from chatapp.registry.rules.admin.messages import Done
+from chatapp.registry.rules.effects import (
     AnswerAdmin,
     Caller,
     Effect,
@@ -15,7 +16,6 @@ from chatapp.registry.effects import (
     Resume,
     StoreLetter,
 )
-from chatapp.registry.house.barrier import CommitBarrier
 from chatapp.registry.store.entries import Entry, GroupCut, MailStored
 
 

@@ -5,9 +5,15 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatapp.registry.effects import LinkEnded, NamesSkipped, PeerRegistered, RegistrationRefused, StoreFailed
-from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.program.texts import event_line
+from chatapp.registry.rules.effects import (
+    LinkEnded,
+    NamesSkipped,
+    PeerRegistered,
+    RegistrationRefused,
+    StoreFailed,
+)
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.entries import NameBound, NameReserved
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, encode_hello

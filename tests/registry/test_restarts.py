@@ -2,9 +2,9 @@
 
 from chatapp.wire.messages.registration import Welcome
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted
-from tests.registry.group_requests import page
 from tests.registry.linked_peer import LinkedPeer, table_of
 from tests.registry.rig import Rig
+from tests.registry.rules.group_requests import page
 from tests.support.memory_store import MemoryStore
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatapp.registry.admin.messages import MailFound, RoomsFound, ShowMail, ShowRooms
-from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.program.settings import RegistryTable, policy_of
+from chatapp.registry.rules.admin.messages import MailFound, RoomsFound, ShowMail, ShowRooms
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.messages.mail import DepositMail, MailExpired
 from chatapp.wire.messages.registration import Welcome
 from tests.registry.rig import Rig

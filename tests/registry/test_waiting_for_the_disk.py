@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from chatapp.registry.effects import DropReason
 from chatapp.registry.front.front import Front
+from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.limits import REQUESTS_QUEUED_MAX
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailSaved

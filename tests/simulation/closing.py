@@ -7,7 +7,7 @@ order.
 from typing import Final
 
 from chatapp.peer.api import events as happened
-from chatapp.registry.desk.queue.visit import Visit
+from chatapp.registry.rules.desk.queue.visit import Visit
 from tests.simulation import deskdeeds
 from tests.support.world import World
 

@@ -12,8 +12,8 @@ import msgspec
 
 from chatapp.peer.core.desk.operator import Operator, VisitTarget
 from chatapp.peer.core.desk.visit import Stage
-from chatapp.registry.desk.queue.visit import digest
-from chatapp.registry.desk.settings import DEFAULT_QUEUE, DeskSettings
+from chatapp.registry.rules.desk.queue.visit import digest
+from chatapp.registry.rules.desk.settings import DEFAULT_QUEUE, DeskSettings
 from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.messages.desk import (
     CallNext,

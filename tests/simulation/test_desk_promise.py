@@ -5,11 +5,11 @@ from typing import cast
 
 import pytest
 
-from chatapp.registry.desk.queue.queue import DeskQueue
-from chatapp.registry.desk.queue.visit import CONSOLE
-from chatapp.registry.desk.settings import DEFAULT_QUEUE, DeskSettings
+from chatapp.registry.rules.desk.queue.queue import DeskQueue
+from chatapp.registry.rules.desk.queue.visit import CONSOLE
+from chatapp.registry.rules.desk.settings import DEFAULT_QUEUE, DeskSettings
 from chatapp.wire.messages.desk import MoveVisitor
-from tests.registry.desk.people import visit
+from tests.registry.rules.desk.people import visit
 from tests.support.promise.desk import DeskPromise
 from tests.support.world import World
 

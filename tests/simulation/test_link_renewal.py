@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api import visit_events as visits
-from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.sessions.link import LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER
 from tests.simulation import deskdeeds

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from chatapp.registry.desk.settings import DEFAULT_QUEUE
+from chatapp.registry.rules.desk.settings import DEFAULT_QUEUE
 from tests.simulation import closing, deeds, deskdeeds, hazards
 from tests.support.cluster.cluster import NODES, SimulatedCluster
 from tests.support.guests import Guest

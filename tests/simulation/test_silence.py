@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.peer.api import events as happened
 from chatapp.peer.api import events as told
-from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.settings import DeskSettings
 from tests.simulation import deskdeeds
 from tests.support.guests import Guest
 from tests.support.network import Weather

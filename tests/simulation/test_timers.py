@@ -34,7 +34,7 @@ def test_nothing_in_any_program_is_due_before_its_core_says(monkeypatch: pytest.
         "chatapp.peer.core.core",
         "chatapp.peer.core.registry.connection",
         "chatapp.registry.core",
-        "chatapp.registry.house.service",
+        "chatapp.registry.rules.hub",
     ],
 )
 def test_a_core_that_tells_the_last_deadline_instead_of_the_first_is_found(

@@ -11,7 +11,7 @@ from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
-from chatapp.registry.desk.queue.visit import digest
+from chatapp.registry.rules.desk.queue.visit import digest
 from chatapp.wire.address import Address
 from chatapp.wire.identity import AgreementKey, Identity
 from tests.support.machine import POLICY

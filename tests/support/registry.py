@@ -6,8 +6,8 @@ The store is in memory and forgets what was not synced; a sync takes a moment, a
 import random
 
 from chatapp.registry.core import RegistryCore
-from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.house.house import House
+from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store.entries import MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode

@@ -6,7 +6,7 @@ After every step the promise of docs/reliability.md is checked (`promise`). What
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.records import group_mark
-from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.settings import DeskSettings
 from tests.support.cluster.cluster import SimulatedCluster
 from tests.support.guests import Guest
 from tests.support.network import Network, Weather

@@ -2,7 +2,7 @@
 
 from chatapp.registry.cluster.bus.messages import BusMessage, decode_message, encode
 from chatapp.registry.cluster.stream.bundles import NO_HASH, BundleRefused, Flaw, Kind, Opener, Sealer
-from chatapp.registry.effects import DropReason
+from chatapp.registry.rules.effects import DropReason
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.errors import DecodeError
 

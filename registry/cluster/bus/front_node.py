@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionOpened
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.effects import DropReason, LinkEndReason
 from chatapp.registry.front.front import LINKS_MAX, SECRET_SIZE, Front, Output
 from chatapp.registry.front.links import LinkState
-from chatapp.registry.limits import RegistryPolicy, WallClock
+from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
+from chatapp.registry.rules.effects import DropReason, LinkEndReason
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address

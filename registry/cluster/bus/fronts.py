@@ -32,9 +32,9 @@ from chatapp.registry.cluster.bus.messages import (
 from chatapp.registry.cluster.bus.remote_front import RemoteFront
 from chatapp.registry.cluster.bus.session import BEAT, LATE_AFTER, PATIENCE, SILENT_AFTER, Order
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.effects import Caller, DropReason
 from chatapp.registry.house.house import House
 from chatapp.registry.ports import LOCAL, link_at
+from chatapp.registry.rules.effects import Caller, DropReason
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import unpack_group

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
-from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.ports import NODE_SHIFT
+from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address, addresses_via
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.messages.link import PeerRequest

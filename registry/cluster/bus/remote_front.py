@@ -4,7 +4,6 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.admin.messages import AdminAnswer
 from chatapp.registry.cluster.bus.messages import (
     AdminAnswerPart,
     AdmitPeer,
@@ -25,11 +24,12 @@ from chatapp.registry.cluster.bus.messages import (
     pack_address,
 )
 from chatapp.registry.cluster.bus.session import PART_MAX, BusSession
-from chatapp.registry.directory.directory import Person
-from chatapp.registry.directory.table import Table
-from chatapp.registry.effects import Admit, Caller, LinkEndReason, Refuse
 from chatapp.registry.front.links import QUEUED_MAX
 from chatapp.registry.ports import link_at, node_of, number_at_front
+from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.effects import Admit, Caller, LinkEndReason, Refuse
+from chatapp.registry.rules.people.directory import Person
+from chatapp.registry.rules.people.table import Table
 from chatapp.wire.address import Address
 
 _ADDRESSES_AT_ONCE: Final = 1_024

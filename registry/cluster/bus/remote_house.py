@@ -14,7 +14,6 @@ from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.cluster.bus.channel import Channel
 from chatapp.registry.cluster.bus.messages import (
     ID_SIZE,
@@ -68,9 +67,10 @@ from chatapp.registry.cluster.bus.session import (
 )
 from chatapp.registry.cluster.bus.under_way import DATAGRAMS, UnderWay
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.directory.table import Delta, TableCopy
-from chatapp.registry.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
 from chatapp.registry.front.front import Front
+from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
+from chatapp.registry.rules.people.table import Delta, TableCopy
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address
 from chatapp.wire.errors import DecodeError

@@ -13,8 +13,11 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.access import Invites, OwnBans
-from chatapp.registry.admin.messages import (
+from chatapp.registry.keystore import KeyUnusable, had_key, public_key
+from chatapp.registry.program.admin.listener import SOCKET
+from chatapp.registry.program.admin.log import AdminLog
+from chatapp.registry.program.admin.recorded import account, own_user, shown_log
+from chatapp.registry.rules.admin.messages import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -27,15 +30,12 @@ from chatapp.registry.admin.messages import (
     ShowLog,
     VerifyFiles,
 )
-from chatapp.registry.admin.service import AdminService
-from chatapp.registry.directory.directory import Directory, Person
-from chatapp.registry.directory.renaming import Renaming, restore_names
-from chatapp.registry.effects import AnswerAdmin, Effect, Persist
-from chatapp.registry.keystore import KeyUnusable, had_key, public_key
-from chatapp.registry.limits import RegistryPolicy, WallClock
-from chatapp.registry.program.admin.listener import SOCKET
-from chatapp.registry.program.admin.log import AdminLog
-from chatapp.registry.program.admin.recorded import account, own_user, shown_log
+from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.effects import AnswerAdmin, Effect, Persist
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
+from chatapp.registry.rules.people.access import Invites, OwnBans
+from chatapp.registry.rules.people.directory import Directory, Person
+from chatapp.registry.rules.people.renaming import Renaming, restore_names
 from chatapp.registry.storage import CLUSTER_MARK
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.rules.admin.messages import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,

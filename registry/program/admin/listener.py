@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
+from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import at_folder
 

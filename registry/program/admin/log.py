@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.rules.admin.messages import (
     AddBan,
     AdminAnswer,
     AdminRefused,

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.program.admin.log import AdminLog
+from chatapp.registry.rules.admin.messages import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -23,7 +24,6 @@ from chatapp.registry.admin.messages import (
     SetLogLevel,
     ShowLog,
 )
-from chatapp.registry.program.admin.log import AdminLog
 from chatapp.wire.names import is_same_name
 
 Answer = Callable[[RegistryRequest], Awaitable[AdminAnswer]]

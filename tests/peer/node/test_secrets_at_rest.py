@@ -7,8 +7,8 @@ import pytest
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.node.folders import IDENTITY_FILE
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.access import AccessSettings
 from chatapp.registry.program.app import Registry
+from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.sessions import noise
 from tests.peer.village import outcome_of

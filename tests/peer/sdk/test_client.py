@@ -23,7 +23,7 @@ from chatapp.peer.history.database import History
 from chatapp.peer.node.folders import IDENTITY_FILE
 from chatapp.peer.node.keystore import FolderInUse, KeyFolder
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.access import AccessSettings
+from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.errors import AddressRefused, PortInUse, TextTooLong

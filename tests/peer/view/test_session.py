@@ -17,7 +17,7 @@ from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.pastreader import PAGE
 from chatapp.peer.words.formatting import Mark
-from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.full.playing import WITHIN, Played
 from tests.peer.village import Village, outcome_of, village  # noqa: F401

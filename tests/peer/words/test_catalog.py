@@ -18,7 +18,7 @@ from chatapp.peer.words.catalog import (
     texts_in,
 )
 from chatapp.peer.words.visitor import VisitorTexts
-from chatapp.registry.desk.settings import DEFAULT_MENU
+from chatapp.registry.rules.desk.settings import DEFAULT_MENU
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import nats
 import pytest
 
-from chatapp.registry.admin.messages import VerifyFiles
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import read_key
 from chatapp.registry.cluster.settings import ClusterSettings
@@ -19,6 +18,7 @@ from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.program import node as node_module
 from chatapp.registry.program.admin.client import AdminRequestFailed, ask
 from chatapp.registry.program.node import ClusterNode
+from chatapp.registry.rules.admin.messages import VerifyFiles
 from chatapp.registry.storage import FolderStorage
 from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
 from chatapp.wire.aio.machine import THIS_MACHINE

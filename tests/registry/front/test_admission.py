@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from chatapp.registry.effects import DropReason
 from chatapp.registry.front.admission import Gate
+from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_refused_authentic, make_register
 from chatapp.wire.codec import decode_cookie, decode_refused, decode_row, encode, encode_hello

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from chatapp.registry.admin.messages import AdminRefusal, AdminRefused, ListBans
-from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.front.driver import BROADCAST_SLICE, MANY_WRITES, DrivenCore, FrontDriver
 from chatapp.registry.front.front import Output
+from chatapp.registry.rules.admin.messages import AdminRefusal, AdminRefused, ListBans
+from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Endpoint

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.effects import DropReason
 from chatapp.registry.front.admission import BURST, SERVED_IN_ONE_TURN, FairQueue
+from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_cookie
 from chatapp.wire.messages.registration import Welcome

@@ -5,8 +5,8 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.front.links import FanoutBuffer, Links
+from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.framing import frame
 from chatapp.wire.sessions.link import LinkSession

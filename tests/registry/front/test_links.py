@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from chatapp.registry.directory.directory import LINK_AWAITED_FOR
-from chatapp.registry.effects import DropReason, LinkEndReason, LinkRenewed
 from chatapp.registry.front.links import QUEUED_MAX
+from chatapp.registry.rules.effects import DropReason, LinkEndReason, LinkRenewed
+from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.limits import (
@@ -19,9 +19,9 @@ from chatapp.wire.limits import (
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.table import FetchTable
-from tests.registry.group_requests import back
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
+from tests.registry.rules.group_requests import back
 
 
 def newcomer(rig: Rig, name: str = "ann") -> LinkedPeer:

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from chatapp.registry.directory.sender_indices import SenderIndices
+from chatapp.registry.rules.people.connections import SenderIndices
 
 BLOCK = 4
 

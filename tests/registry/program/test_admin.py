@@ -2,7 +2,8 @@
 
 import pytest
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.program.admin.texts import lines_of, refusal_text
+from chatapp.registry.rules.admin.messages import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -29,8 +30,7 @@ from chatapp.registry.admin.messages import (
     ShowTable,
     TellStop,
 )
-from chatapp.registry.effects import LinkEndReason
-from chatapp.registry.program.admin.texts import lines_of, refusal_text
+from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, RegistryNotice
 from chatapp.wire.messages.mail import DepositMail

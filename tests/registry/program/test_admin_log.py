@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.program.admin.client import ask
+from chatapp.registry.program.admin.listener import AdminListener, listen
+from chatapp.registry.program.admin.log import ERASED, FILE, FORMER, LENGTH_MAX, AdminLog
+from chatapp.registry.program.admin.recorded import RecordedAdmin, account
+from chatapp.registry.program.admin.texts import lines_of
+from chatapp.registry.rules.admin.messages import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -27,11 +32,6 @@ from chatapp.registry.admin.messages import (
     ShowLog,
     ShowOnline,
 )
-from chatapp.registry.program.admin.client import ask
-from chatapp.registry.program.admin.listener import AdminListener, listen
-from chatapp.registry.program.admin.log import ERASED, FILE, FORMER, LENGTH_MAX, AdminLog
-from chatapp.registry.program.admin.recorded import RecordedAdmin, account
-from chatapp.registry.program.admin.texts import lines_of
 
 ME = os.geteuid()
 

@@ -5,7 +5,8 @@ from typing import cast
 
 import pytest
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.program.admin.texts import lines_of, refusal_text
+from chatapp.registry.rules.admin.messages import (
     AddBan,
     AdminAnswer,
     AdminRefused,
@@ -24,16 +25,15 @@ from chatapp.registry.admin.messages import (
     SetRoomTopic,
     ShowPerson,
 )
-from chatapp.registry.effects import LinkEndReason
-from chatapp.registry.program.admin.texts import lines_of, refusal_text
+from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.registry.store.files import FileStore
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.mail import DepositMail, MailExpired
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
 from chatapp.wire.messages.rooms import CHANNEL, RoomEvicted, SetTopic, TopicChanged
-from tests.registry.group_requests import entered, page
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import WALL, Rig
+from tests.registry.rules.group_requests import entered, page
 from tests.support.memory_store import MemoryStore
 
 

@@ -11,7 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.program.admin import client, listener
+from chatapp.registry.program.admin.client import AdminRequestFailed, ask, folders_in
+from chatapp.registry.program.admin.listener import (
+    CLIENTS_MAX,
+    REQUEST_MAX,
+    SOCKET,
+    AdminListener,
+    SocketUnusable,
+    listen,
+)
+from chatapp.registry.program.admin.recorded import account
+from chatapp.registry.program.admin.texts import refusal_text
+from chatapp.registry.rules.admin.messages import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -29,18 +41,6 @@ from chatapp.registry.admin.messages import (
     ReleaseName,
     ShowOnline,
 )
-from chatapp.registry.program.admin import client, listener
-from chatapp.registry.program.admin.client import AdminRequestFailed, ask, folders_in
-from chatapp.registry.program.admin.listener import (
-    CLIENTS_MAX,
-    REQUEST_MAX,
-    SOCKET,
-    AdminListener,
-    SocketUnusable,
-    listen,
-)
-from chatapp.registry.program.admin.recorded import account
-from chatapp.registry.program.admin.texts import refusal_text
 from chatapp.registry.store.entries import NameBound
 from chatapp.registry.store.files import FileStore
 from chatapp.wire.codec import encode

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from chatapp.registry.desk.texts import CallingLine
 from chatapp.registry.program.server import LINE_MAX, Console
+from chatapp.registry.rules.desk.texts import CallingLine
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX
 
 

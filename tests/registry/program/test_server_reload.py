@@ -2,9 +2,9 @@
 
 import asyncio
 
-from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.program.server import SettingsReload
 from chatapp.registry.program.settings import DeskTable, RegistryTable, Settings
+from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.wire.errors import ChatAppError
 
 

@@ -8,9 +8,9 @@ from typing import Final, cast
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.jetstream import JetStream
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey
-from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import UNSEEN_AFTER, Bus, FrontOffice, NodeFront
+from chatapp.registry.rules.limits import RegistryPolicy
 
 NONE_IS_SEEN: Final = "[No node that keeps the state is seen: nobody is served here until one is.]"
 

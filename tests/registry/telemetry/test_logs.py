@@ -11,7 +11,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from chatapp.registry import effects
+from chatapp.registry.rules import effects
 from chatapp.registry.telemetry.logs import JsonFormatter, Log, LogUnusable, RegistryStarted, event_name
 from chatapp.wire.address import Address
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chatapp.registry.admin.messages import QueueFigures, VisitorFigures
 from chatapp.registry.program.settings import metrics_address
+from chatapp.registry.rules.admin.messages import QueueFigures, VisitorFigures
 from chatapp.registry.telemetry import metrics
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, WAIT_BOUNDS, Histogram, Snapshot
 from chatapp.registry.telemetry.metrics import (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.events import ClientCame, ClientMove, ClientMoved
 from chatapp.peer.api.visit_events import LineReceived, Rated
-from chatapp.registry.desk.queue.queue import DeskQueue
-from chatapp.registry.desk.queue.visit import (
+from chatapp.registry.rules.desk.queue.queue import DeskQueue
+from chatapp.registry.rules.desk.queue.visit import (
     NOBODY,
     Change,
     HandoverReleased,

@@ -6,7 +6,7 @@ from chatapp.peer.api.conversations import person
 from chatapp.peer.api.form import Form
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.signs import ASCII
-from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
 from tests.peer.faces.full.playing import Played

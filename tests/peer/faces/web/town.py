@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message
 from chatapp.peer.api import visit_events as happened
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
-from chatapp.registry.access import AccessSettings
-from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.program.app import Registry
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.testing.clock import VirtualClock
 from chatapp.testing.network import Network
 from chatapp.testing.town import LAST_TIMERS, PORT, TownMachine

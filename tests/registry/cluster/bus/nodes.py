@@ -4,14 +4,14 @@ import random
 from collections import defaultdict
 from typing import cast
 
-from chatapp.registry.access import AccessSettings
 from chatapp.registry.cluster.bus.front_node import FrontCore
 from chatapp.registry.cluster.bus.house_node import HouseNode
 from chatapp.registry.cluster.bus.messages import NEWS, front_subject, house_subject
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.effects import DropReason, LinkEndReason
-from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.effects import DropReason, LinkEndReason
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.framing import FrameReader

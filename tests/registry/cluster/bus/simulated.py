@@ -11,17 +11,17 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from chatapp.registry.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.cluster.bus.fronts import Fronts
 from chatapp.registry.cluster.bus.messages import NEWS, front_subject
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionClosed
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.directory.directory import Person
-from chatapp.registry.directory.table import Table
-from chatapp.registry.effects import Caller, DropReason, LinkEndReason
 from chatapp.registry.front.front import Front
 from chatapp.registry.house.house import House
 from chatapp.registry.ports import FrontPort, node_of, number_at_front
+from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason
+from chatapp.registry.rules.people.directory import Person
+from chatapp.registry.rules.people.table import Table
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.framing import GroupHeader
 from chatapp.wire.identity import Identity

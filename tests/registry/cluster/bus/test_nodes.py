@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 
-from chatapp.registry.admin.messages import (
+from chatapp.registry.cluster.bus.messages import NEWS, front_subject
+from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.rules.admin.messages import (
     AdminRefusal,
     AdminRefused,
     Announce,
@@ -12,11 +14,9 @@ from chatapp.registry.admin.messages import (
     PeopleListed,
     ShowOnline,
 )
-from chatapp.registry.cluster.bus.messages import NEWS, front_subject
-from chatapp.registry.cluster.bus.remote_house import HouseState
-from chatapp.registry.directory.table import Delta, TableCopy
-from chatapp.registry.effects import DropReason, LinkEndReason
-from chatapp.registry.limits import RegistryPolicy
+from chatapp.registry.rules.effects import DropReason, LinkEndReason
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.people.table import Delta, TableCopy
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportSilence
 from chatapp.wire.messages.link import Announcement, AnnouncementKind
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved

@@ -4,7 +4,6 @@ from typing import cast
 
 import pytest
 
-from chatapp.registry.admin.messages import ListNames, NameShown, NamesListed
 from chatapp.registry.cluster.bus.messages import (
     AdminAnswerPart,
     AdmitPeer,
@@ -24,18 +23,19 @@ from chatapp.registry.cluster.bus.messages import (
 from chatapp.registry.cluster.bus.remote_front import RemoteFront
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.bus.session import BUNDLE_MAX, PART_MAX
-from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.directory.directory import Directory
-from chatapp.registry.directory.table import Table
-from chatapp.registry.effects import Admit, Caller, DropReason, LinkEndReason
 from chatapp.registry.ports import link_at
+from chatapp.registry.rules.admin.messages import ListNames, NameShown, NamesListed
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason
+from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.people.table import Table
 from chatapp.wire.address import Address, addresses_via
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.messages.desk import CallNext, ClientChange, ClientChanged
 from chatapp.wire.messages.registration import Ping, Welcome
 from chatapp.wire.messages.rooms import CHANNEL, FetchGroup
 from tests.registry.cluster.bus.nodes import Cluster
-from tests.registry.desk.help_desk import HelpDesk, Visitor, Worker
+from tests.registry.rules.desk.help_desk import HelpDesk, Visitor, Worker
 
 CARD = make_card(Identity(b"a" * 32), name="ann", mail=bytes(32), counter=1)
 

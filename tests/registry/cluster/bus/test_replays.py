@@ -5,7 +5,7 @@ import pytest
 from chatapp.registry.cluster.bus.messages import EnterHouse, HouseNews, decode_message
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.stream.bundles import Kind, Opener
-from chatapp.registry.effects import DropReason, LinkEndReason
+from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.wire.messages.registration import Welcome
 from tests.registry.cluster.bus.nodes import KEY, NAME, Cluster, FrontRig
 from tests.registry.cluster.bus.test_nodes import cast_rig, online

@@ -19,7 +19,7 @@ from chatapp.registry.cluster.bus.session import (
     Order,
 )
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, SALT_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.effects import Caller, DropReason, LinkEndReason
+from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.messages.registration import Ping
 from tests.registry.cluster.bus.simulated import STEP, World

@@ -11,7 +11,7 @@ from chatapp.registry.cluster.bus.under_way import (
     LINK_BYTES_MAX,
     UnderWay,
 )
-from chatapp.registry.effects import DropReason
+from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.messages.rooms import GroupAccepted
 from tests.registry.cluster.bus.nodes import Cluster
 from tests.registry.linked_peer import LinkedPeer

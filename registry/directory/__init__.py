@@ -1,1 +1,0 @@
-"""The table of names: who bears each, who is online, and how a name is changed."""

@@ -1,1 +1,0 @@
-"""Groups: their logs, the channel, and rooms."""

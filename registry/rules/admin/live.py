@@ -1,0 +1,313 @@
+"""The admin requests that need a running registry: who is here, what waits, and what everybody is told."""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from chatapp.registry.rules.admin.messages import (
+    AddBan,
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    Announce,
+    CloseRoom,
+    CoreRequest,
+    Done,
+    ErasePerson,
+    KickFromRoom,
+    KickPerson,
+    LiftBan,
+    ListBans,
+    ListNames,
+    MailboxFigures,
+    MailFound,
+    MakeInvites,
+    PeopleListed,
+    PersonErased,
+    PersonFound,
+    PersonShown,
+    PurgeMail,
+    QueuesFound,
+    ReleaseName,
+    RoomFigures,
+    RoomsFound,
+    SetRoomTopic,
+    ShowMail,
+    ShowOnline,
+    ShowPerson,
+    ShowQueue,
+    ShowRequest,
+    ShowRooms,
+    ShowStats,
+    ShowTable,
+    StatsShown,
+    TellStop,
+)
+from chatapp.registry.rules.admin.service import AdminService, shown_ban
+from chatapp.registry.rules.desk.desk import Desk
+from chatapp.registry.rules.effects import AnswerAdmin, Effect, LinkEndReason, Persist, TellEverybody
+from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.rules.mail import MailService
+from chatapp.registry.rules.people.access import AccessPolicy
+from chatapp.registry.rules.people.directory import Directory, Person
+from chatapp.registry.rules.people.presence import PresenceTracker
+from chatapp.registry.rules.rooms.rooms import Rooms
+from chatapp.registry.rules.rooms.rules import ChannelRules
+from chatapp.registry.store.entries import Entry, NameFreed, RoomMemberGone
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.identity import fingerprint, fingerprint_digits
+from chatapp.wire.messages.link import Announcement, AnnouncementKind
+from chatapp.wire.messages.rooms import ROOM_SIGN
+from chatapp.wire.names import name_key, peer_name
+
+_ONLINE: Final = "online"
+_AWAY: Final = "away"
+
+
+class LiveAdmin:
+    """Carries out all admin requests of a running registry's core."""
+
+    def __init__(
+        self,
+        files: AdminService,
+        *,
+        directory: Directory,
+        presence: PresenceTracker,
+        access: AccessPolicy,
+        rooms: Rooms,
+        mail: MailService,
+        desk: Desk,
+        channel: ChannelRules,
+        clock: WallClock,
+        own_key: bytes,
+    ) -> None:
+        """`files`: answers what a registry's files can answer as well. `own_key`: of the registry."""
+        self._files = files
+        self._directory = directory
+        self._presence = presence
+        self._access = access
+        self._rooms = rooms
+        self._mail = mail
+        self._desk = desk
+        self._channel = channel
+        self._clock = clock
+        self._own_key = own_key
+        self.stop_at: float | None = None
+        """When a planned stop takes place; None for no plan."""
+        self._stop_reason = ""
+
+    def run(self, request: CoreRequest, ticket: str, *, now: float) -> list[Effect]:
+        """Return the effects, an `AnswerAdmin` with this ticket among them. Bans are the caller's to enforce."""
+        match request:
+            case MakeInvites() | ListNames() | ReleaseName() | AddBan() | LiftBan() | ListBans():
+                return self._files.run(request, ticket, now=now)
+            case KickPerson():
+                return self._kick(request, ticket, now)
+            case ShowPerson():
+                return self._show(request, ticket, now)
+            case CloseRoom() | KickFromRoom() | SetRoomTopic():
+                return self._change_room(request, ticket, now)
+            case PurgeMail():
+                return self._purge(request, ticket)
+            case ErasePerson():
+                return self._erase(request, ticket, now)
+            case Announce(text=text):
+                told = Announcement(AnnouncementKind.TEXT, text, 0)
+                return [TellEverybody(message=told), AnswerAdmin(ticket=ticket, answer=Done())]
+            case TellStop():
+                return [*self._tell_stop(request, now), AnswerAdmin(ticket=ticket, answer=Done())]
+            case _:
+                return [AnswerAdmin(ticket=ticket, answer=self._shown(request, now))]
+
+    def _shown(self, request: ShowRequest, now: float) -> AdminAnswer:
+        match request:
+            case ShowOnline():
+                return self._people(online_only=True)
+            case ShowTable():
+                return self._people(online_only=False)
+            case ShowRooms():
+                return self._rooms_found()
+            case ShowMail():
+                return self._mail_found(now)
+            case ShowQueue():
+                return QueuesFound(self._desk.overview(now=now))
+            case ShowStats():
+                return StatsShown(
+                    {}, {}, self._desk.overview(now=now)
+                )  # the program around the core has more
+        assert_never(request)
+
+    # --- what changes something
+
+    def _kick(self, request: KickPerson, ticket: str, now: float) -> list[Effect]:
+        person = self._bearer(request.name, ticket)
+        if not isinstance(person, Person):
+            return person
+        if not person.online:
+            return _refused(ticket, AdminRefusal.NAME_AWAY, request.name)
+        self._access.kicked[person.card.identity] = now + request.span
+        effects = self._presence.evict(person, LinkEndReason.KICKED, now=now)
+        return [*effects, AnswerAdmin(ticket=ticket, answer=Done(count=1))]
+
+    def _bearer(self, name: str, ticket: str) -> Person | list[Effect]:
+        """Return who has a name, or the refusal."""
+        try:
+            identity = self._directory.names.holder(name_key(peer_name(name)))
+        except NameRefused as wrong:
+            return _refused(ticket, AdminRefusal.BAD_NAME, name, detail=str(wrong))
+        person = None if identity is None else self._directory.person(identity)
+        return _refused(ticket, AdminRefusal.NAME_UNKNOWN, name) if person is None else person
+
+    def _change_room(
+        self, request: CloseRoom | KickFromRoom | SetRoomTopic, ticket: str, now: float
+    ) -> list[Effect]:
+        room = self._rooms.named(request.room)
+        if room is None:
+            return _refused(ticket, AdminRefusal.ROOM_UNKNOWN, request.room)
+        if isinstance(request, SetRoomTopic):
+            entry, stored, lost = self._rooms.set_topic_of(room, request.text, self._own_key, now=now)
+            return [_stored(ticket, [entry], Done(), then=[stored], otherwise=[lost])]
+        if isinstance(request, CloseRoom):
+            if room.expected:
+                return _refused(ticket, AdminRefusal.ROOM_ENTERED, request.room)
+            count = len(room.members)
+            entries, told = self._rooms.close(room, now=now)
+            return [*told, _stored(ticket, entries, Done(count=count))]
+        person = self._bearer(request.name, ticket)
+        if not isinstance(person, Person):
+            return person
+        if person.card.identity not in room.members:
+            return _refused(ticket, AdminRefusal.NOT_IN_ROOM, request.name)
+        entries, told = self._rooms.evict(room, person.card.identity, now=now)
+        return [*told, _stored(ticket, entries, Done(count=1))]
+
+    def _purge(self, request: PurgeMail, ticket: str) -> list[Effect]:
+        person = self._bearer(request.name, ticket)
+        if not isinstance(person, Person):
+            return person
+        count, effects = self._mail.purge(person.card.identity)
+        return [*effects, _stored(ticket, [], Done(count=count))]
+
+    def _erase(self, request: ErasePerson, ticket: str, now: float) -> list[Effect]:
+        """Delete all that is kept of somebody: the name, letters, lines, topics, and the name in past sessions."""
+        person = self._bearer(request.name, ticket)
+        if not isinstance(person, Person):
+            return person
+        refusal = self._files.refusal_of_release(person)
+        if refusal is not None:
+            return _refused(ticket, refusal, request.name)
+        identity, name = person.card.identity, person.card.name
+        names = [person.name_key, *self._directory.names.reserved_for(identity)]
+        bans = [one.what for one in self._access.own_bans.of(identity, "", names)]
+        entries, told, lines = self._rooms.forget_author(identity)
+        said = self._channel.forget_author(identity)
+        if said is not None:
+            lines += len(said.positions)
+            entries.append(said)
+        written, mail = self._mail.forget_author(identity)
+        letters = written + self._mail.waiting_for(identity)[0]
+        entries += self._desk.forget_operator(name)
+        entries += [*(NameFreed(key) for key in names), RoomMemberGone(identity)]
+        for key in names[1:]:
+            self._directory.names.release(key, identity)
+        self._access.kicked.pop(identity, None)
+        forgotten = self._files.forget(person, now)
+        keys = [fingerprint(identity), fingerprint_digits(identity)]
+        answer = PersonErased(letters=letters, lines=lines, names=names, keys=keys, bans=bans)
+        return [*told, *mail, *forgotten, _stored(ticket, entries, answer)]
+
+    def _tell_stop(self, request: TellStop, now: float) -> list[Effect]:
+        if request.span is None:
+            self.stop_at = None
+            return [TellEverybody(message=Announcement(AnnouncementKind.STOP_CANCELLED, "", 0))]
+        self.stop_at, self._stop_reason = now + request.span, request.reason
+        told = self.planned_stop(now=now)
+        return [] if told is None else [TellEverybody(message=told)]
+
+    def planned_stop(self, *, now: float) -> Announcement | None:
+        """Return what newcomers are told of a planned stop; None if there is none."""
+        if self.stop_at is None:
+            return None
+        return Announcement(
+            AnnouncementKind.STOP_PLANNED, self._stop_reason, max(round(self.stop_at - now), 0)
+        )
+
+    # --- what is shown
+
+    def _show(self, request: ShowPerson, ticket: str, now: float) -> list[Effect]:
+        person = self._bearer(request.name, ticket)
+        if not isinstance(person, Person):
+            return person
+        identity, host = person.card.identity, person.address.host
+        letters, size = self._mail.waiting_for(identity)
+        names = self._directory.names
+        found = PersonFound(
+            person=self._person(person),
+            network=person.network,
+            reserved=names.reserved_for(identity),
+            letters=letters,
+            size=size,
+            is_operator=self._desk.is_operator(identity),
+            bans=[shown_ban(one) for one in self._access.own_bans.of(identity, host, (person.name_key,))],
+            is_listed=self._access.is_listed(identity, host, person.name_key),
+            kicked_for=self._access.kicked_for(identity, now=now),
+        )
+        return [AnswerAdmin(ticket=ticket, answer=found)]
+
+    def _people(self, *, online_only: bool) -> PeopleListed:
+        people = [self._person(person) for person in self._directory if person.online or not online_only]
+        return PeopleListed(sorted(people, key=lambda one: one.name), self._directory.version)
+
+    def _person(self, person: Person) -> PersonShown:
+        room = self._rooms.room_of(person.card.identity)
+        return PersonShown(
+            name=person.card.name,
+            key=fingerprint(person.card.identity),
+            host=person.address.host,
+            port=person.address.port,
+            state=_ONLINE if person.online else _AWAY,
+            since=person.since,
+            room="" if room is None else room.group.name.removeprefix(ROOM_SIGN),
+        )
+
+    def _rooms_found(self) -> RoomsFound:
+        found = [
+            RoomFigures(
+                name=room.group.name.removeprefix(ROOM_SIGN),
+                here=room.here,
+                members=len(room.members),
+                lines=len(room.group),
+                topic=room.topic.text,
+            )
+            for room in self._rooms.index
+        ]
+        return RoomsFound(sorted(found, key=lambda one: one.name))
+
+    def _mail_found(self, now: float) -> MailFound:
+        boxes = []
+        for recipient, letters, size, age in self._mail.boxes(now=now):
+            person = self._directory.person(recipient)
+            name = "" if person is None else person.card.name
+            oldest = self._clock.seconds(now - age)
+            boxes.append(MailboxFigures(name, fingerprint(recipient), letters, size, oldest))
+        return MailFound(sorted(boxes, key=lambda one: (-one.letters, one.name)), len(self._mail))
+
+
+def _stored(
+    ticket: str,
+    entries: list[Entry],
+    answer: AdminAnswer,
+    *,
+    then: Sequence[Effect] = (),
+    otherwise: Sequence[Effect] = (),
+) -> Persist:
+    """Return what answers when the entries, and all before them, are on the disk."""
+    failed = AnswerAdmin(ticket=ticket, answer=AdminRefused(refusal=AdminRefusal.NOT_STORED))
+    return Persist(
+        entries=tuple(entries),
+        then=(*then, AnswerAdmin(ticket=ticket, answer=answer)),
+        otherwise=(*otherwise, failed),
+    )
+
+
+def _refused(ticket: str, refusal: AdminRefusal, subject: str, *, detail: str = "") -> list[Effect]:
+    return [AnswerAdmin(ticket=ticket, answer=AdminRefused(refusal=refusal, subject=subject, detail=detail))]

@@ -1,0 +1,448 @@
+"""The operator at the registry's console: typed lines become the requests that peers send, notices become lines.
+
+What is shown may wait for the disk, so the console keeps its own view of whom the operator serves (`wire.desk`), as a
+peer does at the far end of a link.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from chatapp.registry.program.texts import table_lines
+from chatapp.registry.rules.desk.conversation import ConversationRules
+from chatapp.registry.rules.desk.notices import Publisher
+from chatapp.registry.rules.desk.operators import OperatorRules, asker_of
+from chatapp.registry.rules.desk.queue.queue import DeskQueue
+from chatapp.registry.rules.desk.queue.visit import CONSOLE
+from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
+from chatapp.registry.rules.desk.state import CONSOLE_CALLER, DeskOperators, VisitIndex
+from chatapp.registry.rules.desk.texts import (
+    NO_CLIENT,
+    NO_SUCH_POSITION,
+    TOO_MANY_LINES,
+    done_lines,
+    held_line,
+    moved_line,
+    nothing_said_line,
+    notice_lines,
+    refused_line,
+    too_long_line,
+    unknown_answer_line,
+    unknown_command_line,
+    usage_line,
+    waiting_line,
+)
+from chatapp.registry.rules.effects import Effect, ShowOnConsole
+from chatapp.registry.rules.people.directory import Directory
+from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed, past_asked
+from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_TYPED_AHEAD_MAX, TEXT_MAX
+from chatapp.wire.messages.desk import (
+    AnnounceAtDesk,
+    CallNext,
+    ClientAssigned,
+    ClientChanged,
+    CloseQueue,
+    CommandDone,
+    CommandResult,
+    DeskLine,
+    DeskNotice,
+    DropVisitor,
+    DutyStatus,
+    EndDuty,
+    EndSession,
+    FiguresShown,
+    HandOver,
+    HoldVisitor,
+    LineRefusal,
+    LineRefused,
+    MoveVisitor,
+    NoteVisitor,
+    OpenQueue,
+    OperatorRequest,
+    PastShown,
+    RoomShown,
+    SendDeskLine,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+    TransferVisitor,
+    WaitingCounted,
+)
+from chatapp.wire.suggestions import nearest
+
+_POSITION_DIGITS: Final = 9
+
+
+class ClientText(NamedTuple):
+    """Text for the visitor who is served."""
+
+    text: str
+
+
+class AnswerWord(NamedTuple):
+    """The short word of a ready answer for the visitor who is served; may be empty."""
+
+    word: str
+
+
+class BadInput(NamedTuple):
+    """A line that is neither a command nor text, or asks for help; holds the lines that answer it."""
+
+    lines: tuple[str, ...]
+
+
+class TableWanted(msgspec.Struct, frozen=True):
+    """The table is to be shown: everybody's name, address and presence."""
+
+
+Command: TypeAlias = OperatorRequest | ClientText | AnswerWord | TableWanted | BadInput
+
+
+class _Command(NamedTuple):
+    usage: str
+    help: str
+    parse: Callable[[str], OperatorRequest | AnswerWord | TableWanted | None]
+    is_drastic: bool = False
+    """Whether it ends something or sends somebody away: suggested only for a word that is one letter away."""
+
+
+def _positions(rest: str, count: int) -> list[int] | None:
+    words = rest.split()
+    are_numbers = all(word.isascii() and word.isdigit() and len(word) <= _POSITION_DIGITS for word in words)
+    return [int(word) for word in words] if len(words) == count and are_numbers else None
+
+
+def _drop(rest: str) -> OperatorRequest | None:
+    positions = _positions(rest, 1)
+    return None if positions is None else DropVisitor(0, 0, positions[0])
+
+
+def _move(rest: str) -> OperatorRequest | None:
+    positions = _positions(rest, 2)
+    return None if positions is None else MoveVisitor(0, 0, *positions)
+
+
+def _alone(request: OperatorRequest) -> Callable[[str], OperatorRequest | None]:
+    return lambda rest: None if rest else request
+
+
+_COMMANDS: Final = {
+    "room": _Command(".room [queue]", "who is served, and who waits", lambda rest: ShowRoom(0, rest)),
+    "next": _Command(
+        ".next [queue]",
+        "end the session and take the next; on duty from now on",
+        lambda rest: CallNext(0, rest, 0),
+        is_drastic=True,
+    ),
+    "end": _Command(".end", "end the session", _alone(EndSession(0, 0)), is_drastic=True),
+    "drop": _Command(".drop <n>", "take number n out of the waiting room", _drop, is_drastic=True),
+    "move": _Command(".move <n> <to>", "make number n number <to>", _move),
+    "handover": _Command(
+        ".handover <operator>",
+        "give the client to another operator",
+        lambda rest: HandOver(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+        is_drastic=True,
+    ),
+    "hold": _Command(
+        ".hold", "put a client who does not answer at the head of the line", _alone(HoldVisitor(0, 0))
+    ),
+    "transfer": _Command(
+        ".transfer <queue>",
+        "send the client to another queue, with their time of waiting",
+        lambda rest: TransferVisitor(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+        is_drastic=True,
+    ),
+    "note": _Command(
+        ".note <text>",
+        "a note about the client, for operators only",
+        lambda rest: NoteVisitor(0, 0, rest) if rest else None,
+    ),
+    "on": _Command(".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)),
+    "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0)), is_drastic=True),
+    "a": _Command(".a [word]", "say a ready answer, or list them", AnswerWord),
+    "close": _Command(
+        ".close [text]",
+        "take no newcomers; they read the text",
+        lambda rest: CloseQueue(0, "", rest) if len(rest) <= DESK_CLOSING_MAX else None,
+        is_drastic=True,
+    ),
+    "open": _Command(".open", "take newcomers again", _alone(OpenQueue(0, ""))),
+    "announce": _Command(
+        ".announce <text>",
+        "tell all who wait",
+        lambda rest: AnnounceAtDesk(0, "", rest) if rest else None,
+    ),
+    "table": _Command(
+        ".table",
+        "the table: name, address, port and presence of everybody",
+        lambda rest: None if rest else TableWanted(),
+    ),
+    "stats": _Command(".stats [queue]", "served today, waits", lambda rest: ShowFigures(0, rest)),
+    "past": _Command(".past [n or name]", "the last sessions, or all that is kept of a visitor", past_asked),
+}
+
+
+_HELP: Final = "help"
+_HELP_LINES: Final = tuple(f"{command.usage}  {command.help}" for command in _COMMANDS.values())
+_DRASTIC: Final = frozenset(word for word, command in _COMMANDS.items() if command.is_drastic)
+
+
+def parse(line: str) -> Command | None:
+    """Return what a typed line means; None for an empty one."""
+    line = line.rstrip("\r\n")
+    if not line.strip():
+        return None
+    if line[0] in "./" and line[1:2] != line[0]:
+        return _command(line[1:].lstrip())
+    text = line[1:] if line[0] in "./" else line
+    size = len(text.encode("utf-8", "replace"))
+    if size > TEXT_MAX:
+        return BadInput((too_long_line(size),))
+    return ClientText(text)
+
+
+def _command(typed: str) -> Command:
+    word, _, rest = typed.partition(" ")
+    if word.lower() == _HELP:
+        return BadInput(_HELP_LINES)
+    command = _COMMANDS.get(word.lower())
+    if command is None:
+        return BadInput((unknown_command_line(word, nearest(word.lower(), _COMMANDS, drastic=_DRASTIC)),))
+    return command.parse(rest.strip()) or BadInput((usage_line(command.usage),))
+
+
+ANSWERED_WITHIN: Final = 10.0
+"""Seconds after which an answer is taken for lost: when far too much waits for the disk, answers are dropped."""
+
+
+class _Entered(NamedTuple):
+    line: str
+    at: float
+
+
+class _Asked(NamedTuple):
+    request: OperatorRequest
+    subject: str
+    """The visitor that a number of the waiting room stood for; else empty."""
+    is_told: bool = False
+    """Whether the operator has been told that it is done."""
+
+
+class DeskConsole:
+    """The operator at the console, in reach as long as the input is open."""
+
+    def __init__(
+        self,
+        settings: DeskSettings,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        operators: DeskOperators,
+        publisher: Publisher,
+        operator_rules: OperatorRules,
+        conversation: ConversationRules,
+        directory: Directory,
+    ) -> None:
+        self._settings = settings
+        self._answers = ready_answers(settings.answers)
+        self._directory = directory
+        self._queue = queue
+        self._visits = visits
+        self._operators = operators
+        self._publisher = publisher
+        self._operator_rules = operator_rules
+        self._conversation = conversation
+        self._focus = Focus()
+        self._room = ShownRoom()
+        self._entered: deque[_Entered] = deque()
+        """Lines that wait for the answer to an earlier one, on which they may depend."""
+        self._asked: dict[int, _Asked] = {}
+        """Commands that are not answered yet, by reference."""
+        self._asked_at = float("-inf")
+        self._is_terminal = False
+        """Whether a person types, who can be asked."""
+        self._is_closed = False
+        """Whether the input has ended while lines or answers are still pending."""
+        self._reference = 0
+        self._waiting = 0
+        """How many wait, while the console's operator is on duty."""
+
+    def opened(self, *, is_terminal: bool, now: float) -> list[Effect]:
+        """Open the console. Its operator is on duty at once, unless peers are listed as operators. `is_terminal`: whether a
+        person types, who can be asked; a script is not."""
+        queue, self._is_terminal = self._queue, is_terminal
+        operator = queue.operators.get(CONSOLE)
+        effects: list[Effect] = []
+        if operator is not None and operator.visit is not None:  # served since before a restart
+            queue.operator_returned(CONSOLE)
+            effects += self._publisher.notices.client_again(operator.visit)
+        elif not self._operators:
+            queue.take_duty(CONSOLE, self._settings.queues[0])
+        return self._publisher.conclude(effects, now=now)
+
+    def closed(self, *, now: float) -> list[Effect]:
+        """Close the console: its operator goes off duty when everything typed has been carried out."""
+        self._is_closed = True
+        return self._carry_out_all(now)
+
+    # --- what is typed
+
+    def typed(self, line: str, *, now: float) -> list[Effect]:
+        """Take a typed line. It waits until the command before it is answered."""
+        if len(self._entered) >= DESK_TYPED_AHEAD_MAX:
+            return [ShowOnConsole(lines=(TOO_MANY_LINES,))]
+        self._entered.append(_Entered(line, now))
+        return self._carry_out_all(now)
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Stop waiting for an answer that is lost."""
+        due = self.next_timer()
+        if due is None or now < due:
+            return []
+        self._asked.clear()
+        return self._carry_out_all(now)
+
+    def next_timer(self) -> float | None:
+        """Return when an answer that lines wait for is taken for lost."""
+        is_waiting = self._asked and (self._entered or self._is_closed)
+        return self._asked_at + ANSWERED_WITHIN if is_waiting else None
+
+    def _carry_out_all(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        while self._entered and not self._asked:
+            effects += self._carry_out(self._entered.popleft(), now)
+        if self._is_closed and not self._entered and not self._asked:
+            self._is_closed = False
+            self._queue.operator_gone(CONSOLE, now=now)
+            effects += self._publisher.conclude(now=now)
+        return effects
+
+    def _carry_out(self, entered: _Entered, now: float) -> list[Effect]:
+        match parse(entered.line):
+            case None:
+                return []
+            case BadInput(lines):
+                return self._show(lines, now)
+            case ClientText(text):
+                return self._say(text, entered.at, now)
+            case AnswerWord(word):
+                answer = self._answers.get(word.lower())
+                if answer is None:
+                    return self._show((unknown_answer_line(word, self._answers),), now)
+                return self._say(answer.text, entered.at, now)
+            case TableWanted():
+                return self._show(table_lines(self._directory), now)
+            case DropVisitor() | MoveVisitor() as request:
+                return self._ask_in_line(request, now)
+            case (
+                CallNext() | EndSession() | HandOver() | NoteVisitor() | HoldVisitor() | TransferVisitor()
+            ) as request:
+                client = self._focus.meant(Typed.COMMAND, entered_at=entered.at)
+                if isinstance(client, Held):
+                    return self._show((held_line(request, client),), now)
+                if (
+                    isinstance(request, CallNext)
+                    and self._is_terminal
+                    and (silent := self._focus.doubts_end())
+                ):
+                    return self._show((nothing_said_line(silent.name),), now)
+                visit = 0 if client is None else client.visit
+                return self._ask(msgspec.structs.replace(request, visit=visit), now)
+            case request:
+                return self._ask(request, now)
+
+    def _say(self, text: str, entered_at: float, now: float) -> list[Effect]:
+        if self._focus.client is None and text.strip().lower() == _HELP:
+            return self._show(_HELP_LINES, now)
+        client = self._focus.meant(Typed.LINE, entered_at=entered_at)
+        if isinstance(client, Held):
+            return self._show((held_line(SendDeskLine(0, 0, text), client),), now)
+        if client is None:
+            return self._show((NO_CLIENT,), now)
+        transcript = self._visits.transcripts.get(client.visit)
+        number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
+        said = self._conversation.say(SendDeskLine(client.visit, number, text), CONSOLE_CALLER, now=now)
+        return self._publisher.conclude(said, now=now)
+
+    def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
+        meant = self._room.at(request.position)
+        if meant is None:
+            return self._show((NO_SUCH_POSITION,), now)
+        if isinstance(meant, StaleNumber):
+            return self._show((moved_line(request.position, meant),), now)
+        return self._ask(msgspec.structs.replace(request, visit=meant.visit), now, subject=meant.name)
+
+    def _ask(self, request: OperatorRequest, now: float, *, subject: str = "") -> list[Effect]:
+        self._reference += 1
+        request = msgspec.structs.replace(request, reference=self._reference)
+        self._asked[self._reference] = _Asked(request, subject)
+        self._asked_at = now
+        answer = self._operator_rules.handle(request, CONSOLE_CALLER, now=now)
+        return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER))
+
+    def _show(self, lines: tuple[str, ...], now: float) -> list[Effect]:
+        """Show lines behind those that wait to be shown already."""
+        return self._publisher.conclude([ShowOnConsole(lines=lines)], now=now)
+
+    # --- what the operator is told
+
+    def show_notice(self, notice: DeskNotice, *, now: float) -> list[Effect]:
+        """Show a notice, then carry out the lines that waited for it."""
+        lines = self._handle_notice(notice, now)
+        return [*([ShowOnConsole(lines=lines)] if lines else []), *self._carry_out_all(now)]
+
+    def _handle_notice(self, notice: DeskNotice, now: float) -> tuple[str, ...]:
+        match notice:
+            case CommandDone():
+                return self._answered(notice)
+            case LineRefused(visit, _, LineRefusal.NO_CLIENT):
+                return (held_line(SendDeskLine(visit, 0, ""), self._focus.missed(visit)),)
+            case LineRefused(_, _, reason):
+                return (refused_line(reason),)
+            case ClientAssigned():
+                self._focus.came(notice, now=now)
+            case ClientChanged():
+                self._focus.changed(notice, now=now)
+            case RoomShown():
+                self._asked.pop(notice.reference, None)
+                self._room.shown(notice)
+            case FiguresShown() | PastShown():
+                self._asked.pop(notice.reference, None)
+            case DutyStatus(is_on=is_on):
+                self._waiting = self._waiting if is_on else 0
+                return self._duty_changed()
+            case WaitingCounted(queue, waiting):
+                is_first, self._waiting = waiting > 0 and not self._waiting, waiting
+                return (waiting_line(queue),) if is_first else ()
+            case DeskLine():
+                client = self._focus.client
+                if not notice.operator:
+                    self._focus.heard(notice.visit)
+                return notice_lines(notice, client="client" if client is None else client.name)
+            case _:
+                pass
+        return notice_lines(notice)
+
+    def _duty_changed(self) -> tuple[str, ...]:
+        """Confirm a typed `.on` or `.off` before the visitor whom it brings is announced."""
+        for reference, asked in self._asked.items():
+            if isinstance(asked.request, TakeDuty | EndDuty):
+                self._asked[reference] = asked._replace(is_told=True)
+                return done_lines(asked.request, CommandResult.DONE, "")
+        return ()
+
+    def _answered(self, done: CommandDone) -> tuple[str, ...]:
+        asked = self._asked.pop(done.reference, None)
+        if asked is None or (asked.is_told and done.result is CommandResult.DONE):
+            return ()
+        request = asked.request
+        if done.result is CommandResult.OTHER_CLIENT:
+            visit = getattr(request, "visit", 0)
+            return (held_line(request, self._focus.missed(visit)),)
+        if done.result is CommandResult.DONE:
+            if isinstance(request, DropVisitor):
+                self._room.dropped(request.visit)
+            elif isinstance(request, MoveVisitor):
+                self._room.moved(request.visit, request.to)
+        return done_lines(request, done.result, done.subject or asked.subject)

@@ -1,0 +1,157 @@
+"""Conversations: a line of a visitor or an operator is accepted once, stored, and passed on when the disk has it."""
+
+from chatapp.registry.rules.desk.guests import Guests
+from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
+from chatapp.registry.rules.desk.queue.visit import CONSOLE, Visit, VisitState
+from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex
+from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
+from chatapp.registry.rules.effects import (
+    Caller,
+    DeskLineOutcome,
+    Drop,
+    DropReason,
+    Effect,
+    Persist,
+    Reply,
+    Resume,
+)
+from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.store.entries import DeskLineKept
+from chatapp.wire.buckets import Buckets
+from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
+from chatapp.wire.messages.desk import (
+    AckDeskLines,
+    FetchDeskLines,
+    LineRefusal,
+    LineRefused,
+    LinesSaved,
+    SendDeskLine,
+)
+
+
+class ConversationRules:
+    """Handles lines and acknowledgements."""
+
+    def __init__(
+        self,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        guests: Guests,
+        operators: DeskOperators,
+        sender: DeskSender,
+        clock: WallClock,
+        silences: SilenceWatch,
+    ) -> None:
+        self._queue = queue
+        self._visits = visits
+        self._guests = guests
+        self._operators = operators
+        self._sender = sender
+        self._clock = clock
+        self._silences = silences
+        self._throttle: Buckets[bytes] = Buckets(
+            rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
+        )
+
+    def say(self, request: SendDeskLine, caller: Caller, *, now: float) -> list[Effect]:
+        """Accept a line, or answer the same line sent again."""
+        visit, author = self._visit_of(caller)
+        refusal = self._misplaced(visit, author, request)
+        if visit is None or refusal is not None:
+            return self._refused(request, refusal or LineRefusal.NO_CLIENT, caller)
+        transcript = self._visits.transcript(visit)
+        if request.number <= transcript.taken(author):
+            return self._repeated(request, transcript, author, caller)
+        if not transcript.has_room(request.text):
+            return self._refused(request, LineRefusal.FULL, caller)
+        if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
+            return self._refused(request, LineRefusal.TOO_FAST, caller)
+        name = "" if author == VISITOR else self._operators.name_of(author)
+        visit.is_fresh = visit.is_fresh and author == VISITOR
+        if author == VISITOR:
+            self._silences.heard(visit, now=now)
+        at = self._clock.millis(now)
+        said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
+        return [self._keep(visit, said, transcript.first, request, caller)]
+
+    def _repeated(
+        self, request: SendDeskLine, transcript: Transcript, author: Party, caller: Caller
+    ) -> list[Effect]:
+        if transcript.is_discarded(author, request.number):
+            return self._refused(request, LineRefusal.NOT_SERVING, caller)
+        if request.number <= transcript.saved(author):
+            return [Reply(to=caller, message=LinesSaved(request.visit, transcript.saved(author)))]
+        # It is on its way to the disk, which may still refuse it.
+        again = (Resume(request=request, to=caller),)
+        return [Persist(entries=(), then=again, otherwise=again)]
+
+    def stored(self, note: DeskLineOutcome) -> list[Effect]:
+        """Pass a line on to the other side, now that the disk has it."""
+        visit = self._queue.visits.get(note.visit)
+        transcript = self._visits.transcripts.get(note.visit)
+        if visit is None or transcript is None:
+            return []
+        if not note.is_stored:
+            transcript.discard(note.position)
+            return []
+        transcript.stored(note.position)
+        return self._sender.deliver(visit, VISITOR) + self._sender.deliver(visit, visit.operator)
+
+    def acknowledge(self, request: AckDeskLines, caller: Caller) -> list[Effect]:
+        """Note the lines that a reader has shown, and send further ones."""
+        visit, reader = self._visit_of(caller)
+        if visit is None or visit.number != request.visit or visit.number not in self._visits.transcripts:
+            return [Drop(reason=DropReason.OTHER_VISIT)]
+        self._visits.transcripts[visit.number].confirm(reader, request.position)
+        return self._sender.deliver(visit, reader)
+
+    def read(self, request: FetchDeskLines, caller: Caller) -> list[Effect]:
+        """Send an operator's program the lines that it does not know."""
+        visit, reader = self._visit_of(caller)
+        if visit is None or visit.number != request.visit or reader == VISITOR:
+            return [Drop(reason=DropReason.OTHER_VISIT)]
+        self._visits.transcript(visit).resume(reader, shown=request.shown, with_own=request.with_own)
+        return self._sender.deliver(visit, reader)
+
+    def _visit_of(self, caller: Caller) -> tuple[Visit | None, Party]:
+        if caller.identity in self._guests:
+            return self._visits.by_guest.get(caller.identity), VISITOR
+        operator = self._queue.operators.get(caller.identity)
+        return None if operator is None else operator.visit, caller.identity
+
+    def _misplaced(self, visit: Visit | None, author: Party, request: SendDeskLine) -> LineRefusal | None:
+        if visit is None or visit.number != request.visit:
+            return LineRefusal.NO_CLIENT
+        if author == VISITOR and visit.state is not VisitState.SERVED:
+            return LineRefusal.NOT_YOUR_TURN
+        return None
+
+    def _keep(
+        self, visit: Visit, said: TranscriptLine, first: int, request: SendDeskLine, caller: Caller
+    ) -> Persist:
+        entry = DeskLineKept(
+            visit=visit.number,
+            position=said.position,
+            author=said.author,
+            author_name=said.author_name,
+            number=said.number,
+            at=said.at,
+            text=said.text,
+            first=first,
+        )
+        taken: tuple[Effect, ...] = ()
+        if caller.identity != CONSOLE:
+            taken = (Reply(to=caller, message=LinesSaved(visit.number, said.number)),)
+        kept = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=True)
+        lost = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=False)
+        return Persist(
+            entries=(entry,),
+            then=(*taken, Resume(request=kept, to=caller)),
+            otherwise=(
+                Resume(request=lost, to=caller),
+                *self._refused(request, LineRefusal.NOT_SERVING, caller),
+            ),
+        )
+
+    def _refused(self, request: SendDeskLine, reason: LineRefusal, caller: Caller) -> list[Effect]:
+        return self._sender.answer(caller, LineRefused(request.visit, request.number, reason))

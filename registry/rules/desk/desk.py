@@ -1,0 +1,309 @@
+"""The help desk as one service: it sends each request to the right rules, and notices go out when their records are
+stored.
+"""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from chatapp.registry.rules.admin.messages import QueueFigures
+from chatapp.registry.rules.desk.console import DeskConsole
+from chatapp.registry.rules.desk.conversation import ConversationRules
+from chatapp.registry.rules.desk.figures.overview import overview
+from chatapp.registry.rules.desk.figures.ratings import Ratings
+from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
+from chatapp.registry.rules.desk.guests import Guests
+from chatapp.registry.rules.desk.notices import Publisher
+from chatapp.registry.rules.desk.opening import Openings
+from chatapp.registry.rules.desk.operators import OperatorRules, asker_of
+from chatapp.registry.rules.desk.past import Past
+from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex, restore
+from chatapp.registry.rules.desk.visitors import VisitorRules
+from chatapp.registry.rules.effects import (
+    Caller,
+    ConsoleNotice,
+    DeskEntryStored,
+    DeskLineOutcome,
+    DeskStoreOutcome,
+    Disconnect,
+    Drop,
+    DropReason,
+    Effect,
+    LinkEndReason,
+    Persist,
+    Push,
+    Reply,
+    Request,
+    VisitOutcome,
+)
+from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.rules.people.access import Operators
+from chatapp.registry.rules.people.connections import Connections
+from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.people.presence import Liveness
+from chatapp.registry.store.entries import DeskOpeningKept, Entry
+from chatapp.registry.store.protocol import LoadedDesk
+from chatapp.registry.telemetry.figures import Histogram
+from chatapp.wire.messages.desk import (
+    AckDeskLines,
+    ConversationRequest,
+    DeskRequest,
+    DeskShown,
+    FetchDeskLines,
+    OperatorRequest,
+    SendDeskLine,
+    VisitorRequest,
+)
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
+from chatapp.wire.messages.table import Card
+
+
+class Desk:
+    """The desk, as the registry's service sees it."""
+
+    def __init__(
+        self,
+        settings: DeskSettings,
+        operators: Operators,
+        directory: Directory,
+        connections: Connections,
+        liveness: Liveness,
+        clock: WallClock,
+    ) -> None:
+        self.guests = Guests(liveness)
+        self._directory = directory
+        self._queue = DeskQueue(settings)
+        self._settings = settings
+        self._clock = clock
+        self._listed = operators
+        self._operators = DeskOperators(operators, directory)
+        self._visits = VisitIndex()
+        self._openings = Openings(settings)
+        self._ratings = Ratings(utc_offset=settings.utc_offset)
+        self._clock = clock
+        self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
+        self._past = Past(settings, clock)
+        sender = DeskSender(self._visits, self.guests, connections)
+        silences = SilenceWatch(settings.no_show_after)
+        self._publisher = Publisher(
+            self._queue,
+            self._visits,
+            self._operators,
+            self._statistics,
+            sender,
+            clock,
+            silences,
+            self._past,
+        )
+        self._visitor_rules = VisitorRules(
+            settings,
+            self._queue,
+            self._visits,
+            self.guests,
+            sender,
+            self._publisher,
+            clock,
+            self._openings,
+            self._ratings,
+        )
+        self._operator_rules = OperatorRules(
+            settings,
+            self._queue,
+            self._operators,
+            self._statistics,
+            sender,
+            self._publisher,
+            clock,
+            self._openings,
+            self._ratings,
+            self._past,
+        )
+        self._conversation = ConversationRules(
+            self._queue, self._visits, self.guests, self._operators, sender, clock, silences
+        )
+        self.console = DeskConsole(
+            settings,
+            self._queue,
+            self._visits,
+            self._operators,
+            self._publisher,
+            self._operator_rules,
+            self._conversation,
+            self._directory,
+        )
+
+    def load(self, loaded: LoadedDesk, *, now: float) -> None:
+        """Restore what earlier lives stored."""
+        restore(loaded, self._settings, self._queue, self._visits, self._statistics, self._past, now=now)
+        self._visitor_rules.load(loaded.highest_visit)
+        self._openings.load(loaded.openings)
+        self._ratings.load(loaded.ratings)
+
+    def overview(self, *, now: float) -> list[QueueFigures]:
+        """Return what the administrator sees of each queue."""
+        wall_ms = self._clock.millis(now)
+        return overview(self._queue, self._operators, self._statistics, wall_ms=wall_ms)
+
+    @property
+    def waits(self) -> Mapping[str, Histogram]:
+        """How long the visitors served in this life waited, by queue."""
+        return self._statistics.waits
+
+    # --- guests
+
+    def is_for_guests(self, card: Card) -> bool:
+        """Return whether a REGISTER with this card is a guest's: it has no name, or its author is in as a guest already."""
+        identity = card.identity
+        return identity in self.guests or (not card.name and self._directory.person(identity) is None)
+
+    def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a guest's request. Guests are served nothing but what is listed here."""
+        self._visitor_rules.heard(caller.identity)
+        if isinstance(request, VisitorRequest):
+            first = self._visitor_rules.handle(request, caller, now=now)
+            return self._publisher.conclude(first, now=now)
+        if isinstance(request, ConversationRequest):
+            return self._converse(request, caller, now)
+        match request:
+            case Attach():
+                return self._guest_attaches(caller, now)
+            case Ping():
+                self.guests.sign_of_life(caller, now=now)
+                return [Reply(to=caller, message=Pong(request.reference, 0))]
+            case Leave():
+                return self._guest_leaves(request, caller, now)
+            case _:
+                return [Drop(reason=DropReason.NOT_FOR_GUESTS)]
+
+    def _guest_attaches(self, caller: Caller, now: float) -> list[Effect]:
+        if caller.link is None:
+            return [Drop(reason=DropReason.MISPLACED_ATTACH)]
+        self._visitor_rules.lost(caller.identity, now=now)  # the visit has no link until the ticket is shown
+        effects = self.guests.attach(caller, caller.link, now=now)
+        return [
+            *effects,
+            Push(link=caller.link, message=self._shown(caller.identity, now)),
+            *self._publisher.conclude(now=now),
+        ]
+
+    def _shown(self, guest: bytes, now: float) -> DeskShown:
+        """Build the notice of the desk's choices for a guest."""
+        settings = self._settings
+        closed = self._openings.closed(self._clock.millis(now))
+        return DeskShown(
+            queues=list(settings.queues),
+            menu=list(settings.menu),
+            region=settings.region,
+            keep_place=int(settings.keep_place),
+            keep_form=settings.forms_kept_for,
+            keep_talk=settings.talks_kept_for,
+            closed=closed,
+            is_vouched=bool(self.guests.gateway_of(guest)),
+        )
+
+    def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
+        effects: list[Effect] = [Reply(to=caller, message=Left(request.reference))]
+        if not caller.is_newest:
+            return effects
+        self._visitor_rules.left(caller.identity)
+        effects += self._publisher.conclude(now=now)
+        link = self.guests.link_of(caller.identity)
+        return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.LEFT)]
+
+    def is_operator(self, identity: bytes) -> bool:
+        """Return whether a member is an operator."""
+        return self._listed.includes(identity)
+
+    def forget_operator(self, name: str) -> list[Entry]:
+        """Take somebody's name out of past sessions. Return what to store."""
+        return self._past.forget_operator(name)
+
+    def evict(self, identity: bytes, *, now: float) -> list[Effect]:
+        """Disconnect a banned guest, as if the guest had left."""
+        self._visitor_rules.left(identity)
+        effects, link = self._publisher.conclude(now=now), self.guests.link_of(identity)
+        return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.BANNED)]
+
+    # --- members
+
+    def serve(self, request: DeskRequest, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a member's request to the desk."""
+        if isinstance(request, OperatorRequest):
+            answer = self._operator_rules.handle(request, caller, now=now)
+            return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, caller))
+        if isinstance(request, ConversationRequest):
+            return self._converse(request, caller, now)
+        return [Drop(reason=DropReason.MEMBER_AT_DESK)]
+
+    def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
+        """Note that a member has a new link: an operator continues where they were."""
+        identity = caller.identity
+        if not self._listed.includes(identity) and identity not in self._queue.operators:
+            return []
+        return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
+
+    def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
+        """Note that a member said goodbye: an operator is off duty."""
+        self._queue.operator_gone(identity, now=now)
+        return self._publisher.conclude(now=now)
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
+        """Note that a link is over: a guest's, or a member's current one."""
+        if identity in self.guests:
+            if self.guests.link_of(identity) == link:
+                self.guests.link_lost(identity, link, now=now)
+                self._visitor_rules.lost(identity, now=now)
+        else:
+            self._queue.operator_lost(identity, now=now)
+        return self._publisher.conclude(now=now)
+
+    def _converse(self, request: ConversationRequest, caller: Caller, now: float) -> list[Effect]:
+        match request:
+            case SendDeskLine():
+                return self._conversation.say(request, caller, now=now)
+            case AckDeskLines():
+                return self._conversation.acknowledge(request, caller)
+            case FetchDeskLines():
+                return self._conversation.read(request, caller)
+        assert_never(request)
+
+    # --- the disk and time
+
+    def handle_outcome(self, note: DeskStoreOutcome, *, now: float) -> list[Effect]:
+        """Continue what waited for the disk."""
+        match note:
+            case VisitOutcome():
+                self._visitor_rules.kept(note, now=now)
+                return self._publisher.conclude(now=now)
+            case DeskLineOutcome():
+                return self._conversation.stored(note)
+            case DeskEntryStored(entry=entry):
+                if isinstance(entry, DeskOpeningKept):
+                    return self._operator_rules.opening_stored(entry, now=now)
+                self._ratings.add(entry)
+                return []
+            case ConsoleNotice(notice=notice):
+                return self.console.show_notice(notice, now=now)
+        assert_never(note)
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Do what is due: positions and duties that have expired, guests to forget, positions to announce, past sessions to
+        erase."""
+        self.guests.expire(now=now)
+        self._queue.handle_timer(now=now)
+        erased = self._past.handle_timer(now=now)
+        effects = self._publisher.handle_timer(now=now) + self.console.handle_timer(now=now)
+        return [*effects, Persist(entries=tuple(erased))] if erased else effects
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline."""
+        deadlines = (
+            self.guests.next_timer(),
+            self._queue.next_timer(),
+            self._publisher.next_timer(),
+            self.console.next_timer(),
+            self._past.next_timer(),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)

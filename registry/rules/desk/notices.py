@@ -1,0 +1,507 @@
+"""Notices: what visitors and operators are told when something has happened in the queue."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple, assert_never
+
+from chatapp.registry.rules.desk.figures.outlook import Outlook
+from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
+from chatapp.registry.rules.desk.past import Past
+from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
+from chatapp.registry.rules.desk.queue.visit import (
+    BY_OPERATOR,
+    CONSOLE,
+    NOBODY,
+    Change,
+    DutyChanged,
+    HandoverReleased,
+    OperatorId,
+    Pause,
+    QueueEvent,
+    Visit,
+    VisitEvent,
+    VisitState,
+    VisitUpdated,
+    end_record_of,
+    record_of,
+)
+from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex
+from chatapp.registry.rules.desk.transcript import VISITOR
+from chatapp.registry.rules.effects import Effect, Persist
+from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.store.entries import Entry
+from chatapp.wire.messages.desk import (
+    ClientAssigned,
+    ClientCause,
+    ClientChange,
+    ClientChanged,
+    DescriptionAnswered,
+    DescriptionResult,
+    DeskAnnounced,
+    DutyStatus,
+    OperatorAssigned,
+    OperatorCause,
+    OverCause,
+    PositionCause,
+    PositionReported,
+    VisitOver,
+    WaitingCounted,
+)
+
+_CHANGES: Final = {
+    OverCause.ENDED: ClientChange.ENDED,
+    OverCause.LEFT: ClientChange.LEFT,
+    OverCause.DROPPED: ClientChange.ENDED,
+    OverCause.LOST: ClientChange.LOST,
+    OverCause.NOT_KEPT: ClientChange.ENDED,
+}
+
+_PUT_BACK_CHANGES: Final = {
+    PositionCause.OPERATOR_LOST: ClientChange.TAKEN_BACK,
+    PositionCause.HANDED_OVER: ClientChange.GIVEN,
+    PositionCause.HELD: ClientChange.HELD,
+    PositionCause.TRANSFERRED: ClientChange.TRANSFERRED,
+    PositionCause.LINK_LOST: ClientChange.UNANSWERED,
+}
+"""What the operator is told of a visitor who is in line again."""
+
+
+class EventBatch(NamedTuple):
+    """The changes of one turn, by the numbers of visits, so that several changes of one visit are sent in one notice."""
+
+    called: frozenset[int]
+    kept: frozenset[int]
+    put_back: frozenset[int]
+    served_before: frozenset[int]
+    asker: OperatorId
+    """The operator who asked for the change of visitor; NOBODY if no operator did."""
+    at: int
+    """The time of the turn, in milliseconds of the wall clock."""
+
+    @classmethod
+    def of(cls, events: list[QueueEvent], asker: OperatorId, *, at: int) -> "EventBatch":
+        """Summarize the events of a turn. Call it before the times are stamped."""
+        changes = [one for one in events if isinstance(one, Change)]
+
+        def those(event: VisitEvent) -> frozenset[int]:
+            return frozenset(one.visit.number for one in changes if one.event is event)
+
+        return cls(
+            called=those(VisitEvent.CALLED),
+            kept=those(VisitEvent.KEPT),
+            put_back=those(VisitEvent.PUT_BACK),
+            served_before=frozenset(one.visit.number for one in changes if one.visit.called_at),
+            asker=asker,
+            at=at,
+        )
+
+
+class Notices:
+    """Builds notices, and remembers what each visitor was told last."""
+
+    def __init__(
+        self,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        operators: DeskOperators,
+        statistics: DeskStatistics,
+        sender: DeskSender,
+    ) -> None:
+        self._queue = queue
+        self._visits = visits
+        self._operators = operators
+        self._outlook = Outlook(queue, statistics)
+        self._sender = sender
+        self.references: Final[dict[int, int]] = {}
+        """References of requests that wait for their answer, by visit."""
+        self.announced: Final[dict[int, DeskAnnounced]] = {}
+        """What was announced last to each visitor who was away, or not in line yet."""
+        self.moved: dict[str, None] = {}
+        """Queues whose positions have changed."""
+        self._counted: dict[OperatorId, WaitingCounted] = {}
+        """What each operator on duty was told last of how many wait."""
+        self._told: dict[int, int] = {}
+        """The position that each visitor was told last."""
+
+    def moves(self, queue: str, *, at: int) -> list[Effect]:
+        """Tell the visitors in a queue whose position has changed. `at`: the time."""
+        effects: list[Effect] = []
+        for position, visit in enumerate(self._queue.line(queue), 1):
+            if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
+                effects += self._sender.tell_visitor(
+                    visit, self.position(visit, PositionCause.CHANGED, at=at)
+                )
+        return effects + self.count(queue)
+
+    # --- the present state
+
+    def position(
+        self, visit: Visit, cause: PositionCause, *, at: int, reference: int = 0
+    ) -> PositionReported:
+        """Build the notice of a visitor's position. `at`: the time, in milliseconds of the wall clock."""
+        position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
+        operators = self._queue.operators.on_duty(visit.queue)
+        least, most = self._outlook.range(visit.queue, position, at) or (0, 0)
+        is_paused = visit.pause is not Pause.NONE
+        return PositionReported(
+            reference, visit.number, cause, position, operators, least, most, visit.queue, is_paused
+        )
+
+    def description(
+        self, visit: Visit, result: DescriptionResult, *, reference: int = 0
+    ) -> DescriptionAnswered:
+        """Build the notice of what is kept of a visitor's description."""
+        return DescriptionAnswered(reference, visit.number, result, visit.description)
+
+    def turn(self, visit: Visit, cause: OperatorCause, *, reference: int = 0) -> OperatorAssigned:
+        """Build the notice that a visitor is served."""
+        self._told.pop(visit.number, None)
+        return OperatorAssigned(reference, visit.number, cause, self._operators.name_of(visit.operator))
+
+    def duty(self, who: OperatorId, queue: str, *, is_on: bool) -> DutyStatus:
+        """Build the notice of an operator's duty and visitor."""
+        operator = self._queue.operators.get(who)
+        visit = None if operator is None else operator.visit
+        return DutyStatus(is_on, queue, 0 if visit is None else visit.number)
+
+    def count(self, queue: str) -> list[Effect]:
+        """Tell the operators on duty for a queue how many wait, if that has changed."""
+        told = WaitingCounted(queue, len(self._queue.line(queue)))
+        effects: list[Effect] = []
+        for one in self._queue.operators:
+            if one.is_on and one.is_here and one.queue == queue and self._counted.get(one.id) != told:
+                self._counted[one.id] = told
+                effects += self._sender.tell_operator(one.id, told)
+        return effects
+
+    def count_again(self, who: OperatorId) -> list[Effect]:
+        """Tell an operator who is on duty and has a new link how many wait."""
+        self._counted.pop(who, None)
+        operator = self._queue.operators.get(who)
+        return [] if operator is None else self.count(operator.queue)
+
+    def client(
+        self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY, is_asked: bool = False
+    ) -> ClientAssigned:
+        """Build the notice of the visitor whom an operator serves."""
+        form = visit.form
+        return ClientAssigned(
+            visit=visit.number,
+            cause=cause,
+            queue=visit.queue,
+            name=form.name,
+            number=form.number,
+            issue=form.issue,
+            waited=max(visit.called_at - visit.joined_at, 0) // 1_000,
+            is_here=visit.is_here,
+            note=visit.note,
+            description=visit.description,
+            operator="" if former == NOBODY else self._operators.name_of(former),
+            is_asked=is_asked,
+        )
+
+    def client_again(self, visit: Visit) -> list[Effect]:
+        """Tell an operator who is back whom they serve. Their program says which lines it knows."""
+        client = self.client(visit, ClientCause.RETURNED)
+        return self._sender.tell_operator(visit.operator, client) + self._let_read(visit)
+
+    def _let_read(self, visit: Visit) -> list[Effect]:
+        """Prepare the transcript for an operator. Lines follow when the operator's program asks; the console shows all
+        at once."""
+        transcript = self._visits.transcript(visit)
+        transcript.add_reader(visit.operator)
+        if visit.operator != CONSOLE:
+            return []
+        transcript.resume(CONSOLE, with_own=True)
+        return self._sender.deliver(visit, CONSOLE)
+
+    # --- events
+
+    def of(self, one: QueueEvent, batch: EventBatch) -> list[Effect]:
+        """Return the effects that tell of an event. `batch`: all events of the same turn."""
+        match one:
+            case DutyChanged():
+                self._counted.pop(one.operator, None)
+                self.moved[one.queue] = (
+                    None  # estimates change too, but only visitors whose position changes are told
+                )
+                return self._sender.tell_operator(
+                    one.operator, self.duty(one.operator, one.queue, is_on=one.is_on)
+                )
+            case VisitUpdated():
+                self.moved[one.visit.queue] = None
+                return []
+            case HandoverReleased():
+                is_told = one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
+                return self._tell_position(one.visit, PositionCause.OPERATOR_LOST, batch) if is_told else []
+            case Change():
+                return self._effects_of_change(one, batch)
+        assert_never(one)
+
+    def _effects_of_change(self, one: Change, batch: EventBatch) -> list[Effect]:
+        visit = one.visit
+        match one.event:
+            case VisitEvent.KEPT:
+                self.moved[visit.queue] = None
+                if visit.number in batch.called:
+                    return []
+                return self._tell_position(visit, PositionCause.JOINED, batch) + self._tell_announced(visit)
+            case VisitEvent.LOST:
+                return self._tell_change(one, ClientChange.AWAY)
+            case VisitEvent.RETURNED:
+                return self._tell_return(one, batch)
+            case VisitEvent.PASSED_OVER:
+                return []
+            case VisitEvent.CALLED:
+                return self._tell_call(one, batch)
+            case VisitEvent.UNANSWERED:
+                return self._tell_unanswered(one)
+            case VisitEvent.PUT_BACK:
+                return self._tell_put_back(one, batch)
+            case VisitEvent.PAUSED:
+                return self._tell_position(visit, PositionCause.PAUSED, batch)
+            case VisitEvent.RESUMED:
+                is_called = visit.number in batch.called
+                return [] if is_called else self._tell_position(visit, PositionCause.RESUMED, batch)
+            case VisitEvent.HANDED_OVER:
+                return self._tell_hand_over(one, batch)
+            case VisitEvent.ENDED:
+                return self._tell_end(one)
+        assert_never(one.event)
+
+    def _tell_position(self, visit: Visit, cause: PositionCause, batch: EventBatch) -> list[Effect]:
+        reference = self.references.pop(visit.number, 0)
+        return self._sender.tell_visitor(visit, self.position(visit, cause, at=batch.at, reference=reference))
+
+    def _tell_assignment(self, visit: Visit, cause: OperatorCause) -> list[Effect]:
+        reference = self.references.pop(visit.number, 0)
+        told = self._sender.tell_visitor(visit, self.turn(visit, cause, reference=reference))
+        return told + self._sender.deliver(visit, VISITOR)
+
+    def _tell_change(self, one: Change, how: ClientChange) -> list[Effect]:
+        change = ClientChanged(one.visit.number, how, one.visit.form.name)
+        return self._sender.tell_operator(one.operator, change)
+
+    def _tell_return(self, one: Change, batch: EventBatch) -> list[Effect]:
+        visit = one.visit
+        if visit.number in batch.called or visit.state is VisitState.JOINING:
+            return []
+        if visit.state is VisitState.WAITING:
+            otherwise = PositionCause.HELD if visit.pause is Pause.HELD else PositionCause.RETURNED
+            told = self._tell_position(visit, visit.missed or otherwise, batch)
+            visit.missed = None
+            told += self._tell_announced(visit)
+            if visit.description:
+                kept = self.description(visit, DescriptionResult.KEPT)
+                told += self._sender.tell_visitor(visit, kept)
+            # Lines of an operator from before the visit was put back.
+            return told + self._sender.deliver(visit, VISITOR)
+        back = self._tell_change(one, ClientChange.BACK) if one.before is VisitState.ABSENT else []
+        return back + self._tell_assignment(visit, OperatorCause.RETURNED)
+
+    def _tell_announced(self, visit: Visit) -> list[Effect]:
+        """Tell a visitor who is in line and in reach now what was announced last before that."""
+        if visit.state is not VisitState.WAITING or visit.number not in self.announced:
+            return []
+        return self._sender.tell_visitor(visit, self.announced.pop(visit.number))
+
+    def _tell_call(self, one: Change, batch: EventBatch) -> list[Effect]:
+        visit = one.visit
+        self.moved[visit.queue] = None
+        cause = OperatorCause.CONNECTED if visit.number in batch.kept else OperatorCause.CALLED
+        told = self._tell_assignment(
+            visit, OperatorCause.HANDED_OVER if visit.number in batch.put_back else cause
+        )
+        is_known = visit.number in batch.served_before
+        how = ClientCause.HANDED_OVER if is_known else ClientCause.CALLED
+        return told + self._tell_operator(visit, how, one.former, batch)
+
+    def _tell_unanswered(self, one: Change) -> list[Effect]:
+        self.moved[one.visit.queue] = None
+        self._remove_reader(one.visit, one.operator)
+        return self._tell_change(one, ClientChange.UNANSWERED)
+
+    def _tell_put_back(self, one: Change, batch: EventBatch) -> list[Effect]:
+        visit = one.visit
+        self.moved[visit.queue] = None
+        assert isinstance(one.cause, PositionCause)
+        self._remove_reader(visit, one.operator)
+        told = self._tell_position(visit, one.cause, batch) if visit.state is VisitState.WAITING else []
+        return told + self._tell_change(one, _PUT_BACK_CHANGES[one.cause])
+
+    def silent(self, visit: Visit) -> list[Effect]:
+        """Tell an operator that their visitor has said nothing for a while."""
+        change = ClientChanged(visit.number, ClientChange.SILENT, visit.form.name)
+        return self._sender.tell_operator(visit.operator, change)
+
+    def _tell_hand_over(self, one: Change, batch: EventBatch) -> list[Effect]:
+        visit = one.visit
+        self._remove_reader(visit, one.former)
+        given = ClientChanged(visit.number, ClientChange.GIVEN, visit.form.name)
+        told = self._sender.tell_operator(one.former, given)
+        told += self._tell_assignment(visit, OperatorCause.HANDED_OVER)
+        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, one.former, batch)
+
+    def _tell_operator(
+        self, visit: Visit, cause: ClientCause, former: OperatorId, batch: EventBatch
+    ) -> list[Effect]:
+        client = self.client(visit, cause, former=former, is_asked=visit.operator == batch.asker)
+        return self._sender.tell_operator(visit.operator, client) + self._let_read(visit)
+
+    def _tell_end(self, one: Change) -> list[Effect]:
+        visit = one.visit
+        assert isinstance(one.cause, OverCause)
+        self.moved[visit.queue] = None
+        told = self._sender.deliver_rest(visit, VISITOR)  # the last lines may be on their way to the disk
+        over = VisitOver(visit.number, one.cause)
+        told += self._sender.tell_visitor(visit, over)
+        if one.cause in BY_OPERATOR:
+            self._visits.note_end(visit.ticket, over, served_at=visit.queue if visit.called_at else "")
+        if one.operator != NOBODY:
+            told += self._sender.deliver_rest(visit, one.operator)
+        told += self._tell_change(one, _CHANGES[one.cause])
+        self._told.pop(visit.number, None)
+        self.references.pop(visit.number, None)
+        self.announced.pop(visit.number, None)
+        self._visits.forget(visit)
+        return told
+
+    def _remove_reader(self, visit: Visit, operator: OperatorId) -> None:
+        if visit.number in self._visits.transcripts:
+            self._visits.transcripts[visit.number].remove_reader(operator)
+
+
+MOVES_SPAN: Final = 0.1
+"""Seconds between two announcements of changed positions."""
+
+_WRITES_NOTHING: Final = (VisitEvent.KEPT, VisitEvent.LOST, VisitEvent.RETURNED, VisitEvent.PASSED_OVER)
+
+
+class Publisher:
+    """Turns the queue's events into effects."""
+
+    def __init__(
+        self,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        operators: DeskOperators,
+        statistics: DeskStatistics,
+        sender: DeskSender,
+        clock: WallClock,
+        silences: SilenceWatch,
+        past: Past,
+    ) -> None:
+        self._queue = queue
+        self._visits = visits
+        self._operators = operators
+        self._silences = silences
+        self._past = past
+        self._statistics = statistics
+        self._clock = clock
+        self.notices: Final = Notices(queue, visits, operators, statistics, sender)
+        self._told_at = float("-inf")
+
+    def conclude(
+        self,
+        first: Iterable[Effect] = (),
+        *,
+        now: float,
+        answer: Iterable[Effect] = (),
+        asker: OperatorId = NOBODY,
+    ) -> list[Effect]:
+        """Return `first`, what follows from the queue's events, and `answer`, to be carried out when their records are
+        on the disk. `asker`: the operator who asked for a change of visitor.
+
+        On a full disk the desk goes on all the same: only a restart would know less.
+        """
+        wall_ms = self._clock.millis(now)
+        effects = list(first)
+        events = self._queue.take_events()
+        batch = EventBatch.of(events, asker, at=wall_ms)
+        for one in events:
+            self._stamp(one, wall_ms)
+        self._silences.follow(events, now=now)
+        operators = self._queue.operators
+        entries: list[Entry] = [
+            record_of(visit, is_off_duty=operators.is_off_duty(visit)) for visit in _changed(events)
+        ]
+        for one in events:
+            entries += self._end_records(one, now)
+            effects += self.notices.of(one, batch)
+        effects += self._tell_moves(now, wall_ms)
+        effects += answer
+        if not entries and not effects:
+            return []
+        return [Persist(entries=tuple(entries), then=tuple(effects), otherwise=tuple(effects))]
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Announce the gathered positions, and visitors who have been silent for too long."""
+        told: list[Effect] = []
+        for number in self._silences.expired(now=now):
+            visit = self._queue.visits[number]
+            visit.is_silent = True
+            told += self.notices.silent(visit)
+        return self.conclude(told, now=now)
+
+    def next_timer(self) -> float | None:
+        """Return when the gathered positions are due, or a visitor counts as silent."""
+        moves = self._told_at + MOVES_SPAN if self.notices.moved else None
+        return min((one for one in (moves, self._silences.next_timer()) if one is not None), default=None)
+
+    def _tell_moves(self, now: float, wall_ms: int) -> list[Effect]:
+        queues = self.notices.moved
+        if not queues or now < self._told_at + MOVES_SPAN:
+            return []
+        self.notices.moved = {}
+        self._told_at = now
+        return [effect for queue in queues for effect in self.notices.moves(queue, at=wall_ms)]
+
+    # --- stamps and records
+
+    def _stamp(self, one: QueueEvent, wall_ms: int) -> None:
+        """Stamp the times, which the queue does not know."""
+        if not isinstance(one, Change):
+            return
+        visit = one.visit
+        match one.event:
+            case VisitEvent.CALLED:
+                visit.called_at = visit.called_at or wall_ms
+                visit.since = wall_ms
+            case VisitEvent.HANDED_OVER:
+                visit.served_for += max(wall_ms - visit.since, 0)
+                visit.since = wall_ms
+            case VisitEvent.UNANSWERED if visit.called_at == visit.since:
+                visit.called_at = 0  # it was the first call
+            case VisitEvent.PUT_BACK:
+                visit.served_for += max(wall_ms - visit.since, 0)
+            case VisitEvent.ENDED if one.before in (VisitState.SERVED, VisitState.ABSENT):
+                visit.served_for += max(wall_ms - visit.since, 0)
+            case _:
+                pass
+
+    def _end_records(self, one: QueueEvent, now: float) -> list[Entry]:
+        if (
+            not isinstance(one, Change)
+            or one.event is not VisitEvent.ENDED
+            or one.cause is OverCause.NOT_KEPT
+        ):
+            return []
+        assert isinstance(one.cause, OverCause)
+        visit, wall_ms = one.visit, self._clock.millis(now)
+        ended = self._statistics.note(visit, ended_at=wall_ms)
+        over = end_record_of(visit, cause=one.cause, ended_at=wall_ms, **ended._asdict())
+        if not visit.called_at:
+            return [over]
+        operator = "" if one.operator == NOBODY else self._operators.name_of(one.operator)
+        lines = self._visits.transcripts.get(visit.number, ())
+        return [over, *self._past.keep(visit, lines, operator=operator, cause=int(one.cause), now=now)]
+
+
+def _changed(events: list[QueueEvent]) -> list[Visit]:
+    """Return the visits whose record has changed, in order, each once, without those that are over."""
+    visits: dict[int, Visit] = {}
+    for one in events:
+        if isinstance(one, VisitUpdated | HandoverReleased) or (
+            isinstance(one, Change) and one.event not in _WRITES_NOTHING
+        ):
+            visits[one.visit.number] = one.visit
+    return [visit for visit in visits.values() if visit.state is not VisitState.OVER]

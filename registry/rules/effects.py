@@ -1,0 +1,519 @@
+"""Effects: what a decision of the registry leads to, as values. The rule that decides sends nothing itself.
+
+Here too: who asks (`Caller`), what the log is told (events), and the outcomes by which a rule continues when the disk
+has answered (`StoreOutcome`).
+"""
+
+import enum
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.store.entries import DeskOpeningKept, DeskVisitRated, Entry, MailStored
+from chatapp.wire.address import Address
+from chatapp.wire.messages.desk import DeskNotice
+from chatapp.wire.messages.link import PeerRequest, RegistryNotice
+from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.rooms import SetTopic, Topic
+from chatapp.wire.messages.table import Card, Name
+
+
+class DropReason(enum.Enum):
+    """Why something that came in was not served. Nobody is told; it is counted."""
+
+    # datagrams
+    UNKNOWN_DATAGRAM_KIND = enum.auto()
+    MALFORMED_DATAGRAM = enum.auto()
+    OTHER_VERSION = enum.auto()
+    NO_SESSION = enum.auto()
+    SEAL_BROKEN = enum.auto()
+    NOTHING_FOR_REGISTRY = enum.auto()
+    OLD_DATAGRAM_FROM_ELSEWHERE = enum.auto()
+    # registration
+    BAD_COOKIE = enum.auto()
+    REGISTER_RATE = enum.auto()
+    REGISTER_QUEUE_FULL = enum.auto()
+    BAD_REGISTER_SIGNATURE = enum.auto()
+    BAD_CARD_SIGNATURE = enum.auto()
+    BAD_INVITATION = enum.auto()
+    BAD_VOUCHER = enum.auto()
+    REPEATED_REGISTER_AFTER_LEAVE = enum.auto()
+    REGISTER_OF_EARLIER_SESSION = enum.auto()
+    """It was admitted at this node in an earlier session with a house. Its peer registers anew; somebody plays it back."""
+    HOUSE_BEHIND = enum.auto()
+    """A datagram was dropped because too many are still unhandled by the house."""
+    RENAME_OF_ANOTHER = enum.auto()
+    RELEASE_FROM_OLD_LINK = enum.auto()
+    NAME_BEING_GIVEN_UP = enum.auto()
+    # signs of life
+    PING_FROM_STRANGER = enum.auto()
+    LEAVE_FROM_STRANGER = enum.auto()
+    SILENCE_REPORT_RATE = enum.auto()
+    # links
+    MALFORMED_FRAME = enum.auto()
+    MISPLACED_ATTACH = enum.auto()
+    BANNED = enum.auto()
+    KICKED = enum.auto()
+    RELAY_RATE_OF_SENDER = enum.auto()
+    RELAY_RATE_OF_NETWORK = enum.auto()
+    RECIPIENT_LINK_BUSY = enum.auto()
+    REQUEST_QUEUE_FULL = enum.auto()
+    LINK_HAS_ENDED = enum.auto()
+    """The house has ended the link, which its node did not know yet."""
+    # groups
+    UNKNOWN_GROUP = enum.auto()
+    FOREIGN_GROUP_FRAME = enum.auto()
+    GROUP_FRAME_FROM_OLD_LINK = enum.auto()
+    GROUP_FRAME_FROM_NON_MEMBER = enum.auto()
+    PAGE_FOR_NON_MEMBER = enum.auto()
+    ROOM_REQUEST_FROM_OLD_LINK = enum.auto()
+    # mail
+    MAIL_UNREADABLE = enum.auto()
+    LETTERS_LOST_ON_DISK = enum.auto()
+    # the help desk
+    NOT_FOR_GUESTS = enum.auto()
+    MEMBER_AT_DESK = enum.auto()
+    OTHER_VISIT = enum.auto()
+    # the bus of a cluster
+    NO_HOUSE = enum.auto()
+    """This node's front has no house that could answer."""
+    BUS_SEAL_BROKEN = enum.auto()
+    BUS_OTHER_VERSION = enum.auto()
+    BUS_MALFORMED = enum.auto()
+    BUS_OTHER_SESSION = enum.auto()
+    """It belongs to a session that is over, or to another house."""
+    BUS_GAP = enum.auto()
+    """Messages of its session before it were lost, so the session ends."""
+    # anywhere
+    FAULT = enum.auto()
+
+
+class LinkEndReason(enum.Enum):
+    """Why the registry ended a link."""
+
+    TOO_MANY_LINKS = enum.auto()
+    TOO_MANY_PENDING = enum.auto()
+    """Too many connections have not sent their first frame."""
+    FIRST_FRAME_LATE = enum.auto()
+    NO_SESSION = enum.auto()
+    """The first frame opened no session."""
+    NO_ATTACH = enum.auto()
+    SEAL_BROKEN = enum.auto()
+    OUTPUT_UNREAD = enum.auto()
+    """The peer asked for more than it read."""
+    REPLACED = enum.auto()
+    LEFT = enum.auto()
+    SILENT = enum.auto()
+    BANNED = enum.auto()
+    KICKED = enum.auto()
+    """The administrator has disconnected the peer."""
+    NO_SENDER_INDEX = enum.auto()
+    """The store has reserved no more sender indices yet."""
+    NO_HOUSE = enum.auto()
+    """No node of the cluster keeps the state just now, or this one cannot see it."""
+    OTHER_HOUSE = enum.auto()
+    """Another node of the cluster keeps the state now."""
+    HOUSE_SESSION_LOST = enum.auto()
+    """Messages between this node and the one that keeps the state were lost."""
+    NODE_STOPS = enum.auto()
+
+
+class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
+    """A peer or a guest has registered."""
+
+    name: str
+    address: Address
+
+
+class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A person has changed their name."""
+
+    before: str
+    name: str
+
+
+class NameGivenUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A person has given up their name."""
+
+    name: str
+
+
+class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """A REGISTER was refused."""
+
+    name: str
+    address: Address
+    reason: RefusalReason
+
+
+class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry ended a link. `name`: empty for a visitor, and for somebody who proved nothing."""
+
+    name: str
+    address: Address
+    reason: LinkEndReason
+
+
+class LinkRenewed(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of a link were renewed, on both sides."""
+
+    address: Address
+
+
+class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """The disk refused entries."""
+
+    reason: str
+
+
+class NamesSkipped(msgspec.Struct, frozen=True, kw_only=True):
+    """Some names on the disk could not be read at the start. They are free now."""
+
+    count: int
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect could not be carried out, by a fault of the registry itself."""
+
+    reason: str
+    places: tuple[str, ...]
+    """Files and lines, the innermost last."""
+
+
+Event: TypeAlias = (
+    PeerRegistered
+    | NameChanged
+    | NameGivenUp
+    | RegistrationRefused
+    | LinkEnded
+    | LinkRenewed
+    | StoreFailed
+    | NamesSkipped
+    | Fault
+)
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The authenticated author of a request, and the way it came: a link, else a datagram from `address`."""
+
+    identity: bytes
+    link: int | None = None
+    """The link's number, which says at which node it is (`registry.ports`)."""
+    address: Address | None = None
+    node: int = 0
+    """The node at which a datagram came."""
+    session: bytes = b""
+    """The session of a datagram, in which it is answered."""
+    is_newest: bool = True
+    """Whether no later datagram of the caller was opened before. Only the newest says how things are now."""
+
+
+# --- outcomes, by which a rule continues
+
+
+class NameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A new name was stored, or not."""
+
+    card: Card
+    name_key: str
+    nonce: bytes
+    channel_since: int
+    is_stored: bool
+    network: str = ""
+    """The newcomer's network."""
+    code: bytes = b""
+    """The join code that is used up with it."""
+
+
+class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The new name of a person was stored, or not."""
+
+    card: Card
+    name_key: str
+    reference: int
+    is_stored: bool
+
+
+class ReleaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """That a person has given up their name was stored, or not."""
+
+    reference: int
+    is_stored: bool
+
+
+class LettersOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Letters were stored, or not: all that came one after the other and went to the disk together."""
+
+    letters: Sequence["StoreLetter"]
+    is_stored: bool
+
+
+class LineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A group's line was stored: now it may be relayed."""
+
+    group: str
+    epoch: int
+    counter: int
+    position: int
+    frame: bytes
+
+
+class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A group's line was not stored."""
+
+    group: str
+    epoch: int
+    counter: int
+    position: int
+
+
+class RoomEntryOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A new member of a room was stored, or not."""
+
+    group: str
+    reference: int
+    since: int
+    is_stored: bool
+
+
+class TopicOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A room's topic was stored, or not."""
+
+    request: SetTopic
+    topic: Topic
+    number: int
+    is_stored: bool
+
+
+class GroupKeyOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A new group key was stored, or not."""
+
+    group: str
+    epoch: int
+    key: bytes
+    is_stored: bool
+
+
+class SenderIndicesOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A block of sender indices was reserved, or not."""
+
+    upto: int
+    is_stored: bool
+
+
+class VisitOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A new visit of the help desk was stored, or not."""
+
+    visit: int
+    is_stored: bool
+
+
+class DeskLineOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A line of a visit was stored, or not."""
+
+    visit: int
+    position: int
+    is_stored: bool
+
+
+class DeskEntryStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an operator or a visitor asked for is on the disk, and takes effect."""
+
+    entry: DeskOpeningKept | DeskVisitRated
+
+
+class ConsoleNotice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A notice for the operator at the console, released by the disk."""
+
+    notice: DeskNotice
+
+
+DeskStoreOutcome: TypeAlias = VisitOutcome | DeskLineOutcome | DeskEntryStored | ConsoleNotice
+StoreOutcome: TypeAlias = (
+    NameOutcome
+    | LettersOutcome
+    | LineStored
+    | LineLost
+    | GroupKeyOutcome
+    | SenderIndicesOutcome
+    | RoomEntryOutcome
+    | TopicOutcome
+    | RenameOutcome
+    | ReleaseOutcome
+    | DeskStoreOutcome
+)
+Request: TypeAlias = PeerRequest | StoreOutcome
+"""Everything that the service handles."""
+
+
+# --- effects
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Answer the caller, on the way the request came. The answer is lost if that way is gone."""
+
+    to: Caller
+    message: RegistryNotice | msgspec.Raw
+    """Raw: encoded already."""
+
+
+class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send a notice on a link. It is lost if the link is gone."""
+
+    link: int
+    message: RegistryNotice | msgspec.Raw
+
+
+class SendDatagram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send a notice in a sealed datagram. It is lost if there is no session."""
+
+    node: int
+    """The node that has the session."""
+    identity: bytes
+    address: Address
+    message: RegistryNotice
+
+
+class CheckAlive(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Probe somebody whom another peer cannot reach, unless they show a sign of life soon."""
+
+    identity: bytes
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send a notice on a link, unless much waits there already: what others send must not fill it."""
+
+    link: int
+    message: RegistryNotice
+
+
+class Relay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send the same bytes to all attached links but the sender's."""
+
+    frame: bytes
+    sender: int
+
+
+class RelayTo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send the same bytes to these links but the sender's."""
+
+    frame: bytes
+    links: tuple[int, ...]
+    sender: int
+
+
+class Admit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Answer a REGISTER with a WELCOME."""
+
+    to: Caller
+    card: Card
+    nonce: bytes
+    is_new: bool
+    """Whether this is the first answer, and not one to a repeated datagram."""
+    is_guest: bool = False
+    """Whether it is a visitor without a name."""
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Write this event into the log."""
+
+    event: Event
+
+
+class Refuse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Answer a REGISTER with a REFUSED."""
+
+    to: Caller
+    nonce: bytes
+    name: Name
+    reason: RefusalReason
+    counter: int = 0
+    """The counter of the known card, if this card is older."""
+    seconds: int = 0
+    """How long a ban or a kick still holds; 0 for no end."""
+    text: str = ""
+    """What the administrator says of it."""
+
+
+class Disconnect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Close a link after what is queued for it."""
+
+    link: int
+    reason: LinkEndReason
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Hand a request or an outcome back to the service."""
+
+    request: Request
+    to: Caller
+
+
+class Persist(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Store `entries`. Then carry out `then`; if they cannot be stored, `otherwise`. Both wait for all earlier entries
+    too."""
+
+    entries: tuple[Entry, ...]
+    then: tuple["Effect", ...] = ()
+    otherwise: tuple["Effect", ...] = ()
+    held: int = 0
+    """Bytes that `then` keeps in memory meanwhile, if many."""
+
+
+class StoreLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Store a letter. Its outcome comes with those of the letters around it (`LettersOutcome`), and waits for all earlier
+    entries too. Letters are the most frequent entries, and a `Persist` for each would cost twice as much."""
+
+    entry: MailStored
+    reference: int
+    to: Caller
+
+
+class ShowOnConsole(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Show lines on the console. Strangers' text in them is sanitized already."""
+
+    lines: tuple[str, ...]
+
+
+class AnswerAdmin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Answer the admin request with this ticket."""
+
+    ticket: str
+    answer: AdminAnswer
+
+
+class TellEverybody(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send a notice on every link, of members and of guests."""
+
+    message: RegistryNotice
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Do nothing, and count it under this reason."""
+
+    reason: DropReason
+
+
+Effect: TypeAlias = (
+    Reply
+    | Push
+    | SendDatagram
+    | CheckAlive
+    | Offer
+    | Relay
+    | RelayTo
+    | Admit
+    | Note
+    | Refuse
+    | Disconnect
+    | Resume
+    | Persist
+    | StoreLetter
+    | ShowOnConsole
+    | AnswerAdmin
+    | TellEverybody
+    | Drop
+)
+"""Everything that can follow from a decision."""

@@ -1,0 +1,647 @@
+"""The rules of the registry put together: which rule answers a request, and what time brings.
+
+Each rule decides and returns effects (`effects.py`); it sends and stores nothing and waits for nothing. So datagrams,
+links and tests share every rule.
+"""
+
+from collections.abc import Sequence
+from typing import Final, assert_never, cast, get_args
+
+from chatapp.registry.rules.admin.live import LiveAdmin
+from chatapp.registry.rules.admin.messages import AddBan, CoreRequest, LiftBan
+from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.desk.desk import Desk
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.effects import (
+    Caller,
+    CheckAlive,
+    ConsoleNotice,
+    DeskEntryStored,
+    DeskLineOutcome,
+    Disconnect,
+    Drop,
+    DropReason,
+    Effect,
+    GroupKeyOutcome,
+    LettersOutcome,
+    LineLost,
+    LineStored,
+    LinkEndReason,
+    NameOutcome,
+    Offer,
+    Persist,
+    Push,
+    ReleaseOutcome,
+    RenameOutcome,
+    Reply,
+    Request,
+    Resume,
+    RoomEntryOutcome,
+    SendDatagram,
+    SenderIndicesOutcome,
+    StoreOutcome,
+    TopicOutcome,
+    VisitOutcome,
+)
+from chatapp.registry.rules.limits import DiskState, RegistryPolicy, WallClock, first_epoch, first_number
+from chatapp.registry.rules.mail import MailService, ReadLetters
+from chatapp.registry.rules.people.access import AccessLists, AccessPolicy, AccessSettings, Operators
+from chatapp.registry.rules.people.connections import Connections, SenderIndices
+from chatapp.registry.rules.people.directory import Directory, Person
+from chatapp.registry.rules.people.presence import Liveness, PresenceTracker
+from chatapp.registry.rules.people.registration import Registration, excluded
+from chatapp.registry.rules.people.releasing import Releasing
+from chatapp.registry.rules.people.renaming import Renaming, restore_names
+from chatapp.registry.rules.rooms.rooms import Rooms
+from chatapp.registry.rules.rooms.rules import ChannelRules, GroupContext, GroupRules, ReadLines
+from chatapp.registry.store.entries import BanLifted, GroupKeyMade
+from chatapp.registry.store.protocol import Loaded
+from chatapp.wire.admission import public_half
+from chatapp.wire.buckets import Buckets
+from chatapp.wire.framing import GroupHeader
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    DATAGRAM_MAX,
+    RELAYS_BURST,
+    RELAYS_PER_NETWORK,
+    RELAYS_PER_NETWORK_BURST,
+    RELAYS_PER_SECOND,
+    SILENCE_REPORTS_BURST,
+    SILENCE_REPORTS_PER_SECOND,
+)
+from chatapp.wire.messages.desk import DeskRequest
+from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
+from chatapp.wire.messages.registration import Leave, Ping, Probe, RefusalReason, Register, Release, Rename
+from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, FetchGroup, LeaveRoom, ListRooms, SetTopic
+from chatapp.wire.messages.table import FetchTable
+from chatapp.wire.sessions.opening import Randomness
+
+_PROBE: Final = Probe()
+_NOBODY: Final = Caller(identity=b"")
+_OUTCOMES: Final = frozenset(get_args(StoreOutcome))
+
+
+class LinkLifecycle:
+    """Tells mail, rooms and the desk when members come and go."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        presence: PresenceTracker,
+        liveness: Liveness,
+        mail: MailService,
+        channel: ChannelRules,
+        rooms: Rooms,
+        desk: Desk,
+        directory: Directory,
+    ) -> None:
+        self._connections = connections
+        self._directory = directory
+        self._presence = presence
+        self._liveness = liveness
+        self._mail = mail
+        self._channel = channel
+        self._rooms = rooms
+        self._desk = desk
+
+    def attach(self, caller: Caller, *, now: float) -> list[Effect]:
+        """Attach a member's link: keys and mail follow."""
+        if caller.link is None:
+            return [Drop(reason=DropReason.MISPLACED_ATTACH)]
+        replaced = self._presence.attach(caller, caller.link, now=now)
+        if replaced is None:
+            return [Drop(reason=DropReason.MISPLACED_ATTACH)]
+        effects: list[Effect] = []
+        if self._connections.link_of(caller.identity) != caller.link:
+            return [*replaced, *self._reserve_indices()]
+        if replaced:
+            self._mail.reader_left(caller.identity)
+            effects = [*replaced, *self._rooms.go_away(caller.identity, now=now)]
+        effects.append(self._channel.grant(self._connections.of(caller.identity)))
+        effects += self._mail.hand_over(caller.identity)
+        effects += self._reserve_indices()
+        return effects + self._desk.member_attached(caller, now=now)
+
+    def _reserve_indices(self) -> list[Effect]:
+        """Reserve more sender indices if few are left."""
+        reservation = self._connections.indices.reservation()
+        if reservation is None:
+            return []
+        kept, lost = (
+            SenderIndicesOutcome(upto=reservation.upto, is_stored=is_stored) for is_stored in (True, False)
+        )
+        return [
+            Persist(
+                entries=(reservation,),
+                then=(Resume(request=kept, to=_NOBODY),),
+                otherwise=(Resume(request=lost, to=_NOBODY),),
+            )
+        ]
+
+    def leave(self, leave: Leave, caller: Caller, *, now: float) -> list[Effect]:
+        """Take a member offline who says goodbye."""
+        effects = self._presence.leave(leave, caller, now=now)
+        if self._connections.link_of(caller.identity) is None:
+            self._mail.reader_left(caller.identity)
+            effects += self._rooms.go_away(caller.identity, now=now)
+            effects += self._desk.member_left(caller.identity, now=now)
+        return effects
+
+    def forget(self, person: Person, *, now: float) -> list[Effect]:
+        """Remove a person who has no name any more, and who may be online, from the table and from all that they were in."""
+        identity = person.card.identity
+        self._mail.reader_left(identity)
+        effects = [
+            *self._desk.member_left(identity, now=now),
+            *self._mail.forget(identity),
+        ]
+        self._rooms.forget(identity, now=now)
+        self._presence.forget(identity)
+        self._directory.release(person)
+        self._channel.members_changed(now=now)
+        return effects
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
+        """Note that a link is over: its member is away at once, until the next sign of life."""
+        if self._presence.link_lost(identity, link, now=now):
+            self._mail.reader_left(identity)
+            return self._rooms.go_away(identity, now=now) + self._desk.link_lost(identity, link, now=now)
+        return self._desk.link_lost(identity, link, now=now) if identity in self._desk.guests else []
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Probe those in doubt, and take those offline who stayed silent."""
+        effects: list[Effect] = []
+        silent, to_probe = self._liveness.handle_timer(now=now)
+        for identity in silent:
+            if identity in self._desk.guests:
+                effects += self._desk.guests.silent(identity)
+            else:
+                effects += self._presence.silent(identity, now=now)
+        for identity in to_probe:
+            effects += self._probe(identity)
+        return effects
+
+    def _probe(self, identity: bytes) -> list[Effect]:
+        """Ask for a sign of life on the link and by datagram: either way may be broken."""
+        is_guest = identity in self._desk.guests
+        link, address, node = (self._desk.guests if is_guest else self._presence).place_of(identity)
+        effects: list[Effect] = []
+        if link is not None:
+            effects.append(Push(link=link, message=_PROBE))
+        if address is not None:
+            effects.append(SendDatagram(node=node, identity=identity, address=address, message=_PROBE))
+        return effects
+
+
+class DatagramRelay:
+    """Passes sealed datagrams from one peer's link to another's, where UDP does not get through (clause 6.8).
+
+    A sender above the rate loses datagrams, as on a full network. Nobody else loses any for it, and no link is ended for
+    what others send over it.
+    """
+
+    def __init__(self, directory: Directory, connections: Connections) -> None:
+        self._directory = directory
+        self._connections = connections
+        # Counted by recipient too: answering a flooder must not use up what a sender has for others.
+        self._senders: Buckets[tuple[bytes, bytes]] = Buckets(
+            rate=RELAYS_PER_SECOND, burst=RELAYS_BURST, most=BUCKETS_MAX
+        )
+        self._networks: Buckets[tuple[str, bytes]] = Buckets(
+            rate=RELAYS_PER_NETWORK, burst=RELAYS_PER_NETWORK_BURST, most=BUCKETS_MAX
+        )
+
+    def relay(self, request: RelayDatagram, caller: Caller, *, now: float) -> list[Effect]:
+        """Offer a datagram to the recipient's link, if there is one and its reader keeps up."""
+        sender, recipient = caller.identity, request.recipient
+        link = self._connections.link_of(recipient)
+        if link is None or len(request.datagram) > DATAGRAM_MAX:
+            return [Reply(to=caller, message=RelayFailed(recipient))]
+        network = self._directory.network_of(sender)
+        if not self._senders.take((sender, recipient), now=now):
+            return [Drop(reason=DropReason.RELAY_RATE_OF_SENDER)]
+        if not self._networks.take((network, recipient), now=now):
+            return [Drop(reason=DropReason.RELAY_RATE_OF_NETWORK)]
+        return [Offer(link=link, message=DatagramRelayed(sender, request.datagram))]
+
+
+class BanEnforcer:
+    """Applies bans to those who are here already."""
+
+    def __init__(
+        self, access: AccessPolicy, directory: Directory, presence: PresenceTracker, desk: Desk
+    ) -> None:
+        self._access = access
+        self._directory = directory
+        self._presence = presence
+        self._desk = desk
+
+    def mark(self) -> None:
+        """Make the row of everybody who is banned say so, and no other row."""
+        for person in self._directory:
+            is_banned = self._access.has_bans and self._is_banned(person.card.identity, person.address.host)
+            self._directory.ban(person, is_banned=is_banned)
+
+    def evict(self, *, now: float) -> tuple[int, list[Effect]]:
+        """Mark rows and disconnect those who are banned. Return how many were here, and the effects."""
+        self.mark()
+        count, effects = 0, list[Effect]()
+        if not self._access.has_bans:
+            return count, effects
+        for identity in self._directory.online():
+            person = self._directory.person(identity)
+            if person is not None and self._is_banned(identity, person.address.host):
+                count += 1
+                effects += self._presence.evict(person, LinkEndReason.BANNED, now=now)
+        for identity in self._desk.guests.linked():
+            if self._is_banned(identity, self._desk.guests.host_of(identity)):
+                count += 1
+                effects += self._desk.evict(identity, now=now)
+        return count, effects
+
+    def refuse(self, caller: Caller) -> list[Effect]:
+        """Return what the request of a banned caller leads to; nothing for a caller who is not banned. A banned peer
+        keeps its session: forgetting one would let a nonce be used twice."""
+        if not self._is_banned(caller.identity, "" if caller.address is None else caller.address.host):
+            return []
+        if caller.link is None:
+            return [Drop(reason=DropReason.BANNED)]
+        return [Disconnect(link=caller.link, reason=LinkEndReason.BANNED)]
+
+    def _is_banned(self, identity: bytes, host: str) -> bool:
+        guests, person = self._desk.guests, self._directory.person(identity)
+        if identity in guests:
+            gateway = guests.gateway_of(identity)
+            is_barred = bool(gateway) and self._access.bans_key(gateway)
+            return is_barred or self._access.bans(identity, host or guests.host_of(identity))
+        if person is None:
+            return False
+        return self._access.bans_name(person.name_key) or self._access.bans(
+            identity, host or person.address.host
+        )
+
+
+class Service:
+    """Sends each request to its rule."""
+
+    def __init__(
+        self,
+        *,
+        loaded: Loaded,
+        clock: WallClock,
+        policy: RegistryPolicy,
+        rng: Randomness,
+        read_letters: ReadLetters,
+        read_lines: ReadLines,
+        desk: DeskSettings,
+        access: AccessSettings,
+        own_key: bytes,
+        now: float,
+    ) -> None:
+        """`own_key`: the registry's."""
+        stored_channel = loaded.groups.get(CHANNEL)
+        last_epoch = max(stored_channel.keys if stored_channel is not None else (), default=0)
+        epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
+        self.directory = Directory(
+            version=first_number(epoch=epoch, chance=rng.randbytes(4)), names_max=policy.names_max
+        )
+        self._first_version = self.directory.version
+        self.indices = SenderIndices(reserved=loaded.sender_indices)
+        connections = Connections(self.indices)
+        self.disk = DiskState()
+        context = GroupContext(
+            connections=connections,
+            clock=clock,
+            rng=rng,
+            read=read_lines,
+            disk=self.disk,
+            policy=policy,
+            first_position=first_number(epoch=epoch, chance=rng.randbytes(4)),
+            network_of=self.directory.network_of,
+        )
+        self.channel = ChannelRules(self.directory, context, now=now)
+        self.rooms = Rooms(self.directory, context)
+        self.liveness = Liveness(policy)
+        self._presence = PresenceTracker(self.directory, connections, self.liveness, clock)
+        self._mail = MailService(self.directory, connections, clock, read_letters, self.disk, policy)
+        self._access = AccessPolicy(access)
+        self._renaming = Renaming(self.directory, clock, is_banned=self._access.bans_name)
+        self._registration = Registration(
+            self.directory, connections, self._presence, self.channel, self._renaming, self._access, clock
+        )
+        self.operators = Operators(desk.operators, self.directory)
+        self.desk = Desk(desk, self.operators, self.directory, connections, self.liveness, clock)
+        self._admin_files = AdminService(
+            self.directory,
+            self._access.invites,
+            self._access.own_bans,
+            self._renaming,
+            clock,
+            forget=self._forget,
+        )
+        self._admin = LiveAdmin(
+            self._admin_files,
+            directory=self.directory,
+            presence=self._presence,
+            access=self._access,
+            rooms=self.rooms,
+            mail=self._mail,
+            desk=self.desk,
+            channel=self.channel,
+            clock=clock,
+            own_key=own_key,
+        )
+        self._relay = DatagramRelay(self.directory, connections)
+        self._link_lifecycle = LinkLifecycle(
+            connections,
+            self._presence,
+            self.liveness,
+            self._mail,
+            self.channel,
+            self.rooms,
+            self.desk,
+            self.directory,
+        )
+        self._releasing = Releasing(self.directory, connections, self._renaming, forget=self._forget)
+        self._ban_enforcer = BanEnforcer(self._access, self.directory, self._presence, self.desk)
+        self._silence_reports: Buckets[bytes] = Buckets(
+            rate=SILENCE_REPORTS_PER_SECOND, burst=SILENCE_REPORTS_BURST, most=BUCKETS_MAX
+        )
+        self._sweep_span = policy.sweep_span
+        self._sweep_at = now + policy.sweep_span
+        self.unreadable_names = restore_names(loaded, self.directory, clock, policy, now=now)
+        """How many names on the disk have cards of an unknown shape."""
+        self._first = self._load(loaded, wall=clock.seconds(now), now=now)
+
+    def _load(self, loaded: Loaded, *, wall: int, now: float) -> Persist:
+        """Restore what earlier lives stored. Return what has to be stored before the first request is served."""
+        self._access.invites.load(loaded.invites, wall=wall, now=now)
+        self._access.own_bans.load(loaded.bans, wall=wall, now=now)
+        self._access.bans_changed()
+        self._mail.load(loaded, now=now)
+        self.desk.load(loaded.desk, now=now)
+        first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
+        entries = (*self.indices.first_reservation, first_key, *self.rooms.load(loaded, now=now))
+        keys = [entry for entry in entries if isinstance(entry, GroupKeyMade)]
+        outcomes = [
+            GroupKeyOutcome(group=key.group, epoch=key.epoch, key=key.key, is_stored=True) for key in keys
+        ]
+        return Persist(
+            entries=entries, then=tuple(Resume(request=outcome, to=_NOBODY) for outcome in outcomes)
+        )
+
+    def _forget(self, person: Person, now: float) -> list[Effect]:
+        """Remove somebody whose name was released."""
+        return self._link_lifecycle.forget(person, now=now)
+
+    def start(self) -> list[Effect]:
+        """Return what has to be done before the first request is served."""
+        self._ban_enforcer.mark()
+        return [self._first]
+
+    # --- requests
+
+    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a REGISTER whose author is proved."""
+        card = register.card
+        host = "" if caller.address is None else caller.address.host
+        if self._access.has_bans or self._access.kicked:  # mostly neither: no call
+            exclusion = self._access.exclusion_of(card.identity, host, now=now)
+            if exclusion is not None:
+                return [excluded(register, caller, exclusion)]
+        if card.identity in self._releasing.pending:
+            return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]  # the peer asks again
+        if self.desk.is_for_guests(card):
+            return self._register_guest(register, caller, now)
+        return self._registration.register(register, caller, now=now)
+
+    def _register_guest(self, register: Register, caller: Caller, now: float) -> list[Effect]:
+        if (
+            self._access.has_bans
+            and register.voucher
+            and self._access.bans_key(public_half(register.voucher))
+        ):
+            key, reason = public_half(register.voucher), RefusalReason.GATEWAY_BANNED
+            return [excluded(register, caller, self._access.ban_of(key, reason=reason, now=now))]
+        gateway = self._access.gateway_of(register)
+        return self.desk.guests.register(register, caller, gateway=gateway, now=now)
+
+    def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a request. The caller is authenticated; the request may still be nonsense."""
+        if type(request) in _OUTCOMES:  # isinstance would ask each class in turn, for every request
+            return self._handle_outcome(cast("StoreOutcome", request), caller, now)
+        if caller.identity in self.desk.guests:
+            return self._handle_guest(request, caller, now)
+        if self._releasing.pending and caller.identity in self._releasing.pending:
+            return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]
+        match request:
+            case DepositMail():
+                return self._mail.deposit(request, caller, now=now)
+            case TakeMail():
+                return self._mail.take(request, caller)
+            case AskMail():
+                return self._mail.ask(request, caller)
+            case RelayDatagram():
+                return self._relay.relay(request, caller, now=now)
+            case ReportSilence():
+                return self._report_silence(request, caller, now)
+            case FetchTable():
+                if request.since == self.directory.version:
+                    self.directory.announce_awaited(now=now)
+                return [Reply(to=caller, message=self.directory.table.page(request.since))]
+            case FetchGroup():
+                group = self._group(request.group)
+                return (
+                    [Drop(reason=DropReason.UNKNOWN_GROUP)] if group is None else group.fetch(request, caller)
+                )
+            case Ping() | Leave() | Attach():
+                return self._handle_presence(request, caller, now)
+            case EnterRoom() | LeaveRoom() | ListRooms() | SetTopic():
+                return self._handle_room(request, caller, now)
+            case Rename():
+                return self._renaming.rename(request, caller, now=now)
+            case Release():
+                return self._releasing.release(request, caller)
+            case _:
+                return self.desk.serve(cast("DeskRequest", request), caller, now=now)
+
+    def _handle_guest(self, request: Request, caller: Caller, now: float) -> list[Effect]:
+        if self._access.has_bans and (banned := self._ban_enforcer.refuse(caller)):
+            return banned
+        effects = self.desk.serve_guest(request, caller, now=now)
+        if isinstance(request, Attach) and self._admin.stop_at is not None:
+            effects += self._tell_planned_stop(caller, now)
+        return effects
+
+    def _handle_presence(self, request: Ping | Leave | Attach, caller: Caller, now: float) -> list[Effect]:
+        if isinstance(request, Leave):
+            return self._link_lifecycle.leave(request, caller, now=now)
+        if self._access.has_bans and (banned := self._ban_enforcer.refuse(caller)):
+            return banned
+        if self._access.kicked and self._access.is_kicked(caller.identity, now=now):
+            return _refuse_kicked(caller)
+        if isinstance(request, Attach):
+            effects = self._link_lifecycle.attach(caller, now=now)
+            return effects if self._admin.stop_at is None else effects + self._tell_planned_stop(caller, now)
+        return self._presence.ping(request, caller, now=now)
+
+    def _handle_room(
+        self, request: EnterRoom | LeaveRoom | ListRooms | SetTopic, caller: Caller, now: float
+    ) -> list[Effect]:
+        match request:
+            case EnterRoom():
+                return self.rooms.enter(request, caller, now=now)
+            case LeaveRoom():
+                return self.rooms.leave(request, caller, now=now)
+            case ListRooms():
+                return self.rooms.list_rooms(request, caller)
+            case SetTopic():
+                return self.rooms.set_topic(request, caller, now=now)
+            case _:
+                assert_never(request)
+
+    def _tell_planned_stop(self, caller: Caller, now: float) -> list[Effect]:
+        """Tell a newcomer of a planned stop."""
+        told = self._admin.planned_stop(now=now)
+        return [] if told is None or caller.link is None else [Push(link=caller.link, message=told)]
+
+    def _report_silence(self, report: ReportSilence, caller: Caller, now: float) -> list[Effect]:
+        """Handle the report that a member cannot reach another one."""
+        is_member = self.directory.person(caller.identity) is not None
+        if not is_member or not self._silence_reports.take(caller.identity, now=now):
+            return [Drop(reason=DropReason.SILENCE_REPORT_RATE)]
+        return [CheckAlive(identity=report.recipient)]
+
+    def _end_bans(self, now: float) -> list[Effect]:
+        """Lift the bans that have ended."""
+        over = self._access.own_bans.ended(now=now)
+        if not over:
+            return []
+        self._access.bans_changed()
+        self._ban_enforcer.mark()
+        return [Persist(entries=tuple(BanLifted(one.what) for one in over))]
+
+    # --- the administrator
+
+    def figures(self, *, now: float) -> dict[str, float]:
+        """Return the figures of people, rooms and mail, by their names in `registry.telemetry.figures`."""
+        return {
+            "registered": len(self.directory),
+            "online": self.directory.online_count,
+            "guests": len(self.desk.guests.linked()),
+            "table_changes": self.directory.version - self._first_version,
+            "rooms": len(self.rooms.index),
+            "mail_waiting": len(self._mail),
+            "mail_oldest_seconds": max((age for _, _, _, age in self._mail.boxes(now=now)), default=0.0),
+        }
+
+    def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> list[Effect]:
+        """Carry out an admin request. A ban disconnects those who are here."""
+        effects = self._admin.run(request, ticket, now=now)
+        if isinstance(request, AddBan | LiftBan):
+            self._access.bans_changed()
+            effects += self._ban_enforcer.evict(now=now)[1]
+        return effects
+
+    def change_lists(self, lists: AccessLists, *, now: float) -> tuple[int, list[Effect]]:
+        """Put new access lists in force. Return how many people who are here have to go, and the effects."""
+        self._access.change(lists)
+        return self._ban_enforcer.evict(now=now)
+
+    def _handle_outcome(self, outcome: StoreOutcome, caller: Caller, now: float) -> list[Effect]:
+        """Continue what waited for the disk."""
+        match outcome:
+            case LettersOutcome():
+                return self._mail.letters_settled(outcome)
+            case NameOutcome():
+                return self._registration.name_settled(outcome, caller, now=now)
+            case RenameOutcome():
+                return self._renaming.rename_settled(outcome, caller, now=now)
+            case ReleaseOutcome():
+                return self._releasing.settled(outcome, caller, now=now)
+            case RoomEntryOutcome():
+                return self.rooms.entry_settled(outcome, caller, now=now)
+            case TopicOutcome():
+                return self.rooms.topic_settled(outcome, caller)
+            case LineStored():
+                group = self._group(outcome.group)
+                return [] if group is None else group.line_stored(outcome, caller)
+            case LineLost():
+                group = self._group(outcome.group)
+                return [] if group is None else group.line_lost(outcome, caller)
+            case GroupKeyOutcome():
+                keys = self.channel if outcome.group == CHANNEL else self.rooms
+                return keys.key_settled(outcome, now=now)
+            case SenderIndicesOutcome():
+                self.indices.settled(outcome.upto, is_stored=outcome.is_stored)
+                return []
+            case VisitOutcome() | DeskLineOutcome() | DeskEntryStored() | ConsoleNotice():
+                return self.desk.handle_outcome(outcome, now=now)
+        assert_never(outcome)
+
+    def _group(self, name: str) -> GroupRules | None:
+        return self.channel if name == CHANNEL else self.rooms.index.by_group(name)
+
+    def receive_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a group frame that came on a link."""
+        if caller.identity in self.desk.guests:
+            return [Drop(reason=DropReason.NOT_FOR_GUESTS)]
+        rules = self.channel if header.tag == self.channel.tag else self.rooms.index.by_tag(header.tag)
+        if rules is None:
+            return [Drop(reason=DropReason.FOREIGN_GROUP_FRAME)]
+        return rules.receive_frame(frame, header, caller, now=now)
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
+        """A link is over, a member's or a guest's."""
+        return self._link_lifecycle.link_lost(identity, link, now=now)
+
+    def node_lost(self, node: int, links: Sequence[tuple[int, bytes]], *, now: float) -> list[Effect]:
+        """A node has gone, with these links and their identities."""
+        effects: list[Effect] = []
+        for link, identity in links:
+            effects += self._link_lifecycle.link_lost(identity, link, now=now)
+        for link, identity in self._presence.node_lost(node, now=now):
+            effects.append(Disconnect(link=link, reason=LinkEndReason.REPLACED))
+            effects += self._link_lifecycle.link_lost(identity, link, now=now)
+        return effects
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Do what is due: silent peers, group keys, table rows, the desk, and now and then a sweep of what has expired."""
+        effects = self._link_lifecycle.handle_timer(now=now)
+        self.directory.handle_timer(now=now)
+        effects += self._end_bans(now)
+        effects += self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
+        effects += self.desk.handle_timer(now=now)
+        if now >= self._sweep_at:
+            self._sweep_at = now + self._sweep_span
+            effects += (
+                self._renaming.sweep(now=now)
+                + self._admin_files.sweep(now=now)
+                + self._mail.sweep(now=now)
+                + self.channel.sweep(now=now)
+                + self.rooms.sweep(now=now)
+            )
+        return effects
+
+    def next_timer(self) -> float:
+        """Return the earliest deadline."""
+        others = (
+            self.liveness.next_timer(),
+            self.directory.next_timer(),
+            self.channel.next_timer(),
+            self.rooms.index.next_timer(),
+            self.desk.next_timer(),
+            self._access.own_bans.next_end,
+        )
+        return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])
+
+
+def _refuse_kicked(caller: Caller) -> list[Effect]:
+    """Return what a sign of life of somebody who is kept out leads to."""
+    if caller.link is None:
+        return [Drop(reason=DropReason.KICKED)]
+    return [Disconnect(link=caller.link, reason=LinkEndReason.KICKED)]

@@ -1,0 +1,202 @@
+"""Registration: what an authentic REGISTER leads to (clauses 4.3 to 4.5 and 4.7).
+
+A new name is claimed at once and confirmed when the disk has it, so nobody else ever gets it, not even after a crash.
+"""
+
+from chatapp.registry.rules.effects import (
+    Admit,
+    Caller,
+    Drop,
+    DropReason,
+    Effect,
+    NameOutcome,
+    Persist,
+    Refuse,
+    Resume,
+)
+from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.rules.people.access import AccessPolicy, Exclusion
+from chatapp.registry.rules.people.connections import Connections
+from chatapp.registry.rules.people.directory import Directory, Person
+from chatapp.registry.rules.people.names import key_of
+from chatapp.registry.rules.people.presence import PresenceTracker
+from chatapp.registry.rules.people.renaming import Renaming
+from chatapp.registry.rules.rooms.rules import ChannelRules
+from chatapp.registry.store.entries import Entry, NameBound
+from chatapp.wire.address import network_of
+from chatapp.wire.admission import public_half
+from chatapp.wire.buckets import Buckets
+from chatapp.wire.codec import encode
+from chatapp.wire.limits import BUCKETS_MAX, NAMES_PER_ADDRESS_BURST, NAMES_PER_ADDRESS_PER_HOUR
+from chatapp.wire.messages.registration import RefusalReason, Register
+from chatapp.wire.messages.table import Card
+
+
+class Registration:
+    """Handles registrations."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        connections: Connections,
+        presence: PresenceTracker,
+        channel: ChannelRules,
+        renaming: Renaming,
+        access: AccessPolicy,
+        clock: WallClock,
+    ) -> None:
+        self._directory = directory
+        self._connections = connections
+        self._presence = presence
+        self._channel = channel
+        self._renaming = renaming
+        self._access = access
+        self._clock = clock
+        self._newcomers: Buckets[str] = Buckets(
+            rate=NAMES_PER_ADDRESS_PER_HOUR / 3_600, burst=NAMES_PER_ADDRESS_BURST, most=BUCKETS_MAX
+        )
+
+    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
+        """Admit or refuse a peer, or wait for the disk."""
+        card, nonce = register.card, register.nonce
+        key = key_of(card.name)
+        if key is None:
+            return self._denial(card, nonce, caller, RefusalReason.BAD_NAME)
+        person = self._directory.person(card.identity)
+        if self._access.has_bans and self._access.bans_name(key):
+            return [excluded(register, caller, self._access.ban_of(name=key, now=now))]
+        # Checked before any answer about names: a peer that is not invited must learn nothing about them.
+        names, shown = self._directory.names, public_half(register.invitation)
+        is_operator = names.is_operator_name(key) and names.is_open(key, card.identity, shown)
+        is_newcomer = person is None and not is_operator
+        refusal = self._access.refusal_of(register, now=now) if is_newcomer else None
+        refusal = refusal or self._directory.refusal_of(card, key, code=shown)
+        if refusal is not None:
+            return self._denial(card, nonce, caller, refusal)
+        if person is not None and key == person.name_key:
+            return self._return(person, card, nonce, caller, now)
+        if person is not None:
+            return self._rename(person, card, key, nonce, caller, now)
+        code = self._access.code_for(register) or b""
+        if names.is_claimed(key) or (code and self._access.invites.is_claimed(code)):
+            return []  # on its way to the disk; the answer follows, to this REGISTER or to its repeat
+        network = "" if caller.address is None else network_of(caller.address.host)
+        if not self._newcomers.take(network, now=now):
+            return self._denial(card, nonce, caller, RefusalReason.FULL)
+        names.claim(card.name, card.identity)
+        if code:
+            self._access.invites.claim(code)
+        since = self._channel.group.position
+        entries = (self._entry(card, key, since, network, now, code),)
+        return [self._bind(card, key, nonce, caller, since, entries, network, code)]
+
+    def name_settled(self, outcome: NameOutcome, caller: Caller, *, now: float) -> list[Effect]:
+        """Finish a registration: the disk has answered."""
+        card = outcome.card
+        person = self._directory.person(card.identity)
+        if not outcome.is_stored:
+            self._access.invites.give_back(outcome.code)
+            waited = self._renaming.give_up(outcome.name_key, card.identity)
+            return [*self._denial(card, outcome.nonce, caller, RefusalReason.NOT_SERVING), *waited]
+        if outcome.code:
+            self._access.invites.use_up(outcome.code)
+        if person is not None:
+            self._directory.await_link(person, now=now)
+            refusal, effects = self._renaming.settle(card, outcome.name_key, now=now)
+            if refusal is not None:
+                return self._denial(card, outcome.nonce, caller, refusal) + effects
+            return self._let_in(person, outcome.nonce, caller, now) + effects
+        person = self._directory.bind(
+            card,
+            channel_since=outcome.channel_since,
+            at=self._clock.seconds(now),
+            network=outcome.network,
+            now=now,
+        )
+        self._channel.members_changed(now=now)
+        return self._let_in(person, outcome.nonce, caller, now)
+
+    def _bind(
+        self,
+        card: Card,
+        key: str,
+        nonce: bytes,
+        caller: Caller,
+        since: int,
+        entries: tuple[Entry, ...],
+        network: str,
+        code: bytes = b"",
+    ) -> Persist:
+        def outcome(*, is_stored: bool) -> Resume:
+            kept = NameOutcome(
+                card=card,
+                name_key=key,
+                nonce=nonce,
+                channel_since=since,
+                is_stored=is_stored,
+                network=network,
+                code=code,
+            )
+            return Resume(request=kept, to=caller)
+
+        return Persist(
+            entries=entries, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),)
+        )
+
+    def _rename(
+        self, person: Person, card: Card, key: str, nonce: bytes, caller: Caller, now: float
+    ) -> list[Effect]:
+        """Rename a member who registers under another name, as if they had asked for it on a link."""
+        if self._renaming.is_pending(card.identity):
+            return []
+        refusal = self._renaming.refusal_of(card.identity, now=now)
+        if refusal is not None:
+            return self._denial(card, nonce, caller, refusal)
+        entries = self._renaming.begin(person, card, key, now=now)
+        return [self._bind(card, key, nonce, caller, person.channel_since, entries, person.network)]
+
+    def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
+        """Admit a member under the name that they have. Only the card's counter is new, so they need not wait for the
+        disk."""
+        if self._connections.of(card.identity).nonce == nonce:
+            is_here = person.online and caller.address == person.address
+            repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)
+            return [repeated] if is_here else [Drop(reason=DropReason.REPEATED_REGISTER_AFTER_LEAVE)]
+        effects: list[Effect] = []
+        self._directory.await_link(person, now=now)
+        if card.counter > person.card.counter:
+            self._directory.renew_card(person, card, now=now)
+            entry = self._entry(card, person.name_key, person.channel_since, person.network, now)
+            effects.append(Persist(entries=(entry,)))
+        return effects + self._let_in(person, nonce, caller, now)
+
+    def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
+        if person.is_banned:  # by the address of an earlier registration
+            self._directory.ban(person, is_banned=False)
+        connection = self._connections.of(caller.identity)
+        connection.nonce, connection.node = nonce, caller.node
+        self._presence.arrive(person, caller, now=now)
+        return [Admit(to=caller, card=person.card, nonce=nonce, is_new=True)]
+
+    def _entry(
+        self, card: Card, key: str, channel_since: int, network: str, now: float, code: bytes = b""
+    ) -> NameBound:
+        at = self._clock.millis(now)
+        return NameBound(key, card.identity, encode(card), channel_since, at, code, network)
+
+    def _denial(self, card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:
+        known = self._directory.person(card.identity) if reason is RefusalReason.OLD_CARD else None
+        counter = 0 if known is None else known.card.counter
+        return [Refuse(to=caller, nonce=nonce, name=card.name, reason=reason, counter=counter)]
+
+
+def excluded(register: Register, caller: Caller, why: Exclusion) -> Refuse:
+    """Return the answer to somebody who is kept out."""
+    return Refuse(
+        to=caller,
+        nonce=register.nonce,
+        name=register.card.name,
+        reason=why.reason,
+        seconds=why.seconds,
+        text=why.text,
+    )

@@ -1,0 +1,98 @@
+"""Giving up a name: an identity has no name here any more, and anybody may take it (clause 4.9).
+
+The name is free when that is on the disk. Until then its owner is served nothing more.
+"""
+
+from collections.abc import Callable
+
+from chatapp.registry.rules.effects import (
+    Caller,
+    Disconnect,
+    Drop,
+    DropReason,
+    Effect,
+    LinkEndReason,
+    NameGivenUp,
+    Note,
+    Persist,
+    ReleaseOutcome,
+    Reply,
+    Resume,
+)
+from chatapp.registry.rules.people.connections import Connections
+from chatapp.registry.rules.people.directory import Directory, Person
+from chatapp.registry.rules.people.renaming import Renaming
+from chatapp.registry.store.entries import Entry, NameFreed, RoomMemberGone
+from chatapp.wire.messages.registration import RefusalReason, Release, Released, ReleaseRefused
+
+
+class Releasing:
+    """Handles the requests of people who give up their names."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        connections: Connections,
+        renaming: Renaming,
+        *,
+        forget: Callable[[Person, float], list[Effect]],
+    ) -> None:
+        """`forget`: removes a person, who may be online, from the table and from everything else."""
+        self._directory = directory
+        self._connections = connections
+        self._renaming = renaming
+        self._forget = forget
+        self.pending: set[bytes] = set()
+        """Identities whose release is on its way to the disk."""
+
+    def release(self, request: Release, caller: Caller) -> list[Effect]:
+        """Handle a Release. It is answered when the disk has it, or at once if it is refused."""
+        identity = caller.identity
+        person = self._directory.person(identity)
+        if person is None or caller.link is None or self._connections.link_of(identity) != caller.link:
+            return [Drop(reason=DropReason.RELEASE_FROM_OLD_LINK)]
+        if self._renaming.is_pending(identity):
+            is_queued = self._renaming.wait(identity, Resume(request=request, to=caller))
+            return [] if is_queued else _refusal(request.reference, caller, RefusalReason.FULL)
+        if self._directory.names.is_operator_name(person.name_key):
+            return _refusal(request.reference, caller, RefusalReason.KEPT_FOR_OPERATOR)
+        self.pending.add(identity)
+
+        def outcome(*, is_stored: bool) -> Resume:
+            return Resume(request=ReleaseOutcome(reference=request.reference, is_stored=is_stored), to=caller)
+
+        return [
+            Persist(
+                entries=self._entries(person),
+                then=(outcome(is_stored=True),),
+                otherwise=(outcome(is_stored=False),),
+            )
+        ]
+
+    def settled(self, outcome: ReleaseOutcome, caller: Caller, *, now: float) -> list[Effect]:
+        """Finish a release: the disk has answered."""
+        self.pending.discard(caller.identity)
+        person = self._directory.person(caller.identity)
+        assert person is not None, "nobody else removes somebody whose release is pending"
+        if not outcome.is_stored:
+            return _refusal(outcome.reference, caller, RefusalReason.NOT_SERVING)
+        link = self._connections.link_of(caller.identity)
+        effects: list[Effect] = [Reply(to=caller, message=Released(outcome.reference))]
+        if link is not None:
+            effects.append(Disconnect(link=link, reason=LinkEndReason.LEFT))
+        for key in self._directory.names.reserved_for(caller.identity):
+            self._directory.names.release(key, caller.identity)
+        return [*effects, *self._forget(person, now), Note(event=NameGivenUp(name=person.card.name))]
+
+    def _entries(self, person: Person) -> tuple[Entry, ...]:
+        """Return what the disk must have: the name is free, and so are those that were reserved for its owner."""
+        identity = person.card.identity
+        reserved = self._directory.names.reserved_for(identity)
+        return (
+            *(NameFreed(key) for key in (*reserved, person.name_key)),
+            RoomMemberGone(identity),
+        )
+
+
+def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effect]:
+    return [Reply(to=caller, message=ReleaseRefused(reference, reason))]

@@ -1,0 +1,629 @@
+"""All rooms: making and entering them, their members, and their records on the disk (clause 12).
+
+Entering a room that does not exist makes it. A person is in one room at a time: entering another leaves the first.
+"""
+
+import heapq
+from collections.abc import Iterator
+
+from chatapp.registry.rules.effects import (
+    Caller,
+    Drop,
+    DropReason,
+    Effect,
+    GroupKeyOutcome,
+    Persist,
+    Push,
+    Reply,
+    Resume,
+    RoomEntryOutcome,
+    TopicOutcome,
+)
+from chatapp.registry.rules.limits import PendingRequests, Shares, remaining
+from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.rooms.room import Member, Room
+from chatapp.registry.rules.rooms.rules import GroupContext
+from chatapp.registry.store.entries import (
+    Entry,
+    GroupGone,
+    GroupLinesDropped,
+    RoomMemberGone,
+    RoomMemberKept,
+    RoomTopicKept,
+)
+from chatapp.registry.store.protocol import Loaded, LoadedGroup
+from chatapp.wire.buckets import Buckets
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    ROOM_ENTRIES_BURST,
+    ROOM_ENTRIES_SPAN,
+    ROOM_LIST_MAX,
+    ROOM_MEMBERS_MAX,
+    ROOMS_MADE_BURST,
+    ROOMS_MADE_PER_ADDRESS_BURST,
+    ROOMS_MADE_PER_ADDRESS_SPAN,
+    ROOMS_MADE_SPAN,
+    TOPICS_BURST,
+    TOPICS_SPAN,
+)
+from chatapp.wire.messages.rooms import (
+    NO_TOPIC,
+    ROOM_SIGN,
+    ROOMS_LISTED_MAX,
+    EnterRoom,
+    LeaveRoom,
+    ListRooms,
+    RoomEntered,
+    RoomEvicted,
+    RoomInfo,
+    RoomLeft,
+    RoomRefusal,
+    RoomRefused,
+    RoomsListed,
+    SetTopic,
+    Topic,
+    TopicChanged,
+    TopicRefusal,
+    TopicRefused,
+)
+from chatapp.wire.names import name_key, peer_name
+
+_NOBODY = Caller(identity=b"")
+_INFO_OVERHEAD = 16
+"""Bytes of a listed room beside its name."""
+
+
+class RoomIndex:
+    """Finds rooms, and their deadlines. Callers report each change of a room by `changed`."""
+
+    def __init__(self, context: GroupContext) -> None:
+        self._context = context
+        self._rooms: dict[str, Room] = {}
+        self._by_group: dict[str, Room] = {}
+        self._by_tag: dict[bytes, Room] = {}
+        self._timers: list[tuple[float, str]] = []
+        self._position = 0
+        """Where the positions of new rooms begin: above those of erased rooms, which may have had the same name."""
+        self._listed: list[RoomInfo] | None = None
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(list(self._rooms.values()))
+
+    # --- finding
+
+    def find(self, key: str) -> Room | None:
+        """Return the room whose name has this key."""
+        return self._rooms.get(key)
+
+    def by_group(self, group: str) -> Room | None:
+        """Return the room of this group."""
+        return self._by_group.get(group)
+
+    def by_tag(self, tag: bytes) -> Room | None:
+        """Return the room whose frames have this tag."""
+        return self._by_tag.get(tag)
+
+    def longest_deserted(self) -> Room | None:
+        """Return the room that has been without members longest."""
+        deserted = (room for room in self._rooms.values() if room.is_deserted)
+        return min(deserted, key=lambda room: room.deserted_at, default=None)
+
+    def listed(self) -> list[RoomInfo]:
+        """Return the rooms with somebody in them, by name; made once a change, since anybody may ask at any rate."""
+        if self._listed is None:
+            self._listed = self._list()
+        return self._listed
+
+    def _list(self) -> list[RoomInfo]:
+        """List the rooms with most people: nobody hides a room behind empty ones."""
+        busy = sorted((room.info for room in self._rooms.values() if room.here), key=lambda info: -info.here)
+        chosen: list[RoomInfo] = []
+        size = 0
+        for info in busy[:ROOMS_LISTED_MAX]:
+            size += len(info.group.encode()) + _INFO_OVERHEAD
+            if size > ROOM_LIST_MAX:
+                break
+            chosen.append(info)
+        return sorted(chosen, key=lambda info: name_key(info.group.removeprefix(ROOM_SIGN)))
+
+    # --- beginning and end
+
+    def open(self, key: str, group: str, *, now: float) -> Room:
+        """Make a room."""
+        position = max(self._context.first_position, self._position)
+        room = Room(group, self._context, position=position, now=now)
+        self._rooms[key] = self._by_group[group] = self._by_tag[room.tag] = room
+        return room
+
+    def erase(self, room: Room) -> GroupGone:
+        """Remove a room. Return the entry for the disk."""
+        group = room.group.name
+        self._position = max(self._position, room.group.position + 1)
+        del self._rooms[name_key(group.removeprefix(ROOM_SIGN))]
+        del self._by_group[group]
+        self._by_tag.pop(room.tag, None)
+        return GroupGone(group)
+
+    # --- time
+
+    def changed(self, room: Room) -> None:
+        """Note that members of a room changed."""
+        self._listed = None
+        self.watch(room)
+
+    def watch(self, room: Room) -> None:
+        """Queue the room's next deadline."""
+        at = room.next_timer()
+        if at is not None and at != room.watched_at:
+            room.watched_at = at
+            heapq.heappush(self._timers, (at, room.group.name))
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Do what is due in rooms: new keys, announcements."""
+        effects: list[Effect] = []
+        while self._timers and self._timers[0][0] <= now:
+            _, group = heapq.heappop(self._timers)
+            room = self._by_group.get(group)
+            if room is not None:
+                room.watched_at = None
+                effects += room.handle_timer(now=now)
+                self.watch(room)
+        return effects
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline, or an earlier time at which nothing is due any more."""
+        return self._timers[0][0] if self._timers else None
+
+
+def room_key(name: str) -> str | None:
+    """Return the key by which names of rooms are compared; None for an invalid name."""
+    try:
+        return name_key(peer_name(name))
+    except NameRefused:
+        return None
+
+
+class RoomCaps:
+    """Limits on making and entering rooms, by identity and by address."""
+
+    def __init__(self, directory: Directory, *, most: int) -> None:
+        """`most`: how many rooms there may be."""
+        self._directory = directory
+        self._most = most
+        self._shares = Shares(most=most)
+        """Rooms with members, each counted against one of its members."""
+        self._entries: Buckets[bytes] = Buckets(
+            rate=1 / ROOM_ENTRIES_SPAN, burst=ROOM_ENTRIES_BURST, most=BUCKETS_MAX
+        )
+        self._made: Buckets[bytes] = Buckets(
+            rate=1 / ROOMS_MADE_SPAN, burst=ROOMS_MADE_BURST, most=BUCKETS_MAX
+        )
+        self._made_at: Buckets[str] = Buckets(
+            rate=1 / ROOMS_MADE_PER_ADDRESS_SPAN, burst=ROOMS_MADE_PER_ADDRESS_BURST, most=BUCKETS_MAX
+        )
+
+    def refusal_of(self, identity: bytes) -> RoomRefusal | None:
+        """Return why this identity may not be the first member of a room; None if it may."""
+        if self._shares.has_room(identity, self._directory.network_of(identity)):
+            return None
+        return RoomRefusal.SHARE_USED_UP if self._shares.has_left() else RoomRefusal.TOO_MANY_ROOMS
+
+    def is_full(self, rooms: int) -> bool:
+        """Return whether there may be no more rooms than these."""
+        return rooms >= self._most
+
+    def count(self, room: Room, keeper: bytes | None) -> None:
+        """Count a room against this identity from now on; None for nobody."""
+        if room.keeper is not None:
+            self._shares.give_back(room.keeper)
+        if keeper is not None:
+            self._shares.take(keeper, self._directory.network_of(keeper))
+        room.keeper = keeper
+
+    def may_enter(self, identity: bytes, *, now: float) -> bool:
+        """Return whether this identity may enter a room once more."""
+        return self._entries.take(identity, now=now)
+
+    def may_make(self, identity: bytes, *, now: float) -> bool:
+        """Return whether this identity may make one more room."""
+        person = self._directory.person(identity)
+        if person is None or not self._made.take(identity, now=now):
+            return False
+        return self._made_at.take(person.address.host, now=now)
+
+
+class Rooms:
+    """Handles requests about rooms."""
+
+    def __init__(self, directory: Directory, context: GroupContext) -> None:
+        self._directory = directory
+        self._context = context
+        self._kept_for = context.policy.group_kept_for
+        self._caps = RoomCaps(directory, most=context.policy.rooms_max)
+        self.index = RoomIndex(context)
+        self._room_of: dict[bytes, Room] = {}
+        self._entering: PendingRequests[Resume] = PendingRequests()
+        """New members on their way to the disk."""
+        self._topics: Buckets[bytes] = Buckets(rate=1 / TOPICS_SPAN, burst=TOPICS_BURST, most=BUCKETS_MAX)
+        self._setting: dict[int, Room] = {}
+        """The rooms of topics on their way to the disk. Another room may have taken the name when the disk answers."""
+        self._topics_set = 0
+
+    def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
+        """Restore the rooms of earlier lives. Everybody is away; those who were here had read everything."""
+        entries: list[Entry] = []
+        groups = [
+            (max(kept.keys, default=0), name)
+            for name, kept in loaded.groups.items()
+            if name.startswith(ROOM_SIGN)
+        ]
+        for _, name in sorted(groups, reverse=True):
+            key = room_key(name.removeprefix(ROOM_SIGN))
+            if key is not None and self.index.find(key) is None:
+                entries.append(self._load_room(key, loaded.groups[name], name, now))
+            else:  # erased and made again in another spelling while the disk was full
+                entries.append(GroupGone(name))
+        for kept in sorted(loaded.members, key=lambda member: member.since):
+            room = self.index.by_group(kept.group)
+            if room is None:
+                entries.append(RoomMemberGone(kept.identity))
+            else:
+                entries += self._load_member(room, kept, loaded.groups[kept.group].highest, now)
+        for room in self.index:
+            self._check_keeper(room)
+        return entries
+
+    def _load_room(self, key: str, kept: LoadedGroup, group: str, now: float) -> Entry:
+        room = self.index.open(key, group, now=now)
+        if kept.topic is not None:
+            room.topic = Topic(kept.topic.text, kept.topic.author, kept.topic.at)
+        return room.load(kept, now=now)
+
+    def _load_member(self, room: Room, kept: RoomMemberKept, highest: int, now: float) -> list[Entry]:
+        wall, grace = self._context.clock.seconds(now), self._context.policy.restart_grace
+        left = self._kept_for
+        if not kept.is_here:
+            left = remaining(kept.at, wall, kept_for=self._kept_for, at_least=grace)
+        seen = max(highest if kept.is_here else kept.seen, kept.since)
+        room.restore(kept.identity, Member(since=kept.since, seen=seen, expires_at=now + left))
+        self._room_of[kept.identity] = room
+        # The next life must not assume that they were here in this one.
+        return [self._away_entry(room, kept.identity, now)] if kept.is_here else []
+
+    def room_of(self, identity: bytes) -> Room | None:
+        """Return the room of which somebody is a member."""
+        return self._room_of.get(identity)
+
+    # --- entering
+
+    def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle an EnterRoom: answered at once if the caller is a member, else when the disk has it."""
+        if not self._is_at(caller):
+            return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
+        if caller.identity in self._entering:
+            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            return [] if is_queued else _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+        key = room_key(request.room)
+        if key is None:
+            return _refusal(request.reference, caller, RoomRefusal.BAD_NAME)
+        if not self._caps.may_enter(caller.identity, now=now):
+            return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+        room = self.index.find(key)
+        if room is not None and room is self._room_of.get(caller.identity):
+            return self._return(room, request.reference, caller, now)
+        entries: list[Entry] = []
+        if room is not None and not self._has_room(room, caller, entries, now):
+            return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
+        if room is None or room.is_deserted:
+            refusal = self._caps.refusal_of(caller.identity)
+            if refusal is not None:
+                return _refusal(request.reference, caller, refusal)
+        if room is None:
+            if not self._caps.may_make(caller.identity, now=now):
+                return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+            room = self._make(key, ROOM_SIGN + peer_name(request.room), entries, now)
+        if room is None:
+            return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
+        return [self._expect(room, entries, request.reference, caller, now)]
+
+    def _has_room(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
+        """Return whether one more member fits, after a member who is away has made way if needed."""
+        if len(room.members) + room.expected < ROOM_MEMBERS_MAX:
+            return True
+        network_of = self._directory.network_of
+        gone = room.crowded_out(network_of(caller.identity), network_of) if room.members else None
+        if gone is None or gone in self._entering:
+            return False
+        self._take_out(gone, now)
+        entries.append(RoomMemberGone(gone))
+        return True
+
+    def _make(self, key: str, group: str, entries: list[Entry], now: float) -> Room | None:
+        """Make a room, if there may be one more, and append what the disk must have of it."""
+        if self._caps.is_full(len(self.index)):
+            deserted = self.index.longest_deserted()
+            if deserted is None:
+                return None
+            entries.append(self.index.erase(deserted))
+        room = self.index.open(key, group, now=now)
+        room.begin(now=now)
+        return room
+
+    def _expect(
+        self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float
+    ) -> Persist:
+        """Add a member when the disk has them."""
+        if room.is_deserted:
+            self._caps.count(room, caller.identity)
+        room.expected += 1
+        self._entering.begin(caller.identity)
+        since = room.group.position
+
+        def outcome(*, is_stored: bool) -> Resume:
+            name = room.group.name
+            kept = RoomEntryOutcome(group=name, reference=reference, since=since, is_stored=is_stored)
+            return Resume(request=kept, to=caller)
+
+        entries.append(self._entry(room, caller.identity, since=since, seen=since, is_here=True, now=now))
+        stored = room.with_first_key(*entries)
+        return Persist(entries=stored, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),))
+
+    def entry_settled(self, outcome: RoomEntryOutcome, caller: Caller, *, now: float) -> list[Effect]:
+        """Finish an EnterRoom: the disk has answered. What the new member asked meanwhile follows."""
+        waited = self._entering.end(caller.identity)
+        return [*self._settle_entry(outcome, caller, now), *waited]
+
+    def _settle_entry(self, outcome: RoomEntryOutcome, caller: Caller, now: float) -> list[Effect]:
+        identity, room = caller.identity, self.index.by_group(outcome.group)
+        assert room is not None, "a room that somebody is about to enter stays"
+        room.expected -= 1
+        if not outcome.is_stored:
+            self._check_keeper(room)
+            effects = _refusal(outcome.reference, caller, RoomRefusal.NOT_SERVING)
+            if room.is_deserted and room.group.is_empty:
+                effects.append(Persist(entries=(self.index.erase(room),)))
+            return effects
+        room.first_key_stored()
+        if self._directory.person(identity) is None:  # they gave up their name meanwhile
+            self._check_keeper(room)
+            return [Persist(entries=(RoomMemberGone(identity),))]
+        self._take_out(identity, now)
+        room.add(
+            identity,
+            Member(since=outcome.since, seen=outcome.since, expires_at=now + self._kept_for),
+            now=now,
+        )
+        self._room_of[identity] = room
+        self._check_keeper(room)
+        self.index.watch(room)
+        if not self._is_at(caller):  # their link broke meanwhile
+            return [Persist(entries=(self._away_entry(room, identity, now),))]
+        return self._arrive(room, outcome.reference, caller, now)
+
+    def _return(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
+        """Let a member back in. They need not wait for the disk: only their return is new to it."""
+        identity = caller.identity
+        if room.members[identity].is_here:
+            room.list_given(identity)
+            return self._welcome(room, reference, caller, missed=0)
+        since = room.members[identity].since
+        entry = self._entry(room, identity, since=since, seen=since, is_here=True, now=now)
+        return [Persist(entries=(entry,)), *self._arrive(room, reference, caller, now)]
+
+    def _arrive(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
+        identity = caller.identity
+        missed = room.group.count_after(room.members[identity].seen, reader=identity)
+        room.arrive(identity, now=now)
+        self.index.changed(room)
+        return self._welcome(room, reference, caller, missed=missed)
+
+    def _welcome(self, room: Room, reference: int, caller: Caller, *, missed: int) -> list[Effect]:
+        identity = caller.identity
+        since = room.members[identity].since
+        others = room.others(identity)
+        entered = RoomEntered(reference, room.group.name, others, since, missed, room.topic)
+        return [Reply(to=caller, message=entered), room.grant(self._context.connections.of(identity))]
+
+    # --- going
+
+    def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it or refuses it."""
+        if not self._is_at(caller):
+            return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
+        if caller.identity in self._entering:
+            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            return [] if is_queued else [Drop(reason=DropReason.REQUEST_QUEUE_FULL)]
+        left = Reply(to=caller, message=RoomLeft(request.reference))
+        if not self._take_out(caller.identity, now):
+            return [left]
+        return [Persist(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))]
+
+    def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
+        """Note that a member's link has gone. They stay a member for as long as lines are kept for them."""
+        room = self._room_of.get(identity)
+        if room is None or not room.members[identity].is_here:
+            return []
+        room.go_away(identity, expires_at=now + self._kept_for, now=now)
+        self.index.changed(room)
+        return [Persist(entries=(self._away_entry(room, identity, now),))]
+
+    def forget(self, identity: bytes, *, now: float) -> None:
+        """Remove somebody whose name was released."""
+        self._take_out(identity, now)
+
+    # --- what the registry's owner does
+
+    def named(self, name: str) -> Room | None:
+        """Return the room with this name."""
+        key = room_key(name)
+        return None if key is None else self.index.find(key)
+
+    def close(self, room: Room, *, now: float) -> tuple[list[Entry], list[Effect]]:
+        """End a room that nobody is about to enter. Return what the disk must have, and what tells its members."""
+        told = [*self._tell_evicted(room, list(room.members), is_closed=True)]
+        gone: list[Entry] = [RoomMemberGone(identity) for identity in room.members]
+        for identity in list(room.members):
+            self._take_out(identity, now)
+        return [*gone, self.index.erase(room)], told
+
+    def evict(self, room: Room, identity: bytes, *, now: float) -> tuple[list[Entry], list[Effect]]:
+        """Take a member out of a room. Return what the disk must have, and what tells the member."""
+        told = self._tell_evicted(room, [identity], is_closed=False)
+        self._take_out(identity, now)
+        return [RoomMemberGone(identity)], told
+
+    def _tell_evicted(self, room: Room, identities: list[bytes], *, is_closed: bool) -> list[Effect]:
+        message = RoomEvicted(room.group.name, is_closed)
+        here = [identity for identity in identities if room.members[identity].is_here]
+        links = (self._context.connections.link_of(identity) for identity in here)
+        return [Push(link=link, message=message) for link in links if link is not None]
+
+    def set_topic_of(
+        self, room: Room, text: str, author: bytes, *, now: float
+    ) -> tuple[Entry, Resume, Resume]:
+        """Set the topic of a room in the registry's own name. Return what the disk must have, and what follows when it has
+        it or refuses it."""
+        request = SetTopic(0, room.group.name, text)
+        entry, stored, lost = self._new_topic(room, request, author, now)
+        return entry, Resume(request=stored, to=_NOBODY), Resume(request=lost, to=_NOBODY)
+
+    def forget_author(self, identity: bytes) -> tuple[list[Entry], list[Effect], int]:
+        """Drop all lines and topics of somebody. Return what the disk must have, what tells others, and how many lines."""
+        entries: list[Entry] = []
+        told: list[Effect] = []
+        count = 0
+        for room in self.index:
+            dropped = room.forget_author(identity)
+            if dropped is not None:
+                count += len(dropped.positions)
+            if room.topic.author == identity and room.topic.text:
+                room.topic, group = NO_TOPIC, room.group.name
+                entries.append(RoomTopicKept(group, "", NO_TOPIC.author, 0))
+                told += room.tell_topic(TopicChanged(0, group, NO_TOPIC), author=None)
+                dropped = dropped or GroupLinesDropped(group, [], [])
+            if dropped is not None:
+                entries.append(dropped)
+        return entries, told, count
+
+    def _take_out(self, identity: bytes, now: float) -> bool:
+        """Take somebody out of their room. Return whether they were in one."""
+        room = self._room_of.pop(identity, None)
+        if room is None:
+            return False
+        room.remove(identity, now=now)
+        self._check_keeper(room)
+        self.index.changed(room)
+        return True
+
+    def _check_keeper(self, room: Room) -> None:
+        """Count a room against its oldest member, if the one before is no longer a member."""
+        keeper = room.keeper
+        if keeper is None or not (keeper in room.members or (room.expected and keeper in self._entering)):
+            self._caps.count(room, next(iter(room.members), None))
+
+    # --- the topic
+
+    def set_topic(self, request: SetTopic, caller: Caller, *, now: float) -> list[Effect]:
+        """Handle a SetTopic: answered, and told to all who are here, when the disk has it."""
+        if not self._is_at(caller):
+            return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
+        if caller.identity in self._entering:
+            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            return [] if is_queued else _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
+        room = self._room_of.get(caller.identity)
+        if room is None or room.group.name != request.group or not room.members[caller.identity].is_here:
+            return _no_topic(request, caller, TopicRefusal.NOT_HERE)
+        if not self._topics.take(caller.identity, now=now):
+            return _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
+        entry, stored, lost = self._new_topic(room, request, caller.identity, now)
+        return [
+            Persist(
+                entries=(entry,),
+                then=(Resume(request=stored, to=caller),),
+                otherwise=(Resume(request=lost, to=caller),),
+            )
+        ]
+
+    def _new_topic(
+        self, room: Room, request: SetTopic, author: bytes, now: float
+    ) -> tuple[Entry, TopicOutcome, TopicOutcome]:
+        """Return what the disk must have of a topic, and the outcomes when it has it or refuses it."""
+        topic = Topic(request.text, author, self._context.clock.millis(now))
+        self._topics_set += 1
+        self._setting[self._topics_set] = room
+        stored, lost = (
+            TopicOutcome(request=request, topic=topic, number=self._topics_set, is_stored=is_stored)
+            for is_stored in (True, False)
+        )
+        return RoomTopicKept(request.group, topic.text, author, topic.at), stored, lost
+
+    def topic_settled(self, outcome: TopicOutcome, caller: Caller) -> list[Effect]:
+        """Finish a SetTopic: the disk has answered."""
+        room, request = self._setting.pop(outcome.number), outcome.request
+        if not outcome.is_stored:
+            return _no_topic(request, caller, TopicRefusal.NOT_SERVING)
+        answer = Reply(to=caller, message=TopicChanged(request.reference, request.group, outcome.topic))
+        if self.index.by_group(request.group) is not room:
+            return [answer]  # the room has ended meanwhile
+        room.topic = outcome.topic
+        told = TopicChanged(0, request.group, outcome.topic)
+        return [answer, *room.tell_topic(told, author=caller.link)]
+
+    # --- the list of rooms
+
+    def list_rooms(self, request: ListRooms, caller: Caller) -> list[Effect]:
+        """List the rooms with somebody in them."""
+        return [Reply(to=caller, message=RoomsListed(request.reference, self.index.listed()))]
+
+    # --- time
+
+    def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
+        """Put a room's new key in force, now that the disk has answered."""
+        room = self.index.by_group(outcome.group)
+        if room is None:
+            return []
+        effects = room.key_settled(outcome, now=now)
+        self.index.watch(room)
+        return effects
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Remove members who stayed away too long, expired lines, and rooms with neither."""
+        entries: list[Entry] = []
+        effects: list[Effect] = []
+        for room in self.index:
+            over = [one for one, m in room.members.items() if not m.is_here and m.expires_at <= now]
+            for identity in over:
+                if identity not in self._entering:
+                    self._take_out(identity, now)
+                    entries.append(RoomMemberGone(identity))
+            effects += room.sweep(now=now)
+            if room.is_deserted and room.group.is_empty:
+                entries.append(self.index.erase(room))
+        return [*effects, Persist(entries=tuple(entries))] if entries else effects
+
+    # --- what the disk stores
+
+    def _is_at(self, caller: Caller) -> bool:
+        return caller.link is not None and self._context.connections.link_of(caller.identity) == caller.link
+
+    def _away_entry(self, room: Room, identity: bytes, now: float) -> RoomMemberKept:
+        member = room.members[identity]
+        return self._entry(room, identity, since=member.since, seen=member.seen, is_here=False, now=now)
+
+    def _entry(
+        self, room: Room, identity: bytes, *, since: int, seen: int, is_here: bool, now: float
+    ) -> RoomMemberKept:
+        at = self._context.clock.millis(now)
+        return RoomMemberKept(identity, room.group.name, since, seen, is_here, at)
+
+
+def _refusal(reference: int, caller: Caller, reason: RoomRefusal) -> list[Effect]:
+    return [Reply(to=caller, message=RoomRefused(reference, reason))]
+
+
+def _no_topic(request: SetTopic, caller: Caller, reason: TopicRefusal) -> list[Effect]:
+    return [Reply(to=caller, message=TopicRefused(request.reference, reason))]

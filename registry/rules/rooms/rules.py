@@ -1,0 +1,322 @@
+"""The rules that the channel and rooms share: lines are stored and relayed, keys renewed, stored lines handed out
+(clause 8).
+
+Subclasses say who is in a group.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from chatapp.registry.rules.effects import (
+    Caller,
+    Drop,
+    DropReason,
+    Effect,
+    GroupKeyOutcome,
+    LineLost,
+    LineStored,
+    Persist,
+    Push,
+    Relay,
+    Reply,
+    Resume,
+)
+from chatapp.registry.rules.limits import DiskState, RegistryPolicy, WallClock, first_epoch, remaining
+from chatapp.registry.rules.people.connections import Connection, Connections
+from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.rooms.log import Group, LogLine, Verdict
+from chatapp.registry.store import entries
+from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
+from chatapp.registry.store.protocol import LoadedGroup, RecordLost
+from chatapp.wire.errors import StoreError
+from chatapp.wire.framing import GroupHeader, pack_relayed
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    FetchGroup,
+    GroupAccepted,
+    GroupGranted,
+    GroupLine,
+    GroupPage,
+    GroupRefusal,
+    GroupRefused,
+)
+from chatapp.wire.sealing import group_tag
+from chatapp.wire.sessions.opening import Randomness
+
+ReadLines = Callable[[str, Sequence[int]], list[bytes]]
+_KEY_SIZE = 32
+
+KEY_TRIED_AGAIN_AFTER: Final = 1.0
+"""Seconds until another key is tried after one that was not stored."""
+_NOBODY = Caller(identity=b"")
+
+
+class GroupContext(NamedTuple):
+    """The parts that the rules of every group use."""
+
+    connections: Connections
+    clock: WallClock
+    rng: Randomness
+    read: ReadLines
+    disk: DiskState
+    policy: RegistryPolicy
+    first_position: int
+    """Where positions of this life begin (`limits.first_number`)."""
+    network_of: Callable[[bytes], str]
+    """Returns the network with which an identity is counted."""
+
+
+class GroupRules(ABC):
+    """The rules of one group."""
+
+    def __init__(self, group: Group, context: GroupContext, *, epoch_span: float, now: float) -> None:
+        self.group = group
+        self.tag = group_tag(group.name)
+        """The tag in this group's frames."""
+        self._context = context
+        self._epoch_span = epoch_span
+        self._last_epoch = first_epoch(last=0, wall=context.clock.seconds(now)) - 1
+        self._epoch_began = now
+        self._renewal_at: float | None = None
+        self._is_key_on_its_way = False
+        self._first_key: GroupKeyMade | None = None
+        """The first key of this life, until something is stored behind it: lines are useless without their key."""
+
+    # --- members
+
+    @abstractmethod
+    def listeners(self) -> Iterable[Connection]:
+        """Return the connections that get the keys."""
+
+    @abstractmethod
+    def may_send(self, caller: Caller) -> bool:
+        """Return whether this caller may send lines to the group."""
+
+    @abstractmethod
+    def not_before(self, identity: bytes) -> int | None:
+        """Return the position up to which this identity may read nothing; None if it may not read at all."""
+
+    @abstractmethod
+    def relay(self, frame: bytes, sender: int) -> list[Effect]:
+        """Return the effects that relay a line to those who are there."""
+
+    # --- keys
+
+    def load(self, loaded: LoadedGroup | None, *, now: float) -> GroupKeyMade:
+        """Restore what earlier lives stored. Return the first key of this life."""
+        if loaded is not None:
+            wall = self._context.clock.seconds(now)
+            grace = self._context.policy.restart_grace
+            self.group.position = max(self.group.position, loaded.highest)
+            lines = [
+                LogLine(
+                    head.position,
+                    head.sender,
+                    head.epoch,
+                    head.size,
+                    now
+                    + remaining(head.at, wall, kept_for=self._context.policy.group_kept_for, at_least=grace),
+                )
+                for head in loaded.lines
+            ]
+            self.group.load(loaded.keys, lines)
+            self._last_epoch = max(self._last_epoch, *loaded.keys, 0)
+        return self.begin(now=now)
+
+    def begin(self, *, now: float) -> GroupKeyMade:
+        """Begin the first epoch of this life, and return its key."""
+        entry = self._first_key = self._new_key()
+        self.group.begin_epoch(entry.epoch, entry.key, honoured_until=now)
+        self._epoch_began = now
+        return entry
+
+    def with_first_key(self, *stored: Entry) -> tuple[Entry, ...]:
+        """Return the entries to store, with the group's first key if the disk may not have it, and before the key the sender
+        indices that this life uses under it."""
+        if self._first_key is None:
+            return stored
+        return (*self._context.connections.indices.first_reservation, self._first_key, *stored)
+
+    def first_key_stored(self) -> None:
+        """Note that something made by `with_first_key` is on the disk."""
+        if self._first_key is not None:
+            self._first_key = None
+            self._context.connections.indices.first_stored()
+
+    def grant(self, connection: Connection) -> Push:
+        """Return the notice that gives a connection the current key."""
+        assert connection.link is not None
+        group = self.group
+        message = GroupGranted(
+            group.name, group.key.epoch, group.key.key, connection.sender_index, group.settled
+        )
+        return Push(link=connection.link, message=message)
+
+    def members_changed(self, *, now: float) -> None:
+        """Schedule a new key: newcomers must not read what was said before, nor leavers what is said from now on. It
+        waits if there was one just now."""
+        if self._renewal_at is None:
+            self._renewal_at = max(now, self._epoch_began + self._epoch_span)
+
+    def next_timer(self) -> float | None:
+        """Return when a new key is due; None while one is on its way."""
+        return None if self._is_key_on_its_way else self._renewal_at
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Make the new key. It is used when the disk has it."""
+        if self._renewal_at is None or now < self._renewal_at or self._is_key_on_its_way:
+            return []
+        self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
+        entry = self._new_key()
+        kept, lost = (
+            GroupKeyOutcome(group=self.group.name, epoch=entry.epoch, key=entry.key, is_stored=is_stored)
+            for is_stored in (True, False)
+        )
+        return [
+            Persist(
+                entries=(*self._context.connections.indices.first_reservation, entry),
+                then=(Resume(request=kept, to=_NOBODY),),
+                otherwise=(Resume(request=lost, to=_NOBODY),),
+            )
+        ]
+
+    def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
+        """Put a stored key in force and give it to everybody in the group. A key that was not stored is never used,
+        since nobody could read its lines later; another one is tried soon."""
+        if outcome.epoch <= self.group.key.epoch:
+            self.first_key_stored()
+            return []
+        self._is_key_on_its_way = False
+        if not outcome.is_stored:
+            self._renewal_at = now + KEY_TRIED_AGAIN_AFTER
+            return []
+        grace = self._context.policy.grace_span if self._first_key is None else 0.0
+        self.first_key_stored()
+        self.group.begin_epoch(outcome.epoch, outcome.key, honoured_until=now + grace)
+        return [self.grant(connection) for connection in self.listeners()]
+
+    def _new_key(self) -> GroupKeyMade:
+        self._last_epoch += 1
+        key = self._context.rng.randbytes(_KEY_SIZE)
+        return GroupKeyMade(group=self.group.name, epoch=self._last_epoch, key=key)
+
+    # --- speaking
+
+    def receive_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+        """Store a line. When the disk has it, it is relayed and its sender is told."""
+        connection = self._context.connections.of(caller.identity)
+        if caller.link is None or connection.link != caller.link:
+            return [Drop(reason=DropReason.GROUP_FRAME_FROM_OLD_LINK)]
+        if not self.may_send(caller):
+            return [Drop(reason=DropReason.GROUP_FRAME_FROM_NON_MEMBER)]
+        verdict = self.group.judge(header, len(frame), sender_index=connection.sender_index, now=now)
+        if verdict is Verdict.FOREIGN:
+            return [Drop(reason=DropReason.FOREIGN_GROUP_FRAME)]
+        if verdict is Verdict.OVER:
+            return [self._refusal(header.epoch, header.counter, GroupRefusal.EPOCH_OVER, caller)]
+        line = self.group.add(caller.identity, header.epoch, len(frame), now=now)
+        effects: list[Effect] = [self._keep(line, frame, header, caller, now)]
+        return effects + self.sweep(now=now) if self.group.is_overfull else effects
+
+    def line_stored(self, outcome: LineStored, caller: Caller) -> list[Effect]:
+        """Relay a stored line and tell its sender."""
+        self.group.settle(outcome.position)
+        self.first_key_stored()
+        # The sender may have another link by now.
+        sender = self._context.connections.link_of(caller.identity) or caller.link or 0
+        accepted = GroupAccepted(self.group.name, outcome.epoch, outcome.counter, outcome.position)
+        frame = pack_relayed(outcome.position, outcome.frame)
+        return [*self.relay(frame, sender), Reply(to=caller, message=accepted)]
+
+    def line_lost(self, outcome: LineLost, caller: Caller) -> list[Effect]:
+        """Tell the sender why a line was not stored. Nobody else gets it."""
+        self.group.forget(outcome.position)
+        reason = GroupRefusal.DISK_FULL if self._context.disk.is_full else GroupRefusal.DISK_FAILED
+        return [self._refusal(outcome.epoch, outcome.counter, reason, caller)]
+
+    def _refusal(self, epoch: int, counter: int, reason: GroupRefusal, caller: Caller) -> Reply:
+        return Reply(to=caller, message=GroupRefused(self.group.name, epoch, counter, reason))
+
+    def _keep(self, line: LogLine, frame: bytes, header: GroupHeader, caller: Caller, now: float) -> Persist:
+        group = self.group.name
+        at = self._context.clock.millis(now)
+        entry = entries.GroupLineKept(group, line.position, line.sender, line.epoch, at, frame)
+        epoch, counter, position = header.epoch, header.counter, line.position
+        stored = LineStored(group=group, epoch=epoch, counter=counter, position=position, frame=frame)
+        lost = LineLost(group=group, epoch=epoch, counter=counter, position=position)
+        return Persist(
+            entries=self.with_first_key(entry),
+            then=(Resume(request=stored, to=caller),),
+            otherwise=(Resume(request=lost, to=caller),),
+            held=len(frame),
+        )
+
+    # --- stored lines
+
+    def fetch(self, request: FetchGroup, caller: Caller) -> list[Effect]:
+        """Answer with the next page of others' lines, none from before the caller was a member."""
+        not_before = self.not_before(caller.identity)
+        if not_before is None:
+            return [Drop(reason=DropReason.PAGE_FOR_NON_MEMBER)]
+        name = self.group.name
+        page = self.group.page(max(request.since, not_before), reader=caller.identity)
+        frames = self._frames([line.position for line in page.lines])
+        lines = [
+            GroupLine(line.position, line.sender, frames[line.position])
+            for line in page.lines
+            if line.position in frames
+        ]
+        return [Reply(to=caller, message=GroupPage(name, page.keys, lines, page.position, page.more))]
+
+    def _frames(self, positions: list[int]) -> dict[int, bytes]:
+        """Read frames, by position, as far as the disk has them."""
+        try:
+            return dict(zip(positions, self._context.read(self.group.name, positions), strict=True))
+        except RecordLost as loss:
+            readable = [position for position in positions if position not in set(loss.keys)]
+            return self._frames(readable) if len(readable) < len(positions) else {}
+        except StoreError:
+            return {}
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Drop lines that are too old or too many."""
+        group = self.group
+        upto, dropped, last_uses = group.cut(now=now, network_of=self._context.network_of)
+        gone: list[Entry] = []
+        if upto is not None:
+            gone.append(GroupCut(group.name, upto))
+        if dropped:
+            gone.append(GroupLinesDropped(group.name, dropped, last_uses))
+        return [Persist(entries=tuple(gone))] if gone else []
+
+    def forget_author(self, identity: bytes) -> GroupLinesDropped | None:
+        """Drop all lines of somebody. Return the entry for the disk, None if there are none."""
+        _, dropped, last_uses = self.group.drop_of(identity)
+        return GroupLinesDropped(self.group.name, dropped, last_uses) if dropped else None
+
+
+class ChannelRules(GroupRules):
+    """The rules of the channel: everybody with a name is in it."""
+
+    def __init__(self, directory: Directory, context: GroupContext, *, now: float) -> None:
+        group = Group(CHANNEL, position=context.first_position, kept_for=context.policy.group_kept_for)
+        super().__init__(group, context, epoch_span=context.policy.epoch_span, now=now)
+        self._directory = directory
+
+    def listeners(self) -> Iterable[Connection]:
+        """Return all connections with a link."""
+        return self._context.connections.attached()
+
+    def may_send(self, caller: Caller) -> bool:
+        """Return True: everybody may."""
+        return True
+
+    def not_before(self, identity: bytes) -> int | None:
+        """Return the position at which the name was bound."""
+        person = self._directory.person(identity)
+        return None if person is None else person.channel_since
+
+    def relay(self, frame: bytes, sender: int) -> list[Effect]:
+        """Relay to all links."""
+        return [Relay(frame=frame, sender=sender)]

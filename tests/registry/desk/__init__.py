@@ -1,1 +1,0 @@
-"""Tests of `registry.desk`; the files mirror the package."""

@@ -1,0 +1,73 @@
+"""Names of queues and operators: found in any case, and shown as configured."""
+
+import pytest
+
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.wire.messages.desk import (
+    ClientAssigned,
+    CommandDone,
+    CommandResult,
+    DutyStatus,
+    FiguresShown,
+    HandOver,
+    PositionReported,
+    RoomShown,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+from tests.registry.rules.desk.help_desk import HelpDesk
+
+SETTINGS = DeskSettings(queues=("desk", "Prüfung"), operators=("Ann", "Ömer"))
+SPELLINGS = ("Prüfung", "prüfung", "PRÜFUNG", "pru\u0308fung")
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_queue_is_found_in_whatever_case(name: str) -> None:
+    assert SETTINGS.queue_named(name) == "Prüfung"
+
+
+@pytest.mark.parametrize("name", ["prufung", "desk2", "two words", "x" * 100])
+def test_another_name_is_not_a_queue(name: str) -> None:
+    assert SETTINGS.queue_named(name) is None
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> None:
+    help_desk = HelpDesk(SETTINGS)
+    ann = help_desk.operator("ann")
+    asha = help_desk.visitor()
+    asha.join(queue=name)
+    assert asha.last(PositionReported).position == 1
+    ann.ask(ShowRoom(1, name))
+    room = ann.last(RoomShown)
+    assert (room.queue, len(room.waiting)) == ("Prüfung", 1)
+    ann.ask(ShowFigures(2, name.swapcase()))
+    assert ann.last(FiguresShown).waiting == 1
+    ann.ask(TakeDuty(3, name.swapcase()))
+    told = ann.hear()
+    assert [(one.is_on, one.queue) for one in told if isinstance(one, DutyStatus)] == [(True, "Prüfung")]
+    assert [one.queue for one in told if isinstance(one, ClientAssigned)] == ["Prüfung"]
+
+
+def test_a_queue_whose_name_is_written_otherwise_since_the_last_start_is_the_same() -> None:
+    help_desk = HelpDesk(SETTINGS)
+    help_desk.visitor().join(queue="prüfung")
+    help_desk.rig.desk = DeskSettings(queues=("desk", "PRÜFUNG"), operators=SETTINGS.operators)
+    help_desk.restart()
+    ann = help_desk.operator("Ann")
+    ann.ask(ShowRoom(1, "prüfung"))
+    room = ann.last(RoomShown)
+    assert (room.queue, len(room.waiting)) == ("PRÜFUNG", 1)
+
+
+def test_an_operator_is_found_in_whatever_case() -> None:
+    help_desk = HelpDesk(SETTINGS)
+    ann, omer = help_desk.operator("ANN"), help_desk.operator("ömer")
+    help_desk.joined()
+    for one in (ann, omer):
+        one.ask(TakeDuty(1, ""))
+    ann.hear()
+    ann.ask(HandOver(2, ann.client, "ÖMER"))
+    assert ann.last(CommandDone).result is CommandResult.DONE
+    assert omer.last(ClientAssigned).name == "Asha Rao"
