@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.front.links import PeerLink
+from chatapp.registry.edge.links import PeerLink
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store import entries
 from chatapp.wire.address import Address

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.front.driver import FrontDriver
+from chatapp.registry.edge.driver import FrontDriver
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.driver import RegistryDriver

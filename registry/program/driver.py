@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.front.driver import FrontDriver, Timed
+from chatapp.registry.edge.driver import FrontDriver, Timed
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.people.access import AccessLists
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot, Histogram

@@ -13,8 +13,8 @@ from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.jetstream import JetStream
 from chatapp.registry.cluster.messenger import Messenger
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.front.driver import FrontDriver
+from chatapp.registry.edge.driver import FrontDriver
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.app import ListeningPort, process_figures
 from chatapp.registry.rules.admin.messages import (
     AdminAnswer,

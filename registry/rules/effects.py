@@ -200,7 +200,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     identity: bytes
     link: int | None = None
-    """The link's number, which says at which node it is (`registry.ports`)."""
+    """The link's number, which says at which node it is (`registry.edge.ports`)."""
     address: Address | None = None
     node: int = 0
     """The node at which a datagram came."""

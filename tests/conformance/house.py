@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 
-from chatapp.registry.core import RegistryCore
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.framing import FrameReader

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-from chatapp.registry.front.links import TIME_TO_SPEAK, WAITING_AT_ONCE
+from chatapp.registry.edge.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.registry.rules.desk.notices import MOVES_SPAN
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire import limits

@@ -22,7 +22,7 @@ LOW: Final = {"ROOM_LINES_MAX": 150, "DESK_SESSIONS_MAX": 64, "DESK_UNTOLD_MAX":
 """Limits of `chatapp.wire.limits`. With 200 bots a room gets about 25 lines a minute, and the desk 16 visits. Limiters of
 requests are kept for each person, or for each pair of people."""
 ENDED_REMEMBERED: Final = 512
-"""Of `chatapp.registry.front.links`. With 200 bots 100 links end in a minute."""
+"""Of `chatapp.registry.edge.links`. With 200 bots 100 links end in a minute."""
 
 
 def lower_limits() -> None:
@@ -30,7 +30,7 @@ def lower_limits() -> None:
     assert "chatapp.registry.rules.rooms.room" not in sys.modules
     assert LOW.keys() <= vars(limits).keys()
     vars(limits).update(LOW)
-    from chatapp.registry.front import links
+    from chatapp.registry.edge import links
 
     assert links.ENDED_REMEMBERED > ENDED_REMEMBERED
     vars(links)["ENDED_REMEMBERED"] = ENDED_REMEMBERED

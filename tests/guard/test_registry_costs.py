@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.front.front import Output
+from chatapp.registry.edge.edge import Output
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.codec import encode

@@ -3,8 +3,8 @@
 import random
 from collections import defaultdict
 
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.front.front import LINKS_MAX
+from chatapp.registry.edge.edge import LINKS_MAX
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.texts import event_line
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import DropReason, Event, LinkEndReason

@@ -12,7 +12,7 @@ from chatapp.registry.cluster.bus.messages import DownBundle
 from chatapp.registry.cluster.bus.remote_front import RemoteFront
 from chatapp.registry.cluster.bus.remote_house import RemoteHouse
 from chatapp.registry.cluster.bus.session import BusSession, Order
-from chatapp.registry.house.house import House
+from chatapp.registry.engine.engine import House
 from tests.simulation import closing
 from tests.simulation.story import try_seed
 from tests.support.cluster.cluster import NODES, SimulatedCluster

@@ -5,8 +5,8 @@ The store is in memory and forgets what was not synced; a sync takes a moment, a
 
 import random
 
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.house.house import House
+from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.engine.engine import House
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store.entries import MailStored
 from chatapp.wire.address import Address

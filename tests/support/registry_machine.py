@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from chatapp.registry.front.front import Output
+from chatapp.registry.edge.edge import Output
 from chatapp.registry.program.texts import event_line
 from chatapp.registry.rules.effects import Fault
 from chatapp.wire.address import Address

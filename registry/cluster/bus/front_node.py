@@ -10,8 +10,8 @@ import msgspec
 
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionOpened
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.front.front import LINKS_MAX, SECRET_SIZE, Front, Output
-from chatapp.registry.front.links import LinkState
+from chatapp.registry.edge.edge import LINKS_MAX, SECRET_SIZE, Front, Output
+from chatapp.registry.edge.links import LinkState
 from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock

@@ -5,7 +5,7 @@ from typing import Final
 
 from chatapp.registry.cluster.bus.fronts import Fronts
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.core import RegistryCore
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.wire.identity import Identity
 from chatapp.wire.sessions.opening import Randomness
 

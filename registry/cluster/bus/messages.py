@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chatapp.registry.ports import NODE_SHIFT
+from chatapp.registry.edge.ports import NODE_SHIFT
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address, addresses_via

@@ -24,8 +24,8 @@ from chatapp.registry.cluster.bus.messages import (
     pack_address,
 )
 from chatapp.registry.cluster.bus.session import PART_MAX, BusSession
-from chatapp.registry.front.links import QUEUED_MAX
-from chatapp.registry.ports import link_at, node_of, number_at_front
+from chatapp.registry.edge.links import QUEUED_MAX
+from chatapp.registry.edge.ports import link_at, node_of, number_at_front
 from chatapp.registry.rules.admin.messages import AdminAnswer
 from chatapp.registry.rules.effects import Admit, Caller, LinkEndReason, Refuse
 from chatapp.registry.rules.people.directory import Person

@@ -67,7 +67,7 @@ from chatapp.registry.cluster.bus.session import (
 )
 from chatapp.registry.cluster.bus.under_way import DATAGRAMS, UnderWay
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.front.front import Front
+from chatapp.registry.edge.edge import Front
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
 from chatapp.registry.rules.people.table import Delta, TableCopy

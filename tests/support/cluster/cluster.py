@@ -6,7 +6,7 @@ from typing import Final
 from chatapp.registry.cluster.stream.bundles import Opener
 from chatapp.registry.cluster.stream.ledger import Refused
 from chatapp.registry.cluster.stream.store import StreamStore
-from chatapp.registry.house.house import House
+from chatapp.registry.engine.engine import House
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store.entries import MailStored, decode
 from chatapp.wire.address import Address

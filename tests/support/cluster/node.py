@@ -22,8 +22,8 @@ from chatapp.registry.cluster.stream.bundles import (
 )
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
 from chatapp.registry.cluster.stream.store import StreamStore
-from chatapp.registry.core import RegistryCore
-from chatapp.registry.front.front import Front, Output
+from chatapp.registry.edge.edge import Front, Output
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
 from tests.support.cluster.engine import UNREAD_MAX, NodeLedger, is_to_house

@@ -15,9 +15,9 @@ from chatapp.registry.cluster.bus.fronts import Fronts
 from chatapp.registry.cluster.bus.messages import NEWS, front_subject
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionClosed
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.front.front import Front
-from chatapp.registry.house.house import House
-from chatapp.registry.ports import FrontPort, node_of, number_at_front
+from chatapp.registry.edge.edge import Front
+from chatapp.registry.edge.ports import FrontPort, node_of, number_at_front
+from chatapp.registry.engine.engine import House
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason
 from chatapp.registry.rules.people.directory import Person

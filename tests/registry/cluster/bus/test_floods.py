@@ -10,8 +10,8 @@ from chatapp.registry.cluster.bus.messages import (
     decode_message,
 )
 from chatapp.registry.cluster.stream.bundles import Kind, Opener
-from chatapp.registry.front.links import QUEUED_MAX
-from chatapp.registry.ports import link_at
+from chatapp.registry.edge.links import QUEUED_MAX
+from chatapp.registry.edge.ports import link_at
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.wire.codec import encode
 from chatapp.wire.messages.link import Announcement, AnnouncementKind

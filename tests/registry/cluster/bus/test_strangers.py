@@ -34,7 +34,7 @@ from chatapp.registry.cluster.stream.bundles import (
     Opener,
     Sealer,
 )
-from chatapp.registry.ports import number_at_front
+from chatapp.registry.edge.ports import number_at_front
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.messages.registration import Ping

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chatapp.registry.front.front import Front
+from chatapp.registry.edge.edge import Front
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.limits import REQUESTS_QUEUED_MAX
 from chatapp.wire.messages.link import PeerRequest

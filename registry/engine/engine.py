@@ -7,8 +7,8 @@ holds back whatever must wait for the disk.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, assert_never
 
-from chatapp.registry.house.barrier import CommitBarrier
-from chatapp.registry.ports import LOCAL, FrontPort, node_of
+from chatapp.registry.edge.ports import LOCAL, FrontPort, node_of
+from chatapp.registry.engine.barrier import CommitBarrier
 from chatapp.registry.rules.admin.messages import CoreRequest
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import (

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from chatapp.registry.front.front import Output
+from chatapp.registry.edge.edge import Output
 from chatapp.registry.program.texts import LINK_ENDS, event_line
 from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.rules.effects import DropReason, Event, Fault, LinkRenewed
@@ -44,7 +44,7 @@ FLUSH_FOR = 0.25
 
 
 class DrivenCore(Protocol):
-    """A core with a front (`registry.core.RegistryCore`)."""
+    """A core with a front (`registry.engine.core.RegistryCore`)."""
 
     @property
     def dropped(self) -> Counter[DropReason]:

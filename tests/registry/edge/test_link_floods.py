@@ -1,6 +1,6 @@
 """Floods of silent connections: the oldest are closed, and real peers get in."""
 
-from chatapp.registry.front.links import TIME_TO_SPEAK, WAITING_AT_ONCE
+from chatapp.registry.edge.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.limits import LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
 from tests.registry.linked_peer import LinkedPeer

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from chatapp.registry.front.driver import BROADCAST_SLICE, MANY_WRITES, DrivenCore, FrontDriver
-from chatapp.registry.front.front import Output
+from chatapp.registry.edge.driver import BROADCAST_SLICE, MANY_WRITES, DrivenCore, FrontDriver
+from chatapp.registry.edge.edge import Output
 from chatapp.registry.rules.admin.messages import AdminRefusal, AdminRefused, ListBans
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.house.barrier import CommitBarrier
+from chatapp.registry.engine.barrier import CommitBarrier
 from chatapp.registry.rules.admin.messages import Done
 from chatapp.registry.rules.effects import (
     AnswerAdmin,
@@ -73,7 +73,7 @@ def test_an_effect_without_entries_waits_for_those_before_it() -> None:
 
 
 def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.registry.house.barrier.PROMISES_MAX", 2)
+    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 2)
     barrier = CommitBarrier()
     for number in (1, 2):
         assert not barrier.add(persist(number))
@@ -87,7 +87,7 @@ def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_bytes_of_waiting_entries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.registry.house.barrier.PROMISES_BYTES_MAX", 100)
+    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_BYTES_MAX", 100)
     barrier = CommitBarrier()
     for number in (1, 2):
         assert not barrier.add(msgspec.structs.replace(persist(number), held=60))
@@ -139,7 +139,7 @@ def test_letters_of_one_turn_are_settled_together() -> None:
 
 
 def test_the_number_of_waiting_letters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.registry.house.barrier.PROMISES_MAX", 2)
+    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 2)
     barrier = CommitBarrier()
     assert [barrier.add_letter(letter(number)) for number in (1, 2, 3)] == [True, True, False]
     assert len(barrier.entries_to_store()) == 2

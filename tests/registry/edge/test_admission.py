@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from chatapp.registry.front.admission import Gate
+from chatapp.registry.edge.admission import Gate
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_refused_authentic, make_register

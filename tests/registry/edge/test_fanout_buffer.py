@@ -5,7 +5,7 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.front.links import FanoutBuffer, Links
+from chatapp.registry.edge.links import FanoutBuffer, Links
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.framing import frame

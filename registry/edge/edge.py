@@ -9,10 +9,10 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from chatapp.registry.front.admission import FairQueue, Gate
-from chatapp.registry.front.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
-from chatapp.registry.front.sessions import Sessions
-from chatapp.registry.ports import HousePort
+from chatapp.registry.edge.admission import FairQueue, Gate
+from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
+from chatapp.registry.edge.ports import HousePort
+from chatapp.registry.edge.sessions import Sessions
 from chatapp.registry.rules.admin.messages import AdminAnswer
 from chatapp.registry.rules.effects import (
     Admit,

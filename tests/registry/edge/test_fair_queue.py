@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.front.admission import BURST, SERVED_IN_ONE_TURN, FairQueue
+from chatapp.registry.edge.admission import BURST, SERVED_IN_ONE_TURN, FairQueue
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_cookie

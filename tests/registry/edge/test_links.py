@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from chatapp.registry.front.links import QUEUED_MAX
+from chatapp.registry.edge.links import QUEUED_MAX
 from chatapp.registry.rules.effects import DropReason, LinkEndReason, LinkRenewed
 from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire.codec import encode

@@ -1,1 +1,0 @@
-"""The parts between the registry and the network: links, sessions, and admission of unknown addresses."""

@@ -1,1 +1,0 @@
-"""The half of a registry that keeps the state and decides."""
