@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.registry.cluster.stream.image import Image
-from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE
 from chatapp.registry.store.entries import CheckpointMark, DeskOwner, Entry, MailStored, MailTaken, Owner
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.journals import Journals, Reader
+from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE
 from chatapp.registry.store.protocol import StoreUnusable
 from chatapp.registry.store.recovery import Loading
 from chatapp.registry.store.segments import FileIndex, FileLayout

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey
-from chatapp.registry.keystore import KeyUnusable
+from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.wire.folders import write_whole
 
 NAME: Final = "cluster.key"

@@ -12,7 +12,8 @@ from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterFounded, C
 from chatapp.registry.cluster.stream.ledger import Ledger
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
-from chatapp.registry.keystore import (
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.keystore import (
     KEY_FILE,
     PUBLIC_FILE,
     load_or_make,
@@ -20,10 +21,9 @@ from chatapp.registry.keystore import (
     public_key,
     seal_identity,
 )
-from chatapp.registry.storage import CLUSTER_MARK, Found
-from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import StoreUnusable
 from chatapp.registry.store.segments import NAMES
+from chatapp.registry.store.storage import CLUSTER_MARK, Found
 from chatapp.wire.folders import write_whole
 from chatapp.wire.identity import Identity
 
@@ -47,8 +47,8 @@ def check_folder(folder: Path, identity: bytes, cluster: str) -> None:
 
 
 class ClusterStorage:
-    """A `registry.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store nothing
-    more. `holds_lease`: whether the lease was confirmed just now. `lease_strays`: how many strays were in its place.
+    """A `registry.store.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store
+    nothing more. `holds_lease`: whether the lease was confirmed just now. `lease_strays`: how many strays were in its place.
 
     Making it raises StoreError, OSError.
     """

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.edge.driver import FrontDriver
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.driver import RegistryDriver
 from chatapp.registry.program.texts import (
@@ -34,8 +33,9 @@ from chatapp.registry.rules.admin.messages import (
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.storage import FolderStorage, Found, Storage
+from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import Loaded, Store
+from chatapp.registry.store.storage import FolderStorage, Found, Storage
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode

@@ -27,10 +27,10 @@ from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, Cl
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import is_key_of
-from chatapp.registry.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import Bus, FrontOffice, HouseBus, NodeFront
 from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.store.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of

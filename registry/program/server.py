@@ -60,7 +60,7 @@ from chatapp.registry.rules.admin.messages import (
 )
 from chatapp.registry.rules.desk.texts import CallingLine
 from chatapp.registry.rules.people.access import AccessLists
-from chatapp.registry.storage import Storage
+from chatapp.registry.store.storage import Storage
 from chatapp.registry.telemetry.figures import NOTHING, Snapshot
 from chatapp.registry.telemetry.logs import (
     ListsChanged,

@@ -19,7 +19,6 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, key_flaws
 from chatapp.registry.store.entries import JournalsListed, decode, decode_sign
 from chatapp.registry.store.inventory import (
     FileFound,
@@ -32,6 +31,7 @@ from chatapp.registry.store.inventory import (
     torn,
     unreadable,
 )
+from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE, key_flaws
 from chatapp.registry.store.segments import (
     DESK,
     GROUPS,

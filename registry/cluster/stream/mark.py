@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.cluster.stream.bundles import HASH_SIZE, ClusterFounded, Head, encode_control
-from chatapp.registry.storage import CLUSTER_MARK, marked_cluster
 from chatapp.registry.store.protocol import StoreUnusable
+from chatapp.registry.store.storage import CLUSTER_MARK, marked_cluster
 from chatapp.wire.folders import write_whole
 
 _NOT_KNOWN: Final = b""

@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.keystore import KeyUnusable, had_key, public_key
 from chatapp.registry.program.admin.listener import SOCKET
 from chatapp.registry.program.admin.log import AdminLog
 from chatapp.registry.program.admin.recorded import account, own_user, shown_log
@@ -36,10 +35,11 @@ from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import Invites, OwnBans
 from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
-from chatapp.registry.storage import CLUSTER_MARK
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.keystore import KeyUnusable, had_key, public_key
 from chatapp.registry.store.protocol import StoreInUse
+from chatapp.registry.store.storage import CLUSTER_MARK
 from chatapp.wire.errors import ChatAppError, StoreError
 from chatapp.wire.folders import at_folder
 

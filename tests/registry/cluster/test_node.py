@@ -14,13 +14,13 @@ from chatapp.registry.cluster.storage import ClusterStorage
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Kind, Sealer, hash_of, parts_of
 from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
 from chatapp.registry.cluster.stream.store import StreamUnusable
-from chatapp.registry.keystore import KeyUnusable
 from chatapp.registry.program import node as node_module
 from chatapp.registry.program.admin.client import AdminRequestFailed, ask
 from chatapp.registry.program.node import ClusterNode
 from chatapp.registry.rules.admin.messages import VerifyFiles
-from chatapp.registry.storage import FolderStorage
+from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
+from chatapp.registry.store.storage import FolderStorage
 from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.storage.journal import frame

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.keystore import KEY_FILE
 from chatapp.registry.program.app import ListeningPort, Registry, Unable
 from chatapp.registry.program.texts import address_lines
+from chatapp.registry.store.keystore import KEY_FILE
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_register
 from chatapp.wire.aio.interfaces import own_addresses

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatapp.registry.keystore import load_or_make
 from chatapp.registry.store.backup import (
     FORMAT,
     MANIFEST,
@@ -26,6 +25,7 @@ from chatapp.registry.store.backup import (
     read_manifest,
 )
 from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.keystore import load_or_make
 from tests.registry.store.playbook import line, stored
 from tests.registry.store.strategies import Author
 

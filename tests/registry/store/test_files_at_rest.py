@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, KeyUnusable
-from chatapp.registry.storage import FolderStorage
 from chatapp.registry.store.backup import inspect
 from chatapp.registry.store.entries import CheckpointMark, Entry, FileAtRest, encode
 from chatapp.registry.store.inventory import LISTED_AT_ONCE, Inventory, list_of
+from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE, KeyUnusable
 from chatapp.registry.store.protocol import Loaded, StoreLacking
+from chatapp.registry.store.storage import FolderStorage
 from chatapp.wire.storage.disk import Disk
 from chatapp.wire.storage.journal import LARGEST_PAYLOAD, frame
 from tests.registry.store.playbook import BOB, CAROL, MAIL, bound, files, key, line, said, stored, visiting

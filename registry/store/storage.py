@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from chatapp.registry.keystore import had_key, has_key, load_or_make
 from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.keystore import had_key, has_key, load_or_make
 from chatapp.registry.store.protocol import Loaded, Store, StoreUnusable
 from chatapp.wire.folders import make_private
 from chatapp.wire.identity import Identity
