@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from chatapp.registry.edge.edge import Output
-from chatapp.registry.program.texts import LINK_ENDS, event_line
 from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
 from chatapp.registry.rules.effects import DropReason, Event, Fault, LinkRenewed
+from chatapp.registry.telemetry.lines import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine

@@ -7,7 +7,7 @@ A link is named by one number: the node's in the upper bits, and below it the nu
 the house's own process is node 0, so a registry on one machine sees plain numbers.
 """
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from chatapp.registry.rules.admin.messages import AdminAnswer
 from chatapp.registry.rules.effects import Admit, Caller, LinkEndReason, Refuse
@@ -15,31 +15,6 @@ from chatapp.wire.address import Address
 from chatapp.wire.framing import GroupHeader
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Register
-
-NODE_SHIFT: Final = 40
-"""Where the number of the node begins in the number of a link."""
-LOCAL: Final = 0
-"""The node of the front in the house's own process."""
-
-
-def node_of(link: int) -> int:
-    """Return the node that holds a link."""
-    return link >> NODE_SHIFT
-
-
-def origin_of(caller: Caller) -> int:
-    """Return the node at which a request came."""
-    return caller.node if caller.link is None else node_of(caller.link)
-
-
-def link_at(node: int, number: int) -> int:
-    """Return the name of the link with a front's own number on this node."""
-    return node << NODE_SHIFT | number
-
-
-def number_at_front(link: int) -> int:
-    """Return the number that the front gave the link."""
-    return link & ((1 << NODE_SHIFT) - 1)
 
 
 class HousePort(Protocol):

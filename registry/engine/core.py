@@ -6,10 +6,10 @@ It is a front and a house that call each other.
 from typing import Final
 
 from chatapp.registry.edge.edge import LINKS_MAX, Front, Output
-from chatapp.registry.edge.ports import LOCAL
 from chatapp.registry.engine.engine import House
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.effects import LOCAL
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.mail import ReadLetters
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings

@@ -7,11 +7,12 @@ holds back whatever must wait for the disk.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, assert_never
 
-from chatapp.registry.edge.ports import LOCAL, FrontPort, node_of
+from chatapp.registry.edge.ports import FrontPort
 from chatapp.registry.engine.barrier import CommitBarrier
 from chatapp.registry.rules.admin.messages import CoreRequest
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import (
+    LOCAL,
     Admit,
     AnswerAdmin,
     Caller,
@@ -36,6 +37,7 @@ from chatapp.registry.rules.effects import (
     StoreFailed,
     StoreLetter,
     TellEverybody,
+    node_of,
 )
 from chatapp.registry.rules.hub import Service
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock

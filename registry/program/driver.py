@@ -11,9 +11,10 @@ from typing import Final, Protocol, TypeVar
 
 from chatapp.registry.edge.driver import FrontDriver, Timed
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.rules.desk.figures.histogram import Histogram
 from chatapp.registry.rules.people.access import AccessLists
 from chatapp.registry.store.protocol import Store
-from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot, Histogram
+from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
 

@@ -30,8 +30,9 @@ from chatapp.registry.rules.admin.messages import (
     StopRegistry,
     VerifyFiles,
 )
+from chatapp.registry.rules.desk.figures.histogram import Histogram
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Histogram, Snapshot
+from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Snapshot
 from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.identity import Identity, fingerprint
 

@@ -22,11 +22,12 @@ from chatapp.registry.cluster.settings import (
 from chatapp.registry.cluster.settings import (
     SERVERS_MAX as CLUSTER_SERVERS_MAX,
 )
+from chatapp.registry.rules.admin.messages import LogLevel
 from chatapp.registry.rules.desk.opening import Hours
 from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings, Bans
-from chatapp.registry.telemetry.logs import LogFormat, LogLevel
+from chatapp.registry.telemetry.logs import LogFormat
 from chatapp.wire.address import Address, host_name, ip_literal, is_port, is_server, servers_of
 from chatapp.wire.desk import is_region
 from chatapp.wire.errors import AddressRefused, ChatAppError, NameRefused, quoted

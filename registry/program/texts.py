@@ -2,48 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final
 
-from chatapp.registry.rules.effects import (
-    Event,
-    Fault,
-    LinkEnded,
-    LinkEndReason,
-    LinkRenewed,
-    NameChanged,
-    NameGivenUp,
-    NamesSkipped,
-    PeerRegistered,
-    RegistrationRefused,
-    StoreFailed,
-)
 from chatapp.registry.rules.people.access import Operators
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import quoted
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.text import sanitize
-
-LINK_ENDS: Final = {
-    LinkEndReason.TOO_MANY_LINKS: "too many links",
-    LinkEndReason.TOO_MANY_PENDING: "too many connections without a first frame",
-    LinkEndReason.FIRST_FRAME_LATE: "no first frame",
-    LinkEndReason.NO_SESSION: "the first frame opens no session",
-    LinkEndReason.NO_ATTACH: "the first frame is not an Attach",
-    LinkEndReason.SEAL_BROKEN: "a frame does not open",
-    LinkEndReason.OUTPUT_UNREAD: "asks for more than it reads",
-    LinkEndReason.REPLACED: "replaced by a newer link",
-    LinkEndReason.LEFT: "left",
-    LinkEndReason.SILENT: "silent",
-    LinkEndReason.BANNED: "banned",
-    LinkEndReason.KICKED: "disconnected by the administrator",
-    LinkEndReason.NO_SENDER_INDEX: "the disk takes no more sender indices",
-    LinkEndReason.NO_HOUSE: "no node keeps the state",
-    LinkEndReason.OTHER_HOUSE: "another node keeps the state now",
-    LinkEndReason.HOUSE_SESSION_LOST: "messages to or from the node that keeps the state were lost",
-    LinkEndReason.NODE_STOPS: "this node stops",
-}
-
 
 _LOOPBACK: Final = "127.0.0.1"
 
@@ -133,44 +98,3 @@ def restart_needed_line(keys: Iterable[str]) -> str:
 def unshown_line(count: int) -> str:
     """Return the line for console lines that were dropped because nobody read them."""
     return f"[{count} lines were not shown.]"
-
-
-def event_line(event: Event) -> str:
-    """Return the log's line for an event."""
-    match event:
-        case PeerRegistered():
-            return f"{event.name or 'a guest'} came in from {event.address}"
-        case NameChanged():
-            return f"{event.before} is now {event.name}"
-        case NameGivenUp():
-            return f"{event.name} has given up that name"
-        case RegistrationRefused():
-            return f"{event.name} was turned away from {event.address}: {event.reason.name}"
-        case LinkEnded():
-            whose = f"{event.name} at {event.address}" if event.name else str(event.address)
-            return f"link of {whose} ended: {LINK_ENDS[event.reason]}"
-        case LinkRenewed():
-            return f"link of {event.address} has new keys"
-        case StoreFailed():
-            return f"not stored: {event.reason}"
-        case NamesSkipped():
-            return f"{event.count} names on the disk have cards of an unknown shape and were skipped"
-        case Fault():
-            return f"fault while serving: {event.reason} at {', '.join(event.places)}"
-    assert_never(event)
-
-
-def table_lines(directory: Directory) -> tuple[str, ...]:
-    """Return the table: a line each with name, IP address, port and presence, under a line that says so."""
-    if not directory:
-        return ("[The table is empty.]",)
-    people = sorted(directory, key=lambda person: person.card.name.casefold())
-    rows = [("name", "address", "port", "online")]
-    for person in people:
-        host, port = person.address
-        online = "yes" if person.online else "no"
-        rows.append((sanitize(person.card.name, _LINE_MAX), host or "-", str(port or "-"), online))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return tuple(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

@@ -6,7 +6,7 @@ has answered (`StoreOutcome`).
 
 import enum
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -517,3 +517,31 @@ Effect: TypeAlias = (
     | Drop
 )
 """Everything that can follow from a decision."""
+
+
+NODE_SHIFT: Final = 40
+"""Where the number of the node begins in the number of a link."""
+
+
+LOCAL: Final = 0
+"""The node of the front in the house's own process."""
+
+
+def node_of(link: int) -> int:
+    """Return the node that holds a link."""
+    return link >> NODE_SHIFT
+
+
+def origin_of(caller: Caller) -> int:
+    """Return the node at which a request came."""
+    return caller.node if caller.link is None else node_of(caller.link)
+
+
+def link_at(node: int, number: int) -> int:
+    """Return the name of the link with a front's own number on this node."""
+    return node << NODE_SHIFT | number
+
+
+def number_at_front(link: int) -> int:
+    """Return the number that the front gave the link."""
+    return link & ((1 << NODE_SHIFT) - 1)

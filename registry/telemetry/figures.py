@@ -4,11 +4,11 @@ Figures are read when somebody asks for them: what serves people only adds to pl
 """
 
 import enum
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from chatapp.registry.rules.admin.messages import QueueFigures
+from chatapp.registry.rules.desk.figures.histogram import Histogram
 
 
 class FigureKind(enum.Enum):
@@ -97,35 +97,8 @@ QUEUE_FIGURES: Final = {
 
 COMMIT_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Upper bounds of the spans of `commit_seconds`."""
-WAIT_BOUNDS: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0)
-"""Upper bounds of the spans of `desk_wait_seconds`."""
 COMMIT_HELP: Final = "Seconds until the disk confirmed what was stored"
 WAIT_HELP: Final = "Seconds that visitors waited for their call, by queue"
-
-
-class Histogram:
-    """Counts spans by their length."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        """`bounds`: the upper bounds of the classes, rising; the last class has none."""
-        self.bounds: Final = bounds
-        self.counts: Final = [0] * (len(bounds) + 1)
-        self.total = 0.0
-        """All spans together, in seconds."""
-
-    def note(self, span: float) -> None:
-        """Count a span."""
-        self.counts[bisect_left(self.bounds, span)] += 1
-        self.total += span
-
-    def cumulated(self) -> list[tuple[str, int]]:
-        """Return for each upper bound how many spans were not longer; the last bound is `+Inf`."""
-        shown: list[tuple[str, int]] = []
-        count = 0
-        for bound, more in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
-            count += more
-            shown.append((bound, count))
-        return shown
 
 
 class Snapshot(NamedTuple):

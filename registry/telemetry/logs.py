@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -29,10 +29,6 @@ LOG_LEVELS: Final[tuple[Literal["debug", "info", "warning", "error", "critical"]
     "error",
     "critical",
 )
-LogLevel: TypeAlias = Annotated[
-    Literal["debug", "info", "warning", "error", "critical"],
-    msgspec.Meta(description="one of debug, info, warning, error, critical"),
-]
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FILE_MODE: Final = 0o600

@@ -5,13 +5,13 @@ from collections import defaultdict
 
 from chatapp.registry.edge.edge import LINKS_MAX
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.registry.program.texts import event_line
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.registry.store.entries import Entry
+from chatapp.registry.telemetry.lines import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_notice

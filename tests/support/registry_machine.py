@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from chatapp.registry.edge.edge import Output
-from chatapp.registry.program.texts import event_line
 from chatapp.registry.rules.effects import Fault
+from chatapp.registry.telemetry.lines import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX

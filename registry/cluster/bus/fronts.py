@@ -32,9 +32,8 @@ from chatapp.registry.cluster.bus.messages import (
 from chatapp.registry.cluster.bus.remote_front import RemoteFront
 from chatapp.registry.cluster.bus.session import BEAT, LATE_AFTER, PATIENCE, SILENT_AFTER, Order
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.edge.ports import LOCAL, link_at
 from chatapp.registry.engine.engine import House
-from chatapp.registry.rules.effects import Caller, DropReason
+from chatapp.registry.rules.effects import LOCAL, Caller, DropReason, link_at
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import unpack_group

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chatapp.registry.edge.ports import NODE_SHIFT
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
-from chatapp.registry.rules.effects import LinkEndReason
+from chatapp.registry.rules.effects import NODE_SHIFT, LinkEndReason
 from chatapp.wire.address import Address, addresses_via
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.messages.link import PeerRequest

@@ -25,9 +25,16 @@ from chatapp.registry.cluster.bus.messages import (
 )
 from chatapp.registry.cluster.bus.session import PART_MAX, BusSession
 from chatapp.registry.edge.links import QUEUED_MAX
-from chatapp.registry.edge.ports import link_at, node_of, number_at_front
 from chatapp.registry.rules.admin.messages import AdminAnswer
-from chatapp.registry.rules.effects import Admit, Caller, LinkEndReason, Refuse
+from chatapp.registry.rules.effects import (
+    Admit,
+    Caller,
+    LinkEndReason,
+    Refuse,
+    link_at,
+    node_of,
+    number_at_front,
+)
 from chatapp.registry.rules.people.directory import Person
 from chatapp.registry.rules.people.table import Table
 from chatapp.wire.address import Address

@@ -4,11 +4,10 @@ Times are Unix seconds, spans are seconds, sizes are bytes, keys are fingerprint
 """
 
 import enum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from chatapp.registry.telemetry.logs import LogLevel
 from chatapp.wire.limits import ANNOUNCEMENT_MAX, EXCLUSION_TEXT_MAX, INVITES_MAX
 from chatapp.wire.messages.rooms import TopicText
 
@@ -24,6 +23,11 @@ BAN_SPAN_MAX = 10 * 365 * 86_400
 
 
 # --- requests that need no running registry
+
+LogLevel: TypeAlias = Annotated[
+    Literal["debug", "info", "warning", "error", "critical"],
+    msgspec.Meta(description="one of debug, info, warning, error, critical"),
+]
 
 
 class MakeInvites(msgspec.Struct, frozen=True, tag="invite"):

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from chatapp.registry.program.texts import table_lines
 from chatapp.registry.rules.desk.conversation import ConversationRules
 from chatapp.registry.rules.desk.notices import Publisher
 from chatapp.registry.rules.desk.operators import OperatorRules, asker_of
@@ -28,6 +27,7 @@ from chatapp.registry.rules.desk.texts import (
     nothing_said_line,
     notice_lines,
     refused_line,
+    table_lines,
     too_long_line,
     unknown_answer_line,
     unknown_command_line,

@@ -8,6 +8,7 @@ from typing import assert_never
 from chatapp.registry.rules.admin.messages import QueueFigures
 from chatapp.registry.rules.desk.console import DeskConsole
 from chatapp.registry.rules.desk.conversation import ConversationRules
+from chatapp.registry.rules.desk.figures.histogram import Histogram
 from chatapp.registry.rules.desk.figures.overview import overview
 from chatapp.registry.rules.desk.figures.ratings import Ratings
 from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
@@ -44,7 +45,6 @@ from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.rules.people.presence import Liveness
 from chatapp.registry.store.entries import DeskOpeningKept, Entry
 from chatapp.registry.store.protocol import LoadedDesk
-from chatapp.registry.telemetry.figures import Histogram
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     ConversationRequest,

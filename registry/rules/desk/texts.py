@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
+from chatapp.registry.rules.people.directory import Directory
 from chatapp.wire.desk import Held, StaleNumber
 from chatapp.wire.errors import quoted
 from chatapp.wire.limits import TEXT_MAX
@@ -348,3 +349,19 @@ def _rating(count: int, hundredths: int) -> str:
 def _span(seconds: int) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def table_lines(directory: Directory) -> tuple[str, ...]:
+    """Return the table: a line each with name, IP address, port and presence, under a line that says so."""
+    if not directory:
+        return ("[The table is empty.]",)
+    people = sorted(directory, key=lambda person: person.card.name.casefold())
+    rows = [("name", "address", "port", "online")]
+    for person in people:
+        host, port = person.address
+        online = "yes" if person.online else "no"
+        rows.append((sanitize(person.card.name), host or "-", str(port or "-"), online))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return tuple(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

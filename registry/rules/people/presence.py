@@ -8,8 +8,16 @@ next sign of life. A peer that said goodbye is away, all others are lost (clause
 
 from typing import Final, NamedTuple
 
-from chatapp.registry.edge.ports import origin_of
-from chatapp.registry.rules.effects import Caller, Disconnect, Drop, DropReason, Effect, LinkEndReason, Reply
+from chatapp.registry.rules.effects import (
+    Caller,
+    Disconnect,
+    Drop,
+    DropReason,
+    Effect,
+    LinkEndReason,
+    Reply,
+    origin_of,
+)
 from chatapp.registry.rules.limits import Leases, RegistryPolicy, WallClock
 from chatapp.registry.rules.people.connections import Connections
 from chatapp.registry.rules.people.directory import Directory, Person

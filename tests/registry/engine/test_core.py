@@ -5,7 +5,6 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatapp.registry.program.texts import event_line
 from chatapp.registry.rules.effects import (
     LinkEnded,
     NamesSkipped,
@@ -15,6 +14,7 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.entries import NameBound, NameReserved
+from chatapp.registry.telemetry.lines import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, encode_hello
 from chatapp.wire.framing import Kind

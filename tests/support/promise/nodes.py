@@ -7,7 +7,7 @@ Checked in the house's state and in the programs of the nodes.
 from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.cluster.bus.remote_house import HouseState
-from chatapp.registry.edge.ports import LOCAL, node_of
+from chatapp.registry.rules.effects import LOCAL, node_of
 from tests.support.cluster.cluster import SimulatedCluster
 from tests.support.cluster.node import ClusterMachine, FrontProgram, HouseProgram
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from chatapp.registry.rules.desk.figures.estimate import Session, WaitEstimates
+from chatapp.registry.rules.desk.figures.histogram import WAIT_BOUNDS, Histogram
 from chatapp.registry.rules.desk.queue.visit import Visit
 from chatapp.registry.store.entries import DeskVisitOver
-from chatapp.registry.telemetry.figures import WAIT_BOUNDS, Histogram
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 
 _DAY: Final = 86_400_000

@@ -16,10 +16,10 @@ from chatapp.registry.cluster.bus.messages import NEWS, front_subject
 from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionClosed
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.edge.edge import Front
-from chatapp.registry.edge.ports import FrontPort, node_of, number_at_front
+from chatapp.registry.edge.ports import FrontPort
 from chatapp.registry.engine.engine import House
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
-from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason
+from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason, node_of, number_at_front
 from chatapp.registry.rules.people.directory import Person
 from chatapp.registry.rules.people.table import Table
 from chatapp.registry.telemetry.recorder import Recorder

@@ -11,8 +11,7 @@ from chatapp.registry.cluster.bus.messages import (
 )
 from chatapp.registry.cluster.stream.bundles import Kind, Opener
 from chatapp.registry.edge.links import QUEUED_MAX
-from chatapp.registry.edge.ports import link_at
-from chatapp.registry.rules.effects import DropReason, LinkEndReason
+from chatapp.registry.rules.effects import DropReason, LinkEndReason, link_at
 from chatapp.wire.codec import encode
 from chatapp.wire.messages.link import Announcement, AnnouncementKind
 from chatapp.wire.messages.registration import Ping, Pong

@@ -23,10 +23,9 @@ from chatapp.registry.cluster.bus.messages import (
 from chatapp.registry.cluster.bus.remote_front import RemoteFront
 from chatapp.registry.cluster.bus.remote_house import HouseState
 from chatapp.registry.cluster.bus.session import BUNDLE_MAX, PART_MAX
-from chatapp.registry.edge.ports import link_at
 from chatapp.registry.rules.admin.messages import ListNames, NameShown, NamesListed
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason
+from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, link_at
 from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.rules.people.table import Table
 from chatapp.wire.address import Address, addresses_via

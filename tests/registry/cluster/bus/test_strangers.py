@@ -34,8 +34,7 @@ from chatapp.registry.cluster.stream.bundles import (
     Opener,
     Sealer,
 )
-from chatapp.registry.edge.ports import number_at_front
-from chatapp.registry.rules.effects import DropReason, LinkEndReason
+from chatapp.registry.rules.effects import DropReason, LinkEndReason, number_at_front
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.messages.registration import Ping
 from tests.registry.cluster.bus.simulated import KEY, NAME, FrontProcess, HouseProcess, World
