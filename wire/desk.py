@@ -71,7 +71,7 @@ def mobile_number(text: str, region: str) -> str:
     if len(typed) > _NUMBER_TYPED_MAX:
         raise wrong
     if not _NUMBER.fullmatch(typed):
-        signs = "only digits, blanks and + - ( ) . stand in one"
+        signs = "it may contain only digits, spaces and + - ( ) ."
         why = f"is not a mobile number: {signs} ({shown})"
         raise FormRefused("number", text, why, fault="number_signs", **example)
     try:

@@ -149,7 +149,7 @@ def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = Fa
                 raise Misuse(f"room topic: {len(topic):,} characters are too many; at most {TOPIC_MAX:,}")
             request, done = SetRoomTopic(of, topic), f"the topic of {quoted(of)} is set"
         case _:
-            what = f'unknown action "{quoted(words[0])}"' if words[0] != "topic" else "<room> missing"
+            what = f'unknown action "{quoted(words[0])}"' if words[0] != "topic" else "missing: <room>"
             raise Misuse(
                 f"room: {what}: room close <room>, room kick <room> <name>, or room topic <room> <text>"
             )

@@ -11,10 +11,16 @@ from chatapp.options import HELP, command_line
 from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
 
+_VERDICTS: Final = {True: "well", False: "WRONG", None: "?"}
+
 app: Final = command_line()
 
 
-@app.command("check", epilog="Exit status: 0 all is well, 1 problem found, 2 misused.", context_settings=HELP)
+@app.command(
+    "check",
+    epilog="A line with ? could not be checked. Exit status: 0 no problem found, 1 problem found, 2 misused.",
+    context_settings=HELP,
+)
 def check(
     port: Port = None,
     data: Data = None,
@@ -48,5 +54,5 @@ def check(
         typer.echo(msgspec.json.encode({"type": "checks", "checks": found}).decode())
     else:
         for one in found:
-            typer.echo(f"{'well' if one.is_well else 'WRONG'}  {one.what}: {one.found}")
-    return 0 if all(one.is_well for one in found) else FAILED
+            typer.echo(f"{_VERDICTS[one.is_well]:<5}  {one.what}: {one.found}")
+    return FAILED if any(one.is_well is False for one in found) else 0

@@ -27,7 +27,7 @@ def doctor(
     data: Data = None,
     log_level: Logging = QUIET,
 ) -> int:
-    """Find out what keeps you from a server, from your name or from your disk, and what to do about it."""
+    """Check the connection to a server, your name and your disk, and say what to do about each problem."""
     words = words or []
     check_options(words)
     folder = folder_from(data)

@@ -342,7 +342,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/say",),
         shape=TEXT,
-        summary="say something in your room (// begins with a slash)",
+        summary="say something in the room (start with // to send a slash)",
         example=SayInRoom("leave the door open"),
         to_intent=say,
         bare="<text>",

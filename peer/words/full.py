@@ -77,7 +77,7 @@ def not_to_claimed_line(conversation: Conversation) -> str:
     """Answer a line that was typed for somebody who only claims a name."""
     return (
         f"{title_of(conversation)} is unverified, so nothing was sent: "
-        f"/query {name(conversation.name)} opens the talk with the registered bearer of the name."
+        f"/query {name(conversation.name)} opens the conversation with whoever has registered the name."
     )
 
 

@@ -28,7 +28,7 @@ NO_SUCH_COMMAND: Final = "No key or command has these words."
 
 SCREEN_KEYS: Final = (
     ("F1", "show this help"),
-    ("F2", "find out what keeps you from the server"),
+    ("F2", "check the connection"),
     ("F3", "search what was said"),
     ("F4", "go to the list of conversations, and back"),
     ("Ctrl-K", "go to a conversation, a room or a person"),
@@ -65,7 +65,7 @@ NEW_ROOM: Final = "a new room"
 TABLE: Final = "People"
 TABLE_HEAD: Final = ("name", "address", "port", "presence")
 TALKS: Final = ("Enter", "talk")
-NO_TABLE: Final = "The table has not come from the server yet."
+NO_TABLE: Final = "Still loading the table."
 
 DESK: Final = "Help desk"
 NO_CLIENT: Final = "You serve nobody now."

@@ -322,7 +322,7 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
 def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
     where = name(event.room)
     if isinstance(event, TopicUnknown):
-        return f"[The topic of {where} has not come from the server yet.]"
+        return f"[Still loading the topic of {where}.]"
     if isinstance(event, TopicNotSet):
         return f"[The topic of {where} is not changed: {_NO_TOPIC[event.reason]}.]"
     text = sanitize(event.text, TOPIC_MAX)
@@ -361,7 +361,7 @@ def _presence(one: Person) -> str:
 def table_lines(people: Sequence[Person]) -> list[str]:
     """Return the table: a line each with name, IP address, port and presence, under a line that says so."""
     if not people:
-        return ["[The table has not come from the server yet.]"]
+        return ["[Still loading the table.]"]
     rows = [("name", "address", "port", "online")]
     rows += [
         (name(one.name), sanitize(one.host) or "-", str(one.port or "-"), "yes" if one.online else "no")

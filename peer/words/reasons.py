@@ -29,23 +29,23 @@ UNSENT: Final = {
     MessageReason.ENDED: "the program has ended",
 }
 _ADMISSION: Final = {
-    AdmissionRefusal.BAD_NAME: "it does not accept this name",
-    AdmissionRefusal.OLD_CARD: "it knows a newer card of yours; the clock here may be wrong",
-    AdmissionRefusal.VERSION: "it speaks another version of the protocol",
-    AdmissionRefusal.FULL: "it takes no more new names now",
-    AdmissionRefusal.NOT_SERVING: "it is not serving now",
+    AdmissionRefusal.BAD_NAME: "the server does not accept this name",
+    AdmissionRefusal.OLD_CARD: "the server knows a newer card of yours; the clock here may be wrong",
+    AdmissionRefusal.VERSION: "the server speaks another version of the protocol",
+    AdmissionRefusal.FULL: "the server takes no new names now",
+    AdmissionRefusal.NOT_SERVING: "the server is not serving now",
     AdmissionRefusal.NOT_INVITED: "this server is invite-only; ask for a join code (--code)",
     AdmissionRefusal.BAD_CODE: "this join code is used up, too old or not of this server",
     AdmissionRefusal.KEPT_FOR_OPERATOR: "this name is kept for an operator of the help desk: start once with the code that "
     "the server has printed for it (CHATAPP_CODE or --code)",
     AdmissionRefusal.BANNED: "you are banned from this server",
-    AdmissionRefusal.KICKED: "its administrator has disconnected you; try again later",
+    AdmissionRefusal.KICKED: "the server's administrator has disconnected you; try again later",
     AdmissionRefusal.OTHER_PROGRAM: "another program uses your name and key; type reg to take them back",
     AdmissionRefusal.CODE_OF_ANOTHER: "this join code is of another server than the one that answers",
 }
 _FOR_A_WHILE: Final = {
     AdmissionRefusal.BANNED: "you are banned from this server for {span}",
-    AdmissionRefusal.KICKED: "its administrator has disconnected you for {span}",
+    AdmissionRefusal.KICKED: "the server's administrator has disconnected you for {span}",
 }
 _WHEN_ROOM: Final = frozenset(
     {MessageReason.MAILBOX_FULL, MessageReason.SHARE_USED_UP, MessageReason.DISK_FULL}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
+from chatapp.registry.cluster.settings import demands_tls, is_old
 from chatapp.registry.cluster.stream.ledger import (
     STREAM_OF,
     Acked,
@@ -65,8 +66,6 @@ BATCH_BYTES: Final = 8 * 1024 * 1024
 AGAIN_AFTER: Final = 1.0
 """Seconds between attempts to connect anew once the servers have closed the connection, as for a changed password."""
 REPLICAS: Final = 3
-VERSION_LEAST: Final = (2, 15)
-"""The oldest version of the servers."""
 DUPLICATES_FOR: Final = 120
 """Seconds for which the engine knows the ids of messages."""
 
@@ -249,7 +248,10 @@ class JetStream:
         import nats.errors
         from nats.aio.client import Client
 
-        client, chosen = Client(), self._credentials()
+        from chatapp.registry.cluster.tlsclient import TlsClient
+
+        chosen = self._credentials()
+        client = TlsClient() if "tls" in chosen else Client()
 
         async def closed() -> None:
             if client is self._client:
@@ -305,7 +307,7 @@ class JetStream:
     def _credentials(self) -> dict[str, Any]:
         """Return the options of the client for TLS and for credentials. Raises ClusterUnavailable, OSError, ImportError."""
         chosen: dict[str, Any] = {}
-        if any(server.startswith("tls:") for server in self._access.servers) or self._access.ca is not None:
+        if demands_tls(self._access.servers, self._access.ca):
             try:
                 chosen["tls"] = ssl.create_default_context(cafile=self._access.ca)
             except ssl.SSLError as error:
@@ -386,8 +388,7 @@ class JetStream:
         """Refuse servers that are too old. Raises ClusterUnavailable."""
         assert self._client is not None
         version = str(self._client._server_info.get("version", ""))  # noqa: SLF001 - as above
-        numbers = re.match(r"v?(\d+)\.(\d+)", version)
-        if numbers is None or (int(numbers[1]), int(numbers[2])) < VERSION_LEAST:
+        if is_old(version):
             raise ClusterUnavailable(ClusterProblem.OLD_SERVER, version)
 
     async def _have(self, stream: Stream) -> None:

@@ -12,6 +12,8 @@ from chatapp.wire.errors import quoted
 SERVERS_MAX: Final = 16
 """The most servers of a cluster that can be named."""
 DEFAULT_NAME: Final = "chatapp"
+VERSION_LEAST: Final = (2, 15)
+"""The oldest version of the servers."""
 _SCHEMES: Final = ("nats", "tls")
 _DEFAULT_PORT: Final = 4222
 _MONITORED: Final = ("http", "https")
@@ -59,6 +61,17 @@ def monitor_urls(texts: Iterable[str]) -> tuple[str, ...]:
         _port_of(text, text)
         found.append(text.rstrip("/"))
     return tuple(found)
+
+
+def demands_tls(servers: Iterable[str], ca: object) -> bool:
+    """Return whether nothing may be said to these servers without TLS. `ca`: the certificates that sign theirs, or None."""
+    return ca is not None or any(server.startswith("tls:") for server in servers)
+
+
+def is_old(version: str) -> bool:
+    """Return whether servers of this version are too old."""
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    return numbers is None or (int(numbers[1]), int(numbers[2])) < VERSION_LEAST
 
 
 def _port_of(url: str, text: str) -> int | None:

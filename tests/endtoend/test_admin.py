@@ -14,8 +14,8 @@ from tests.endtoend.lines import WELCOME
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage, knows
 
-KICKED = "[Not registered: its administrator has disconnected you for 1 hour.]"
-KICKED_BRIEFLY = "[Not registered: its administrator has disconnected you for 2 seconds.]"
+KICKED = "[Not registered: the server's administrator has disconnected you for 1 hour.]"
+KICKED_BRIEFLY = "[Not registered: the server's administrator has disconnected you for 2 seconds.]"
 BANNED_FOR_SPAM = "[Not registered: you are banned from this server for 7 days: spam.]"
 BANNED = "[Not registered: you are banned from this server.]"
 
@@ -69,7 +69,7 @@ async def test_somebody_is_kicked_and_banned_and_let_in_again(stage: Stage) -> N
     await bob.sees(KICKED)
     await knows(alice, away=["bob"])
     await bob.type("reg bob")
-    await bob.sees("[Not registered: its administrator has disconnected you for 1 hour.]")
+    await bob.sees("[Not registered: the server's administrator has disconnected you for 1 hour.]")
     assert await admin(stage, "kick", "bob", status=1) == [
         'ChatApp: "bob" is not online; to keep somebody out, ban the name or the key'
     ]
@@ -111,7 +111,7 @@ async def test_rooms_are_steered_and_people_are_shown_and_erased(stage: Stage) -
     assert await admin(stage, "log-level", "ERROR") == ["the registry logs from error on"]
     assert (await admin(stage, "show", "bob"))[0].split() == ["name", "bob"]
     assert await admin(stage, "erase", "bob", status=1) == [
-        'ChatApp: "bob" is online: only while they are away can that be done (ChatApp admin kick)'
+        'ChatApp: "bob" is online: this works only while they are away (ChatApp admin kick bob)'
     ]
     await bob.type("/quit")
     assert await bob.ends() == 0

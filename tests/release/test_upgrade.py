@@ -12,7 +12,7 @@ from tests.cli.test_packaging import build, sources, unpacked  # noqa: F401
 from tests.endtoend.lines import BACK, LOST
 from tests.endtoend.test_access import gone
 from tests.support.program import Program
-from tests.support.stage import Stage
+from tests.support.stage import Stage, knows
 
 OLD, NEW = "0.1.0", "0.1.1"
 PYTHON = (sys.executable, "-m", "chatapp")
@@ -73,6 +73,7 @@ async def test_a_newer_wheel_goes_on_where_the_older_one_stopped_and_back_again(
     await alice.sees(BACK)
     carol = await stage.peer("carol")
     await carol.sees(re.compile(r"alice: .* by the older version"))
+    await knows(alice, "carol")
     await alice.type("send carol by the newer version")
     await carol.sees("alice: by the newer version")
     await stop(registry)

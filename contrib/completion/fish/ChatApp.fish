@@ -22,7 +22,7 @@ complete -c ChatApp -n '__ChatApp_at 0' -a backup -d 'Copy everything that a reg
 complete -c ChatApp -n '__ChatApp_at 0' -a check -d 'Look at a registry\'s settings, port, disk and clock, and at the servers of its cluster and their certificates.'
 complete -c ChatApp -n '__ChatApp_at 0' -a config -d 'Show the settings of a registry and where each comes from, or test a file.'
 complete -c ChatApp -n '__ChatApp_at 0' -a daemon -d 'Run a peer without a terminal, for other programs of yours to use.'
-complete -c ChatApp -n '__ChatApp_at 0' -a doctor -d 'Find out what keeps you from a server, from your name or from your disk, and what to do about it.'
+complete -c ChatApp -n '__ChatApp_at 0' -a doctor -d 'Check the connection to a server, your name and your disk, and say what to do about each problem.'
 complete -c ChatApp -n '__ChatApp_at 0' -a export -d 'Write the whole history of a name to standard output, oldest first. Its peer may be running.'
 complete -c ChatApp -n '__ChatApp_at 0' -a invite -d 'Print new join codes, one a line: each lets one newcomer in, within 7 days.'
 complete -c ChatApp -n '__ChatApp_at 0' -a names -d 'List every name with the fingerprint of its key, or release the name of somebody who is away.'

@@ -58,6 +58,10 @@ class AdminRequestFailed(ChatAppError):
     """The registry cannot be asked; the text says why."""
 
 
+class RegistryNotRunning(AdminRequestFailed):
+    """No registry runs on this folder."""
+
+
 def folders_in(home: Path) -> list[Path]:
     """Return the folders of the registries in a home folder, by port."""
     try:
@@ -126,7 +130,7 @@ def _ask(folder: Path, request: AdminRequest) -> AdminAnswer:
             continue
         if not isinstance(request, _FILE_REQUESTS | MakeBackup | VerifyFiles | ShowLog):
             store.close()
-            raise AdminRequestFailed(f"no registry runs on {folder}")
+            raise RegistryNotRunning(f"no registry runs on {folder}")
         return _without_registry(folder, store, request)
     raise AdminRequestFailed("the registry runs, and does not answer")
 

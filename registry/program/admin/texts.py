@@ -117,7 +117,7 @@ def _person(found: PersonFound) -> list[str]:
 
 def _erased(erased: PersonErased) -> list[str]:
     counts = f"{counted(erased.letters, 'letter')}, {counted(erased.lines, 'line')}"
-    lines = [f"erased, with {counts}; it leaves the files within a minute"]
+    lines = [f"erased, with {counts}; gone from the registry's files within a minute"]
     lines += [f'still named by a ban: ChatApp admin unban "{_shown(ban)}"' for ban in erased.bans]
     return lines
 
@@ -191,7 +191,7 @@ _REFUSALS: Final = {
     AdminRefusal.NAME_UNKNOWN: 'nobody has the name "{subject}"',
     AdminRefusal.OPERATOR_NAME: '"{subject}" is a help-desk operator: take the name off that list first',
     AdminRefusal.NAME_PENDING: '"{subject}" is just being taken; try again',
-    AdminRefusal.NAME_ONLINE: '"{subject}" is online: only while they are away can that be done (ChatApp admin kick)',
+    AdminRefusal.NAME_ONLINE: '"{subject}" is online: this works only while they are away (ChatApp admin kick {subject})',
     AdminRefusal.NAME_AWAY: '"{subject}" is not online; to keep somebody out, ban the name or the key',
     AdminRefusal.ROOM_UNKNOWN: 'there is no room "{subject}"',
     AdminRefusal.ROOM_ENTERED: 'somebody is just entering "{subject}"; try again',

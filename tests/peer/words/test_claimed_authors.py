@@ -129,7 +129,7 @@ async def test_going_there_shows_no_presence_of_the_one_who_bears_the_name() -> 
 
 def test_nothing_is_sent_to_a_claimed_name() -> None:
     assert not_to_claimed_line(person("bob", is_claimed=True)) == (
-        "bob? is unverified, so nothing was sent: /query bob opens the talk with the registered bearer of the name."
+        "bob? is unverified, so nothing was sent: /query bob opens the conversation with whoever has registered the name."
     )
 
 

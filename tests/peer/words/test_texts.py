@@ -280,13 +280,16 @@ LINES: list[tuple[Event, list[str]]] = [
     (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
     (
         AdmissionRefused(reason=AdmissionRefusal.KICKED, seconds=300),
-        ["[Not registered: its administrator has disconnected you for 5 minutes.]"],
+        ["[Not registered: the server's administrator has disconnected you for 5 minutes.]"],
     ),
     (
         AdmissionRefused(reason=AdmissionRefusal.BANNED, text="spam\x1b"),
         ["[Not registered: you are banned from this server: spam\\x1b.]"],
     ),
-    (AdmissionRefused(reason=AdmissionRefusal.FULL), ["[Not registered: it takes no more new names now.]"]),
+    (
+        AdmissionRefused(reason=AdmissionRefusal.FULL),
+        ["[Not registered: the server takes no new names now.]"],
+    ),
     (SignedOff(), ["[You are Offline. Bye.]"]),
     (LeaveUnanswered(), ["[Server not responding]", "[Exiting]"]),
     (ServerLost(), ["[Server not responding] Direct chat goes on."]),
@@ -348,7 +351,7 @@ LINES: list[tuple[Event, list[str]]] = [
         [f"[The topic of lab, set by bob {SHOWN_NOON}: Exam]"],
     ),
     (TopicKnown(room="lab", text="", author="", at=0), ["[lab has no topic.]"]),
-    (TopicUnknown(room="lab"), ["[The topic of lab has not come from the server yet.]"]),
+    (TopicUnknown(room="lab"), ["[Still loading the topic of lab.]"]),
     (
         TopicNotSet(room="lab", reason=TopicFailure.UNREACHABLE),
         ["[The topic of lab is not changed: the server is away.]"],
@@ -708,4 +711,4 @@ def test_the_table_has_a_line_for_everybody_in_columns() -> None:
         "alice  192.0.2.7  6000  yes",
         "\u592a\u90ce   -          -     no",
     ]
-    assert table_lines(()) == ["[The table has not come from the server yet.]"]
+    assert table_lines(()) == ["[Still loading the table.]"]

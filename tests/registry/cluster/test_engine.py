@@ -9,7 +9,7 @@ from typing import Any
 import nats
 import pytest
 
-from chatapp.registry.cluster import jetstream as jetstream_module
+from chatapp.registry.cluster import settings as settings_module
 from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.settings import ClusterSettings
@@ -78,7 +78,7 @@ def test_a_message_that_is_too_large_is_refused_at_once(nats_server: NatsServer)
 def test_servers_that_are_too_old_are_refused(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jetstream_module, "VERSION_LEAST", (99, 0))
+    monkeypatch.setattr(settings_module, "VERSION_LEAST", (99, 0))
     engine = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
     try:
         with pytest.raises(ClusterUnavailable, match=r"^the servers of the cluster are of version 2\.\d+"):

@@ -9,10 +9,12 @@ from pathlib import Path
 import nkeys
 import pytest
 
+from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
 from chatapp.registry.program.node import ClusterNode
 from chatapp.wire.errors import ChatAppError
+from tests.support.certificates import Authority
 from tests.support.nats_server import NatsServer, remove, single
 
 SEED = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
@@ -39,6 +41,37 @@ def test_a_file_with_the_seed_of_a_key_opens_the_servers(
         engine.open(within=10)
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize("more", ["", "allow_non_tls: true"])
+def test_servers_are_reached_by_tls(tmp_path: Path, more: str) -> None:
+    authority = Authority(tmp_path)
+    server = single(tmp_path / "nats", extra=f"{authority.tls()}\n{more}")
+    engine = JetStream(tls_access(server, authority), "sealed")
+    try:
+        engine.open(within=10)
+        assert [bool(one.get("tls_version")) for one in server.asked("connz")["connections"]] == [True]
+    finally:
+        engine.close()
+        remove(server)
+
+
+def test_a_server_without_tls_is_told_nothing_where_tls_is_demanded(tmp_path: Path) -> None:
+    server = single(tmp_path / "nats", extra="debug: true\ntrace: true")
+    engine = JetStream(tls_access(server, Authority(tmp_path)), "sealed")
+    try:
+        with pytest.raises(ClusterUnavailable, match="the server has no TLS"):
+            engine.open(within=1)
+        log = server.log()
+    finally:
+        engine.close()
+        remove(server)
+    assert "Client connection created" in log
+    assert "<<- [" not in log  # what a server reads
+
+
+def tls_access(server: NatsServer, authority: Authority) -> Access:
+    return Access(servers=(f"tls://127.0.0.1:{server.client_port}",), ca=authority.file)
 
 
 async def why_not(folder: Path, **settings: object) -> str:

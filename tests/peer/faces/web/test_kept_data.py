@@ -34,10 +34,7 @@ async def test_under_the_default_settings_a_visit_is_erased_after_the_day_that_t
 ) -> None:
     async with web_desk(tmp_path) as desk:
         form = await desk.browser().get()
-        assert (
-            "What you answer and what is said can be looked up by operators for 1 day after your visit"
-            in form
-        )
+        assert "Operators can read your answers and the conversation for 1 day after your visit" in form
         await play_a_visit(desk)
         await desk.stop_gateway()
         await desk.wait(23 * HOUR)
@@ -53,16 +50,19 @@ async def test_under_the_default_settings_a_visit_is_erased_after_the_day_that_t
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"keep_sessions": 0}, "Nothing of what you write is kept when your visit is over."),
+        ({"keep_sessions": 0}, "Nothing that you write is kept after your visit."),
         (
             {"keep_sessions": 7, "keep_transcripts": 0},
-            "for 7 days after your visit, and is then erased; what",
+            "for 7 days after your visit; then the answers are erased. The",
         ),
         (
             {"keep_sessions": 14, "keep_transcripts": 0.5},
-            "for 14 days after your visit, what is said for 12 hours",
+            "for 14 days after your visit, and the conversation for 12 hours",
         ),
-        ({"keep_sessions": 0.5, "keep_transcripts": 7}, "for 12 hours after your visit, and is then erased"),
+        (
+            {"keep_sessions": 0.5, "keep_transcripts": 7},
+            "for 12 hours after your visit; then both are erased",
+        ),
     ],
 )
 async def test_the_form_says_for_how_long_what_is_kept(

@@ -97,4 +97,4 @@ async def test_the_table_has_a_row_for_each_person_and_finds_them_by_address() -
     assert host.results == [person("[b]eve")]
     host = Host(partial(PeopleOverlay, [], signs=ASCII))
     async with host.run_test():
-        assert note(host.overlay) == "The table has not come from the server yet."
+        assert note(host.overlay) == "Still loading the table."
