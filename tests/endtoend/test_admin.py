@@ -102,7 +102,7 @@ async def test_rooms_are_steered_and_people_are_shown_and_erased(stage: Stage) -
     _, alice, bob = await hall(stage)
     await alice.type("join lab")
     await admin(stage, "room", "topic", "lab", "be", "kind")
-    await bob.sees("[somebody set the topic of lab: be kind]")
+    await bob.sees("[The server's administrator set the topic of lab: be kind]")
     await admin(stage, "room", "kick", "lab", "bob")
     await bob.sees("[The server's administrator took you out of lab.]")
     await alice.sees("bob left lab.")

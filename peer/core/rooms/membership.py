@@ -4,7 +4,7 @@ Only real changes are reported. When the registry comes back, members return one
 there before and is back soon has neither left nor joined.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
@@ -23,10 +23,14 @@ RETURN_SPAN: Final = 30.0
 class Membership:
     """The members of our room other than ourselves."""
 
-    def __init__(self, contacts: Contacts, outputs: Outputs, *, me: bytes) -> None:
+    def __init__(
+        self, contacts: Contacts, outputs: Outputs, *, me: bytes, registry_key: Callable[[], bytes | None]
+    ) -> None:
+        """`registry_key`: returns the registry's key, in whose name its administrator acts; None if we know none."""
         self._contacts = contacts
         self._out = outputs
         self._me = me
+        self._registry_key = registry_key
         self.room = ""
         self.topic: Topic | None = None
         """The topic of our room. An empty text: it has none. None: not known."""
@@ -74,6 +78,7 @@ class Membership:
             author=author.name if author is not None else "",
             at=topic.at / 1000,
             is_change=is_change,
+            is_administrators=topic.author == self._registry_key(),
         )
 
     def hides(self, topic: Topic) -> bool:

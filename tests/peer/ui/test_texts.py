@@ -347,6 +347,14 @@ LINES: list[tuple[Event, list[str]]] = [
         TopicKnown(room="lab", text="Exam", author="bob", at=NOON),
         [f"[The topic of lab, set by bob {SHOWN_NOON}: Exam]"],
     ),
+    (
+        TopicKnown(room="lab", text="Exam", author="", at=NOON, is_administrators=True, is_change=True),
+        ["[The server's administrator set the topic of lab: Exam]"],
+    ),
+    (
+        TopicKnown(room="lab", text="Exam", author="", at=NOON, is_administrators=True),
+        [f"[The topic of lab, set by the server's administrator {SHOWN_NOON}: Exam]"],
+    ),
     (TopicKnown(room="lab", text="", author="", at=0), ["[lab has no topic.]"]),
     (TopicUnknown(room="lab"), ["[The topic of lab has not come from the server yet.]"]),
     (
