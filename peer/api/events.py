@@ -888,9 +888,11 @@ class TopicKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     text: str
     """Empty: the room has none."""
     author: str
-    """Who set it; empty if that is not known."""
+    """Who set it; empty if that is not known, and for the server's administrator."""
     at: float
     is_change: bool = False
+    is_administrators: bool = False
+    """Whether the server's administrator set it."""
 
 
 class TopicUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):

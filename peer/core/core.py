@@ -152,7 +152,9 @@ class PeerCore:
         channel_stored = stored.pop(CHANNEL_MARK, StoredStream())
         channel_position = loaded.groups.get(CHANNEL, StoredGroup())
         self._groups = Groups(Group(CHANNEL, channel_stored, channel_position, out))
-        self._members = Membership(self._contacts, out, me=identity)
+        self._members = Membership(
+            self._contacts, out, me=identity, registry_key=lambda: self._session.pinned
+        )
         self._table = Table(
             self._contacts,
             out,

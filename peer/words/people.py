@@ -327,6 +327,8 @@ def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
         return f"[The topic of {where} is not changed: {_NO_TOPIC[event.reason]}.]"
     text = sanitize(event.text, TOPIC_MAX)
     author = name(event.author) if event.author else "somebody"
+    if event.is_administrators:
+        author = "The server's administrator" if event.is_change else "the server's administrator"
     if not text:
         return f"[{author} cleared the topic of {where}.]" if event.is_change else f"[{where} has no topic.]"
     if event.is_change:

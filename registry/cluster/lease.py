@@ -16,6 +16,7 @@ import msgspec
 
 from chatapp.registry.cluster.stream.bundles import BundleRefused, Flaw, Kind, Opener, Sealer
 from chatapp.registry.cluster.stream.ledger import Acked, Answer, Placed, Publication, Subject
+from chatapp.registry.cluster.stream.strays import Strays
 
 SPAN: Final = 2.0
 """Seconds without a renewal after which the lease is free."""
@@ -79,7 +80,9 @@ def read_record(opener: Opener, found: Placed) -> LeaseRecord:
 class Lease:
     """The lease as one registry sees it. `holder`: drawn anew by each process."""
 
-    def __init__(self, sealer: Sealer, opener: Opener, *, holder: str, name: str, now: float) -> None:
+    def __init__(
+        self, sealer: Sealer, opener: Opener, *, holder: str, name: str, strays: Strays, now: float
+    ) -> None:
         self._sealer = sealer
         self._opener = opener
         self._mine = LeaseRecord(holder, name)
@@ -99,8 +102,8 @@ class Lease:
         """When a look first found the lease as it is now; None before the first look."""
         self.serving = ""
         """The name of the registry that holds the lease, empty if nobody does."""
-        self.strays = 0
-        """How many leases were found that nobody with the cluster's key has sealed."""
+        self._strays = strays
+        """Counts leases that nobody with the cluster's key has sealed."""
         self.saw_other_key = False
         """Whether one of them says that it was sealed with another key. If this registry's is wrong, all of them do."""
         self.term = 0
@@ -214,7 +217,7 @@ class Lease:
         except BundleRefused as refused:
             if refused.flaw is Flaw.OTHER_VERSION and refused.number == found.place:
                 raise
-            self.strays += found.place != self._place
+            self._strays.note(int(found.place != self._place))
             self.saw_other_key |= refused.flaw is Flaw.OTHER_KEY
             return _UNKNOWN
 

@@ -12,6 +12,7 @@ from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterFounded, C
 from chatapp.registry.cluster.stream.ledger import Ledger
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
+from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.keystore import (
     KEY_FILE,
@@ -48,7 +49,7 @@ def check_folder(folder: Path, identity: bytes, cluster: str) -> None:
 
 class ClusterStorage:
     """A `registry.store.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store
-    nothing more. `holds_lease`: whether the lease was confirmed just now. `lease_strays`: how many strays were in its place.
+    nothing more. `holds_lease`: whether the lease was confirmed just now. `lease_strays`: those in its place.
 
     Making it raises StoreError, OSError.
     """
@@ -63,7 +64,7 @@ class ClusterStorage:
         node: str,
         holds_lease: Callable[[], bool],
         lost: Callable[[], None],
-        lease_strays: Callable[[], int] = lambda: 0,
+        lease_strays: Strays,
     ) -> None:
         self._key = key
         self._cluster = cluster
@@ -103,7 +104,7 @@ class ClusterStorage:
         return Found(loaded, identity, is_new=False)
 
     def figures(self) -> dict[str, float]:
-        return {"cluster_strays": self._store.strays + self._lease_strays()}
+        return {"cluster_strays": self._store.strays + self._lease_strays.count}
 
     def give_up(self) -> None:
         """Store nothing more, at once. Any thread may call it."""

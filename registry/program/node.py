@@ -27,6 +27,7 @@ from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, Cl
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import is_key_of
+from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import Bus, FrontOffice, HouseBus, NodeFront
 from chatapp.registry.rules.limits import RegistryPolicy
@@ -64,6 +65,7 @@ class ClusterNode:
         self._settings = settings
         self._folder = folder
         self._name = name
+        self._lease_strays = Strays(settings.name, "place of the lease", now=time.monotonic)
         self._say = say
         self._key_path = path_of(settings.key) if settings.key else folder / NAME
         self._engine: JetStream | None = None
@@ -207,6 +209,7 @@ class ClusterNode:
             Opener(key, name),
             holder=os.urandom(8).hex(),
             name=self._name,
+            strays=self._lease_strays,
             now=time.monotonic(),
         )
         self._keeping = engine.start(self._keep(lease))
@@ -240,7 +243,7 @@ class ClusterNode:
             node=self._name,
             holds_lease=lambda: lease.is_confirmed(now=time.monotonic()),
             lost=self._store_lost,
-            lease_strays=lambda: lease.strays,
+            lease_strays=self._lease_strays,
         )
         return self._storage
 

@@ -203,7 +203,8 @@ class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=Fal
 class RoomMemberKept(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
     """`identity` is a member of the room `group`, and of no other. Lines up to `since` are not theirs to read.
 
-    They are here, or away since `at`, having been sent all lines up to `seen`.
+    They are here, or away since `at`, having been sent all lines up to `seen`. If `is_closed` is set, they are a member no
+    more: while they were away the registry's owner has closed the room, or only taken them out of it.
     """
 
     identity: Identity
@@ -212,6 +213,7 @@ class RoomMemberKept(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=Fal
     seen: int
     is_here: bool
     at: int
+    is_closed: bool | None = None
 
 
 class RoomMemberGone(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):

@@ -102,12 +102,20 @@ async def test_rooms_are_steered_and_people_are_shown_and_erased(stage: Stage) -
     _, alice, bob = await hall(stage)
     await alice.type("join lab")
     await admin(stage, "room", "topic", "lab", "be", "kind")
-    await bob.sees("[somebody set the topic of lab: be kind]")
+    await bob.sees("[The server's administrator set the topic of lab: be kind]")
     await admin(stage, "room", "kick", "lab", "bob")
     await bob.sees("[The server's administrator took you out of lab.]")
     await alice.sees("bob left lab.")
+    await bob.type("join lab")
+    await alice.sees("bob joined lab.")
+    await bob.kill()
+    await alice.sees("bob left lab.")
     assert await admin(stage, "room", "close", "lab") == ["lab is closed"]
     await alice.sees("[The server's administrator closed lab.]")
+    bob = await stage.peer("bob")
+    await bob.sees("[The server's administrator closed lab.]")
+    await bob.type("/rooms")
+    await bob.sees("[There are no rooms yet: join one to create it.]")
     assert await admin(stage, "log-level", "ERROR") == ["the registry logs from error on"]
     assert (await admin(stage, "show", "bob"))[0].split() == ["name", "bob"]
     assert await admin(stage, "erase", "bob", status=1) == [

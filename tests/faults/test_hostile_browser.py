@@ -111,10 +111,15 @@ class Others:
 
 @pytest.fixture
 async def site(stage: Stage) -> Site:
-    """A desk whose registry serves one visitor at a time, and its web desk with few descriptors."""
+    """A web desk that logs what it logs by default."""
+    return await opened(stage)
+
+
+async def opened(stage: Stage, *options: str) -> Site:
+    """Open a desk whose registry serves one visitor at a time, and its web desk with few descriptors."""
     await stage.registry()
     port = free_port()
-    words = ["web", "127.0.0.1", str(stage.port), "--listen", str(port)]
+    words = ["web", "127.0.0.1", str(stage.port), "--listen", str(port), *options]
     program = await stage.run("web", [*limited(f"-n {DESCRIPTORS}"), *CHATAPP, *words], home="web")
     await program.sees(beginning("[The server does not list this gateway"))
     site = Site(program, port)
@@ -146,6 +151,18 @@ async def cut_posts(site: Site) -> None:
             writer.transport.abort()
         else:
             writer.close()
+
+
+async def unfinished_heads(site: Site) -> None:
+    """Two addresses that send most of a head on every connection and stop."""
+    head = site.head("GET", "/", {"X": "x" * 15_000})[:-4]
+    held: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    for number in range(DESCRIPTORS // 2):
+        held.append(await site.connect(f"127.0.0.{2 + number % 2}"))
+        held[-1][1].write(head)
+    await asyncio.sleep(0.5)
+    for _, writer in held:
+        writer.transport.abort()
 
 
 async def held_connections(site: Site) -> None:
@@ -195,7 +212,17 @@ async def foreign_names(site: Site) -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("attack", [long_keys, cut_posts, held_connections, heavy_pages, foreign_names])
+ATTACKS: Final[list[Attack]] = [
+    long_keys,
+    cut_posts,
+    held_connections,
+    unfinished_heads,
+    heavy_pages,
+    foreign_names,
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
 async def test_others_are_served_whatever_one_browser_does(site: Site, figure: Note, attack: Attack) -> None:
     await site.ask("/", address=OTHER)
     before = memory_of(site.program.pid)
@@ -218,3 +245,18 @@ async def test_others_are_served_whatever_one_browser_does(site: Site, figure: N
     assert others.slowest["/"] < SERVED_WITHIN
     assert others.slowest["/healthz"] < HEALTHY_WITHIN
     assert grown < GROWN_MAX
+
+
+async def test_the_log_has_at_most_a_line_a_second_whatever_clients_do(outspoken_stage: Stage) -> None:
+    site = await opened(outspoken_stage, "--log-level", "debug")
+    before = len(site.program.complaints)
+    begun = time.monotonic()
+    async with asyncio.timeout(10 * WITHIN):
+        for attack in ATTACKS:
+            await attack(site)
+    lasted = time.monotonic() - begun
+    told = site.program.complaints[before:]
+    assert 0 < len(told) <= lasted + 1
+    assert [
+        line for line in told if not line.startswith("INFO chatapp.peer: web desk, since its start: ")
+    ] == []

@@ -141,6 +141,8 @@ class EnterRoom(msgspec.Struct, frozen=True, array_like=True, tag=70):
 
     reference: Reference
     room: Name
+    is_return: bool = False
+    """Whether the peer was in this room, and its user does not ask anew to enter it."""
 
 
 class LeaveRoom(msgspec.Struct, frozen=True, array_like=True, tag=71):
@@ -199,7 +201,8 @@ class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
 
 
 class RoomEvicted(msgspec.Struct, frozen=True, array_like=True, tag=68):
-    """Registry to member: its owner has taken you out of the room, or closed it; you are in no room."""
+    """Registry to member: its owner has taken you out of the room, or closed it; you are in no room. A member
+    who was away then reads it in answer to the EnterRoom of their return."""
 
     group: GroupName
     is_closed: bool

@@ -169,10 +169,14 @@ RETURN_SPAN: Final = 30.0
 class Membership:
     """The members of our room other than ourselves."""
 
-    def __init__(self, contacts: Contacts, outputs: Outputs, *, me: bytes) -> None:
+    def __init__(
+        self, contacts: Contacts, outputs: Outputs, *, me: bytes, registry_key: Callable[[], bytes | None]
+    ) -> None:
+        """`registry_key`: returns the registry's key, in whose name its administrator acts; None if we know none."""
         self._contacts = contacts
         self._out = outputs
         self._me = me
+        self._registry_key = registry_key
         self.room = ""
         self.topic: Topic | None = None
         """The topic of our room. An empty text: it has none. None: not known."""
@@ -220,6 +224,7 @@ class Membership:
             author=author.name if author is not None else "",
             at=topic.at / 1000,
             is_change=is_change,
+            is_administrators=topic.author == self._registry_key(),
         )
 
     def hides(self, topic: Topic) -> bool:

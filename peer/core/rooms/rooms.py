@@ -470,7 +470,8 @@ class Rooms:
 
     def _ask(self, asked: PendingRequest, now: float) -> None:
         asked.deadline = now + self._policy.give_up_after
-        self._out.requests.append(EnterRoom(reference=asked.reference, room=asked.room))
+        is_return = asked is self._arrival.reentry
+        self._out.requests.append(EnterRoom(reference=asked.reference, room=asked.room, is_return=is_return))
 
     def _say_leave(self) -> None:
         self._leave_reference = self._reference()

@@ -68,17 +68,17 @@ class Crowd(Generic[T]):
         self._network_of: dict[T, str] = {}
 
     def enter(self, one: T, network: str) -> T | None:
-        """Note a newcomer. Return who must go: the newcomer, if its own network has its full number; if there is no place at
-        all, the one that has been silent longest in the network that has most; else None."""
-        mine = self._of.get(network, {})
-        if network and len(mine) >= self._of_network_max:
-            return one
-        self._of.setdefault(network, mine)[one] = None
+        """Note a newcomer. Return who must go, None if nobody: the one that is silent longest, in the newcomer's network
+        if this has more than its number, or in the network that has most if there are too many in all."""
+        self._of.setdefault(network, {})[one] = None
         self._network_of[one] = network
-        if len(self._network_of) <= self._in_all_max:
+        if network and len(self._of[network]) > self._of_network_max:
+            crowded = network
+        elif len(self._network_of) > self._in_all_max:
+            crowded = max(self._of, key=lambda network: len(self._of[network]))
+        else:
             return None
-        most = max(self._of, key=lambda network: len(self._of[network]))
-        victim = next(iter(self._of[most]))
+        victim = next(iter(self._of[crowded]))
         self.leave(victim)
         return victim
 
@@ -183,7 +183,7 @@ class WebBudget:
             of_network=min(CONNECTIONS_PER_NETWORK, connections), in_all=connections
         )
         self.flight: Final = Ledger(of_network=FLIGHT_PER_NETWORK, in_all=FLIGHT_MAX)
-        """Bytes of bodies that arrive and of answers that are not taken yet."""
+        """Bytes of requests that arrive and of answers that are not taken yet."""
         self.turns: Final = FairTurns()
         """For pages, which cost most."""
         self.incidents: Final = Incidents()

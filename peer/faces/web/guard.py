@@ -90,6 +90,13 @@ def _is_unread(scope: Scope) -> bool:
     return asked is not None and bool(asked())
 
 
+def _note_taken(scope: Scope) -> None:
+    """Have the connection count anew what it holds, without what a page has just taken."""
+    note = scope.get("state", {}).get("note_arrived")
+    if note is not None:
+        note()
+
+
 def cut(scope: Scope) -> None:
     """Cut the connection of a request: its answer has begun, and cannot be taken back."""
     abort = scope.get("state", {}).get("abort")
@@ -239,6 +246,7 @@ class _Body:
                     message = await receive()
             except TimeoutError:
                 raise RequestRefused(TOO_SLOW) from None
+            _note_taken(scope)
             self._take(len(message.get("body", b"")))
             is_whole = not message.get("more_body", False)
             return message

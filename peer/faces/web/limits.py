@@ -30,8 +30,9 @@ FORM_FIELD_MAX: Final = 512
 """Characters of every field of a form that is no text and no key: the longest that the page lets one type has 256."""
 
 FLIGHT_PER_NETWORK: Final = 2 * 1024 * 1024
-"""Bytes of bodies that arrive from one network and of answers that it has not taken: ten of the longest lines, or
-eight of the largest pages. A client that sends much, or takes nothing of what it asks for, fills no more of our memory."""
+"""Bytes of requests that arrive from one network, heads that are not whole among them, and of answers that it has not taken:
+ten of the longest lines, or eight of the largest pages. A client that sends much, or takes nothing of what it asks for,
+fills no more of our memory."""
 
 FLIGHT_MAX: Final = 64 * 1024 * 1024
 """The same of all networks: thirty that attack together leave nothing, but the program lives."""
@@ -67,11 +68,14 @@ ACCEPTED_AT_ONCE: Final = 128
 """Connections that are taken in one turn of the event loop: a crowd that connects together stops nobody else."""
 
 CONNECTIONS_MAX: Final = 4_096
-"""Connections in all. For a further one the connection is cut that has been silent longest in the network that has most."""
+"""Connections in all: 4 KiB each while they are silent. For a further one the connection is cut that has been silent
+longest in the network that has most."""
 
-CONNECTIONS_PER_NETWORK: Final = CONNECTIONS_MAX // 2
-"""Connections of one address (of IPv6: of one /64), so that one machine cannot take all of them. A school behind one address
-with SESSIONS_PER_ADDRESS visits may have five for each. Those that come by a named proxy are counted together only."""
+CONNECTIONS_PER_NETWORK: Final = CONNECTIONS_MAX // 4
+"""Connections of one address (of IPv6: of one /64), so that one machine makes us hold 4 MiB of silent ones. A school behind
+one address with SESSIONS_PER_ADDRESS visits has two for each: the stream, and one for what is asked meanwhile. For a further
+one that network's connection is cut that has been silent longest; a browser opens it again. Those that come by a named proxy
+are counted together only."""
 
 IDLE_CONNECTION: Final = 30
 """Seconds for which a connection stays open without a request."""

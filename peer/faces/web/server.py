@@ -84,13 +84,13 @@ def connections_for(descriptors: int) -> int:
 
 
 class BoundedConnection(H11Protocol):
-    """A connection of a browser. When there are too many, one of the network that has most is cut. The head of each request
-    must arrive within a time, and what is sent must be taken. A page may ask whether its reader is gone
-    (`request.state.is_gone()`), and how many bytes of the last answer are not taken (`request.state.unsent()`); and it may
-    cut the connection (`request.state.abort()`)."""
+    """A connection of a browser. When there are too many, a silent one is cut. The head of each request must arrive within a
+    time, and what is sent must be taken. A page may ask whether its reader is gone (`request.state.is_gone()`), and how many
+    bytes of the last answer are not taken (`request.state.unsent()`); it may cut the connection (`request.state.abort()`);
+    and it says when it has taken a part of the body (`request.state.note_arrived()`)."""
 
     # Python shares the keys of up to 30 attributes among all connections: these would be too many, at 1 KiB for each.
-    __slots__ = ("_budget", "_head_due", "_network", "_taken_due", "_unsent")
+    __slots__ = ("_arrived", "_budget", "_head_due", "_network", "_taken_due", "_unsent")
 
     def __init__(self, *args: Any, budget: WebBudget, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -98,11 +98,13 @@ class BoundedConnection(H11Protocol):
         self._head_due: asyncio.TimerHandle | None = None
         self._taken_due: asyncio.TimerHandle | None = None
         self._network = ""
+        self._arrived = 0
+        """Bytes of requests that have come and that no page has taken, when we looked last."""
         self._unsent = 0
         """Bytes that the client had not taken when we looked last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head, unless there are too many connections in all or of this network."""
+        """Wait for the first head. If there are too many connections in all or of this network, one is cut."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # `pause_writing` tells all that is not taken at once
         if self.client is not None and not self._budget.is_proxied:
@@ -111,13 +113,17 @@ class BoundedConnection(H11Protocol):
         if isinstance(cut, BoundedConnection):
             self._budget.incidents.note("connections cut for others")
             cut.abort()
-        if cut is not self:
-            self._watch_head()
+        self._watch_head()
 
     def data_received(self, data: bytes) -> None:
         """Handle what has come, and wait for the rest of a head that has begun."""
         if not self.app_state:  # a connection that has sent nothing asks for nothing, and costs less
-            self.app_state = {"abort": self.abort, "is_gone": self._is_gone, "unsent": self._unsent_now}
+            self.app_state = {
+                "abort": self.abort,
+                "is_gone": self._is_gone,
+                "note_arrived": self._note_arrived,
+                "unsent": self._unsent_now,
+            }
         self._budget.crowd.heard(self)
         try:
             super().data_received(data)
@@ -125,6 +131,28 @@ class BoundedConnection(H11Protocol):
             self._budget.incidents.note("no request")
             self.abort()
         self._watch_head()
+
+    def handle_events(self) -> None:
+        """Handle what has come, and hold no more of it than there is room for."""
+        super().handle_events()
+        if not self._note_arrived():
+            self._budget.incidents.note("requests without room")
+            self.abort()
+
+    def _note_arrived(self) -> bool:
+        """Count the bytes that have come and that no page has taken: of a head that is not whole, of requests behind the one
+        that is answered, of a body. Return whether there is room for them."""
+        size = 0
+        if self in self.connections:  # else the connection is lost, and a page still asks
+            rest, _ = self.conn.trailing_data
+            size = len(rest)
+            if self.cycle is not None:
+                size += len(self.cycle.body)
+        grown = size - self._arrived
+        has_room = grown <= 0 or self._budget.flight.has_room(self._network, grown)
+        self._budget.flight.add(self._network, grown)
+        self._arrived = size
+        return has_room
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -134,6 +162,7 @@ class BoundedConnection(H11Protocol):
         if self._head_due is not None:
             self._head_due.cancel()
         super().connection_lost(exc)
+        self._note_arrived()
 
     # --- answers that are not taken
 
@@ -183,6 +212,10 @@ class BoundedConnection(H11Protocol):
 
     def abort(self) -> None:
         """Cut the connection at once; what is not sent is lost."""
+        if self.cycle is not None:
+            self.cycle.disconnected = (
+                True  # else a page that ends without an answer is an error in the log of uvicorn
+            )
         if self.transport is not None:
             self.transport.abort()
 

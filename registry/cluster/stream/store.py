@@ -40,6 +40,7 @@ from chatapp.registry.cluster.stream.ledger import (
 )
 from chatapp.registry.cluster.stream.mark import Mark, hash_of_founding, mark_of
 from chatapp.registry.cluster.stream.snapshots import Manifest, SnapshotWriter, read_manifest, records_of
+from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.cluster.stream.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import Entry, encode
 from chatapp.registry.store.protocol import Loaded, StoreUnusable
@@ -65,8 +66,6 @@ MESSAGE_LEAST: Final = 8 * 1024
 """The least bytes of a message that the servers have to allow."""
 MESSAGE_MOST: Final = 768 * 1024
 """The most bytes of records in a message, even if the servers allow more: a lost answer costs sending it again."""
-WARN_SPAN: Final = 1.0
-"""The least seconds between two lines in the log about strays."""
 _ROOM_FOR_HEADERS: Final = 512
 _TAKEOVER_TRIES: Final = 20
 _LEASE_LOOK: Final = 0.05
@@ -187,15 +186,14 @@ class StreamStore:
         self._journal_bytes = self._journal_messages = self._snapshot_bytes = 0
         self._checkpoint_at = self._not_before = now()
         self._took = 0.0
-        self._strays = 0
+        self._strays = Strays(cluster, now=now)
         self._read_so_far = Verified(0, 0, 0, ())
         """What `verify` has read."""
-        self._warned_at = float("-inf")
 
     @property
     def strays(self) -> int:
         """How many messages in the streams were passed over since the start: no registry of the cluster wrote them."""
-        return self._strays
+        return self._strays.count
 
     @property
     def founded(self) -> ClusterFounded:
@@ -278,7 +276,7 @@ class StreamStore:
             if refused.flaw is Flaw.OUT_OF_ORDER and is_outdated:
                 return None
             raise
-        self._note_strays(reader.strays)
+        self._strays.note(reader.strays)
         self._covered = (manifest.number, manifest.places[0]) if manifest is not None else (0, 1)
         self._snapshot_bytes = manifest.size if manifest is not None else 0
         return image, reader, manifest.head if manifest is not None else Head()
@@ -321,7 +319,7 @@ class StreamStore:
                 found.append(read_manifest(self._opener, placed))
         if other_key is not None and not found and is_key_of(self._ledger, self._opener) is False:
             raise other_key
-        self._note_strays(1)
+        self._strays.note()
         yield from sorted(found, key=lambda one: one.number, reverse=True)
         if not found:
             yield None
@@ -449,22 +447,10 @@ class StreamStore:
             self._pause(RETRY_SPAN)
             return
         if found is None and reader.strays and reader.head.number == extent.last and not reader.has_gap:
-            self._note_strays(reader.strays)
+            self._strays.note(reader.strays)
             writer.passed(extent.last)
         else:
             writer.looked(found, last=extent.last, now=self._now())
-
-    def _note_strays(self, count: int) -> None:
-        """Count messages that were passed over, and warn of them, once in a while."""
-        self._strays += count
-        if count and self._now() - self._warned_at >= WARN_SPAN:
-            self._warned_at = self._now()
-            _log.warning(
-                "%s: %s messages in the streams were passed over: no registry of this cluster wrote them; look at who may "
-                "publish there (docs/cluster.md)",
-                self._where,
-                f"{self._strays:,}",
-            )
 
     def _failed(self, state: WriterState) -> StoreError:
         """Note that nothing can be stored, for now or for good."""
@@ -596,7 +582,7 @@ class StreamStore:
                 except BundleRefused as refused:
                     if refused.flaw is Flaw.OTHER_VERSION:
                         raise StoreBroken(self._where, str(refused)) from None
-                    self._note_strays(1)
+                    self._strays.note()
                     covered = 0
                 if covered > head.number:
                     raise StoreBroken(self._where, "another registry has written a newer snapshot")

@@ -6,6 +6,8 @@ Entering a room that does not exist makes it. A person is in one room at a time:
 import heapq
 from collections.abc import Iterator
 
+import msgspec
+
 from chatapp.registry.rules.effects import (
     Caller,
     Drop,
@@ -187,6 +189,11 @@ def room_key(name: str) -> str | None:
         return None
 
 
+def _key_of(group: str) -> str | None:
+    """Return the key of the room of this group."""
+    return room_key(group.removeprefix(ROOM_SIGN))
+
+
 class RoomCaps:
     """Limits on making and entering rooms, by identity and by address."""
 
@@ -248,6 +255,8 @@ class Rooms:
         self._room_of: dict[bytes, Room] = {}
         self._entering: PendingRequests[Resume] = PendingRequests()
         """New members on their way to the disk."""
+        self._put_out: dict[bytes, RoomEvicted] = {}
+        """By identity: what the registry's owner did, until they ask to enter a room. Who is away reads it on return."""
         self._topics: Buckets[bytes] = Buckets(rate=1 / TOPICS_SPAN, burst=TOPICS_BURST, most=BUCKETS_MAX)
         self._setting: dict[int, Room] = {}
         """The rooms of topics on their way to the disk. Another room may have taken the name when the disk answers."""
@@ -262,14 +271,16 @@ class Rooms:
             if name.startswith(ROOM_SIGN)
         ]
         for _, name in sorted(groups, reverse=True):
-            key = room_key(name.removeprefix(ROOM_SIGN))
+            key = _key_of(name)
             if key is not None and self.index.find(key) is None:
                 entries.append(self._load_room(key, loaded.groups[name], name, now))
             else:  # erased and made again in another spelling while the disk was full
                 entries.append(GroupGone(name))
         for kept in sorted(loaded.members, key=lambda member: member.since):
             room = self.index.by_group(kept.group)
-            if room is None:
+            if kept.is_closed is not None:
+                self._put_out[kept.identity] = RoomEvicted(kept.group, kept.is_closed)
+            elif room is None:
                 entries.append(RoomMemberGone(kept.identity))
             else:
                 entries += self._load_member(room, kept, loaded.groups[kept.group].highest, now)
@@ -312,6 +323,10 @@ class Rooms:
             return _refusal(request.reference, caller, RoomRefusal.BAD_NAME)
         if not self._caps.may_enter(caller.identity, now=now):
             return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+        put_out = self._put_out.get(caller.identity)
+        if put_out is not None and request.is_return and _key_of(put_out.group) == key:
+            return [Reply(to=caller, message=put_out)]
+        self._put_out.pop(caller.identity, None)
         room = self.index.find(key)
         if room is not None and room is self._room_of.get(caller.identity):
             return self._return(room, request.reference, caller, now)
@@ -453,6 +468,7 @@ class Rooms:
 
     def forget(self, identity: bytes, *, now: float) -> None:
         """Remove somebody whose name was released."""
+        self._put_out.pop(identity, None)
         self._take_out(identity, now)
 
     # --- what the registry's owner does
@@ -464,23 +480,32 @@ class Rooms:
 
     def close(self, room: Room, *, now: float) -> tuple[list[Entry], list[Effect]]:
         """End a room that nobody is about to enter. Return what the disk must have, and what tells its members."""
-        told = [*self._tell_evicted(room, list(room.members), is_closed=True)]
-        gone: list[Entry] = [RoomMemberGone(identity) for identity in room.members]
-        for identity in list(room.members):
-            self._take_out(identity, now)
-        return [*gone, self.index.erase(room)], told
+        entries, told = self._put_all_out(room, list(room.members), is_closed=True, now=now)
+        return [*entries, self.index.erase(room)], told
 
     def evict(self, room: Room, identity: bytes, *, now: float) -> tuple[list[Entry], list[Effect]]:
         """Take a member out of a room. Return what the disk must have, and what tells the member."""
-        told = self._tell_evicted(room, [identity], is_closed=False)
-        self._take_out(identity, now)
-        return [RoomMemberGone(identity)], told
+        return self._put_all_out(room, [identity], is_closed=False, now=now)
 
-    def _tell_evicted(self, room: Room, identities: list[bytes], *, is_closed: bool) -> list[Effect]:
+    def _put_all_out(
+        self, room: Room, identities: list[bytes], *, is_closed: bool, now: float
+    ) -> tuple[list[Entry], list[Effect]]:
+        """Take members out. Those who are away are told on return, also if the registry is started again before."""
         message = RoomEvicted(room.group.name, is_closed)
-        here = [identity for identity in identities if room.members[identity].is_here]
-        links = (self._context.connections.link_of(identity) for identity in here)
-        return [Push(link=link, message=message) for link in links if link is not None]
+        entries: list[Entry] = []
+        told: list[Effect] = []
+        for identity in identities:
+            self._put_out[identity] = message
+            if room.members[identity].is_here:
+                entries.append(RoomMemberGone(identity))
+                link = self._context.connections.link_of(identity)
+                told += [] if link is None else [Push(link=link, message=message)]
+            else:
+                entries.append(
+                    msgspec.structs.replace(self._away_entry(room, identity, now), is_closed=is_closed)
+                )
+            self._take_out(identity, now)
+        return entries, told
 
     def set_topic_of(
         self, room: Room, text: str, author: bytes, *, now: float

@@ -45,7 +45,7 @@ def arrival(out: Outputs) -> RoomArrival:
     contacts = Contacts()
     return RoomArrival(
         groups=Groups(Group(CHANNEL, StoredStream(), StoredGroup(0), out)),
-        members=Membership(contacts, out, me=ALICE.id),
+        members=Membership(contacts, out, me=ALICE.id, registry_key=lambda: None),
         link=RegistryLink(random.Random(1)),
         registry_status=RegistryStatus(),
         outputs=out,
@@ -68,7 +68,7 @@ class ReceiverDriver:
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
         groups = Groups(self.channel)
-        members = Membership(self.contacts, self.out, me=ALICE.id)
+        members = Membership(self.contacts, self.out, me=ALICE.id, registry_key=lambda: None)
         self.table = Table(self.contacts, self.out, members=members, version=0, saved_at=0.0)
         self.table.is_fresh = True
         self.catch_up = CatchUp(self.out, arrival(self.out))

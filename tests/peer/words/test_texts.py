@@ -350,6 +350,14 @@ LINES: list[tuple[Event, list[str]]] = [
         TopicKnown(room="lab", text="Exam", author="bob", at=NOON),
         [f"[The topic of lab, set by bob {SHOWN_NOON}: Exam]"],
     ),
+    (
+        TopicKnown(room="lab", text="Exam", author="", at=NOON, is_administrators=True, is_change=True),
+        ["[The server's administrator set the topic of lab: Exam]"],
+    ),
+    (
+        TopicKnown(room="lab", text="Exam", author="", at=NOON, is_administrators=True),
+        [f"[The topic of lab, set by the server's administrator {SHOWN_NOON}: Exam]"],
+    ),
     (TopicKnown(room="lab", text="", author="", at=0), ["[lab has no topic.]"]),
     (TopicUnknown(room="lab"), ["[Still loading the topic of lab.]"]),
     (

@@ -30,6 +30,7 @@ from chatapp.registry.cluster.stream.ledger import (
     Unanswered,
 )
 from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
+from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.wire.errors import StoreError
 from tests.support.memory_ledger import MemoryLedger
@@ -126,6 +127,7 @@ class Node:
             Opener(KEY, "c"),
             holder=f"{self.name}{self.world.now}",
             name=self.name,
+            strays=Strays("c", now=lambda: self.world.now),
             now=self.world.now,
         )
 

@@ -1,5 +1,6 @@
 """The lease in virtual time: who serves when owners die, freeze, step down, or lose sight of the engine."""
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -25,6 +26,7 @@ from chatapp.registry.cluster.stream.bundles import (
     Sealer,
 )
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Stream, Subject, Unanswered
+from chatapp.registry.cluster.stream.strays import Strays
 from tests.support.cluster.versions import sealed_by_later_version
 from tests.support.memory_ledger import MemoryLedger
 
@@ -41,7 +43,15 @@ class Node:
         self.loses_answers = False
         self._world = world
         sealer = Sealer(KEY, "c", number.to_bytes(16, "big"))
-        self.lease = Lease(sealer, Opener(KEY, "c"), holder=self.name, name=self.name, now=world.now)
+        self.strays = Strays("c", now=lambda: world.now)
+        self.lease = Lease(
+            sealer,
+            Opener(KEY, "c"),
+            holder=self.name,
+            name=self.name,
+            strays=self.strays,
+            now=world.now,
+        )
 
     @property
     def serves(self) -> bool:
@@ -209,12 +219,27 @@ def test_strays_in_the_leases_place_end_nobody(count: int) -> None:
             world.now += 0.001
         world.run(1)
         assert world.serving == ["n0"]
-    assert first.lease.strays > 0
+    assert first.strays.count > 0
     first.is_frozen = True
     for stray in strays(world):
         put(world, stray)
     world.run(SPAN + 1)
     assert world.nodes[1].serves
+
+
+def test_the_log_has_a_line_about_strays_in_the_leases_place_once_a_second_at_most(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, first, second = owned()
+    _, nonsense, *_ = strays(world)
+    began = world.now
+    with caplog.at_level(logging.WARNING):
+        for _ in range(30):
+            put(world, nonsense)
+            world.run(0.1)
+    lines = [record.getMessage() for record in caplog.records]
+    assert 4 <= len(lines) <= 2 * (world.now - began + 1) < first.strays.count + second.strays.count
+    assert lines[0].startswith("c: 1 messages in the streams were passed over: no registry of this cluster")
 
 
 def test_an_old_lease_that_is_published_again_hands_nothing_over() -> None:
@@ -233,7 +258,14 @@ def test_an_old_lease_that_is_published_again_hands_nothing_over() -> None:
 def test_a_lease_of_a_cluster_with_another_key_is_not_taken_while_it_is_renewed() -> None:
     world, _, _ = owned()
     opener = Opener(ClusterKey(bytes([1]) * KEY_SIZE), "c")
-    other = Lease(Sealer(KEY, "c", bytes(16)), opener, holder="x", name="x", now=world.now)
+    other = Lease(
+        Sealer(KEY, "c", bytes(16)),
+        opener,
+        holder="x",
+        name="x",
+        strays=Strays("c", now=lambda: world.now),
+        now=world.now,
+    )
     assert not other.looked(world.ledger.newest(Subject.LEASE), now=world.now)
     assert other.saw_other_key
 

@@ -30,7 +30,7 @@ from chatapp.registry.store.files import FileStore
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.mail import DepositMail, MailExpired
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
-from chatapp.wire.messages.rooms import CHANNEL, RoomEvicted, SetTopic, TopicChanged
+from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, RoomEntered, RoomEvicted, SetTopic, TopicChanged
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import WALL, Rig
 from tests.registry.rules.group_requests import entered, page
@@ -164,6 +164,29 @@ def test_a_closed_room_is_gone_and_its_members_are_told(rig: Rig) -> None:
     assert (group in loaded.groups, loaded.members) == (False, [])
     assert entered(bob, "lab").members == []
     assert "there is no room" in refused(rig, CloseRoom("other"))
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "kicked"])
+def test_who_was_away_is_told_on_return_and_comes_in_only_if_they_ask(rig: Rig, *, is_closed: bool) -> None:
+    """Clause 12.3."""
+    alice, bob = rig.member("alice"), rig.member("bob")
+    group = entered(alice, "lab").group
+    entered(bob, "lab")
+    bob.drop_link()
+    asked(rig, CloseRoom("lab") if is_closed else KickFromRoom("lab", "bob"))
+    bob.attach()
+    evicted = RoomEvicted(group, is_closed)
+    assert evicted not in bob.notices()
+    assert bob.ask(EnterRoom(1, "lab", is_return=True)) == [evicted]
+    rig.restart()  # the answer was lost with the link
+    bob.renew()
+    bob.register()
+    bob.attach()
+    assert bob.ask(EnterRoom(1, "LAB", is_return=True)) == [evicted]
+    entered(bob, "lab")
+    bob.drop_link()
+    bob.attach()
+    assert isinstance(bob.ask(EnterRoom(2, "lab", is_return=True))[0], RoomEntered)
 
 
 def test_who_is_kicked_out_of_a_room_is_told_and_the_others_too(rig: Rig) -> None:

@@ -48,7 +48,9 @@ entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
         st.lists(numbers, max_size=5),
         st.lists(st.tuples(numbers, st.integers(-1, 2**63 - 1)), max_size=3),
     ),
-    st.builds(RoomMemberKept, identities, texts, numbers, numbers, st.booleans(), numbers),
+    st.builds(
+        RoomMemberKept, identities, texts, numbers, numbers, st.booleans(), numbers, st.none() | st.booleans()
+    ),
     st.builds(RoomMemberGone, identities),
     st.builds(GroupGone, texts),
     st.builds(RoomTopicKept, texts, texts, blobs, numbers),

@@ -22,6 +22,7 @@ from chatapp.registry.cluster.stream.bundles import (
 )
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
 from chatapp.registry.cluster.stream.store import StreamStore
+from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.edge.edge import Front, Output
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.wire.address import Address
@@ -174,6 +175,7 @@ class ClusterMachine(RegistryMachine[Program]):
             Opener(KEY, NAME),
             holder=self.random.randbytes(8).hex(),
             name=self.name,
+            strays=Strays(NAME, now=lambda: self.network.now),
             now=self.network.now,
         )
         self._keep(self._lease)

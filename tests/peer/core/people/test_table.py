@@ -28,7 +28,7 @@ class Copy:
     def __init__(self, *, version: int = 0) -> None:
         self.contacts = Contacts()
         self.out = Outputs()
-        members = Membership(self.contacts, self.out, me=b"")
+        members = Membership(self.contacts, self.out, me=b"", registry_key=lambda: None)
         self.table = Table(self.contacts, self.out, members=members, version=version, saved_at=0.0)
 
     def batch(self, since: int, version: int, *rows: Row) -> bool:

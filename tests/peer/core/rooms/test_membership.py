@@ -21,7 +21,7 @@ class Lab:
         self.contacts = Contacts()
         for person in knows:
             self.contacts.take_row(person.row())
-        self.members = Membership(self.contacts, self.out, me=ALICE.id)
+        self.members = Membership(self.contacts, self.out, me=ALICE.id, registry_key=lambda: None)
 
     def saw(self) -> list[Event]:
         return self.out.drain_events()

@@ -171,6 +171,32 @@ def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
     assert requests(node, EnterRoom) == []
 
 
+@pytest.mark.parametrize(
+    ("is_closed", "how"), [(False, happened.RoomExit.EVICTED), (True, happened.RoomExit.CLOSED)]
+)
+def test_who_was_taken_out_of_the_room_while_away_is_told_on_return_and_stays_outside(
+    node: CoreDriver, *, is_closed: bool, how: happened.RoomExit
+) -> None:
+    """Clause 12.3."""
+    node.core.rooms.enter("lab", now=node.now)
+    node.turn()
+    (asked,) = requests(node, EnterRoom)
+    assert isinstance(asked, EnterRoom) and not asked.is_return
+    node.told(RoomEntered(asked.reference, "#lab", [], 10, 0), GroupGranted("#lab", 1, LAB_KEY, 3, 10))
+    lose_registry(node)
+    node.saw()
+    again = link_again(node)
+    assert again is not None and again.is_return
+    node.told(RoomEvicted("#lab", is_closed))
+    shown = node.saw()
+    assert happened.LeftRoom(room="lab", how=how) in shown
+    assert not any(isinstance(event, happened.EnteredRoom) for event in shown)
+    node.pass_time(POLICY.give_up_after + 1.0)
+    assert not any(isinstance(event, happened.RoomEntryDenied) for event in node.saw())
+    lose_registry(node)
+    assert link_again(node) is None
+
+
 def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node: CoreDriver) -> None:
     enter(node)
     node.saw()

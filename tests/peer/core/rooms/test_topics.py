@@ -102,6 +102,15 @@ def test_somebody_whose_row_has_not_come(node: CoreDriver) -> None:
     assert shown(node) == [known("Exam", "", is_change=True)]
 
 
+def test_the_servers_administrator(node: CoreDriver) -> None:
+    enter(node)
+    node.saw()
+    node.told(TopicChanged(0, "#lab", Topic("Exam", node.porter.id, 5_000)))
+    (told,) = shown(node)
+    assert isinstance(told, happened.TopicKnown)
+    assert (told.author, told.is_administrators) == ("", True)
+
+
 @pytest.mark.parametrize("reason", TopicRefusal)
 def test_refused(node: CoreDriver, reason: TopicRefusal) -> None:
     enter(node)

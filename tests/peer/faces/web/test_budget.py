@@ -26,18 +26,23 @@ def test_the_empty_network_has_the_limit_for_all_alone() -> None:
     assert not ledger.take("", 1)
 
 
-def test_the_connection_that_goes_is_the_most_silent_one_of_the_network_that_has_most() -> None:
+def test_the_connection_that_goes_is_the_most_silent_one_of_the_network_that_has_too_many() -> None:
     crowd: Crowd[str] = Crowd(of_network=3, in_all=4)
     for one in ("a1", "a2", "a3"):
         assert crowd.enter(one, "a") is None
-    assert crowd.enter("a4", "a") == "a4"
     assert crowd.enter("b1", "b") is None
     crowd.heard("a1")
-    assert crowd.enter("c1", "c") == "a2"
-    assert crowd.enter("c2", "c") == "a3"
+    assert crowd.enter("a4", "a") == "a2"
+    assert crowd.enter("c1", "c") == "a3"
+    assert crowd.enter("c2", "c") == "a1"
     crowd.leave("c1")
     crowd.leave("c1")
     assert crowd.enter("d1", "d") is None
+
+
+def test_connections_of_no_network_are_counted_in_all_alone() -> None:
+    crowd: Crowd[str] = Crowd(of_network=1, in_all=2)
+    assert [crowd.enter(one, "") for one in ("1", "2", "3")] == [None, None, "1"]
 
 
 async def test_networks_take_turns_and_work_is_done_one_at_a_time() -> None:

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import pytest
 import uvicorn
@@ -25,6 +25,8 @@ from tests.peer.faces.web.test_guard import echo
 from tests.support.ports import free_port
 
 LOOPBACK = "127.0.0.1"
+WHOLE = b"GET / HTTP/1.1\r\nHost: desk\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: desk\r\nConnection: close\r\n\r\n"
 
 
 @contextlib.asynccontextmanager
@@ -89,10 +91,9 @@ def test_a_port_that_cannot_be_taken_is_named() -> None:
 
 async def test_a_head_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.peer.faces.web.server.HEAD_WITHIN", 0.05)
-    whole = b"GET / HTTP/1.1\r\nHost: desk\r\n\r\n"
     async with serving(Guard(echo, hosts=["desk"])) as port:
         assert await answer_to(port, b"") == b""
-        assert await answer_to(port, whole[:20]) == b""
+        assert await answer_to(port, WHOLE[:20]) == b""
 
 
 @pytest.mark.parametrize(
@@ -119,14 +120,114 @@ async def test_a_body_that_says_too_much_in_pieces_is_refused() -> None:
         assert answer.startswith(b"HTTP/1.1 413")
 
 
-async def test_one_network_has_its_full_number_of_connections_and_no_more() -> None:
-    whole = b"GET / HTTP/1.1\r\nHost: desk\r\nConnection: close\r\n\r\n"
-    budget = WebBudget(connections=1)
-    async with serving(Guard(echo, hosts=["desk"]), budget=budget) as port:
-        with socket.create_connection((LOOPBACK, port)):
+@contextlib.asynccontextmanager
+async def held(
+    port: int, *said: bytes
+) -> AsyncIterator[list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]:
+    """Open a connection for each, one after the other, send that, and close all at last."""
+    connections = []
+    try:
+        for data in said:
+            connections.append(await asyncio.open_connection(LOOPBACK, port))
+            connections[-1][1].write(data)
+        yield connections
+    finally:
+        for _, writer in connections:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def the_end_of(reader: asyncio.StreamReader) -> None:
+    """Wait until the other side closes or cuts a connection."""
+    async with asyncio.timeout(60.0):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until the server has read what was sent."""
+    async with asyncio.timeout(60.0):
+        while not holds():  # noqa: ASYNC110 - nothing tells that it did
             await asyncio.sleep(0)
-            assert await answer_to(port, whole) == b""
-        assert (await answer_to(port, whole)).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_bytes_of_heads_that_are_not_whole_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatapp.peer.faces.web.budget.FLIGHT_PER_NETWORK", 50_000)
+    budget = WebBudget()
+    part = WHOLE[:-2] + b"X: ".ljust(14_000, b"x")
+    three = 3 * len(part)
+    async with serving(Guard(echo, hosts=["desk"], budget=budget), budget=budget) as port:
+        async with held(port, part, part, part) as ((first, writer), *_):
+            await until(lambda: budget.flight.total == three)
+            async with held(port, part) as ((fourth, _),):
+                await the_end_of(fourth)
+            assert budget.incidents.counts == {"requests without room": 1}
+            await until(lambda: budget.flight.total == three)
+            writer.write(b"\r\n\r\n")
+            assert (await first.readline()).startswith(b"HTTP/1.1 200")
+            await until(lambda: budget.flight.total == three - len(part))
+        await until(lambda: budget.flight.total == 0)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"GET / HTTP/1.1\r\nHost: desk\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n", WHOLE],
+    ids=["a body that is not read", "requests behind the one that is answered"],
+)
+async def test_what_comes_while_a_page_is_made_is_counted(begun: bytes) -> None:
+    is_made = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await is_made.wait()
+        await PlainTextResponse("")(scope, receive, send)
+
+    budget = WebBudget()
+    async with serving(Guard(slow, hosts=["desk"], budget=budget), budget=budget) as port:
+        async with held(port, begun + b"x" * 50_000) as ((reader, _),):
+            await until(lambda: budget.flight.total == 50_000)
+            is_made.set()
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        await until(lambda: budget.flight.total == 0)
+
+
+async def test_a_body_is_counted_once_and_not_after_the_end() -> None:
+    seen: list[int] = []
+    is_seen, is_gone = asyncio.Event(), asyncio.Event()
+
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        seen.append(budget.flight.total)
+        is_seen.set()
+        await is_gone.wait()
+        await receive()
+        seen.append(budget.flight.total)
+
+    budget = WebBudget()
+    head = b"POST / HTTP/1.1\r\nHost: desk\r\nOrigin: http://desk\r\nContent-Length: 9000\r\n\r\n"
+    async with serving(Guard(read, hosts=["desk"], budget=budget), budget=budget) as port:
+        async with held(port, head + b"x" * 5_000) as ((_, writer),):
+            await is_seen.wait()
+            writer.write(b"x" * 1_000)
+            await until(lambda: budget.flight.total == 6_000)
+        await until(lambda: budget.flight.total == 5_000)
+        is_gone.set()
+        await until(lambda: budget.flight.total == 0)
+    assert seen == [5_000, 5_000]
+
+
+async def test_a_network_with_its_full_number_of_connections_loses_the_oldest_silent_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatapp.peer.faces.web.budget.CONNECTIONS_PER_NETWORK", 2)
+    budget = WebBudget()
+    async with (
+        serving(Guard(echo, hosts=["desk"]), budget=budget) as port,
+        held(port, WHOLE[:20], b"") as (_, (silent, _)),
+    ):
+        await until(lambda: budget.flight.total > 0)
+        assert (await answer_to(port, LAST)).startswith(b"HTTP/1.1 200")
+        await the_end_of(silent)
 
 
 async def test_a_connection_is_gone_when_it_closes_and_not_when_the_collector_looks() -> None:
@@ -153,14 +254,13 @@ def _connections() -> int:
 
 
 async def test_the_oldest_silent_connection_goes_when_all_are_held() -> None:
-    whole = b"GET / HTTP/1.1\r\nHost: desk\r\nConnection: close\r\n\r\n"
     budget = WebBudget(connections=1, proxied=True)
-    async with serving(Guard(echo, hosts=["desk"]), budget=budget) as port:
-        silent, _writer = await asyncio.open_connection(LOOPBACK, port)
-        assert (await answer_to(port, whole)).startswith(b"HTTP/1.1 200")
-        with contextlib.suppress(ConnectionError):
-            assert await silent.read() == b""
-        _writer.close()
+    async with (
+        serving(Guard(echo, hosts=["desk"]), budget=budget) as port,
+        held(port, b"") as ((silent, _),),
+    ):
+        assert (await answer_to(port, LAST)).startswith(b"HTTP/1.1 200")
+        await the_end_of(silent)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +282,34 @@ async def test_no_traceback_comes_of_what_a_client_cuts_or_confuses(
             await writer.drain()
             writer.close()
             await writer.wait_closed()
-        assert (
-            await answer_to(port, b"GET / HTTP/1.1\r\nHost: desk\r\nConnection: close\r\n\r\n")
-        ).startswith(b"HTTP/1.1 200")
+        assert (await answer_to(port, LAST)).startswith(b"HTTP/1.1 200")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_reader_that_asks_for_more_and_takes_nothing_fills_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    budget = WebBudget()
+    async with serving(
+        Guard(PlainTextResponse("x" * 300_000), hosts=["desk"], budget=budget), budget=budget
+    ) as port:
+        for number in range(1, 6):
+            with socket.create_connection((LOOPBACK, port)) as client:
+                client.setblocking(False)
+                await asyncio.get_running_loop().sock_sendall(client, 60 * WHOLE)
+                await until(lambda many=number: budget.incidents.counts["answers not taken"] == many)  # type: ignore[misc]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_request_that_came_before_its_connection_is_cut_fills_no_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("chatapp.peer.faces.web.budget.FLIGHT_PER_NETWORK", 1_000)
+    budget = WebBudget()
+    async with serving(Guard(echo, hosts=["desk"], budget=budget), budget=budget) as port:
+        for number in range(1, 6):
+            assert await answer_to(port, 2 * WHOLE + b"x" * 2_000) == b""
+            assert budget.incidents.counts["requests without room"] == number
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -215,7 +340,7 @@ async def test_a_reader_that_never_reads_is_cut_and_holds_nothing() -> None:
     async with serving(stream) as port:
         with socket.create_connection((LOOPBACK, port)) as client:
             client.setblocking(False)
-            client.send(b"GET / HTTP/1.1\r\nHost: desk\r\n\r\n")
+            client.send(WHOLE)
             loop = asyncio.get_running_loop()
             size = 0
             async with asyncio.timeout(60.0):
