@@ -697,15 +697,15 @@ class PeerCore:
         self._transport.report_syncs()
         self._catch_up.synced()
 
+    @property
+    def needs_disk(self) -> bool:
+        """Whether `wants_sync` or `lost_messages` may return anything, now or later."""
+        return self._out.wants_sync or bool(self._ladder.may_have_lost)
+
     def wants_sync(self) -> bool:
         """Return, once, whether somebody waits for the disk: what is stored is to be synced at once."""
         wants, self._out.wants_sync = self._out.wants_sync, False
         return wants
-
-    @property
-    def has_lost(self) -> bool:
-        """Whether `lost_messages` may return anything, now or later."""
-        return self._ladder.has_lost
 
     def lost_messages(self, *, now: float) -> list[LostMessages]:
         """Return, once, which delivered messages of ours to read from the history, for `give_again`."""

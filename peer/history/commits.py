@@ -7,6 +7,7 @@ waits, before a reader looks, and at the end; a part at a time, so that no messa
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -60,8 +61,8 @@ class CommitQueue:
         """When the first of them has waited for long."""
         self._idle_at = 0.0
         self._file_again_at = 0.0
-        self._sync_at: float | None = None
-        """When the journal is to be synced; None if nothing new needs it."""
+        self.sync_at = math.inf
+        """When the journal is to be synced; infinite if nothing new needs it."""
         self._pending: PendingSync | None = None
         """The sync that is under way."""
         self.trouble: str | None = None
@@ -101,21 +102,21 @@ class CommitQueue:
     @property
     def is_on_disk(self) -> bool:
         """Whether all records that were written are on the disk, but those that may lag."""
-        return self._sync_at is None and self._pending is None and not self._waiting
+        return self.sync_at == math.inf and self._pending is None and not self._waiting
 
     def sync_soon(self, *, now: float) -> None:
         """Let the next sync be due now, if anything is to be synced."""
-        if self._sync_at is not None:
-            self._sync_at = min(self._sync_at, now)
+        if self.sync_at < math.inf:
+            self.sync_at = min(self.sync_at, now)
 
     def begin_sync(self, *, now: float) -> PendingSync | None:
         """Return a sync that is due, for another thread to run; `end_sync` follows. None if none is due."""
-        if self._sync_at is None or self._pending is not None or now < self._sync_at:
+        if self._pending is not None or now < self.sync_at:
             return None
         if self._journal.is_unconfirmed and not self._is_in_database(now):
-            self._sync_at = now + STORE_AGAIN_AFTER
+            self.sync_at = now + STORE_AGAIN_AFTER
             return None
-        self._sync_at = None
+        self.sync_at = math.inf
         self._pending = self._journal.begin_sync()
         return self._pending
 
@@ -125,7 +126,7 @@ class CommitQueue:
         if error is not None:
             self._journal.end()
             self.trouble = str(error)
-            self._sync_at = now
+            self.sync_at = now
             return False
         if pending is not None:
             self._journal.end_sync(pending)
@@ -156,8 +157,8 @@ class CommitQueue:
     def next_timer(self) -> float | None:
         """When to call `keep`, `begin_sync` and `file_if_due` again even if there is nothing to add."""
         dues = []
-        if self._sync_at is not None and self._pending is None:
-            dues.append(self._sync_at)
+        if self.sync_at < math.inf and self._pending is None:
+            dues.append(self.sync_at)
         if self._waiting:
             dues.append(max(self._again_at, self._waiting_since + BATCH_SPAN))
         if self._unfiled:
@@ -195,7 +196,7 @@ class CommitQueue:
     def close(self, *, now: float) -> bool:
         """File all records, and close the journal. False if something cannot be filed: it stays until the next start."""
         is_filed = self.file_all(now=now)
-        self._sync_at = None
+        self.sync_at = math.inf
         if is_filed:
             self._journal.end()
             with contextlib.suppress(sqlite3.Error):
@@ -208,8 +209,8 @@ class CommitQueue:
         before = self._journal.size
         if not self._unfiled:
             self._overdue_at = now + UNFILED_SPAN
-        sync_at = self._sync_at
-        if sync_at is None or sync_at > now + SYNC_SPAN:
+        sync_at = self.sync_at
+        if sync_at > now + SYNC_SPAN:
             sync_at = self._sync_due(now)
         try:
             while self._waiting:
@@ -223,7 +224,7 @@ class CommitQueue:
             return False
         finally:
             self._unfiled += self._journal.size - before
-        self._sync_at = sync_at
+        self.sync_at = sync_at
         self._idle_at = now + IDLE_SPAN
         self._again_at = 0.0
         self._is_urgent = False
@@ -231,13 +232,12 @@ class CommitQueue:
         self.is_full = False
         return True
 
-    def _sync_due(self, now: float) -> float | None:
+    def _sync_due(self, now: float) -> float:
         """Return when to sync the journal with the records that wait."""
         kinds = set(map(type, self._waiting))
         if kinds <= CAN_WAIT:
-            return self._sync_at
-        due = now + (LAGGING_SYNC_SPAN if kinds <= MAY_LAG else SYNC_SPAN)
-        return due if self._sync_at is None else min(self._sync_at, due)
+            return self.sync_at
+        return min(self.sync_at, now + (LAGGING_SYNC_SPAN if kinds <= MAY_LAG else SYNC_SPAN))
 
     def _measure(self) -> None:
         self.is_full = len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX

@@ -213,7 +213,8 @@ class PeerNode:
         """Store what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
         now = self._loop.time() if now is None else now
         is_stored = self.commits.keep(self.core.records_to_store(), now=now, is_last=is_last)
-        self._tell_trouble()
+        if self.commits.trouble is not None:
+            self._tell_trouble()
         return is_stored
 
     def _tell_trouble(self) -> None:
@@ -229,7 +230,8 @@ class PeerNode:
         self._tell_trouble()
         return is_stored and is_synced
 
-    def _sync_if_due(self, now: float) -> None:
+    def _tend_disk(self, now: float) -> None:
+        self._give_again(now)
         if self.core.wants_sync():
             self.commits.sync_soon(now=now)
         pending = self.commits.begin_sync(now=now)
@@ -250,6 +252,7 @@ class PeerNode:
                 with contextlib.suppress(sqlite3.Error):  # they are looked for again
                     found, is_all = self._history.delivered(lost.contact.identity, lost.first, lost.end)
                     self.core.give_again(lost, found, is_all=is_all, now=now)
+                    self.driver.schedule()
 
     def leave(self) -> None:
         """Go offline. Those to whom we have acknowledged something are told first that it is on our disk: without that, they
@@ -299,8 +302,6 @@ class PeerNode:
             if not self._is_registry_known():
                 return
             core = self.core
-        if core.has_lost:
-            self._give_again(now)
         if datagrams := core.datagrams_to_send(now=now):
             self.driver.send(datagrams)
         # The disk works while the network does. What is stored is then acknowledged.
@@ -321,7 +322,8 @@ class PeerNode:
         if events:
             self.tell(events)
         self._throttle()
-        self._sync_if_due(now)
+        if core.needs_disk or now >= self.commits.sync_at:
+            self._tend_disk(now)
         self.commits.file_if_due(now=now)
         if self.commits.filing_trouble is not None:
             self._tell_filing_trouble()

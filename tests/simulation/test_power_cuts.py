@@ -44,6 +44,13 @@ def come_to_rest(world: World) -> None:
     world.letters.check_all_arrived()
 
 
+def unsynced(author: Person, reader: Person) -> list[tuple[int, int]]:
+    """Which messages the author knows as delivered, and not as on the disk of their reader."""
+    (contact,) = [one for one in author.core._contacts if one.identity == reader.identity.public]
+    assert contact.conversation is not None
+    return contact.conversation.outgoing.unsynced.spans
+
+
 def texts_of(reader: Person, author: Person) -> list[str]:
     """The texts that the reader's history has of an author, in their order."""
     query = "SELECT text FROM lines JOIN streams ON streams.id = stream WHERE NOT ours AND key = ? ORDER BY number"
@@ -112,11 +119,21 @@ def test_nothing_is_kept_for_a_recipient_whose_disk_has_it() -> None:
     alice, bob = world.people
     burst(world, alice, bob)
     world.network.run_for(SYNC_SPAN + 1.0)
-    (contact,) = [one for one in alice.core._contacts if one.identity == bob.identity.public]
-    assert contact.conversation is not None
-    assert contact.conversation.outgoing.unsynced.spans == []
+    assert unsynced(alice, bob) == []
     alice.crash()
     assert alice.history.load().streams[bob.identity.public].unsynced_from is None
+
+
+def test_a_reader_that_is_talking_meanwhile_says_what_its_disk_has() -> None:
+    """Something of its own is always under way when a sync ends."""
+    world = known(5)
+    alice, bob = world.people
+    world.network.weather = Weather(delay_least=0.1, delay_most=0.1)
+    alice.send("bob", "hi")
+    burst(world, bob, alice, count=15)
+    assert unsynced(alice, bob) != []
+    burst(world, bob, alice, count=50)
+    assert unsynced(alice, bob) == []
 
 
 def test_letters_stay_with_the_registry_until_they_are_on_the_disk() -> None:

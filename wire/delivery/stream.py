@@ -23,7 +23,7 @@ from chatapp.wire.delivery.parts import (
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import RangeSet, covers, is_bounded
 from chatapp.wire.delivery.sender import StreamSender
-from chatapp.wire.delivery.syncs import SyncMark, Syncs
+from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark, Syncs
 from chatapp.wire.framing import OPENING_OVERHEAD
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.direct import (
@@ -270,6 +270,7 @@ class ReliableStream:
         "_sender",
         "_payload_limit",
         "_gap_frames",
+        "_mark",
         "_syncs",
         "ignored",
         "inbox",
@@ -309,6 +310,8 @@ class ReliableStream:
         self._floor_frame = encode_frame(Floor(0))
         self._gap_frames: list[bytes] = []
         self._acked: Ack | None = None
+        self._mark = NO_SYNC
+        """What the last Ack has named. Acks in a row that name the same share it, so that they are told apart by `is`."""
 
     @property
     def is_idle(self) -> bool:
@@ -415,11 +418,13 @@ class ReliableStream:
         match frame:
             case Part():
                 is_taken = not self._receiver.receive_parts([frame], now)
-            case Ack(first=first, ranges=lengths):
+            case Ack(first=first, ranges=lengths, life=life, sync=sync):
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
                 if is_taken:
-                    self._acked = frame
-                    self._sender.acknowledge(first, lengths, now, SyncMark(frame.life, frame.sync))
+                    self._acked, mark = frame, self._mark
+                    if (life, sync) != mark:
+                        mark = self._mark = SyncMark(life, sync)
+                    self._sender.acknowledge(first, lengths, now, mark)
             case PartAck(number=number, first=first, ranges=lengths):
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
                 is_taken = is_taken and self._sender.acknowledge_parts(number, first, lengths, now)

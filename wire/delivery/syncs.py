@@ -16,23 +16,19 @@ NO_SYNC: Final = SyncMark(0, 0)
 class Syncs:
     """The syncs of our own disk in this life: which one covers what is stored now, and which are done."""
 
-    __slots__ = ("_begun", "_covering", "done", "life")
+    __slots__ = ("_begun", "covering", "done", "life")
 
     def __init__(self, life: int = 0) -> None:
         """`life`: differs from those of earlier lives. All that they stored is on the disk."""
         self.life: Final = life
         self.done = 0
         self._begun = 0
-        self._covering = 0
-
-    @property
-    def covering(self) -> int:
+        self.covering = 0
         """The number of the sync that covers all that is stored by now; 0 if all is on the disk."""
-        return self._covering if self._covering > self.done else 0
 
     def note_stored(self) -> None:
         """Note that something was stored: a sync that has begun already does not cover it."""
-        self._covering = self._begun + 1
+        self.covering = self._begun + 1
 
     def begin(self) -> int:
         """Return the number of a sync that begins now."""
@@ -42,3 +38,5 @@ class Syncs:
     def end(self, number: int) -> None:
         """Note that this sync is done."""
         self.done = max(self.done, number)
+        if self.covering <= self.done:
+            self.covering = 0

@@ -115,19 +115,19 @@ class Settlement:
             OutgoingDelivered(stream, first, end - first, at_once) for first, end in RangeSet(usual).spans()
         ]
         if settled:
-            self._note_syncs(outgoing, [answer for answer, _ in settled])
-            if not outgoing.unsynced.spans:
+            self._note_syncs(outgoing, settled)
+            if outgoing.unsynced.first is None:
                 out.records.append(OutgoingOnDisk(stream, outgoing.floor))
         self._told_of(contact, conversation)
 
-    def _note_syncs(self, outgoing: OutgoingStream, answers: Sequence[Acknowledged]) -> None:
+    def _note_syncs(self, outgoing: OutgoingStream, settled: Sequence[tuple[Acknowledged, Message]]) -> None:
         """Note after which syncs these messages survive a power cut. Mostly one acknowledgement has named them all."""
-        note = outgoing.unsynced.note
-        if answers[0].mark is answers[-1].mark:
-            numbers = [answer.number for answer in answers]
-            note(answers[0].mark, min(numbers), max(numbers) + 1)
+        note, mark = outgoing.unsynced.note, settled[0][0].mark
+        if mark is settled[-1][0].mark:
+            numbers = [answer.number for answer, _ in settled]
+            note(mark, min(numbers), max(numbers) + 1)
         else:
-            for answer in answers:
+            for answer, _ in settled:
                 note(answer.mark, answer.number, answer.number + 1)
 
     def synced(self, contact: Contact, mark: SyncMark) -> None:

@@ -177,7 +177,7 @@ class Ladder:
         """Contacts to whom messages were begun in this turn."""
         self._renumbered: dict[bytes, Contact] = {}
         """Contacts whose messages have just got their numbers, which are not on disk yet."""
-        self._lost: dict[bytes, Contact] = {}
+        self.may_have_lost: Final[dict[bytes, Contact]] = {}
         """Contacts whose delivered messages are to be read from our history, and given to them again."""
         self._given_at: dict[bytes, float] = {}
         """When that was done for each contact the last time."""
@@ -278,7 +278,7 @@ class Ladder:
         if conversation is None or reach is RegistryReach.NONE:
             return
         if conversation.outgoing.unsynced.lost is not None:
-            self._lost[contact.identity] = contact
+            self.may_have_lost[contact.identity] = contact
         if not conversation.outgoing.messages:
             return
         if conversation.outgoing.has_provisional:
@@ -309,10 +309,10 @@ class Ladder:
         """Return, once, where to look for delivered messages that their recipients may have lost. Nobody makes us look more
         often than every AGAIN_SPAN, or before the last ones have arrived."""
         reach, wanted = self._registry_status.reach, []
-        for identity, contact in list(self._lost.items()):
+        for identity, contact in list(self.may_have_lost.items()):
             if now < self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN:
                 continue
-            del self._lost[identity]  # the next climb asks for what is left
+            del self.may_have_lost[identity]  # the next climb asks for what is left
             is_there = contact.row.online if reach is RegistryReach.UP else reach is RegistryReach.LOST
             assert contact.conversation is not None
             outgoing = contact.conversation.outgoing
@@ -325,11 +325,6 @@ class Ladder:
                 self._given_at[identity] = now
                 wanted.append(LostMessages(contact, *outgoing.unsynced.lost))
         return wanted
-
-    @property
-    def has_lost(self) -> bool:
-        """Whether `lost` may return anything, now or later."""
-        return bool(self._lost)
 
     def give_again(
         self, contact: Contact, found: Sequence[StoredOutgoing], *, is_all: bool, now: float
@@ -425,7 +420,7 @@ class Ladder:
             dues.append(self._retry_at)
         if self._waiting and self._registry_status.reach is RegistryReach.UP:
             dues.append(self._expiry_at)
-        given = (self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN for identity in self._lost)
+        given = (self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN for identity in self.may_have_lost)
         dues += [due for due in given if due > self._rang_at]  # for the others, each turn asks
         if self._mail_queue.pauses and (mail_at := self._mail_queue.next_timer()) is not None:
             dues.append(mail_at)

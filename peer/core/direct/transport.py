@@ -107,7 +107,7 @@ class PeerTransport:
         self.active: dict[bytes, Contact] = {}
         """Contacts whose delivery stream may have something to send or to wait for."""
         self._awaiting_sync: dict[bytes, Contact] = {}
-        """Contacts who are to be told when what we acknowledged to them is on our disk."""
+        """Contacts, besides the active ones, who are to be told when what we acknowledged to them is on our disk."""
 
     def _opening_taken(self, identity: bytes, number: int) -> None:
         self._out.records.append(OpeningTaken(identity, number))
@@ -141,21 +141,18 @@ class PeerTransport:
                 self._send(
                     contact, payloads, through_registry=can_relay and now < contact.relay_until, now=now
                 )
-            if conversation.delivery.awaits_sync:
-                self._awaiting_sync[contact.identity] = contact
             if conversation.delivery.is_at_rest:
                 del self.active[contact.identity]
+                if conversation.delivery.awaits_sync:
+                    self._awaiting_sync[contact.identity] = contact
 
     def report_syncs(self) -> None:
         """Tell those who wait for it what is on our disk by now."""
-        for identity, contact in list(self._awaiting_sync.items()):
-            if contact.conversation is not None:
-                delivery = contact.conversation.delivery
-                delivery.report_syncs()
+        for identity, contact in {**self._awaiting_sync, **self.active}.items():
+            if contact.conversation is not None and contact.conversation.delivery.awaits_sync:
+                contact.conversation.delivery.report_syncs()
                 self.active[identity] = contact
-                if delivery.awaits_sync:
-                    continue
-            del self._awaiting_sync[identity]
+        self._awaiting_sync.clear()
 
     def send_typing(self, to: str, *, now: float) -> None:
         """Tell a person that the user is writing to them. This begins no session and is not repeated: whoever is not there

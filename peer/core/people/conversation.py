@@ -108,13 +108,15 @@ class Unsynced:
     They are in our own history, so nothing more is kept of them. Those that the recipient may have lost are `lost` until
     they are given again: its program was started again, in another life, or ours was."""
 
-    __slots__ = ("_heard", "_spans", "lost")
+    __slots__ = ("_heard", "_spans", "first", "lost")
 
     def __init__(self, first: int | None, end: int) -> None:
         """`first`: of the delivered messages below `end` of which an earlier life of ours did not hear; None for none."""
         self._heard = NO_SYNC
         self._spans: dict[SyncMark, tuple[int, int]] = {}
         self.lost: tuple[int, int] | None = None if first is None else (first, end)
+        self.first = first
+        """The lowest number in any span, those of lost messages as well; None if there is none."""
 
     @property
     def spans(self) -> list[tuple[int, int]]:
@@ -123,22 +125,30 @@ class Unsynced:
 
     def note(self, mark: SyncMark, first: int, end: int) -> None:
         """Note that messages in [first, end) are delivered, and survive once the recipient's disk has done this sync."""
-        self._hear_of(mark.life)
+        if mark.life != self._heard.life:
+            self._hear_of(mark.life)
         if mark.number <= self._heard.number:
             return
+        if self.first is None or first < self.first:
+            self.first = first
         span = self._spans.get(mark)
-        self._spans[mark] = (first, end) if span is None else (min(first, span[0]), max(end, span[1]))
+        if span is not None:
+            self._spans[mark] = (min(first, span[0]), max(end, span[1]))
+            return
+        self._spans[mark] = (first, end)
         if len(self._spans) > SPANS_MAX:
             one, other, *_ = sorted(self._spans)
             self.note(other, *self._spans.pop(one))
 
     def reported(self, mark: SyncMark) -> None:
         """Note that the recipient's disk has done this sync."""
-        self._hear_of(mark.life)
+        if mark.life != self._heard.life:
+            self._hear_of(mark.life)
         if mark.number > self._heard.number:
             self._heard = mark
             for done in [other for other in self._spans if other.number <= mark.number]:
                 del self._spans[done]
+            self._find_first()
 
     def lose(self) -> None:
         """Note that the recipient's program was started again: it may have lost all these messages."""
@@ -147,10 +157,18 @@ class Unsynced:
             self._spans.clear()
             self.lost = (min(first for first, _ in spans), max(end for _, end in spans))
 
+    def found(self, *, below: int | None) -> None:
+        """Note that the lost messages below this number are given again; None: all of them."""
+        if self.lost is not None:
+            self.lost = None if below is None else (below, self.lost[1])
+            self._find_first()
+
     def _hear_of(self, life: int) -> None:
-        if life != self._heard.life:
-            self.lose()
-            self._heard = SyncMark(life, 0)
+        self.lose()
+        self._heard = SyncMark(life, 0)
+
+    def _find_first(self) -> None:
+        self.first = min([first for first, _ in self.spans], default=None)
 
 
 class OutgoingStream:
@@ -283,9 +301,7 @@ class OutgoingStream:
     def give_again(self, found: Sequence[StoredOutgoing], *, is_all: bool) -> None:
         """Put these delivered messages, of those that are lost, on the rung WAITING once more. `is_all`: there are no
         others."""
-        lost, self.unsynced.lost = self.unsynced.lost, None
-        if lost is not None and found and not is_all:
-            self.unsynced.lost = (found[-1].number + 1, lost[1])
+        self.unsynced.found(below=found[-1].number + 1 if found and not is_all else None)
         for one in found:
             if one.number not in self.messages:
                 message = Message(
@@ -340,16 +356,16 @@ class OutgoingStream:
         return max(earlier, default=self.floor)
 
     def _gap(self, start: int, end: int) -> None:
-        if start < end and (self.messages or self.unsynced.spans):
+        if start < end and (self.messages or self.unsynced.first is not None):
             self._gaps = _merged([*self._gaps, (start, end)])
 
     @property
     def floor(self) -> int:
         """The lowest number that is not final, or that its recipient may lose (clause 6.3)."""
-        first = next(iter(self.messages), PROVISIONAL)
-        return min(
-            [first if first < PROVISIONAL else self._last + 1, *[low for low, _ in self.unsynced.spans]]
-        )
+        first, unsynced = next(iter(self.messages), PROVISIONAL), self.unsynced.first
+        if first >= PROVISIONAL:
+            first = self._last + 1
+        return first if unsynced is None or first < unsynced else unsynced
 
 
 class Conversation:

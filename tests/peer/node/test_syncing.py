@@ -84,3 +84,21 @@ async def test_the_event_loop_does_not_wait_for_the_disk(village: Village, syncs
         await (await alice.send("bob", "hi")).settled()
         await node.until(lambda core: syncs.of(bob) > before)
         assert syncs.threads[bob.folder].startswith("chatapp-disk")
+
+
+async def test_what_a_reader_may_have_lost_is_given_again_at_once(syncs: Syncs) -> None:
+    async with Town() as town:
+        alice = await town.peer("alice")
+        await town.peer("bob")
+        await (await alice.send("bob", "hi")).settled()
+        node = alice._open_node()
+        (contact,) = [one for one in node.core._contacts if one.name == "bob"]
+        assert contact.conversation is not None
+        outgoing = contact.conversation.outgoing
+        outgoing.unsynced.lose()
+        node.core._ladder.climb(contact, now=node.driver.now())
+        node.driver.schedule()
+        await node.turn()
+        assert len(outgoing.again) == 1
+        await town.wait(0.2)
+        assert not outgoing.again

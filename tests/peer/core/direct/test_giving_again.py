@@ -51,6 +51,20 @@ def test_nobody_is_told_that_a_message_is_given_again() -> None:
     assert driver.ladder.is_settled
 
 
+def test_acknowledgements_of_one_turn_may_name_different_syncs() -> None:
+    driver = LadderDriver()
+    first, second, third = driver.say(), driver.say(), driver.say()
+    driver.sent()
+    for message, sync in ((first, 1), (second, 2), (third, 1)):
+        driver.conversation.delivery.receive(Ack(message.number, [1], LIFE, sync), now=driver.now)
+    driver._heed(through_server=False)
+    assert driver.conversation.outgoing.floor == first.number
+    driver.settlement.synced(driver.bob, SyncMark(LIFE, 1))
+    assert driver.conversation.outgoing.floor == second.number
+    driver.settlement.synced(driver.bob, SyncMark(LIFE, 2))
+    assert driver.conversation.outgoing.floor == third.number + 1
+
+
 def test_it_is_never_a_letter_and_waits_for_its_recipient() -> None:
     driver = LadderDriver()
     message = delivered(driver)

@@ -85,6 +85,7 @@ def test_nothing_is_forgotten_before_its_sync_is_done(
                 marks |= {number: mark for number in range(first, first + count) if number not in marks}
         kept = {number for span in unsynced.spans for number in range(*span)}
         assert marks.keys() | lost <= kept
+        assert unsynced.first == min(kept, default=None)
         first, end = unsynced.lost or (0, 0)
         assert all(first <= number < end for number in lost)
 
@@ -101,8 +102,12 @@ def test_what_is_given_again_takes_its_place_among_the_others() -> None:
     found = [StoredOutgoing(number, 0, str(number), MessageState.DELIVERED) for number in (4, 5, 8)]
     outgoing.give_again(found[:2], is_all=False)
     assert outgoing.unsynced.lost == (6, 10)
+    assert outgoing.unsynced.first == 6
     assert [message.number for message in outgoing] == [4, 5, 6]
     outgoing.give_again(found[2:], is_all=True)
     assert outgoing.unsynced.spans == []
     assert [message.number for message in outgoing.in_order()] == [4, 5, 6, 8]
     assert outgoing.again == {4, 5, 8}
+    for message in outgoing:
+        outgoing.settle(message, MessageState.DELIVERED)
+    assert outgoing.floor == 10
