@@ -173,8 +173,8 @@ def test_the_registry_of_a_soak_has_low_limits() -> None:
     asked = """
 from tests.faults.registry import LOW, lower_limits
 lower_limits()
-from chatapp.registry.desk import past
-from chatapp.registry.groups import room
+from chatapp.registry.rules.desk import past
+from chatapp.registry.rules.rooms import room
 from chatapp.registry.store import state
 assert room.ROOM_LINES_MAX == LOW["ROOM_LINES_MAX"]
 assert past.DESK_SESSIONS_MAX == state.DESK_SESSIONS_MAX == LOW["DESK_SESSIONS_MAX"]

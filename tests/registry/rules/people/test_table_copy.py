@@ -58,7 +58,7 @@ def test_a_copy_hands_out_the_same_pages(deeds: list[tuple[str, int]], rows_max:
 
 def test_a_copy_forgets_as_many_released_names_as_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("directory", "table"):
-        monkeypatch.setattr(f"chatapp.registry.directory.{module}.RELEASED_TOLD_MAX", RELEASED_MAX)
+        monkeypatch.setattr(f"chatapp.registry.rules.people.{module}.RELEASED_TOLD_MAX", RELEASED_MAX)
     original, copy = Directory(version=0), TableCopy()
     for number in range(RELEASED_MAX + 5):
         original.release(original.bind(card(number, 1), channel_since=0, at=0))
