@@ -10,6 +10,7 @@ from examples.theatre import Actor, Stage, StepFailed, Wanted
 FULL_SCREEN: Final = ("textual", "pyte")
 """The library of the full screen, and the one that reads a terminal."""
 
+UPDATED: Final = "[Client table updated.]"
 WELCOME: Final = "[Welcome, You are registered.]"
 BYE: Final = "[You are Offline. Bye.]"
 NO_ACK: Final = "[No ACK from carol, message sent to server.]"
@@ -28,11 +29,15 @@ LATE: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 
 
 async def come_in(stage: Stage, alice_code: str) -> list[Actor]:
-    """Start three people, and return them. Alice is an operator of the help desk."""
-    people = [await stage.person("alice", CHATAPP_CODE=alice_code)]
-    people += [await stage.person(name) for name in ("bob", "carol")]
-    for person in people:
-        await person.sees(WELCOME)
+    """Start three people, and return them once everybody knows all. Alice is an operator of the help desk."""
+    people: list[Actor] = []
+    for name in ("alice", "bob", "carol"):
+        codes = {"CHATAPP_CODE": alice_code} if name == "alice" else {}
+        newcomer = await stage.person(name, **codes)
+        await newcomer.sees(WELCOME)
+        people.append(newcomer)
+        for person in people:
+            await person.sees(UPDATED)
     return people
 
 

@@ -61,7 +61,8 @@ def sources(*folders: str) -> Iterator[Path]:
 
 def test_every_clause_that_is_cited_exists() -> None:
     for path in sources("wire", "registry", "peer", "tests"):
-        known = attaching_clauses() if path.parent.name == "rpc" else clauses().keys()
+        is_attaching = path.parent.name == "rpc" or path == ROOT / "peer" / "api" / "codec.py"
+        known = attaching_clauses() if is_attaching else clauses().keys()
         for cited in CITED.findall(path.read_text(encoding="utf-8")):
             for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", cited):
                 assert number in known, f"{path} cites clause {number}"

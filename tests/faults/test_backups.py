@@ -168,6 +168,7 @@ async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note
     await bob.sees("alice: from the copy")
     copy.signal(signal.SIGTERM)
     await copy.ends()
+    await knows(bob, "bob", away=["alice"])  # nothing that bob knows of her now is older
     await alice.type("reg alice")
     await alice.sees(WELCOME)
     await knows(bob, "alice", "bob")  # until the news of her return has come, bob's answer would go by mail

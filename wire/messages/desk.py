@@ -18,7 +18,7 @@ every new link while the visit lasts; the registry accepts each number once. A r
 above all that it has shown of that visit, ignores any other, and confirms both with `AckDeskLines`; the registry sends
 unconfirmed lines again on a new link. So no line is lost or shown twice, whatever fails in between.
 
-The rules are in `registry.desk`; this file has the shapes only.
+The rules are in `registry.rules.desk`; this file has the shapes only.
 """
 
 import enum

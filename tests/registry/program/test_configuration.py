@@ -24,7 +24,7 @@ from chatapp.registry.program.settings import (
     shown,
 )
 
-SAMPLE = Path(__file__).parents[2] / "docs" / "chatapp.toml"
+SAMPLE = Path(__file__).parents[3] / "docs" / "chatapp.toml"
 WRONG: dict[str, list[str]] = {
     "data": ['""', "7", "[]"],
     "log_level": ['"loud"', "3", '"INFO"'],

@@ -60,7 +60,7 @@ def test_an_event_is_an_object_with_its_fields() -> None:
 def test_any_other_record_is_a_log_with_its_message() -> None:
     assert line_of(None, "two\nlines") == {
         "event": "log",
-        "part": "registry.driver",
+        "part": "registry.program.driver",
         "message": "two\nlines",
     }
 
