@@ -3,8 +3,8 @@
 import re
 import signal
 
-from tests.endtoend.desk import CONNECTED, visitor
-from tests.endtoend.lines import WELCOME
+from tests.endtoend.desk import ACTIVE, CONNECTED, visitor
+from tests.endtoend.lines import CHANNEL_TAKEN, WELCOME
 from tests.support.stage import Stage
 
 
@@ -29,7 +29,11 @@ async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(s
     for one in (alice, ana):
         await one.sees("[Server is back.]")
 
-    # A registry that is back before anybody has missed it is told of as well.
+    # A registry that is back before anybody has missed it is told of as well, to those who have a link again.
+    await alice.type("/all here again")
+    await alice.sees(CHANNEL_TAKEN)
+    await ana.type(".queue")
+    await ana.sees(ACTIVE)
     registry.signal(signal.SIGTERM)
     assert await registry.ends() == 0
     await stage.registry()
